@@ -33,9 +33,7 @@ impl<M: Frames> Core<M> {
         identity: Vec<u8>,
         out: &mut impl Outlet<M>,
     ) {
-        let settings = self.snapshot.channels.get(&channel);
-        let has_security = settings.is_some_and(|it| it.publishers.security.is_some());
-        let name_source = match has_security || self.snapshot.knows_principals() {
+        let name_source = match knows_publishers(&self.snapshot, channel) {
             false => NameSource::Peer,
             true if identity == ANONYMOUS.as_bytes() => NameSource::Anonymous,
             true => NameSource::Principal,
@@ -106,6 +104,14 @@ impl<M: Frames> Core<M> {
             ask_all(channel, prefix, false, out);
         }
     }
+}
+
+/// Returns whether the publishers of a channel have principals. If so, their identities are
+/// ignored.
+fn knows_publishers(snapshot: &Snapshot, channel: ChannelId) -> bool {
+    let settings = snapshot.channels.get(&channel);
+    let has_security = settings.is_some_and(|it| it.publishers.security.is_some());
+    has_security || snapshot.knows_principals()
 }
 
 /// Asks all publishers of a channel for the messages with a prefix, or for no more of them, unless
@@ -182,6 +188,7 @@ impl<M: Frames> Core<M> {
     /// settings.
     pub(super) fn adopt_channels(&mut self, next: &Snapshot, out: &mut impl Outlet<M>) {
         self.open_channels(next);
+        self.rename_publishers(next);
         for (id, settings) in &next.channels {
             let changed = !same_routes(&self.snapshot, next, *id);
             let channel = &mut self.channels[id.0];
@@ -193,6 +200,19 @@ impl<M: Frames> Core<M> {
             channel.set_settings(Arc::clone(settings), self.now);
             if let Some(before) = before {
                 ask_anew(channel, before, out);
+            }
+        }
+    }
+
+    /// Makes publishers anonymous that came when publishers had no principals and have stayed. The
+    /// engine disconnects those that are not admitted as such.
+    fn rename_publishers(&mut self, next: &Snapshot) {
+        for peer in self.peers.values_mut() {
+            if let Peer::Publisher(publisher) = peer
+                && publisher.name_source == NameSource::Peer
+                && knows_publishers(next, publisher.channel)
+            {
+                publisher.become_anonymous();
             }
         }
     }

@@ -161,6 +161,14 @@ impl Publisher {
         }
     }
 
+    /// Gives the publisher the principal of peers without a known key, instead of the name that it
+    /// chose.
+    pub(super) fn become_anonymous(&mut self) {
+        self.name = Rc::new(Name::new(ANONYMOUS.into()));
+        self.name_source = NameSource::Anonymous;
+        self.info = None;
+    }
+
     /// Returns the publisher in the form that the log shows. Calls `address` only the first time.
     pub(super) fn info(&mut self, address: impl FnOnce() -> Option<String>) -> Arc<SenderInfo> {
         let info = self.info.get_or_insert_with(|| {

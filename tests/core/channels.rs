@@ -17,13 +17,16 @@ use fastrand::Rng;
 use gateway::core::{Case, Core, Event, Outlet};
 use gateway::ledger::{Fate, RequestOutcome};
 use gateway::peer::{ClientKind, PeerId, PeerName};
-use gateway::reply::ErrorEncoding;
+use gateway::reply::{ErrorEncoding, Reason};
 use gateway::route::{Pattern, Table};
+use gateway::security::Security;
 use gateway::snapshot::{
-    AnyOf, ChannelFrames, ChannelId, ChannelSettings, ChannelSide, EngineKind, Frontend,
-    FrontendId, Keep, Limits, LogSettings, MemoryLimit, Names, ReloadSettings, Route, Slow,
-    Snapshot, Target, Upstream,
+    Access, Allowed, AnyOf, ChannelFrames, ChannelId, ChannelSettings, ChannelSide, EngineKind,
+    Frontend, FrontendId, Keep, Limits, LogSettings, MemoryLimit, Names, ReloadSettings, Route,
+    Slow, Snapshot, Target, Upstream,
 };
+
+use gateway_zmtp::session::NullPeers;
 
 use crate::simulation::any_of;
 
@@ -834,4 +837,78 @@ impl World {
         let dropped = sample.channels.iter().map(|it| it.counters.dropped);
         self.net.reached.dropped += dropped.sum::<u64>();
     }
+}
+
+/// A name that a publisher chose must not become that of a principal by an edit.
+#[test]
+fn a_publisher_that_came_without_security_is_anonymous_once_there_is_some() {
+    let mut rng = Rng::with_seed(1);
+    let channel = SimChannel {
+        settings: settings(0, ChannelFrames::Typed, &mut rng),
+        kept: Vec::new(),
+        routes_since: 0,
+    };
+    let mut channels = [channel];
+    let routing = [Some((0, true)); PATTERNS.len()];
+    let mut core: Core<Frames> = Core::new(snapshot(&channels, &routing, 1));
+    let (mut net, peer) = (Net::default(), PeerId(1));
+    net.senders.insert(
+        peer,
+        Sender {
+            channel: Some(0),
+            asked: BTreeSet::new(),
+            valid: VecDeque::new(),
+            open: Vec::new(),
+            is_gone: false,
+        },
+    );
+    let (channel, identity) = (ChannelId(0), b"alice".to_vec());
+    core.on(
+        Duration::ZERO,
+        Event::PublisherCame {
+            peer,
+            channel,
+            identity,
+        },
+        &mut net,
+    );
+    let publish = |core: &mut Core<Frames>, net: &mut Net| {
+        let frames = vec![b"a".to_vec(), b"payload".to_vec()];
+        core.on(Duration::ZERO, Event::Message { peer, frames }, net);
+        let ledger = core.ledger();
+        (
+            ledger.published,
+            ledger.rejected[Reason::NotAllowed as usize],
+        )
+    };
+    assert_eq!(publish(&mut core, &mut net), (1, 0));
+    channels[0].settings.publishers.security = Some(Arc::new(Security {
+        curve: None,
+        plain: None,
+        null: NullPeers::Admitted,
+        from: Arc::default(),
+    }));
+    let secured = Arc::into_inner(snapshot(&channels, &routing, 2)).unwrap();
+    let allow_alice = |(pattern, route): (Pattern, &Arc<Route>)| {
+        let access = Access {
+            frontends: None,
+            allow: Some(vec![Allowed::Exact("alice".into())]),
+            rate: None,
+        };
+        let route = Route {
+            id: route.id,
+            name: route.name.clone(),
+            kind: route.kind.clone(),
+            schema: None,
+            reply: None,
+            target: route.target,
+            timeout: None,
+            access: Some(Box::new(access)),
+        };
+        (pattern, Arc::new(route))
+    };
+    let routes = Table::new(secured.routes.iter().map(allow_alice).collect::<Vec<_>>());
+    let snapshot = Arc::new(Snapshot { routes, ..secured });
+    core.on(Duration::ZERO, Event::Reload { snapshot }, &mut net);
+    assert_eq!(publish(&mut core, &mut net), (1, 1));
 }
