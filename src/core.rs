@@ -319,7 +319,7 @@ impl<M: Frames> Core<M> {
 
     /// Uses `snapshot` from now on; [`Self::adopt_channels`] does so for channels. Open requests
     /// keep their route and the name of their client, and a removed pool keeps its last settings.
-    /// Where clients have principals from now on, those that came without one are anonymous; the
+    /// If clients have principals from now on, those that came without one are anonymous; the
     /// engine disconnects those that are not admitted as such.
     fn adopt(&mut self, snapshot: Arc<Snapshot>) {
         self.counts.adopt(&snapshot);

@@ -65,7 +65,7 @@ impl<'a> Entry<'a> {
             route: some(names.of_route(*route)),
             frontend: client.and_then(|client| client.entry.frontend(names)),
             channel: client.and_then(|client| client.entry.channel(names)),
-            client: client.map(|client| &*client.identity),
+            client: client.and_then(|client| some(&client.identity)),
             peer: client.and_then(|client| client.address.as_deref()),
             field: some(&rejection.field),
             offset: rejection.offset,

@@ -175,9 +175,9 @@ pub trait Outlet<M: Frames> {
         Err(case)
     }
 
-    /// Returns the number of bytes of open requests that a client may have now, and of messages that
-    /// may wait for a subscriber, because memory is short, or `u64::MAX` while it is not. A larger
-    /// answer is replaced by a rejection.
+    /// Returns the number of bytes of open requests that a client may have now, and of messages
+    /// that may wait for a subscriber, because memory is short, or `u64::MAX` while it is not. A
+    /// larger answer is replaced by a rejection.
     fn client_bytes_max(&self) -> u64 {
         u64::MAX
     }

@@ -839,6 +839,26 @@ impl World {
     }
 }
 
+/// Returns a route that only alice may use, instead of this one.
+fn allow_alice((pattern, route): (Pattern, &Arc<Route>)) -> (Pattern, Arc<Route>) {
+    let access = Access {
+        frontends: None,
+        allow: Some(vec![Allowed::Exact("alice".into())]),
+        rate: None,
+    };
+    let route = Route {
+        id: route.id,
+        name: route.name.clone(),
+        kind: route.kind.clone(),
+        schema: None,
+        reply: None,
+        target: route.target,
+        timeout: None,
+        access: Some(Box::new(access)),
+    };
+    (pattern, Arc::new(route))
+}
+
 /// A name that a publisher chose must not become that of a principal by an edit.
 #[test]
 fn a_publisher_that_came_without_security_is_anonymous_once_there_is_some() {
@@ -889,24 +909,6 @@ fn a_publisher_that_came_without_security_is_anonymous_once_there_is_some() {
         from: Arc::default(),
     }));
     let secured = Arc::into_inner(snapshot(&channels, &routing, 2)).unwrap();
-    let allow_alice = |(pattern, route): (Pattern, &Arc<Route>)| {
-        let access = Access {
-            frontends: None,
-            allow: Some(vec![Allowed::Exact("alice".into())]),
-            rate: None,
-        };
-        let route = Route {
-            id: route.id,
-            name: route.name.clone(),
-            kind: route.kind.clone(),
-            schema: None,
-            reply: None,
-            target: route.target,
-            timeout: None,
-            access: Some(Box::new(access)),
-        };
-        (pattern, Arc::new(route))
-    };
     let routes = Table::new(secured.routes.iter().map(allow_alice).collect::<Vec<_>>());
     let snapshot = Arc::new(Snapshot { routes, ..secured });
     core.on(Duration::ZERO, Event::Reload { snapshot }, &mut net);

@@ -508,8 +508,8 @@ fn plans(before: (&str, &str), after: (&str, &str)) -> (Plan, Plan) {
     )
 }
 
-/// Edits each key of a table in this routes.yaml, and compares the plan of the edit, and of the edit
-/// that takes it back.
+/// Edits each key of a table in this routes.yaml, and compares the plan of the edit and that of the
+/// edit that takes it back.
 fn each_is_in_the_plan(routes: &str, keys: &[(&str, &str, &str, &str)]) {
     for (key, from, to, said) in keys {
         let edited = routes.replacen(from, to, 1);
