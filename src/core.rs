@@ -38,6 +38,8 @@ mod single;
 mod standstill;
 mod standstill_notes;
 mod stray;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use std::rc::{Rc, Weak};
