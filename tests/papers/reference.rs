@@ -182,6 +182,23 @@ fn the_table_of_the_log_has_every_line_with_its_level_and_its_fields() {
     assert!(untold.is_empty(), "not in docs/operating.md: {untold:#?}");
 }
 
+#[test]
+fn a_line_that_names_a_client_or_a_worker_has_its_address() {
+    let mut lines = Vec::new();
+    logged(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut lines,
+    );
+    let names = |line: &&Logged| {
+        let mut peers = ["client", "worker"].iter();
+        peers.any(|peer| line.fields.contains(*peer))
+    };
+    let named: Vec<_> = lines.iter().filter(names).collect();
+    assert!(named.len() > 5, "{named:#?}");
+    let without = named.iter().find(|line| !line.fields.contains("peer"));
+    assert!(without.is_none(), "{without:#?}");
+}
+
 /// Adds the paths of all keys of a value, with `[]` for the items of a list. A path that ends with
 /// one of `leaves` is not followed further.
 fn paths(value: &Value, at: &str, leaves: &[&str], found: &mut BTreeSet<String>) {
