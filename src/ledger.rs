@@ -303,7 +303,7 @@ impl RouteCounters {
 
     /// Counts an answer by its fate, after it was counted as [waiting](Fate::Waiting).
     pub(crate) fn settled(&mut self, outcome: RequestOutcome, fate: Fate) {
-        debug_assert!(self.unsettled > 0, "a fate that was told twice");
+        debug_assert!(self.unsettled > 0, "a fate that was reported twice");
         self.unsettled = self.unsettled.saturating_sub(1);
         self.count(outcome, fate);
     }

@@ -33,7 +33,7 @@ GET  /status      what runs, as JSON
 GET  /rejections  the last 100 rejections, as JSON
 GET  /healthz     whether the data thread is at work
 GET  /readyz      whether requests are taken
-POST /reload      load the files now, and say what came of it
+POST /reload      load the files now, and show the outcome
 ";
 
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -145,7 +145,7 @@ pub(super) async fn reload<B>(
             text(StatusCode::SERVICE_UNAVAILABLE, why.to_owned())
         }
         Err(_) => {
-            let why = "still loading; GET /status will say what came of it\n";
+            let why = "still loading; GET /status will show the outcome\n";
             text(StatusCode::ACCEPTED, why.to_owned())
         }
     }

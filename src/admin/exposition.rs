@@ -104,7 +104,7 @@ impl Shown {
         let help = "Working time of each turn of the data thread's loop";
         let mut family = page.family("engine_turn_seconds", help, MetricType::Histogram)?;
         histogram_of(&mut family, &engine.turns)?;
-        let help = "Messages that wait for a judge or queue behind such a message";
+        let help = "Messages that wait for a judge or for the verdict on an earlier message";
         page.gauge("judging", help, self.sample.judging as f64)?;
         let help = "Payloads checked by judges instead of the data thread";
         page.counter("judged", help, self.sample.judged)?;

@@ -263,7 +263,7 @@ fn a_reload_that_takes_too_long_is_told_of_as_accepted() {
         let answer = answer::reload(&request, &gateway.sources, Duration::from_millis(1)).await;
         told(answer).await
     });
-    let why = "still loading; GET /status will say what came of it\n";
+    let why = "still loading; GET /status will show the outcome\n";
     assert_eq!(answer, (StatusCode::ACCEPTED, why.to_owned()));
     gateway.running.control().stop();
     gateway.running.wait().unwrap();

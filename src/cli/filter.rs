@@ -21,8 +21,11 @@ fn levels() -> [&'static str; 6] {
     LogLevel::ALL.map(LogLevel::name)
 }
 
+/// The target of the gateway's own lines.
+const OWN_TARGET: &str = "gateway";
+
 /// The targets of the lines in this process: those of the gateway, and of the libraries that log.
-const TARGETS: [&str; 6] = ["gateway", "notify", "hyper", "mio", "tokio", "cel"];
+const TARGETS: [&str; 6] = [OWN_TARGET, "notify", "hyper", "mio", "tokio", "cel"];
 
 /// A filter, and the directives in it that are probably mistakes.
 #[derive(Debug)]
@@ -106,8 +109,9 @@ fn filter_of(text: &str, level: LogLevel) -> Result<LogFilter, String> {
 /// The expected form of a directive.
 const EXPECTED: &str = "expected a level (off, error, warn, info, debug, trace) or TARGET=LEVEL, such as gateway=debug";
 
-/// Returns a warning if a directive matches no lines of this process. Fails with a message if the
-/// directive is invalid.
+/// Returns a warning if a directive matches no lines of this process, as one for another program
+/// that shares the variable. Fails with a message if the directive is invalid, or if its target is
+/// probably a misspelt [`OWN_TARGET`].
 fn doubt(written: &str) -> Result<Option<String>, String> {
     let is_level = |word: &str| {
         let is_number = word.parse::<u8>().is_ok_and(|level| level <= 5);
@@ -134,15 +138,20 @@ fn doubt(written: &str) -> Result<Option<String>, String> {
     }
     let levels = level.is_none().then(levels).into_iter().flatten();
     let known = TARGETS.into_iter().chain(levels);
-    let near = did_you_mean(root, known).map(|near| format!("; did you mean {near:?}?"));
-    let near = near.unwrap_or_default();
-    match level {
-        None => Err(format!(
-            "{VARIABLE}: {written:?} is no level{near}: {EXPECTED}"
-        )),
-        Some(_) => Ok(Some(format!(
-            "{VARIABLE}: nothing in this program logs as {target:?}, so {written:?} has no effect{near}"
-        ))),
+    let near = did_you_mean(root, known);
+    let suggestion = near.map(|near| format!("; did you mean {near:?}?"));
+    let suggestion = suggestion.unwrap_or_default();
+    if level.is_none() {
+        return Err(format!(
+            "{VARIABLE}: {written:?} is no level{suggestion}: {EXPECTED}"
+        ));
+    }
+    let doubt = format!(
+        "{VARIABLE}: nothing in this program logs as {target:?}, so {written:?} has no effect{suggestion}"
+    );
+    match near {
+        Some(OWN_TARGET) => Err(doubt),
+        _ => Ok(Some(doubt)),
     }
 }
 
@@ -212,9 +221,9 @@ mod tests {
 
     #[test]
     fn what_silences_the_log_by_mistake_is_told() {
-        let doubts = filter_of("gatway=debug", LogLevel::Info).unwrap().doubts;
+        let doubts = filter_of("sqlx=debug", LogLevel::Info).unwrap().doubts;
         assert!(
-            doubts[0].ends_with("did you mean \"gateway\"?"),
+            doubts[0].ends_with("\"sqlx=debug\" has no effect"),
             "{doubts:?}"
         );
         for (wrong, said) in [
@@ -222,6 +231,8 @@ mod tests {
             ("debg", "did you mean \"debug\"?"),
             ("gateway=loud", "\"loud\" in \"gateway=loud\" is no level"),
             ("gateway=", "is no level"),
+            ("gatway=debug", "did you mean \"gateway\"?"),
+            ("Gateway::core=info", "did you mean \"gateway\"?"),
         ] {
             let error = filter_of(wrong, LogLevel::Info).unwrap_err();
             assert!(

@@ -25,15 +25,15 @@ pub(super) fn init(directory: &Path) -> ExitCode {
     if let Some((path, _)) = taken {
         return failed(&format!("{} is there already", escaped(path)));
     }
-    let mut told = String::new();
+    let mut outcome = String::new();
     for (path, text) in &files {
         if let Err(error) = write(path, text) {
             return failed(&format!("can't write {}: {error}", escaped(path)));
         }
-        told += &format!("wrote {}\n", escaped(path));
+        outcome += &format!("wrote {}\n", escaped(path));
     }
     let check = format!("gateway check {}", escaped(directory));
-    output::print(&format!("{told}next: {check}\n"), ExitCode::SUCCESS)
+    output::print(&format!("{outcome}next: {check}\n"), ExitCode::SUCCESS)
 }
 
 /// Writes a new file, and creates its parent directories.

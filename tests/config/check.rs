@@ -796,9 +796,18 @@ fn a_mistake_in_rust_log_is_told() {
     let expected = "error: RUST_LOG: \"nonsense\" is no level: expected a level (off, error, warn, info, debug, trace) or \
                     TARGET=LEVEL, such as gateway=debug\n";
     assert_eq!(said, expected);
-    let (_, said) = run("gatway=debug");
-    let doubt = "RUST_LOG: nothing in this program logs as \"gatway\", so \"gatway=debug\" has no effect; did you mean \"gateway\"?";
-    assert!(said.contains(doubt), "{said}");
+    let without_effect = |target: &str| {
+        format!(
+            "RUST_LOG: nothing in this program logs as {target:?}, so \"{target}=debug\" has no effect"
+        )
+    };
+    let (code, said) = run("gatway=debug");
+    let misspelt = without_effect("gatway");
+    let error = format!("error: {misspelt}; did you mean \"gateway\"?\n");
+    assert_eq!((code, said), (Some(1), error));
+    // A directive for another program is no reason not to start.
+    let (_, said) = run("sqlx=debug");
+    assert!(said.contains(&without_effect("sqlx")), "{said}");
     assert!(said.contains("the file has no \"routes\""), "{said}");
     assert!(!run("gateway=debug,notify=off").1.contains("RUST_LOG"));
 }

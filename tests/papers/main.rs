@@ -10,7 +10,8 @@
 //! - `metrics`: docs/metrics.md lists every metric, and docs/rejections.md every reason.
 //! - `reference`: The pages list every log line, and every key of /status, /rejections and
 //!   diagnostics.
-//! - `words`: Comments are wrapped, and doc comments begin as sentences.
+//! - `words`: Comments are wrapped, doc comments begin as sentences, and the program's messages
+//!   have the usual words.
 
 mod circles;
 mod examples;

@@ -1,4 +1,5 @@
-//! Tests of the comments of the tree: they are wrapped, and doc comments begin as sentences.
+//! Tests of the words of the tree: comments are wrapped, doc comments begin as sentences, and the
+//! messages of the program have the words that people search for.
 
 use std::fs;
 use std::path::Path;
@@ -10,6 +11,21 @@ const ROOTS: [&str; 8] = [
 
 /// Generated code, which has the style of its generator.
 const GENERATED: [&str; 1] = ["crates/schema/benches/upb/src/demo.u.pb.rs"];
+
+/// Words that the program's messages don't have. Each has a more common synonym: space, after,
+/// take effect, reported, connected, disconnected.
+const UNCOMMON: [&str; 7] = [
+    "blank",
+    "behind",
+    "take hold",
+    "takes hold",
+    "told",
+    "came",
+    "went",
+];
+
+/// The only common use of one of [`UNCOMMON`].
+const BEHIND_A_PROXY: &str = "behind a proxy";
 
 /// The maximum length of a line of comment, with its indentation, in columns.
 const COLUMNS_MAX: usize = 100;
@@ -54,6 +70,100 @@ fn a_fragment_and_a_long_line_are_found() {
     assert_eq!(matching("a.rs", text, fragment), ["a.rs:4: //! How so."]);
     assert_eq!(doc("    /// As it is."), Some("As it is."));
     assert_eq!(doc("// As it is."), None);
+}
+
+/// The texts are those of log lines, diagnostics, rejections, metrics and the command line, and all
+/// others between quotes outside of tests.
+#[test]
+fn messages_have_the_words_that_people_search_for() {
+    let mut texts = 0;
+    let mut found = Vec::new();
+    for root in ["src", "crates"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(root);
+        collect(&path, root, &mut |name, code| {
+            let is_test = |part| ["tests", "tests.rs", "benches", "fuzz"].contains(&part);
+            if name.split('/').any(is_test) {
+                return;
+            }
+            for text in quoted(code) {
+                texts += 1;
+                let word = uncommon(&text);
+                found.extend(word.map(|word| format!("{name}: {word:?} in {text:?}")));
+            }
+        });
+    }
+    assert!(texts > 3_000, "{texts}");
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn an_uncommon_word_is_found_in_a_text_alone() {
+    let code = "// \"it came\"\nlet c = '\"'; f(\"a \\\"blank\\\" l\\\n   ine\", r#\"\"went\" away\"#);\n\
+                #[cfg(test)]\nmod tests { \"told\" }";
+    assert_eq!(quoted(code), ["a \\\"blank\\\" line", "\"went\" away"]);
+    assert_eq!(uncommon("a \"blank\" line"), Some("blank"));
+    assert_eq!(uncommon("it takes hold"), Some("takes hold"));
+    assert_eq!(uncommon("a client behind a proxy became inblank"), None);
+}
+
+/// Returns the first of [`UNCOMMON`] in a message.
+fn uncommon(text: &str) -> Option<&'static str> {
+    let text = text.replace(BEHIND_A_PROXY, "");
+    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+    let has = |word: &&str| {
+        text.match_indices(*word).any(|(at, word)| {
+            !text[..at].ends_with(is_letter) && !text[at + word.len()..].starts_with(is_letter)
+        })
+    };
+    UNCOMMON.into_iter().find(has)
+}
+
+/// Returns the string literals of a file, without those of its tests, as they are written. A line
+/// break after a backslash is removed.
+fn quoted(code: &str) -> Vec<String> {
+    let code = code.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let mut texts = Vec::new();
+    let mut rest = code;
+    while let Some(at) = rest.find(['"', '/', '\'']) {
+        let (before, here) = rest.split_at(at);
+        let end_of = |end: &str| {
+            here[1..]
+                .find(end)
+                .map_or(here.len(), |at| 1 + at + end.len())
+        };
+        let length = if here.starts_with("//") {
+            end_of("\n")
+        } else if here.starts_with("'\"'") || here.starts_with("'\\") {
+            end_of("'")
+        } else if !here.starts_with('"') {
+            1
+        } else {
+            let hashes = before.len() - before.trim_end_matches('#').len();
+            let raw = before[..before.len() - hashes].ends_with('r');
+            let length = match raw {
+                true => end_of(&format!("\"{}", "#".repeat(hashes))),
+                false => 1 + end_of_text(&here[1..]),
+            };
+            let text = &here[1..length - 1 - if raw { hashes } else { 0 }];
+            let mut lines = text.split("\\\n").map(str::trim_start);
+            let first = lines.next().unwrap_or_default().to_owned();
+            texts.push(lines.fold(first, |text, line| text + line));
+            length
+        };
+        rest = &here[length..];
+    }
+    texts
+}
+
+/// Returns the length of a text up to and including the quote that ends it.
+fn end_of_text(text: &str) -> usize {
+    let mut escaped = false;
+    let end = text.find(|c| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |at| at + 1)
 }
 
 /// Returns the text of a line if it is part of a doc comment.

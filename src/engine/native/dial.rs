@@ -271,7 +271,7 @@ impl Dialer {
         let endpoint = &call.address;
         if std::mem::take(&mut call.served) {
             if let Some(left_out) = call.ended.allow(now) {
-                tracing::info!(%endpoint, %why, left_out, "the connection ended; calling again");
+                tracing::info!(%endpoint, %why, left_out, "disconnected; trying again");
             }
         } else if call.attempts.is_power_of_two() || call.attempts == 0 {
             // The first failure is logged, then others at growing intervals.

@@ -292,7 +292,7 @@ fn wrong_time(options: &FieldOptions, edition: u64, name: &str) -> Option<String
         };
         if number(path::SUPPORT_INTRODUCED).is_some_and(|since| edition < since) {
             let since = edition_name(number(path::SUPPORT_INTRODUCED)?);
-            return Some(format!("{name} came with {since}"));
+            return Some(format!("{name} needs {since}"));
         }
         if number(path::SUPPORT_REMOVED).is_some_and(|until| edition >= until) {
             let until = edition_name(number(path::SUPPORT_REMOVED)?);

@@ -226,7 +226,7 @@ impl Service {
             // Without the log line of a refusal, nobody would know why the peer connects again and
             // again and is not served.
             let why = format!(
-                "{why}, in the middle of its greeting: the peer was ended, or it speaks ZMTP 2.0, as JeroMQ before 0.4 does"
+                "{why}, in the middle of its greeting: the peer was stopped, or it speaks ZMTP 2.0, as JeroMQ before 0.4 does"
             );
             self.refuse(peer, Cause::Stranger, Refusal::HangUp(why.into()), now);
         } else {
