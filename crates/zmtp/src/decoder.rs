@@ -127,13 +127,20 @@ impl Decoder {
         bounds: Bounds,
         buffers: &mut BufferPool,
     ) -> Result<Option<Item>, FrameError> {
-        if !self.inside
-            && matches!(self.frame, Partial::None)
-            && let Some(message) = take_span(input, bounds)
-        {
-            return Ok(Some(Item::Message(message)));
+        match self.next_message(input, bounds) {
+            Some(message) => Ok(Some(Item::Message(message))),
+            None => self.next_by_frames(input, bounds, buffers),
         }
-        self.next_by_frames(input, bounds, buffers)
+    }
+
+    /// Returns the next message if it is small and lies whole at the front of the input, as nearly
+    /// all do. [`Decoder::next`] returns everything else, such messages included.
+    #[inline]
+    pub(crate) fn next_message(&mut self, input: &mut Input, bounds: Bounds) -> Option<Message> {
+        if self.inside || !matches!(self.frame, Partial::None) {
+            return None;
+        }
+        take_span(input, bounds)
     }
 
     /// Decodes frame by frame: commands, and messages that the end of a buffer cut off, that are

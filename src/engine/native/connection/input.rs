@@ -10,6 +10,7 @@ use crate::engine::native::connection::{Connection, Phase, Read};
 use crate::engine::native::role::Role;
 use gateway_zmtp::bytes::Input;
 use gateway_zmtp::decoder::Bounds;
+use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::session::{HandshakeResult, SessionError, SessionEvent};
 
@@ -74,6 +75,20 @@ impl Connection {
             // The connection stays readable and has its turn again.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Read::Nothing),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the peer's next message if it is small and lies whole at the front of the input.
+    /// [`Connection::hear`] returns everything else.
+    #[inline]
+    pub(in crate::engine::native) fn hear_message(
+        &mut self,
+        input: &mut Input,
+        bounds: Bounds,
+    ) -> Option<Message> {
+        match self.phase {
+            Phase::Connecting | Phase::Left | Phase::PutOff | Phase::Closing => None,
+            _ => self.session.next_message(input, bounds),
         }
     }
 

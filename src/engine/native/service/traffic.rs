@@ -263,21 +263,20 @@ impl Service {
         let mut untimed = WORK_UNTIMED;
         self.peers.allow(peer, items);
         while self.peers.take_another() {
-            let Some((connection, buffers)) = self.peers.with_buffers(peer) else {
+            let Some(connection) = self.peers.get(peer) else {
                 break;
             };
-            match connection.hear(input, bounds, buffers) {
-                Ok(None) => break,
-                Ok(Some(said)) => {
-                    // A command between a message's frames does not complete anything.
-                    taken.whole |= !connection.is_inside_message();
-                    if subscribes {
-                        self.hear_subscriber(peer, said, now);
-                    } else {
-                        self.hear(peer, said, now);
-                    }
-                }
-                Err(fault) => self.refuse_for(peer, &fault, now),
+            let small = match subscribes {
+                true => None,
+                false => connection.hear_message(input, bounds),
+            };
+            if let Some(frames) = small {
+                taken.whole = true;
+                self.message(Event::Message { peer, frames }, now);
+            } else if let Some(whole) = self.hear_next(peer, input, bounds, now) {
+                taken.whole |= whole;
+            } else {
+                break;
             }
             if self.peers.extra_work() >= untimed {
                 if clock.now().saturating_sub(now) >= PEER_TIME_MAX {
@@ -289,6 +288,34 @@ impl Service {
         taken.items = items - self.peers.allowance();
         taken.extra_work = self.peers.extra_work();
         taken
+    }
+
+    /// Acts on the next event of a peer, whatever it is. Returns whether the peer is not in the
+    /// middle of a message after it, or `None` once the input is used up.
+    fn hear_next(
+        &mut self,
+        peer: PeerId,
+        input: &mut Input,
+        bounds: Bounds,
+        now: Duration,
+    ) -> Option<bool> {
+        let (connection, buffers) = self.peers.with_buffers(peer)?;
+        match connection.hear(input, bounds, buffers) {
+            Ok(said) => {
+                let said = said?;
+                // A command between a message's frames does not complete anything.
+                let whole = !connection.is_inside_message();
+                match connection.role() {
+                    Role::Subscribers(_) => self.hear_subscriber(peer, said, now),
+                    _ => self.hear(peer, said, now),
+                }
+                Some(whole)
+            }
+            Err(fault) => {
+                self.refuse_for(peer, &fault, now);
+                Some(false)
+            }
+        }
     }
 
     /// Acts on an event of a peer.
