@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::case::check_payload_briefly;
+use super::current::Current;
 use super::doubts::Doubts;
 use super::event::Extent;
 use super::handout::Handout;
@@ -253,7 +254,13 @@ impl<M: Frames> Core<M> {
             let bytes = accepted.bytes;
             if !pool.has_room(bytes) && !self.make_room(pool_id, client, bytes, out) {
                 let full = queue_full(&self.pools[pool_id.0]);
-                let request = self.request(number, accepted, State::Waiting(body));
+                let request = request(
+                    &self.snapshot,
+                    self.now,
+                    number,
+                    accepted,
+                    State::Waiting(body),
+                );
                 self.reject(request.give_up(), full, out);
                 self.pools[pool_id.0].try_excluded();
                 self.dispatch(pool_id, out);
@@ -290,36 +297,11 @@ impl<M: Frames> Core<M> {
         if let Some(timeout) = self.snapshot.timeout(accepted.judged.route) {
             self.deadlines.add(number, self.now, timeout);
         }
-        let request = self.request(number, accepted, state);
-        self.requests.insert(request);
+        let (snapshot, now) = (&self.snapshot, self.now);
+        self.requests.insert(number, accepted.charge, || {
+            request(snapshot, now, number, accepted, state)
+        });
         self.counts.route(route).open += 1;
-    }
-
-    /// Returns the request with this number. The request keeps the snapshot that is in force now.
-    #[inline]
-    fn request(&self, number: u64, accepted: Accepted, state: State<M>) -> Request<M> {
-        let Accepted {
-            asker,
-            name,
-            envelope,
-            judged,
-            bytes,
-            charge,
-        } = accepted;
-        Request {
-            number,
-            asker,
-            name,
-            envelope,
-            route: judged.route,
-            errors: judged.errors,
-            snapshot: Rc::clone(&self.snapshot),
-            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
-            charge,
-            arrived_ns: nanoseconds(self.now),
-            waited_ns: 0,
-            state,
-        }
     }
 
     /// Evicts requests of another client from a full queue for a request of this client, if the
@@ -541,4 +523,38 @@ pub(super) fn queue_full(pool: &Pool) -> Rejection {
         Reason::QueueFull,
         format!("the queue of pool {name} is full: {waiting} requests wait"),
     )
+}
+
+/// Returns the request with this number, which arrives now. The request keeps the snapshot that is
+/// in force.
+#[inline(always)]
+fn request<M: Frames>(
+    snapshot: &Rc<Current>,
+    now: Duration,
+    number: u64,
+    accepted: Accepted,
+    state: State<M>,
+) -> Request<M> {
+    let Accepted {
+        asker,
+        name,
+        envelope,
+        judged,
+        bytes,
+        charge,
+    } = accepted;
+    Request {
+        number,
+        asker,
+        name,
+        envelope,
+        route: judged.route,
+        errors: judged.errors,
+        snapshot: Rc::clone(snapshot),
+        bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+        charge,
+        arrived_ns: nanoseconds(now),
+        waited_ns: 0,
+        state,
+    }
 }

@@ -82,7 +82,8 @@ impl<M: Frames> Core<M> {
             kept,
             body: Some(body.pack()),
         }));
-        self.requests.insert(request);
+        let (number, charge) = (request.number, request.charge);
+        self.requests.insert(number, charge, || request);
         self.line_up(lane, place, out);
     }
 

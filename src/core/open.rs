@@ -110,15 +110,22 @@ impl<M: Frames> OpenRequests<M> {
         }
     }
 
-    /// Adds the request that has the [next number](Self::next_number).
-    #[inline]
-    pub(super) fn insert(&mut self, request: Request<M>) {
-        let place = self.place(request.number);
+    /// Adds the request that has the [next number](Self::next_number), and this charge. It is built
+    /// in its place, because a processor has to wait when it moves a value whose fields were stored
+    /// just before.
+    #[inline(always)]
+    pub(super) fn insert(
+        &mut self,
+        number: u64,
+        charge: u32,
+        request: impl FnOnce() -> Request<M>,
+    ) {
+        let place = self.place(number);
         debug_assert!(self.places[place].is_none(), "a place is taken twice");
         self.taken += 1;
-        self.charged += u64::from(request.charge);
+        self.charged += u64::from(charge);
         self.peak = self.peak.max(self.taken);
-        self.places[place] = Some(request);
+        self.places[place].get_or_insert_with(request);
     }
 
     /// Returns the time at which [`Self::shrink_if_idle`] is due, if a period has begun.
@@ -244,6 +251,11 @@ routes: { OPAQUE: { pool: people } }";
         }
     }
 
+    fn insert<M: Frames>(open: &mut OpenRequests<M>, request: Request<M>) {
+        let (number, charge) = (request.number, request.charge);
+        open.insert(number, charge, || request);
+    }
+
     #[test]
     fn each_is_found_by_its_number_and_no_number_comes_twice() {
         let request = maker();
@@ -255,7 +267,7 @@ routes: { OPAQUE: { pool: people } }";
             // the way.
             if step < 500 || random.bool() {
                 let number = open.next_number();
-                open.insert(request(number, step));
+                insert(&mut open, request(number, step));
                 assert!(number > last, "{number} after {last}");
                 last = number;
                 model.insert(number, step);
@@ -284,7 +296,7 @@ routes: { OPAQUE: { pool: people } }";
             [false; 2]
         );
         let number = open.next_number();
-        open.insert(request(number, 1));
+        insert(&mut open, request(number, 1));
         assert_eq!(number, 1_000);
         let given = [999, 1_000, 1_001].map(|number| open.was_given(number));
         assert_eq!(given, [false, true, false]);
@@ -299,7 +311,7 @@ routes: { OPAQUE: { pool: people } }";
             let numbers: Vec<u64> = (0..PLACES_KEPT as u64)
                 .map(|n| {
                     let number = open.next_number();
-                    open.insert(request(number, n));
+                    insert(open, request(number, n));
                     number
                 })
                 .collect();
@@ -316,7 +328,7 @@ routes: { OPAQUE: { pool: people } }";
             now = open.shrink_due().unwrap();
         }
         let numbers = [open.next_number()];
-        open.insert(request(numbers[0], 1));
+        insert(&mut open, request(numbers[0], 1));
         for _ in 0..2 {
             open.shrink_if_idle(now);
             assert!(open.places.len() > PLACES_KEPT, "a request is open");
@@ -339,10 +351,10 @@ routes: { OPAQUE: { pool: people } }";
         let request = maker();
         let mut open = OpenRequests::default();
         let stays = open.next_number();
-        open.insert(request(stays, 0));
+        insert(&mut open, request(stays, 0));
         for _ in 0..10_000 {
             let number = open.next_number();
-            open.insert(request(number, 1));
+            insert(&mut open, request(number, 1));
             assert!(open.remove(number).is_some());
         }
         assert_eq!(open.places.len(), PLACES_MIN);
