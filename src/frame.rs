@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes_are_judged() {
+    fn the_form_of_a_message_is_checked() {
         let fault = |texts: &[&str]| {
             let body = frames(texts);
             (!has_shape(&body, 0, 4)).then(|| shape_fault(&body, 0, 4))
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn only_printable_ascii_is_shown_as_it_is() {
+    fn only_printable_ascii_is_shown_unchanged() {
         assert_eq!(printable(b"client1"), "client1");
         assert_eq!(printable(b"\0k"), "006b");
         assert_eq!(printable(b"a b"), "612062");

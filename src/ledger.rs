@@ -477,7 +477,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_apart_and_add_up() {
+    fn times_in_the_queue_and_at_the_worker_add_up() {
         let mut route = RouteCounters::default();
         let ms = |ms: u64| ms * 1_000_000;
         route.at_once.add_ns(ms(3));
@@ -494,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn a_latency_falls_into_the_bucket_whose_bound_it_does_not_pass() {
+    fn a_latency_is_counted_in_the_first_bucket_that_holds_the_duration() {
         let bucket = |took: Duration| {
             let mut latency = Latency::default();
             latency.add(took);

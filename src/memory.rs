@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_on_addresses_leaves_out_what_is_only_reserved() {
+    fn reserved_addresses_are_subtracted_from_a_limit_on_addresses() {
         assert_eq!(without_reserve(2 << 30), 1536 << 20);
         assert_eq!(without_reserve(512 << 20), 256 << 20);
     }
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn every_group_above_is_asked() {
+    fn the_limits_of_all_parent_cgroups_are_read() {
         let text = "12:cpu,memory:/a/b\n3:cpuset:/a\n0::/user/session\n";
         let files: Vec<_> = limit_files(text)
             .map(|path| path.display().to_string())
@@ -165,13 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn a_group_may_have_no_limit() {
+    fn a_cgroup_may_have_no_limit() {
         assert_eq!(limit_of("268435456\n"), Some(256 << 20));
         assert_eq!(limit_of("max\n"), None);
     }
 
     #[test]
-    fn the_resident_memory_is_in_the_second_place() {
+    fn the_second_number_is_the_resident_memory() {
         assert_eq!(resident_pages(b"1000 20 3 4 5 6 7\n"), Some(20));
         assert_eq!(resident_pages(b""), None);
         let resident = Resident::open().bytes();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_percentage_is_one_of_the_available_memory() {
+    fn a_percentage_is_taken_of_the_available_memory() {
         let all = available();
         assert!(all > 1 << 20);
         assert_eq!(MemoryLimit::Percent(100).bytes(), all);

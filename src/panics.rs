@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_place_has_a_line_in_a_while_and_the_others_are_counted() {
+    fn each_place_has_one_line_per_pause_and_the_others_are_counted() {
         let start = Instant::now();
         let mut lines = Lines::default();
         let mut allow =

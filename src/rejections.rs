@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_ones_are_kept_newest_first() {
+    fn the_last_rejections_are_kept_newest_first() {
         let mut recent = Recent::default();
         for n in 0..250 {
             recent.push(rejected(n, "no"));

@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn all_violations_are_listed_where_they_are_asked_for() {
+    fn all_violations_are_listed_on_request() {
         let violation = |path: &str, others| Violation {
             path: path.into(),
             expected: "int32".into(),

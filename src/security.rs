@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_admitted_by_default() {
+    fn no_peer_is_admitted_by_default() {
         let known = KnownPeers::Named([(key(1), "alice".into())].into());
         let security = security(known, Servers::One(key(2)), NullPeers::Refused);
         let principal = |key: Option<PublicKey>, caller| security.principal(&proof(key), caller);
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_needs_no_key_is_anonymous() {
+    fn a_peer_that_needs_no_key_is_anonymous() {
         let security = security(KnownPeers::Any, Servers::None, NullPeers::Admitted);
         assert_eq!(
             security.principal(&Proof::Nothing, Initiator::Peer),

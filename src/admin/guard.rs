@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_no_names() {
+    fn only_names_are_refused_as_hosts() {
         for address in [
             "127.0.0.1",
             "127.0.0.1:9559",

@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_after_a_wait_is_the_end_of_the_work_alone() {
+    fn a_panic_after_an_await_ends_only_its_task() {
         let runtime = runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             assert_eq!(guarded(async { 7 }).await, Some(7));

@@ -73,7 +73,7 @@ fn sample(snapshot: Snapshot, matched: &[(RouteId, &[u64])]) -> Arc<Sample> {
 }
 
 #[test]
-fn routes_beyond_the_bound_share_a_label_and_those_taken_out_keep_theirs() {
+fn routes_beyond_the_limit_share_a_label_and_removed_routes_keep_theirs() {
     let both = "[demo.Person, { msgpack: demo.Person }]";
     let mut first = load(
         &format!(
@@ -218,7 +218,7 @@ async fn told(answer: answer::Answer) -> (StatusCode, String) {
 }
 
 #[test]
-fn a_data_thread_that_hangs_is_told_of_until_it_is_at_work_again() {
+fn a_hanging_data_thread_is_reported_until_the_thread_recovers() {
     let gateway = Unfollowed::start();
     on_a_runtime(async {
         let sampler = Sampler::start(gateway.sources.observer.clone()).unwrap();
@@ -254,7 +254,7 @@ fn a_data_thread_that_hangs_is_told_of_until_it_is_at_work_again() {
 }
 
 #[test]
-fn a_reload_that_takes_too_long_is_told_of_as_accepted() {
+fn a_reload_that_takes_too_long_is_answered_as_accepted() {
     let gateway = Unfollowed::start();
     let request = Request::builder().method("POST").uri("/reload");
     let request = request.body(()).unwrap();

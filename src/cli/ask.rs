@@ -130,7 +130,7 @@ mod tests {
 
     /// The deadline is for the whole answer, not for each byte of it.
     #[test]
-    fn an_answer_that_comes_byte_by_byte_has_an_end() {
+    fn an_answer_sent_byte_by_byte_has_a_deadline() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let sender = std::thread::spawn(move || {

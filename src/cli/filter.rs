@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_of_the_command_line_wins_over_the_variable() {
+    fn a_level_of_the_command_line_precedes_the_variable() {
         let filter = |text, level| {
             let filter = filter_of(text, LogLevel::Info).unwrap().filter;
             at_level(filter, level).to_string()
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_wins_over_the_variable_and_that_over_the_configuration() {
+    fn the_command_line_precedes_the_variable_and_the_variable_the_configuration() {
         let filter = |variable: &str, level, configured| {
             let variable = variable.to_owned();
             let wishes = Wishes { variable, level };
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_silences_the_log_by_mistake_is_told() {
+    fn a_directive_that_silences_the_log_by_mistake_is_reported() {
         let doubts = filter_of("sqlx=debug", LogLevel::Info).unwrap().doubts;
         assert!(
             doubts[0].ends_with("\"sqlx=debug\" has no effect"),

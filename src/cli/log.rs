@@ -326,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_is_bounded_and_what_is_dropped_is_counted() {
+    fn queued_lines_are_bounded_and_dropped_lines_are_counted() {
         let lines = Lines {
             is_json: AtomicBool::new(false),
             waiting: Mutex::new(Waiting::new()),

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_watchdog_is_that_of_this_process() {
+    fn only_the_watchdog_of_this_process_counts() {
         let time = |usec: &str, pid: &str| {
             let variable = |name: &str| {
                 let value = if name == "WATCHDOG_USEC" { usec } else { pid };
@@ -171,7 +171,7 @@ mod tests {
 
     /// The loop has no end, so the test leaves it by a panic.
     #[test]
-    fn a_data_thread_that_hangs_keeps_nothing_alive() {
+    fn a_hanging_data_thread_sends_no_sign_of_life() {
         let (asked, told) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let is_alive = |patience: Duration| {
             assert!(patience <= Duration::from_millis(1));

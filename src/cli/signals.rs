@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_watchdog_bites_at_the_earliest_time_that_it_was_told() {
+    fn the_watchdog_fires_at_the_earliest_deadline() {
         let (bites, bitten) = mpsc::channel();
         let watchdog = Watchdog::start(move || bites.send(()).unwrap()).unwrap();
         watchdog.end_within(Duration::MAX);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_watchdog_that_is_told_nothing_more_ends() {
+    fn a_watchdog_without_senders_ends() {
         let (bites, bitten) = mpsc::channel::<()>();
         let watchdog = Watchdog::start(move || bites.send(()).unwrap()).unwrap();
         watchdog.end_within(Duration::from_secs(1_000));

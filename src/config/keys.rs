@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_read_with_all_below_it() {
+    fn a_directory_is_read_recursively() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         fs::create_dir_all(root.join("berlin/..data")).unwrap();
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_file_is_said_to_be_none() {
+    fn a_file_that_is_not_a_key_file_is_reported() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         fs::write(path("large.key"), "#".repeat(KEY_FILE_MAX + 1)).unwrap();
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_is_in_what_is_printed() {
+    fn no_printed_text_contains_a_secret() {
         const SECRET: &str = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs";
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("gateway.key_secret");

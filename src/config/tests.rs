@@ -98,7 +98,7 @@ const PLAIN_RELOAD: ReloadSettings = ReloadSettings {
 /// This test holds every default of the reference. It destructures without `..`, so that it does
 /// not compile until every new setting is added.
 #[test]
-fn what_is_left_out_has_the_defaults_of_the_reference() {
+fn omitted_keys_have_the_defaults_of_the_reference() {
     let loaded = with(PEOPLE, "  PERSON: { pool: people }");
     let Snapshot {
         generation,
@@ -218,7 +218,7 @@ log: { level: trace, format: json }
 }
 
 #[test]
-fn what_frontends_say_of_frames_holds() {
+fn the_framing_keys_of_frontends_take_effect() {
     let loaded = loaded(
         "frontends:
   plain: { bind: \"tcp://*:5559\", type: PERSON, envelope: routed }
@@ -348,7 +348,7 @@ fn settings_of_a_channel_take_effect() {
 
 /// An entry may have the name of a section that may be absent.
 #[test]
-fn a_section_is_told_from_an_entry_of_its_name() {
+fn a_section_differs_from_an_entry_of_the_same_name() {
     let text = "frontends: { channels: { bind: \"tcp://*:5559\" } }
 pools: { channels: { bind: \"tcp://*:5560\" } }
 routes: { channels: { pool: channels } }
@@ -362,7 +362,7 @@ routes: { pools: { publish: pools } }
 }
 
 #[test]
-fn a_routes_timeout_beats_its_pools() {
+fn the_timeout_of_a_route_overrides_that_of_its_pool() {
     let pools =
         "  slow: { bind: \"tcp://*:5560\", timeout: 1m }\n  usual: { bind: \"tcp://*:5561\" }";
     let routes =
@@ -391,7 +391,7 @@ fn names_become_indices() {
 }
 
 #[test]
-fn exact_types_beat_patterns_and_longer_patterns_shorter_ones() {
+fn exact_types_precede_patterns_and_longer_patterns_shorter_ones() {
     let routes = "  \"*\": { pool: people }\n  a*: { pool: people }\n  ab*: { pool: people }\n  \
                   abc: { pool: people }\n  hex:ff*: { pool: people }\n  hex:ff00: { pool: people }";
     let loaded = with(PEOPLE, routes);
@@ -464,7 +464,7 @@ fn import_paths_are_relative_to_the_file_as_given() {
 }
 
 #[test]
-fn warnings_come_with_what_works() {
+fn warnings_accompany_a_valid_configuration() {
     let pools = "  people: { bind: \"tcp://*:5560\" }\n  idle: { bind: \"tcp://*:5561\" }";
     let loaded = with(pools, "  A: { pool: people }");
     assert_eq!(loaded.warnings.warnings(), 1);
@@ -510,7 +510,7 @@ fn engine_libzmq_is_refused_where_the_build_lacks_it() {
 }
 
 #[test]
-fn a_file_that_is_removed_while_it_is_followed_is_to_be_put_back() {
+fn a_file_removed_while_the_gateway_runs_is_reported_with_the_remedy() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("routes.yaml");
     let missing = load(&path).unwrap_err().render(false);
@@ -530,7 +530,7 @@ fn a_file_that_is_removed_while_it_is_followed_is_to_be_put_back() {
 }
 
 #[test]
-fn a_required_field_without_presence_is_warned_of_once_and_for_protobuf_only() {
+fn a_required_field_without_presence_causes_one_warning_for_protobuf_only() {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(directory.path().join("schemas")).unwrap();
     let plain = "syntax = \"proto3\"; package plain; message Plain { int32 id = 1; }";
@@ -616,7 +616,7 @@ message Wrong {{ {wrong} }}\n"
 
 /// These texts once made the gateway hang, crash or run out of memory. Each ends with errors.
 #[test]
-fn texts_that_are_made_to_do_harm_end_with_errors() {
+fn hostile_texts_end_with_errors() {
     let schemes = "a://".repeat(20_000);
     let aliases = vec!["*a"; 16_000].join(", ");
     let long = "x".repeat(50 << 10);

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_worker_holds_is_a_count_or_auto() {
+    fn per_worker_is_a_count_or_auto() {
         assert_eq!(read("7"), Ok(PerWorkerCount(PerWorker::Most(7))));
         assert_eq!(read("auto"), Ok(PerWorkerCount(PerWorker::Auto)));
         for wrong in ["0", "1000001", "Auto", "-"] {

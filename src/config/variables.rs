@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_variable_is_an_error() {
+    fn a_malformed_or_unset_variable_is_an_error() {
         for (written, said) in [
             ("${NONE}", "NONE is not set"),
             ("${LINE}", "LINE holds the control character 0x0D"),
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_is_found_in_its_line() {
+    fn a_dollar_sign_is_found_in_its_line() {
         let file = SourceFile::new(
             "r.yaml",
             "a: 'ü$$ ${A} ${NONE} ${B}'\nb: |\n  x\n  ${NONE}\n",

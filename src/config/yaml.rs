@@ -515,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn values_know_their_places() {
+    fn values_have_their_places() {
         let node = read("a:\n  b: [1, two]\n  \"*\": &x {c: 30s}\nd: *x\n").unwrap();
         let Kind::Map(top) = &node.kind else { panic!() };
         let Kind::Map(a) = &top[0].1.kind else {
@@ -569,7 +569,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_stand_in_values_alone() {
+    fn variables_are_expanded_in_values_only() {
         let node =
             read("${PORT}: [\"${PORT}\", '${PORT}x', $PORT$$]\na: {b: \"${NO:-}\"}\nc: ${NO:-}\n");
         let warning = node.unwrap_err();
@@ -604,7 +604,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_z85_is_taken_as_it_is() {
+    fn a_key_in_z85_is_not_expanded() {
         let key = "Yne@${PORT}$$Z85zzzzzzzzzzzzzzzzzzzzzzzz";
         assert!(z85::decode::<KEY_BYTES>(key).is_ok(), "{}", key.len());
         let text = |text: &str| {

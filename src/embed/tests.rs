@@ -50,7 +50,7 @@ fn a_dropped_handle_stops_the_gateway() {
 }
 
 #[test]
-fn nothing_is_left_of_a_gateway_that_was_waited_for() {
+fn an_ended_gateway_leaves_no_listener() {
     let directory = schemas();
     let text = routes("admin: { bind: \"127.0.0.1:0\" }");
     let gateway = Gateway::from_text(&text, directory.path());
@@ -105,7 +105,7 @@ fn a_taken_address_of_a_channel_has_its_place() {
 }
 
 #[test]
-fn a_text_has_the_schemas_of_its_directory_also_when_it_is_reloaded() {
+fn a_configuration_text_reloads_the_schemas_of_its_directory() {
     let directory = schemas();
     let gateway = Gateway::from_text(&routes(""), directory.path()).watch(false);
     let gateway = gateway.load().unwrap();

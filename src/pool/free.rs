@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_does_what_a_sorted_list_does() {
+    fn free_seats_agree_with_a_sorted_list() {
         let mut random = fastrand::Rng::with_seed(7);
         let mut free = Free::default();
         // The model has (load, time of arrival at it, seat), in the order of the workers.

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_taken_out_by_its_place_once() {
+    fn each_held_request_is_removed_once_by_its_place() {
         let mut held = Held::default();
         let at: Vec<HeldAt> = [5, 6, 7].map(|number| held.insert(number)).into();
         assert!(held.remove(at[1], 6));

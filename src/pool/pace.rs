@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn it_holds_what_it_answers_in_a_moment() {
+    fn a_worker_may_hold_what_the_worker_answers_in_ten_milliseconds() {
         let secs = Duration::from_secs;
         for (each, room) in [
             (Duration::from_micros(1), ROOM_MAX),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_becomes_slow_holds_few_again_and_one_that_paused_is_a_new_one() {
+    fn a_worker_that_slows_down_holds_few_and_a_paused_worker_counts_as_new() {
         let mut pace = Pace::new();
         let fast = Duration::from_micros(20);
         let (start, lasting) = (Duration::from_secs(5), Duration::from_millis(100));

@@ -168,7 +168,7 @@ fn under_client_identity_connections_of_one_name_take_turns() {
 
 /// The worker that hangs has room, but not for the clients that it owes an answer.
 #[test]
-fn those_that_a_free_worker_is_barred_from_take_turns_at_the_other() {
+fn clients_barred_from_a_free_worker_take_turns_at_the_other() {
     let settings = settings(PerWorker::Most(1), IdentityMode::Client);
     let (mut pool, _) = with_waiting(settings, 0);
     let names: [Identity; 2] = [b"greedy"[..].into(), b"modest"[..].into()];

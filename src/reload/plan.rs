@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_names_what_is_few() {
+    fn a_plan_lists_names_if_they_are_few() {
         let names = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect();
         let plan = Plan {
             routes: Changes {

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_contains_the_addresses_that_begin_as_it_does() {
+    fn a_network_contains_the_addresses_with_the_same_first_bits() {
         for (network, inside, outside) in [
             ("10.0.0.0/8", "10.255.0.1", "11.0.0.0"),
             ("10.0.0.0/8", "::ffff:10.1.2.3", "::10.1.2.3"),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_that_is_probably_not_meant_is_refused() {
+    fn a_doubtful_network_is_refused() {
         for (text, why) in [
             ("10.0.0.1/8", "10.0.0.0/8"),
             ("10.0.0.0/33", "0 to 32"),

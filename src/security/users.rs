@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_remembered_once_it_was_right() {
+    fn a_verified_password_is_remembered() {
         let users = users(&[("alice", "secret"), ("bob", "other")]);
         let right = credentials("alice", "secret");
         assert_eq!(users.remembered(&right), None);
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_no_longer_known_after_another_password_or_a_removal() {
+    fn a_verified_user_is_unknown_after_a_new_password_or_a_removal() {
         let alice = |password| users(&[("alice", password)]);
         let verified = alice("secret")
             .verify(&credentials("alice", "secret"))
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_of_ours_is_read_back_and_another_text_is_refused() {
+    fn a_generated_hash_is_read_back_and_any_other_text_is_refused() {
         let hashed = Hashed::of(b"secret").unwrap();
         let again = Hashed::parse(&hashed.text()).unwrap();
         assert!(again == hashed && again.verifies(b"secret") && !again.verifies(b"Secret"));
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_printed_shows_a_hash() {
+    fn no_printed_text_contains_a_hash() {
         let users = users(&[("alice", "secret")]);
         let user = users.verify(&credentials("alice", "secret")).unwrap();
         let printed = format!("{users:?} {user:?} {:?}", cheap(b"secret"));

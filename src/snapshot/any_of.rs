@@ -312,7 +312,7 @@ message Doubling {
     }
 
     #[test]
-    fn the_data_thread_checks_what_is_cheap_by_size_and_rules() {
+    fn size_and_rules_decide_which_thread_checks_a_payload() {
         let bounds = ["Plain", "Standard", "Short", "Linear", "Many", "Nested"];
         let bounds = bounds.map(|message| any_of(message).judged_from);
         let [plain, standard, short, linear, many, nested] = bounds;
@@ -335,7 +335,7 @@ message Doubling {
     }
 
     #[test]
-    fn what_is_expected_to_be_cheap_is_decided() {
+    fn a_cheap_payload_is_decided_on_the_data_thread() {
         for (message, payload) in [
             ("Short", b"\x10\x01".to_vec()),
             ("Linear", field(1_000)),
@@ -364,7 +364,7 @@ message Doubling {
     }
 
     #[test]
-    fn a_rule_that_is_stopped_early_decides_nothing() {
+    fn a_rule_stopped_early_leaves_the_payload_undecided() {
         let any_of = any_of("Nested");
         let payload = field(1_000);
         let (brief, work) = check(&any_of, &payload);

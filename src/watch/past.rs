@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_thread_lets_go_of_last_is_freed_here() {
+    fn a_snapshot_released_last_by_another_thread_is_freed_here() {
         let (tell, told) = std::sync::mpsc::channel();
         let mut past = Past::default();
         let old = Arc::new(Told(tell));

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_in_ten_seconds_is_told_and_the_others_are_counted() {
+    fn one_repeat_in_ten_seconds_is_logged_and_the_others_are_counted() {
         let start = Instant::now();
         let after = |ms| start + Duration::from_millis(ms);
         let mut repeats = Repeats::default();

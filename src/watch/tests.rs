@@ -64,7 +64,7 @@ fn write(file: &Path, routes: &str) {
 }
 
 #[test]
-fn a_look_at_equal_content_is_no_reload_unless_somebody_asked() {
+fn equal_content_is_reloaded_only_on_request() {
     let (followed, mut follower) = Followed::start();
     let reloads = |follower: &Follower| follower.standing.known().reloads;
     for why in [LookReason::Woken, LookReason::Time] {
@@ -90,7 +90,7 @@ fn a_look_at_equal_content_is_no_reload_unless_somebody_asked() {
 }
 
 #[test]
-fn a_reload_that_was_asked_for_swallows_no_later_event() {
+fn a_requested_reload_loses_no_later_event() {
     let (followed, mut follower) = Followed::start();
     follower.wake.changed();
     assert_eq!(follower.asked(None), LookReason::Asked);
@@ -145,7 +145,7 @@ fn follows_without_watches(lay: Lay, why: &str) {
 }
 
 #[test]
-fn without_a_watch_files_are_looked_at_and_that_is_said_once() {
+fn files_without_a_watch_are_polled_and_the_log_says_so_once() {
     std::thread::scope(|scope| {
         scope.spawn(|| follows_without_watches(lay::<Exhausted>, "fs.inotify.max_user_instances"));
         scope.spawn(|| follows_without_watches(lay::<One>, "fs.inotify.max_user_watches"));
@@ -158,7 +158,7 @@ fn panics_at_faults(found: &Diagnostics) {
 }
 
 #[test]
-fn a_panic_at_an_edit_is_told_and_the_next_edit_takes_effect() {
+fn a_panic_during_a_reload_is_logged_and_the_next_edit_takes_effect() {
     let (followed, mut follower) = Followed::start();
     follower.tell = panics_at_faults;
     let (wake, standing, file) = (follower.wake(), follower.standing(), followed.file());

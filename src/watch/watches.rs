@@ -187,7 +187,7 @@ pub(super) mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_of_several_names_is_watched_once_as_a_whole() {
+    fn a_directory_with_several_names_is_watched_once_as_a_whole() {
         let directory = tempfile::tempdir().unwrap();
         let real = directory.path().canonicalize().unwrap();
         fs::create_dir_all(real.join("deep/protos/more")).unwrap();
@@ -210,7 +210,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn of_a_busy_directory_above_only_the_way_down_wakes() {
+    fn in_a_parent_directory_only_the_entry_on_the_path_wakes_the_follower() {
         let spots = Spots::from([
             (
                 PathBuf::from("/tmp"),
@@ -283,7 +283,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn out_of_watches_those_that_could_be_laid_stay_and_the_limit_is_named() {
+    fn watches_within_the_limit_stay_and_the_limit_is_named() {
         let directories = |names: &[&str]| {
             let all = names.iter().map(|name| PathBuf::from(*name));
             all.map(|path| (path, WatchScope::Below)).collect::<Spots>()
@@ -299,7 +299,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_overflow_of_events_is_a_reason_to_look() {
+    fn an_overflow_of_events_wakes_the_follower() {
         use notify::event::Flag;
         let looked = |kind, rescan: bool| {
             let event = notify::Event::new(kind);

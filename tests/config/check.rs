@@ -136,7 +136,7 @@ fn each_invalid_file_has_its_expected_diagnostics() {
 }
 
 #[test]
-fn every_expectation_has_its_case() {
+fn every_expected_output_has_its_configuration() {
     let cases = cases("invalid");
     for path in entries("invalid") {
         if path
@@ -153,7 +153,7 @@ fn every_expectation_has_its_case() {
 
 /// Every error and warning of the corpus has a place: a file, a line and a column.
 #[test]
-fn every_fault_of_the_corpus_has_a_place() {
+fn every_error_of_the_corpus_has_a_place() {
     for (config, path) in cases("invalid") {
         let text = fs::read_to_string(path.with_extension("stderr")).unwrap();
         let directory = config.rsplit_once('/').unwrap().0;
@@ -300,7 +300,7 @@ fn values_come_from_the_environment() {
 }
 
 #[test]
-fn a_variable_that_is_not_set_is_told_at_its_place_and_nothing_else_of_it() {
+fn an_unset_variable_is_reported_at_its_place_without_further_errors() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("routes.yaml"), BY_VARIABLES).unwrap();
     let outcome = gateway_with(directory.path(), &["check"], &VARIABLES[3..]);
@@ -351,7 +351,7 @@ fn fifty_thousand_routes_pass() {
 }
 
 #[test]
-fn many_faults_are_counted_and_told_up_to_two_hundred() {
+fn errors_beyond_two_hundred_are_only_counted() {
     let routes: String = (0..60_000).map(|n| format!("  {n}: {{}}\n")).collect();
     let outcome = check(format!("{FRONTENDS}{POOLS}routes:\n{routes}"));
     assert_eq!(outcome.code, Some(1));
@@ -365,7 +365,7 @@ fn many_faults_are_counted_and_told_up_to_two_hundred() {
 
 /// The JSON log has as many errors as the text, 200, and a last line with the number of the others.
 #[test]
-fn many_faults_are_logged_in_no_long_time() {
+fn many_errors_are_logged_quickly() {
     let directory = tempfile::tempdir().unwrap();
     let routes: String = (0..20_000).map(|n| format!("  {n}: {{}}\n")).collect();
     let text = format!("{FRONTENDS}{POOLS}routes:\n{routes}");
@@ -380,7 +380,7 @@ fn many_faults_are_logged_in_no_long_time() {
 }
 
 #[test]
-fn many_binds_take_no_long_time() {
+fn many_binds_are_checked_quickly() {
     let bind = |n: u32| format!("  - tcp://10.{}.{}.1:5559\n", n / 250, n % 250);
     let binds: String = (0..30_000).map(bind).collect();
     let outcome = check(format!(
@@ -405,7 +405,7 @@ fn deep_nesting_overflows_no_stack() {
 // ---- the command line
 
 #[test]
-fn warnings_are_told_and_pass() {
+fn warnings_are_printed_and_the_check_passes() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(
         directory.path().join("routes.yaml"),
@@ -427,7 +427,7 @@ fn warnings_are_told_and_pass() {
 }
 
 #[test]
-fn doubtful_channels_are_warned_of() {
+fn doubtful_channels_cause_warnings() {
     let channels = |keep: &str, memory: &str| {
         format!(
             "channels:\n  \
@@ -461,7 +461,7 @@ fn doubtful_channels_are_warned_of() {
 }
 
 #[test]
-fn admin_that_others_can_reach_is_warned_of() {
+fn an_admin_address_beyond_loopback_causes_a_warning() {
     let wide = "routes: { A: { pool: people } }\nadmin: { bind: \"*:9559\" }\n";
     let outcome = check(format!("{FRONTENDS}{POOLS}{wide}"));
     assert_eq!(outcome.code, Some(0));
@@ -472,7 +472,7 @@ fn admin_that_others_can_reach_is_warned_of() {
 }
 
 #[test]
-fn usage_errors_are_two() {
+fn usage_errors_exit_with_two() {
     for arguments in [
         &["chek"][..],
         &["check", "--confg", "x"],
@@ -499,7 +499,7 @@ fn usage_errors_are_two() {
 }
 
 #[test]
-fn help_and_version_are_answers() {
+fn help_and_version_exit_with_zero() {
     let help = gateway(&["--help"]);
     assert_eq!((help.code, &*help.stderr), (Some(0), ""));
     for word in [
@@ -564,7 +564,7 @@ fn run_refuses_a_broken_file_in_the_words_of_check() {
 }
 
 #[test]
-fn logs_of_faults_are_a_json_object_a_line() {
+fn errors_are_logged_as_one_json_object_a_line() {
     let config = "invalid/several_faults.yaml";
     let run = gateway(&["--log-format", "json", "-c", config]);
     assert_eq!((run.code, &*run.stdout), (Some(1), ""));
@@ -673,7 +673,7 @@ fn write_person(directory: &Path, name: &str, field: &str, breaking: &str) {
 }
 
 #[test]
-fn a_check_against_another_configuration_refuses_what_breaks_its_peers() {
+fn a_check_against_another_configuration_refuses_changes_that_break_its_peers() {
     let directory = tempfile::tempdir().unwrap();
     let write = |name, field, breaking| write_person(directory.path(), name, field, breaking);
     write("old", "int32 age = 1;", "");
@@ -751,7 +751,7 @@ fn init_writes_a_configuration_that_passes_and_overwrites_nothing() {
 }
 
 #[test]
-fn what_cannot_be_printed_is_a_failure() {
+fn output_that_cannot_be_written_is_a_failure() {
     for arguments in [
         &["config-schema"][..],
         &["schema"],
@@ -778,7 +778,7 @@ fn what_cannot_be_printed_is_a_failure() {
 }
 
 #[test]
-fn a_mistake_in_rust_log_is_told() {
+fn a_mistake_in_rust_log_is_reported() {
     let run = |value: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_gateway"))
             .args(["-c", "invalid/no_routes.yaml"])

@@ -169,7 +169,7 @@ fn defaults_are_those_of_the_gateway() {
 }
 
 #[test]
-fn by_default_the_compiler_is_its_own_and_a_breaking_edit_is_warned_of() {
+fn by_default_the_compiler_is_built_in_and_a_breaking_edit_causes_a_warning() {
     let tried = Tried::new();
     let at = |key: &str| vec!["proto".to_owned(), key.to_owned()];
     for (compiler, succeeds) in [

@@ -42,7 +42,7 @@ fn block(language: &str, start: &str) -> String {
 }
 
 #[test]
-fn the_page_on_rules_shows_what_is_printed() {
+fn the_page_on_rules_shows_the_printed_table() {
     let proto = block("proto", "syntax");
     let (code, stdout, stderr) = explained(&proto, "shop.Order", &[]);
     assert_eq!((code, &*stderr), (Some(0), ""));
@@ -63,7 +63,7 @@ message Plain { string id = 1; }
 "#;
 
 #[test]
-fn messages_below_are_listed_and_a_square_is_told() {
+fn nested_messages_are_listed_and_a_quadratic_cost_is_shown() {
     let (code, stdout, stderr) = explained(NESTED, "shop.Shop", &[]);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stderr.starts_with("warning: the cost of a rule of shop.Shop.prices"));

@@ -161,7 +161,7 @@ fn the_schema_accepts_every_valid_configuration() {
 }
 
 #[test]
-fn the_schema_rejects_what_a_schema_can_know() {
+fn the_schema_rejects_every_error_that_a_schema_can_express() {
     let validator = validator();
     let directory = Path::new(ROOT).join("tests/config/configs/invalid");
     let mut accepted = BTreeSet::new();

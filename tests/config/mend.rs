@@ -29,7 +29,7 @@ fn check(directory: &Path) -> Output {
 }
 
 #[test]
-fn each_broken_setup_has_its_message_and_passes_once_mended() {
+fn each_broken_setup_has_its_message_and_passes_once_corrected() {
     let setups = setups();
     assert!(setups.len() >= 20, "{}", setups.len());
     for setup in setups {

@@ -277,7 +277,7 @@ fn other_faults_of_keys_are_errors_at_their_places() {
 }
 
 #[test]
-fn what_is_probably_not_meant_is_warned_of() {
+fn doubtful_settings_cause_warnings() {
     let files = Files::new(SECURED);
     fs::create_dir(files.path("keys/clients")).unwrap();
     let (code, _, stderr) = files.check();
@@ -563,7 +563,7 @@ fn check_each(cases: &[(String, i32, &str)]) {
 }
 
 #[test]
-fn passwords_are_warned_of_where_others_can_see_them() {
+fn passwords_in_clear_text_cause_a_warning() {
     let at =
         |address: &str| PLAIN.replace("127.0.0.1:0\", security", &format!("{address}\", security"));
     let curve = format!(
@@ -589,7 +589,7 @@ fn passwords_are_warned_of_where_others_can_see_them() {
 }
 
 #[test]
-fn plain_is_refused_where_it_makes_no_sense() {
+fn plain_is_refused_where_users_cannot_be_checked() {
     let connects = PLAIN.replace(
         "bind: \"tcp://127.0.0.1:0\", security",
         "connect: \"tcp://127.0.0.1:1\", security",

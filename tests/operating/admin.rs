@@ -15,7 +15,7 @@ use crate::support::sockets::{named, receive, send};
 use crate::support::{ANN, PATIENCE, turns};
 
 #[test]
-fn each_path_has_its_answer_and_others_are_told_what_there_is() {
+fn each_path_has_its_answer_and_an_unknown_path_lists_them() {
     let process = Process::start(&yaml("", ""));
     for (path, body) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
         let answer = process.get(path);
@@ -58,7 +58,7 @@ fn each_path_has_its_answer_and_others_are_told_what_there_is() {
 }
 
 #[test]
-fn status_says_what_runs() {
+fn status_describes_the_running_gateway() {
     let routes = "  \"*\": { pool: people, timeout: 2500ms, frontends: clients, reply: { msgpack: demo.Reply } }";
     let process = Process::start(&yaml(routes, "queue: 7, queue_bytes: 1KiB"));
     let status = process.status();
@@ -126,7 +126,7 @@ fn a_worker_has_its_name_in_the_status_and_a_number_in_the_metrics() {
 }
 
 #[test]
-fn a_worker_that_lets_requests_time_out_is_told_from_the_others() {
+fn a_worker_whose_requests_time_out_stands_out() {
     if !engine_is("native") {
         return;
     }
@@ -154,7 +154,7 @@ fn a_worker_that_lets_requests_time_out_is_told_from_the_others() {
 }
 
 #[test]
-fn a_reload_is_answered_with_its_outcome_what_changed_and_what_is_wrong() {
+fn a_reload_is_answered_with_its_outcome_changes_and_errors() {
     let first = yaml("", "");
     let process = Process::start(&first);
     let unchanged = process.ask("POST", "/reload", &[]);
@@ -269,7 +269,7 @@ fn diagnostics_over_http_are_those_of_check() {
 }
 
 #[test]
-fn reloads_asked_for_at_once_are_all_answered() {
+fn concurrent_reloads_are_all_answered() {
     let process = Arc::new(Process::start(&yaml("", "")));
     process.await_first_look();
     fs::write(process.file(), yaml("  RAW: { pool: people }", "")).unwrap();
@@ -290,7 +290,7 @@ fn reloads_asked_for_at_once_are_all_answered() {
 }
 
 #[test]
-fn the_listener_comes_moves_and_goes_with_the_configuration() {
+fn the_listener_follows_the_configuration() {
     let mut process = Process::start(&with_admin("", "", ""));
     let at = |address: &str| with_admin("", "", &format!("admin: {{ bind: \"{address}\" }}"));
     fs::write(process.file(), at("127.0.0.1:0")).unwrap();
@@ -558,7 +558,7 @@ fn a_health_check_is_answered_within_a_second_beside_a_thousand_silent_connectio
 }
 
 #[test]
-fn metrics_come_in_the_format_that_is_asked_for() {
+fn metrics_have_the_requested_format() {
     let process = Process::start(&yaml("", ""));
     let ask = |accept: &str| process.ask("GET", "/metrics", &[("Accept", accept)]);
     let classic = ask("text/plain;version=0.0.4");
@@ -640,7 +640,7 @@ fn command(directory: &std::path::Path, arguments: &[&str]) -> (Option<i32>, Str
 }
 
 #[test]
-fn health_and_reload_ask_the_gateway_that_runs() {
+fn health_and_reload_query_the_running_gateway() {
     let process = Process::start(&with_admin("", "", "admin: { bind: \"127.0.0.1:0\" }"));
     let directory = process.directory.path();
     let (code, _, said) = command(directory, &["health"]);
@@ -696,7 +696,7 @@ fn lines_before(process: &mut Process, last: &str) -> Vec<String> {
 }
 
 #[test]
-fn reloads_that_are_asked_for_in_a_loop_are_one_line() {
+fn reloads_requested_in_a_loop_are_one_log_line() {
     let mut process = Process::start(&yaml("", ""));
     for _ in 0..20 {
         assert_eq!(process.reload().code, 200);

@@ -119,7 +119,7 @@ fn told(lines: &[Value]) -> usize {
 
 /// The log lines, a few MiB, exceed what the pipe and the gateway's own buffer hold.
 #[test]
-fn a_log_that_nobody_reads_stops_nothing_and_what_is_dropped_is_told() {
+fn an_unread_log_stops_nothing_and_dropped_lines_are_reported() {
     const REQUESTS: usize = 25_000;
     let mut gateway = Chatty::start();
     gateway.reject(REQUESTS);
@@ -156,7 +156,7 @@ fn every_line_is_written_before_the_end() {
 }
 
 #[test]
-fn a_log_whose_reader_is_gone_stops_nothing() {
+fn a_log_without_a_reader_stops_nothing() {
     let mut gateway = Chatty::start();
     // The reading end is closed. The field `log` needs a value, so the reading end of another
     // process replaces it.

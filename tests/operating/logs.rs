@@ -137,7 +137,7 @@ fn endpoint(line: &str) -> String {
 }
 
 #[test]
-fn the_start_says_what_was_loaded_and_where_it_listens() {
+fn the_start_logs_the_configuration_and_its_addresses() {
     let mut gateway = Logged::start(&yaml("", ""), &[]);
     let loaded = gateway.until(&["loaded"]);
     assert!(
@@ -162,7 +162,7 @@ fn the_start_says_what_was_loaded_and_where_it_listens() {
 }
 
 #[test]
-fn an_edit_that_is_only_warned_of_ends_with_a_verdict() {
+fn an_edit_with_nothing_but_warnings_has_a_line_on_its_outcome() {
     let doubtful = "  0x01: { pool: people }";
     let mut gateway = Logged::start(&yaml("settle: 20ms", doubtful), &[]);
     gateway.until(&["ready"]);
@@ -174,7 +174,7 @@ fn an_edit_that_is_only_warned_of_ends_with_a_verdict() {
 }
 
 #[test]
-fn a_reload_says_in_one_line_what_changed() {
+fn a_reload_logs_its_changes_in_one_line() {
     let mut gateway = Logged::start(&yaml("settle: 20ms", ""), &[]);
     gateway.until(&["ready"]);
     let edited = yaml(
@@ -207,7 +207,7 @@ fn a_reload_says_in_one_line_what_changed() {
 }
 
 #[test]
-fn rejections_are_told_once_and_then_counted() {
+fn rejections_are_logged_once_and_then_counted() {
     let mut gateway = Logged::start(&yaml("", ""), &["--log-format", "json"]);
     let json = |line: &str| serde_json::from_str::<Value>(line).unwrap();
     let at = json(&gateway.until(&["frontend clients listens"]))["endpoint"]
@@ -461,7 +461,7 @@ fn the_configuration_sets_the_log_while_it_runs() {
 }
 
 #[test]
-fn the_command_line_and_the_variable_win_over_the_configuration() {
+fn the_command_line_and_the_variable_override_the_configuration() {
     let text = format!("{}log: {{ level: error, format: human }}\n", yaml("", ""));
     let arguments = ["--log-level", "info", "--log-format", "json"];
     let mut gateway = Logged::start(&text, &arguments);
@@ -512,7 +512,7 @@ fn assert_named(line: &str) {
 }
 
 #[test]
-fn workers_that_come_and_go_are_told_and_then_counted() {
+fn workers_that_connect_and_disconnect_are_logged_and_then_counted() {
     let mut gateway = Logged::start(&yaml("", ""), &[]);
     let at = endpoint(&gateway.until(&["pool people listens"]));
     for n in 0..5 {
@@ -537,7 +537,7 @@ fn workers_that_come_and_go_are_told_and_then_counted() {
 }
 
 #[test]
-fn a_reload_says_that_another_environment_needs_a_restart() {
+fn a_reload_logs_that_another_environment_needs_a_restart() {
     let text = yaml_of_people("", r#"queue: "${GATEWAY_NO_SUCH_QUEUE:-7}""#);
     let mut process = Process::start(&text);
     process.await_first_look();
@@ -581,7 +581,7 @@ fn a_worker_that_has_never_answered_is_named_when_a_request_times_out() {
 
 /// The answers exceed what the system buffers for a client that does not read.
 #[test]
-fn a_drain_says_that_it_waits_for_clients_to_read() {
+fn a_drain_logs_that_clients_have_yet_to_read() {
     if !engine_is("native") {
         return;
     }

@@ -110,7 +110,7 @@ fn assert_one_answer_two_rejections_and_two_drops(metrics: &Metrics) {
 }
 
 #[test]
-fn the_time_in_the_queue_and_at_a_worker_are_told_apart() {
+fn times_in_the_queue_and_at_a_worker_are_separate() {
     let process = Process::start(&yaml("", ""));
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
@@ -155,7 +155,7 @@ fn the_time_in_the_queue_and_at_a_worker_are_told_apart() {
 
 /// Other tests of this binary may share the machine, but each starts its own process.
 #[test]
-fn the_process_is_shown_as_the_system_sees_it() {
+fn metrics_of_the_process_agree_with_the_system() {
     let process = Process::start(&yaml("", ""));
     let metrics = process.metrics();
     let (kib, descriptors) = process.footprint();
@@ -186,7 +186,7 @@ fn the_process_is_shown_as_the_system_sees_it() {
 }
 
 #[test]
-fn types_that_peers_choose_are_no_labels() {
+fn types_that_peers_choose_never_become_labels() {
     let process = Process::start(&yaml("  \"any.*\": { pool: people, timeout: 1s }", ""));
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
@@ -289,7 +289,7 @@ fn stall(process: &Process, context: &zmq::Context, worker: &zmq::Socket) -> zmq
 const RELOADS: usize = 12;
 
 #[test]
-fn the_books_balance_in_every_scrape_under_load_reloads_and_losses() {
+fn the_ledger_balances_in_every_scrape_under_load_reloads_and_losses() {
     let pools =
         "timeout: 400ms, queue: 60 }, lossy: { bind: \"tcp://127.0.0.1:0\", per_worker: 5000";
     let always = "  RAW: { pool: people }\n  GONE: { pool: lossy }\n  SLOW: { pool: lossy }\nlimits: { client_bytes: 1MiB }";

@@ -66,7 +66,7 @@ fn the_last_rejections_are_shown_newest_first() {
 }
 
 #[test]
-fn at_most_a_hundred_are_kept_within_bounded_bytes() {
+fn at_most_a_hundred_rejections_are_kept_within_bounded_bytes() {
     let process = Process::start(&yaml("", ""));
     let context = zmq::Context::new();
     let client = connected(&context, zmq::DEALER, &process.endpoint("frontend clients"));

@@ -64,7 +64,7 @@ fn now() -> u64 {
 }
 
 #[test]
-fn the_start_reloads_and_the_end_are_told() {
+fn start_reloads_and_end_are_notified() {
     let manager = Manager::new();
     let mut gateway = manager.start(&[]);
     assert_eq!(manager.next(), "READY=1");
@@ -100,7 +100,7 @@ fn the_watchdog_is_answered_while_the_gateway_is_alive() {
 }
 
 #[test]
-fn an_abstract_name_is_a_socket_too() {
+fn an_abstract_socket_is_notified_too() {
     let name = format!("gateway-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let socket = UnixDatagram::bind_addr(&address).unwrap();
@@ -114,7 +114,7 @@ fn an_abstract_name_is_a_socket_too() {
 }
 
 #[test]
-fn a_manager_that_is_not_there_is_warned_of_and_nothing_else() {
+fn a_missing_service_manager_causes_only_a_warning() {
     let mut command = Command::new(binary());
     command.env("NOTIFY_SOCKET", "nowhere");
     let mut gateway = Process::start_by(command, YAML);

@@ -775,7 +775,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_comments_and_texts_are_no_imports() {
+    fn tests_comments_and_texts_contain_no_imports() {
         let a = "/* /* */ use crate::b::B; */ pub struct A<'b>(&'b str); // crate::b::B
             const TEXTS: [&str; 2] = [\"crate::b::B \\\" \", r#\"crate::b::B \"#]; const C: char = '\"';
             #[cfg(test)] mod tests { use crate::b::B; }

@@ -95,7 +95,7 @@ fn client_and_worker_meet_at_the_gateway() {
 
 /// Three concurrent calls are answered out of order, and a fourth call is rejected.
 #[test]
-fn the_client_to_copy_knows_each_answer() {
+fn the_client_to_copy_handles_each_answer() {
     let dir = tempfile::tempdir().unwrap();
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let routes = dir.path().join("routes.yaml");

@@ -58,7 +58,7 @@ fn shown(metrics: &Metrics) -> BTreeMap<String, Row> {
 }
 
 #[test]
-fn the_reference_says_what_is_shown() {
+fn the_reference_lists_every_metric() {
     let text = include_str!("../../docs/metrics.md");
     let (always, at_times) = text.split_once("Only where the engine can tell").unwrap();
     let (always, at_times) = (reference(always), reference(at_times));
@@ -271,7 +271,7 @@ fn names_types_and_labels_follow_the_conventions_of_prometheus() {
 }
 
 #[test]
-fn what_breaks_a_convention_is_found() {
+fn a_broken_convention_is_found() {
     let count = |name: &str, kind: &str, help: &str, labels: &[&str]| {
         let family = Family {
             kind: kind.into(),

@@ -97,7 +97,7 @@ fn messages_have_the_words_that_people_search_for() {
 }
 
 #[test]
-fn an_uncommon_word_is_found_in_a_text_alone() {
+fn an_uncommon_word_is_found_in_texts_only() {
     let code = "// \"it came\"\nlet c = '\"'; f(\"a \\\"blank\\\" l\\\n   ine\", r#\"\"went\" away\"#);\n\
                 #[cfg(test)]\nmod tests { \"told\" }";
     assert_eq!(quoted(code), ["a \\\"blank\\\" line", "\"went\" away"]);

@@ -159,7 +159,7 @@ fn reject_refuses_the_edit_and_the_old_snapshot_serves_on() {
 }
 
 #[test]
-fn warn_lets_it_through_and_says_so() {
+fn warn_applies_a_breaking_edit_with_a_warning() {
     let live = Live::start("");
     live.edit(&PERSON.replace("  string name = 2;\n", ""), "");
     let log = live.until("reloaded");
@@ -184,7 +184,7 @@ fn warn_lets_it_through_and_says_so() {
 }
 
 #[test]
-fn allow_says_nothing() {
+fn allow_applies_a_breaking_edit_silently() {
     let live = Live::start("breaking: reject");
     // The edit's own setting of `breaking` applies, so a single edit suffices.
     live.edit(

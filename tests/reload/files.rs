@@ -157,7 +157,7 @@ fn a_config_maps_swap_is_seen() {
 }
 
 #[test]
-fn proto_files_are_followed_through_their_directorys_loss() {
+fn proto_files_are_followed_when_their_directory_is_removed_and_recreated() {
     let edited = Edited::start();
     let schemas = edited.gateway.directory.path().join("schemas");
     let order = |field: &str| format!("syntax = \"proto3\"; message Order {{ {field} }}");
@@ -229,7 +229,7 @@ fn an_import_path_that_the_edit_adds_is_followed() {
 }
 
 #[test]
-fn a_broken_edit_changes_nothing_and_a_mended_one_takes_hold() {
+fn a_broken_edit_changes_nothing_and_its_correction_takes_effect() {
     let edited = Edited::start();
     for broken in ["routes: [", "", "frontends: {}\n", "\u{0}\u{1}"] {
         fs::write(&edited.file, broken).unwrap();
@@ -248,7 +248,7 @@ fn a_broken_edit_changes_nothing_and_a_mended_one_takes_hold() {
 /// The directory itself is removed and created again, then replaced by another, and finally by a
 /// link whose target changes.
 #[test]
-fn the_directory_of_the_files_may_go_and_come_back() {
+fn the_directory_of_the_files_may_be_removed_and_recreated() {
     let outer = tempfile::tempdir().unwrap();
     let inner = tempfile::tempdir_in(outer.path()).unwrap();
     let directory = inner.path().to_owned();

@@ -16,7 +16,7 @@ use crate::support::sockets::{
 };
 
 #[test]
-fn pools_and_frontends_come_and_go() {
+fn pools_and_frontends_are_added_and_removed() {
     let edited = Edited::start();
     let directory = edited.gateway.directory.path().to_owned();
     let ipc = |name: &str| format!("ipc://{}", directory.join(name).display());
@@ -51,7 +51,7 @@ routes: {{ OPAQUE: {{ pool: people }}, MORE: {{ pool: more }} }}
 }
 
 #[test]
-fn changed_settings_hold_at_once_and_connections_stay() {
+fn changed_settings_apply_at_once_and_connections_stay() {
     let edited = Edited::start();
     let strict = fs::read_to_string(&edited.file).unwrap();
     let strict = strict.replace("timeout: 20s", "timeout: 2s, queue: 1");

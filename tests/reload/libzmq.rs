@@ -140,7 +140,7 @@ const TURNS: usize = 50;
 
 /// A thread of libzmq closes a socket, which therefore listens for a moment after it was closed.
 #[test]
-fn an_address_that_was_left_is_taken_over_by_the_next_edit() {
+fn an_address_freed_by_one_edit_is_used_by_the_next() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("people").display().to_string();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -175,7 +175,7 @@ fn an_address_that_was_left_is_taken_over_by_the_next_edit() {
 }
 
 #[test]
-fn an_address_of_a_pool_that_still_holds_a_request_is_taken_over_once_that_is_answered() {
+fn an_address_of_a_removed_pool_is_free_once_its_request_is_answered() {
     let directory = tempfile::tempdir().unwrap();
     let bind = format!("ipc://{}", directory.path().join("people").display());
     let with = |pools: &str| {

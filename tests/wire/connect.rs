@@ -66,7 +66,7 @@ fn has_ipv6() -> bool {
 }
 
 #[test]
-fn a_worker_that_comes_later_is_found() {
+fn a_worker_that_starts_later_is_found() {
     let port = free("127.0.0.1");
     let gateway = between(ANYWHERE, &format!(r#"connect: "tcp://127.0.0.1:{port}""#));
     let client = gateway.dealer();
@@ -118,7 +118,7 @@ fn a_worker_that_restarts_is_found_again() {
 }
 
 #[test]
-fn workers_are_connected_to_and_come_to_the_same_pool() {
+fn a_pool_connects_to_workers_and_accepts_workers() {
     let context = zmq::Context::new();
     let (called, at) = listening(&context, zmq::DEALER, "tcp://127.0.0.1:*");
     let gateway = between(
@@ -175,7 +175,7 @@ fn workers_are_connected_to_by_name() {
 }
 
 #[test]
-fn a_host_name_that_does_not_resolve_delays_nobody() {
+fn a_host_name_that_does_not_resolve_delays_no_peer() {
     let context = zmq::Context::new();
     let (worker, at) = listening(&context, zmq::DEALER, "tcp://127.0.0.1:*");
     let gateway = between(
@@ -238,7 +238,7 @@ fn ipc_workers_are_connected_to_by_path_and_by_abstract_name() {
 
 /// Only engine native is tested, because libzmq takes over a path on which a program listens.
 #[test]
-fn an_ipc_path_is_taken_from_the_dead_and_from_nobody_else() {
+fn an_ipc_path_is_taken_over_only_from_a_dead_listener() {
     if !engine_is("native") {
         return;
     }
@@ -278,7 +278,7 @@ fn an_ipc_path_is_taken_from_the_dead_and_from_nobody_else() {
 /// Only engine native is tested. The peer behaves like JeroMQ 0.3, which speaks ZMTP 2.0 and cannot
 /// read a greeting of version 3.1.
 #[test]
-fn a_peer_that_hangs_up_in_its_greeting_is_told_of_in_the_log() {
+fn a_peer_that_disconnects_during_its_greeting_is_logged() {
     if !engine_is("native") {
         return;
     }
@@ -301,7 +301,7 @@ fn a_peer_that_hangs_up_in_its_greeting_is_told_of_in_the_log() {
 /// Only engine native is tested. The system no longer knows the address when the gateway is
 /// notified of the reset, so the gateway must have stored it.
 #[test]
-fn a_peer_that_resets_in_its_greeting_is_named_by_its_address() {
+fn a_peer_that_resets_during_its_greeting_is_named_by_its_address() {
     if !engine_is("native") {
         return;
     }
@@ -324,7 +324,7 @@ fn a_peer_that_resets_in_its_greeting_is_named_by_its_address() {
 /// Only engine native is tested. The gateway serves most of the connections, so it connects again
 /// soon after each of those.
 #[test]
-fn a_peer_that_comes_and_goes_does_not_fill_the_log() {
+fn a_peer_that_reconnects_again_and_again_does_not_fill_the_log() {
     if !engine_is("native") {
         return;
     }
@@ -399,7 +399,7 @@ fn misfits() -> [(&'static str, Vec<u8>, &'static str); 8] {
 
 /// Only engine native is tested. The log says what the peer is and what to change.
 #[test]
-fn strangers_and_misfits_are_named_in_the_log() {
+fn other_protocols_and_wrong_socket_types_are_named_in_the_log() {
     if !engine_is("native") {
         return;
     }

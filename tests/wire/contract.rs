@@ -255,7 +255,7 @@ fn malformed_messages_are_rejected_with_the_cause() {
 }
 
 #[test]
-fn payloads_are_stopped_at_the_edge_with_path_and_offset() {
+fn invalid_payloads_are_rejected_with_path_and_offset() {
     let gateway = Gateway::people("");
     let client = gateway.dealer();
     // In this payload, `name` is an integer instead of a string.
@@ -275,7 +275,7 @@ fn payloads_are_stopped_at_the_edge_with_path_and_offset() {
 }
 
 #[test]
-fn a_rejection_says_what_the_sender_probably_meant() {
+fn a_rejection_suggests_what_the_sender_probably_meant() {
     let gateway = Gateway::people("");
     let client = gateway.dealer();
     let told = |frames: &[&[u8]]| {
@@ -314,7 +314,7 @@ routes: { A: { pool: people, reply: demo.Person } }
 }
 
 #[test]
-fn errors_speak_the_encoding_of_the_route_or_else_of_the_frontend() {
+fn rejections_have_the_encoding_of_the_route_or_else_of_the_frontend() {
     let gateway = Gateway::start(
         r#"
 frontends:
@@ -364,7 +364,7 @@ routes:
 }
 
 #[test]
-fn too_large_is_answered_and_the_next_message_served() {
+fn an_oversize_message_is_rejected_and_the_next_one_is_served() {
     let gateway = Gateway::start(
         r#"
 frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
@@ -407,7 +407,7 @@ routes: { OPAQUE: { pool: people, frontends: [inside] } }
 }
 
 #[test]
-fn a_workers_error_is_carried_as_it_is() {
+fn the_error_of_a_worker_is_forwarded_unchanged() {
     let gateway = Gateway::people("");
     let (client, worker) = (gateway.dealer(), gateway.worker());
     client.send_multipart([&b"CHECKED"[..], ANN], 0).unwrap();
@@ -616,7 +616,7 @@ routes:
 }
 
 #[test]
-fn empty_payloads_pass_where_the_schema_lets_them() {
+fn empty_payloads_pass_where_the_schema_allows_them() {
     let gateway = Gateway::people("");
     let (client, worker) = (gateway.dealer(), gateway.worker());
     send(&client, &["PROTOBUF", ""]);

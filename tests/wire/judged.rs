@@ -56,7 +56,7 @@ fn header(frames: &Frames, place: usize) -> &str {
 }
 
 #[test]
-fn requests_reach_a_worker_in_the_order_in_which_they_came() {
+fn requests_reach_a_worker_in_the_order_of_their_arrival() {
     let gateway = Gateway::people("per_worker: 100");
     let (client, worker) = (gateway.dealer(), gateway.worker());
     for n in 0..40 {
@@ -119,7 +119,7 @@ fn a_large_payload_that_is_wrong_is_rejected_and_the_next_message_served() {
 }
 
 #[test]
-fn answers_reach_a_client_in_the_order_in_which_they_came() {
+fn answers_reach_a_client_in_the_order_of_their_arrival() {
     let gateway = Gateway::people("per_worker: 100");
     let (client, worker) = (gateway.dealer(), gateway.worker());
     for n in 0..30 {
@@ -153,7 +153,7 @@ fn answers_reach_a_client_in_the_order_in_which_they_came() {
 
 /// A client may disconnect as soon as it has sent.
 #[test]
-fn what_a_client_sent_before_it_disconnected_is_served() {
+fn requests_sent_before_a_client_disconnects_are_served() {
     let gateway = Gateway::people("per_worker: 100");
     let worker = gateway.worker();
     let client = gateway.dealer();

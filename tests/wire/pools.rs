@@ -8,7 +8,7 @@ use crate::support::sockets::{
 };
 
 #[test]
-fn requests_wait_for_a_worker_and_a_full_queue_says_so() {
+fn requests_wait_for_a_worker_and_a_full_queue_rejects() {
     let gateway = Gateway::people("queue: 2");
     let client = gateway.dealer();
     for n in ["1", "2", "3"] {
@@ -33,7 +33,7 @@ fn a_queue_is_bounded_by_bytes_too() {
 }
 
 #[test]
-fn clients_take_turns_and_the_one_that_fills_a_queue_makes_way() {
+fn clients_take_turns_and_the_largest_backlog_is_evicted() {
     let gateway = Gateway::people("queue: 4");
     let (greedy, modest) = (gateway.dealer(), gateway.dealer());
     for n in ["1", "2", "3", "4", "5"] {
@@ -69,7 +69,7 @@ fn clients_take_turns_and_the_one_that_fills_a_queue_makes_way() {
 }
 
 #[test]
-fn deadlines_say_where_the_time_went() {
+fn a_timeout_names_the_queue_or_the_worker() {
     let gateway = Gateway::people("timeout: 1s");
     let client = gateway.dealer();
     send(&client, &["OPAQUE", "1", "x"]);
@@ -99,7 +99,7 @@ fn deadlines_say_where_the_time_went() {
 }
 
 #[test]
-fn a_routes_timeout_beats_its_pools() {
+fn the_timeout_of_a_route_overrides_that_of_its_pool() {
     let gateway = Gateway::start(
         r#"
 frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
@@ -113,7 +113,7 @@ routes: { SOON: { pool: people, timeout: 100ms } }
 }
 
 #[test]
-fn answers_of_strangers_and_second_answers_are_dropped() {
+fn unsolicited_and_second_answers_are_dropped() {
     let gateway = Gateway::people("");
     let (client, worker) = (gateway.dealer(), gateway.worker());
     for token in ["", "x", "#1", "client1#1", "#99999999999999999999"] {
@@ -162,7 +162,7 @@ fn the_loss_of_the_last_worker_is_reported_at_once() {
 }
 
 #[test]
-fn answers_given_before_a_worker_disconnects_count() {
+fn answers_sent_before_a_worker_disconnects_count() {
     // Each round has its own gateway. In a shared one, libzmq might still send the request to the
     // previous worker, because it has not yet noticed the disconnection.
     for _ in 0..20 {
@@ -177,7 +177,7 @@ fn answers_given_before_a_worker_disconnects_count() {
 }
 
 #[test]
-fn the_client_identity_is_handed_over_bare_one_request_at_a_time() {
+fn a_bare_client_identity_is_handed_out_for_one_request_at_a_time() {
     let gateway = Gateway::people("identity: client, timeout: 2s, per_worker: 10");
     let worker = gateway.worker();
     let client = gateway.named_dealer(b"client1");
@@ -212,7 +212,7 @@ fn the_client_identity_is_handed_over_bare_one_request_at_a_time() {
 }
 
 #[test]
-fn a_client_has_so_many_requests_open_and_no_more() {
+fn the_open_requests_of_a_client_are_limited() {
     let gateway = Gateway::start(
         r#"
 frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
@@ -287,7 +287,7 @@ shutdown: { grace: 200ms }
 }
 
 #[test]
-fn workers_may_be_connected_to() {
+fn the_gateway_may_connect_to_workers() {
     let context = zmq::Context::new();
     let worker = socket(&context, zmq::DEALER);
     worker.bind("tcp://127.0.0.1:*").unwrap();

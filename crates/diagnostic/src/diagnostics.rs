@@ -148,7 +148,7 @@ mod tests {
     use crate::source::SourceFile;
 
     #[test]
-    fn of_each_severity_a_bounded_number_is_kept_and_the_others_are_counted() {
+    fn diagnostics_beyond_the_limit_of_a_severity_are_only_counted() {
         let mut all = Diagnostics::new();
         for n in 0..KEPT_MAX + 1 {
             all.push(Diagnostic::warning(format!("doubtful {n}")));

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_other_languages_are_known_where_they_have_a_meaning() {
+    fn words_of_other_languages_suggest_a_known_name() {
         assert_eq!(
             did_you_mean("messagepack", ["json", "msgpack"]),
             Some("msgpack")

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parser_ends_where_the_time_does() {
+    fn a_parser_stops_when_its_budget_ends() {
         for (head, part) in [
             ("", "message M { } "),
             ("message M { oneof o { ", "int32 a = 1; "),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn once_over_it_stays_over() {
+    fn a_budget_that_has_ended_stays_ended() {
         let budget = over();
         assert!((1..STEPS_PER_LOOK).all(|_| budget.step().is_ok()));
         assert_eq!(budget.held(), Ok(()));

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_are_undone() {
+    fn escapes_are_decoded() {
         assert_eq!(
             unquoted(r#""a\n\101\x41\u00e9\U0001F600\\""#),
             "a\nAA\u{e9}\u{1f600}\\".as_bytes()

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_took_a_files_name_is_neither_read_nor_waited_for() {
+    fn a_pipe_or_socket_that_replaced_a_file_is_refused_without_waiting() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         mknodat(CWD, path("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();

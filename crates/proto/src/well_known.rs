@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_found_by_its_name() {
+    fn each_well_known_file_is_found_by_its_name() {
         assert!(names().all(has));
         assert!(names().is_sorted());
     }

@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_that_holds_nothing_else_is_shrunk_in_place() {
+    fn unshared_memory_is_shrunk_in_place() {
         let mut memory = Vec::with_capacity(1 << 20);
         memory.resize(600_000, 7);
         let frame = Bytes::from(memory).compact();
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compact_has_memory_of_its_own_size() {
+    fn compact_bytes_have_memory_of_their_own_size() {
         let mut input = Input::from(vec![7; 1000]);
         let frame = input.take(10).compact();
         assert_eq!(frame.bytes(), [7; 10]);

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn each_written_command_is_read_back() {
         let ready = read(&body(|into| put_ready(into, "ROUTER")));
         let expected = Ready {
             socket_type: "ROUTER".into(),

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_is_understood_however_it_is_cut() {
+    fn the_greeting_of_this_side_is_read_in_pieces_of_any_size() {
         assert_eq!(judged(&OURS), greeted(1));
         for cut in 0..LENGTH {
             let mut greeting = Greeting::new();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_named_by_their_first_bytes() {
+    fn other_protocols_are_recognized_by_their_first_bytes() {
         let named = |bytes: &[u8]| judged(bytes).unwrap_err().to_string();
         assert!(named(b"GET / HTTP/1.1\r\n").contains("HTTP"));
         assert!(named(b"\x16\x03\x01\x02").contains("TLS"));
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_is_let_in() {
+    fn a_newer_version_is_accepted() {
         let mut newer = OURS;
         newer[MAJOR] = 4;
         newer[MINOR] = 0;

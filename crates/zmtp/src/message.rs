@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_and_bytes_agree_however_many_are_dropped_and_wherever_they_lie() {
+    fn frames_and_bytes_agree_after_any_number_of_dropped_frames() {
         for dropped in 0..6 {
             let expected = &FRAMES[dropped.min(4)..];
             let mut pool = crate::pool::BufferPool::default();
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_holds_one_frame_alone_leaves_without_a_copy() {
+    fn memory_of_a_single_frame_is_handed_over_without_a_copy() {
         let large = vec![7; 100_000];
         let at = large.as_ptr();
         let message = Message::from(vec![b"T".to_vec(), large]);
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_gets_memory_of_about_its_size_which_is_used_again() {
+    fn a_queued_message_gets_memory_of_about_its_size_which_is_reused() {
         let mut pool = crate::pool::BufferPool::default();
         let waits = pool.settle(message());
         let at_and_room = |message: &Message| match message.clone().into_memory() {

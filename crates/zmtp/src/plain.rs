@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_server_is_told_at_either_step() {
+    fn a_refusal_by_the_server_is_reported_at_either_step() {
         let error = b"\x05ERROR\x03400";
         let refused = PlainError::Refused("400".into());
         let client = || Client::hello("a", "b").expect("short").0;

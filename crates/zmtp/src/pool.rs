@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_is_read_into_again_once_nobody_shares_it() {
+    fn a_buffer_is_reused_once_no_frame_shares_it() {
         let mut pool = BufferPool::default();
         let read = |byte: u8| {
             move |into: &mut [u8]| {

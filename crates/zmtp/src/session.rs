@@ -549,7 +549,7 @@ mod tests {
     const PING: (u8, &[u8]) = (COMMAND, b"\x04PING\0\x07");
 
     #[test]
-    fn a_connection_says_the_same_wherever_it_is_cut() {
+    fn a_session_returns_the_same_events_wherever_its_bytes_are_cut() {
         let whole = stream(&[
             PING,
             (COMMAND, b"\x05HELLO"),
@@ -586,7 +586,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_not_be_said_at_that_point_is_a_fault() {
+    fn a_command_out_of_turn_is_an_error() {
         for (frames, fault) in [
             (&[(0, &b"x"[..])][..], "a message before READY"),
             (&[(0, &[0; 1001])], "a message before READY"),
@@ -625,7 +625,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_knows_of_a_peer_it_knows_from_its_greeting() {
+    fn the_version_of_a_peer_is_known_from_its_greeting() {
         let mut buffers = BufferPool::default();
         for (minor, pings) in [(0, false), (1, true), (2, true)] {
             let mut greeting = OURS.to_vec();

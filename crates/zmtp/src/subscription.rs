@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn each_written_subscription_is_read_back() {
         for wish in [Wish::Subscribe, Wish::Cancel] {
             for prefix in [&b""[..], b"\x01", &[7; 300]] {
                 let message = wish.message(prefix);
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn data_is_no_subscription() {
+    fn data_is_not_a_subscription() {
         for data in [&b""[..], b"\x02", b"A", b"\xff\x01"] {
             assert_eq!(Wish::of_frame(data), None, "{data:?}");
         }

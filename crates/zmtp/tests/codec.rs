@@ -112,7 +112,7 @@ fn a_broken_stream_is_decoded_up_to_its_fault_however_it_is_cut() {
 /// A fuzzer tries inputs of some hundred bytes. Recipes in them stand for large frames, each of
 /// which is read straight into memory of its own. Earlier frames may have used that memory before.
 #[test]
-fn few_bytes_stand_for_large_frames_and_mean_the_same() {
+fn frames_made_of_repeated_bytes_are_decoded_alike() {
     let mut direct = 0;
     for seed in 1..=2_000 {
         let mut random = Rng::with_seed(seed);

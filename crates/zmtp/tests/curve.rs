@@ -166,7 +166,7 @@ fn a_forged_frame_is_refused_and_moves_no_nonce() {
 }
 
 #[test]
-fn a_frame_of_one_direction_is_none_of_the_other() {
+fn a_frame_of_one_direction_is_refused_in_the_other() {
     let (mut client, mut server) = Peers::new().connected();
     let mut own = sealed(&mut client, FrameKind::Last, b"hello");
     // The server has used its first nonce for READY and its second for this frame. The client's
@@ -179,7 +179,7 @@ fn a_frame_of_one_direction_is_none_of_the_other() {
 }
 
 #[test]
-fn the_server_of_another_key_is_told_apart_from_a_broken_hello() {
+fn a_hello_for_another_key_differs_from_a_malformed_one() {
     let peers = Peers::new();
     let (_, hello) = peers.client().hello().expect("a HELLO");
     let other = Server::new(Arc::from([pair()]));
@@ -210,7 +210,7 @@ fn the_server_of_another_key_is_told_apart_from_a_broken_hello() {
 }
 
 #[test]
-fn an_older_key_of_the_server_still_reaches_it() {
+fn a_hello_for_an_older_key_of_the_server_is_accepted() {
     let peers = Peers::new();
     let keys = [pair(), peers.server.clone()];
     let (client, hello) = peers.client().hello().expect("a HELLO");
@@ -262,7 +262,7 @@ fn metadata_of_any_size_is_read_or_refused() {
 }
 
 #[test]
-fn a_client_is_told_why_it_is_refused() {
+fn a_refused_client_receives_the_reason() {
     let peers = Peers::new();
     let error = b"\x05ERROR\x03400";
     let refused = Err(CurveError::Refused("400".into()));

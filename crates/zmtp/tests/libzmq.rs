@@ -217,7 +217,7 @@ context.term()
 ";
 
 #[test]
-fn a_server_of_libzmq_serves_us_by_curve() {
+fn a_curve_server_of_libzmq_accepts_this_client() {
     let Some(mut python) = Python::start(ROUTER_SERVER, &[&SIZES.len().to_string()]) else {
         return;
     };

@@ -71,7 +71,7 @@ fn a_client_with_the_right_password_is_served_wherever_its_bytes_are_cut() {
 }
 
 #[test]
-fn a_wrong_password_and_an_unknown_user_are_told_nothing() {
+fn a_wrong_password_and_an_unknown_user_receive_no_reason() {
     for (user, password) in [(USER, "wrong"), ("bob", PASSWORD), (USER, ""), ("", "")] {
         let mut listener = greeted(REFUSED);
         listener.hear(&said(user, password).0);
@@ -102,7 +102,7 @@ fn nothing_is_read_before_the_password_is_verified() {
 }
 
 #[test]
-fn only_the_commands_of_plain_lead_on() {
+fn only_the_commands_of_plain_continue_the_handshake() {
     let (hello, initiate) = said(USER, PASSWORD);
     let mut null = Vec::new();
     command::put_ready(&mut null, "DEALER");
@@ -132,7 +132,7 @@ fn only_the_commands_of_plain_lead_on() {
 }
 
 #[test]
-fn an_address_takes_passwords_only_where_it_says_so() {
+fn passwords_are_accepted_only_where_plain_peers_are_admitted() {
     let server_keys = keys();
     let server = |plain| SessionSecurity::Server {
         keys: [server_keys.clone()].into(),
@@ -174,7 +174,7 @@ fn an_address_takes_passwords_only_where_it_says_so() {
 }
 
 #[test]
-fn nobody_gets_in_without_the_password_whatever_is_sent() {
+fn no_peer_is_admitted_without_the_password_whatever_the_peer_sends() {
     let mut random = Rng::with_seed(7);
     let (hello, initiate) = said(USER, PASSWORD);
     let mut message = Vec::new();

@@ -12,7 +12,7 @@ use gateway_zmtp::{COMMAND, MORE, command, put_frame};
 use pair::{BOUNDS, End, attack, carry, client, frames, keys, met, server};
 
 #[test]
-fn two_sides_meet_and_talk_wherever_their_bytes_are_cut() {
+fn two_sides_exchange_messages_wherever_their_bytes_are_cut() {
     let messages: [&[usize]; 7] = [
         &[0],
         &[5, 0, 60],
@@ -54,7 +54,7 @@ fn two_sides_meet_and_talk_wherever_their_bytes_are_cut() {
 }
 
 #[test]
-fn a_listener_names_its_mechanism_after_the_peer_or_when_it_waits_no_longer() {
+fn a_listener_names_its_mechanism_after_the_peer_or_after_a_timeout() {
     let server_keys = keys();
     for null in [NullPeers::Refused, NullPeers::Admitted] {
         let mut listener = End::new(server(&server_keys, null), Side::Listens, "ROUTER");
@@ -91,7 +91,7 @@ fn a_listener_names_its_mechanism_after_the_peer_or_when_it_waits_no_longer() {
 }
 
 #[test]
-fn an_address_takes_peers_without_a_key_only_where_it_says_so() {
+fn peers_without_a_key_are_accepted_only_where_null_peers_are_admitted() {
     let server_keys = keys();
     for (null, admitted) in [(NullPeers::Refused, false), (NullPeers::Admitted, true)] {
         let mut listener = End::new(server(&server_keys, null), Side::Listens, "ROUTER");
@@ -144,7 +144,7 @@ fn an_address_takes_peers_without_a_key_only_where_it_says_so() {
 }
 
 #[test]
-fn a_client_of_another_server_is_refused_and_told_nothing() {
+fn a_client_of_another_server_is_refused_without_a_reason() {
     let security = server(&keys(), NullPeers::Refused);
     let mut listener = End::new(security, Side::Listens, "ROUTER");
     let security = client(&keys(), keys().public());
@@ -156,7 +156,7 @@ fn a_client_of_another_server_is_refused_and_told_nothing() {
 }
 
 #[test]
-fn nothing_in_clear_text_gets_through_after_the_handshake() {
+fn clear_text_is_refused_after_the_handshake() {
     let clear: [&[u8]; 5] = [
         b"\x00\x05hello",
         b"\x01\x01a\x00\x01b",
@@ -184,7 +184,7 @@ fn nothing_in_clear_text_gets_through_after_the_handshake() {
 }
 
 #[test]
-fn what_is_replayed_reordered_left_out_or_changed_ends_the_connection() {
+fn a_replayed_reordered_missing_or_changed_frame_ends_the_connection() {
     let sent = || {
         let (one, mut other) = met();
         for text in ["a", "b", "c"] {
@@ -244,7 +244,7 @@ fn a_frame_of_another_connection_or_direction_is_refused() {
 }
 
 #[test]
-fn whoever_speaks_out_of_turn_is_refused() {
+fn a_peer_that_sends_out_of_turn_is_refused() {
     let server_keys = keys();
     let security = server(&server_keys, NullPeers::Refused);
     let mut one = End::new(security, Side::Listens, "ROUTER");
@@ -297,7 +297,7 @@ fn bounds_are_those_of_a_connection_without_a_mechanism() {
 }
 
 #[test]
-fn nothing_is_heard_that_was_not_said_whatever_happens_on_the_wire() {
+fn an_attacker_on_the_path_can_add_no_message() {
     assert_eq!(attack(&[]), 4, "left alone, all of it arrives");
     let mut random = fastrand::Rng::with_seed(7);
     for _ in 0..300 {

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_with_a_key_alone_is_what_is_asked_for() {
+    fn a_line_with_only_a_key_is_the_key_of_the_expected_role() {
         let keys = read(&format!("{PUBLIC_KEY}\n"), KeyRole::Theirs);
         assert_eq!(keys.public.unwrap().value.to_string(), PUBLIC_KEY);
         let keys = read(&format!("# ours\n  {SECRET_KEY}"), KeyRole::Ours);
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_is_read_for_ever_or_panics() {
+    fn any_text_is_read_without_a_panic() {
         let mut random = fastrand::Rng::with_seed(7);
         let words = [
             "public-key",

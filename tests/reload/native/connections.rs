@@ -255,7 +255,7 @@ fn heartbeats_change_for_connected_peers() {
 }
 
 #[test]
-fn a_worker_of_a_kind_that_is_not_wanted_any_more_finishes_and_goes() {
+fn a_worker_of_a_kind_that_an_edit_forbids_finishes_and_is_disconnected() {
     let mut gateway = Process::start(&yaml(&format!("{BOUND}, timeout: none"), ""));
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let mut dealer = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
@@ -313,7 +313,7 @@ fn connect_addresses_change_while_requests_are_held() {
 
 /// A DEALER with two connections may answer on either, so the gateway keeps one at a time.
 #[test]
-fn a_worker_is_called_for_another_pool_once_it_has_answered_for_the_old_one() {
+fn an_address_moved_to_another_pool_is_connected_after_the_last_answer_for_the_old_pool() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
     let settings = format!(r#"connect: "tcp://{at}", timeout: none, heartbeat: off"#);
@@ -380,7 +380,7 @@ fn an_answer_has_the_limits_in_force_when_its_request_arrived() {
 /// libzmq does not reconnect after a ZMTP ERROR: a peer that received one would stay refused until
 /// its program restarts.
 #[test]
-fn refused_peers_of_libzmq_are_served_after_the_edit_that_welcomes_them() {
+fn refused_peers_of_libzmq_are_served_after_the_edit_that_admits_them() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| format!("ipc://{}", directory.path().join(name).display());
     let (left, right) = (at("left"), at("right"));

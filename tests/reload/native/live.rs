@@ -216,7 +216,7 @@ fn a_stricter_key_rejects_from_the_next_message_on() {
 }
 
 #[test]
-fn errors_are_written_as_the_edit_says() {
+fn rejections_have_the_encoding_of_the_edit() {
     let Some(edited) = start() else { return };
     edit(&edited, "errors: msgpack", "errors: json");
     send(&edited.client, &["no such route", ""]);
@@ -226,7 +226,7 @@ fn errors_are_written_as_the_edit_says() {
 }
 
 #[test]
-fn workers_see_the_identity_that_the_edit_says() {
+fn workers_see_the_identity_of_the_edit() {
     let Some(edited) = start() else { return };
     let client = edited.gateway.named_dealer(b"me");
     let ask = || {
@@ -241,7 +241,7 @@ fn workers_see_the_identity_that_the_edit_says() {
 }
 
 #[test]
-fn per_worker_holds_for_the_workers_that_are_there() {
+fn per_worker_applies_to_connected_workers() {
     let Some(edited) = start() else { return };
     send(&edited.client, &["OPAQUE", "probe", "x"]);
     receive(edited.worker());
@@ -256,7 +256,7 @@ fn per_worker_holds_for_the_workers_that_are_there() {
 }
 
 #[test]
-fn balance_holds_for_the_next_request() {
+fn balance_applies_to_the_next_request() {
     let Some(edited) = start() else { return };
     let (one, other) = (edited.gateway.worker(), edited.gateway.worker());
     // Returns the worker that has received the request.
@@ -301,7 +301,7 @@ fn balance_holds_for_the_next_request() {
 }
 
 #[test]
-fn workers_of_the_wrong_kind_get_nothing_more() {
+fn workers_of_the_wrong_kind_receive_no_further_requests() {
     for kind in ["rep", "dealer"] {
         let Some(edited) = start() else { return };
         let (dealer, rep) = (
@@ -338,7 +338,7 @@ fn workers_of_the_wrong_kind_get_nothing_more() {
 
 /// The heartbeat also applies to a connection from before the edit.
 #[test]
-fn a_heartbeat_is_heard_on_connections_that_are_there() {
+fn a_new_heartbeat_applies_to_existing_connections() {
     let Some(edited) = start() else { return };
     let mut worker = Raw::peer(&edited.gateway.endpoint("people"), "DEALER");
     edit(&edited, "heartbeat: off", "heartbeat: 50ms");
@@ -350,7 +350,7 @@ fn a_heartbeat_is_heard_on_connections_that_are_there() {
 }
 
 #[test]
-fn a_removed_frontend_says_so_and_delivers_what_it_owes() {
+fn a_removed_frontend_rejects_requests_and_delivers_its_answers() {
     let Some(edited) = start() else { return };
     let client = edited.gateway.peer(zmq::DEALER, "more");
     send(&client, &["OPAQUE", "owed", "x"]);
@@ -363,7 +363,7 @@ fn a_removed_frontend_says_so_and_delivers_what_it_owes() {
 }
 
 #[test]
-fn grace_is_what_the_edit_says() {
+fn the_grace_of_the_edit_applies() {
     let Some(edited) = start() else { return };
     send(&edited.client, &["OPAQUE", "held", "x"]);
     receive(edited.worker());
@@ -375,7 +375,7 @@ fn grace_is_what_the_edit_says() {
 }
 
 #[test]
-fn without_watch_an_edit_waits_until_somebody_asks() {
+fn without_watch_an_edit_waits_for_a_reload_request() {
     let Some(edited) = start() else { return };
     edit(&edited, "watch: true", "watch: false");
     let before = edited.generation();
@@ -399,7 +399,7 @@ fn without_watch_an_edit_waits_until_somebody_asks() {
 }
 
 #[test]
-fn another_engine_takes_a_restart() {
+fn another_engine_needs_a_restart() {
     let Some(edited) = start() else { return };
     let text = fs::read_to_string(&edited.file).unwrap();
     let text = text.replace("engine: native", "engine: libzmq");

@@ -88,7 +88,7 @@ fn a_greeting_in_two_pieces_is_answered_by_the_mechanism_that_it_names() {
 /// A libzmq peer that reads a mechanism other than its own disconnects at once, without naming its
 /// own. The log could then not say which mechanism the peer has.
 #[test]
-fn a_peer_that_names_a_wrong_mechanism_hears_no_mechanism_and_is_logged() {
+fn a_peer_that_names_a_wrong_mechanism_receives_no_mechanism_and_is_logged() {
     if !engine_is("native") {
         return;
     }

@@ -82,7 +82,7 @@ admin: {{ bind: "127.0.0.1:0" }}
 const CURVE: &str = "{ curve: { secret: KEYS/gateway.key_secret, peers: KEYS/clients } }";
 
 #[test]
-fn a_key_dropped_in_admits_its_owner_and_a_removed_one_ends_its_connections() {
+fn an_added_key_admits_its_owner_and_a_removed_key_ends_its_connections() {
     if !engine_is("native") {
         return;
     }
@@ -233,7 +233,7 @@ fn requests_are_counted_by_the_principals_of_their_clients() {
 }
 
 #[test]
-fn addresses_that_are_not_listed_are_refused_before_they_say_anything() {
+fn peers_at_unlisted_addresses_are_refused_before_their_greeting() {
     if !engine_is("native") {
         return;
     }
@@ -285,7 +285,7 @@ fn pyzmq(endpoint: &str, mechanism: &str, server: PublicKey, pair: &KeyPair) -> 
 
 /// Each common mistake of a peer has a log line that explains it.
 #[test]
-fn each_mistake_of_a_peer_has_a_line_that_says_what_to_do() {
+fn each_mistake_of_a_peer_is_logged_with_its_remedy() {
     if !engine_is("native") {
         return;
     }
@@ -378,7 +378,7 @@ fn mistakes(gateway: &Secured, alice: &KeyPair) -> [Mistake; 6] {
 /// A peer that connects again and again, from one address with one key, causes at most one log line
 /// a minute.
 #[test]
-fn a_mistake_that_is_repeated_is_told_once() {
+fn a_repeated_mistake_is_logged_once() {
     if !engine_is("native") {
         return;
     }
@@ -471,7 +471,7 @@ fn a_route_takes_requests_of_the_principals_that_it_names() {
 }
 
 #[test]
-fn a_rate_holds_for_all_connections_of_a_principal_and_says_how_long_to_wait() {
+fn a_rate_counts_all_connections_of_a_principal_and_gives_the_time_to_wait() {
     if !engine_is("native") {
         return;
     }

@@ -142,7 +142,7 @@ fn libzmq(context: &zmq::Context, endpoint: &str, user: &str, password: &str) ->
 }
 
 #[test]
-fn users_of_libzmq_are_served_by_their_names_as_soon_as_their_lines_are_there() {
+fn users_of_libzmq_are_served_as_soon_as_their_lines_are_in_the_file() {
     if !engine_is("native") {
         return;
     }
@@ -211,7 +211,7 @@ fn another_password_or_a_removal_ends_the_connections_of_a_user() {
 
 /// Each common mistake of a peer has a log line that explains it.
 #[test]
-fn each_mistake_has_a_line_that_says_what_to_do() {
+fn each_mistake_of_a_user_is_logged_with_its_remedy() {
     if !engine_is("native") {
         return;
     }
@@ -262,7 +262,7 @@ fn each_mistake_has_a_line_that_says_what_to_do() {
 
 /// A peer that names PLAIN and then does not speak it is told nothing and served nothing.
 #[test]
-fn nobody_gets_in_by_naming_plain_alone() {
+fn a_peer_that_only_names_plain_is_not_admitted() {
     if !engine_is("native") {
         return;
     }

@@ -167,7 +167,7 @@ fn rejected(
 }
 
 #[test]
-fn a_rejection_is_one_frame_for_a_plain_client_unless_frames_are_asked_for() {
+fn a_rejection_is_one_frame_for_a_plain_client_by_default() {
     let gateway = gateway("frames: payload");
     for (kind, at, sent, got) in [
         (zmq::REQ, "plain", &[NOBODY][..], &["*"][..]),
@@ -241,7 +241,7 @@ fn a_typed_workers_error_is_one_frame_for_a_plain_client() {
 }
 
 #[test]
-fn a_plain_worker_that_answers_in_other_frames_is_told_apart() {
+fn a_plain_worker_that_answers_in_other_frames_is_reported() {
     for (frames, answer, why) in [
         ("frames: payload", &["REPLY", "hi"][..], "this one sent 2"),
         ("frames: payload", &["", "hi"], "needs `frames: delimited`"),

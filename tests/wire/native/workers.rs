@@ -279,7 +279,7 @@ fn a_frozen_workers_requests_are_answered_after_its_heartbeats() {
 /// Answers that a worker sent before its end count, although the gateway notices the end on a write
 /// to the worker.
 #[test]
-fn answers_given_before_the_end_count() {
+fn answers_sent_before_a_disconnect_count() {
     let gateway = start("heartbeat: off, timeout: none, per_worker: 100000", "");
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
@@ -312,7 +312,7 @@ fn answers_given_before_the_end_count() {
 }
 
 #[test]
-fn a_worker_that_does_not_read_holds_up_nobody() {
+fn a_worker_that_does_not_read_delays_no_other_peer() {
     let gateway = start("heartbeat: off, timeout: none, per_worker: 1000", "");
     let mute = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
     let _good = Worker::start(&gateway);
@@ -348,7 +348,7 @@ fn a_worker_that_does_not_read_holds_up_nobody() {
 /// A worker may have to send an answer before it reads on. If the gateway read only from workers
 /// that read, both would wait for each other.
 #[test]
-fn a_worker_is_read_even_when_it_does_not_read() {
+fn a_worker_that_does_not_read_is_still_read() {
     let pool = "heartbeat: off, timeout: none, per_worker: 100000";
     let limits = "limits: { message: 512KiB, client_bytes: 1MiB }";
     let gateway = start(pool, limits);

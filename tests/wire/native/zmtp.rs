@@ -37,7 +37,7 @@ fn serves(gateway: &Gateway, raw: &mut Raw) {
 }
 
 #[test]
-fn each_type_of_peer_is_told_the_type_that_fits_it_in_either_version() {
+fn each_peer_receives_the_matching_socket_type_in_either_version() {
     if !native() {
         return;
     }
@@ -58,7 +58,7 @@ fn each_type_of_peer_is_told_the_type_that_fits_it_in_either_version() {
 }
 
 #[test]
-fn the_gateway_waits_for_the_peers_ready_before_it_says_its_own() {
+fn the_gateway_sends_its_ready_after_that_of_the_peer() {
     if !native() {
         return;
     }
@@ -95,7 +95,7 @@ fn metadata_is_read_in_any_order_and_the_identity_is_in_the_token() {
 }
 
 #[test]
-fn a_socket_type_that_does_not_fit_is_told_what_to_change() {
+fn a_wrong_socket_type_receives_the_remedy() {
     if !native() {
         return;
     }
@@ -117,7 +117,7 @@ fn a_socket_type_that_does_not_fit_is_told_what_to_change() {
 
 /// If the gateway sent an ERROR, libzmq would not connect again after the edit.
 #[test]
-fn a_socket_type_that_an_edit_can_make_fit_hears_the_end_alone() {
+fn a_socket_type_that_an_edit_can_admit_is_disconnected_without_an_error() {
     if !native() {
         return;
     }
@@ -145,7 +145,7 @@ fn a_socket_type_that_an_edit_can_make_fit_hears_the_end_alone() {
 }
 
 #[test]
-fn broken_handshakes_are_told_what_is_wrong() {
+fn broken_handshakes_receive_the_reason() {
     if !native() {
         return;
     }
@@ -214,7 +214,7 @@ fn a_forbidden_frame_after_ready_disconnects_that_peer_alone() {
 }
 
 #[test]
-fn an_error_from_a_peer_ends_it() {
+fn an_error_from_a_peer_ends_its_connection() {
     if !native() {
         return;
     }
@@ -281,7 +281,7 @@ fn pings_are_answered_with_their_context_even_inside_a_message() {
 }
 
 #[test]
-fn a_peer_is_gone_when_it_is_silent_for_longer_than_its_own_ping_says() {
+fn a_peer_silent_beyond_the_ttl_of_its_own_ping_is_disconnected() {
     if !native() {
         return;
     }
@@ -345,7 +345,7 @@ fn long_and_short_frames_mean_the_same_and_bytes_may_come_one_by_one() {
 }
 
 #[test]
-fn everything_may_come_in_one_write_followed_by_the_end() {
+fn a_whole_dialogue_may_arrive_in_one_write() {
     if !native() {
         return;
     }
@@ -424,7 +424,7 @@ fn too_many_frames_are_malformed_and_the_next_message_is_served() {
 
 /// Two connections with the same identity are two clients, and each receives its own answers.
 #[test]
-fn two_clients_of_one_name_are_both_served() {
+fn two_clients_with_the_same_identity_are_both_served() {
     if !native() {
         return;
     }

@@ -19,7 +19,7 @@ fn said(files: &[(&str, &str)], limit: Duration) -> (usize, String) {
 }
 
 #[test]
-fn a_run_that_is_late_says_so_once_and_where() {
+fn a_run_over_the_time_limit_is_reported_once_with_its_file() {
     let (made, said) = said(&[("a.proto", ""), ("b.proto", "")], Duration::ZERO);
     assert_eq!(made, 0);
     assert_eq!(
@@ -32,7 +32,7 @@ fn a_run_that_is_late_says_so_once_and_where() {
 
 /// Checks a thousand files, each of which imports the file with half its number.
 #[test]
-fn of_a_thousand_files_only_what_a_change_reaches_is_done_again() {
+fn a_change_recompiles_only_the_files_that_depend_on_it() {
     let directory = tempfile::tempdir().unwrap();
     let write = |n: usize, more: &str| {
         let import = match n {

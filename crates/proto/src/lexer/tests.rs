@@ -11,7 +11,7 @@ fn kinds(text: &str) -> Vec<TokenKind> {
 }
 
 #[test]
-fn tokens_are_told_apart() {
+fn each_kind_of_token_is_recognized() {
     assert_eq!(
         kinds("a1 // x\n 0x1F 017 1. .5 1e-3 'x\\'y' /* */ ;"),
         [
@@ -29,7 +29,7 @@ fn tokens_are_told_apart() {
 }
 
 #[test]
-fn what_is_no_token_is_a_bad_one_with_a_fault() {
+fn invalid_input_becomes_a_bad_token_with_an_error() {
     for text in [
         "1a",
         "09",
@@ -54,7 +54,7 @@ fn what_is_no_token_is_a_bad_one_with_a_fault() {
 
 /// The text of any token can be excerpted without splitting a character.
 #[test]
-fn no_token_cuts_a_character() {
+fn no_token_splits_a_character() {
     let parts = [
         "\u{e9}",
         "\u{7c4}",
@@ -126,7 +126,7 @@ fn tokens_after_a_bad_one_are_read() {
 }
 
 #[test]
-fn loose_tokens_go_on_to_the_end() {
+fn loose_tokens_continue_to_the_end() {
     let all = |text: &'static str| -> Vec<&str> {
         LooseTokens::of(text)
             .map(|token| &text[token.range()])

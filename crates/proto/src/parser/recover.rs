@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_at_all_may_stand_where_a_statement_begins() {
+    fn invalid_input_at_the_start_of_a_statement_is_an_error() {
         for text in [
             "a ~ }\u{7c4}}",
             "\u{e9}",
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn one_forgotten_semicolon_is_one_fault() {
+    fn one_missing_semicolon_is_one_error() {
         for (faults, text) in with_one_sign_less(b";") {
             assert!(faults <= 1, "{faults}: {text}");
         }
@@ -235,7 +235,7 @@ mod tests {
     /// Holds for the braces of messages and services. The rest of an option's aggregate, after a
     /// missing brace in it, may be read as anything.
     #[test]
-    fn one_forgotten_brace_is_one_fault_or_two() {
+    fn one_missing_brace_is_one_or_two_errors() {
         let all = with_one_sign_less(b"{}");
         let (few, more): (Vec<_>, Vec<_>) = all.into_iter().partition(|(faults, _)| *faults <= 2);
         assert!(

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::support::{of_files, outcome, root};
 
 #[test]
-fn a_file_too_large_is_refused() {
+fn a_file_that_is_too_large_is_refused() {
     let text = format!("//{}", " ".repeat(8 << 20));
     let (_, said) = of_files(&[("large.proto", &text)]);
     assert!(
@@ -15,7 +15,7 @@ fn a_file_too_large_is_refused() {
 }
 
 #[test]
-fn files_with_more_definitions_than_a_million_together_are_refused() {
+fn files_with_more_than_a_million_definitions_are_refused() {
     // An empty statement counts like any other, and so does the one of the syntax.
     let text = |statements: usize| format!("syntax = \"proto3\";{}", ";".repeat(statements - 1));
     let (half, most) = (text(500_000), text(500_001));
@@ -180,17 +180,17 @@ fn slow_options() -> Vec<String> {
 }
 
 #[test]
-fn definitions_that_are_made_to_be_slow_are_not() {
+fn definitions_made_to_be_slow_compile_in_time() {
     take_seconds(&slow_definitions());
 }
 
 #[test]
-fn names_that_are_made_to_be_slow_are_not() {
+fn names_made_to_be_slow_compile_in_time() {
     take_seconds(&slow_names());
 }
 
 #[test]
-fn options_that_are_made_to_be_slow_are_not() {
+fn options_made_to_be_slow_compile_in_time() {
     take_seconds(&slow_options());
 }
 

@@ -24,7 +24,7 @@ fn deep_nesting_is_refused_at_its_place() {
 /// The code that counts brackets and the code that recurses must agree on where a malformed token
 /// ends.
 #[test]
-fn brackets_behind_what_is_no_token_are_counted() {
+fn brackets_after_an_invalid_token_are_counted() {
     let deep = "a { ".repeat(500_000);
     for before in [
         "#",
@@ -74,7 +74,7 @@ fn brackets_behind_what_is_no_token_are_counted() {
 /// The deepest nesting of brackets that is not rejected, in every form for which the compiler
 /// recurses.
 #[test]
-fn the_deepest_nesting_let_through_overflows_no_stack() {
+fn the_deepest_accepted_nesting_overflows_no_stack() {
     let start = "syntax = \"proto3\"; import \"google/protobuf/descriptor.proto\"; message A { A a = 1; repeated A l = 2; }\nextend google.protobuf.MessageOptions { A x = 50000; }\n";
     for (open, close) in [("a {", "}"), ("a <", ">"), ("l: [{", "}]")] {
         let depth = 97 / (open.matches(['{', '[', '<']).count());

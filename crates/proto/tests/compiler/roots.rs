@@ -33,7 +33,7 @@ fn a_copy_of_a_well_known_file_under_another_name_does_no_harm() {
 }
 
 #[test]
-fn of_one_name_in_two_roots_the_first_wins_with_a_warning() {
+fn a_file_of_the_first_root_takes_precedence_with_a_warning() {
     let both = root(&[
         ("one/a.proto", "message One {}"),
         ("two/a.proto", "message Two {}"),
@@ -102,7 +102,7 @@ mod links {
     use crate::support::{outcome, root};
 
     #[test]
-    fn a_loop_of_directories_ends() {
+    fn a_cycle_of_directories_is_walked_once() {
         let looped = root(&[("a/a.proto", "message A {}")]);
         symlink(looped.path(), looped.path().join("a/up")).unwrap();
         // A search that followed every link would read the file 2^n times, where n is the number of
@@ -130,7 +130,7 @@ mod links {
     }
 
     #[test]
-    fn a_config_map_is_its_visible_links() {
+    fn only_the_visible_links_of_a_config_map_are_read() {
         let map = root(&[
             ("..2026_01/a.proto", "message A {}"),
             (".hidden.proto", "nonsense"),
@@ -143,7 +143,7 @@ mod links {
     }
 
     #[test]
-    fn what_cannot_be_read_is_said() {
+    fn an_unreadable_file_is_reported() {
         let broken = root(&[]);
         symlink("nowhere", broken.path().join("a.proto")).unwrap();
         symlink("/dev/zero", broken.path().join("endless.proto")).unwrap();

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use crate::support::{of_files, outcome, sorted};
 
 #[test]
-fn every_fault_is_said_in_these_words() {
+fn every_error_has_its_expected_text() {
     let bless = std::env::var_os("BLESS").is_some();
     let mut wrong = Vec::new();
     let mut cases = 0;
@@ -70,14 +70,14 @@ fn valid_files_compile_together() {
 }
 
 #[test]
-fn nothing_below_the_roots_is_nothing() {
+fn roots_without_proto_files_give_no_descriptors_and_no_errors() {
     let (made, said) = of_files(&[("README", "no schema")]);
     assert_eq!(said, "");
     assert!(made.unwrap().files().is_empty());
 }
 
 #[test]
-fn repeated_keys_of_an_option_aggregate_all_stay() {
+fn repeated_keys_of_an_aggregate_are_all_kept() {
     let (made, said) = of_files(&[
         (
             "r.proto",

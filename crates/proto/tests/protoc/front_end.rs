@@ -103,8 +103,8 @@ fn protoc_reads_editions_and_its_places_are_the_files() {
 
 #[cfg(unix)]
 #[test]
-fn no_protoc_on_the_path_is_said() {
-    if alone_without_protoc("front_end::no_protoc_on_the_path_is_said") {
+fn a_missing_protoc_is_reported() {
+    if alone_without_protoc("front_end::a_missing_protoc_is_reported") {
         return;
     }
     let (made, said) = run(Path::new("tests/protos/valid"), Compiler::Protoc);
@@ -126,9 +126,9 @@ fn peak_kib() -> u64 {
 
 #[cfg(unix)]
 #[test]
-fn a_protoc_that_is_killed_is_told_as_such() {
+fn a_killed_protoc_is_reported_with_its_signal() {
     let directory = script("kill -9 $$");
-    let test = "front_end::a_protoc_that_is_killed_is_told_as_such";
+    let test = "front_end::a_killed_protoc_is_reported_with_its_signal";
     if alone(test, directory.path()) {
         return;
     }

@@ -426,7 +426,7 @@ fn drop_statement(tokens: &mut Vec<String>, random: &mut fastrand::Rng) {
 }
 
 #[test]
-fn mutated_files_are_judged_alike() {
+fn both_compilers_agree_on_mutated_files() {
     let Some(python) = judge::python() else {
         return;
     };

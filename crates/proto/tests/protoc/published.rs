@@ -26,7 +26,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn published_files_compile_alike() {
+fn both_compilers_agree_on_published_files() {
     let Some(directories) = std::env::var_os("GATEWAY_REAL_PROTOS") else {
         eprintln!("skipped: GATEWAY_REAL_PROTOS names no directories (tests/real_protos.sh does)");
         return;

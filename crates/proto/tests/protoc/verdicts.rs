@@ -34,7 +34,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn both_compilers_make_the_same_of_the_valid_files() {
+fn both_compilers_produce_equal_descriptors_of_valid_files() {
     let Some(python) = judge::python() else {
         return;
     };

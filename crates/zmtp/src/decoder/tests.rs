@@ -154,7 +154,7 @@ fn frames_that_arrive_directly_are_the_same() {
 }
 
 #[test]
-fn what_lies_whole_in_the_buffer_is_not_copied() {
+fn a_message_whole_in_the_buffer_is_not_copied() {
     let mut input = Input::from(message(&[b"T", &[7; 50_000]]));
     let whole = input.rest().as_ptr_range();
     let item = Decoder::default().next(&mut input, BOUNDS, &mut BufferPool::default());
@@ -168,7 +168,7 @@ fn what_lies_whole_in_the_buffer_is_not_copied() {
 }
 
 #[test]
-fn what_is_read_directly_is_not_copied() {
+fn a_frame_read_directly_is_not_copied() {
     let bytes = message(&[&[7; 80_000]]);
     // The memory grows by at least half of its bytes at a time, up to the size of the whole frame.
     let (first, mut rest) = bytes.split_at(bytes.len() - 60_000);
@@ -193,7 +193,7 @@ fn what_is_read_directly_is_not_copied() {
 }
 
 #[test]
-fn what_zmtp_has_not_is_refused_at_once() {
+fn flags_and_sizes_that_zmtp_does_not_have_are_refused_at_once() {
     let fault = |bytes: &[u8]| decode([bytes]).0;
     for flags in [8, 0x10, 0x80, COMMAND | MORE, 0xff] {
         assert_eq!(fault(&[flags]), [Said::Fault(FrameError::Flags(flags))]);
@@ -210,7 +210,7 @@ fn what_zmtp_has_not_is_refused_at_once() {
 }
 
 #[test]
-fn what_is_announced_costs_nothing_before_it_comes() {
+fn announced_bytes_take_no_memory_before_they_arrive() {
     let mut bytes = Vec::new();
     put_header(&mut bytes, 0, 90_000);
     bytes.push(1);
@@ -304,7 +304,7 @@ fn come_of(mut bytes: &[u8]) -> u64 {
 }
 
 #[test]
-fn what_has_come_of_a_message_is_known_wherever_it_is_cut() {
+fn the_arrived_bytes_of_a_message_are_counted_at_every_cut() {
     let (bytes, _) = everything();
     let ends = bytes.len() - 500..bytes.len();
     let cuts = (0..1_000)
@@ -320,7 +320,7 @@ fn what_has_come_of_a_message_is_known_wherever_it_is_cut() {
 
 /// The bound on the number of frames may be raised between the parts of a message.
 #[test]
-fn what_was_cut_off_never_passes_for_a_whole_message() {
+fn a_truncated_message_is_never_returned_as_a_whole_one() {
     let bytes = message(&[&b"x"[..]; 10]);
     for at in 0..bytes.len() {
         let (mut decoder, mut buffers) = (Decoder::default(), BufferPool::default());

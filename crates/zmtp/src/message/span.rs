@@ -269,7 +269,7 @@ mod tests {
     use crate::{COMMAND, put_frame};
 
     #[test]
-    fn what_is_no_small_whole_message_is_no_span() {
+    fn only_a_small_whole_message_is_a_span() {
         let find = |bytes: &[u8]| Layout::find(bytes, 0, 10, 2).map(|it| it.length());
         assert_eq!(find(&[MORE, 1, 7, 0, 0]), Some(5));
         assert_eq!(find(&[0, 0]), Some(2));
