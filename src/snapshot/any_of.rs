@@ -1,23 +1,23 @@
-//! The schemas of a route, and the payloads that the data thread checks by them itself.
+//! The schemas of a route, and the choice of the thread that checks a payload against them.
 //!
-//! A check on the data thread takes about a millisecond at most. What is known before decides
-//! first: the size of the payload, and the cost of the rules in CEL for such a size. Those rules
-//! may still take longer than expected, so they are stopped after some steps, and a judge begins
-//! anew.
+//! A check on the data thread takes about a millisecond at most. Before a check, the size of the
+//! payload and the estimated cost of the CEL rules for that size decide whether a judge performs
+//! the check instead. CEL rules may exceed their estimate, so on the data thread they stop after
+//! [`DIRECT_STEPS_MAX`] steps, and a judge starts the check anew.
 
 use crate::reply::ErrorEncoding;
 use gateway_schema::{Encoding, Estimate, Schema, Violation};
 
-/// A list of at least one schema. A payload must fit one of them. Comparisons leave out rules, as
-/// those of schemas do, and so what the rules cost.
+/// A list of at least one schema. A payload must fit one of them. As for schemas, comparisons
+/// ignore rules, and therefore also the sizes that follow from the cost of the rules.
 #[derive(Debug)]
 pub struct AnyOf {
     first: Schema,
     others: Vec<Schema>,
-    /// Bytes of a payload from which a judge checks it instead of the data thread.
+    /// The size, in bytes, from which a judge checks a payload instead of the data thread.
     judged_from: usize,
-    /// Bytes of a payload from which its check may be more work than a small message: 0 if a
-    /// schema has rules in CEL.
+    /// The size, in bytes, below which the check of a payload is no more work than a small message.
+    /// It is 0 if a schema has CEL rules.
     usual_below: usize,
 }
 
@@ -40,38 +40,41 @@ impl Eq for AnyOf {}
 pub enum BriefCheck {
     /// The payload fits the schema at this place, 0 for the first.
     Fits(usize),
-    /// The payload fits no schema, and this is wrong by the first one.
+    /// The payload fits no schema. The violation is that of the first schema.
     Breaks(Violation),
-    /// The check takes too long, so a judge is to do it.
+    /// The check takes too long for the data thread, so a judge must perform it.
     Undecided,
 }
 
-/// Bytes of a payload from which a judge checks it, where there is one schema and it reports the
-/// first violation: walks of the worst payloads took up to 60 ns a byte, so a check on the data
-/// thread takes about a millisecond at most.
-const JUDGED_FROM: usize = 16 << 10;
+/// The size, in bytes, from which a judge checks a payload if one walk of the payload decides. In
+/// the worst measured case a walk took 60 ns a byte, so a smaller payload takes about a millisecond
+/// at most.
+const JUDGED_SIZE_MIN: usize = 16 << 10;
 
-/// Steps of rules in CEL that the data thread takes for a payload at most, which is a millisecond
-/// of the slowest ones.
-const DIRECT_STEPS: u64 = 20_000;
+/// The maximum number of steps of CEL rules that the data thread takes for one payload. The slowest
+/// steps take a millisecond together.
+const DIRECT_STEPS_MAX: u64 = 20_000;
 
-/// Steps of rules in CEL that are as much work as a small message.
-const STEPS_OF_A_MESSAGE: u64 = 20;
+/// The number of steps of CEL rules that are as much work as a small message.
+const STEPS_PER_MESSAGE: u64 = 20;
 
-/// Bytes of a payload from which its check is more work than a small message, and the bytes that
-/// are as much work.
-const WORK_FROM: usize = 512;
-const BYTES_OF_A_MESSAGE: usize = 16;
+/// The size, in bytes, from which the check of a payload is more work than a small message.
+const WORK_SIZE_MIN: usize = 512;
 
-/// Walks of a payload that breaks a schema: to find all violations, and what may have been meant.
-const WALKS_OF_A_VIOLATION: usize = 4;
+/// The number of bytes of such a payload that are as much work as a small message.
+const BYTES_PER_MESSAGE: usize = 16;
 
-/// Returns how many walks of a payload take as long as the check by a schema at most, beside the
-/// steps of its rules in CEL, whose cost this is.
+/// The number of walks of a payload that breaks a schema: the walks find all violations, and what
+/// the sender may have meant.
+const WALKS_PER_VIOLATION: usize = 4;
+
+/// Returns an upper bound of the time that a check by a schema takes, without the steps of CEL
+/// rules, as a number of plain walks of the payload. `expressions` is the estimated cost of the CEL
+/// rules, if there are any.
 fn walks(schema: &Schema, expressions: Option<&Estimate>) -> usize {
     let rules = match (expressions, schema.has_rules()) {
         (None, false) => 0,
-        // The payload is read up to two times more, and each value is compared.
+        // The payload is read up to two more times, and each value is compared.
         (None, true) => 4,
         // The values that the rules read are built.
         (Some(_), _) => 6,
@@ -80,8 +83,8 @@ fn walks(schema: &Schema, expressions: Option<&Estimate>) -> usize {
     (1 + rules) * (1 + usize::from(all_violations))
 }
 
-/// Returns the bytes of a payload from which a judge checks it by these schemas: a check of a
-/// smaller payload takes about a millisecond at most.
+/// Returns the size, in bytes, from which a judge checks a payload against these schemas. The check
+/// of a smaller payload takes about a millisecond at most.
 fn judged_from(schemas: &[&Schema]) -> usize {
     let (mut walks_of_all, mut estimates) = (0, Vec::new());
     for schema in schemas {
@@ -93,10 +96,10 @@ fn judged_from(schemas: &[&Schema]) -> usize {
         let steps = estimates
             .iter()
             .map(|estimate| estimate.steps(bytes as u64));
-        steps.fold(0, u64::saturating_add) <= DIRECT_STEPS
+        steps.fold(0, u64::saturating_add) <= DIRECT_STEPS_MAX
     };
     // The steps grow with the bytes.
-    let (mut direct, mut judged) = (0, JUDGED_FROM / walks_of_all.max(1));
+    let (mut direct, mut judged) = (0, JUDGED_SIZE_MIN / walks_of_all.max(1));
     while direct < judged {
         let middle = direct.midpoint(judged);
         if is_direct(middle) {
@@ -114,7 +117,7 @@ impl AnyOf {
         let schemas: Vec<_> = std::iter::once(&first).chain(&others).collect();
         let judged_from = judged_from(&schemas);
         let expressions = schemas.iter().any(|it| it.rules_estimate().is_some());
-        let work_from = if expressions { 0 } else { WORK_FROM };
+        let work_from = if expressions { 0 } else { WORK_SIZE_MIN };
         Self {
             first,
             others,
@@ -123,7 +126,7 @@ impl AnyOf {
         }
     }
 
-    /// Sets the bytes of a payload from which a judge checks it.
+    /// Sets the size, in bytes, from which a judge checks a payload.
     #[must_use]
     pub fn with_judged_from(self, judged_from: usize) -> Self {
         Self {
@@ -133,15 +136,15 @@ impl AnyOf {
         }
     }
 
-    /// Returns whether the check of a payload of so many bytes is known to be no more work than a
-    /// small message, so that [`Self::check`] may be called on the data thread.
+    /// Returns whether the check of a payload of this size is known to be no more work than a small
+    /// message, so that [`Self::check`] may be called on the data thread.
     #[inline]
     pub fn is_usual(&self, bytes: usize) -> bool {
         bytes < self.usual_below
     }
 
-    /// Returns whether a payload of so many bytes is checked on the data thread, because by all
-    /// that is known before, the check takes a millisecond at most. A judge checks the others.
+    /// Returns whether a payload of this size is checked on the data thread, because the check is
+    /// estimated to take a millisecond at most. A judge checks larger payloads.
     #[inline]
     pub fn is_direct(&self, bytes: usize) -> bool {
         bytes < self.judged_from
@@ -165,22 +168,22 @@ impl AnyOf {
         }
     }
 
-    /// Checks a payload as [`Self::check`] does, on the data thread, and adds to `work` the work
-    /// that this took beyond that of a small message, counted in small messages.
+    /// Checks a payload as [`Self::check`] does, on the data thread. Adds to `work` the work of the
+    /// check beyond that of a small message, as a number of small messages.
     pub fn check_briefly(&self, payload: &[u8], depth: u32, work: &mut usize) -> BriefCheck {
-        if payload.len() >= WORK_FROM {
-            *work += payload.len() / BYTES_OF_A_MESSAGE;
+        if payload.len() >= WORK_SIZE_MIN {
+            *work += payload.len() / BYTES_PER_MESSAGE;
         }
-        let mut steps = DIRECT_STEPS;
+        let mut steps = DIRECT_STEPS_MAX;
         let found = self.first.check_within(payload, depth, &mut steps);
-        *work += ((DIRECT_STEPS - steps) / STEPS_OF_A_MESSAGE) as usize;
+        *work += ((DIRECT_STEPS_MAX - steps) / STEPS_PER_MESSAGE) as usize;
         match found {
             Ok(()) => BriefCheck::Fits(0),
             Err(violation) => self.check_others(payload, depth, violation, work),
         }
     }
 
-    /// Checks a payload, in which the first schema found a violation, by the others.
+    /// Checks a payload that violates the first schema against the other schemas.
     #[cold]
     fn check_others(
         &self,
@@ -189,14 +192,14 @@ impl AnyOf {
         violation: Violation,
         work: &mut usize,
     ) -> BriefCheck {
-        *work += WALKS_OF_A_VIOLATION * payload.len() / BYTES_OF_A_MESSAGE;
+        *work += WALKS_PER_VIOLATION * payload.len() / BYTES_PER_MESSAGE;
         if violation.is_failure() {
             return BriefCheck::Undecided;
         }
         for (place, schema) in self.others.iter().enumerate() {
-            let mut steps = DIRECT_STEPS;
+            let mut steps = DIRECT_STEPS_MAX;
             let found = schema.check_within(payload, depth, &mut steps);
-            *work += ((DIRECT_STEPS - steps) / STEPS_OF_A_MESSAGE) as usize;
+            *work += ((DIRECT_STEPS_MAX - steps) / STEPS_PER_MESSAGE) as usize;
             match found {
                 Ok(()) => return BriefCheck::Fits(place + 1),
                 Err(violation) if violation.is_failure() => return BriefCheck::Undecided,
@@ -316,10 +319,10 @@ message Doubling {
         let bounds = ["Plain", "Standard", "Short", "Linear", "Many", "Nested"];
         let bounds = bounds.map(|message| any_of(message).judged_from);
         let [plain, standard, short, linear, many, nested] = bounds;
-        assert_eq!(plain, JUDGED_FROM);
-        assert_eq!(standard, JUDGED_FROM / 5);
-        // The size decides before these rules do.
-        assert_eq!([short, linear, many], [JUDGED_FROM / 7; 3]);
+        assert_eq!(plain, JUDGED_SIZE_MIN);
+        assert_eq!(standard, JUDGED_SIZE_MIN / 5);
+        // For these schemas, the size of the payload is the limit, not the cost of the rules.
+        assert_eq!([short, linear, many], [JUDGED_SIZE_MIN / 7; 3]);
         assert!((20..100).contains(&nested));
     }
 
@@ -327,7 +330,7 @@ message Doubling {
     fn a_usual_payload_is_small_and_has_no_rules_in_cel() {
         for message in ["Plain", "Standard"] {
             let any_of = any_of(message);
-            assert!(any_of.is_usual(WORK_FROM - 1) && !any_of.is_usual(WORK_FROM));
+            assert!(any_of.is_usual(WORK_SIZE_MIN - 1) && !any_of.is_usual(WORK_SIZE_MIN));
             let any_of = any_of.with_judged_from(100);
             assert!(any_of.is_usual(99) && !any_of.is_usual(100));
         }
@@ -351,7 +354,7 @@ message Doubling {
         assert!(matches!(brief, BriefCheck::Breaks(_)), "{brief:?}");
     }
 
-    /// The bytes that rules write are not known before.
+    /// The estimate does not include the texts that rules build.
     #[test]
     fn rules_that_take_longer_than_expected_are_left_to_a_judge() {
         let any_of = any_of("Doubling");
@@ -370,7 +373,7 @@ message Doubling {
         let (brief, work) = check(&any_of, &payload);
         assert!(matches!(brief, BriefCheck::Undecided), "{brief:?}");
         assert!(
-            work >= (DIRECT_STEPS / STEPS_OF_A_MESSAGE) as usize,
+            work >= (DIRECT_STEPS_MAX / STEPS_PER_MESSAGE) as usize,
             "{work}"
         );
         assert_eq!(any_of.check(&payload, 100), Ok(0));
