@@ -67,7 +67,7 @@ fn cant_listen(
     error: &io::Error,
 ) -> Box<Diagnostic> {
     let fault = Diagnostic::error(format!("admin can't listen on {}: {error}", settings.bind));
-    let fault = fault.help("give it an address of this machine that nobody listens on");
+    let fault = fault.help("choose an address of this machine on which no program listens");
     Box::new(match place {
         Some(place) => fault.at(place).label("expected a free address"),
         None => fault,

@@ -29,10 +29,10 @@ const JSON: &str = "application/json";
 
 const PATHS: &str = "\
 GET  /metrics     counters and gauges, for Prometheus
-GET  /status      what runs, as JSON
+GET  /status      the state of the gateway, as JSON
 GET  /rejections  the last 100 rejections, as JSON
-GET  /healthz     whether the data thread is at work
-GET  /readyz      whether requests are taken
+GET  /healthz     whether the data thread answers
+GET  /readyz      whether requests are accepted
 POST /reload      load the files now, and show the outcome
 ";
 
@@ -59,7 +59,10 @@ pub(super) async fn answer<B>(
         "/" | "/metrics" | "/status" | "/rejections" | "/healthz" | "/readyz" | "/reload"
     );
     if !known {
-        return Ok(text(StatusCode::NOT_FOUND, format!("there is:\n{PATHS}")));
+        return Ok(text(
+            StatusCode::NOT_FOUND,
+            format!("the paths are:\n{PATHS}"),
+        ));
     }
     let reads = *method == Method::HEAD && allowed == Method::GET;
     if *method != allowed && !reads {
@@ -108,7 +111,7 @@ fn seen<B>(request: &Request<B>, sources: &AdminSources, sample: Option<Arc<Samp
             respond(StatusCode::OK, JSON, body)
         }
         "/readyz" if sample.draining => {
-            let why = "draining: the gateway shuts down and takes no more requests\n";
+            let why = "draining: the gateway is shutting down and accepts no more requests\n";
             text(StatusCode::SERVICE_UNAVAILABLE, why.to_owned())
         }
         "/readyz" => text(StatusCode::OK, "ready\n".to_owned()),
@@ -141,7 +144,7 @@ pub(super) async fn reload<B>(
             }
         }
         Ok(Err(_)) => {
-            let why = "the gateway is shutting down and reloads no more files\n";
+            let why = "the gateway is shutting down and does not reload any more\n";
             text(StatusCode::SERVICE_UNAVAILABLE, why.to_owned())
         }
         Err(_) => {

@@ -40,7 +40,7 @@ pub(super) fn check<B>(request: &Request<B>, local: bool) -> Result<(), Refusal>
 
 fn check_change(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site") {
-        let why = "a page in a browser asks for this: ask with a tool such as curl -X POST";
+        let why = "a web page in a browser sent this request: use a tool such as curl -X POST";
         return Err((StatusCode::FORBIDDEN, why));
     }
     let empty = headers

@@ -88,7 +88,7 @@ fn request(address: SocketAddr, question: Question, patience: Duration) -> io::R
     stream.write_all(head.as_bytes())?;
     let bytes = answer_by(&mut stream, deadline).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            io::Error::other(format!("it did not finish one within {patience:?}"))
+            io::Error::other(format!("it was not complete within {patience:?}"))
         }
         _ => error,
     })?;
@@ -98,7 +98,7 @@ fn request(address: SocketAddr, question: Question, patience: Duration) -> io::R
         let body = body.to_owned();
         Some(Answer { code, body })
     });
-    parsed.ok_or_else(|| io::Error::other("this is no answer of a gateway"))
+    parsed.ok_or_else(|| io::Error::other("this is not the answer of a gateway"))
 }
 
 /// Reads until the connection ends or [`ANSWER_MAX`] bytes have arrived. Fails at `deadline`, even
@@ -139,7 +139,7 @@ mod tests {
         });
         let answer = request(address, Question::Health, Duration::from_millis(50));
         let error = answer.unwrap_err().to_string();
-        assert_eq!(error, "it did not finish one within 50ms");
+        assert_eq!(error, "it was not complete within 50ms");
         sender.join().unwrap();
     }
 

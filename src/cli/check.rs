@@ -105,7 +105,7 @@ fn passed(shown: &str, loaded: &Loaded, format: CheckFormat, warnings: Warnings)
             if is_refused {
                 let _ = writeln!(
                     io::stderr(),
-                    "{shown}: refused, since --strict refuses warnings"
+                    "{shown}: failed, because --strict does not allow warnings"
                 );
                 return code;
             }

@@ -100,7 +100,7 @@ fn filter_of(text: &str, level: LogLevel) -> Result<LogFilter, String> {
         doubts.extend(doubt(written)?);
         let directive: Directive = written
             .parse()
-            .map_err(|_| format!("{VARIABLE}: {written:?} is no directive: {EXPECTED}"))?;
+            .map_err(|_| format!("{VARIABLE}: {written:?} is not a directive: {EXPECTED}"))?;
         filter = filter.add_directive(directive);
     }
     Ok(LogFilter { filter, doubts })
@@ -129,7 +129,7 @@ fn doubt(written: &str) -> Result<Option<String>, String> {
         let near = did_you_mean(level, levels()).map(|near| format!("; did you mean {near:?}?"));
         let near = near.unwrap_or_default();
         return Err(format!(
-            "{VARIABLE}: {level:?} in {written:?} is no level{near}"
+            "{VARIABLE}: {level:?} in {written:?} is not a level{near}"
         ));
     }
     let root = target.split("::").next().unwrap_or_default();
@@ -143,7 +143,7 @@ fn doubt(written: &str) -> Result<Option<String>, String> {
     let suggestion = suggestion.unwrap_or_default();
     if level.is_none() {
         return Err(format!(
-            "{VARIABLE}: {written:?} is no level{suggestion}: {EXPECTED}"
+            "{VARIABLE}: {written:?} is not a level{suggestion}: {EXPECTED}"
         ));
     }
     let doubt = format!(
@@ -227,10 +227,13 @@ mod tests {
             "{doubts:?}"
         );
         for (wrong, said) in [
-            ("nonsense", "\"nonsense\" is no level"),
+            ("nonsense", "\"nonsense\" is not a level"),
             ("debg", "did you mean \"debug\"?"),
-            ("gateway=loud", "\"loud\" in \"gateway=loud\" is no level"),
-            ("gateway=", "is no level"),
+            (
+                "gateway=loud",
+                "\"loud\" in \"gateway=loud\" is not a level",
+            ),
+            ("gateway=", "is not a level"),
             ("gatway=debug", "did you mean \"gateway\"?"),
             ("Gateway::core=info", "did you mean \"gateway\"?"),
         ] {

@@ -23,7 +23,7 @@ pub(super) fn init(directory: &Path) -> ExitCode {
         .iter()
         .find(|(path, _)| path.symlink_metadata().is_ok());
     if let Some((path, _)) = taken {
-        return failed(&format!("{} is there already", escaped(path)));
+        return failed(&format!("{} already exists", escaped(path)));
     }
     let mut outcome = String::new();
     for (path, text) in &files {

@@ -37,7 +37,7 @@ pub(super) fn keygen(name: &str) -> ExitCode {
         .into_iter()
         .find(|path| path.symlink_metadata().is_ok());
     if let Some(path) = taken {
-        return failed(&format!("{} is there already", escaped(path)));
+        return failed(&format!("{} already exists", escaped(path)));
     }
     let keys = match KeyPair::generate() {
         Ok(keys) => keys,

@@ -104,7 +104,11 @@ impl Manager {
         let address = match name.as_encoded_bytes() {
             [b'@', name @ ..] => abstract_address(name)?,
             [b'/', ..] => SocketAddr::from_pathname(name)?,
-            _ => return Err(io::Error::other("it is no path and no abstract name")),
+            _ => {
+                return Err(io::Error::other(
+                    "it is neither a path nor an abstract name",
+                ));
+            }
         };
         let socket = UnixDatagram::unbound()?;
         socket.set_write_timeout(Some(SEND_TIME))?;

@@ -134,7 +134,7 @@ fn diagnostic(fault: BreakingChange, users: &[String], breaking: BreakingPolicy)
         BreakingPolicy::Reject => Diagnostic::error(sentence),
         BreakingPolicy::Allow | BreakingPolicy::Warn => Diagnostic::warning(sentence),
     };
-    told = told.label("breaks what is on its way");
+    told = told.label("breaks messages of existing peers");
     told.place = after;
     if let Some(before) = before {
         let line = before.file.line(before.line).unwrap_or_default();
@@ -144,10 +144,12 @@ fn diagnostic(fault: BreakingChange, users: &[String], breaking: BreakingPolicy)
         told = told.note(user.as_str());
     }
     if let Some(more @ 1..) = users.len().checked_sub(NAMED_MAX) {
-        told = told.note(format!("and so have {more} more"));
+        told = told.note(format!("and {more} more routes have it"));
     }
     told.help(match breaking {
-        BreakingPolicy::Reject => format!("{help};\nproto: {{ breaking: warn }} lets it through"),
+        BreakingPolicy::Reject => {
+            format!("{help};\nproto: {{ breaking: warn }} accepts it with a warning")
+        }
         BreakingPolicy::Allow | BreakingPolicy::Warn => {
             format!("{help};\nproto: {{ breaking: reject }} refuses such edits")
         }

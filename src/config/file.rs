@@ -14,7 +14,7 @@ pub(super) const NOT_FOUND: &str = "run the gateway where routes.yaml is, or nam
 
 /// The remedy for a file that does not exist any more.
 pub(super) const REMOVED: &str =
-    "it was there when the gateway started: put it back; until then its last content applies";
+    "it existed when the gateway started: put it back; until then its last content applies";
 
 /// Reads the text of a file.
 pub(super) fn read_text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
@@ -61,7 +61,7 @@ pub(super) fn read_text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>>
 pub(super) fn too_large(shown: &Path) -> Box<Diagnostic> {
     let mib = FILE_MAX >> 20;
     let fault = Diagnostic::error(format!("{} is larger than {mib} MiB", escaped(shown)));
-    let help = "a configuration of this size is surely not meant; is it the right file?";
+    let help = "no configuration needs this size: is it the right file?";
     Box::new(fault.help(help))
 }
 

@@ -218,7 +218,7 @@ fn read_directory(
         if path.is_dir() {
             match levels.checked_sub(1) {
                 Some(levels) => read_directory(&path, levels, left, files, faults),
-                None => faults.push(format!("{} lies too deep", display(&path))),
+                None => faults.push(format!("{} is nested too deeply", display(&path))),
             }
         } else if name.ends_with(SECRET_ENDING) {
             faults.push(format!(
@@ -259,7 +259,7 @@ impl Secrets {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
         }
         let Ok(text) = std::str::from_utf8(&bytes) else {
-            let why = format!("it is no text, so it holds no {what}");
+            let why = format!("it is not a text, so it has no {what}");
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         };
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -375,7 +375,7 @@ mod tests {
                 .iter()
                 .any(|it| it.contains("carol.key_secret is left out"))
         );
-        assert!(faults.iter().any(|it| it.contains("lies too deep")));
+        assert!(faults.iter().any(|it| it.contains("is nested too deeply")));
     }
 
     #[test]
@@ -386,7 +386,7 @@ mod tests {
         fs::write(path("bytes.key"), [0xff; 40]).unwrap();
         for (name, why) in [
             ("large.key", "larger than 64 KiB"),
-            ("bytes.key", "no text"),
+            ("bytes.key", "not a text"),
             ("missing.key", "No such file"),
         ] {
             match Stored::read(&path(name), KeyRole::Ours) {

@@ -62,7 +62,9 @@ pub(super) fn limits(node: Option<&Node>, engine: EngineKind, found: &mut Diagno
         if engine == EngineKind::Libzmq {
             let fault = Diagnostic::error("\"memory\" is not supported by engine libzmq");
             let fault = fault.at(amount.place).label("remove it");
-            found.push(fault.help("use engine native: libzmq does not tell what it holds"));
+            found.push(
+                fault.help("use engine native: libzmq does not report how much memory it uses"),
+            );
         }
         limits.memory = amount.value.0;
     }

@@ -48,7 +48,7 @@ fn closed(route: &RouteSource, written: &Spanned<String>, frontend: &str) -> Opt
         .at(written.place.clone())
         .label("every message of this frontend would be rejected");
     let fault = match allowed.first() {
-        Some(first) => fault.note_at("its frontends stand at", first.place.clone()),
+        Some(first) => fault.note_at("its frontends are listed at", first.place.clone()),
         None => fault,
     };
     Some(fault.help(format!("add {frontend} to the frontends of the route")))

@@ -41,10 +41,10 @@ pub(super) fn allowed(
         for one in allowed {
             let is_somebody = securities.iter().any(|it| names(it, &one.value));
             if !is_somebody && !one.value.contains(ANONYMOUS.as_bytes()) {
-                let fault = Diagnostic::warning("nobody has this name");
+                let fault = Diagnostic::warning("no peer has this name");
                 let fault = fault.at(one.place.clone());
                 found.push(
-                    fault.help("a principal is the name of a key, or what its file is called, or a user of `plain`"),
+                    fault.help("a principal is the name of a key, by default that of its file, or a user of `plain`"),
                 );
             }
         }
@@ -71,14 +71,16 @@ fn nameless(
 ) -> Diagnostic {
     let help = match target {
         _ if has_secured_publishers => {
-            "a client of a frontend could call itself by any name: give a frontend `security`"
+            "a client of a frontend could choose any identity: give a frontend `security`"
         }
         Some(TargetSource::Channel(..)) if source.frontends.is_empty() => {
-            "without keys or passwords nobody knows who a publisher is: give the channel's publishers `security`"
+            "without keys or passwords the gateway does not know who a publisher is: give the channel's publishers `security`"
         }
-        _ => "without keys or passwords nobody knows who a client is: give a frontend `security`",
+        _ => {
+            "without keys or passwords the gateway does not know who a client is: give a frontend `security`"
+        }
     };
-    let fault = Diagnostic::error("\"allow\" says nothing without \"security\"");
+    let fault = Diagnostic::error("\"allow\" has no effect without \"security\"");
     fault.at(place.clone()).label("remove it").help(help)
 }
 
@@ -88,10 +90,10 @@ pub(super) fn own_names(source: &Source, found: &mut Diagnostics) {
     for pool in &source.pools {
         let identity = pool.it.identity.as_ref();
         if let Some(identity) = identity.filter(|it| it.value == IdentityMode::Client) {
-            let fault = Diagnostic::error("identity \"client\" can't be beside security");
+            let fault = Diagnostic::error("identity \"client\" can't be used with security");
             let fault = fault.at(identity.place.clone()).label("expected \"token\"");
             found.push(fault.help(
-                "a client could call itself by another's name: a token begins with its principal",
+                "a client could choose the identity of another: a token begins with the client's principal",
             ));
         }
     }

@@ -82,7 +82,7 @@ impl Protos {
             Ok(table) => table,
             Err(fault) => {
                 let fault =
-                    Diagnostic::error(format!("the .proto files don't fit together: {fault}"));
+                    Diagnostic::error(format!("the .proto files contradict each other: {fault}"));
                 of_protos.push(fault.at(file.place(1, 1, 1)));
                 None
             }
@@ -320,7 +320,7 @@ impl Protos {
                 _ => "pkg.Message",
             };
             return Diagnostic::error(format!("{} is an encoding, not a message", quoted(name)))
-                .label("which message?")
+                .label("expected the name of a message")
                 .help(format!("write schema: {{ {label}: {example} }}"));
         }
         if name.ends_with(".proto") {
@@ -373,7 +373,7 @@ impl Protos {
         match did_you_mean_qualified(name, &known) {
             Some(near) => fault.help(format!("did you mean {near:?}?")),
             None if known.is_empty() && self.is_whole() => fault
-                .label("the import paths hold no message at all")
+                .label("the import paths contain no message")
                 .help("put the .proto file that defines it there"),
             None => fault.label("expected the full name of a message in the import paths"),
         }

@@ -92,7 +92,7 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
     let (encoding, (_, message)) = named.into_iter().next()?;
     for (key, place) in of_msgpack {
         if let Some(place) = place.filter(|_| encoding != Encoding::Msgpack) {
-            let fault = Diagnostic::error(format!("\"{key}\" has a meaning for msgpack only"));
+            let fault = Diagnostic::error(format!("\"{key}\" is for msgpack only"));
             found.push(fault.at(place).label("remove it"));
         }
     }

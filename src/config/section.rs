@@ -279,10 +279,9 @@ impl<'a> Section<'a> {
         let (name, place) = (key.text(), key.place.clone());
         if self.later.contains(&name) {
             let fault = Diagnostic::error(format!("{name:?} is not supported yet"));
-            return fault
-                .at(place)
-                .label("remove it")
-                .help("it belongs to a later release; this one refuses it, rather than ignore it");
+            return fault.at(place).label("remove it").help(
+                "it belongs to a later release, and this release refuses it instead of ignoring it",
+            );
         }
         let fault = Diagnostic::error(format!("{} has no key {}", self.what, quoted(name)));
         let known = one_of(self.asked.iter().copied());
@@ -294,7 +293,7 @@ impl<'a> Section<'a> {
         let help = match name {
             "<<" => Some("merging is not part of YAML 1.2: write the keys out".to_owned()),
             _ if name.contains(':') => {
-                Some("YAML wants a space after the colon of a key".to_owned())
+                Some("YAML requires a space after the colon of a key".to_owned())
             }
             _ => near
                 .map(|near| format!("did you mean {near:?}?"))

@@ -189,10 +189,10 @@ impl<'a> Resolver<'a> {
         if let Some(from) = &source.from
             && endpoints.bind.is_empty()
         {
-            let fault = Diagnostic::error("\"from\" says nothing without \"bind\"");
+            let fault = Diagnostic::error("\"from\" has no effect without \"bind\"");
             let fault = fault.at(from.place.clone()).label("remove it");
             self.found
-                .push(fault.help("what the gateway connects to stands at \"connect\""));
+                .push(fault.help("`from` applies to peers that connect to \"bind\", not to the addresses in \"connect\""));
         }
         let from = source.from.as_ref();
         Security {
@@ -222,7 +222,7 @@ impl<'a> Resolver<'a> {
             let fault = Diagnostic::error("\"plain\" is not supported with \"connect\"");
             let fault = fault.at(source.place.clone()).label("remove it");
             self.found.push(fault.help(
-                "passwords are accepted where peers connect: use `curve` for what the gateway connects to",
+                "passwords are accepted only from peers that connect: use `curve` for the addresses in \"connect\"",
             ));
         }
         let is_open = endpoints.bind.iter().any(|address| !is_local(address));
@@ -236,7 +236,7 @@ impl<'a> Resolver<'a> {
         let users = source.users.as_ref().and_then(|path| self.users(path));
         let users = users.map(|file| file.users.clone()).unwrap_or_default();
         let users = Users::new(users).unwrap_or_else(|error| {
-            let fault = Diagnostic::error(format!("there is no randomness: {error}"));
+            let fault = Diagnostic::error(format!("the system provides no random bytes: {error}"));
             self.found.push(fault.at(source.place.clone()));
             Users::nobody()
         });
@@ -268,7 +268,7 @@ impl<'a> Resolver<'a> {
                 self.found.push(fault.help(format!("chmod 600 {shown}")));
             }
             if file.users.is_empty() && file.faults.is_empty() {
-                let fault = Diagnostic::warning("no user is known, so no password is right");
+                let fault = Diagnostic::warning("the file has no user, so every password is wrong");
                 let fault = fault.at(path.place.clone());
                 self.found
                     .push(fault.help("add a line for each: gateway keygen --user NAME"));
@@ -287,7 +287,7 @@ impl<'a> Resolver<'a> {
             let fault = Diagnostic::error("\"curve\" has no \"secret\"").at(source.place.clone());
             let fault = fault.label("expected secret: FILE");
             self.found
-                .push(fault.help("make one by `gateway keygen gateway`: gateway.key_secret"));
+                .push(fault.help("make one with `gateway keygen gateway`: gateway.key_secret"));
         }
         let keys = secret.iter().filter_map(|path| self.ours(path)).collect();
         let servers = match &source.server {
@@ -389,7 +389,7 @@ impl<'a> Resolver<'a> {
             PeersSource::Path(path) => self.keys_at(path, &peers.place, &mut named),
         }
         if named.is_empty() && !self.found.has_errors() {
-            let fault = Diagnostic::warning("no key is known, so nobody with a key is admitted");
+            let fault = Diagnostic::warning("there is no key, so no peer with a key is admitted");
             let fault = fault.at(peers.place.clone());
             self.found
                 .push(fault.help("put public keys there: a file NAME.key for each peer"));
@@ -437,7 +437,7 @@ impl<'a> Resolver<'a> {
             ));
         }
         if let Some(secret) = &file.secret {
-            let fault = Diagnostic::error("a secret key stands among public keys");
+            let fault = Diagnostic::error("a secret key is among the public keys");
             let fault = fault
                 .at(secret.place.clone())
                 .label("only its owner should have it");
@@ -456,7 +456,7 @@ impl<'a> Resolver<'a> {
         }
         for fault in faults.into_iter().filter(|_| tell) {
             self.left_out
-                .push(fault.note("this key is left out, and all others hold"));
+                .push(fault.note("this key is ignored, and all other keys are in force"));
         }
     }
 
@@ -477,7 +477,7 @@ impl<'a> Resolver<'a> {
 
     fn servers(&mut self, server: &'a Spanned<ServerSource>, endpoints: &Endpoints) -> Servers {
         if endpoints.connect.is_empty() {
-            let fault = Diagnostic::error("\"server\" says nothing without \"connect\"");
+            let fault = Diagnostic::error("\"server\" has no effect without \"connect\"");
             let fault = fault.at(server.place.clone()).label("remove it");
             self.found
                 .push(fault.help("peers that connect are admitted by \"peers\""));

@@ -34,7 +34,7 @@ pub(super) fn syntax_fault(
     if let Some(place) = foreign_comment(file, number) {
         return fault
             .at(place)
-            .label("no comment in YAML")
+            .label("not a comment in YAML")
             .help("comments begin with # in YAML");
     }
     let starts_with_alias = line[indent..].starts_with('*');
@@ -54,7 +54,7 @@ pub(super) fn syntax_fault(
         let width = line.trim().chars().count() as u32;
         let fault = fault.at(stop.place_of(width)).label("expected KEY: VALUE");
         return fault.help(if line.contains(':') {
-            "YAML wants a space after the colon of a key"
+            "YAML requires a space after the colon of a key"
         } else {
             "is the colon missing?"
         });
@@ -207,7 +207,7 @@ impl<'a> Stop<'a> {
         let fault = fault.at(self.file.place(self.number, column, 2));
         let is_key = self.line.trim_start().starts_with('"');
         fault.label("no escape sequence of YAML").help(if is_key {
-            "a type is no regular expression: only a * at its end is a pattern, such as \"person.*\""
+            "a type is not a regular expression: only a * at the end makes a pattern, such as \"person.*\""
         } else {
             "a backslash in double quotes is written \\\\, or put the text into single quotes"
         })

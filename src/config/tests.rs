@@ -525,7 +525,7 @@ fn a_file_removed_while_the_gateway_runs_is_reported_with_the_remedy() {
     fs::remove_file(&path).unwrap();
     let removed = load_after(&path, &running).unwrap_err().render(false);
     let expected =
-        "it was there when the gateway started: put it back; until then its last content applies";
+        "it existed when the gateway started: put it back; until then its last content applies";
     assert!(removed.contains(expected), "{removed}");
 }
 

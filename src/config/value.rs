@@ -163,14 +163,14 @@ pub(super) fn pattern_doubt(key: &str) -> Option<Diagnostic> {
         let fault = Diagnostic::warning(format!("{shown} is a type of {} letters", key.len()));
         return Some(
             fault
-                .label("read as letters and digits")
+                .label("taken as letters and digits")
                 .help(format!("write hex:{padding}{digits} for the bytes")),
         );
     }
     if key.contains("${") {
-        let fault = Diagnostic::warning(format!("{shown} is no variable"))
-            .label("read letter by letter")
-            .help("variables of the environment stand in values alone, not in keys");
+        let fault = Diagnostic::warning(format!("{shown} is not a variable"))
+            .label("taken literally")
+            .help("environment variables are expanded in values only, not in keys");
         return Some(fault);
     }
     let signs = |c: char| matches!(c, '?' | '\\' | '[' | ']' | '(' | ')' | '|' | '^' | '$');
@@ -187,8 +187,8 @@ pub(super) fn pattern_doubt(key: &str) -> Option<Diagnostic> {
     } else {
         String::new()
     };
-    let fault = Diagnostic::warning(format!("{shown} is no regular expression"))
-        .label("read letter by letter: only a * at the end is a pattern");
+    let fault = Diagnostic::warning(format!("{shown} is not a regular expression"))
+        .label("taken literally: only a * at the end makes a pattern");
     Some(match start.trim_matches('.') {
         "" => fault.help("write the types out, or a prefix such as person.*"),
         start => fault.help(format!(

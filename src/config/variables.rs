@@ -185,13 +185,13 @@ impl<'a> Sign<'a> {
 
     /// Returns the error of a `${` that does not begin a valid variable.
     fn malformed(&self) -> Diagnostic {
-        let fault = Diagnostic::error(format!("{} is no variable", quoted(self.written)))
+        let fault = Diagnostic::error(format!("{} is not a variable", quoted(self.written)))
             .label("expected ${NAME} or ${NAME:-DEFAULT}");
         let default = self.written.split_once(":-");
         fault.help(if !self.written.ends_with('}') {
             "is the } missing? $$ writes a dollar sign"
         } else if default.is_some_and(|(_, default)| default.contains("${")) {
-            "a default is a text, and holds no other variable"
+            "a default is a text, and contains no other variable"
         } else {
             "a name has letters, digits and _; $$ writes a dollar sign"
         })
@@ -203,9 +203,9 @@ impl<'a> Sign<'a> {
             return None;
         };
         let name = &self.written[1..];
-        let fault = Diagnostic::warning(format!("\"${name}\" is read as a text"));
+        let fault = Diagnostic::warning(format!("\"${name}\" is taken as a text"));
         let help = format!("write ${{{name}}} for the variable, or $${name} for the text");
-        Some(fault.label("no variable without { }").help(help))
+        Some(fault.label("not a variable without { }").help(help))
     }
 }
 
@@ -304,12 +304,12 @@ mod tests {
         for (written, said) in [
             ("${NONE}", "NONE is not set"),
             ("${LINE}", "LINE holds the control character 0x0D"),
-            ("${PORT", "\"${PORT\" is no variable"),
-            ("${}", "is no variable"),
-            ("${1}", "is no variable"),
-            ("${PORT:?x}", "is no variable"),
-            ("${PORT-x}", "is no variable"),
-            ("${A:-${PORT}}", "\"${A:-${PORT}\" is no variable"),
+            ("${PORT", "\"${PORT\" is not a variable"),
+            ("${}", "is not a variable"),
+            ("${1}", "is not a variable"),
+            ("${PORT:?x}", "is not a variable"),
+            ("${PORT-x}", "is not a variable"),
+            ("${A:-${PORT}}", "\"${A:-${PORT}\" is not a variable"),
         ] {
             let expanded = expand(written, &environment()).unwrap();
             assert_eq!(expanded.text, None, "{written}");

@@ -199,7 +199,7 @@ fn tag_fault(tag: &Tag, mut at: Place) -> Diagnostic {
     let handle = tag.handle.replace("tag:yaml.org,2002:", "!!");
     let tag = format!("{handle}{}", tag.suffix);
     at.width = tag.chars().count() as u32;
-    Diagnostic::error(format!("the tag {} has no meaning here", quoted(&tag)))
+    Diagnostic::error(format!("the tag {} is not allowed here", quoted(&tag)))
         .at(at)
         .label("expected a value without a tag")
         .help("remove it, or quote what starts with !")
@@ -281,7 +281,7 @@ impl Document<'_> {
         let left = self.expanded_left.checked_sub(text.len());
         self.expanded_left = left.ok_or_else(|| {
             let fault = Diagnostic::error("the values of variables are too long").at(lines.place);
-            let label = format!("more than {EXPANDED_MAX} bytes when written out");
+            let label = format!("more than {EXPANDED_MAX} bytes after expansion");
             Box::new(fault.label(label))
         })?;
         // Inside `{…}` or `[…]` a variable must be quoted, so quotes around a variable do not make
@@ -471,13 +471,13 @@ impl Values<'_> {
         }
         self.left = self.left.checked_sub(1).ok_or_else(|| {
             let fault = Diagnostic::error("aliases repeat too much").at(place.clone());
-            let label = format!("more than {} values when written out", self.most);
+            let label = format!("more than {} values after expansion", self.most);
             Box::new(fault.label(label))
         })?;
         if let SpotKind::Scalar(text, _) = &spot.kind {
             self.bytes_left = self.bytes_left.checked_sub(text.len()).ok_or_else(|| {
                 let fault = Diagnostic::error("aliases repeat too much").at(place.clone());
-                let label = format!("more than {WRITTEN_OUT_MAX} bytes when written out");
+                let label = format!("more than {WRITTEN_OUT_MAX} bytes after expansion");
                 Box::new(fault.label(label))
             })?;
         }

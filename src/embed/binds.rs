@@ -38,11 +38,11 @@ fn advice(kind: io::ErrorKind, is_ipc: bool) -> (&'static str, &'static str) {
     match (kind, is_ipc) {
         (io::ErrorKind::AddrInUse, false) => (
             "expected a free address",
-            "somebody listens there, perhaps another gateway: end it, or choose another port",
+            "another program listens there, perhaps another gateway: stop that program, or choose another port",
         ),
         (io::ErrorKind::AddrInUse, true) => (
             "expected a free path",
-            "somebody listens there, perhaps another gateway: end it, or choose another path",
+            "another program listens there, perhaps another gateway: stop that program, or choose another path",
         ),
         (io::ErrorKind::AddrNotAvailable, _) => (
             "expected an address of this machine",
@@ -50,23 +50,23 @@ fn advice(kind: io::ErrorKind, is_ipc: bool) -> (&'static str, &'static str) {
         ),
         (io::ErrorKind::PermissionDenied, false) => (
             "expected a port that this user may listen on",
-            "ports below 1024 are for root: choose a higher one",
+            "only root may listen on ports below 1024: choose a higher one",
         ),
         (io::ErrorKind::PermissionDenied, true) => (
             "expected a path that this user may write to",
             "let the gateway's user write to its directory, or choose another path",
         ),
         (io::ErrorKind::NotFound, true) => (
-            "expected a path in a directory that is there",
-            "make the directory, or choose another path",
+            "expected a path in a directory that exists",
+            "create the directory, or choose another path",
         ),
         (io::ErrorKind::TimedOut, _) => (
             "expected a name that can be looked up",
-            "write the address instead of its name, or repair the resolution of names",
+            "write the address instead of the name, or repair the name resolution",
         ),
         _ => (
             "expected an address that can be listened on",
-            "give it an address of this machine that nobody listens on",
+            "choose an address of this machine on which no program listens",
         ),
     }
 }

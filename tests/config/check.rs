@@ -654,7 +654,7 @@ fn a_strict_check_refuses_warnings() {
     assert_eq!(check(&["check"]).code, Some(0));
     let strict = check(&["check", "--strict"]);
     assert_eq!((strict.code, &*strict.stdout), (Some(1), ""));
-    let ends = "\n1 warning\nroutes.yaml: refused, since --strict refuses warnings\n";
+    let ends = "\n1 warning\nroutes.yaml: failed, because --strict does not allow warnings\n";
     assert!(strict.stderr.ends_with(ends), "{}", strict.stderr);
     let listed = check(&["check", "--strict", "--format", "json"]);
     assert_eq!((listed.code, &*listed.stderr), (Some(1), ""));
@@ -737,12 +737,12 @@ fn init_writes_a_configuration_that_passes_and_overwrites_nothing() {
     assert_eq!((again.code, &*again.stdout), (Some(1), ""));
     assert_eq!(
         again.stderr,
-        "error: conf/schemas/person.proto is there already\n"
+        "error: conf/schemas/person.proto already exists\n"
     );
     // An existing file stays, and no other file is written.
     fs::write(directory.path().join("routes.yaml"), "mine").unwrap();
     let here = run(&["init"]);
-    assert_eq!(here.stderr, "error: ./routes.yaml is there already\n");
+    assert_eq!(here.stderr, "error: ./routes.yaml already exists\n");
     assert_eq!(
         fs::read(directory.path().join("routes.yaml")).unwrap(),
         b"mine"
@@ -793,7 +793,7 @@ fn a_mistake_in_rust_log_is_reported() {
     };
     let (code, said) = run("nonsense");
     assert_eq!(code, Some(1));
-    let expected = "error: RUST_LOG: \"nonsense\" is no level: expected a level (off, error, warn, info, debug, trace) or \
+    let expected = "error: RUST_LOG: \"nonsense\" is not a level: expected a level (off, error, warn, info, debug, trace) or \
                     TARGET=LEVEL, such as gateway=debug\n";
     assert_eq!(said, expected);
     let without_effect = |target: &str| {

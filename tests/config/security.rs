@@ -186,7 +186,7 @@ fn a_fault_in_a_peers_file_leaves_out_that_key_alone() {
         let (code, stdout, stderr) = files.check();
         assert_eq!((code, &*stdout), (Some(1), ""), "{name}");
         assert!(
-            stderr.contains(told) && stderr.contains("left out"),
+            stderr.contains(told) && stderr.contains("this key is ignored"),
             "{stderr}"
         );
         assert!(!stderr.contains(&SECRET[..8]), "{stderr}");
@@ -282,7 +282,7 @@ fn doubtful_settings_cause_warnings() {
     fs::create_dir(files.path("keys/clients")).unwrap();
     let (code, _, stderr) = files.check();
     assert!(
-        code == Some(0) && stderr.contains("nobody with a key is admitted"),
+        code == Some(0) && stderr.contains("no peer with a key is admitted"),
         "{stderr}"
     );
     files.add("keys/clients/alice.key");
@@ -331,10 +331,7 @@ fn keygen_writes_a_pair_that_only_its_owner_can_read_and_overwrites_nothing() {
     assert!(secret.starts_with(&public) && secret.contains("secret-key"));
     assert!(!public.contains("secret") && !told.contains(secret.rsplit('"').nth(1).unwrap()));
     let (code, told) = keygen(&keys, "gateway");
-    assert!(
-        code == Some(1) && told.contains("is there already"),
-        "{told}"
-    );
+    assert!(code == Some(1) && told.contains("already exists"), "{told}");
     fs::remove_file(files.path("keys/gateway.key")).unwrap();
     assert_eq!(keygen(&keys, "gateway").0, Some(1));
     assert_eq!(text("keys/gateway.key_secret"), secret);
@@ -380,7 +377,7 @@ fn a_route_may_name_principals_where_there_are_any() {
     check_with_alice(&[
         (route("[alice, \"al*\", anonymous]"), 0, ""),
         (route("\"*\""), 0, ""),
-        (route("bob"), 0, "nobody has this name"),
+        (route("bob"), 0, "no peer has this name"),
         (route("alice, rate: 100/s"), 0, ""),
         (route("alice, rate: { rate: 100/s, burst: 500 }"), 0, ""),
         (route("alice, rate: 100"), 1, "expected a number and a unit"),
@@ -404,7 +401,7 @@ fn a_route_may_name_principals_where_there_are_any() {
         (
             route("alice").replace("security: { curve", "errors: json } } #"),
             1,
-            "says nothing without \"security\"",
+            "has no effect without \"security\"",
         ),
     ]);
 }
@@ -436,11 +433,11 @@ fn a_route_to_a_channel_may_name_principals_where_every_sender_has_one() {
     let other = |config: &str| config.replace("publish: notes", "publish: notes, allow: alice");
     check_with_alice(&[
         (CHANNEL.to_owned(), 0, ""),
-        (replaced("alice", "bob"), 0, "nobody has this name"),
+        (replaced("alice", "bob"), 0, "no peer has this name"),
         (other(CHANNEL), 1, "who a publisher is"),
         (secured.clone(), 0, ""),
         (other(&secured), 0, ""),
-        (open, 1, "could call itself by any name"),
+        (open, 1, "could choose any identity"),
         (of_pool, 1, "who a client is: give a frontend"),
     ]);
 }
@@ -522,7 +519,7 @@ fn a_fault_in_a_file_of_users_is_reported_at_its_place_and_leaves_out_that_user(
     let (code, _, stderr) = files.check();
     assert_eq!(code, Some(1), "{stderr}");
     for told in [
-        "error: this is no hash of a password",
+        "error: this is not the hash of a password",
         "keys/users:3:5",
         "expected a hash of argon2",
         "error: the name can't be a user's",
@@ -531,7 +528,7 @@ fn a_fault_in_a_file_of_users_is_reported_at_its_place_and_leaves_out_that_user(
         "keys/users:5:1",
         "error: user alice has two lines",
         "keys/users:6:1",
-        "this user is left out, and all others hold",
+        "this user is ignored, and all other users are in force",
     ] {
         assert!(stderr.contains(told), "{told}: {stderr}");
     }
@@ -613,7 +610,7 @@ fn plain_is_refused_where_users_cannot_be_checked() {
         (
             replaced("allow: alice", "allow: bob"),
             0,
-            "nobody has this name",
+            "no peer has this name",
         ),
         (
             format!("engine: libzmq\n{PLAIN}"),

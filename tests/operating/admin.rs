@@ -453,7 +453,7 @@ fn every_address_that_is_taken_is_reported_with_its_place() {
             (
                 "pool i can't listen on ipc:///nowhere/at/all: ".to_owned(),
                 "5:14",
-                "expected a path in a directory that is there",
+                "expected a path in a directory that exists",
             ),
         ] {
             let at = said.find(&format!("error: {fault}"));

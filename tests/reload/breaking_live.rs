@@ -129,12 +129,12 @@ fn reject_refuses_the_edit_and_the_old_snapshot_serves_on() {
  --> schemas/person.proto:6:9
   |
 6 |   int32 name = 2;
-  |         ^^^^ breaks what is on its way
+  |         ^^^^ breaks messages of existing peers
   = note: it was at schemas/person.proto:5:10: string name = 2;
   = note: route PERSON has it in name, in protobuf
   = note: route SECOND (reply) has it in name, in msgpack
   = help: keep it as it was, and give the new type a field of its own beside it;
-          proto: { breaking: warn } lets it through
+          proto: { breaking: warn } accepts it with a warning
 ",
     );
     assert!(
@@ -169,7 +169,7 @@ fn warn_applies_a_breaking_edit_with_a_warning() {
  --> schemas/person.proto:3:9
   |
 3 | message Person {
-  |         ^^^^^^ breaks what is on its way
+  |         ^^^^^^ breaks messages of existing peers
   = note: it was at schemas/person.proto:5:10: string name = 2;
   = note: route PERSON has it in name, in protobuf
   = help: write `reserved 2;` in the message, so that nothing takes its number;

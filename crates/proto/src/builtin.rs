@@ -118,7 +118,7 @@ impl<'a> Faults<'a> {
     fn report(self, found: &mut Diagnostics) {
         if self.faulty.len() >= FAULTY_FILES_MAX {
             let message =
-                format!("{FAULTY_FILES_MAX} files have faults; not all others were checked");
+                format!("{FAULTY_FILES_MAX} files have errors; not all others were checked");
             found.push(Diagnostic::error(message));
         }
         let mut waiting: HashMap<&str, Vec<&str>> = HashMap::new();
@@ -200,8 +200,8 @@ impl<'a> Run<'a> {
         self.faults.late = true;
         let limit = self.limit.as_secs();
         let fault = Diagnostic::error(format!("compiling takes longer than {limit} s"))
-            .note(format!("the time was up at {name}"))
-            .help("let proto.import_paths name the directories with this gateway's schemas only");
+            .note(format!("the time ran out at {name}"))
+            .help("name only the directories with this gateway's schemas in proto.import_paths");
         // This marks the file as faulty, because it may be linked but not yet verified.
         self.faults.add(name, fault);
     }

@@ -250,7 +250,7 @@ impl<'a> OptionReader<'a> {
             let name = || shown(&parts[..=i]);
             if !is_message(&field) {
                 return Err(Refused::name(format!(
-                    "option {:?} is no message: nothing can be set within it",
+                    "option {:?} is not a message: nothing can be set within it",
                     name()
                 )));
             }
@@ -326,7 +326,7 @@ impl<'a> OptionReader<'a> {
                         .as_ref()
                         .map_or("", |f| f.field.extendee())
                         .trim_start_matches('.');
-                    Refused::name(format!("{full} is no option here"))
+                    Refused::name(format!("{full} is not an option of this element"))
                         .label(format!("extends {of}, expected {}", ty.name))
                 })
             }

@@ -388,7 +388,7 @@ impl<'a> SourceReader<'a> {
     fn stop(&mut self, message: String) {
         if !std::mem::replace(&mut self.full, true) {
             self.found.push(Diagnostic::error(message).help(
-                "let proto.import_paths name the directories with this gateway's schemas only",
+                "name only the directories with this gateway's schemas in proto.import_paths",
             ));
         }
     }

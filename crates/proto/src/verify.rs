@@ -144,7 +144,7 @@ impl<'a> Check<'a, '_, '_> {
                     format!("{name:?} says optimize_for = LITE_RUNTIME, and this file doesn't");
                 let at = below(&[], path::FILE_DEPENDENCY, i);
                 self.report
-                    .fault(text, &at, "", "say so in both files, or in none");
+                    .fault(text, &at, "", "set it in both files, or in neither");
             }
         }
     }

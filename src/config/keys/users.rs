@@ -8,7 +8,7 @@ use crate::security::{Hashed, principal_fault};
 use gateway_diagnostic::{Diagnostic, Place, SourceFile};
 
 /// The note on each fault, which affects no other line.
-const LEFT_OUT: &str = "this user is left out, and all others hold";
+const LEFT_OUT: &str = "this user is ignored, and all other users are in force";
 
 /// The users of a file.
 #[derive(Debug, Default)]
@@ -69,7 +69,7 @@ fn read_user(
     }
     let hashed = Hashed::parse(hash).map_err(|why| {
         let at = place(&line[..=name.len()], hash);
-        let fault = Diagnostic::error("this is no hash of a password").at(at);
+        let fault = Diagnostic::error("this is not the hash of a password").at(at);
         let fault = fault.label(why);
         let help = "`gateway keygen --user NAME` reads the password and prints the whole line";
         Box::new(fault.help(help))

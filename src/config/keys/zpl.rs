@@ -140,7 +140,7 @@ impl<'a> KeyReader<'a> {
         if let Some(earlier) = earlier {
             let fault = Diagnostic::error("a key file has one key of a kind").at(place);
             let fault = fault.label("this is the second");
-            let fault = fault.note_at("the first stands at", earlier.clone());
+            let fault = fault.note_at("the first is at", earlier.clone());
             self.keys.faults.push(fault);
             return;
         }
@@ -189,7 +189,7 @@ pub(in crate::config) fn z85_fault(
         KeyRole::Ours => "secret",
         KeyRole::Theirs => "public",
     };
-    let fault = Diagnostic::error(format!("this is no {kind} key"));
+    let fault = Diagnostic::error(format!("this is not a {kind} key"));
     match error {
         // The error of a secret key must not show any part of the key.
         Z85Error::Character { found, at } => {

@@ -177,7 +177,7 @@ fn frames(section: &mut Section<'_>, found: &mut Diagnostics) -> ChannelFrames {
         };
     };
     if !is_single {
-        let fault = Diagnostic::error("\"topic_end\" says nothing without `frames: single`");
+        let fault = Diagnostic::error("\"topic_end\" has no effect without `frames: single`");
         let fault = fault.at(end.place.clone()).label("remove it");
         found.push(fault.help("other messages have their type in a frame of its own"));
         return ChannelFrames::Typed;

@@ -43,7 +43,7 @@ pub(super) fn frontend_frames(
     let kind = kind.and_then(|node| text(node, "type", found));
     let bytes = kind.as_ref().and_then(|kind| type_bytes(kind, found));
     if let (Some(kind), EngineKind::Libzmq) = (&kind, engine) {
-        let why = "libzmq doesn't tell a REQ client from a DEALER, so the payload of a message without \
+        let why = "libzmq can't distinguish a REQ client from a DEALER, so the payload of a message without \
                    a type can't be found: use engine native";
         found.push(unsupported("\"type\"", kind, why));
     }
@@ -145,10 +145,10 @@ pub(super) fn worker_frames(
         let what = format!("frames {word:?}");
         found.push(unsupported(&what, &frames, "use engine native"));
     } else if frames.value == WorkerFrames::Delimited && workers == Workers::Rep {
-        let fault = Diagnostic::error("REP workers see no delimiter")
+        let fault = Diagnostic::error("REP workers receive no delimiter")
             .at(frames.place.clone())
             .label("expected \"payload\"")
-            .help("a REP socket takes the delimiter off by itself: with frames: payload it gets the payload");
+            .help("a REP socket removes the delimiter by itself: write frames: payload");
         found.push(fault);
     }
     frames.value

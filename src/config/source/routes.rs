@@ -75,7 +75,7 @@ pub(super) fn routes(
                     fault
                         .at(route.place.clone())
                         .label("expected a type of its own")
-                        .note_at(format!("{two} stands at"), place.clone())
+                        .note_at(format!("{two} is at"), place.clone())
                         .help("remove one of them"),
                 );
             }
@@ -182,11 +182,11 @@ fn publish(section: &mut Section<'_>, found: &mut Diagnostics) -> Option<TargetS
     let node = section.node("publish")?;
     for key in ["pool", "reply", "timeout"] {
         if let Some(place) = section.key_place(key) {
-            let fault = Diagnostic::error(format!("{key:?} can't be beside \"publish\""));
+            let fault = Diagnostic::error(format!("{key:?} can't be used with \"publish\""));
             let fault = fault.at(place.clone()).label("remove it");
             found.push(fault.help(match key {
                 "pool" => "a route leads to a pool, whose workers answer, or to a channel",
-                _ => "nobody answers a message that is published",
+                _ => "a published message has no answer",
             }));
         }
     }
@@ -201,7 +201,7 @@ fn acknowledges(section: &mut Section<'_>, found: &mut Diagnostics) -> bool {
     if let Some(ack) = &ack
         && !section.has("publish")
     {
-        let fault = Diagnostic::error("\"ack\" says nothing without \"publish\"");
+        let fault = Diagnostic::error("\"ack\" has no effect without \"publish\"");
         let fault = fault.at(ack.place.clone()).label("remove it");
         found.push(fault.help("a worker answers the requests of a route with a pool"));
     }
@@ -221,7 +221,7 @@ fn native_only(
     if let (Some(node), EngineKind::Libzmq) = (section.node(key), engine) {
         let fault = Diagnostic::error(format!("{key:?} is not supported by engine libzmq"));
         let fault = fault.at(node.place.clone()).label("remove it");
-        found.push(fault.help("use engine native: libzmq does not tell who a client is"));
+        found.push(fault.help("use engine native: libzmq does not report who a client is"));
     }
 }
 

@@ -187,7 +187,7 @@ pub(super) fn security(
     });
     let has_proof = security.has("curve") || security.has("plain");
     if let Some(anonymous) = anonymous.as_ref().filter(|_| !has_proof) {
-        let fault = Diagnostic::error("\"anonymous\" says nothing without \"curve\" or \"plain\"");
+        let fault = Diagnostic::error("\"anonymous\" has no effect without \"curve\" or \"plain\"");
         let fault = fault.at(anonymous.place.clone()).label("remove it");
         found.push(fault.help("without keys and passwords, every peer is anonymous"));
     }
@@ -250,7 +250,7 @@ fn plain(node: &Node, what: &str, found: &mut Diagnostics) -> PlainSource {
     if is_missing {
         let fault = Diagnostic::error("\"plain\" has no \"users\"").at(node.place.clone());
         let fault = fault.label("expected users: FILE");
-        found.push(fault.help("it has a line for each: gateway keygen --user NAME"));
+        found.push(fault.help("it has one line per user, as gateway keygen --user NAME prints it"));
     }
     PlainSource {
         place: node.place.clone(),
@@ -265,10 +265,10 @@ fn plain(node: &Node, what: &str, found: &mut Diagnostics) -> PlainSource {
 fn secret_file(node: &Node, key: &str, found: &mut Diagnostics) -> Option<Spanned<PathBuf>> {
     if is_secret(node) {
         found.push(
-            Diagnostic::error("a secret key stands in the file itself")
+            Diagnostic::error("a secret key is written in the file itself")
                 .at(node.place.clone())
                 .label("expected the path of a file")
-                .help("others can read this file: put the key into one of its own with mode 0600, or make a new one by `gateway keygen`"),
+                .help("others can read this file: put the key into a file of its own with mode 0600, or make a new key with `gateway keygen`"),
         );
         return None;
     }
@@ -370,7 +370,7 @@ fn public_key(node: &Node, found: &mut Diagnostics) -> Option<Spanned<PublicKey>
 }
 
 const QUOTE: &str =
-    "keys have characters that mean something in YAML: write them between double quotes, as \"…\"";
+    "keys contain characters with a meaning in YAML: write them between double quotes, as \"…\"";
 
 fn server_of(node: &Node, found: &mut Diagnostics) -> Option<ServerSource> {
     let Kind::Map(pairs) = &node.kind else {

@@ -109,7 +109,7 @@ fn an_added_key_admits_its_owner_and_a_removed_key_ends_its_connections() {
     let mut second = gateway.peer(&bob).met();
     // An error in the key file of another peer does not affect the known peers.
     fs::write(gateway.key_file("carol"), "public-key = \"short\"\n").unwrap();
-    let fault = gateway.process.await_line("this is no public key");
+    let fault = gateway.process.await_line("this is not a public key");
     let place = fault["place"].as_str().unwrap();
     assert!(place.ends_with("clients/carol.key:1:15"), "{place}");
     fs::remove_file(gateway.key_file("alice")).unwrap();
@@ -329,7 +329,7 @@ fn each_mistake_of_a_peer_is_logged_with_its_remedy() {
     let typo = format!("~{}", &bob.public().to_string()[1..]);
     let text = format!("curve\n    public-key = \"{typo}\"\n");
     fs::write(gateway.key_file("bob"), text).unwrap();
-    gateway.process.await_line("this is no public key");
+    gateway.process.await_line("this is not a public key");
     let ours = gateway.ours.public();
     let _running = pyzmq(&gateway.clients(), "CURVE", ours, &bob);
     gateway

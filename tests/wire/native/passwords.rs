@@ -184,7 +184,9 @@ fn another_password_or_a_removal_ends_the_connections_of_a_user() {
         ["alice", "bob", "carol"].map(|user| gateway.user(user, "secret").unwrap());
     // A fault in a line affects that user alone.
     gateway.write_users(&[alice, line("bob", "other"), "carol:oops\n".into()]);
-    let fault = gateway.process.await_line("this is no hash of a password");
+    let fault = gateway
+        .process
+        .await_line("this is not the hash of a password");
     let place = fault["place"].as_str().unwrap();
     assert!(place.ends_with("users:3:7"), "{place}");
     gateway

@@ -27,7 +27,7 @@ fn a_run_over_the_time_limit_is_reported_once_with_its_file() {
             .count(),
         1
     );
-    assert!(said.contains("the time was up at a.proto"), "{said}");
+    assert!(said.contains("the time ran out at a.proto"), "{said}");
 }
 
 /// Checks a thousand files, each of which imports the file with half its number.

@@ -200,7 +200,7 @@ impl<'a> Names<'a> {
     /// Returns the diagnostic for a name that refers to nothing at all.
     fn missing(&self, name: &str, within: &str, wanted: WantedKind) -> Diagnostic {
         if wanted != WantedKind::Type && scalar(name).is_some() {
-            let fault = Diagnostic::error(format!("{name} is no message"));
+            let fault = Diagnostic::error(format!("{name} is not a message"));
             return match wanted {
                 WantedKind::RpcMessage => fault
                     .label("an rpc takes a message and gives one")

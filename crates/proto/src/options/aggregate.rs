@@ -188,8 +188,9 @@ impl<'a> OptionReader<'a> {
                 let linked = self.files.file(symbol.file);
                 let path = at.map(|at| path::below(&symbol.path, path::MESSAGE_EXTENSION, at));
                 let extension = path.and_then(|path| self.settable(linked, &path));
-                extension
-                    .ok_or_else(|| self.misplaced(entry, format!("{} is no extension", entry.name)))
+                extension.ok_or_else(|| {
+                    self.misplaced(entry, format!("{} is not an extension", entry.name))
+                })
             }
             Lookup::Found(name, symbol) => {
                 let text = format!("{name} is {}", symbol.kind.name());
@@ -304,13 +305,13 @@ impl<'a> OptionReader<'a> {
         let seen = symbol.is_some_and(|symbol| self.types.sees(symbol.file));
         let message = self.message(name).filter(|_| seen);
         let (Some(message), Value::Aggregate(entries)) = (message, &entry.value) else {
-            let text = format!("{name:?} is no message that is known here");
+            let text = format!("{name:?} is not a message that this file can use");
             return Err(self
                 .misplaced(entry, text)
                 .label("expected a message of this file or of an import, by its full name"));
         };
         if ty.name != "google.protobuf.Any" {
-            return Err(self.misplaced(entry, format!("{} is no google.protobuf.Any", ty.name)));
+            return Err(self.misplaced(entry, format!("{} is not a google.protobuf.Any", ty.name)));
         }
         if tree.count(path::ANY_TYPE_URL) > 0 || tree.count(path::ANY_VALUE) > 0 {
             return Err(self.misplaced(entry, "an Any holds one message".to_owned()));

@@ -178,7 +178,7 @@ impl Parser<'_> {
         }
         if !self.parsed.option_imports.is_empty() {
             let fault = TextFault::new(from.range(), "an import after an \"import option\"");
-            return Err(fault.help("let the option imports come last").boxed());
+            return Err(fault.help("put the option imports last").boxed());
         }
         let which = index(file.dependency.len());
         file.dependency.push(name);
@@ -231,7 +231,7 @@ fn unknown_syntax(is_edition: bool, value: &str, range: Range<usize>) -> Box<Tex
     let fault = TextFault::new(range, format!("unknown {what} {value:?}"))
         .label(format!("expected {known}"));
     if is_edition {
-        let help = "a newer protoc may know it: in routes.yaml, say\nproto: { compiler: protoc }\nto have the protoc on the PATH read the files";
+        let help = "a newer protoc may know it: in routes.yaml, write\nproto: { compiler: protoc }\nto have the protoc on the PATH read the files";
         return fault.help(help).boxed();
     }
     fault.boxed()

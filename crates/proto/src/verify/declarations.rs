@@ -217,7 +217,7 @@ fn misdeclared(
     };
     if !is_name(&name) {
         return Some(format!(
-            "the declared name {name:?} is no full name with a leading dot"
+            "the declared name {name:?} is not a full name with a leading dot"
         ));
     }
     if !is_name(&type_name) && scalar(&type_name).is_none() {

@@ -66,7 +66,7 @@ impl<'a> Check<'a, '_, '_> {
                 Diagnostic::error(format!("enum number {} is already used", value.number()))
                     .at(report.place(&number(i)))
                     .note(format!("by {} at {}", e.value[earlier].name(), report.place(&number(earlier))))
-                    .help("choose another number, or say option allow_alias = true; if both are meant")
+                    .help("choose another number, or write option allow_alias = true; if both are intended")
             });
         }
         let option = [at, &[path::ENUM_OPTIONS, path::OPTION_ALLOW_ALIAS]].concat();
@@ -75,7 +75,7 @@ impl<'a> Check<'a, '_, '_> {
             .as_ref()
             .is_some_and(|options| options.allow_alias.is_some());
         if is_set && !allowed {
-            let text = "allow_alias = false says nothing";
+            let text = "allow_alias = false has no effect";
             self.report.fault(text, &option, "", "leave the option out");
         } else if allowed && !any {
             let text = format!("enum {} allows aliases, but has none", e.name());

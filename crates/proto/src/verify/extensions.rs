@@ -115,7 +115,7 @@ impl<'a> Check<'a, '_, '_> {
     ) {
         let place = below(at, path::FIELD_NUMBER, None);
         let text = format!(
-            "{} is no extension number of {}",
+            "{} is not an extension number of {}",
             extension.number(),
             bare(extension.extendee())
         );

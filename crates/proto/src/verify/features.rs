@@ -29,7 +29,7 @@ impl<'a> Check<'a, '_, '_> {
                 self.fault_at_name(
                     written,
                     format!("{} has no features", self.edition.name()),
-                    "say edition = \"2023\"; in place of the syntax to set features",
+                    "write edition = \"2023\"; in place of the syntax to set features",
                 );
                 continue;
             }

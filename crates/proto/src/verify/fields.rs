@@ -113,7 +113,7 @@ impl<'a> Check<'a, '_, '_> {
             .into_iter()
             .filter(|(set, _)| *set && field.type_() != Type::TYPE_MESSAGE)
         {
-            let text = "lazy is set for a field that is no message";
+            let text = "lazy is set for a field that is not a message";
             self.report.fault(
                 text,
                 &option(number),
@@ -140,7 +140,7 @@ impl<'a> Check<'a, '_, '_> {
                 | Type::TYPE_SFIXED64
         );
         if options.jstype() != JSType::JS_NORMAL && !wide {
-            let text = "jstype is set for a field that is no 64-bit number";
+            let text = "jstype is set for a field that is not a 64-bit number";
             self.report
                 .fault(text, &option(path::OPTION_JSTYPE), "", "leave it out");
         }

@@ -133,7 +133,7 @@ impl<'a> Check<'a, '_, '_> {
             Diagnostic::error(format!("{later} overlaps with {earlier}"))
                 .at(report.place(&later.path))
                 .note(format!("{earlier} is at {}", report.place(&earlier.path)))
-                .help("let each number be in one range")
+                .help("put each number into one range only")
         });
     }
 

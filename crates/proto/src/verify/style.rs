@@ -108,7 +108,7 @@ impl Check<'_, '_, '_> {
     }
 }
 
-const HELP: &str = "rename it, or say option features.enforce_naming_style = STYLE_LEGACY;";
+const HELP: &str = "rename it, or write option features.enforce_naming_style = STYLE_LEGACY;";
 
 impl Style {
     fn name(self) -> &'static str {

@@ -33,7 +33,7 @@ fn many_faulty_files_end_the_run() {
     let files: Vec<_> = names.iter().map(|n| (n.as_str(), "nonsense")).collect();
     let (_, said) = of_files(&files);
     assert!(
-        said.contains("100 files have faults; not all others were checked"),
+        said.contains("100 files have errors; not all others were checked"),
         "{said}"
     );
     assert_eq!(said.matches("found \"nonsense\"").count(), 100);
