@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_yaml::Value;
 
 use super::section::{Lone, Section, Spanned, is};
-use super::yaml::{Kind, Node};
+use super::yaml::{Node, NodeKind};
 use crate::snapshot::AdminSettings;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
@@ -74,7 +74,7 @@ pub(super) fn admin(
 ) -> Option<Spanned<AdminSettings>> {
     let node = node?;
     let port = match &node.kind {
-        Kind::Scalar(_, value) => meant(value),
+        NodeKind::Scalar(_, value) => meant(value),
         _ => None,
     };
     let lone = Lone {

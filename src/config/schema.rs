@@ -2,7 +2,7 @@
 //! not looked up yet.
 
 use super::section::{Section, Spanned, text};
-use super::yaml::{Kind, Node};
+use super::yaml::{Node, NodeKind};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place, did_you_mean};
 use gateway_schema::{Encoding, Layout, TextKeys, UnknownFields};
 
@@ -41,7 +41,7 @@ pub(super) fn schemas(
 }
 
 fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSource> {
-    if !matches!(node.kind, Kind::Map(_)) {
+    if !matches!(node.kind, NodeKind::Map(_)) {
         return Some(SchemaSource {
             encoding: Encoding::Protobuf,
             message: text(node, key, found)?,

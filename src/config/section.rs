@@ -7,7 +7,7 @@ use serde_yaml::Value;
 
 use super::json_schema::JSON_SCHEMA;
 use super::quoted::quoted;
-use super::yaml::{Kind, Node};
+use super::yaml::{Node, NodeKind};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place, did_you_mean, one_of};
 
 /// A value and its place.
@@ -35,7 +35,7 @@ pub(super) struct Lone<'a> {
 impl Lone<'_> {
     /// Adds the probable meaning to `fault`, the error that `node` is not a map.
     fn advise(self, node: &Node, fault: &mut Diagnostic) {
-        if matches!(node.kind, Kind::Scalar(_, Value::Null)) {
+        if matches!(node.kind, NodeKind::Scalar(_, Value::Null)) {
             fault.label = format!("expected at least {{ {} }}", self.least);
         }
         let written = self.meant.or_else(|| (self.is)(node).then(|| node.text()));
@@ -83,8 +83,8 @@ impl<'a> Section<'a> {
     ) -> Self {
         let what = what.into();
         let map = match &node.kind {
-            Kind::Map(pairs) => Some(pairs.as_slice()),
-            Kind::Unknown => None,
+            NodeKind::Map(pairs) => Some(pairs.as_slice()),
+            NodeKind::Unknown => None,
             _ => {
                 let fault = Diagnostic::error(format!("{what} can't be {}", node.found()));
                 let fault = fault.at(node.place.clone());
@@ -153,10 +153,10 @@ impl<'a> Section<'a> {
         self.pairs
             .iter()
             .find_map(|(name, value)| match &value.kind {
-                Kind::Map(inner) => {
+                NodeKind::Map(inner) => {
                     let (misplaced, value) = inner.iter().find(|(it, _)| it.text() == key)?;
                     let section = name.text();
-                    let is_entry = matches!(&value.kind, Kind::Map(pairs)
+                    let is_entry = matches!(&value.kind, NodeKind::Map(pairs)
                         if pairs.iter().any(|(key, _)| homes(key.text()).contains(&section)));
                     (!is_entry).then_some((misplaced, value, section))
                 }
@@ -233,7 +233,7 @@ impl<'a> Section<'a> {
     ) -> Option<Vec<T>> {
         let node = self.node(key)?;
         Some(match &node.kind {
-            Kind::List(items) => items
+            NodeKind::List(items) => items
                 .iter()
                 .filter_map(|item| read(item, key, found))
                 .collect(),
@@ -251,7 +251,7 @@ impl<'a> Section<'a> {
         read: impl Fn(&'a Node, &str, &mut Diagnostics) -> Option<T>,
     ) -> Option<Vec<T>> {
         let node = self.node(key)?;
-        if matches!(&node.kind, Kind::List(items) if items.is_empty()) {
+        if matches!(&node.kind, NodeKind::List(items) if items.is_empty()) {
             let fault = Diagnostic::error(format!("{key:?} can't be an empty list"));
             found.push(fault.at(node.place.clone()).label(instead));
         }
@@ -350,7 +350,7 @@ pub(super) fn homes(key: &str) -> Vec<&'static str> {
 
 /// Returns whether a node is a single value that can be read as a `T`.
 pub(super) fn is<T: DeserializeOwned>(node: &Node) -> bool {
-    matches!(&node.kind, Kind::Scalar(_, value) if serde_yaml::from_value::<T>(value.clone()).is_ok())
+    matches!(&node.kind, NodeKind::Scalar(_, value) if serde_yaml::from_value::<T>(value.clone()).is_ok())
 }
 
 /// Reads one scalar as a `T`. `key` is its name in diagnostics.
@@ -361,8 +361,10 @@ pub(super) fn read<T: DeserializeOwned>(
 ) -> Option<Spanned<T>> {
     let place = node.place.clone();
     let outcome = match &node.kind {
-        Kind::Unknown => return None,
-        Kind::Scalar(_, value) => serde_yaml::from_value(value.clone()).map_err(|e| e.to_string()),
+        NodeKind::Unknown => return None,
+        NodeKind::Scalar(_, value) => {
+            serde_yaml::from_value(value.clone()).map_err(|e| e.to_string())
+        }
         _ => Err("expected a single value".to_owned()),
     };
     match outcome {
@@ -393,11 +395,13 @@ pub(super) fn with_comment_sign(fault: Diagnostic, value: &str) -> Diagnostic {
 pub(super) fn text(node: &Node, key: &str, found: &mut Diagnostics) -> Option<Spanned<String>> {
     let place = node.place.clone();
     match &node.kind {
-        Kind::Scalar(text, value) if *value != Value::Null && !text.is_empty() => Some(Spanned {
-            value: text.clone(),
-            place,
-        }),
-        Kind::Unknown => None,
+        NodeKind::Scalar(text, value) if *value != Value::Null && !text.is_empty() => {
+            Some(Spanned {
+                value: text.clone(),
+                place,
+            })
+        }
+        NodeKind::Unknown => None,
         _ => {
             let fault = Diagnostic::error(format!("{key:?} can't be {}", node.found()));
             found.push(fault.at(place).label("expected a name"));

@@ -46,12 +46,12 @@ pub(super) struct Node {
     /// The place of the whole scalar, or of the first character of a list or map.
     pub place: Place,
     /// The kind of the value.
-    pub kind: Kind,
+    pub kind: NodeKind,
 }
 
 /// The kind of a node.
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     /// A scalar, with its text and its typed value.
     Scalar(String, Value),
     /// A scalar with a variable that is malformed or has no usable value. The error has already
@@ -67,30 +67,30 @@ impl Node {
     /// Describes the value, for a sentence that says what was found.
     pub(super) fn found(&self) -> String {
         match &self.kind {
-            Kind::Scalar(_, Value::Null) => "nothing".to_owned(),
-            Kind::Scalar(text, _) => quoted(text),
-            Kind::Unknown => "unknown".to_owned(),
-            Kind::List(_) => "a list".to_owned(),
-            Kind::Map(_) => "a map".to_owned(),
+            NodeKind::Scalar(_, Value::Null) => "nothing".to_owned(),
+            NodeKind::Scalar(text, _) => quoted(text),
+            NodeKind::Unknown => "unknown".to_owned(),
+            NodeKind::List(_) => "a list".to_owned(),
+            NodeKind::Map(_) => "a map".to_owned(),
         }
     }
 
     /// Returns whether the node is a map with this key.
     pub(super) fn has(&self, key: &str) -> bool {
-        matches!(&self.kind, Kind::Map(pairs) if pairs.iter().any(|(name, _)| name.text() == key))
+        matches!(&self.kind, NodeKind::Map(pairs) if pairs.iter().any(|(name, _)| name.text() == key))
     }
 
-    /// Returns whether the node is [`Kind::Unknown`]. Its error has already been reported, so
+    /// Returns whether the node is [`NodeKind::Unknown`]. Its error has already been reported, so
     /// callers report nothing more about the node.
     pub(super) fn is_unknown(&self) -> bool {
-        matches!(self.kind, Kind::Unknown)
+        matches!(self.kind, NodeKind::Unknown)
     }
 
     /// Returns the text of a scalar with its variables expanded, or an empty text for any other
     /// node.
     pub(super) fn text(&self) -> &str {
         match &self.kind {
-            Kind::Scalar(text, _) => text,
+            NodeKind::Scalar(text, _) => text,
             _ => "",
         }
     }
@@ -482,18 +482,18 @@ impl Values<'_> {
             })?;
         }
         let kind = match &spot.kind {
-            SpotKind::Scalar(text, value) => Kind::Scalar(text.clone(), value.clone()),
-            SpotKind::Unknown => Kind::Unknown,
+            SpotKind::Scalar(text, value) => NodeKind::Scalar(text.clone(), value.clone()),
+            SpotKind::Unknown => NodeKind::Unknown,
             SpotKind::List(items) => {
                 let items = items.iter().map(|item| self.node(item));
-                Kind::List(items.collect::<Result<_, _>>()?)
+                NodeKind::List(items.collect::<Result<_, _>>()?)
             }
             SpotKind::Map(pairs) => {
                 // A key that is a list or a map has already been reported.
                 let worded = |(key, _): &&(Rc<Spot>, _)| matches!(key.kind, SpotKind::Scalar(..));
                 let pairs = pairs.iter().filter(worded);
                 let pairs = pairs.map(|(key, value)| Ok((self.node(key)?, self.node(value)?)));
-                Kind::Map(pairs.collect::<Result<_, Box<Diagnostic>>>()?)
+                NodeKind::Map(pairs.collect::<Result<_, Box<Diagnostic>>>()?)
             }
         };
         Ok(Node { place, kind })
@@ -517,17 +517,19 @@ mod tests {
     #[test]
     fn values_have_their_places() {
         let node = read("a:\n  b: [1, two]\n  \"*\": &x {c: 30s}\nd: *x\n").unwrap();
-        let Kind::Map(top) = &node.kind else { panic!() };
-        let Kind::Map(a) = &top[0].1.kind else {
+        let NodeKind::Map(top) = &node.kind else {
             panic!()
         };
-        let Kind::List(list) = &a[0].1.kind else {
+        let NodeKind::Map(a) = &top[0].1.kind else {
+            panic!()
+        };
+        let NodeKind::List(list) = &a[0].1.kind else {
             panic!()
         };
         assert_eq!(list[1].place.to_string(), "r.yaml:2:10");
         assert_eq!(list[1].place.width, 3);
         assert_eq!(a[1].0.text(), "*");
-        let Kind::Map(d) = &top[1].1.kind else {
+        let NodeKind::Map(d) = &top[1].1.kind else {
             panic!()
         };
         assert_eq!(d[0].1.text(), "30s");
@@ -556,10 +558,12 @@ mod tests {
         let node = read("a:\tword\nb: {c:\tword, 'd:\te': \"f:\tg\"}\nh: x:\ty\n").unwrap_err();
         assert!(node.contains("r.yaml:3:"), "{node}");
         let node = read("a:\tword\nb: {c:\tword, 'd:\te': \"f:\tg\"}\n").unwrap();
-        let Kind::Map(top) = &node.kind else { panic!() };
+        let NodeKind::Map(top) = &node.kind else {
+            panic!()
+        };
         assert_eq!(top[0].1.text(), "word");
         assert_eq!(top[0].1.place.to_string(), "r.yaml:1:4");
-        let Kind::Map(b) = &top[1].1.kind else {
+        let NodeKind::Map(b) = &top[1].1.kind else {
             panic!()
         };
         assert_eq!(
@@ -579,18 +583,18 @@ mod tests {
         );
         let node =
             read("${PORT}: [\"${PORT}\", '${PORT}x', a$$]\na: {b: \"${NO:-}\"}\nc: ${NO:-}\n");
-        let Kind::Map(top) = node.unwrap().kind else {
+        let NodeKind::Map(top) = node.unwrap().kind else {
             panic!()
         };
         assert_eq!(top[0].0.text(), "${PORT}");
         let values = |node: &Node| match &node.kind {
-            Kind::List(items) => items.clone(),
-            Kind::Map(pairs) => pairs.iter().map(|(_, value)| value.clone()).collect(),
+            NodeKind::List(items) => items.clone(),
+            NodeKind::Map(pairs) => pairs.iter().map(|(_, value)| value.clone()).collect(),
             _ => vec![node.clone()],
         };
         let meanings = |node: &Node| -> Vec<Value> {
             let meaning = |node: Node| match node.kind {
-                Kind::Scalar(_, value) => value,
+                NodeKind::Scalar(_, value) => value,
                 kind => panic!("{kind:?}"),
             };
             values(node).into_iter().map(meaning).collect()
@@ -608,11 +612,11 @@ mod tests {
         let key = "Yne@${PORT}$$Z85zzzzzzzzzzzzzzzzzzzzzzzz";
         assert!(z85::decode::<KEY_BYTES>(key).is_ok(), "{}", key.len());
         let text = |text: &str| {
-            let Kind::Map(top) = read(text).unwrap().kind else {
+            let NodeKind::Map(top) = read(text).unwrap().kind else {
                 panic!()
             };
             let mut node = top[0].1.clone();
-            while let Kind::Map(pairs) = node.kind {
+            while let NodeKind::Map(pairs) = node.kind {
                 node = pairs[0].1.clone();
             }
             node.text().to_owned()

@@ -2,7 +2,7 @@
 
 use super::super::section::{Lone, Section, Spanned, is, read};
 use super::super::value::{BindEndpoint, Count, DurationValue, Size};
-use super::super::yaml::{Kind, Node};
+use super::super::yaml::{Node, NodeKind};
 use super::endpoints::{address, endpoints};
 use super::security::{SecurityKey, security};
 use crate::snapshot::{
@@ -110,7 +110,7 @@ fn side(
         }
         return Default::default();
     };
-    if !matches!(node.kind, Kind::Map(_)) {
+    if !matches!(node.kind, NodeKind::Map(_)) {
         let instead = "expected an address";
         let binds = section.some(key, instead, found, read::<BindEndpoint>);
         let binds = binds.unwrap_or_default();
@@ -140,7 +140,7 @@ fn keep(section: &mut Section<'_>, channel: &str, found: &mut Diagnostics) -> Ke
     let Some(node) = section.node("keep") else {
         return Keep::None;
     };
-    if !matches!(node.kind, Kind::Map(_)) {
+    if !matches!(node.kind, NodeKind::Map(_)) {
         let words = [("none", Keep::None), ("last", Keep::Last(1))];
         let keep = section.word("keep", &words, found);
         return keep.map_or(Keep::None, |it| it.value);

@@ -3,7 +3,7 @@
 use super::super::quoted::quoted;
 use super::super::section::{Section, Spanned, text};
 use super::super::value::pattern;
-use super::super::yaml::Kind;
+use super::super::yaml::NodeKind;
 use crate::reply::ErrorEncoding;
 use crate::route::Pattern;
 use crate::snapshot::{EngineKind, EnvelopeMode, ErrorFrames, Framing, WorkerFrames, Workers};
@@ -101,7 +101,7 @@ fn errors(
     };
     let is_frames = ERROR_FRAMES.iter().any(|(word, _)| *word == node.text());
     match node.kind {
-        Kind::Map(_) => {
+        NodeKind::Map(_) => {
             let mut errors = Section::open(node, format!("errors of {what}"), &[], found);
             let encoding = errors.word("encoding", &ENCODINGS, found);
             let frames = errors.word("as", &ERROR_FRAMES, found);

@@ -1,7 +1,7 @@
 //! The sections of named things: frontends, pools and routes.
 
 use super::super::section::{Section, homes, plain_or_quoted};
-use super::super::yaml::{Kind, Node};
+use super::super::yaml::{Node, NodeKind};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
 /// The maximum number of the section's pairs that are copied into the example of an error's help.
@@ -12,9 +12,9 @@ const WRITTEN_MAX: usize = 4;
 /// entry, and the name of that entry was forgotten.
 fn unnamed<'a>(pairs: &'a [(Node, Node)], section: &str) -> Option<&'a Node> {
     let has_value = |value: &Node| match &value.kind {
-        Kind::Scalar(_, value) => *value != serde_yaml::Value::Null,
-        Kind::List(_) | Kind::Unknown => true,
-        Kind::Map(_) => false,
+        NodeKind::Scalar(_, value) => *value != serde_yaml::Value::Null,
+        NodeKind::List(_) | NodeKind::Unknown => true,
+        NodeKind::Map(_) => false,
     };
     let found = pairs
         .iter()
@@ -32,7 +32,7 @@ fn name_forgotten(section: &str, what: &str, key: &Node, pairs: &[(Node, Node)])
     };
     let written = pairs.iter().take(WRITTEN_MAX).map(|(key, value)| {
         let value = match &value.kind {
-            Kind::Scalar(text, _) => plain_or_quoted(text),
+            NodeKind::Scalar(text, _) => plain_or_quoted(text),
             _ => "…".to_owned(),
         };
         format!("{}: {value}", key.text())
@@ -64,21 +64,21 @@ pub(super) fn pairs<'a>(
 ) -> &'a [(Node, Node)] {
     let node = top.node(key);
     match node.map(|node| &node.kind) {
-        Some(Kind::Map(pairs)) if !pairs.is_empty() => {
+        Some(NodeKind::Map(pairs)) if !pairs.is_empty() => {
             if let Some(key_node) = unnamed(pairs, key) {
                 found.push(name_forgotten(key, what, key_node, pairs));
                 return &[];
             }
             return pairs;
         }
-        Some(Kind::Unknown) => return &[],
+        Some(NodeKind::Unknown) => return &[],
         None if !top.is_sound() => return &[],
         None if is_optional(top, key) => return &[],
         _ => {}
     }
     let (wrong, place) = match node {
         Some(node) => {
-            let empty = matches!(&node.kind, Kind::Map(_));
+            let empty = matches!(&node.kind, NodeKind::Map(_));
             let what = if empty {
                 "an empty map".to_owned()
             } else {
@@ -97,7 +97,7 @@ pub(super) fn pairs<'a>(
                 .help(format!("indent {key}, and what is below it, less")),
         );
         return match &value.kind {
-            Kind::Map(pairs) => pairs,
+            NodeKind::Map(pairs) => pairs,
             _ => &[],
         };
     }

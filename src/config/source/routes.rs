@@ -6,7 +6,7 @@ use super::super::quoted::quoted;
 use super::super::schema::{SchemaSource, encoding_fault, schemas};
 use super::super::section::{Lone, Section, Spanned, text};
 use super::super::value::{Count, Frequency, Timeout, pattern, pattern_doubt};
-use super::super::yaml::{Kind, Node};
+use super::super::yaml::{Node, NodeKind};
 use super::pairs::pairs;
 use super::timeout::timeout;
 use crate::route::Pattern;
@@ -148,7 +148,7 @@ fn target(
 ) -> Option<TargetSource> {
     let target = match section.node("pool") {
         _ if section.has("publish") => publish(section, found),
-        Some(node) if matches!(node.kind, Kind::Map(_)) => {
+        Some(node) if matches!(node.kind, NodeKind::Map(_)) => {
             let fault = Diagnostic::error("a map of weighted pools is not supported yet");
             let fault = fault.at(node.place.clone());
             found.push(
@@ -234,7 +234,7 @@ fn rate(
 ) -> Option<Rate> {
     native_only(section, "rate", engine, found);
     let node = section.node("rate")?;
-    if !matches!(node.kind, Kind::Map(_)) {
+    if !matches!(node.kind, NodeKind::Map(_)) {
         let rate = section.value::<Frequency>("rate", found)?.value;
         return Some(Rate {
             interval: rate.interval,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::super::keys::{KeyRole, z85_fault};
 use super::super::section::{Section, Spanned, read, text};
 use super::super::value::AllowedNetwork;
-use super::super::yaml::{Kind, Node};
+use super::super::yaml::{Node, NodeKind};
 use crate::security::{Network, principal_fault};
 use crate::snapshot::EngineKind;
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
@@ -154,7 +154,7 @@ pub(super) fn security(
         found.push(no_security(node.place.clone()));
         return SecurityKey::None;
     }
-    let Kind::Map(pairs) = &node.kind else {
+    let NodeKind::Map(pairs) = &node.kind else {
         let fault = Diagnostic::error(format!("\"security\" can't be {}", node.found()));
         let fault = fault
             .at(node.place.clone())
@@ -282,7 +282,7 @@ fn secret_file(node: &Node, key: &str, found: &mut Diagnostics) -> Option<Spanne
 /// Returns the places of secret keys that are written where paths are expected.
 fn exposed(node: &Node) -> Vec<Place> {
     let nodes = match &node.kind {
-        Kind::List(nodes) => nodes.as_slice(),
+        NodeKind::List(nodes) => nodes.as_slice(),
         _ => std::slice::from_ref(node),
     };
     let secrets = nodes.iter().filter(|node| is_secret(node));
@@ -298,9 +298,9 @@ fn is_secret(node: &Node) -> bool {
 
 fn peers_of(node: &Node, found: &mut Diagnostics) -> Option<PeersSource> {
     match &node.kind {
-        Kind::Map(pairs) => Some(PeersSource::Named(named(pairs, found))),
-        Kind::Scalar(text, _) if text == "any" => Some(PeersSource::Any),
-        Kind::Scalar(..) if PublicKey::from_z85(node.text()).is_ok() => {
+        NodeKind::Map(pairs) => Some(PeersSource::Named(named(pairs, found))),
+        NodeKind::Scalar(text, _) if text == "any" => Some(PeersSource::Any),
+        NodeKind::Scalar(..) if PublicKey::from_z85(node.text()).is_ok() => {
             let fault = Diagnostic::error("a key among \"peers\" has no name");
             let fault = fault
                 .at(node.place.clone())
@@ -308,12 +308,12 @@ fn peers_of(node: &Node, found: &mut Diagnostics) -> Option<PeersSource> {
             found.push(fault.help("write { NAME: \"KEY\" }"));
             None
         }
-        Kind::Unknown => None,
-        Kind::Scalar(..) => {
+        NodeKind::Unknown => None,
+        NodeKind::Scalar(..) => {
             let path = text(node, "peers", found)?;
             Some(PeersSource::Path(path.value.into()))
         }
-        Kind::List(_) => {
+        NodeKind::List(_) => {
             let fault = Diagnostic::error("\"peers\" can't be a list");
             let fault = fault.at(node.place.clone());
             found.push(
@@ -334,7 +334,7 @@ fn named(pairs: &[(Node, Node)], found: &mut Diagnostics) -> Vec<(String, Spanne
             continue;
         }
         let keys = match &node.kind {
-            Kind::List(items) => items.iter().collect(),
+            NodeKind::List(items) => items.iter().collect(),
             _ => vec![node],
         };
         let keys = keys.into_iter().filter_map(|node| public_key(node, found));
@@ -346,9 +346,9 @@ fn named(pairs: &[(Node, Node)], found: &mut Diagnostics) -> Vec<(String, Spanne
 fn public_key(node: &Node, found: &mut Diagnostics) -> Option<Spanned<PublicKey>> {
     let place = node.place.clone();
     let text = match &node.kind {
-        Kind::Scalar(text, _) => text,
-        Kind::Unknown => return None,
-        Kind::List(_) | Kind::Map(_) => {
+        NodeKind::Scalar(text, _) => text,
+        NodeKind::Unknown => return None,
+        NodeKind::List(_) | NodeKind::Map(_) => {
             let fault = Diagnostic::error(format!("a key can't be {}", node.found()));
             found.push(
                 fault
@@ -373,7 +373,7 @@ const QUOTE: &str =
     "keys contain characters with a meaning in YAML: write them between double quotes, as \"…\"";
 
 fn server_of(node: &Node, found: &mut Diagnostics) -> Option<ServerSource> {
-    let Kind::Map(pairs) = &node.kind else {
+    let NodeKind::Map(pairs) = &node.kind else {
         return server_key(node, found).map(|key| ServerSource::One(key.value));
     };
     let keys = pairs.iter().filter_map(|(address, node)| {
