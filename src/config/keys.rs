@@ -73,7 +73,7 @@ pub(super) struct UsersFile {
     pub(super) file: std::sync::Arc<SourceFile>,
     pub(super) users: HashMap<std::sync::Arc<str>, Hashed>,
     pub(super) faults: Vec<Diagnostic>,
-    pub(super) access: Access,
+    pub(super) access: FileAccess,
     /// The fingerprint of the text.
     fingerprint: u64,
 }
@@ -91,14 +91,14 @@ pub(super) struct KeyFile {
     pub(super) name: Option<Spanned<String>>,
     pub(super) faults: Vec<Diagnostic>,
     /// The users besides the owner who may read the file.
-    pub(super) access: Access,
+    pub(super) access: FileAccess,
     /// The fingerprint of the text.
     fingerprint: u64,
 }
 
 /// The users who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Access {
+pub(super) enum FileAccess {
     /// The owner, and perhaps the group.
     Restricted,
     /// Everybody on the machine.
@@ -238,7 +238,7 @@ fn read_directory(
 /// The text of a file with secrets, and the users who may read the file.
 struct Secrets {
     text: Zeroizing<String>,
-    access: Access,
+    access: FileAccess,
     /// The fingerprint of the text.
     fingerprint: u64,
 }
@@ -268,8 +268,8 @@ impl Secrets {
         Ok(Self {
             text: Zeroizing::new(text.to_owned()),
             access: match metadata.permissions().mode() & OTHERS {
-                0 => Access::Restricted,
-                _ => Access::Everybody,
+                0 => FileAccess::Restricted,
+                _ => FileAccess::Everybody,
             },
             fingerprint: hasher.finish(),
         })
@@ -411,7 +411,7 @@ mod tests {
         let Stored::File(file) = &stored else {
             panic!("{stored:?}");
         };
-        assert!(file.secret.is_some() && file.access == Access::Restricted);
+        assert!(file.secret.is_some() && file.access == FileAccess::Restricted);
         let told: String = file
             .faults
             .iter()

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::keys::{Access, KeyFile, KeyFiles, KeyRole, Stored, UsersFile};
+use super::keys::{FileAccess, KeyFile, KeyFiles, KeyRole, Stored, UsersFile};
 use super::principals::{allowed, own_names};
 use super::quoted::quoted;
 use super::section::Spanned;
@@ -260,7 +260,7 @@ impl<'a> Resolver<'a> {
             for fault in &file.faults {
                 self.left_out.push(fault.clone());
             }
-            if file.access == Access::Everybody {
+            if file.access == FileAccess::Everybody {
                 let shown = file.file.path.display();
                 let fault =
                     Diagnostic::warning("everybody on this machine can read the password hashes");
@@ -337,7 +337,7 @@ impl<'a> Resolver<'a> {
             return None;
         };
         let keys = KeyPair::new(secret.value.clone());
-        if is_new && file.access == Access::Everybody {
+        if is_new && file.access == FileAccess::Everybody {
             let shown = file.file.path.display();
             let fault = Diagnostic::warning("everybody on this machine can read the secret key");
             let fault = fault.at(path.place.clone()).label("expected mode 0600");
