@@ -112,7 +112,7 @@ pub(super) fn parse(
         found.push(fault);
         return None;
     }
-    let outcome = spots(file, environment, found).and_then(|root| {
+    let outcome = raw_nodes(file, environment, found).and_then(|root| {
         let root = root.ok_or_else(|| Box::new(empty(file)))?;
         let most = VALUES_MAX.max(file.text.len());
         let mut values = Values {
@@ -136,39 +136,39 @@ fn empty(file: &Arc<SourceFile>) -> Diagnostic {
 /// A value and its span, before aliases are expanded. It is shared (`Rc`), because an alias stands
 /// for the value of its anchor.
 #[derive(Debug)]
-struct Spot {
+struct RawNode {
     span: Span,
-    kind: SpotKind,
+    kind: RawKind,
 }
 
 #[derive(Debug)]
-enum SpotKind {
+enum RawKind {
     Scalar(String, Value),
     Unknown,
-    List(Vec<Rc<Spot>>),
-    Map(Vec<(Rc<Spot>, Rc<Spot>)>),
+    List(Vec<Rc<RawNode>>),
+    Map(Vec<(Rc<RawNode>, Rc<RawNode>)>),
 }
 
 /// A list or map whose end has not been parsed yet.
-struct Open {
+struct OpenCollection {
     span: Span,
     anchor: usize,
-    collection: Collection,
-    children: Vec<Rc<Spot>>,
+    collection: CollectionKind,
+    children: Vec<Rc<RawNode>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Collection {
+enum CollectionKind {
     List,
     Map,
 }
 
 /// Returns the root value of the file's only document, or `None` if the document is empty or null.
-fn spots(
+fn raw_nodes(
     file: &Arc<SourceFile>,
     environment: &Environment,
     found: &mut Diagnostics,
-) -> Result<Option<Rc<Spot>>, Box<Diagnostic>> {
+) -> Result<Option<Rc<RawNode>>, Box<Diagnostic>> {
     let mut document = Document {
         file,
         environment,
@@ -191,8 +191,8 @@ fn spots(
         document.take(event, span, found)?;
     }
     // The parser reports an empty document as a null scalar.
-    let is_empty = |spot: &Rc<Spot>| matches!(&spot.kind, SpotKind::Scalar(_, Value::Null));
-    Ok(document.root.filter(|spot| !is_empty(spot)))
+    let is_empty = |raw: &Rc<RawNode>| matches!(&raw.kind, RawKind::Scalar(_, Value::Null));
+    Ok(document.root.filter(|raw| !is_empty(raw)))
 }
 
 fn tag_fault(tag: &Tag, mut at: Place) -> Diagnostic {
@@ -212,9 +212,9 @@ struct Document<'a> {
     /// The number of bytes that expanded values may still take.
     expanded_left: usize,
     /// The lists and maps whose end has not been parsed yet, the outermost first.
-    open: Vec<Open>,
-    anchors: HashMap<usize, Rc<Spot>>,
-    root: Option<Rc<Spot>>,
+    open: Vec<OpenCollection>,
+    anchors: HashMap<usize, Rc<RawNode>>,
+    root: Option<Rc<RawNode>>,
 }
 
 impl Document<'_> {
@@ -231,12 +231,12 @@ impl Document<'_> {
                 let help = "keep one configuration in a file: remove the `---`";
                 return Err(Box::new(fault.help(help)));
             }
-            Event::SequenceStart(anchor, _) => self.begin(Collection::List, anchor, span)?,
-            Event::MappingStart(anchor, _) => self.begin(Collection::Map, anchor, span)?,
+            Event::SequenceStart(anchor, _) => self.begin(CollectionKind::List, anchor, span)?,
+            Event::MappingStart(anchor, _) => self.begin(CollectionKind::Map, anchor, span)?,
             Event::SequenceEnd | Event::MappingEnd => self.end(found),
             Event::Scalar(text, style, anchor, _) => {
                 let kind = self.scalar(text.into_owned(), style, &span, found)?;
-                self.add(anchor, Spot { span, kind });
+                self.add(anchor, RawNode { span, kind });
             }
             Event::Alias(anchor) => {
                 let Some(target) = self.anchors.get(&anchor) else {
@@ -258,15 +258,15 @@ impl Document<'_> {
         style: ScalarStyle,
         span: &Span,
         found: &mut Diagnostics,
-    ) -> Result<SpotKind, Box<Diagnostic>> {
-        let is_key = self.open.last().is_some_and(Open::is_before_key);
+    ) -> Result<RawKind, Box<Diagnostic>> {
+        let is_key = self.open.last().is_some_and(OpenCollection::is_before_key);
         let expanded = match is_key || self.is_z85(&text) {
             true => None,
             false => expand(&text, self.environment),
         };
         let Some(expanded) = expanded else {
             let value = meaning(&text, style);
-            return Ok(SpotKind::Scalar(text, value));
+            return Ok(RawKind::Scalar(text, value));
         };
         let lines = Lines {
             file: self.file,
@@ -276,7 +276,7 @@ impl Document<'_> {
         let diagnostics = expanded.found.into_iter();
         diagnostics.for_each(|it| found.push(it.at(&lines)));
         let Some(text) = expanded.text else {
-            return Ok(SpotKind::Unknown);
+            return Ok(RawKind::Unknown);
         };
         let left = self.expanded_left.checked_sub(text.len());
         self.expanded_left = left.ok_or_else(|| {
@@ -290,7 +290,7 @@ impl Document<'_> {
             Value::Null if style != ScalarStyle::Plain => Value::String(text.clone()),
             value => value,
         };
-        Ok(SpotKind::Scalar(text, value))
+        Ok(RawKind::Scalar(text, value))
     }
 
     /// Returns whether a value is below `security` and is a CURVE key in Z85, whose alphabet
@@ -302,7 +302,7 @@ impl Document<'_> {
 
     fn begin(
         &mut self,
-        collection: Collection,
+        collection: CollectionKind,
         anchor: usize,
         span: Span,
     ) -> Result<(), Box<Diagnostic>> {
@@ -311,7 +311,7 @@ impl Document<'_> {
             let label = format!("more than {DEPTH_MAX} levels");
             return Err(Box::new(fault.label(label)));
         }
-        self.open.push(Open {
+        self.open.push(OpenCollection {
             span,
             anchor,
             collection,
@@ -325,28 +325,28 @@ impl Document<'_> {
             return;
         };
         let anchor = open.anchor;
-        let spot = open.close();
+        let raw = open.close();
         // Duplicates are reported here, where each map is seen once, however often aliases repeat
         // it.
-        if let SpotKind::Map(pairs) = &spot.kind {
+        if let RawKind::Map(pairs) = &raw.kind {
             duplicates(self.file, pairs, found);
         }
-        self.add(anchor, spot);
+        self.add(anchor, raw);
     }
 
     /// Adds a complete value, under its anchor if it has one.
-    fn add(&mut self, anchor: usize, spot: Spot) {
-        let spot = Rc::new(spot);
+    fn add(&mut self, anchor: usize, raw: RawNode) {
+        let raw = Rc::new(raw);
         if anchor != 0 {
-            self.anchors.insert(anchor, Rc::clone(&spot));
+            self.anchors.insert(anchor, Rc::clone(&raw));
         }
-        self.attach(spot);
+        self.attach(raw);
     }
 
-    fn attach(&mut self, spot: Rc<Spot>) {
+    fn attach(&mut self, raw: Rc<RawNode>) {
         match self.open.last_mut() {
-            Some(parent) => parent.children.push(spot),
-            None => self.root = Some(spot),
+            Some(parent) => parent.children.push(raw),
+            None => self.root = Some(raw),
         }
     }
 }
@@ -366,19 +366,19 @@ fn meaning(text: &str, style: ScalarStyle) -> Value {
     }
 }
 
-impl Open {
+impl OpenCollection {
     /// Returns whether what comes next is a key.
     fn is_before_key(&self) -> bool {
-        self.collection == Collection::Map && self.children.len().is_multiple_of(2)
+        self.collection == CollectionKind::Map && self.children.len().is_multiple_of(2)
     }
 
     /// Returns the key whose value comes next.
     fn key(&self) -> Option<&str> {
-        if self.collection != Collection::Map || self.is_before_key() {
+        if self.collection != CollectionKind::Map || self.is_before_key() {
             return None;
         }
         match &self.children.last()?.kind {
-            SpotKind::Scalar(text, _) => Some(text),
+            RawKind::Scalar(text, _) => Some(text),
             _ => None,
         }
     }
@@ -391,18 +391,18 @@ impl Open {
         matches!(first, '{' | '[').then_some((first, at))
     }
 
-    fn close(self) -> Spot {
-        let kind = if self.collection == Collection::Map {
+    fn close(self) -> RawNode {
+        let kind = if self.collection == CollectionKind::Map {
             let mut children = self.children.into_iter();
             let mut pairs = Vec::new();
             while let (Some(key), Some(value)) = (children.next(), children.next()) {
                 pairs.push((key, value));
             }
-            SpotKind::Map(pairs)
+            RawKind::Map(pairs)
         } else {
-            SpotKind::List(self.children)
+            RawKind::List(self.children)
         };
-        Spot {
+        RawNode {
             span: self.span,
             kind,
         }
@@ -424,10 +424,14 @@ fn place(file: &Arc<SourceFile>, span: &Span) -> Place {
 }
 
 /// Reports every key of a map that is a duplicate, or that is itself a list or a map.
-fn duplicates(file: &Arc<SourceFile>, pairs: &[(Rc<Spot>, Rc<Spot>)], found: &mut Diagnostics) {
+fn duplicates(
+    file: &Arc<SourceFile>,
+    pairs: &[(Rc<RawNode>, Rc<RawNode>)],
+    found: &mut Diagnostics,
+) {
     let mut first: HashMap<&str, Place> = HashMap::new();
     for (key, _) in pairs {
-        let SpotKind::Scalar(text, _) = &key.kind else {
+        let RawKind::Scalar(text, _) = &key.kind else {
             let fault = Diagnostic::error("a key can't be a list or a map");
             found.push(fault.at(place(file, &key.span)).label("expected a word"));
             continue;
@@ -464,9 +468,9 @@ struct Values<'a> {
 }
 
 impl Values<'_> {
-    fn node(&mut self, spot: &Spot) -> Result<Node, Box<Diagnostic>> {
-        let mut place = place(self.file, &spot.span);
-        if !matches!(spot.kind, SpotKind::Scalar(..) | SpotKind::Unknown) {
+    fn node(&mut self, raw: &RawNode) -> Result<Node, Box<Diagnostic>> {
+        let mut place = place(self.file, &raw.span);
+        if !matches!(raw.kind, RawKind::Scalar(..) | RawKind::Unknown) {
             place.width = 1;
         }
         self.left = self.left.checked_sub(1).ok_or_else(|| {
@@ -474,23 +478,23 @@ impl Values<'_> {
             let label = format!("more than {} values after expansion", self.most);
             Box::new(fault.label(label))
         })?;
-        if let SpotKind::Scalar(text, _) = &spot.kind {
+        if let RawKind::Scalar(text, _) = &raw.kind {
             self.bytes_left = self.bytes_left.checked_sub(text.len()).ok_or_else(|| {
                 let fault = Diagnostic::error("aliases repeat too much").at(place.clone());
                 let label = format!("more than {WRITTEN_OUT_MAX} bytes after expansion");
                 Box::new(fault.label(label))
             })?;
         }
-        let kind = match &spot.kind {
-            SpotKind::Scalar(text, value) => NodeKind::Scalar(text.clone(), value.clone()),
-            SpotKind::Unknown => NodeKind::Unknown,
-            SpotKind::List(items) => {
+        let kind = match &raw.kind {
+            RawKind::Scalar(text, value) => NodeKind::Scalar(text.clone(), value.clone()),
+            RawKind::Unknown => NodeKind::Unknown,
+            RawKind::List(items) => {
                 let items = items.iter().map(|item| self.node(item));
                 NodeKind::List(items.collect::<Result<_, _>>()?)
             }
-            SpotKind::Map(pairs) => {
+            RawKind::Map(pairs) => {
                 // A key that is a list or a map has already been reported.
-                let worded = |(key, _): &&(Rc<Spot>, _)| matches!(key.kind, SpotKind::Scalar(..));
+                let worded = |(key, _): &&(Rc<RawNode>, _)| matches!(key.kind, RawKind::Scalar(..));
                 let pairs = pairs.iter().filter(worded);
                 let pairs = pairs.map(|(key, value)| Ok((self.node(key)?, self.node(value)?)));
                 NodeKind::Map(pairs.collect::<Result<_, Box<Diagnostic>>>()?)
