@@ -13,12 +13,12 @@ pub(super) struct Expanded {
     /// The expanded text, or `None` if a variable has no value or is malformed; the error is then
     /// in `found`.
     pub text: Option<String>,
-    pub found: Vec<Found>,
+    pub found: Vec<SignFault>,
 }
 
 /// An error or a warning about a dollar sign in a value.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct SignFault {
     /// The number of signs before this one in the value.
     before: usize,
     /// The sign as it is written.
@@ -26,11 +26,11 @@ pub(super) struct Found {
     diagnostic: Diagnostic,
 }
 
-impl Found {
+impl SignFault {
     /// Returns the diagnostic at the place of the sign in `value`. If the sign is not in the file
     /// as it was parsed, because a line was folded or the sign was written with escape sequences,
     /// the place is that of the whole value.
-    pub(super) fn at(self, value: &Lines<'_>) -> Diagnostic {
+    pub(super) fn at(self, value: &ValueLines<'_>) -> Diagnostic {
         let Self {
             before,
             written,
@@ -42,14 +42,14 @@ impl Found {
 }
 
 /// The text of a value in its file.
-pub(super) struct Lines<'a> {
+pub(super) struct ValueLines<'a> {
     pub file: &'a Arc<SourceFile>,
     pub place: Place,
     /// The number of the last line, from 1.
     pub end: u32,
 }
 
-impl Lines<'_> {
+impl ValueLines<'_> {
     /// Returns the place of the sign with this number, from 0, in the value. Returns `None` if that
     /// sign is not `written`.
     fn sign(&self, number: usize, written: &str) -> Option<Place> {
@@ -97,7 +97,7 @@ pub(super) fn expand(text: &str, environment: &Environment) -> Option<Expanded> 
                     Some(*fault)
                 }
             };
-            found.extend(diagnostic.map(|diagnostic| Found {
+            found.extend(diagnostic.map(|diagnostic| SignFault {
                 before,
                 written: sign.written.to_owned(),
                 diagnostic,
@@ -329,7 +329,7 @@ mod tests {
         let places = |line: u32, column: u32, end: u32, text: &str| -> Vec<String> {
             let place = file.place(line, column, 1);
             let file = &file;
-            let lines = Lines { file, place, end };
+            let lines = ValueLines { file, place, end };
             let found = expand(text, &environment()).unwrap().found.into_iter();
             let found = found.map(|it| it.at(&lines).place.unwrap());
             found.map(|it| format!("{it}+{}", it.width)).collect()

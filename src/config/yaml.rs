@@ -15,7 +15,7 @@ use serde_yaml::Value;
 use super::environment::Environment;
 use super::quoted::quoted;
 use super::syntax::syntax_fault;
-use super::variables::{Lines, expand};
+use super::variables::{ValueLines, expand};
 use super::yaml_text::{conflicts, separated, unprintable};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
 use gateway_zmtp::z85;
@@ -268,7 +268,7 @@ impl Document<'_> {
             let value = meaning(&text, style);
             return Ok(RawKind::Scalar(text, value));
         };
-        let lines = Lines {
+        let lines = ValueLines {
             file: self.file,
             place: place(self.file, span),
             end: span.end.line() as u32,
