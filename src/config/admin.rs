@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use serde::Deserialize;
 use serde_yaml::Value;
 
-use super::section::{Lone, Section, Spanned, is};
+use super::section::{ExpectedMap, Section, Spanned, is};
 use super::yaml::{Node, NodeKind};
 use crate::snapshot::AdminSettings;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
@@ -77,13 +77,13 @@ pub(super) fn admin(
         NodeKind::Scalar(_, value) => meant(value),
         _ => None,
     };
-    let lone = Lone {
+    let expected = ExpectedMap {
         key: "bind",
         is: &is::<HttpBind>,
         meant: port.as_deref(),
         least: "bind: \"127.0.0.1:9559\"",
     };
-    let mut section = Section::open_or(node, "admin", &[], lone, found);
+    let mut section = Section::open_or(node, "admin", &[], expected, found);
     let bind = section.value::<HttpBind>("bind", found);
     if bind.is_none() && section.is_sound() && !section.has("bind") {
         let fault = Diagnostic::error("admin has no address").at(section.place().clone());

@@ -1,6 +1,6 @@
 //! The section `log`: the level of the log, and the format of its lines.
 
-use super::section::{Lone, Section};
+use super::section::{ExpectedMap, Section};
 use super::yaml::Node;
 use crate::snapshot::{LogFormat, LogLevel, LogSettings};
 use gateway_diagnostic::Diagnostics;
@@ -10,13 +10,13 @@ pub(super) fn log(node: Option<&Node>, found: &mut Diagnostics) -> LogSettings {
     let mut log = LogSettings::default();
     let Some(node) = node else { return log };
     let levels = LogLevel::ALL.map(|level| (level.name(), level));
-    let lone = Lone {
+    let expected = ExpectedMap {
         key: "level",
         is: &|node| levels.iter().any(|(name, _)| *name == node.text()),
         meant: None,
         least: "level: info",
     };
-    let mut section = Section::open_or(node, "log", &[], lone, found);
+    let mut section = Section::open_or(node, "log", &[], expected, found);
     if let Some(level) = section.word("level", &levels, found) {
         log.level = level.value;
     }

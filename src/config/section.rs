@@ -21,7 +21,7 @@ pub(super) struct Spanned<T> {
 
 /// The expected content of a map, for the error if a single value or nothing is in its place.
 #[derive(Clone, Copy)]
-pub(super) struct Lone<'a> {
+pub(super) struct ExpectedMap<'a> {
     /// The key that a single value is meant for.
     pub key: &'static str,
     /// Returns whether the value can be that of the key.
@@ -32,7 +32,7 @@ pub(super) struct Lone<'a> {
     pub least: &'a str,
 }
 
-impl Lone<'_> {
+impl ExpectedMap<'_> {
     /// Adds the probable meaning to `fault`, the error that `node` is not a map.
     fn advise(self, node: &Node, fault: &mut Diagnostic) {
         if matches!(node.kind, NodeKind::Scalar(_, Value::Null)) {
@@ -105,18 +105,18 @@ impl<'a> Section<'a> {
     }
 
     /// Begins to read `node` like [`Self::open`]. If `node` is a single value or empty, the error
-    /// says what map `lone` expects.
+    /// says what map `expected` expects.
     pub(super) fn open_or(
         node: &'a Node,
         what: impl Into<String>,
         later: &'static [&'static str],
-        lone: Lone<'_>,
+        expected: ExpectedMap<'_>,
         found: &mut Diagnostics,
     ) -> Self {
         let mut here = Diagnostics::new();
         let section = Self::open(node, what, later, &mut here);
         for fault in here.iter_mut() {
-            lone.advise(node, fault);
+            expected.advise(node, fault);
         }
         found.append(here);
         section

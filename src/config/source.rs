@@ -18,7 +18,7 @@ use super::admin::admin;
 use super::keys::KeyRole;
 use super::limits::limits;
 use super::log::log;
-use super::section::{Lone, Section, Spanned, is, text};
+use super::section::{ExpectedMap, Section, Spanned, is, text};
 use super::value::{
     BindEndpoint, COUNT_MAX, Count, DurationValue, Heartbeat, PerWorkerCount, Size, name_fault,
 };
@@ -181,13 +181,13 @@ pub(super) fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
     };
     let limits = limits(top.node("limits"), engine, found);
     let grace = top.node("shutdown").and_then(|node| {
-        let lone = Lone {
+        let expected = ExpectedMap {
             key: "grace",
             is: &is::<DurationValue>,
             meant: None,
             least: "grace: 10s",
         };
-        let mut section = Section::open_or(node, "shutdown", &[], lone, found);
+        let mut section = Section::open_or(node, "shutdown", &[], expected, found);
         let grace = section.value::<DurationValue>("grace", found);
         section.close(found);
         grace
@@ -313,8 +313,8 @@ fn frontend(
     found: &mut Diagnostics,
 ) -> (FrontendSource, Vec<Spanned<BindEndpoint>>) {
     let what = format!("frontend {name}");
-    let lone = address("bind: \"tcp://*:5559\"");
-    let mut section = Section::open_or(node, what.as_str(), &[], lone, found);
+    let expected = address("bind: \"tcp://*:5559\"");
+    let mut section = Section::open_or(node, what.as_str(), &[], expected, found);
     let (endpoints, binds) = endpoints(&mut section, &what, found);
     let FrontendFrames {
         kind,
@@ -345,8 +345,8 @@ fn pool(
     found: &mut Diagnostics,
 ) -> (PoolSource, Vec<Spanned<BindEndpoint>>) {
     let what = format!("pool {name}");
-    let lone = address("bind: \"tcp://*:5560\"");
-    let mut section = Section::open_or(node, what.as_str(), &[], lone, found);
+    let expected = address("bind: \"tcp://*:5560\"");
+    let mut section = Section::open_or(node, what.as_str(), &[], expected, found);
     let (endpoints, binds) = endpoints(&mut section, &what, found);
     let kinds = [
         ("auto", Workers::Auto),

@@ -124,7 +124,7 @@ enum SignKind<'a> {
     /// `$$`.
     Dollar,
     /// A `$` that is not followed by a name, `{` or `$`.
-    Lone,
+    ExpectedMap,
     /// `$NAME`, which is text.
     Bare,
     /// `${NAME}` or `${NAME:-DEFAULT}`.
@@ -158,7 +158,7 @@ impl<'a> Sign<'a> {
             }
         } else {
             match name_length(behind) {
-                0 => (1, SignKind::Lone),
+                0 => (1, SignKind::ExpectedMap),
                 length => (1 + length, SignKind::Bare),
             }
         };
@@ -172,7 +172,7 @@ impl<'a> Sign<'a> {
     fn meaning(&self, environment: &Environment) -> Result<Cow<'a, str>, Box<Diagnostic>> {
         let (name, default) = match self.kind {
             SignKind::Dollar => return Ok("$".into()),
-            SignKind::Lone | SignKind::Bare => return Ok(self.written.into()),
+            SignKind::ExpectedMap | SignKind::Bare => return Ok(self.written.into()),
             SignKind::Malformed => return Err(Box::new(self.malformed())),
             SignKind::Variable { name, default } => (name, default),
         };

@@ -1,6 +1,6 @@
 //! The section `channels`: publishers, subscribers, and what becomes of messages between them.
 
-use super::super::section::{Lone, Section, Spanned, is, read};
+use super::super::section::{ExpectedMap, Section, Spanned, is, read};
 use super::super::value::{BindEndpoint, Count, DurationValue, Size};
 use super::super::yaml::{Node, NodeKind};
 use super::endpoints::{address, endpoints};
@@ -44,12 +44,12 @@ pub(super) fn channel(
     found: &mut Diagnostics,
 ) -> ChannelSource {
     let what = format!("channel {name}");
-    let lone = Lone {
+    let expected = ExpectedMap {
         least: "publishers: \"tcp://*:5561\", subscribers: \"tcp://*:5562\"",
         key: "publishers",
         ..address("")
     };
-    let mut section = Section::open_or(node, what.as_str(), &[], lone, found);
+    let mut section = Section::open_or(node, what.as_str(), &[], expected, found);
     let (publishers, publishers_source) = side(&mut section, &what, "publishers", engine, found);
     let (subscribers, subscribers_source) = side(&mut section, &what, "subscribers", engine, found);
     let keep = keep(&mut section, &what, found);

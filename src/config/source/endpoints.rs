@@ -1,13 +1,13 @@
 //! The addresses of a frontend, a pool or one side of a channel.
 
-use super::super::section::{Lone, Section, Spanned, is, read};
+use super::super::section::{ExpectedMap, Section, Spanned, is, read};
 use super::super::value::{BindEndpoint, ConnectEndpoint};
 use crate::snapshot::Endpoints;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
 /// Returns the expected content of a frontend or pool, for the error if it is one value or empty.
-pub(super) fn address(least: &'static str) -> Lone<'static> {
-    Lone {
+pub(super) fn address(least: &'static str) -> ExpectedMap<'static> {
+    ExpectedMap {
         key: "bind",
         is: &is::<BindEndpoint>,
         meant: None,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::quoted::quoted;
 use super::super::schema::{SchemaSource, encoding_fault, schemas};
-use super::super::section::{Lone, Section, Spanned, text};
+use super::super::section::{ExpectedMap, Section, Spanned, text};
 use super::super::value::{Count, Frequency, Timeout, pattern, pattern_doubt};
 use super::super::yaml::{Node, NodeKind};
 use super::pairs::pairs;
@@ -104,7 +104,7 @@ fn route(
     if let Some(fault) = pattern_doubt(&name) {
         found.push(fault.at(key.place.clone()));
     }
-    let lone = Lone {
+    let expected = ExpectedMap {
         key: if least.starts_with("pool") {
             "pool"
         } else {
@@ -114,7 +114,7 @@ fn route(
         meant: None,
         least,
     };
-    let mut section = Section::open_or(node, format!("route {name}"), LATER_ROUTE, lone, found);
+    let mut section = Section::open_or(node, format!("route {name}"), LATER_ROUTE, expected, found);
     let schema = schemas(&mut section, "schema", found);
     encoding_beside_schema(&mut section, &schema, found);
     let reply = schemas(&mut section, "reply", found);
