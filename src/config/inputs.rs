@@ -11,7 +11,7 @@ use super::explain::Explanation;
 use super::file::{NOT_FOUND, REMOVED, read_text};
 use super::keys::{KeyFiles, masked_at};
 use super::loaded::Loaded;
-use super::protos::{OfProtos, Protos, import_paths, named_roots};
+use super::protos::{ProtoTexts, Protos, import_paths, named_roots};
 use super::resolve::{Succession, resolve};
 use super::security::secure;
 use super::source::{self, Source};
@@ -28,7 +28,7 @@ pub struct Inputs {
     /// The text and content of routes.yaml, or `None` after an error, which is in `found`.
     main: Option<(Arc<SourceFile>, Source)>,
     /// The .proto files, or `None` after an error, which is in `found`.
-    protos: Option<OfProtos>,
+    protos: Option<ProtoTexts>,
     keys: KeyFiles,
     /// The mask of a routes.yaml that contains secret keys.
     mask: Option<Mask>,
@@ -146,10 +146,10 @@ impl Inputs {
             there.hash(&mut hasher);
             protos = there.map(|there| {
                 let texts = (!there.is_empty()).then(|| Texts::read(&there, source.compiler));
-                OfProtos(texts)
+                ProtoTexts(texts)
             });
         }
-        if let Some(OfProtos(Some(texts))) = &protos {
+        if let Some(ProtoTexts(Some(texts))) = &protos {
             texts.hash(&mut hasher);
         }
         let fingerprint = hasher.finish();
@@ -225,7 +225,7 @@ impl Inputs {
             ..
         } = self;
         let rules = main.zip(protos).and_then(|((file, source), texts)| {
-            let (OfProtos(texts), mut cache) = (texts, Cache::default());
+            let (ProtoTexts(texts), mut cache) = (texts, Cache::default());
             let protos = Protos::compile(&file, &source, texts.as_ref(), &mut cache, &mut found)?;
             let rules = protos.explain(message, &mut found)?;
             Some((rules, source.limits.rules_cost))

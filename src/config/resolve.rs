@@ -10,7 +10,7 @@ use super::channels::{doubtful_channels, secured_channels};
 use super::loaded::Loaded;
 use super::near::with_names;
 use super::plain;
-use super::protos::{OfProtos, Protos};
+use super::protos::{ProtoTexts, Protos};
 use super::quoted::quoted;
 use super::schema::SchemaSource;
 use super::section::Spanned;
@@ -39,7 +39,7 @@ pub(super) struct Succession {
 pub(super) fn resolve(
     file: &Arc<SourceFile>,
     source: Source,
-    protos: Option<OfProtos>,
+    protos: Option<ProtoTexts>,
     secured: Secured,
     succession: Succession,
     cache: &mut Cache,
@@ -60,7 +60,7 @@ pub(super) fn resolve(
     unused_pools(&source, found);
     doubtful_channels(&source, found);
     let protos = protos
-        .and_then(|OfProtos(texts)| Protos::compile(file, &source, texts.as_ref(), cache, found));
+        .and_then(|ProtoTexts(texts)| Protos::compile(file, &source, texts.as_ref(), cache, found));
     let routes = resolve_routes(&source, protos.as_ref(), &mut names, found)?;
     let protos = protos.filter(Protos::is_whole)?;
     let count = routes.len();
