@@ -19,7 +19,7 @@ use gateway_proto::Cache;
 use tracing::{error, info, warn};
 
 use crate::admin::{self, Admin, AdminSources};
-use crate::config::{Bind, Loaded, Origin, Seen};
+use crate::config::{Bind, FilesIdentity, Loaded, Origin};
 use crate::engine::{self, PUBLISHERS, Running, SUBSCRIBERS};
 use crate::panics::Panics;
 use crate::reload::{Observe, SharedControlStatus};
@@ -127,7 +127,7 @@ pub struct Gateway {
     panics: Panics,
     release_memory: fn(),
     /// The content of the files from which `loaded` comes.
-    seen: Seen,
+    seen: FilesIdentity,
     loaded: Loaded,
     /// The compiled files, for the first reload.
     cache: Cache,

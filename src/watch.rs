@@ -26,7 +26,7 @@ use notify::RecommendedWatcher;
 use tracing::warn;
 
 use crate::admin::Admin;
-use crate::config::{Origin, Seen};
+use crate::config::{FilesIdentity, Origin};
 use crate::engine::Reloader;
 use crate::reload::{
     Observe, ReloadOutcome, Report, ReportCallback, SharedControlStatus, Step, Wake, WakeReason,
@@ -74,7 +74,7 @@ pub struct Follower {
     has_loaded: bool,
     reloader: Reloader,
     /// The content that was last loaded, or that failed to load.
-    seen: Seen,
+    seen: FilesIdentity,
     /// The .proto files of the last load, for reuse by the next.
     cache: Cache,
     /// The last refusal by the engine or the admin listener. The refused reload is tried again at
@@ -103,7 +103,7 @@ impl Follower {
     /// Returns a follower of `origin`, which is usually a path. `running` was loaded from `seen`.
     pub fn new(
         origin: impl Into<Origin>,
-        seen: Seen,
+        seen: FilesIdentity,
         running: Arc<Snapshot>,
         reloader: Reloader,
         tell: fn(&Diagnostics),

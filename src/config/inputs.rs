@@ -24,7 +24,7 @@ use gateway_schema::breaking::BreakingPolicy;
 /// The files of a configuration, valid or not, as they were when they were read.
 #[derive(Debug)]
 pub struct Inputs {
-    seen: Seen,
+    seen: FilesIdentity,
     /// The text and content of routes.yaml, or `None` after an error, which is in `found`.
     main: Option<(Arc<SourceFile>, Source)>,
     /// The .proto files, or `None` after an error, which is in `found`.
@@ -68,7 +68,7 @@ impl Mask {
 
 /// The identity of the content of a configuration's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct FilesIdentity {
     /// The directories of .proto files, and the files and directories of keys and users, whether
     /// they exist or not. If routes.yaml cannot be read or parsed, the roots of the previous read.
     pub roots: Vec<PathBuf>,
@@ -157,7 +157,7 @@ impl Inputs {
             .as_ref()
             .and_then(|(file, source)| Mask::of(file, source));
         Self {
-            seen: Seen { roots, fingerprint },
+            seen: FilesIdentity { roots, fingerprint },
             mask,
             main,
             protos,
@@ -173,7 +173,7 @@ impl Inputs {
     }
 
     /// Returns the identity of the content, to be kept after the inputs are used.
-    pub fn seen(&self) -> &Seen {
+    pub fn seen(&self) -> &FilesIdentity {
         &self.seen
     }
 

@@ -46,7 +46,7 @@ use gateway_diagnostic::{Diagnostics, escaped, shown};
 pub use binds::Bind;
 pub use environment::Environment;
 pub use explain::Explanation;
-pub use inputs::{Inputs, Seen};
+pub use inputs::{FilesIdentity, Inputs};
 pub use json_schema::JSON_SCHEMA;
 pub use loaded::Loaded;
 pub use origin::Origin;

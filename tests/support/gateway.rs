@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::admin::{Admin, AdminSources};
-use gateway::config::{Inputs, Seen};
+use gateway::config::{FilesIdentity, Inputs};
 use gateway::engine::{self, Control, Running};
 use gateway::ledger::Ledger;
 use gateway::panics::Panics;
@@ -67,7 +67,7 @@ routes:
 pub struct Gateway {
     pub running: Option<Running>,
     snapshot: Arc<Snapshot>,
-    seen: Seen,
+    seen: FilesIdentity,
     control: Control,
     pub context: zmq::Context,
     pub directory: tempfile::TempDir,
