@@ -49,7 +49,7 @@ pub(super) fn gate(
 type Compared = (Encoding, (MessageId, Options), (MessageId, Options));
 
 /// The identity of a break: its subject, its message, and its place.
-type Told = (String, String, Option<String>);
+type BreakKey = (String, String, Option<String>);
 
 struct Gate<'a> {
     running: &'a Snapshot,
@@ -57,7 +57,7 @@ struct Gate<'a> {
     /// The comparisons so far, since many routes have the same schemas.
     known: HashMap<Compared, Vec<BreakingChange>>,
     /// Each break once, with the routes that have it.
-    broken: BTreeMap<Told, (BreakingChange, Vec<String>)>,
+    broken: BTreeMap<BreakKey, (BreakingChange, Vec<String>)>,
 }
 
 impl Gate<'_> {
@@ -130,23 +130,23 @@ fn diagnostic(fault: BreakingChange, users: &[String], breaking: BreakingPolicy)
         help,
     } = fault;
     let sentence = format!("{subject} {what}");
-    let mut told = match breaking {
+    let mut diagnostic = match breaking {
         BreakingPolicy::Reject => Diagnostic::error(sentence),
         BreakingPolicy::Allow | BreakingPolicy::Warn => Diagnostic::warning(sentence),
     };
-    told = told.label("breaks messages of existing peers");
-    told.place = after;
+    diagnostic = diagnostic.label("breaks messages of existing peers");
+    diagnostic.place = after;
     if let Some(before) = before {
         let line = before.file.line(before.line).unwrap_or_default();
-        told = told.note(format!("it was at {before}: {}", line.trim()));
+        diagnostic = diagnostic.note(format!("it was at {before}: {}", line.trim()));
     }
     for user in users.iter().take(NAMED_MAX) {
-        told = told.note(user.as_str());
+        diagnostic = diagnostic.note(user.as_str());
     }
     if let Some(more @ 1..) = users.len().checked_sub(NAMED_MAX) {
-        told = told.note(format!("and {more} more routes have it"));
+        diagnostic = diagnostic.note(format!("and {more} more routes have it"));
     }
-    told.help(match breaking {
+    diagnostic.help(match breaking {
         BreakingPolicy::Reject => {
             format!("{help};\nproto: {{ breaking: warn }} accepts it with a warning")
         }
