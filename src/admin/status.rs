@@ -18,7 +18,7 @@ use crate::peer::WorkerKind;
 use crate::reload::{Changes, ControlStatus, Plan, Report};
 use crate::reply::Reason;
 use crate::snapshot::{AnyOf, RouteId};
-use channels::{Channel, channels};
+use channels::{ChannelStatus, channels};
 use gateway_diagnostic::Diagnostics;
 
 /// The maximum number of principals that the page shows by themselves: as many as a person still
@@ -32,7 +32,7 @@ pub(super) fn status(sample: &Sample, known: &ControlStatus) -> String {
 
 /// Returns the body of the answer to POST /reload, for programs.
 pub(super) fn reload_as_json(report: &Report) -> String {
-    json(&Reload::of(report))
+    json(&ReloadStatus::of(report))
 }
 
 fn json(it: &impl Serialize) -> String {
@@ -50,20 +50,20 @@ struct Status<'a> {
     generation: u64,
     uptime_seconds: f64,
     /// The memory under `limits.memory`, or `None` with engine libzmq.
-    memory: Option<Memory>,
-    endpoints: Vec<Endpoint<'a>>,
-    frontends: Vec<Frontend<'a>>,
-    principals: Vec<Principal<'a>>,
-    pools: Vec<Pool<'a>>,
-    channels: Vec<Channel<'a>>,
+    memory: Option<MemoryStatus>,
+    endpoints: Vec<EndpointStatus<'a>>,
+    frontends: Vec<FrontendStatus<'a>>,
+    principals: Vec<PrincipalStatus<'a>>,
+    pools: Vec<PoolStatus<'a>>,
+    channels: Vec<ChannelStatus<'a>>,
     routes: Vec<RouteStatus<'a>>,
-    ledger: Books,
-    last_reload: Option<Reload<'a>>,
+    ledger: MessageCounts,
+    last_reload: Option<ReloadStatus<'a>>,
 }
 
 /// The memory under `limits.memory`, in bytes.
 #[derive(Serialize)]
-struct Memory {
+struct MemoryStatus {
     limit: u64,
     held: u64,
     other: u64,
@@ -71,7 +71,7 @@ struct Memory {
     pauses: u64,
 }
 
-impl Memory {
+impl MemoryStatus {
     fn of(gauges: &MemoryGauges) -> Self {
         let &MemoryGauges {
             bound,
@@ -92,7 +92,7 @@ impl Memory {
 
 /// An address on which the gateway listens.
 #[derive(Serialize)]
-struct Endpoint<'a> {
+struct EndpointStatus<'a> {
     role: &'static str,
     name: &'a str,
     endpoint: &'a str,
@@ -101,7 +101,7 @@ struct Endpoint<'a> {
 }
 
 #[derive(Serialize)]
-struct Frontend<'a> {
+struct FrontendStatus<'a> {
     name: &'a str,
     connect: &'a [String],
     clients: u64,
@@ -110,7 +110,7 @@ struct Frontend<'a> {
 
 /// A principal, or all that are not shown by themselves.
 #[derive(Serialize)]
-struct Principal<'a> {
+struct PrincipalStatus<'a> {
     name: &'a str,
     clients: u64,
     open: u64,
@@ -119,15 +119,15 @@ struct Principal<'a> {
 }
 
 #[derive(Serialize)]
-struct Pool<'a> {
+struct PoolStatus<'a> {
     name: &'a str,
     /// True if the pool was removed from the configuration and still has work.
     removed: bool,
     connect: &'a [String],
     workers: usize,
-    seats: Vec<Seat>,
+    seats: Vec<WorkerStatus>,
     held: usize,
-    queue: Queue,
+    queue: QueueStatus,
     handed: u64,
     late: u64,
     unsolicited: u64,
@@ -135,7 +135,7 @@ struct Pool<'a> {
 
 /// A connected worker.
 #[derive(Serialize)]
-struct Seat {
+struct WorkerStatus {
     seat: usize,
     identity: Option<String>,
     address: Option<String>,
@@ -147,7 +147,7 @@ struct Seat {
 }
 
 #[derive(Serialize)]
-struct Queue {
+struct QueueStatus {
     length: usize,
     bytes: u64,
     length_max: Option<usize>,
@@ -169,7 +169,7 @@ struct RouteStatus<'a> {
     /// The counts, or `None` for a route that is counted together with others. Their common counts
     /// are in a separate entry.
     #[serde(flatten)]
-    books: Option<Books>,
+    counts: Option<MessageCounts>,
 }
 
 #[derive(Serialize)]
@@ -181,7 +181,7 @@ struct SchemaName<'a> {
 /// The counts of a route or of all routes. `received` is the sum of `answered`, `rejected`,
 /// `client_gone`, `client_slow` and `in_flight`.
 #[derive(Serialize)]
-struct Books {
+struct MessageCounts {
     received: u64,
     answered: u64,
     rejected: u64,
@@ -189,13 +189,13 @@ struct Books {
     client_gone: u64,
     client_slow: u64,
     in_flight: u64,
-    rejections: Rejections,
+    rejections: RejectionCounts,
 }
 
 /// The rejections by reason, without those that never occurred.
-struct Rejections([u64; Reason::ALL.len()]);
+struct RejectionCounts([u64; Reason::ALL.len()]);
 
-impl Serialize for Rejections {
+impl Serialize for RejectionCounts {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let counts = Reason::ALL.iter().zip(self.0).filter(|(_, n)| *n > 0);
         serializer.collect_map(counts.map(|(reason, n)| (reason.label(), n)))
@@ -203,20 +203,20 @@ impl Serialize for Rejections {
 }
 
 #[derive(Serialize)]
-struct Reload<'a> {
+struct ReloadStatus<'a> {
     outcome: &'static str,
     generation: u64,
     /// The time in seconds since 1970.
     at: f64,
     summary: String,
-    changes: Parts<'a>,
+    changes: ChangesStatus<'a>,
     compile_seconds: f64,
     swap_seconds: Option<f64>,
     diagnostics: &'a Diagnostics,
 }
 
 #[derive(Serialize)]
-struct Parts<'a> {
+struct ChangesStatus<'a> {
     frontends: &'a Changes,
     pools: &'a Changes,
     channels: &'a Changes,
@@ -230,14 +230,14 @@ impl<'a> Status<'a> {
         let snapshot = &*sample.snapshot;
         let frontends = snapshot.frontends.iter().map(|(id, it)| {
             let clients = sample.clients.get(id.0).copied().unwrap_or_default();
-            Frontend {
+            FrontendStatus {
                 name: &it.name,
                 connect: &it.endpoints.connect,
                 clients: clients.connected,
                 anonymous: clients.anonymous,
             }
         });
-        let listening = known.listening.iter().map(|at| Endpoint {
+        let listening = known.listening.iter().map(|at| EndpointStatus {
             role: at.role,
             name: &at.name,
             endpoint: &at.endpoint,
@@ -253,22 +253,22 @@ impl<'a> Status<'a> {
             },
             generation: snapshot.generation,
             uptime_seconds: sample.uptime.as_secs_f64(),
-            memory: sample.engine.memory.as_ref().map(Memory::of),
+            memory: sample.engine.memory.as_ref().map(MemoryStatus::of),
             endpoints: listening.collect(),
             frontends: frontends.collect(),
             principals: principals(&sample.principals),
             pools: pools(sample),
             channels: channels(sample),
             routes: routes(sample),
-            ledger: Books::of_all(&sample.ledger, sample.in_flight),
-            last_reload: known.last.as_deref().map(Reload::of),
+            ledger: MessageCounts::of_all(&sample.ledger, sample.in_flight),
+            last_reload: known.last.as_deref().map(ReloadStatus::of),
         }
     }
 }
 
 /// Returns the principals with the most requests, and an entry for all others, if there are more
 /// than [`PRINCIPALS_SHOWN_MAX`].
-fn principals(counted: &[PrincipalSample]) -> Vec<Principal<'_>> {
+fn principals(counted: &[PrincipalSample]) -> Vec<PrincipalStatus<'_>> {
     let (mut single, together): (Vec<_>, Vec<_>) = counted
         .iter()
         .partition(|principal| *principal.name != *OTHER_PRINCIPALS);
@@ -283,15 +283,15 @@ fn principals(counted: &[PrincipalSample]) -> Vec<Principal<'_>> {
     }
     let mut principals: Vec<_> = single[..shown]
         .iter()
-        .map(|principal| Principal::of(&principal.name, &principal.counters))
+        .map(|principal| PrincipalStatus::of(&principal.name, &principal.counters))
         .collect();
     if single.len() > shown || !together.is_empty() {
-        principals.push(Principal::of(OTHER_PRINCIPALS, &others));
+        principals.push(PrincipalStatus::of(OTHER_PRINCIPALS, &others));
     }
     principals
 }
 
-impl<'a> Principal<'a> {
+impl<'a> PrincipalStatus<'a> {
     fn of(name: &'a str, counters: &PrincipalCounters) -> Self {
         let PrincipalCounters {
             requests,
@@ -330,7 +330,8 @@ fn routes(sample: &Sample) -> Vec<RouteStatus<'_>> {
                 .as_ref()
                 .and_then(|access| access.frontends.as_ref())
                 .map(|ids| ids.iter().map(|id| names.of_frontend(*id)).collect()),
-            books: (route.id != RouteId::OTHERS).then(|| Books::of_route(routes.get(route.id.0))),
+            counts: (route.id != RouteId::OTHERS)
+                .then(|| MessageCounts::of_route(routes.get(route.id.0))),
         })
         .collect();
     let there: HashSet<RouteId> = snapshot.routes.iter().map(|(_, it)| it.id).collect();
@@ -348,23 +349,23 @@ fn routes(sample: &Sample) -> Vec<RouteStatus<'_>> {
         reply: Vec::new(),
         timeout_seconds: None,
         frontends: None,
-        books: Some(Books::of_route(Some(counters))),
+        counts: Some(MessageCounts::of_route(Some(counters))),
     }));
     all.sort_by_key(|it| it.name);
     all
 }
 
-fn pools(sample: &Sample) -> Vec<Pool<'_>> {
+fn pools(sample: &Sample) -> Vec<PoolStatus<'_>> {
     let pools = sample.live_pools().map(|(id, pool)| {
         let settings = sample.snapshot.pools.get(&id);
-        Pool {
+        PoolStatus {
             name: sample.snapshot.names.of_pool(id),
             removed: settings.is_none(),
             connect: settings.map_or(&[], |it| &it.endpoints.connect),
             workers: pool.workers,
-            seats: pool.seats.iter().map(Seat::of).collect(),
+            seats: pool.seats.iter().map(WorkerStatus::of).collect(),
             held: pool.held,
-            queue: Queue {
+            queue: QueueStatus {
                 length: pool.queue,
                 bytes: pool.queue_bytes,
                 length_max: settings.map(|it| it.queue),
@@ -378,7 +379,7 @@ fn pools(sample: &Sample) -> Vec<Pool<'_>> {
     pools.collect()
 }
 
-impl Seat {
+impl WorkerStatus {
     fn of(worker: &WorkerSample) -> Self {
         let WorkerSample {
             seat,
@@ -414,7 +415,7 @@ fn schemas(any_of: Option<&AnyOf>) -> Vec<SchemaName<'_>> {
     names.collect()
 }
 
-impl Books {
+impl MessageCounts {
     fn of_route(route: Option<&RouteCounters>) -> Self {
         let route = route.cloned().unwrap_or_default();
         Self {
@@ -425,7 +426,7 @@ impl Books {
             client_gone: route.client_gone,
             client_slow: route.client_slow,
             in_flight: route.open + route.unsettled,
-            rejections: Rejections(route.rejected),
+            rejections: RejectionCounts(route.rejected),
         }
     }
 
@@ -438,12 +439,12 @@ impl Books {
             client_gone: ledger.client_gone,
             client_slow: ledger.client_slow,
             in_flight,
-            rejections: Rejections(ledger.rejected),
+            rejections: RejectionCounts(ledger.rejected),
         }
     }
 }
 
-impl<'a> Reload<'a> {
+impl<'a> ReloadStatus<'a> {
     fn of(report: &'a Report) -> Self {
         let Report {
             outcome,
@@ -470,7 +471,7 @@ impl<'a> Reload<'a> {
                 .unwrap_or_default()
                 .as_secs_f64(),
             summary: plan.to_string(),
-            changes: Parts {
+            changes: ChangesStatus {
                 frontends,
                 pools,
                 channels,

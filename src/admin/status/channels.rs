@@ -10,39 +10,39 @@ use crate::snapshot::ChannelSettings;
 
 /// A channel, with its counts since the start.
 #[derive(Serialize)]
-pub(super) struct Channel<'a> {
+pub(super) struct ChannelStatus<'a> {
     name: &'a str,
     /// True if the channel was removed from the configuration and still has subscribers.
     removed: bool,
-    publishers: Side<'a>,
-    subscribers: Side<'a>,
+    publishers: ChannelSideStatus<'a>,
+    subscribers: ChannelSideStatus<'a>,
     published: u64,
     matched: u64,
     sent: u64,
     dropped: u64,
-    waiting: Extent,
-    kept: Extent,
+    waiting: MessagesStatus,
+    kept: MessagesStatus,
     unfit: u64,
-    subscriptions: Vec<Subscriber>,
+    subscriptions: Vec<SubscriberStatus>,
 }
 
 /// Messages, and their memory in bytes.
 #[derive(Serialize)]
-struct Extent {
+struct MessagesStatus {
     messages: u64,
     bytes: u64,
 }
 
 /// The publishers or the subscribers of a channel.
 #[derive(Serialize)]
-struct Side<'a> {
+struct ChannelSideStatus<'a> {
     connected: usize,
     connect: &'a [String],
 }
 
 /// A connected subscriber.
 #[derive(Serialize)]
-struct Subscriber {
+struct SubscriberStatus {
     identity: Option<String>,
     address: Option<String>,
     /// The first prefixes.
@@ -50,14 +50,14 @@ struct Subscriber {
     prefix_count: usize,
     sent: u64,
     dropped: u64,
-    waiting: Extent,
+    waiting: MessagesStatus,
 }
 
 /// Returns the channels of a sample.
-pub(super) fn channels(sample: &Sample) -> Vec<Channel<'_>> {
+pub(super) fn channels(sample: &Sample) -> Vec<ChannelStatus<'_>> {
     let channels = sample.live_channels().map(|(id, channel)| {
         let settings = sample.snapshot.channels.get(&id);
-        Channel::of(
+        ChannelStatus::of(
             sample.snapshot.names.of_channel(id),
             channel,
             settings.map(|settings| &**settings),
@@ -66,7 +66,7 @@ pub(super) fn channels(sample: &Sample) -> Vec<Channel<'_>> {
     channels.collect()
 }
 
-impl<'a> Channel<'a> {
+impl<'a> ChannelStatus<'a> {
     fn of(name: &'a str, sample: &ChannelSample, settings: Option<&'a ChannelSettings>) -> Self {
         let ChannelSample {
             counters,
@@ -88,11 +88,11 @@ impl<'a> Channel<'a> {
         Self {
             name,
             removed: settings.is_none(),
-            publishers: Side {
+            publishers: ChannelSideStatus {
                 connected: *publishers,
                 connect: settings.map_or(&[], |it| &it.publishers.endpoints.connect),
             },
-            subscribers: Side {
+            subscribers: ChannelSideStatus {
                 connected: *subscribers,
                 connect: settings.map_or(&[], |it| &it.subscribers.endpoints.connect),
             },
@@ -100,21 +100,21 @@ impl<'a> Channel<'a> {
             matched: *matched,
             sent: *sent,
             dropped: *dropped,
-            waiting: Extent {
+            waiting: MessagesStatus {
                 messages: *waiting,
                 bytes: *waiting_bytes,
             },
-            kept: Extent {
+            kept: MessagesStatus {
                 messages: *kept as u64,
                 bytes: *kept_bytes,
             },
             unfit: *unfit,
-            subscriptions: shown.iter().map(Subscriber::of).collect(),
+            subscriptions: shown.iter().map(SubscriberStatus::of).collect(),
         }
     }
 }
 
-impl Subscriber {
+impl SubscriberStatus {
     fn of(sample: &SubscriberSample) -> Self {
         let SubscriberSample {
             name,
@@ -133,7 +133,7 @@ impl Subscriber {
             prefix_count: *prefix_count,
             sent: *sent,
             dropped: *dropped,
-            waiting: Extent {
+            waiting: MessagesStatus {
                 messages: *waiting as u64,
                 bytes: *waiting_bytes,
             },
