@@ -9,12 +9,12 @@ use crate::rejections::Rejected;
 use crate::snapshot::Names;
 
 #[derive(Serialize)]
-struct Rejections<'a> {
-    rejections: Vec<Entry<'a>>,
+struct RejectionsPage<'a> {
+    rejections: Vec<RejectionEntry<'a>>,
 }
 
 #[derive(Serialize)]
-struct Entry<'a> {
+struct RejectionEntry<'a> {
     /// The time in seconds since 1970.
     at: f64,
     reason: &'static str,
@@ -38,16 +38,16 @@ pub(super) fn rejections(sample: &Sample, now: SystemTime) -> String {
     let names = &sample.snapshot.names;
     let entries = sample.rejections.iter().map(|rejected| {
         let ago = sample.uptime.saturating_sub(rejected.at);
-        Entry::of(rejected, names, now.checked_sub(ago).unwrap_or(now))
+        RejectionEntry::of(rejected, names, now.checked_sub(ago).unwrap_or(now))
     });
-    let rejections = Rejections {
+    let rejections = RejectionsPage {
         rejections: entries.collect(),
     };
     // Writing into memory cannot fail.
     serde_json::to_string(&rejections).unwrap_or_default()
 }
 
-impl<'a> Entry<'a> {
+impl<'a> RejectionEntry<'a> {
     fn of(rejected: &'a Rejected, names: &'a Names, at: SystemTime) -> Self {
         let Rejected {
             at: _,
