@@ -36,7 +36,7 @@ GET  /readyz      whether requests are accepted
 POST /reload      load the files now, and show the outcome
 ";
 
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type HttpAnswer = Response<Full<Bytes>>;
 
 /// Answers one request. Bodies are not read.
 pub(super) async fn answer<B>(
@@ -44,7 +44,7 @@ pub(super) async fn answer<B>(
     sources: &AdminSources,
     sampler: &Sampler,
     local: bool,
-) -> Result<Answer, Infallible> {
+) -> Result<HttpAnswer, Infallible> {
     if let Err((code, why)) = guard::check(request, local) {
         return Ok(text(code, format!("{why}\n")));
     }
@@ -83,7 +83,11 @@ pub(super) async fn answer<B>(
 }
 
 /// Returns the page at the path of a request, made from a sample, or status 503 if there is none.
-fn seen<B>(request: &Request<B>, sources: &AdminSources, sample: Option<Arc<Sample>>) -> Answer {
+fn seen<B>(
+    request: &Request<B>,
+    sources: &AdminSources,
+    sample: Option<Arc<Sample>>,
+) -> HttpAnswer {
     let Some(sample) = sample else {
         let why = "the data thread does not answer\n";
         return text(StatusCode::SERVICE_UNAVAILABLE, why.to_owned());
@@ -125,7 +129,7 @@ pub(super) async fn reload<B>(
     request: &Request<B>,
     sources: &AdminSources,
     patience: Duration,
-) -> Answer {
+) -> HttpAnswer {
     let (told, report) = oneshot::channel();
     sources.wake.reload_and_tell(move |report| {
         // The client may have disconnected.
@@ -187,11 +191,11 @@ fn reload_as_text(report: &Report) -> String {
     }
 }
 
-fn text(code: StatusCode, body: String) -> Answer {
+fn text(code: StatusCode, body: String) -> HttpAnswer {
     respond(code, TEXT, body)
 }
 
-fn respond(code: StatusCode, kind: &'static str, body: String) -> Answer {
+fn respond(code: StatusCode, kind: &'static str, body: String) -> HttpAnswer {
     let mut answer = Response::new(Full::new(Bytes::from(body)));
     *answer.status_mut() = code;
     let headers = answer.headers_mut();

@@ -211,7 +211,7 @@ fn on_a_runtime<T>(work: impl Future<Output = T>) -> T {
     runtime.enable_all().build().unwrap().block_on(work)
 }
 
-async fn told(answer: answer::Answer) -> (StatusCode, String) {
+async fn told(answer: answer::HttpAnswer) -> (StatusCode, String) {
     let code = answer.status();
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     (code, String::from_utf8(body.to_vec()).unwrap())
