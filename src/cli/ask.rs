@@ -19,14 +19,14 @@ const CONNECT_TIME: Duration = Duration::from_secs(3);
 
 /// A question to a running gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Question {
+pub(super) enum AdminRequest {
     /// Does it accept requests?
     Health,
     /// Load the files now.
     Reload,
 }
 
-impl Question {
+impl AdminRequest {
     fn method_and_path(self) -> (&'static str, &'static str) {
         match self {
             Self::Health => ("GET", "/readyz"),
@@ -45,15 +45,15 @@ impl Question {
 
 /// Asks the gateway at the admin address of the configuration at `path`, and prints its answer.
 /// Succeeds if the answer has status 200.
-pub(super) fn ask(path: &Path, question: Question) -> ExitCode {
+pub(super) fn ask(path: &Path, question: AdminRequest) -> ExitCode {
     let answer = config::admin_address(&file_of(path)).and_then(|address| {
         let address = reachable(address);
         request(address, question, question.patience())
             .map_err(|error| format!("no answer from {address}: {error}"))
     });
     match answer {
-        Ok(Answer { code: 200, body }) => output::print(&body, ExitCode::SUCCESS),
-        Ok(Answer { body, .. }) => failed(&body),
+        Ok(AdminAnswer { code: 200, body }) => output::print(&body, ExitCode::SUCCESS),
+        Ok(AdminAnswer { body, .. }) => failed(&body),
         Err(error) => failed(&format!("error: {error}\n")),
     }
 }
@@ -74,12 +74,16 @@ fn reachable(bind: SocketAddr) -> SocketAddr {
 }
 
 #[derive(Debug)]
-struct Answer {
+struct AdminAnswer {
     code: u16,
     body: String,
 }
 
-fn request(address: SocketAddr, question: Question, patience: Duration) -> io::Result<Answer> {
+fn request(
+    address: SocketAddr,
+    question: AdminRequest,
+    patience: Duration,
+) -> io::Result<AdminAnswer> {
     let deadline = Instant::now() + patience;
     let mut stream = TcpStream::connect_timeout(&address, CONNECT_TIME)?;
     stream.set_write_timeout(Some(CONNECT_TIME))?;
@@ -96,7 +100,7 @@ fn request(address: SocketAddr, question: Question, patience: Duration) -> io::R
     let parsed = text.split_once("\r\n\r\n").and_then(|(head, body)| {
         let code = head.split(' ').nth(1)?.parse().ok()?;
         let body = body.to_owned();
-        Some(Answer { code, body })
+        Some(AdminAnswer { code, body })
     });
     parsed.ok_or_else(|| io::Error::other("this is not the answer of a gateway"))
 }
@@ -137,7 +141,7 @@ mod tests {
             let (mut peer, _) = listener.accept().unwrap();
             while peer.write_all(b"x").is_ok() {}
         });
-        let answer = request(address, Question::Health, Duration::from_millis(50));
+        let answer = request(address, AdminRequest::Health, Duration::from_millis(50));
         let error = answer.unwrap_err().to_string();
         assert_eq!(error, "it was not complete within 50ms");
         sender.join().unwrap();

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 pub use arguments::Arguments;
 use arguments::{Command, Warnings};
-use ask::Question;
+use ask::AdminRequest;
 
 /// Reads the arguments of this process. Prints help and version on request, and errors of the
 /// arguments; the error is then the process's exit code.
@@ -68,7 +68,7 @@ pub fn execute(arguments: Arguments, release_memory: fn()) -> ExitCode {
         } => keygen::user(&user),
         Command::Keygen { name, user: None } => keygen::keygen(&name.unwrap_or_default()),
         Command::ConfigSchema => config_schema::print(),
-        Command::Health => ask::ask(arguments.configuration(), Question::Health),
-        Command::Reload => ask::ask(arguments.configuration(), Question::Reload),
+        Command::Health => ask::ask(arguments.configuration(), AdminRequest::Health),
+        Command::Reload => ask::ask(arguments.configuration(), AdminRequest::Reload),
     }
 }
