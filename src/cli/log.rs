@@ -40,9 +40,9 @@ const AGAIN: Duration = Duration::from_millis(10);
 const DROPPED: &str = "gateway::log::dropped";
 
 /// The log of the process. There is only one, since there is only one standard error.
-static LINES: Lines = Lines {
+static LINES: LineQueue = LineQueue {
     is_json: AtomicBool::new(false),
-    waiting: Mutex::new(Waiting::new()),
+    waiting: Mutex::new(QueuedLines::new()),
     come: Condvar::new(),
     written: Condvar::new(),
 };
@@ -82,7 +82,7 @@ pub(super) fn start(
 
 /// Applies the log settings of the configuration in force, where neither the command line nor the
 /// environment takes precedence.
-pub(super) struct Follower<F> {
+pub(super) struct LogFollower<F> {
     /// The format that the command line gave.
     pub(super) format: Option<LogFormat>,
     pub(super) wishes: Wishes,
@@ -90,7 +90,7 @@ pub(super) struct Follower<F> {
     pub(super) in_force: Mutex<LogSettings>,
 }
 
-impl<F: Fn(EnvFilter)> Follower<F> {
+impl<F: Fn(EnvFilter)> LogFollower<F> {
     /// Applies these settings to the log. The line about the change itself is already logged under
     /// the new settings.
     pub(super) fn follow(&self, settings: LogSettings) {
@@ -150,13 +150,13 @@ pub(super) fn tell(found: &Diagnostics) {
     match LINES.format() {
         LogFormat::Json => log_diagnostics(found),
         LogFormat::Human if found.is_empty() => {}
-        LogFormat::Human => LINES.push(rendered(found).as_bytes(), Entry::IfRoom),
+        LogFormat::Human => LINES.push(rendered(found).as_bytes(), QueueRule::IfRoom),
     }
 }
 
 /// The condition under which a line is queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Entry {
+enum QueueRule {
     /// The line is dropped and counted if there is no room.
     IfRoom,
     /// The line is queued even if there is no room.
@@ -165,10 +165,10 @@ enum Entry {
 
 /// The queue of lines.
 #[derive(Debug)]
-struct Lines {
+struct LineQueue {
     /// True if lines are JSON.
     is_json: AtomicBool,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<QueuedLines>,
     /// Signalled when there is something to write.
     come: Condvar,
     /// Signalled when everything is written.
@@ -176,7 +176,7 @@ struct Lines {
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct QueuedLines {
     text: Vec<u8>,
     /// The number of lines that were dropped since the last report.
     dropped: u64,
@@ -184,7 +184,7 @@ struct Waiting {
     writing: bool,
 }
 
-impl Waiting {
+impl QueuedLines {
     const fn new() -> Self {
         Self {
             text: Vec::new(),
@@ -198,7 +198,7 @@ impl Waiting {
     }
 }
 
-impl Lines {
+impl LineQueue {
     fn format(&self) -> LogFormat {
         match self.is_json.load(Ordering::Relaxed) {
             true => LogFormat::Json,
@@ -213,15 +213,15 @@ impl Lines {
 
     /// Locks the queue, even if the lock is poisoned, because no panic can leave the queue
     /// inconsistent.
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, QueuedLines> {
         let waiting = self.waiting.lock();
         waiting.unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Queues a line.
-    fn push(&self, line: &[u8], entry: Entry) {
+    fn push(&self, line: &[u8], entry: QueueRule) {
         let mut waiting = self.lock();
-        if waiting.text.len() >= WAITING_MAX && entry == Entry::IfRoom {
+        if waiting.text.len() >= WAITING_MAX && entry == QueueRule::IfRoom {
             waiting.dropped += 1;
             return;
         }
@@ -283,12 +283,12 @@ fn write_all(out: &mut impl Write, mut text: &[u8]) {
 
 /// A writer that queues the bytes of each write as one line.
 #[derive(Debug)]
-struct Line {
-    to: &'static Lines,
-    entry: Entry,
+struct LineWriter {
+    to: &'static LineQueue,
+    entry: QueueRule,
 }
 
-impl Write for Line {
+impl Write for LineWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.to.push(line, self.entry);
         Ok(line.len())
@@ -299,23 +299,23 @@ impl Write for Line {
     }
 }
 
-impl<'a> MakeWriter<'a> for &'static Lines {
-    type Writer = Line;
+impl<'a> MakeWriter<'a> for &'static LineQueue {
+    type Writer = LineWriter;
 
-    fn make_writer(&'a self) -> Line {
-        Line {
+    fn make_writer(&'a self) -> LineWriter {
+        LineWriter {
             to: self,
-            entry: Entry::IfRoom,
+            entry: QueueRule::IfRoom,
         }
     }
 
-    fn make_writer_for(&'a self, of: &Metadata<'_>) -> Line {
-        Line {
+    fn make_writer_for(&'a self, of: &Metadata<'_>) -> LineWriter {
+        LineWriter {
             to: self,
             entry: if of.target() == DROPPED {
-                Entry::InAnyCase
+                QueueRule::InAnyCase
             } else {
-                Entry::IfRoom
+                QueueRule::IfRoom
             },
         }
     }
@@ -327,21 +327,21 @@ mod tests {
 
     #[test]
     fn queued_lines_are_bounded_and_dropped_lines_are_counted() {
-        let lines = Lines {
+        let lines = LineQueue {
             is_json: AtomicBool::new(false),
-            waiting: Mutex::new(Waiting::new()),
+            waiting: Mutex::new(QueuedLines::new()),
             come: Condvar::new(),
             written: Condvar::new(),
         };
         let line = vec![b'x'; WAITING_MAX / 4 + 1];
         for _ in 0..7 {
-            lines.push(&line, Entry::IfRoom);
+            lines.push(&line, QueueRule::IfRoom);
         }
         let mut taken = Vec::new();
         assert_eq!(lines.next(&mut taken), 3);
         assert_eq!(taken.len(), 4 * line.len());
         assert!(!lines.lock().all_written());
-        lines.push(b"next", Entry::IfRoom);
+        lines.push(b"next", QueueRule::IfRoom);
         assert_eq!(lines.next(&mut taken), 0);
         assert_eq!(taken, b"next");
     }

@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &Arguments, release_memory: fn()) -> ExitCode {
     for doubt in doubts {
         warn!("{doubt}");
     }
-    let follower = log::Follower {
+    let follower = log::LogFollower {
         format,
         wishes,
         set_filter,
