@@ -37,14 +37,14 @@ pub(super) struct LogFilter {
 
 /// The settings that the environment and the command line give at the start of the process.
 #[derive(Debug)]
-pub(super) struct Wishes {
+pub(super) struct StartSettings {
     /// The value of the environment variable, or empty if it is not set.
     pub variable: String,
     /// The level given on the command line, if any.
     pub level: Option<LogLevel>,
 }
 
-impl Wishes {
+impl StartSettings {
     /// Reads the environment variable. Fails with a message if it is not UTF-8 text.
     pub(super) fn new(level: Option<LogLevel>) -> Result<Self, String> {
         let variable = match env::var(VARIABLE) {
@@ -206,8 +206,12 @@ mod tests {
     fn the_command_line_precedes_the_variable_and_the_variable_the_configuration() {
         let filter = |variable: &str, level, configured| {
             let variable = variable.to_owned();
-            let wishes = Wishes { variable, level };
-            wishes.filter(configured).unwrap().filter.to_string()
+            let start_settings = StartSettings { variable, level };
+            start_settings
+                .filter(configured)
+                .unwrap()
+                .filter
+                .to_string()
         };
         let (debug, warn) = (LogLevel::Debug, LogLevel::Warn);
         assert_eq!(filter("", None, debug), "notify=off,debug");

@@ -18,7 +18,7 @@ use tracing_subscriber::fmt::format::{Format, Full, Json, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::filter::Wishes;
+use super::filter::StartSettings;
 use super::render::{colour, rendered};
 use crate::embed::log_diagnostics;
 use crate::snapshot::{LogFormat, LogSettings};
@@ -85,7 +85,7 @@ pub(super) fn start(
 pub(super) struct LogFollower<F> {
     /// The format that the command line gave.
     pub(super) format: Option<LogFormat>,
-    pub(super) wishes: Wishes,
+    pub(super) start_settings: StartSettings,
     pub(super) set_filter: F,
     pub(super) in_force: Mutex<LogSettings>,
 }
@@ -103,10 +103,10 @@ impl<F: Fn(EnvFilter)> LogFollower<F> {
         let format = self.format.unwrap_or(settings.format);
         LINES.set_format(format);
         // RUST_LOG was valid at the start, so this cannot fail.
-        if let Ok(filter) = self.wishes.filter(settings.level) {
+        if let Ok(filter) = self.start_settings.filter(settings.level) {
             (self.set_filter)(filter.filter);
         }
-        let level = self.wishes.level.unwrap_or(settings.level);
+        let level = self.start_settings.level.unwrap_or(settings.level);
         let (level, format) = (level.name(), format.name());
         info!("the log has level {level}, format {format}");
     }

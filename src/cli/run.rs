@@ -9,7 +9,7 @@ use tracing::{debug, error, info, warn};
 
 use super::arguments::{Arguments, VERSION};
 use super::configuration::file_of;
-use super::filter::{LogFilter, Wishes};
+use super::filter::{LogFilter, StartSettings};
 use super::log;
 use super::service::Service;
 use super::signals::{SignalThread, Target};
@@ -29,11 +29,11 @@ pub(super) fn run(arguments: &Arguments, release_memory: fn()) -> ExitCode {
         ExitCode::FAILURE
     };
     let defaults = LogSettings::default();
-    let wishes = match Wishes::new(arguments.log_level) {
-        Ok(wishes) => wishes,
+    let start_settings = match StartSettings::new(arguments.log_level) {
+        Ok(start_settings) => start_settings,
         Err(error) => return told(error),
     };
-    let LogFilter { filter, doubts } = match wishes.filter(defaults.level) {
+    let LogFilter { filter, doubts } = match start_settings.filter(defaults.level) {
         Ok(filter) => filter,
         Err(error) => return told(error),
     };
@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Arguments, release_memory: fn()) -> ExitCode {
     }
     let follower = log::LogFollower {
         format,
-        wishes,
+        start_settings,
         set_filter,
         in_force: Mutex::new(defaults),
     };
