@@ -12,7 +12,7 @@ use super::configuration::file_of;
 use super::filter::{LogFilter, StartSettings};
 use super::log;
 use super::service::Service;
-use super::signals::{SignalThread, Target};
+use super::signals::{SignalTarget, SignalThread};
 use crate::embed::{Error, Gateway};
 use crate::ledger::Ledger;
 use crate::panics::Panics;
@@ -103,7 +103,7 @@ fn serve(
     };
     service.ready();
     service.watch_over(handle.observer());
-    signals.serve(Target {
+    signals.serve(SignalTarget {
         control: handle.control(),
         wake: handle.wake(),
         standing: handle.standing(),

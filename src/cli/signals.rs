@@ -29,7 +29,7 @@ const ENDING_MAX: Duration = Duration::from_secs(5);
 const STARTING_MAX: Duration = Duration::from_secs(1);
 
 /// The parts of a running gateway on which signals act.
-pub(super) struct Target {
+pub(super) struct SignalTarget {
     pub(super) control: Control,
     pub(super) wake: Wake,
     pub(super) standing: Arc<SharedControlStatus>,
@@ -45,8 +45,8 @@ enum Stage {
     /// A signal has requested the end during the start. The watchdog ends a start that takes too
     /// long.
     StartingToEnd(Watchdog),
-    Serving(Target),
-    Draining(Target),
+    Serving(SignalTarget),
+    Draining(SignalTarget),
 }
 
 /// The thread that acts on signals.
@@ -74,7 +74,7 @@ impl SignalThread {
     }
 
     /// Makes signals act on a gateway that serves. A signal that arrived during the start acts now.
-    pub(super) fn serve(&self, target: Target) {
+    pub(super) fn serve(&self, target: SignalTarget) {
         let mut stage = lock(&self.stage);
         let started = mem::replace(&mut *stage, Stage::Starting { reload: false });
         *stage = serve(started, target, &self.watchdog);
@@ -115,7 +115,7 @@ fn obey(
 }
 
 /// Handles the signals that arrived during the start, and returns the stage that follows the start.
-fn serve(started: Stage, target: Target, watchdog: &Watchdog) -> Stage {
+fn serve(started: Stage, target: SignalTarget, watchdog: &Watchdog) -> Stage {
     match started {
         Stage::StartingToEnd(starting) => {
             // The watchdog is not needed any more.
@@ -167,7 +167,7 @@ fn end(stage: Stage, signal: &str, stopped: &AtomicBool, watchdog: &Watchdog) ->
 }
 
 /// Makes a serving gateway accept no more requests, and end within its grace.
-fn drain(target: Target, watchdog: &Watchdog) -> Stage {
+fn drain(target: SignalTarget, watchdog: &Watchdog) -> Stage {
     target.control.drain();
     let grace = target.standing.known().grace;
     watchdog.end_within(grace.saturating_add(ENDING_MAX));
@@ -256,7 +256,7 @@ mod tests {
             for _ in 0..signals {
                 stage = reload(stage);
             }
-            let target = Target {
+            let target = SignalTarget {
                 control,
                 wake,
                 standing,
