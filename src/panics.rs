@@ -36,7 +36,7 @@ impl Panics {
     pub fn watch() -> Self {
         let panics = Self::default();
         let counted = panics.clone();
-        let lines = Mutex::new(Lines::default());
+        let lines = Mutex::new(PanicLines::default());
         panic::set_hook(Box::new(move |info| {
             counted.0.fetch_add(1, Ordering::Relaxed);
             log(info, &lines);
@@ -50,7 +50,7 @@ impl Panics {
     }
 }
 
-fn log(info: &PanicHookInfo<'_>, lines: &Mutex<Lines>) {
+fn log(info: &PanicHookInfo<'_>, lines: &Mutex<PanicLines>) {
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     // The lock is released before the line is logged, which might panic, too.
     let allowed = match lines.lock() {
@@ -81,15 +81,15 @@ fn log(info: &PanicHookInfo<'_>, lines: &Mutex<Lines>) {
 
 /// The rate limiter of log lines about panics, by place.
 #[derive(Debug, Default)]
-struct Lines(HashMap<String, Line>);
+struct PanicLines(HashMap<String, PlaceLine>);
 
 #[derive(Debug, Default)]
-struct Line {
+struct PlaceLine {
     last: Option<Instant>,
     left_out: u64,
 }
 
-impl Lines {
+impl PanicLines {
     /// Returns the number of panics at `place` that were not logged since its last line, if another
     /// line is due.
     fn allow(&mut self, place: &str, now: Instant) -> Option<u64> {
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn each_place_has_one_line_per_pause_and_the_others_are_counted() {
         let start = Instant::now();
-        let mut lines = Lines::default();
+        let mut lines = PanicLines::default();
         let mut allow =
             |place: &str, seconds| lines.allow(place, start + Duration::from_secs(seconds));
         assert_eq!(allow("a.rs:1", 0), Some(0));
