@@ -36,7 +36,7 @@ use gateway_diagnostic::{Diagnostic, Diagnostics};
 use gateway_proto::{Cache, reason};
 use past::Past;
 use repeats::Repeats;
-use watches::{Lay, Watches, lay, spots};
+use watches::{PlaceWatches, Watches, place_watches, watched_directories};
 
 /// The interval between two looks at the files without an event, for filesystems that raise no
 /// events and for files on which no watch could be placed.
@@ -94,8 +94,8 @@ pub struct Follower {
     tell: fn(&Diagnostics),
     observe: Observe,
     /// True once the log has a line that watches could not be placed.
-    said_blind: bool,
-    lay: Lay,
+    has_logged_unwatched: bool,
+    place_watches: PlaceWatches,
     look_every: Duration,
 }
 
@@ -127,8 +127,8 @@ impl Follower {
             admin: None,
             tell,
             observe: Arc::new(|_| ()),
-            said_blind: false,
-            lay: lay::<RecommendedWatcher>,
+            has_logged_unwatched: false,
+            place_watches: place_watches::<RecommendedWatcher>,
             look_every: LOOK_INTERVAL,
         }
     }
@@ -344,10 +344,10 @@ impl Follower {
         if !self.running.reload.watch {
             return None;
         }
-        let spots = spots(self.origin.path(), &self.seen.roots);
-        let (watches, blind) = (self.lay)(spots, self.wake.clone());
-        if let Some(why) = blind.filter(|_| !self.said_blind) {
-            self.said_blind = true;
+        let watched_directories = watched_directories(self.origin.path(), &self.seen.roots);
+        let (watches, blind) = (self.place_watches)(watched_directories, self.wake.clone());
+        if let Some(why) = blind.filter(|_| !self.has_logged_unwatched) {
+            self.has_logged_unwatched = true;
             let every = self.look_every;
             warn!("can't watch every file ({why}): also checking every {every:?}");
         }

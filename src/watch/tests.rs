@@ -115,10 +115,10 @@ fn replaced_snapshots_are_kept_while_they_are_in_use_and_no_longer() {
     followed.end();
 }
 
-fn follows_without_watches(lay: Lay, why: &str) {
+fn follows_without_watches(place_watches: PlaceWatches, why: &str) {
     let (followed, mut follower) = Followed::start();
     let file = followed.file();
-    follower.lay = lay;
+    follower.place_watches = place_watches;
     follower.look_every = Duration::from_millis(100);
     let (lines, said) = mpsc::channel();
     std::thread::spawn(move || {
@@ -147,8 +147,11 @@ fn follows_without_watches(lay: Lay, why: &str) {
 #[test]
 fn files_without_a_watch_are_polled_and_the_log_says_so_once() {
     std::thread::scope(|scope| {
-        scope.spawn(|| follows_without_watches(lay::<Exhausted>, "fs.inotify.max_user_instances"));
-        scope.spawn(|| follows_without_watches(lay::<One>, "fs.inotify.max_user_watches"));
+        scope.spawn(|| {
+            follows_without_watches(place_watches::<Exhausted>, "fs.inotify.max_user_instances")
+        });
+        scope
+            .spawn(|| follows_without_watches(place_watches::<One>, "fs.inotify.max_user_watches"));
     });
 }
 

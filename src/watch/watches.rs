@@ -14,7 +14,7 @@ use gateway_diagnostic::escaped;
 
 /// The directories to watch, by their real paths, so that a directory with several names is listed
 /// once.
-pub(super) type Spots = BTreeMap<PathBuf, WatchScope>;
+pub(super) type WatchedDirectories = BTreeMap<PathBuf, WatchScope>;
 
 /// The part of a directory that is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,12 +46,12 @@ pub(super) type Watches = Option<Box<dyn Watcher + Send>>;
 
 /// A function that places watches, which wake the follower, on as many of the spots as possible. It
 /// also returns the reason if some watches could not be placed.
-pub(super) type Lay = fn(Spots, Wake) -> (Watches, Option<String>);
+pub(super) type PlaceWatches = fn(WatchedDirectories, Wake) -> (Watches, Option<String>);
 
 /// Returns the spots at which changes of the file or below the roots become visible, for the
 /// directories that exist now.
-pub(super) fn spots(file: &Path, roots: &[PathBuf]) -> Spots {
-    let mut all = Spots::new();
+pub(super) fn watched_directories(file: &Path, roots: &[PathBuf]) -> WatchedDirectories {
+    let mut all = WatchedDirectories::new();
     let mut watch = |directory: &Path, how: WatchScope| {
         if let Some(real) = directory.canonicalize().ok().filter(|it| it.is_dir()) {
             let how = match all.remove(&real) {
@@ -112,12 +112,12 @@ fn parent(path: &Path) -> PathBuf {
     }
 }
 
-/// Implements [`Lay`] with the watcher `W`.
-pub(super) fn lay<W: Watcher + Send + 'static>(
-    spots: Spots,
+/// Implements [`PlaceWatches`] with the watcher `W`.
+pub(super) fn place_watches<W: Watcher + Send + 'static>(
+    watched_directories: WatchedDirectories,
     wake: Wake,
 ) -> (Watches, Option<String>) {
-    let all = spots.clone();
+    let all = watched_directories.clone();
     let heard = move |event: notify::Result<Event>| {
         if event.map_or(true, |event| changes(&event) && concerns(&event, &all)) {
             wake.changed();
@@ -128,7 +128,7 @@ pub(super) fn lay<W: Watcher + Send + 'static>(
         Err(error) => return (None, Some(without(&error))),
     };
     let mut blind = None;
-    for (directory, how) in spots {
+    for (directory, how) in watched_directories {
         let mode = match how {
             WatchScope::Below => RecursiveMode::Recursive,
             WatchScope::Entries | WatchScope::Named(_) => RecursiveMode::NonRecursive,
@@ -170,8 +170,11 @@ fn changes(event: &Event) -> bool {
 }
 
 /// Returns whether an event concerns something that is watched, as far as can be known.
-fn concerns(event: &Event, spots: &Spots) -> bool {
-    let other = |path: &PathBuf| match path.parent().and_then(|parent| spots.get(parent)) {
+fn concerns(event: &Event, watched_directories: &WatchedDirectories) -> bool {
+    let other = |path: &PathBuf| match path
+        .parent()
+        .and_then(|parent| watched_directories.get(parent))
+    {
         Some(WatchScope::Named(names)) => {
             path.file_name().is_some_and(|name| !names.contains(name))
         }
@@ -194,7 +197,7 @@ pub(super) mod tests {
         std::os::unix::fs::symlink("deep/protos", real.join("link")).unwrap();
         let roots = ["link", "deep/protos/more", "gone/away"].map(|root| real.join(root));
         let named = |names: &[&str]| WatchScope::Named(names.iter().map(OsString::from).collect());
-        let all = spots(&real.join("deep/routes.yaml"), &roots);
+        let all = watched_directories(&real.join("deep/routes.yaml"), &roots);
         let expected = [
             // The link may be changed to lead elsewhere, and `deep` and `gone` may come and go.
             (real.clone(), named(&["deep", "gone", "link"])),
@@ -202,16 +205,16 @@ pub(super) mod tests {
             (real.join("deep/protos"), WatchScope::Below),
             (real.join("deep/protos/more"), WatchScope::Below),
         ];
-        assert_eq!(all, Spots::from(expected));
+        assert_eq!(all, WatchedDirectories::from(expected));
         assert!(
-            spots(Path::new("routes.yaml"), &[]).len() <= 2,
+            watched_directories(Path::new("routes.yaml"), &[]).len() <= 2,
             "a name without a directory"
         );
     }
 
     #[test]
     fn in_a_parent_directory_only_the_entry_on_the_path_wakes_the_follower() {
-        let spots = Spots::from([
+        let watched_directories = WatchedDirectories::from([
             (
                 PathBuf::from("/tmp"),
                 WatchScope::Named(BTreeSet::from(["conf".into()])),
@@ -224,7 +227,7 @@ pub(super) mod tests {
                 &paths
                     .iter()
                     .fold(event, |event, path| event.add_path(path.into())),
-                &spots,
+                &watched_directories,
             )
         };
         assert!(wakes(&["/tmp/conf"]) && wakes(&["/tmp/conf/any"]) && wakes(&["/tmp"]));
@@ -286,15 +289,17 @@ pub(super) mod tests {
     fn watches_within_the_limit_stay_and_the_limit_is_named() {
         let directories = |names: &[&str]| {
             let all = names.iter().map(|name| PathBuf::from(*name));
-            all.map(|path| (path, WatchScope::Below)).collect::<Spots>()
+            all.map(|path| (path, WatchScope::Below))
+                .collect::<WatchedDirectories>()
         };
-        let (watches, blind) = lay::<One>(directories(&["a", "b", "missing"]), Wake::new().0);
+        let (watches, blind) =
+            place_watches::<One>(directories(&["a", "b", "missing"]), Wake::new().0);
         let blind = blind.unwrap();
         assert!(
             watches.is_some() && blind.starts_with("b: ") && blind.contains("max_user_watches"),
             "{blind}"
         );
-        let (watches, blind) = lay::<One>(directories(&["a", "missing"]), Wake::new().0);
+        let (watches, blind) = place_watches::<One>(directories(&["a", "missing"]), Wake::new().0);
         assert!(watches.is_some() && blind.is_none(), "{blind:?}");
     }
 
