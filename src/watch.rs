@@ -219,13 +219,13 @@ impl Follower {
         };
         // The cache may be half changed.
         self.cache = Cache::default();
-        let news = self.news(Instant::now());
+        let logging = self.logging(Instant::now());
         let mut found = Diagnostics::new();
         let fault = format!("the files could not be loaded: {}", reason(&*panic));
         found.push(Diagnostic::error(fault).help("this is a bug of the gateway: please report it"));
         // The panic may have come from the function that shows errors.
         let told = found.clone();
-        let report = catch_unwind(AssertUnwindSafe(|| self.turn_down(told, news)));
+        let report = catch_unwind(AssertUnwindSafe(|| self.reject(told, logging)));
         let report = report.unwrap_or_else(|_| self.invalid(found));
         self.conclude(report);
     }
@@ -242,7 +242,7 @@ impl Follower {
 
     /// Returns whether the log reports the outcome of a reload at `now` whose files have not
     /// changed. Repeated requests do not fill the log.
-    fn news(&mut self, now: Instant) -> Logging {
+    fn logging(&mut self, now: Instant) -> Logging {
         match self.repeats.is_due(now) {
             true => Logging::Due,
             false => Logging::Suppressed,
@@ -313,9 +313,9 @@ impl Follower {
         if !changed && !asked && !again {
             return;
         }
-        let news = match (changed, asked) {
+        let logging = match (changed, asked) {
             (true, _) => Logging::Due,
-            (false, true) => self.news(began),
+            (false, true) => self.logging(began),
             (false, false) => Logging::Suppressed,
         };
         if changed || asked {
@@ -326,8 +326,8 @@ impl Follower {
         let compile = began.elapsed();
         self.has_loaded = true;
         let mut report = match loaded {
-            Ok(loaded) => self.take_up(loaded, why, news),
-            Err(found) => self.turn_down(found, news),
+            Ok(loaded) => self.apply(loaded, why, logging),
+            Err(found) => self.reject(found, logging),
         };
         report.compile = compile;
         if !changed && !asked && report.outcome == ReloadOutcome::Refused {

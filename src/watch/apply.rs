@@ -15,9 +15,9 @@ use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 impl Follower {
     /// Applies a configuration that was loaded without errors, and returns the report on the
     /// reload.
-    pub(super) fn take_up(&mut self, loaded: Loaded, why: LookReason, news: Logging) -> Report {
+    pub(super) fn apply(&mut self, loaded: Loaded, why: LookReason, logging: Logging) -> Report {
         let plan = Plan::between(&self.running, &loaded.snapshot);
-        if news == Logging::Due {
+        if logging == Logging::Due {
             (self.tell)(&loaded.warnings);
         }
         let Loaded {
@@ -30,7 +30,7 @@ impl Follower {
         if plan.is_empty() {
             let had_failed = std::mem::take(&mut self.failed);
             let is_verdict_due = why == LookReason::Asked || !warnings.is_empty();
-            if had_failed || (news == Logging::Due && is_verdict_due) {
+            if had_failed || (logging == Logging::Due && is_verdict_due) {
                 let generation = self.running.generation;
                 let left_out = self.repeats.left_out();
                 let environment = match has_variables {
@@ -55,7 +55,7 @@ impl Follower {
                 ..self.report(ReloadOutcome::Applied, plan, warnings)
             },
             Err(refusal) => {
-                self.refuse(&refusal, news);
+                self.refuse(&refusal, logging);
                 let mut found = warnings;
                 found.push(*refusal);
                 self.report(ReloadOutcome::Refused, plan, found)
@@ -65,10 +65,10 @@ impl Follower {
 
     /// Reports the errors of files that are not a valid configuration, and returns the report on
     /// the reload.
-    pub(super) fn turn_down(&mut self, found: Diagnostics, news: Logging) -> Report {
+    pub(super) fn reject(&mut self, found: Diagnostics, logging: Logging) -> Report {
         self.failed = true;
         self.refused = None;
-        if news == Logging::Due {
+        if logging == Logging::Due {
             (self.tell)(&found);
             let generation = self.running.generation;
             let left_out = self.repeats.left_out();
@@ -152,8 +152,8 @@ impl Follower {
         self.standing.serves(all, self.running.grace);
     }
 
-    fn refuse(&mut self, refusal: &Diagnostic, news: Logging) {
-        if news == Logging::Due || self.refused.as_ref() != Some(refusal) {
+    fn refuse(&mut self, refusal: &Diagnostic, logging: Logging) {
+        if logging == Logging::Due || self.refused.as_ref() != Some(refusal) {
             let generation = self.running.generation;
             if refusal.place.is_some() {
                 let mut found = Diagnostics::new();
