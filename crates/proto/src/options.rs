@@ -23,7 +23,7 @@ use protobuf::descriptor::{
 use crate::budget::{Budget, OutOfTime};
 use crate::features::{Features, place};
 use crate::linked::{LinkedFile, LinkedFiles};
-use crate::parsed::{Entity, Parsed, Part, Value, Written};
+use crate::parsed::{Entity, Parsed, Part, Value, WrittenOption};
 use crate::parser::Lines;
 use crate::path::index;
 use crate::report::FaultReport;
@@ -31,7 +31,7 @@ use crate::symbols::{Lookup, Sought, SymbolKind, View, field_at, full_name, mess
 use gateway_diagnostic::{Diagnostic, did_you_mean};
 use owner::apply;
 pub(super) use owner::name_at;
-use refused::{Refused, Spot};
+use refused::{OptionError, OptionPart};
 use settable::Settable;
 pub(super) use tree::Tree;
 
@@ -87,8 +87,8 @@ impl OptionsReading<'_> {
                     let range = written.name_range.start..written.value_range.end;
                     locations.push(lines.location(numbers, range));
                 }
-                Err(Refused::OutOfTime) => return Err(OutOfTime),
-                Err(Refused::Fault(fault, spot)) => push(report, written, *fault, spot),
+                Err(OptionError::OutOfTime) => return Err(OutOfTime),
+                Err(OptionError::Fault(fault, spot)) => push(report, written, *fault, spot),
             }
         }
         for ((owner, entity), tree) in trees {
@@ -101,26 +101,26 @@ impl OptionsReading<'_> {
         Ok(())
     }
 
-    fn reads(&self, written: &Written, wanted: OptionGroup) -> bool {
+    fn reads(&self, written: &WrittenOption, wanted: OptionGroup) -> bool {
         let is_features = written.name[0].name == "features" && !written.name[0].is_extension;
         // Before editions, `features` is read with the other options, and `verify` rejects it.
         is_features == (wanted == OptionGroup::Features) || !self.parsed.edition.is_edition()
     }
 }
 
-fn push(report: &mut FaultReport, written: &Written, fault: Diagnostic, spot: Spot) {
+fn push(report: &mut FaultReport, written: &WrittenOption, fault: Diagnostic, spot: OptionPart) {
     report.push_with(|report| match (&fault.place, spot) {
         // An error inside an aggregate has a place of its own.
         (Some(_), _) => fault,
-        (None, Spot::Name) => fault.at(report.place_of(written.name_range.clone())),
-        (None, Spot::Value) => fault.at(report.place_of(written.value_range.clone())),
+        (None, OptionPart::Name) => fault.at(report.place_of(written.name_range.clone())),
+        (None, OptionPart::Value) => fault.at(report.place_of(written.value_range.clone())),
     });
 }
 
 /// Calls `see` with every field that an option names, in its name and in its value.
 pub(super) fn visit<'a>(
     reader: &OptionReader<'a>,
-    written: &Written,
+    written: &WrittenOption,
     see: &mut dyn FnMut(&'a FieldDescriptorProto),
 ) -> Result<(), OutOfTime> {
     let scope = reader.scope(written);
@@ -192,25 +192,25 @@ impl<'a> OptionReader<'a> {
     /// option's path.
     fn option(
         &self,
-        written: &Written,
+        written: &WrittenOption,
         tree: &mut Tree,
         numbers: &mut Vec<i32>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), OptionError> {
         let scope = self.scope(written);
         let options = format!("google.protobuf.{}", written.entity.options());
         let ty = self
             .message(&options)
-            .ok_or_else(|| Refused::name(format!("{options} is not defined")))?;
+            .ok_or_else(|| OptionError::name(format!("{options} is not defined")))?;
         let (last, before) = written
             .name
             .split_last()
-            .ok_or_else(|| Refused::name("an option without a name"))?;
+            .ok_or_else(|| OptionError::name("an option without a name"))?;
         let first = &written.name[0];
         let is_own = |field: Settable| !field.has_extendee();
         if first.name.ends_with("uninterpreted_option")
             && self.part(first, &ty, &scope).is_ok_and(is_own)
         {
-            let refused = Refused::name("uninterpreted_option can't be set");
+            let refused = OptionError::name("uninterpreted_option can't be set");
             return Err(refused.help("it is the compiler's own"));
         }
         let (ty, tree) = self.enter(before, ty, &scope, tree, numbers)?;
@@ -220,13 +220,13 @@ impl<'a> OptionReader<'a> {
             numbers.push(index(tree.count(field.number())));
         } else if tree.count(field.number()) > 0 {
             let name = shown(&written.name);
-            return Err(Refused::name(format!("option {name:?} is set twice")));
+            return Err(OptionError::name(format!("option {name:?} is set twice")));
         }
         let is_map_entry = ty.name == "google.protobuf.MessageOptions"
             && field.field.name() == "map_entry"
             && !field.has_extendee();
         if is_map_entry {
-            return Err(Refused::name("map_entry is set")
+            return Err(OptionError::name("map_entry is set")
                 .label("only the compiler sets this option")
                 .help("leave it out; a field map<KEY, VALUE> makes such a message by itself"));
         }
@@ -243,13 +243,13 @@ impl<'a> OptionReader<'a> {
         scope: &str,
         mut tree: &'t mut Tree,
         numbers: &mut Vec<i32>,
-    ) -> Result<(MessageType<'a>, &'t mut Tree), Refused> {
+    ) -> Result<(MessageType<'a>, &'t mut Tree), OptionError> {
         for (i, part) in parts.iter().enumerate() {
             let field = self.part(part, &ty, scope)?;
             numbers.push(field.number());
             let name = || shown(&parts[..=i]);
             if !is_message(&field) {
-                return Err(Refused::name(format!(
+                return Err(OptionError::name(format!(
                     "option {:?} is not a message: nothing can be set within it",
                     name()
                 )));
@@ -260,11 +260,11 @@ impl<'a> OptionReader<'a> {
                     name()
                 );
                 let help = format!("write {} = {{ … }}, once for each", name());
-                return Err(Refused::name(text).help(help));
+                return Err(OptionError::name(text).help(help));
             }
             ty = self.type_of(&field)?;
             let taken = || {
-                Refused::name(format!(
+                OptionError::name(format!(
                     "option {:?} shares its number with another",
                     name()
                 ))
@@ -275,7 +275,12 @@ impl<'a> OptionReader<'a> {
     }
 
     /// Adds an option's value to the tree of the message that has `field`.
-    fn set(&self, written: &Written, field: Settable<'a>, tree: &mut Tree) -> Result<(), Refused> {
+    fn set(
+        &self,
+        written: &WrittenOption,
+        field: Settable<'a>,
+        tree: &mut Tree,
+    ) -> Result<(), OptionError> {
         let name = || shown(&written.name);
         match (&written.value, is_message(&field)) {
             (Value::Aggregate(entries), true) => {
@@ -285,7 +290,7 @@ impl<'a> OptionReader<'a> {
             }
             (_, true) => {
                 let name = name();
-                let refused = Refused::name(format!("option {name:?} is a message"));
+                let refused = OptionError::name(format!("option {name:?} is a message"));
                 Err(refused.help(format!(
                     "write {name} = {{ FIELD: VALUE … }}, or {name}.FIELD = VALUE"
                 )))
@@ -293,7 +298,7 @@ impl<'a> OptionReader<'a> {
             (value, false) => {
                 let node = self.scalar(value, &field).map_err(|text| {
                     let text = format!("option {:?} expects {text}", name());
-                    Refused::value(Diagnostic::error(text))
+                    OptionError::value(Diagnostic::error(text))
                 })?;
                 tree.push_scalar(&field, node);
                 Ok(())
@@ -307,10 +312,10 @@ impl<'a> OptionReader<'a> {
         part: &Part,
         ty: &MessageType<'a>,
         scope: &str,
-    ) -> Result<Settable<'a>, Refused> {
+    ) -> Result<Settable<'a>, OptionError> {
         if !part.is_extension {
             return self.field(ty, &part.name).ok_or_else(|| {
-                let refused = Refused::name(format!("there is no option {:?}", part.name));
+                let refused = OptionError::name(format!("there is no option {:?}", part.name));
                 match self.near_field(&part.name, ty) {
                     Some(name) => refused.help(format!("did you mean {name:?}?")),
                     None => refused.help("options of your own are named in brackets: (my.option)"),
@@ -326,7 +331,7 @@ impl<'a> OptionReader<'a> {
                         .as_ref()
                         .map_or("", |f| f.field.extendee())
                         .trim_start_matches('.');
-                    Refused::name(format!("{full} is not an option of this element"))
+                    OptionError::name(format!("{full} is not an option of this element"))
                         .label(format!("extends {of}, expected {}", ty.name))
                 })
             }
@@ -335,10 +340,10 @@ impl<'a> OptionReader<'a> {
                 if symbol.kind == SymbolKind::Field && within(&full) == Some(ty.name) =>
             {
                 let field = self.settable(self.files.file(symbol.file), &symbol.path);
-                field.ok_or_else(|| Refused::name(format!("{full} is not defined")))
+                field.ok_or_else(|| OptionError::name(format!("{full} is not defined")))
             }
             Lookup::Found(full, symbol) => {
-                let refused = Refused::name(format!("{full} is {}", symbol.kind.name()));
+                let refused = OptionError::name(format!("{full} is {}", symbol.kind.name()));
                 Err(refused.label("expected an extension"))
             }
             other => {
@@ -350,7 +355,7 @@ impl<'a> OptionReader<'a> {
                 if is_rule && fault.help.is_none() {
                     fault = fault.help("add import \"buf/validate/validate.proto\";");
                 }
-                Err(Refused::Fault(Box::new(fault), Spot::Name))
+                Err(OptionError::Fault(Box::new(fault), OptionPart::Name))
             }
         }
     }
@@ -369,9 +374,9 @@ impl<'a> OptionReader<'a> {
     }
 
     /// Returns the type of a message field.
-    fn type_of(&self, field: &FieldDescriptorProto) -> Result<MessageType<'a>, Refused> {
+    fn type_of(&self, field: &FieldDescriptorProto) -> Result<MessageType<'a>, OptionError> {
         let ty = self.message(field.type_name());
-        ty.ok_or_else(|| Refused::name("its type is not defined"))
+        ty.ok_or_else(|| OptionError::name("its type is not defined"))
     }
 
     /// Returns the field at a symbol's path.
@@ -416,7 +421,7 @@ impl<'a> OptionReader<'a> {
 
     /// Returns the full name of the element that an option is set on. For the file itself, returns
     /// a placeholder in the file's package. Names in the option are looked up from there.
-    fn scope(&self, written: &Written) -> String {
+    fn scope(&self, written: &WrittenOption) -> String {
         let file = &self.files.file(self.file).file;
         let scope = full_name(file.package(), "x");
         match written.entity {

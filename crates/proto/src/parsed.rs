@@ -58,7 +58,7 @@ pub(super) struct Parsed {
     pub locations: Locations,
     pub edition: Edition,
     /// Every option that is set, in the order of the file.
-    pub options: Vec<Written>,
+    pub options: Vec<WrittenOption>,
     /// The names of `import option` statements.
     pub option_imports: Vec<String>,
     /// The visibility (`export` or `local`) of each message or enum that has one, by path.
@@ -154,7 +154,7 @@ impl Entity {
 
 /// An option as written.
 #[derive(Clone, Debug)]
-pub(super) struct Written {
+pub(super) struct WrittenOption {
     /// The path of the element that the option is set on.
     pub owner: Vec<i32>,
     pub entity: Entity,

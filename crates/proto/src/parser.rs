@@ -27,7 +27,7 @@ use crate::budget::{Budget, OutOfTime};
 use crate::fault::TextFault;
 use crate::lexer::{Lexed, Token, TokenKind, tokens};
 use crate::locations::Locations;
-use crate::parsed::{Edition, Entity, Parsed, Written};
+use crate::parsed::{Edition, Entity, Parsed, WrittenOption};
 use crate::path::index;
 use crate::report::FAULTS_MAX;
 use gateway_diagnostic::{CONFLICT, CONFLICT_HELP, CONFLICT_LABEL, conflict_markers};
@@ -208,7 +208,7 @@ impl Parser<'_> {
         made
     }
 
-    fn option_of(&mut self, entity: Entity, mut written: Written) {
+    fn option_of(&mut self, entity: Entity, mut written: WrittenOption) {
         written.owner = self.path.clone();
         written.entity = entity;
         self.parsed.options.push(written);

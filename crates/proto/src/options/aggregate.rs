@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 
-use super::refused::Refused;
+use super::refused::OptionError;
 use super::settable::Settable;
 use super::tree::{Node, Tree};
 use super::{MessageType, OptionReader, is_message, scalar, within};
@@ -24,7 +24,7 @@ impl<'a> OptionReader<'a> {
         &self,
         entries: &[Entry],
         ty: &MessageType<'a>,
-    ) -> Result<Tree, Refused> {
+    ) -> Result<Tree, OptionError> {
         let mut tree = Tree::default();
         let mut oneofs: HashMap<i32, &str> = HashMap::new();
         for entry in entries {
@@ -75,7 +75,7 @@ impl<'a> OptionReader<'a> {
             .iter()
             .find(|field| tree.count(field.number()) == 0)
         {
-            return Err(Refused::name(format!(
+            return Err(OptionError::name(format!(
                 "the required field {:?} of {} is not set",
                 field.name(),
                 ty.name
@@ -119,7 +119,7 @@ impl<'a> OptionReader<'a> {
         &self,
         entry: &Entry,
         ty: &MessageType<'a>,
-    ) -> Result<Option<Settable<'a>>, Refused> {
+    ) -> Result<Option<Settable<'a>>, OptionError> {
         if entry.bracketed {
             return self.entry_extension(entry, ty).map(Some);
         }
@@ -155,7 +155,7 @@ impl<'a> OptionReader<'a> {
         &self,
         entry: &Entry,
         ty: &MessageType<'a>,
-    ) -> Result<Settable<'a>, Refused> {
+    ) -> Result<Settable<'a>, OptionError> {
         let scope = format!("{}.x", ty.name);
         match self.look_up(&entry.name, &scope)? {
             Lookup::Found(_, symbol) if symbol.kind == SymbolKind::Extension => {
@@ -198,7 +198,7 @@ impl<'a> OptionReader<'a> {
             }
             other => {
                 let fault = self.files.not_found(&entry.name, &other);
-                Err(Refused::value(
+                Err(OptionError::value(
                     fault.label(format!("in the value: {}", entry.name)),
                 ))
             }
@@ -211,7 +211,7 @@ impl<'a> OptionReader<'a> {
         value: &Value,
         field: Settable<'a>,
         tree: &mut Tree,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), OptionError> {
         if is_message(&field) {
             let Value::Aggregate(entries) = value else {
                 return Err(self.misplaced(
@@ -293,7 +293,7 @@ impl<'a> OptionReader<'a> {
     }
 
     /// Reads `[host/pkg.Message] { … }` as a google.protobuf.Any.
-    fn any(&self, entry: &Entry, ty: &MessageType<'a>, tree: &mut Tree) -> Result<(), Refused> {
+    fn any(&self, entry: &Entry, ty: &MessageType<'a>, tree: &mut Tree) -> Result<(), OptionError> {
         let (host, name) = entry.name.rsplit_once('/').unwrap_or_default();
         if !ANY_HOSTS.contains(&host) {
             let text = format!("{host:?} names no types");
@@ -326,8 +326,8 @@ impl<'a> OptionReader<'a> {
     }
 
     /// Returns an error within the aggregate, at the place of the entry's name.
-    fn misplaced(&self, entry: &Entry, text: String) -> Refused {
+    fn misplaced(&self, entry: &Entry, text: String) -> OptionError {
         let source = &self.files.file(self.file).source;
-        Refused::value(Diagnostic::error(text).at(source.place_of_bytes(entry.range.clone())))
+        OptionError::value(Diagnostic::error(text).at(source.place_of_bytes(entry.range.clone())))
     }
 }

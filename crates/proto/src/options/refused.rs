@@ -4,28 +4,28 @@ use crate::budget::OutOfTime;
 use gateway_diagnostic::Diagnostic;
 
 /// The reason why an option is not read.
-pub(super) enum Refused {
+pub(super) enum OptionError {
     /// An error, and its place unless the diagnostic has one.
-    Fault(Box<Diagnostic>, Spot),
+    Fault(Box<Diagnostic>, OptionPart),
     OutOfTime,
 }
 
 /// The half of an option statement that has the error.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spot {
+pub(super) enum OptionPart {
     Name,
     Value,
 }
 
-impl Refused {
+impl OptionError {
     /// Returns an error of an option's name.
     pub(super) fn name(message: impl Into<String>) -> Self {
-        Refused::Fault(Box::new(Diagnostic::error(message)), Spot::Name)
+        OptionError::Fault(Box::new(Diagnostic::error(message)), OptionPart::Name)
     }
 
     /// Returns an error of an option's value.
     pub(super) fn value(diagnostic: Diagnostic) -> Self {
-        Refused::Fault(Box::new(diagnostic), Spot::Value)
+        OptionError::Fault(Box::new(diagnostic), OptionPart::Value)
     }
 
     /// Sets the remedy.
@@ -40,14 +40,16 @@ impl Refused {
 
     fn map(self, change: impl FnOnce(Diagnostic) -> Diagnostic) -> Self {
         match self {
-            Refused::Fault(diagnostic, spot) => Refused::Fault(Box::new(change(*diagnostic)), spot),
-            Refused::OutOfTime => self,
+            OptionError::Fault(diagnostic, spot) => {
+                OptionError::Fault(Box::new(change(*diagnostic)), spot)
+            }
+            OptionError::OutOfTime => self,
         }
     }
 }
 
-impl From<OutOfTime> for Refused {
+impl From<OutOfTime> for OptionError {
     fn from(OutOfTime: OutOfTime) -> Self {
-        Refused::OutOfTime
+        OptionError::OutOfTime
     }
 }

@@ -7,7 +7,7 @@ use super::recover::Block;
 use super::{Parse, Parser, TokenKind};
 use crate::fault::TextFault;
 use crate::names::{camel_case, scalar};
-use crate::parsed::{Edition, Entity, Written};
+use crate::parsed::{Edition, Entity, WrittenOption};
 use crate::path::{self, index};
 
 /// The declaration that contains a field.
@@ -292,7 +292,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    pub(super) fn store_options(&mut self, options: &[Written]) {
+    pub(super) fn store_options(&mut self, options: &[WrittenOption]) {
         for written in options {
             self.option_of(Entity::Field, written.clone());
         }
@@ -370,7 +370,7 @@ impl Parser<'_> {
     pub(super) fn field_options(
         &mut self,
         field: &mut FieldDescriptorProto,
-    ) -> Parse<Vec<Written>> {
+    ) -> Parse<Vec<WrittenOption>> {
         if !self.is_sign(b'[') {
             return Ok(Vec::new());
         }

@@ -7,7 +7,7 @@ use super::field::Home;
 use super::{Parse, Parser, TokenKind};
 use crate::fault::TextFault;
 use crate::names::scalar;
-use crate::parsed::{Entity, Written};
+use crate::parsed::{Entity, WrittenOption};
 use crate::path::{self, index};
 
 /// The fields of a map's entry: number, name, and the sign that ends its type in `map<KEY, VALUE>`.
@@ -84,9 +84,9 @@ impl Parser<'_> {
 
     /// Sets the features of a map field on the key and value of its entry, too. `entry` is the
     /// index of the entry among the nested messages.
-    fn store_entry_features(&mut self, options: &[Written], entry: usize) {
+    fn store_entry_features(&mut self, options: &[WrittenOption], entry: usize) {
         let own = self.path.clone();
-        let features = |written: &&Written| {
+        let features = |written: &&WrittenOption| {
             !written.name[0].is_extension && written.name[0].name == "features"
         };
         for written in options.iter().filter(features) {

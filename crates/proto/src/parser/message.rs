@@ -77,7 +77,7 @@ impl Parser<'_> {
         self.statements(&block, |p| p.message_statement(message))?;
         self.depth -= 1;
         let own = self.parsed.options[options..].iter();
-        let set = |written: &super::Written| {
+        let set = |written: &super::WrittenOption| {
             written.owner == self.path
                 && written.name.len() == 1
                 && written.name[0].name == "message_set_wire_format"

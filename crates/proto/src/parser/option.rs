@@ -5,7 +5,7 @@ use crate::fault::TextFault;
 use crate::float;
 use crate::literal::integer;
 use crate::outline::NESTING_MAX;
-use crate::parsed::{Base, Entity, Entry, Part, Value, Written};
+use crate::parsed::{Base, Entity, Entry, Part, Value, WrittenOption};
 
 /// The maximum number of parts of an option's name, which is protoc's. Each part but the last is a
 /// message within the one before, and readers bound the nesting of messages.
@@ -13,7 +13,7 @@ const NAME_PARTS_MAX: usize = NESTING_MAX + 1;
 
 impl Parser<'_> {
     /// Parses `option NAME = VALUE;`.
-    pub(super) fn option_statement(&mut self) -> Parse<Written> {
+    pub(super) fn option_statement(&mut self) -> Parse<WrittenOption> {
         self.next();
         let written = self.option_assignment()?;
         self.expect_end()?;
@@ -21,7 +21,7 @@ impl Parser<'_> {
     }
 
     /// Parses `[NAME = VALUE, …]`.
-    pub(super) fn bracketed_options(&mut self) -> Parse<Vec<Written>> {
+    pub(super) fn bracketed_options(&mut self) -> Parse<Vec<WrittenOption>> {
         self.expect_sign(b'[')?;
         let mut options = Vec::new();
         loop {
@@ -36,7 +36,7 @@ impl Parser<'_> {
         Ok(options)
     }
 
-    pub(super) fn option_assignment(&mut self) -> Parse<Written> {
+    pub(super) fn option_assignment(&mut self) -> Parse<WrittenOption> {
         let from = self.token();
         let mut name = Vec::new();
         loop {
@@ -53,7 +53,7 @@ impl Parser<'_> {
         self.expect_sign(b'=')?;
         let from = self.token();
         let value = self.option_value()?;
-        Ok(Written {
+        Ok(WrittenOption {
             owner: Vec::new(),
             entity: Entity::File,
             name,

@@ -12,7 +12,7 @@ use super::fields::is_packable;
 use crate::budget::OutOfTime;
 use crate::features::{Features, Presence, edition, feature, place};
 use crate::options::{OptionReader, visit};
-use crate::parsed::{Entity, Value, Written};
+use crate::parsed::{Entity, Value, WrittenOption};
 use crate::path::{self, below};
 use gateway_diagnostic::Diagnostic;
 
@@ -58,7 +58,7 @@ impl<'a> Check<'a, '_, '_> {
         Ok(())
     }
 
-    fn fault_at_name(&mut self, written: &Written, text: String, help: &str) {
+    fn fault_at_name(&mut self, written: &WrittenOption, text: String, help: &str) {
         self.report.push_with(|report| {
             let place = report.place_of(written.name_range.clone());
             let fault = Diagnostic::error(text).at(place);
@@ -71,7 +71,7 @@ impl<'a> Check<'a, '_, '_> {
     }
 
     /// Checks that a feature is not set to the first value of its enum, which means "unknown".
-    fn known_value(&mut self, written: &Written) {
+    fn known_value(&mut self, written: &WrittenOption) {
         let unknown =
             |value: &Value| matches!(value, Value::Word(word) if word.ends_with("_UNKNOWN"));
         let in_entries = |value: &Value| match value {
