@@ -7,7 +7,7 @@ use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 
 use super::refused::OptionError;
 use super::settable::Settable;
-use super::tree::{Node, Tree};
+use super::tree::{Tree, ValueNode};
 use super::{MessageType, OptionReader, is_message, scalar, within};
 use crate::budget::OutOfTime;
 use crate::features::{Presence, place};
@@ -239,23 +239,23 @@ impl<'a> OptionReader<'a> {
     }
 
     /// Reads a scalar. The text format accepts more spellings than an option's own value.
-    fn lax_scalar(&self, value: &Value, field: &FieldDescriptorProto) -> Result<Node, String> {
+    fn lax_scalar(&self, value: &Value, field: &FieldDescriptorProto) -> Result<ValueNode, String> {
         Ok(match (field.type_(), value) {
             (Type::TYPE_BOOL, Value::Word(word)) => match word.as_str() {
-                "true" | "True" | "t" => Node::Varint(1),
-                "false" | "False" | "f" => Node::Varint(0),
+                "true" | "True" | "t" => ValueNode::Varint(1),
+                "false" | "False" | "f" => ValueNode::Varint(0),
                 _ => return Err("true or false".to_owned()),
             },
-            (Type::TYPE_BOOL, Value::Integer(n @ (0 | 1), _)) => Node::Varint(*n),
+            (Type::TYPE_BOOL, Value::Integer(n @ (0 | 1), _)) => ValueNode::Varint(*n),
             (Type::TYPE_ENUM, Value::Integer(..) | Value::Negative(..)) => {
                 let node = scalar::integer(value, Type::TYPE_INT32)?;
                 self.enum_number(&node, field)?;
                 node
             }
-            (Type::TYPE_FLOAT, value) => Node::Fixed32(
+            (Type::TYPE_FLOAT, value) => ValueNode::Fixed32(
                 (scalar::float(value, true).ok_or("a decimal number")? as f32).to_bits(),
             ),
-            (Type::TYPE_DOUBLE, value) => Node::Fixed64(
+            (Type::TYPE_DOUBLE, value) => ValueNode::Fixed64(
                 scalar::float(value, true)
                     .ok_or("a decimal number")?
                     .to_bits(),
@@ -269,9 +269,9 @@ impl<'a> OptionReader<'a> {
 
     /// Checks that the number is one of the enum's values if the enum is closed. An open enum
     /// accepts any number. The error is the expected kind of value.
-    fn enum_number(&self, node: &Node, field: &FieldDescriptorProto) -> Result<(), String> {
+    fn enum_number(&self, node: &ValueNode, field: &FieldDescriptorProto) -> Result<(), String> {
         let name = field.type_name().trim_start_matches('.');
-        let (Some((symbol, linked)), Node::Varint(n)) = (self.files.get(name), node) else {
+        let (Some((symbol, linked)), ValueNode::Varint(n)) = (self.files.get(name), node) else {
             return Ok(());
         };
         let Some(one) = enum_at(&linked.file, &symbol.path) else {
@@ -319,9 +319,9 @@ impl<'a> OptionReader<'a> {
         let value = self.aggregate(entries, &message)?.bytes();
         tree.push(
             path::ANY_TYPE_URL,
-            Node::Bytes(entry.name.clone().into_bytes()),
+            ValueNode::Bytes(entry.name.clone().into_bytes()),
         );
-        tree.push(path::ANY_VALUE, Node::Bytes(value));
+        tree.push(path::ANY_VALUE, ValueNode::Bytes(value));
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::Type;
 
 use super::OptionReader;
-use super::tree::Node;
+use super::tree::ValueNode;
 use crate::float::named;
 use crate::parsed::{Base, Value};
 
@@ -14,12 +14,12 @@ impl OptionReader<'_> {
         &self,
         value: &Value,
         field: &FieldDescriptorProto,
-    ) -> Result<Node, String> {
+    ) -> Result<ValueNode, String> {
         let expected = |text: &str| Err(text.to_owned());
         Ok(match field.type_() {
             Type::TYPE_BOOL => match value {
-                Value::Word(word) if word == "true" => Node::Varint(1),
-                Value::Word(word) if word == "false" => Node::Varint(0),
+                Value::Word(word) if word == "true" => ValueNode::Varint(1),
+                Value::Word(word) if word == "false" => ValueNode::Varint(0),
                 _ => return expected("true or false"),
             },
             Type::TYPE_ENUM => match value {
@@ -32,22 +32,24 @@ impl OptionReader<'_> {
                 }
             },
             Type::TYPE_STRING | Type::TYPE_BYTES => match value {
-                Value::Text(bytes) => Node::Bytes(bytes.clone()),
+                Value::Text(bytes) => ValueNode::Bytes(bytes.clone()),
                 _ => return expected("a quoted text"),
             },
             Type::TYPE_FLOAT => {
-                Node::Fixed32((float(value, false).ok_or("a number")? as f32).to_bits())
+                ValueNode::Fixed32((float(value, false).ok_or("a number")? as f32).to_bits())
             }
-            Type::TYPE_DOUBLE => Node::Fixed64(float(value, false).ok_or("a number")?.to_bits()),
+            Type::TYPE_DOUBLE => {
+                ValueNode::Fixed64(float(value, false).ok_or("a number")?.to_bits())
+            }
             kind => integer(value, kind)?,
         })
     }
 
     /// Returns a value of an enum by its name.
-    pub(super) fn enum_value(&self, enum_name: &str, value: &str) -> Result<Node, String> {
+    pub(super) fn enum_value(&self, enum_name: &str, value: &str) -> Result<ValueNode, String> {
         let bare = enum_name.trim_start_matches('.');
         match self.files.value(bare, value) {
-            Some(value) => Ok(Node::Varint(i64::from(value.number()) as u64)),
+            Some(value) => Ok(ValueNode::Varint(i64::from(value.number()) as u64)),
             None => Err(format!("a value of {bare}, which has no {value:?}")),
         }
     }
@@ -70,7 +72,7 @@ pub(super) fn float(value: &Value, lax: bool) -> Option<f64> {
 }
 
 /// Encodes an integer in the type `kind`. The error is the expected kind or range of values.
-pub(super) fn integer(value: &Value, kind: Type) -> Result<Node, String> {
+pub(super) fn integer(value: &Value, kind: Type) -> Result<ValueNode, String> {
     let (least, most): (i128, i128) = match kind {
         Type::TYPE_INT32 | Type::TYPE_SINT32 | Type::TYPE_SFIXED32 => {
             (i32::MIN.into(), i32::MAX.into())
@@ -92,10 +94,10 @@ pub(super) fn integer(value: &Value, kind: Type) -> Result<Node, String> {
     let signed = number as i64;
     Ok(match kind {
         Type::TYPE_SINT32 | Type::TYPE_SINT64 => {
-            Node::Varint(((signed << 1) ^ (signed >> 63)) as u64)
+            ValueNode::Varint(((signed << 1) ^ (signed >> 63)) as u64)
         }
-        Type::TYPE_FIXED32 | Type::TYPE_SFIXED32 => Node::Fixed32(number as u32),
-        Type::TYPE_FIXED64 | Type::TYPE_SFIXED64 => Node::Fixed64(number as u64),
-        _ => Node::Varint(number as u64),
+        Type::TYPE_FIXED32 | Type::TYPE_SFIXED32 => ValueNode::Fixed32(number as u32),
+        Type::TYPE_FIXED64 | Type::TYPE_SFIXED64 => ValueNode::Fixed64(number as u64),
+        _ => ValueNode::Varint(number as u64),
     })
 }

@@ -9,14 +9,14 @@ use super::settable::Settable;
 /// A message whose fields are being set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tree {
-    fields: BTreeMap<i32, Vec<Node>>,
+    fields: BTreeMap<i32, Vec<ValueNode>>,
     /// The fields whose values are encoded as one packed run.
     packed: BTreeSet<i32>,
 }
 
 /// One value of a field.
 #[derive(Clone, Debug)]
-pub(super) enum Node {
+pub(super) enum ValueNode {
     Varint(u64),
     Fixed32(u32),
     Fixed64(u64),
@@ -25,14 +25,14 @@ pub(super) enum Node {
     Group(Tree),
 }
 
-impl Node {
+impl ValueNode {
     /// Returns whether the value is the one that a reader assumes for an absent field.
     pub(super) fn is_zero(&self) -> bool {
         match self {
-            Node::Varint(n) | Node::Fixed64(n) => *n == 0,
-            Node::Fixed32(n) => *n == 0,
-            Node::Bytes(bytes) => bytes.is_empty(),
-            Node::Message(_) | Node::Group(_) => false,
+            ValueNode::Varint(n) | ValueNode::Fixed64(n) => *n == 0,
+            ValueNode::Fixed32(n) => *n == 0,
+            ValueNode::Bytes(bytes) => bytes.is_empty(),
+            ValueNode::Message(_) | ValueNode::Group(_) => false,
         }
     }
 }
@@ -44,16 +44,16 @@ impl Tree {
     }
 
     /// Adds a value.
-    pub(super) fn push(&mut self, number: i32, node: Node) {
+    pub(super) fn push(&mut self, number: i32, node: ValueNode) {
         self.fields.entry(number).or_default().push(node);
     }
 
     /// Adds a value of a field that is not a message.
-    pub(super) fn push_scalar(&mut self, field: &Settable, node: Node) {
+    pub(super) fn push_scalar(&mut self, field: &Settable, node: ValueNode) {
         let packed = field.options.as_ref().and_then(|options| options.packed);
         if field.label() == Label::LABEL_REPEATED
             && packed.unwrap_or(field.features.packed)
-            && !matches!(node, Node::Bytes(_))
+            && !matches!(node, ValueNode::Bytes(_))
         {
             self.packed.insert(field.number());
         }
@@ -63,9 +63,9 @@ impl Tree {
     /// Adds a value of a message field.
     pub(super) fn push_message(&mut self, field: &Settable, value: Tree) {
         let node = match field.type_() {
-            Type::TYPE_GROUP => Node::Group(value),
-            _ if field.features.delimited => Node::Group(value),
-            _ => Node::Message(value),
+            Type::TYPE_GROUP => ValueNode::Group(value),
+            _ if field.features.delimited => ValueNode::Group(value),
+            _ => ValueNode::Message(value),
         };
         self.push(field.number(), node);
     }
@@ -77,7 +77,7 @@ impl Tree {
             self.push_message(field, Tree::default());
         }
         match self.fields.get_mut(&field.number())?.first_mut()? {
-            Node::Message(tree) | Node::Group(tree) => Some(tree),
+            ValueNode::Message(tree) | ValueNode::Group(tree) => Some(tree),
             _ => None,
         }
     }
@@ -96,10 +96,10 @@ impl Tree {
                 let mut run = Vec::new();
                 for value in values {
                     match value {
-                        Node::Varint(n) => varint(&mut run, *n),
-                        Node::Fixed64(n) => run.extend(n.to_le_bytes()),
-                        Node::Fixed32(n) => run.extend(n.to_le_bytes()),
-                        Node::Bytes(_) | Node::Message(_) | Node::Group(_) => {}
+                        ValueNode::Varint(n) => varint(&mut run, *n),
+                        ValueNode::Fixed64(n) => run.extend(n.to_le_bytes()),
+                        ValueNode::Fixed32(n) => run.extend(n.to_le_bytes()),
+                        ValueNode::Bytes(_) | ValueNode::Message(_) | ValueNode::Group(_) => {}
                     }
                 }
                 tag(bytes, 2);
@@ -109,31 +109,31 @@ impl Tree {
             }
             for value in values {
                 match value {
-                    Node::Varint(n) => {
+                    ValueNode::Varint(n) => {
                         tag(bytes, 0);
                         varint(bytes, *n);
                     }
-                    Node::Fixed64(n) => {
+                    ValueNode::Fixed64(n) => {
                         tag(bytes, 1);
                         bytes.extend(n.to_le_bytes());
                     }
-                    Node::Bytes(value) => {
+                    ValueNode::Bytes(value) => {
                         tag(bytes, 2);
                         varint(bytes, value.len() as u64);
                         bytes.extend(value);
                     }
-                    Node::Message(tree) => {
+                    ValueNode::Message(tree) => {
                         let value = tree.bytes();
                         tag(bytes, 2);
                         varint(bytes, value.len() as u64);
                         bytes.extend(value);
                     }
-                    Node::Group(tree) => {
+                    ValueNode::Group(tree) => {
                         tag(bytes, 3);
                         tree.write(bytes);
                         tag(bytes, 4);
                     }
-                    Node::Fixed32(n) => {
+                    ValueNode::Fixed32(n) => {
                         tag(bytes, 5);
                         bytes.extend(n.to_le_bytes());
                     }
