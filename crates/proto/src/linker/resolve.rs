@@ -27,22 +27,22 @@ pub(super) fn types(
     file: &mut FileDescriptorProto,
     report: &mut FaultReport,
 ) -> Result<(), OutOfTime> {
-    let names = Names {
+    let names = VisibleNames {
         files,
         view,
         budget: report.budget(),
         types: OnceCell::new(),
     };
-    Resolver { names, report }.file(file)
+    TypeResolver { names, report }.file(file)
 }
 
-struct Resolver<'a, 'b> {
-    names: Names<'a>,
+struct TypeResolver<'a, 'b> {
+    names: VisibleNames<'a>,
     report: &'a mut FaultReport<'b>,
 }
 
 /// The names that a file can use.
-struct Names<'a> {
+struct VisibleNames<'a> {
     files: &'a LinkedFiles,
     view: &'a View,
     budget: &'a Budget,
@@ -51,7 +51,7 @@ struct Names<'a> {
     types: OnceCell<Option<Vec<&'a str>>>,
 }
 
-impl Resolver<'_, '_> {
+impl TypeResolver<'_, '_> {
     fn file(&mut self, file: &mut FileDescriptorProto) -> Result<(), OutOfTime> {
         let package = file.package().to_owned();
         for (i, message) in file.message_type.iter_mut().enumerate() {
@@ -191,7 +191,7 @@ impl Resolver<'_, '_> {
     }
 }
 
-impl<'a> Names<'a> {
+impl<'a> VisibleNames<'a> {
     fn look_up(&self, name: &str, within: &str, sought: Sought) -> Result<Lookup<'a>, OutOfTime> {
         let symbols = self.files.symbols();
         symbols.look_up(self.view, name, within, sought, self.budget)
