@@ -64,7 +64,7 @@ fn compile_within(
 
 struct Run<'a> {
     sources: &'a ProtoSources,
-    units: BTreeMap<&'a str, Unit>,
+    units: BTreeMap<&'a str, FileStage>,
     /// The files that are unchanged since the last compile.
     known: HashMap<String, Arc<LinkedFile>>,
     faults: Faults<'a>,
@@ -73,17 +73,17 @@ struct Run<'a> {
 }
 
 /// The state of one file.
-enum Unit {
+enum FileStage {
     Parsed(Box<Parsed>),
     /// Linked by the last compile.
     Linked(Arc<LinkedFile>),
 }
 
-impl Unit {
+impl FileStage {
     fn imports(&self) -> impl Iterator<Item = &String> {
         let (imports, options) = match self {
-            Unit::Parsed(parsed) => (&parsed.file.dependency, &parsed.option_imports),
-            Unit::Linked(linked) => (&linked.file.dependency, &linked.option_imports),
+            FileStage::Parsed(parsed) => (&parsed.file.dependency, &parsed.option_imports),
+            FileStage::Linked(linked) => (&linked.file.dependency, &linked.option_imports),
         };
         imports.iter().chain(options)
     }
@@ -164,7 +164,8 @@ impl<'a> Run<'a> {
                 return;
             }
             if let Some(known) = self.known.get(name) {
-                self.units.insert(name, Unit::Linked(Arc::clone(known)));
+                self.units
+                    .insert(name, FileStage::Linked(Arc::clone(known)));
                 continue;
             }
             if self.is_late(name) {
@@ -177,7 +178,7 @@ impl<'a> Run<'a> {
             let text = source.file.text.as_str();
             match guarded(|| parse(name, text, &self.budget)) {
                 Ok(Ok(file)) => {
-                    self.units.insert(name, Unit::Parsed(Box::new(file)));
+                    self.units.insert(name, FileStage::Parsed(Box::new(file)));
                 }
                 Ok(Err(ParseError::Faults(faults))) => faults
                     .into_iter()
@@ -279,15 +280,21 @@ impl<'a> Run<'a> {
 
     /// Links a file. Its imports from the user must be linked already. Those that come with this
     /// crate are linked here.
-    fn link_file(&mut self, name: &'a str, source: &ProtoSource, unit: &Unit, linker: &mut Linker) {
+    fn link_file(
+        &mut self,
+        name: &'a str,
+        source: &ProtoSource,
+        unit: &FileStage,
+        linker: &mut Linker,
+    ) {
         let imports = unit.imports();
         let brought: Vec<_> = imports.filter(|i| self.is_brought(i)).cloned().collect();
         for import in &brought {
             self.bring(import, linker);
         }
         let link = || match unit {
-            Unit::Parsed(parsed) => linker.link(parsed, &source.file, &self.budget),
-            Unit::Linked(linked) => linker.adopt(linked, &self.budget),
+            FileStage::Parsed(parsed) => linker.link(parsed, &source.file, &self.budget),
+            FileStage::Linked(linked) => linker.adopt(linked, &self.budget),
         };
         match guarded(link) {
             Ok(Ok(faults)) => faults
@@ -314,10 +321,10 @@ impl<'a> Run<'a> {
         // Such files are few and known, so their time needs no bound.
         let budget = Budget::unlimited();
         let known = self.known.get(name).cloned();
-        let unit = match known.map(Unit::Linked) {
+        let unit = match known.map(FileStage::Linked) {
             Some(unit) => unit,
             None => match parse(name, text, &budget) {
-                Ok(parsed) => Unit::Parsed(Box::new(parsed)),
+                Ok(parsed) => FileStage::Parsed(Box::new(parsed)),
                 // No text that comes with this crate has an error.
                 Err(ParseError::Faults(_) | ParseError::OutOfTime) => return,
             },
@@ -326,8 +333,8 @@ impl<'a> Run<'a> {
             self.bring(import, linker);
         }
         let faults = match &unit {
-            Unit::Parsed(parsed) => linker.link(parsed, &SourceFile::new(name, text), &budget),
-            Unit::Linked(linked) => linker.adopt(linked, &budget),
+            FileStage::Parsed(parsed) => linker.link(parsed, &SourceFile::new(name, text), &budget),
+            FileStage::Linked(linked) => linker.adopt(linked, &budget),
         };
         // There are none unless a user's file that was linked earlier defines the same name or
         // extension number.

@@ -67,7 +67,7 @@ fn a_change_recompiles_only_the_files_that_depend_on_it() {
         let known = run.known.len();
         run.parse();
         run.find_missing_imports();
-        let is_own = |unit: &&Unit| matches!(unit, Unit::Parsed(_));
+        let is_own = |unit: &&FileStage| matches!(unit, FileStage::Parsed(_));
         let parsed = run.units.values().filter(is_own).count();
         let order = run.order();
         let (files, next) = run.link(&order);
