@@ -27,12 +27,12 @@ use gateway_diagnostic::SourceFile;
 #[derive(Debug, Default)]
 pub struct Cache {
     /// The files by name.
-    files: HashMap<String, Packed>,
+    files: HashMap<String, CachedFile>,
 }
 
 /// A linked file in encoded form, which takes a fraction of the memory of the decoded form.
 #[derive(Debug)]
-struct Packed {
+struct CachedFile {
     /// The descriptor, encoded.
     file: Arc<[u8]>,
     locations: Locations,
@@ -43,7 +43,7 @@ struct Packed {
     source: Arc<SourceFile>,
 }
 
-impl Packed {
+impl CachedFile {
     /// Returns the packed form of a file, or `None` if its descriptor exceeds the 2 GiB that can be
     /// encoded.
     fn of(linked: &LinkedFile) -> Option<Self> {
@@ -78,8 +78,8 @@ impl Packed {
 impl Cache {
     /// Returns a cache of these files.
     pub(super) fn of<'a>(files: impl Iterator<Item = &'a Arc<LinkedFile>>) -> Self {
-        let packed =
-            files.filter_map(|linked| Some((linked.file.name().to_owned(), Packed::of(linked)?)));
+        let packed = files
+            .filter_map(|linked| Some((linked.file.name().to_owned(), CachedFile::of(linked)?)));
         Cache {
             files: packed.collect(),
         }
@@ -113,7 +113,8 @@ impl Cache {
             }
         }
         self.files.retain(|name, _| !gone.contains(name));
-        let unpacked = |(name, packed): (String, Packed)| Some((name, Arc::new(packed.unpack()?)));
+        let unpacked =
+            |(name, packed): (String, CachedFile)| Some((name, Arc::new(packed.unpack()?)));
         self.files.into_iter().filter_map(unpacked).collect()
     }
 }
