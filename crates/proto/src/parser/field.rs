@@ -12,7 +12,7 @@ use crate::path::{self, index};
 
 /// The declaration that contains a field.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Home {
+pub(super) enum FieldContext {
     Message,
     Oneof,
     Extend,
@@ -97,7 +97,9 @@ impl Parser<'_> {
         };
         let mut extension = |p: &mut Self| {
             let which = extensions.len();
-            let mut field = p.within(own, which, |p| p.field(Home::Extend, &place, nested))?;
+            let mut field = p.within(own, which, |p| {
+                p.field(FieldContext::Extend, &place, nested)
+            })?;
             field.set_extendee(extendee.clone());
             p.locate(&[own, index(which), path::FIELD_EXTENDEE], range.clone());
             extensions.push(field);
@@ -110,7 +112,7 @@ impl Parser<'_> {
 
     pub(super) fn field(
         &mut self,
-        home: Home,
+        home: FieldContext,
         nest: &Nest,
         nested: &mut Vec<DescriptorProto>,
     ) -> Parse<FieldDescriptorProto> {
@@ -210,7 +212,7 @@ impl Parser<'_> {
         )
     }
 
-    fn label(&mut self, home: Home, field: &mut FieldDescriptorProto) -> Parse<()> {
+    fn label(&mut self, home: FieldContext, field: &mut FieldDescriptorProto) -> Parse<()> {
         let token = self.token();
         let edition = self.parsed.edition;
         let label = match () {
@@ -223,7 +225,7 @@ impl Parser<'_> {
             field.set_label(Label::LABEL_OPTIONAL);
             let is_map = self.is("map") && self.ahead(1).kind == TokenKind::Sign(b'<');
             if edition == Edition::Proto2
-                && home != Home::Oneof
+                && home != FieldContext::Oneof
                 && !is_map
                 && self.token().kind != TokenKind::End
             {
@@ -234,7 +236,7 @@ impl Parser<'_> {
         self.locate(&[path::FIELD_LABEL], token.range());
         let fault =
             |text: &str, help: &str| Err(TextFault::new(token.range(), text).help(help).boxed());
-        if home == Home::Oneof {
+        if home == FieldContext::Oneof {
             return fault(
                 "a label on a field of a oneof",
                 "leave it out: at most one field of a oneof is set",

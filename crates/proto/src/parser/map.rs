@@ -3,7 +3,7 @@
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 
-use super::field::Home;
+use super::field::FieldContext;
 use super::{Parse, Parser, TokenKind};
 use crate::fault::TextFault;
 use crate::names::scalar;
@@ -17,15 +17,15 @@ impl Parser<'_> {
     /// Parses a map field after its label, and adds the message of its entries to `nested`.
     pub(super) fn map_field(
         &mut self,
-        home: Home,
+        home: FieldContext,
         mut field: FieldDescriptorProto,
         nested: &mut Vec<DescriptorProto>,
     ) -> Parse<FieldDescriptorProto> {
         let from = self.token();
         let misplaced = match home {
-            Home::Message => None,
-            Home::Oneof => Some("a map in a oneof"),
-            Home::Extend => Some("a map as an extension"),
+            FieldContext::Message => None,
+            FieldContext::Oneof => Some("a map in a oneof"),
+            FieldContext::Extend => Some("a map as an extension"),
         };
         if let Some(text) = misplaced {
             let fault = TextFault::new(from.range(), text);

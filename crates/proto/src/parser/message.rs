@@ -135,7 +135,7 @@ impl Parser<'_> {
             let nested = &mut message.nested_type;
             let place = (self.path.clone(), path::MESSAGE_MESSAGE);
             let field = self.within(path::MESSAGE_FIELD, which, |p| {
-                p.field(super::field::Home::Message, &place, nested)
+                p.field(super::field::FieldContext::Message, &place, nested)
             })?;
             self.push_field(message, field)?;
         }
@@ -184,7 +184,7 @@ impl Parser<'_> {
             let at = message.field.len();
             let nested = &mut message.nested_type;
             let mut field = p.within(path::MESSAGE_FIELD, at, |p| {
-                p.field(super::field::Home::Oneof, &place, nested)
+                p.field(super::field::FieldContext::Oneof, &place, nested)
             })?;
             field.set_oneof_index(index(which));
             p.push_field(message, field)

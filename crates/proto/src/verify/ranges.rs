@@ -12,7 +12,7 @@ use gateway_diagnostic::Diagnostic;
 
 /// A range of numbers in a message or enum, ends included, which is empty if it is written
 /// reversed.
-struct Numbers {
+struct NumberRange {
     range: RangeInclusive<i64>,
     reserved: bool,
     path: Vec<i32>,
@@ -25,7 +25,7 @@ impl<'a> Check<'a, '_, '_> {
         let mut all = Vec::new();
         for (i, r) in message.reserved_range.iter().enumerate() {
             let path = below(at, path::MESSAGE_RESERVED, i);
-            all.push(Numbers {
+            all.push(NumberRange {
                 range: ends(r.start(), r.end()),
                 reserved: true,
                 path,
@@ -55,7 +55,7 @@ impl<'a> Check<'a, '_, '_> {
                     "write \"to max\"",
                 );
             }
-            all.push(Numbers {
+            all.push(NumberRange {
                 range: ends(r.start(), r.end()),
                 reserved: false,
                 path,
@@ -76,11 +76,15 @@ impl<'a> Check<'a, '_, '_> {
     }
 
     pub(super) fn enum_ranges(&mut self, e: &EnumDescriptorProto, at: &[i32]) {
-        let ranges = e.reserved_range.iter().enumerate().map(|(i, r)| Numbers {
-            range: i64::from(r.start())..=i64::from(r.end()),
-            reserved: true,
-            path: below(at, path::ENUM_RESERVED, i),
-        });
+        let ranges = e
+            .reserved_range
+            .iter()
+            .enumerate()
+            .map(|(i, r)| NumberRange {
+                range: i64::from(r.start())..=i64::from(r.end()),
+                reserved: true,
+                path: below(at, path::ENUM_RESERVED, i),
+            });
         let sound = self.ranges(ranges.collect());
         let values = e.value.iter().enumerate();
         let values = values.map(|(i, v)| (v.number(), v.name(), below(at, path::ENUM_VALUE, i)));
@@ -89,7 +93,7 @@ impl<'a> Check<'a, '_, '_> {
 
     /// Checks that no range is reversed and that none overlap. Returns the ranges that are not
     /// reversed, by their start.
-    fn ranges(&mut self, mut all: Vec<Numbers>) -> BTreeMap<i64, Numbers> {
+    fn ranges(&mut self, mut all: Vec<NumberRange>) -> BTreeMap<i64, NumberRange> {
         all.retain(|numbers| {
             let reversed = numbers.range.is_empty();
             if reversed {
@@ -105,7 +109,7 @@ impl<'a> Check<'a, '_, '_> {
         });
         // In order of start, only the range that reaches furthest so far can overlap the next one.
         all.sort_by_key(|numbers| *numbers.range.start());
-        let mut furthest: Option<&Numbers> = None;
+        let mut furthest: Option<&NumberRange> = None;
         for numbers in &all {
             if let Some(earlier) = furthest {
                 if numbers.range.start() <= earlier.range.end() {
@@ -123,9 +127,9 @@ impl<'a> Check<'a, '_, '_> {
     }
 
     /// Reports an overlap at the range that is written later.
-    fn overlap(&mut self, a: &Numbers, b: &Numbers) {
+    fn overlap(&mut self, a: &NumberRange, b: &NumberRange) {
         self.report.push_with(|report| {
-            let line = |numbers: &Numbers| {
+            let line = |numbers: &NumberRange| {
                 let place = report.place(&numbers.path);
                 (place.line, place.column)
             };
@@ -140,7 +144,7 @@ impl<'a> Check<'a, '_, '_> {
     /// Reports fields and values whose numbers are in one of the ranges.
     fn numbers_in<'n>(
         &mut self,
-        ranges: &BTreeMap<i64, Numbers>,
+        ranges: &BTreeMap<i64, NumberRange>,
         used: impl Iterator<Item = (i32, &'n str, Vec<i32>)>,
         what: &str,
     ) {
@@ -178,7 +182,7 @@ impl<'a> Check<'a, '_, '_> {
     }
 }
 
-impl std::fmt::Display for Numbers {
+impl std::fmt::Display for NumberRange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = if self.reserved {
             "reserved"

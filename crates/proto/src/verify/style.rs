@@ -11,7 +11,7 @@ use crate::path::{self, below};
 
 /// The required style of a name.
 #[derive(Clone, Copy)]
-enum Style {
+enum NameStyle {
     Title,
     Lower,
     Upper,
@@ -25,7 +25,7 @@ impl Check<'_, '_, '_> {
                 .file
                 .package()
                 .split('.')
-                .all(|part| part.is_empty() || Style::Lower.fits(part))
+                .all(|part| part.is_empty() || NameStyle::Lower.fits(part))
         {
             let text = format!(
                 "package {:?} is not in lower_snake_case",
@@ -41,12 +41,12 @@ impl Check<'_, '_, '_> {
         features: Features,
         at: &[i32],
     ) {
-        self.named(features, Style::Title, "message", message.name(), at);
+        self.named(features, NameStyle::Title, "message", message.name(), at);
         for (i, oneof) in message.oneof_decl.iter().enumerate() {
             let features = features.within(oneof.options.as_ref(), place::ONEOF);
             self.named(
                 features,
-                Style::Lower,
+                NameStyle::Lower,
                 "oneof",
                 oneof.name(),
                 &below(at, path::MESSAGE_ONEOF, i),
@@ -61,17 +61,17 @@ impl Check<'_, '_, '_> {
         at: &[i32],
     ) {
         if field.type_() != Type::TYPE_GROUP {
-            self.named(features, Style::Lower, "field", field.name(), at);
+            self.named(features, NameStyle::Lower, "field", field.name(), at);
         }
     }
 
     pub(super) fn enum_style(&mut self, e: &EnumDescriptorProto, features: Features, at: &[i32]) {
-        self.named(features, Style::Title, "enum", e.name(), at);
+        self.named(features, NameStyle::Title, "enum", e.name(), at);
         for (i, value) in e.value.iter().enumerate() {
             let features = features.within(value.options.as_ref(), place::ENUM_VALUE);
             self.named(
                 features,
-                Style::Upper,
+                NameStyle::Upper,
                 "enum value",
                 value.name(),
                 &below(at, path::ENUM_VALUE, i),
@@ -86,12 +86,12 @@ impl Check<'_, '_, '_> {
         at: &[i32],
     ) {
         let features = outer.within(service.options.as_ref(), place::SERVICE);
-        self.named(features, Style::Title, "service", service.name(), at);
+        self.named(features, NameStyle::Title, "service", service.name(), at);
         for (i, method) in service.method.iter().enumerate() {
             let features = features.within(method.options.as_ref(), place::METHOD);
             self.named(
                 features,
-                Style::Title,
+                NameStyle::Title,
                 "method",
                 method.name(),
                 &below(at, path::SERVICE_METHOD, i),
@@ -99,7 +99,7 @@ impl Check<'_, '_, '_> {
         }
     }
 
-    fn named(&mut self, features: Features, style: Style, what: &str, name: &str, at: &[i32]) {
+    fn named(&mut self, features: Features, style: NameStyle, what: &str, name: &str, at: &[i32]) {
         if features.style && !style.fits(name) {
             let text = format!("{what} name {name:?} is not in {}", style.name());
             self.report
@@ -110,12 +110,12 @@ impl Check<'_, '_, '_> {
 
 const HELP: &str = "rename it, or write option features.enforce_naming_style = STYLE_LEGACY;";
 
-impl Style {
+impl NameStyle {
     fn name(self) -> &'static str {
         match self {
-            Style::Title => "TitleCase",
-            Style::Lower => "lower_snake_case",
-            Style::Upper => "UPPER_SNAKE_CASE",
+            NameStyle::Title => "TitleCase",
+            NameStyle::Lower => "lower_snake_case",
+            NameStyle::Upper => "UPPER_SNAKE_CASE",
         }
     }
 
@@ -127,13 +127,13 @@ impl Style {
                 .windows(2)
                 .any(|pair| pair[0] == b'_' && !pair[1].is_ascii_alphabetic());
         match self {
-            Style::Title => starts(char::is_ascii_uppercase) && !name.contains('_'),
-            Style::Lower => {
+            NameStyle::Title => starts(char::is_ascii_uppercase) && !name.contains('_'),
+            NameStyle::Lower => {
                 starts(char::is_ascii_lowercase)
                     && !underscores
                     && !name.contains(|c: char| c.is_ascii_uppercase())
             }
-            Style::Upper => {
+            NameStyle::Upper => {
                 starts(char::is_ascii_uppercase)
                     && !underscores
                     && !name.contains(|c: char| c.is_ascii_lowercase())
