@@ -15,13 +15,13 @@ const KEPT_MAX: usize = 200;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
-    errors: Tally,
-    warnings: Tally,
+    errors: SeverityCount,
+    warnings: SeverityCount,
 }
 
 /// The diagnostics of one severity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Tally {
+struct SeverityCount {
     /// The number of diagnostics in the list.
     kept: usize,
     /// The number of diagnostics that are only counted.
@@ -56,7 +56,7 @@ impl Diagnostics {
         other.list.into_iter().for_each(|it| self.push(it));
     }
 
-    fn tally(&mut self, severity: Severity) -> &mut Tally {
+    fn tally(&mut self, severity: Severity) -> &mut SeverityCount {
         match severity {
             Severity::Error => &mut self.errors,
             Severity::Warning => &mut self.warnings,

@@ -9,9 +9,9 @@ use crate::source::Place;
 
 /// A diagnostic as a JSON object. Every key is present; a missing value is null.
 #[derive(Serialize)]
-struct Entry<'a> {
+struct DiagnosticEntry<'a> {
     #[serde(flatten)]
-    at: At,
+    at: Location,
     severity: &'static str,
     message: &'a str,
     label: Option<&'a str>,
@@ -22,14 +22,14 @@ struct Entry<'a> {
 #[derive(Serialize)]
 struct Related {
     #[serde(flatten)]
-    at: At,
+    at: Location,
     message: String,
 }
 
 /// The place of a diagnostic. Lines and columns count from 1, columns in characters. The end is the
 /// first column after the place.
 #[derive(Default, Serialize)]
-struct At {
+struct Location {
     file: Option<String>,
     line: Option<u32>,
     column: Option<u32>,
@@ -37,7 +37,7 @@ struct At {
     end_column: Option<u32>,
 }
 
-impl At {
+impl Location {
     fn of(place: Option<&Place>) -> Self {
         let Some(place) = place else {
             return Self::default();
@@ -52,7 +52,7 @@ impl At {
     }
 }
 
-impl<'a> Entry<'a> {
+impl<'a> DiagnosticEntry<'a> {
     fn of(diagnostic: &'a Diagnostic) -> Self {
         // Named one by one, so that a new field of a diagnostic cannot be forgotten here.
         let Diagnostic {
@@ -64,7 +64,7 @@ impl<'a> Entry<'a> {
             help,
         } = diagnostic;
         Self {
-            at: At::of(place.as_ref()),
+            at: Location::of(place.as_ref()),
             severity: severity.label(),
             message,
             label: Some(label.as_str()).filter(|label| !label.is_empty()),
@@ -77,7 +77,7 @@ impl<'a> Entry<'a> {
 impl Related {
     fn of(note: &Note) -> Self {
         Self {
-            at: At::of(note.place.as_ref()),
+            at: Location::of(note.place.as_ref()),
             message: note.to_string(),
         }
     }
@@ -86,7 +86,7 @@ impl Related {
 impl Serialize for Diagnostics {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let left_out = self.left_out();
-        serializer.collect_seq(self.iter().chain(&left_out).map(Entry::of))
+        serializer.collect_seq(self.iter().chain(&left_out).map(DiagnosticEntry::of))
     }
 }
 
@@ -97,7 +97,7 @@ impl Diagnostics {
     /// missing value is null.
     pub fn to_json(&self) -> String {
         let left_out = self.left_out();
-        let entries = self.iter().chain(&left_out).map(Entry::of);
+        let entries = self.iter().chain(&left_out).map(DiagnosticEntry::of);
         // Writing strings and numbers into memory cannot fail.
         let lines = entries.filter_map(|entry| serde_json::to_string(&entry).ok());
         let lines: Vec<_> = lines.collect();
