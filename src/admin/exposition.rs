@@ -21,7 +21,7 @@ use crate::ledger::MemoryGauges;
 use crate::metrics::Sample;
 use crate::reload::{ControlStatus, ReloadOutcome};
 use channels::channels;
-use page::{Page, Written, count_of, histogram_of};
+use page::{Page, WriteResult, count_of, histogram_of};
 use pools::pools;
 use requests::requests;
 
@@ -55,7 +55,7 @@ struct Shown {
 }
 
 impl Collector for Shown {
-    fn encode(&self, encoder: DescriptorEncoder) -> Written {
+    fn encode(&self, encoder: DescriptorEncoder) -> WriteResult {
         let mut page = Page(encoder);
         self.process(&mut page)?;
         requests(&mut page, &self.sample)?;
@@ -67,7 +67,7 @@ impl Collector for Shown {
 }
 
 impl Shown {
-    fn process(&self, page: &mut Page<'_>) -> Written {
+    fn process(&self, page: &mut Page<'_>) -> WriteResult {
         let Sample {
             snapshot,
             uptime,
@@ -93,7 +93,7 @@ impl Shown {
         page.counter("panics", help, self.panics)
     }
 
-    fn engine(&self, page: &mut Page<'_>) -> Written {
+    fn engine(&self, page: &mut Page<'_>) -> WriteResult {
         let engine = &self.sample.engine;
         let help = "Turns of the data thread's loop";
         page.counter("engine_turns", help, engine.turns.count())?;
@@ -139,7 +139,7 @@ impl Shown {
         }
     }
 
-    fn reloads(&self, page: &mut Page<'_>) -> Written {
+    fn reloads(&self, page: &mut Page<'_>) -> WriteResult {
         let known = &self.known;
         let help = "Reloads by outcome";
         let mut family = page.family("reloads", help, MetricType::Counter)?;
@@ -162,7 +162,7 @@ impl Shown {
 }
 
 /// Writes the families about the memory under `limits.memory`.
-fn memory(page: &mut Page<'_>, gauges: &MemoryGauges) -> Written {
+fn memory(page: &mut Page<'_>, gauges: &MemoryGauges) -> WriteResult {
     let help = "The value of limits.memory";
     page.gauge("memory_limit_bytes", help, gauges.bound as f64)?;
     let help = "Memory charged to peers: messages, requests, answers and connections";

@@ -3,12 +3,12 @@
 
 use prometheus_client::metrics::MetricType;
 
-use super::page::{Page, Written, count_of, level_of};
+use super::page::{Page, WriteResult, count_of, level_of};
 use crate::ledger::ChannelSample;
 use crate::metrics::Sample;
 
 /// Writes the families about channels.
-pub(super) fn channels(page: &mut Page<'_>, sample: &Sample) -> Written {
+pub(super) fn channels(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     let names = &sample.snapshot.names;
     let channels = sample.live_channels();
     let channels: Vec<(&str, &ChannelSample)> = channels
@@ -17,7 +17,7 @@ pub(super) fn channels(page: &mut Page<'_>, sample: &Sample) -> Written {
     if channels.is_empty() {
         return Ok(());
     }
-    let mut level = |name, help, level: fn(&ChannelSample) -> u64| -> Written {
+    let mut level = |name, help, level: fn(&ChannelSample) -> u64| -> WriteResult {
         let mut family = page.family(name, help, MetricType::Gauge)?;
         for (name, channel) in &channels {
             level_of(&mut family, &[("channel", name)], level(channel))?;
@@ -36,7 +36,7 @@ pub(super) fn channels(page: &mut Page<'_>, sample: &Sample) -> Written {
     level("channel_kept", help, |it| it.kept as u64)?;
     let help = "Memory of the messages kept for later subscribers";
     level("channel_kept_bytes", help, |it| it.kept_bytes)?;
-    let mut count = |name, help, count: fn(&ChannelSample) -> u64| -> Written {
+    let mut count = |name, help, count: fn(&ChannelSample) -> u64| -> WriteResult {
         let mut family = page.family(name, help, MetricType::Counter)?;
         for (name, channel) in &channels {
             count_of(&mut family, &[("channel", name)], count(channel))?;

@@ -8,7 +8,7 @@ use prometheus_client::metrics::MetricType;
 use crate::ledger::{LATENCY_BOUNDS_US, Latency};
 
 pub(super) type Labels<'a> = &'a [(&'static str, &'a str)];
-pub(super) type Written = Result<(), Error>;
+pub(super) type WriteResult = Result<(), Error>;
 
 /// The page, which is written family by family.
 pub(super) struct Page<'a>(pub(super) DescriptorEncoder<'a>);
@@ -23,19 +23,24 @@ impl Page<'_> {
         self.0.encode_descriptor(name, help, None, kind)
     }
 
-    pub(super) fn counter(&mut self, name: &str, help: &str, count: u64) -> Written {
+    pub(super) fn counter(&mut self, name: &str, help: &str, count: u64) -> WriteResult {
         let mut family = self.family(name, help, MetricType::Counter)?;
         family.encode_counter::<NoLabelSet, _, f64>(&count, None)
     }
 
-    pub(super) fn gauge(&mut self, name: &str, help: &str, level: f64) -> Written {
+    pub(super) fn gauge(&mut self, name: &str, help: &str, level: f64) -> WriteResult {
         let mut family = self.family(name, help, MetricType::Gauge)?;
         family.encode_gauge(&level)
     }
 
     /// Writes a counter of incoming and outgoing traffic, without a direction whose count is
     /// unknown.
-    pub(super) fn directions(&mut self, name: &str, help: &str, both: [Option<u64>; 2]) -> Written {
+    pub(super) fn directions(
+        &mut self,
+        name: &str,
+        help: &str,
+        both: [Option<u64>; 2],
+    ) -> WriteResult {
         if both == [None, None] {
             return Ok(());
         }
@@ -49,16 +54,24 @@ impl Page<'_> {
     }
 }
 
-pub(super) fn count_of(family: &mut MetricEncoder<'_>, labels: Labels<'_>, count: u64) -> Written {
+pub(super) fn count_of(
+    family: &mut MetricEncoder<'_>,
+    labels: Labels<'_>,
+    count: u64,
+) -> WriteResult {
     let mut metric = family.encode_family(&labels)?;
     metric.encode_counter::<NoLabelSet, _, f64>(&count, None)
 }
 
-pub(super) fn level_of(family: &mut MetricEncoder<'_>, labels: Labels<'_>, level: u64) -> Written {
+pub(super) fn level_of(
+    family: &mut MetricEncoder<'_>,
+    labels: Labels<'_>,
+    level: u64,
+) -> WriteResult {
     family.encode_family(&labels)?.encode_gauge(&level)
 }
 
-pub(super) fn histogram_of(metric: &mut MetricEncoder<'_>, latency: &Latency) -> Written {
+pub(super) fn histogram_of(metric: &mut MetricEncoder<'_>, latency: &Latency) -> WriteResult {
     let bounds = LATENCY_BOUNDS_US.iter().map(|us| f64::from(*us) / 1e6);
     let bounds = bounds.chain([f64::INFINITY]);
     let buckets: Vec<(f64, u64)> = bounds.zip(latency.buckets).collect();

@@ -4,12 +4,12 @@ use std::fmt::Error;
 
 use prometheus_client::metrics::MetricType;
 
-use super::page::{Page, Written, count_of, level_of};
+use super::page::{Page, WriteResult, count_of, level_of};
 use crate::ledger::{PoolSample, WorkerSample};
 use crate::metrics::Sample;
 
 /// Writes the families about pools and their workers.
-pub(super) fn pools(page: &mut Page<'_>, sample: &Sample) -> Written {
+pub(super) fn pools(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     let pools: Vec<(&str, &PoolSample)> = sample
         .live_pools()
         .map(|(id, pool)| (sample.snapshot.names.of_pool(id), pool))
@@ -51,7 +51,7 @@ pub(super) fn pools(page: &mut Page<'_>, sample: &Sample) -> Written {
 
 /// Writes the families about single workers, which are labelled by seat. A peer chooses the name of
 /// a worker, so only /status shows names.
-fn workers(page: &mut Page<'_>, pools: &[(&str, &PoolSample)]) -> Written {
+fn workers(page: &mut Page<'_>, pools: &[(&str, &PoolSample)]) -> WriteResult {
     let seats = pools.iter().flat_map(|(name, pool)| {
         // An entry without `room` stands for a crowd of workers, which have no seats of their own.
         let single = pool.seats.iter().filter(|worker| worker.room.is_some());

@@ -4,11 +4,11 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-use super::page::{Page, Written};
+use super::page::{Page, WriteResult};
 use crate::admin::process::ProcessSample;
 
 impl Collector for ProcessSample {
-    fn encode(&self, encoder: DescriptorEncoder) -> Written {
+    fn encode(&self, encoder: DescriptorEncoder) -> WriteResult {
         let mut page = Page(encoder);
         if let Some(cpu) = self.cpu {
             let help = "Time on the processor, of all threads, in the gateway and in the system";

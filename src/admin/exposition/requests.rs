@@ -5,7 +5,7 @@ use std::fmt::Error;
 
 use prometheus_client::metrics::MetricType;
 
-use super::page::{Page, Written, count_of, histogram_of, level_of};
+use super::page::{Page, WriteResult, count_of, histogram_of, level_of};
 use crate::ledger::{ClientGauges, Latency, PrincipalSample, RouteCounters};
 use crate::metrics::Sample;
 use crate::reply::Reason;
@@ -24,7 +24,7 @@ struct ShownRoute<'a> {
 }
 
 /// Writes the families about clients' messages and their answers.
-pub(super) fn requests(page: &mut Page<'_>, sample: &Sample) -> Written {
+pub(super) fn requests(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     let routes = shown_routes(sample);
     let help = "Complete messages from clients";
     route_counter(page, "received", help, &routes, |route| route.received)?;
@@ -51,7 +51,7 @@ pub(super) fn requests(page: &mut Page<'_>, sample: &Sample) -> Written {
 /// Writes each route's rejections by reason. With at most [`ROUTES_SHOWN_WHOLE_MAX`] routes,
 /// every reason that is possible for a route is present from the start, so that the increase by
 /// the first rejection is visible.
-fn rejections(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
+fn rejections(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
     let help = "Rejections that were delivered; a route has every reason from the start";
     let mut family = page.family("rejections", help, MetricType::Counter)?;
     let all_shown = routes.len() <= ROUTES_SHOWN_WHOLE_MAX;
@@ -70,7 +70,7 @@ fn rejections(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
     Ok(())
 }
 
-fn schema_matches(page: &mut Page<'_>, sample: &Sample, routes: &[ShownRoute<'_>]) -> Written {
+fn schema_matches(page: &mut Page<'_>, sample: &Sample, routes: &[ShownRoute<'_>]) -> WriteResult {
     let help = "Messages that fit one of the route's schemas, by its position in the list, from 0; \
                 7 stands for all later positions, too";
     let mut family = page.family("schema_matches", help, MetricType::Counter)?;
@@ -89,7 +89,7 @@ fn schema_matches(page: &mut Page<'_>, sample: &Sample, routes: &[ShownRoute<'_>
     Ok(())
 }
 
-fn clients(page: &mut Page<'_>, sample: &Sample) -> Written {
+fn clients(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     let help = "Connected clients; engine libzmq knows them from their first message on";
     clients_family(page, sample, "clients", help, |gauges| gauges.connected)?;
     let help = "Connected clients whose principal is anonymous, such as those without a key";
@@ -100,7 +100,7 @@ fn clients(page: &mut Page<'_>, sample: &Sample) -> Written {
 }
 
 /// Writes a counter of each principal that has had a client, if there are any.
-fn principals(page: &mut Page<'_>, sample: &Sample) -> Written {
+fn principals(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     let principals = &sample.principals;
     if principals.is_empty() {
         return Ok(());
@@ -120,7 +120,7 @@ fn clients_family(
     name: &str,
     help: &str,
     level: fn(&ClientGauges) -> u64,
-) -> Written {
+) -> WriteResult {
     let mut family = page.family(name, help, MetricType::Gauge)?;
     let Sample {
         snapshot, clients, ..
@@ -166,7 +166,7 @@ fn schemas_listed(sample: &Sample) -> BTreeMap<RouteId, usize> {
 }
 
 /// Writes how each route's messages ended.
-fn fates(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
+fn fates(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
     let help = "Messages from clients whose fate is known";
     let mut family = page.family("requests", help, MetricType::Counter)?;
     for ShownRoute { name, counters, .. } in routes {
@@ -185,7 +185,7 @@ fn fates(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
 
 /// Writes the latency of each route's answered requests and its two parts: the time in the queue
 /// and the time at the worker.
-fn times(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
+fn times(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
     let whole_page = routes.len() <= ROUTES_SHOWN_WHOLE_MAX;
     let mut histograms = |name, help, is_part: bool, times: fn(&RouteCounters) -> Latency| {
         let mut family = page.family(name, help, MetricType::Histogram)?;
@@ -223,7 +223,7 @@ fn route_counter(
     help: &str,
     routes: &[ShownRoute<'_>],
     count: fn(&RouteCounters) -> u64,
-) -> Written {
+) -> WriteResult {
     let mut family = page.family(name, help, MetricType::Counter)?;
     for ShownRoute { name, counters, .. } in routes {
         count_of(&mut family, &[("route", name)], count(counters))?;
