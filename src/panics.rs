@@ -18,7 +18,7 @@ use gateway_proto::reason;
 
 /// The pause between two lines about panics at the same place. A single message may cause a panic,
 /// and peers may send many of them.
-const PAUSE: Duration = Duration::from_secs(10);
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The maximum number of places in the code that have lines of their own. Further places share one.
 const PLACES_MAX: usize = 64;
@@ -98,7 +98,7 @@ impl PanicLines {
         let line = line.or_default();
         let is_due = line
             .last
-            .is_none_or(|last| now.saturating_duration_since(last) >= PAUSE);
+            .is_none_or(|last| now.saturating_duration_since(last) >= LINE_INTERVAL);
         if !is_due {
             line.left_out += 1;
             return None;

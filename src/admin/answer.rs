@@ -22,7 +22,7 @@ use crate::metrics::Sample;
 use crate::reload::{ReloadOutcome, Report};
 
 /// The time to wait for a reload. Files that take longer are still loaded.
-const RELOAD_TIME: Duration = Duration::from_secs(60);
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -76,7 +76,7 @@ pub(super) async fn answer<B>(
         return Ok(answer);
     }
     Ok(match path {
-        "/reload" => reload(request, sources, RELOAD_TIME).await,
+        "/reload" => reload(request, sources, RELOAD_TIMEOUT).await,
         "/" => text(StatusCode::OK, PATHS.to_owned()),
         _ => seen(request, sources, sampler.sample().await),
     })

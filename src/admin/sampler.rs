@@ -2,7 +2,7 @@
 //!
 //! The data thread answers into a channel that never blocks, and notifies the admin thread by
 //! writing a byte, so it touches no lock of the async runtime. All waiting clients share one
-//! request, and requests are spaced by [`SPACING`], so that no number of HTTP clients can keep the
+//! request, and requests are spaced by [`SAMPLE_INTERVAL`], so that no number of HTTP clients can keep the
 //! data thread busy with counting.
 
 use std::io;
@@ -21,10 +21,10 @@ use crate::metrics::Sample;
 
 /// The minimum time between two requests to the data thread. Clients that ask earlier wait, and
 /// their sample is never older than their request.
-const SPACING: Duration = Duration::from_millis(10);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The maximum time for the data thread to answer: thousands of times the usual time.
-const PATIENCE: Duration = Duration::from_secs(1);
+const SAMPLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Asker = oneshot::Sender<Arc<Sample>>;
 
@@ -75,8 +75,8 @@ async fn ask_for_all(
         while let Ok(other) = asked.try_recv() {
             askers.push(other);
         }
-        let answered = timeout(PATIENCE, ask(observer, ring, bell)).await;
-        next = Instant::now() + SPACING;
+        let answered = timeout(SAMPLE_TIMEOUT, ask(observer, ring, bell)).await;
+        next = Instant::now() + SAMPLE_INTERVAL;
         if let Ok(Some(sample)) = answered {
             for asker in askers {
                 // The client may have disconnected.

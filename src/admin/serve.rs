@@ -30,18 +30,18 @@ const CONNECTIONS_MAX: usize = 64;
 
 /// The maximum time for receiving a request's head, and for which a connection may be silent
 /// between two requests.
-const HEAD_TIME: Duration = Duration::from_secs(10);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The maximum time that a connection may last, so that a client that reads slowly, or not at all,
 /// frees its place in the end. It is longer than the wait for a reload.
-const CONNECTION_TIME: Duration = Duration::from_secs(120);
+const CONNECTION_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// The maximum size of a request's head, in bytes. It also bounds a connection's buffer, since
 /// bodies are not read.
 const HEAD_MAX: usize = 16 << 10;
 
 /// The time that answers in progress may take once the listener is closed.
-const CLOSING_TIME: Duration = Duration::from_secs(5);
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The pause after accepting or binding has failed, before the next attempt. Accepting fails when
 /// there are no descriptors left.
@@ -203,7 +203,7 @@ async fn run(
     }
     accepting.abort();
     drop(open);
-    let _ = timeout(CLOSING_TIME, all_ended.recv()).await;
+    let _ = timeout(CLOSING_TIMEOUT, all_ended.recv()).await;
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -238,7 +238,8 @@ async fn accept(
                 let (seen, open) = (Arc::clone(seen), open.clone());
                 places.take(|activity| {
                     tokio::spawn(async move {
-                        let _ = timeout(CONNECTION_TIME, converse(stream, seen, activity)).await;
+                        let _ =
+                            timeout(CONNECTION_TIME_MAX, converse(stream, seen, activity)).await;
                         drop(open);
                     })
                 });
@@ -268,7 +269,7 @@ async fn converse(stream: TcpStream, seen: Arc<(AdminSources, Sampler)>, activit
     // If a connection fails, only its client is affected.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
+        .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_MAX)
         // A client that has closed its sending half is still answered.
         .half_close(true)

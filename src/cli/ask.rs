@@ -15,7 +15,7 @@ use crate::config;
 const ANSWER_MAX: usize = 4 << 20;
 
 /// The maximum time for connecting, and for sending the question.
-const CONNECT_TIME: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A question to a running gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +85,8 @@ fn request(
     patience: Duration,
 ) -> io::Result<AdminAnswer> {
     let deadline = Instant::now() + patience;
-    let mut stream = TcpStream::connect_timeout(&address, CONNECT_TIME)?;
-    stream.set_write_timeout(Some(CONNECT_TIME))?;
+    let mut stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
+    stream.set_write_timeout(Some(CONNECT_TIMEOUT))?;
     let (method, path) = question.method_and_path();
     let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes())?;

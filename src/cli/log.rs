@@ -30,14 +30,14 @@ use gateway_diagnostic::Diagnostics;
 const WAITING_MAX: usize = 1 << 20;
 
 /// The maximum time to wait at the end of the process for the last lines to be written.
-const FLUSH: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The pause between two attempts to write if standard error is non-blocking, as another process
 /// that shares it may have set it.
-const AGAIN: Duration = Duration::from_millis(10);
+const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The target of the line that reports dropped lines. That line must not be dropped itself.
-const DROPPED: &str = "gateway::log::dropped";
+const DROPPED_TARGET: &str = "gateway::log::dropped";
 
 /// The log of the process. There is only one, since there is only one standard error.
 static LINES: LineQueue = LineQueue {
@@ -136,12 +136,12 @@ where
     }
 }
 
-/// Waits until all logged lines are written, but at most for [`FLUSH`].
+/// Waits until all logged lines are written, but at most for [`FLUSH_TIMEOUT`].
 pub(super) fn finish() {
     let waiting = LINES.lock();
     let all_written = LINES
         .written
-        .wait_timeout_while(waiting, FLUSH, |it| !it.all_written());
+        .wait_timeout_while(waiting, FLUSH_TIMEOUT, |it| !it.all_written());
     drop(all_written);
 }
 
@@ -257,7 +257,7 @@ impl LineQueue {
                 // This line directly follows the lines taken, unless another thread has logged
                 // meanwhile.
                 warn!(
-                    target: DROPPED,
+                    target: DROPPED_TARGET,
                     dropped,
                     "{dropped} log lines dropped: they were not read in time"
                 );
@@ -275,7 +275,9 @@ fn write_all(out: &mut impl Write, mut text: &[u8]) {
             Ok(0) => return,
             Ok(n) => text = &text[n..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(AGAIN),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                std::thread::sleep(RETRY_INTERVAL)
+            }
             Err(_) => return,
         }
     }
@@ -312,7 +314,7 @@ impl<'a> MakeWriter<'a> for &'static LineQueue {
     fn make_writer_for(&'a self, of: &Metadata<'_>) -> LineWriter {
         LineWriter {
             to: self,
-            entry: if of.target() == DROPPED {
+            entry: if of.target() == DROPPED_TARGET {
                 QueueRule::InAnyCase
             } else {
                 QueueRule::IfRoom

@@ -18,7 +18,7 @@ use tracing::warn;
 use crate::engine::Observer;
 
 /// The maximum time that sending a datagram may block.
-const SEND_TIME: Duration = Duration::from_secs(1);
+const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The service manager, if it started the process and expects notifications.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ impl Manager {
             }
         };
         let socket = UnixDatagram::unbound()?;
-        socket.set_write_timeout(Some(SEND_TIME))?;
+        socket.set_write_timeout(Some(SEND_TIMEOUT))?;
         Ok(Self { socket, address })
     }
 }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 /// The pause between two lines about the same files.
-const PAUSE: Duration = Duration::from_secs(10);
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The repeated requests for a reload.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ impl Repeats {
     pub(super) fn is_due(&mut self, now: Instant) -> bool {
         let is_due = self
             .told
-            .is_none_or(|told| now.saturating_duration_since(told) >= PAUSE);
+            .is_none_or(|told| now.saturating_duration_since(told) >= LINE_INTERVAL);
         if is_due {
             self.told = Some(now);
         } else {
