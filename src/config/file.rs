@@ -9,11 +9,11 @@ use gateway_diagnostic::{Diagnostic, SourceFile, escaped, shown};
 use gateway_proto::open_file;
 
 /// The remedy for a file that does not exist at the start.
-pub(super) const NOT_FOUND: &str = "run the gateway where routes.yaml is, or name the file: \
+pub(super) const NOT_FOUND_HELP: &str = "run the gateway where routes.yaml is, or name the file: \
      gateway -c FILE; gateway init writes one to begin with";
 
 /// The remedy for a file that does not exist any more.
-pub(super) const REMOVED: &str =
+pub(super) const REMOVED_HELP: &str =
     "it existed when the gateway started: put it back; until then its last content applies";
 
 /// Reads the text of a file.
@@ -30,7 +30,7 @@ pub(super) fn read_text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>>
                 let help = "it is read again when it changes: name a file, not a pipe or a device";
                 return Err(Box::new(fault.help(help)));
             }
-            io::ErrorKind::NotFound => NOT_FOUND,
+            io::ErrorKind::NotFound => NOT_FOUND_HELP,
             io::ErrorKind::IsADirectory => "name the file in it: gateway -c DIRECTORY/routes.yaml",
             io::ErrorKind::PermissionDenied => "let the gateway's user read it",
             _ => "name a file that can be read: gateway -c FILE",

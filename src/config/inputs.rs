@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::breaking::gate;
 use super::environment::Environment;
 use super::explain::Explanation;
-use super::file::{NOT_FOUND, REMOVED, read_text};
+use super::file::{NOT_FOUND_HELP, REMOVED_HELP, read_text};
 use super::keys::{KeyFiles, masked_at};
 use super::loaded::Loaded;
 use super::protos::{ProtoTexts, Protos, import_paths, named_roots};
@@ -283,8 +283,8 @@ impl Inputs {
         if let Predecessor::Running(_) = predecessor {
             let missing = found
                 .iter_mut()
-                .filter(|it| it.help.as_deref() == Some(NOT_FOUND));
-            missing.for_each(|fault| fault.help = Some(REMOVED.to_owned()));
+                .filter(|it| it.help.as_deref() == Some(NOT_FOUND_HELP));
+            missing.for_each(|fault| fault.help = Some(REMOVED_HELP.to_owned()));
         }
         let is_sound = !found.has_errors();
         found.append(left_out);

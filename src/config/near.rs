@@ -8,9 +8,9 @@ use gateway_diagnostic::{Diagnostic, did_you_mean, one_of};
 /// language.
 pub(super) fn with_names(fault: Diagnostic, name: &str, known: &[&str]) -> Diagnostic {
     /// The maximum number of names in the list. With more it is noise.
-    const SHOWN: usize = 8;
+    const NAMES_SHOWN_MAX: usize = 8;
     let fault = match known.len() {
-        1..=SHOWN => fault.label(format!("expected {}", one_of(known.iter().copied()))),
+        1..=NAMES_SHOWN_MAX => fault.label(format!("expected {}", one_of(known.iter().copied()))),
         _ => fault,
     };
     match did_you_mean(name, known.iter().copied()) {

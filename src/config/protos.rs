@@ -25,7 +25,7 @@ use gateway_schema::{
 const DEFAULT_IMPORT_PATH: &str = "schemas";
 
 /// The maximum number of messages of a file that a diagnostic names. The others are only counted.
-const MESSAGES_SHOWN: usize = 8;
+const MESSAGES_SHOWN_MAX: usize = 8;
 
 /// The texts of the .proto files, or `None` if there is no directory and no route has a schema.
 #[derive(Debug)]
@@ -353,8 +353,8 @@ impl Protos {
                 package => format!("{package}.{}", message.name()),
             })
             .collect();
-        let more = messages.len().saturating_sub(MESSAGES_SHOWN);
-        messages.truncate(MESSAGES_SHOWN);
+        let more = messages.len().saturating_sub(MESSAGES_SHOWN_MAX);
+        messages.truncate(MESSAGES_SHOWN_MAX);
         let list = messages.join(", ");
         match (messages.len(), more) {
             (0, _) => fault.help("it defines no message"),

@@ -7,7 +7,7 @@ use saphyr_parser::ScanError;
 use gateway_diagnostic::{Diagnostic, Place, SourceFile};
 
 /// The characters that may follow a backslash in double quotes.
-const ESCAPED: &str = "0abtnvfre \"/\\N_LPxuU\t";
+const ESCAPE_CHARACTERS: &str = "0abtnvfre \"/\\N_LPxuU\t";
 
 /// Returns the diagnostic of a syntax error. There is only one, because nothing after it can be
 /// trusted. `bracket` is the innermost open bracket.
@@ -197,7 +197,7 @@ impl<'a> Stop<'a> {
         let mut at = self.column as usize - 1;
         while let Some('\\') | Some(_) = characters.get(at) {
             let is_backslash = characters[at] == '\\';
-            let is_known = |c: &char| ESCAPED.contains(*c);
+            let is_known = |c: &char| ESCAPE_CHARACTERS.contains(*c);
             if is_backslash && !characters.get(at + 1).is_some_and(is_known) {
                 break;
             }

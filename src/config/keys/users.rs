@@ -8,7 +8,7 @@ use crate::security::{Hashed, principal_fault};
 use gateway_diagnostic::{Diagnostic, Place, SourceFile};
 
 /// The note on each fault, which affects no other line.
-const LEFT_OUT: &str = "this user is ignored, and all other users are in force";
+const IGNORED_NOTE: &str = "this user is ignored, and all other users are in force";
 
 /// The users of a file.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ pub(super) fn parse_users(text: &str, file: &Arc<SourceFile>) -> UsersText {
             Ok((name, hashed, at)) => match first.get(&name) {
                 Some(before) => {
                     let fault = Diagnostic::error(format!("user {name} has two lines")).at(at);
-                    let fault = fault.label("expected a name of its own").note(LEFT_OUT);
+                    let fault = fault.label("expected a name of its own").note(IGNORED_NOTE);
                     read.faults
                         .push(fault.note_at("the first is at", before.clone()));
                 }
@@ -45,7 +45,7 @@ pub(super) fn parse_users(text: &str, file: &Arc<SourceFile>) -> UsersText {
                     read.users.insert(name, hashed);
                 }
             },
-            Err(fault) => read.faults.push(fault.note(LEFT_OUT)),
+            Err(fault) => read.faults.push(fault.note(IGNORED_NOTE)),
         }
     }
     read

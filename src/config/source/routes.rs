@@ -14,7 +14,7 @@ use crate::security::{ANONYMOUS, principal_fault};
 use crate::snapshot::{Allowed, EngineKind, Rate};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 
-const LATER_ROUTE: &[&str] = &["mirror", "idempotent", "retries", "hash"];
+const LATER_ROUTE_KEYS: &[&str] = &["mirror", "idempotent", "retries", "hash"];
 
 /// A route whose schemas, pool and frontends are still names.
 #[derive(Debug)]
@@ -114,7 +114,13 @@ fn route(
         meant: None,
         least,
     };
-    let mut section = Section::open_or(node, format!("route {name}"), LATER_ROUTE, expected, found);
+    let mut section = Section::open_or(
+        node,
+        format!("route {name}"),
+        LATER_ROUTE_KEYS,
+        expected,
+        found,
+    );
     let schema = schemas(&mut section, "schema", found);
     encoding_beside_schema(&mut section, &schema, found);
     let reply = schemas(&mut section, "reply", found);

@@ -354,7 +354,7 @@ fn public_key(node: &Node, found: &mut Diagnostics) -> Option<Spanned<PublicKey>
                 fault
                     .at(place)
                     .label("expected 40 characters of Z85")
-                    .help(QUOTE),
+                    .help(QUOTE_HELP),
             );
             return None;
         }
@@ -363,13 +363,13 @@ fn public_key(node: &Node, found: &mut Diagnostics) -> Option<Spanned<PublicKey>
         Ok(value) => Some(Spanned { value, place }),
         Err(error) => {
             let fault = z85_fault(&error, KeyRole::Theirs, place.clone(), |_| place);
-            found.push(fault.help(QUOTE));
+            found.push(fault.help(QUOTE_HELP));
             None
         }
     }
 }
 
-const QUOTE: &str =
+const QUOTE_HELP: &str =
     "keys contain characters with a meaning in YAML: write them between double quotes, as \"…\"";
 
 fn server_of(node: &Node, found: &mut Diagnostics) -> Option<ServerSource> {

@@ -16,7 +16,7 @@ const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub(crate) struct DurationValue(pub Duration);
 
 /// The units of durations, in milliseconds, each with other words that people write for it.
-const TIMES: [Unit; 4] = [
+const TIME_UNITS: [Unit; 4] = [
     (
         "ms",
         1,
@@ -40,7 +40,7 @@ impl DurationValue {
             };
             return Err(format!("a number without a unit: expected {meant}"));
         }
-        let ms = quantity(value, &expected, &TIMES, "8760h, a year")?;
+        let ms = quantity(value, &expected, &TIME_UNITS, "8760h, a year")?;
         let span = Duration::from_millis(ms);
         if span.is_zero() || span > DURATION_MAX {
             return Err(format!("expected a duration from 1ms to a year{more}"));
@@ -105,7 +105,7 @@ fn shown_size(size: u64) -> String {
 }
 
 /// The units of sizes, in bytes, each with other words that people write for it.
-const SIZES: [Unit; 4] = [
+const SIZE_UNITS: [Unit; 4] = [
     ("KiB", 1 << 10, &["k", "kb", "kib", "ki"]),
     ("MiB", 1 << 20, &["m", "mb", "mib", "mi"]),
     ("GiB", 1 << 30, &["g", "gb", "gib", "gi"]),
@@ -124,7 +124,7 @@ impl<const MOST: u64> Size<MOST> {
             };
             return Err(format!("a number without a unit: expected {meant}"));
         }
-        let size = quantity(value, expected, &SIZES, &shown_size(MOST))?;
+        let size = quantity(value, expected, &SIZE_UNITS, &shown_size(MOST))?;
         if size > MOST {
             return Err(format!("expected at most {}", shown_size(MOST)));
         }
@@ -173,7 +173,7 @@ type Unit = (&'static str, u64, &'static [&'static str]);
 
 /// Words for a value without a bound, in lower case. No quantity is unbounded: [`Timeout`]
 /// recognizes `none` before it reads a quantity.
-const UNBOUNDED: [&str; 7] = [
+const UNBOUNDED_WORDS: [&str; 7] = [
     "unlimited",
     "infinite",
     "infinity",
@@ -199,7 +199,7 @@ fn quantity(value: &Value, expected: &str, units: &[Unit], largest: &str) -> Res
         Value::Number(_) => return Err(format!("a number without a unit: expected {expected}")),
         _ => return Err(expected_it()),
     };
-    if UNBOUNDED.contains(&text.to_ascii_lowercase().as_str()) {
+    if UNBOUNDED_WORDS.contains(&text.to_ascii_lowercase().as_str()) {
         return Err(format!("expected {expected}: the largest is {largest}"));
     }
     if let Some(whole) = in_whole_units(text, units) {
