@@ -27,7 +27,7 @@ pub(crate) const WORKERS_SHOWN_MAX: usize = 1_000;
 
 /// The number of positions in a route's list of schemas that are counted separately. The last
 /// counts all later positions, too.
-pub(crate) const PLACES: usize = 8;
+pub(crate) const SCHEMA_POSITIONS: usize = 8;
 
 /// The kind of an answer to a client, and the route that counts the answer. An engine does not
 /// interpret it, but returns it with the answer's [`Fate`].
@@ -233,7 +233,7 @@ pub struct RouteCounters {
     pub waited: Option<Box<Waited>>,
     /// The number of messages by the position, in the route's list, of the schema that they
     /// matched.
-    pub matched: [u64; PLACES],
+    pub matched: [u64; SCHEMA_POSITIONS],
 }
 
 impl RouteCounters {
@@ -246,7 +246,7 @@ impl RouteCounters {
 
     /// Counts a message that fitted the schema at this position of the list.
     pub(crate) fn fitted(&mut self, place: usize) {
-        self.matched[place.min(PLACES - 1)] += 1;
+        self.matched[place.min(SCHEMA_POSITIONS - 1)] += 1;
     }
 
     /// Counts the times of an answered request that had waited for a worker.

@@ -16,7 +16,7 @@ use crate::snapshot::MemoryLimit;
 const ADDRESSES_RESERVED: u64 = 512 << 20;
 
 /// The memory that is assumed where the system tells nothing, in bytes.
-const UNKNOWN: u64 = 1 << 30;
+const MEMORY_ASSUMED: u64 = 1 << 30;
 
 /// The directory in which the system mounts the hierarchies of cgroups.
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -46,7 +46,7 @@ fn available() -> u64 {
     let addresses = getrlimit(Resource::As).current.map(without_reserve);
     let data = getrlimit(Resource::Data).current;
     let least = groups.chain(machine).chain(addresses).chain(data).min();
-    least.unwrap_or(UNKNOWN)
+    least.unwrap_or(MEMORY_ASSUMED)
 }
 
 /// Returns the part of a limit on addresses that counts as memory, in bytes.

@@ -45,7 +45,7 @@ pub struct RouteId(pub usize);
 impl RouteId {
     /// The number for messages that no route matches.
     pub const NONE: Self = Self(0);
-    /// The number shared by all routes beyond the first [`ROUTES_COUNTED`], whose counters are
+    /// The number shared by all routes beyond the first [`ROUTES_COUNTED_MAX`], whose counters are
     /// combined.
     pub(crate) const OTHERS: Self = Self(1);
     /// The first number that belongs to a single route.
@@ -55,7 +55,7 @@ impl RouteId {
 /// The maximum number of routes with their own counters, over the life of the process. Each takes
 /// about 400 bytes on the data thread and about 30 lines of /metrics. This maximum bounds both,
 /// however often an edit of the configuration adds new names.
-pub(crate) const ROUTES_COUNTED: usize = 10_000;
+pub(crate) const ROUTES_COUNTED_MAX: usize = 10_000;
 
 /// The names of frontends, pools, channels and routes, with their numbers. Names are added but
 /// never removed, so a number from an earlier generation keeps its meaning.
@@ -85,12 +85,12 @@ impl Names {
     }
 
     /// Returns the number of the route with this name. A new name is assigned the next number, or
-    /// the shared number of all others if `ROUTES_COUNTED` routes have one.
+    /// the shared number of all others if `ROUTES_COUNTED_MAX` routes have one.
     pub fn route(&mut self, name: &str) -> RouteId {
         if let Some(id) = self.by_route.get(name) {
             return *id;
         }
-        if self.routes.len() >= ROUTES_COUNTED {
+        if self.routes.len() >= ROUTES_COUNTED_MAX {
             return RouteId::OTHERS;
         }
         let id = RouteId(RouteId::FIRST + self.routes.len());

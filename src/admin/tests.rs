@@ -17,7 +17,7 @@ use crate::ledger::{OTHER_PRINCIPALS, PrincipalSample, RouteCounters};
 use crate::metrics::Sample;
 use crate::panics::Panics;
 use crate::reload::{ControlStatus, SharedControlStatus};
-use crate::snapshot::{ROUTES_COUNTED, RouteId, Snapshot};
+use crate::snapshot::{ROUTES_COUNTED_MAX, RouteId, Snapshot};
 use crate::watch::Follower;
 
 const PERSON: &str = "syntax = \"proto3\"; package demo; message Person { string name = 1; }";
@@ -82,7 +82,7 @@ fn routes_beyond_the_limit_share_a_label_and_removed_routes_keep_theirs() {
         None,
     );
     let (kept, gone) = (first.names.route("KEPT"), first.names.route("GONE"));
-    for n in 0..ROUTES_COUNTED {
+    for n in 0..ROUTES_COUNTED_MAX {
         first.names.route(&format!("long ago {n}"));
     }
     // The list of KEPT is shorter now, and the count of its former second schema stays.

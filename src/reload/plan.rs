@@ -123,7 +123,7 @@ impl Changes {
 const NAMED_MAX: usize = 4;
 
 /// The maximum length of a name in the line, in characters.
-const NAME_WIDTH: usize = 40;
+const NAME_WIDTH_MAX: usize = 40;
 
 /// Formats the plan, such as `+2 routes (A, B), ~1 pool (people), -7 .proto files, limits`.
 impl fmt::Display for Plan {
@@ -159,12 +159,12 @@ impl fmt::Display for Plan {
     }
 }
 
-/// Returns names for one line of a log, each cut to [`NAME_WIDTH`] characters, with control
+/// Returns names for one line of a log, each cut to [`NAME_WIDTH_MAX`] characters, with control
 /// characters and quotes escaped.
 fn listed(names: &[String]) -> String {
     let shown = names.iter().map(|name| {
         let mut characters = name.chars();
-        let start: String = characters.by_ref().take(NAME_WIDTH).collect();
+        let start: String = characters.by_ref().take(NAME_WIDTH_MAX).collect();
         let dots = if characters.next().is_some() {
             "…"
         } else {
@@ -195,7 +195,7 @@ mod tests {
             settings: vec!["limits"],
             ..Plan::default()
         };
-        let pool = "x".repeat(NAME_WIDTH);
+        let pool = "x".repeat(NAME_WIDTH_MAX);
         let expected = format!("~1 pool ({pool}…), +2 routes (A, B\\n), -5 routes, limits");
         assert_eq!(plan.to_string(), expected);
         assert_eq!(Plan::default().to_string(), "nothing changed");

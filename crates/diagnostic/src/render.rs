@@ -7,7 +7,7 @@ use crate::source::{Place, is_unseen};
 
 /// The maximum length of the part of a source line that a snippet shows, in characters. It is about
 /// the width of a terminal, so that a generated one-line file does not flood the screen.
-const SNIPPET_WIDTH: usize = 160;
+const SNIPPET_WIDTH_MAX: usize = 160;
 
 impl Diagnostic {
     /// Renders the diagnostic for a person, with the source line. With `colour`, the text has ANSI
@@ -76,14 +76,14 @@ impl Snippet {
         let clean = |c: char| if c == '\t' { ' ' } else { clean(c) };
         let start = place.column as usize - 1;
         // A line that fits up to the caret's end is shown from its start.
-        let skipped = match start + place.width as usize <= SNIPPET_WIDTH {
+        let skipped = match start + place.width as usize <= SNIPPET_WIDTH_MAX {
             true => 0,
-            false => start.saturating_sub(SNIPPET_WIDTH / 2),
+            false => start.saturating_sub(SNIPPET_WIDTH_MAX / 2),
         };
         let text: String = line
             .chars()
             .skip(skipped)
-            .take(SNIPPET_WIDTH)
+            .take(SNIPPET_WIDTH_MAX)
             .map(clean)
             .collect();
         let room = text.chars().count().saturating_sub(start - skipped);
@@ -179,10 +179,10 @@ mod tests {
             .at(file.place(1, 5_000, 3))
             .render(false);
         let lines: Vec<_> = rendered.lines().collect();
-        assert_eq!(lines[3].len(), "1 | ".len() + SNIPPET_WIDTH);
+        assert_eq!(lines[3].len(), "1 | ".len() + SNIPPET_WIDTH_MAX);
         assert_eq!(
             lines[4].trim_end().len(),
-            "  | ".len() + SNIPPET_WIDTH / 2 + 3
+            "  | ".len() + SNIPPET_WIDTH_MAX / 2 + 3
         );
     }
 }

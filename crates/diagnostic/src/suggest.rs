@@ -1,7 +1,7 @@
 //! Suggestions for misspelt names, and lists of the expected ones.
 
 /// The maximum number of edits between a name and its suggestion.
-const SUGGESTION_DISTANCE: usize = 2;
+const SUGGESTION_DISTANCE_MAX: usize = 2;
 
 /// The maximum length of a name for which a suggestion is looked for, in bytes. Comparing two names
 /// takes time in proportion to the product of their lengths, and longer names are generated rather
@@ -111,13 +111,13 @@ pub fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// Returns the number of edits between two names, if it is small enough for a misspelling: at most
-/// one edit for three characters, but at least one and at most [`SUGGESTION_DISTANCE`]. For a name
+/// one edit for three characters, but at least one and at most [`SUGGESTION_DISTANCE_MAX`]. For a name
 /// of one character, no edit is allowed.
 fn near(found: &str, name: &str) -> Option<usize> {
     let length = found.chars().count();
     let allowed = match length {
         0 | 1 => 0,
-        _ => (length / 3).clamp(1, SUGGESTION_DISTANCE),
+        _ => (length / 3).clamp(1, SUGGESTION_DISTANCE_MAX),
     };
     // The length alone rules out most names.
     let possible = name.len() <= SUGGESTION_MAX && name.chars().count().abs_diff(length) <= allowed;
