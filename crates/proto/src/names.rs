@@ -3,7 +3,7 @@
 use protobuf::descriptor::field_descriptor_proto::Type;
 
 /// The names of the scalar types.
-pub(crate) const SCALARS: [&str; 15] = [
+pub(crate) const SCALAR_NAMES: [&str; 15] = [
     "double", "float", "int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32",
     "fixed64", "sfixed32", "sfixed64", "bool", "string", "bytes",
 ];

@@ -33,10 +33,10 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 const STDERR_MAX: u64 = 1 << 20;
 
 /// The maximum number of lines without a place that are reported.
-const LOOSE_LINES_MAX: usize = 20;
+const UNPLACED_LINES_MAX: usize = 20;
 
 /// The maximum length of a reported line without a place, in characters.
-const LOOSE_LINE_MAX: usize = 500;
+const UNPLACED_LINE_MAX: usize = 500;
 
 /// The pause between two checks whether protoc has exited, once it has closed its stderr.
 const END_PAUSE: Duration = Duration::from_millis(5);
@@ -235,7 +235,7 @@ fn report(failure: &Failure, prefix: &str, sources: &ProtoSources, found: &mut D
     for line in stderr.lines() {
         match placed(line.strip_prefix(prefix).unwrap_or(line), sources) {
             Some(diagnostic) => found.push(diagnostic),
-            None if line.is_empty() || loose.len() == LOOSE_LINES_MAX => {}
+            None if line.is_empty() || loose.len() == UNPLACED_LINES_MAX => {}
             None => loose.push(excerpt(line)),
         }
     }
@@ -246,11 +246,11 @@ fn report(failure: &Failure, prefix: &str, sources: &ProtoSources, found: &mut D
     }
 }
 
-/// Returns an output line in printable form, cut to [`LOOSE_LINE_MAX`] characters.
+/// Returns an output line in printable form, cut to [`UNPLACED_LINE_MAX`] characters.
 fn excerpt(line: &str) -> String {
     let line = escaped(Path::new(line));
     let mut chars = line.chars();
-    let mut text: String = chars.by_ref().take(LOOSE_LINE_MAX).collect();
+    let mut text: String = chars.by_ref().take(UNPLACED_LINE_MAX).collect();
     if chars.next().is_some() {
         text.push('…');
     }

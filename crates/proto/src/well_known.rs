@@ -2,7 +2,7 @@
 //! protovalidate's validate.proto.
 
 /// The name and text of each file.
-const FILES: &[(&str, &str)] = &[
+const WELL_KNOWN_FILES: &[(&str, &str)] = &[
     (
         VALIDATE,
         include_str!("well_known/buf/validate/validate.proto"),
@@ -81,7 +81,7 @@ const NAME_MAX: usize = 64;
 
 /// Returns the names of the files, sorted.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    FILES.iter().map(|(name, _)| *name)
+    WELL_KNOWN_FILES.iter().map(|(name, _)| *name)
 }
 
 /// Returns whether a file has this name.
@@ -91,8 +91,10 @@ pub(super) fn has(name: &str) -> bool {
 
 /// Returns the text of the file of this name.
 pub(super) fn text(name: &str) -> Option<&'static str> {
-    let at = FILES.binary_search_by_key(&name, |(name, _)| name).ok()?;
-    Some(FILES[at].1)
+    let at = WELL_KNOWN_FILES
+        .binary_search_by_key(&name, |(name, _)| name)
+        .ok()?;
+    Some(WELL_KNOWN_FILES[at].1)
 }
 
 /// Returns the file that defines a type, by the type's full name. Only top-level types of
@@ -109,7 +111,7 @@ pub(super) fn defining(full_name: &str) -> Option<&'static str> {
         let starts_so = |line: &str| starts.iter().any(|start| line.starts_with(start));
         text.lines().any(|line| line == package) && text.lines().any(starts_so)
     };
-    let file = FILES.iter().find(|(_, text)| defines(text));
+    let file = WELL_KNOWN_FILES.iter().find(|(_, text)| defines(text));
     file.map(|(name, _)| *name)
 }
 

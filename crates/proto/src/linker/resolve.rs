@@ -8,7 +8,7 @@ use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptor
 
 use crate::budget::{Budget, OutOfTime};
 use crate::linked::{LinkedFiles, not_imported};
-use crate::names::{SCALARS, scalar};
+use crate::names::{SCALAR_NAMES, scalar};
 use crate::path::{self, index};
 use crate::report::FaultReport;
 use crate::symbols::{Lookup, Sought, SymbolKind, View, full_name};
@@ -18,7 +18,7 @@ use gateway_diagnostic::{Diagnostic, did_you_mean, did_you_mean_qualified};
 /// The maximum number of types that a misspelt name is compared with. If a file sees more types,
 /// only scalar and well-known types are suggested. Below this bound, twenty errors in each file
 /// take no noticeable time.
-const TYPES_MAX: usize = 10_000;
+const TYPES_COMPARED_MAX: usize = 10_000;
 
 /// Replaces the type names in `file` by full names, and reports the names that cannot be resolved.
 pub(super) fn types(
@@ -231,13 +231,14 @@ impl<'a> VisibleNames<'a> {
 
     /// Returns the type that may have been meant, in the form in which it would be written here.
     fn near(&self, name: &str, within: &str, wanted: WantedKind) -> Option<String> {
-        if let Some(near) = did_you_mean(name, SCALARS).filter(|_| wanted == WantedKind::Type) {
+        if let Some(near) = did_you_mean(name, SCALAR_NAMES).filter(|_| wanted == WantedKind::Type)
+        {
             return Some(near.to_owned());
         }
         let types = self.types.get_or_init(|| {
             let types = self.files.symbols().types(self.view);
-            let types: Vec<_> = types.take(TYPES_MAX + 1).collect();
-            (types.len() <= TYPES_MAX).then_some(types)
+            let types: Vec<_> = types.take(TYPES_COMPARED_MAX + 1).collect();
+            (types.len() <= TYPES_COMPARED_MAX).then_some(types)
         });
         let bare = name.trim_start_matches('.');
         let full = did_you_mean_qualified(bare, types.as_ref()?)?;

@@ -19,7 +19,7 @@ pub(super) enum FieldContext {
 }
 
 /// The words that begin a statement of a message, for suggestions.
-const STATEMENT_WORDS: [&str; 26] = [
+const MESSAGE_STATEMENT_WORDS: [&str; 26] = [
     "optional",
     "repeated",
     "required",
@@ -143,7 +143,7 @@ impl Parser<'_> {
                 self.locate(&[path::FIELD_TYPE_NAME], range);
             }
         }
-        let misspelt = |p: &Self, fault| p.misspelt(fault, type_token, &STATEMENT_WORDS);
+        let misspelt = |p: &Self, fault| p.misspelt(fault, type_token, &MESSAGE_STATEMENT_WORDS);
         self.field_name(&mut field)
             .map_err(|fault| misspelt(self, fault))?;
         self.field_number(&mut field)?;
@@ -310,7 +310,7 @@ impl Parser<'_> {
         self.unlabelled = true;
         let unexpected = self.unexpected_word(
             "\"optional\", \"required\" or \"repeated\"",
-            &STATEMENT_WORDS,
+            &MESSAGE_STATEMENT_WORDS,
         );
         let help = "a file without a syntax is proto2: is syntax = \"proto3\"; missing at its top?";
         match says_syntax {

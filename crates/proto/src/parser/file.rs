@@ -9,10 +9,10 @@ use crate::path::{self, index};
 use gateway_diagnostic::did_you_mean;
 
 /// The description of a file's statement in error messages.
-const A_STATEMENT: &str = "a statement such as \"message\", \"enum\" or \"import\"";
+const STATEMENT_EXPECTED: &str = "a statement such as \"message\", \"enum\" or \"import\"";
 
 /// The words that begin a statement of a file, for suggestions.
-const STATEMENTS: [&str; 9] = [
+const FILE_STATEMENT_WORDS: [&str; 9] = [
     "message", "enum", "service", "extend", "import", "package", "option", "syntax", "edition",
 ];
 
@@ -35,7 +35,7 @@ impl Parser<'_> {
             if self.is_sign(b'}') {
                 // After an error, the matching `{` may have been skipped with the statement.
                 if self.faults.is_empty() {
-                    let stray = self.unexpected::<()>(A_STATEMENT);
+                    let stray = self.unexpected::<()>(STATEMENT_EXPECTED);
                     stray.or_else(|fault| self.tell(fault))?;
                 }
                 self.next();
@@ -114,17 +114,17 @@ impl Parser<'_> {
             let written = self.option_statement()?;
             self.option_of(Entity::File, written);
         } else if self.is("export") || self.is("local") {
-            let unexpected = self.unexpected(A_STATEMENT);
+            let unexpected = self.unexpected(STATEMENT_EXPECTED);
             let help = "\"export\" and \"local\" are known since edition 2024";
             return unexpected.map_err(|fault| fault.help(help).boxed());
         } else {
-            let near = did_you_mean(self.word(self.token()), STATEMENTS);
+            let near = did_you_mean(self.word(self.token()), FILE_STATEMENT_WORDS);
             if near.is_none() && !self.faults.is_empty() {
                 // This is more likely the rest of an earlier faulty statement than a new error.
                 self.pass_over(self.at);
                 return Ok(());
             }
-            return self.unexpected_word(A_STATEMENT, &STATEMENTS);
+            return self.unexpected_word(STATEMENT_EXPECTED, &FILE_STATEMENT_WORDS);
         }
         Ok(())
     }

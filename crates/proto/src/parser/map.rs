@@ -11,7 +11,7 @@ use crate::parsed::{Entity, WrittenOption};
 use crate::path::{self, index};
 
 /// The fields of a map's entry: number, name, and the sign that ends its type in `map<KEY, VALUE>`.
-const PARTS: [(i32, &str, u8); 2] = [(1, "key", b','), (2, "value", b'>')];
+const ENTRY_FIELDS: [(i32, &str, u8); 2] = [(1, "key", b','), (2, "value", b'>')];
 
 impl Parser<'_> {
     /// Parses a map field after its label, and adds the message of its entries to `nested`.
@@ -57,7 +57,7 @@ impl Parser<'_> {
         let mut entry = DescriptorProto::new();
         let options = entry.options.mut_or_insert_default();
         options.set_map_entry(true);
-        for (number, name, end) in PARTS {
+        for (number, name, end) in ENTRY_FIELDS {
             let mut part = FieldDescriptorProto::new();
             part.set_name(name.to_owned());
             part.set_number(number);
@@ -90,7 +90,7 @@ impl Parser<'_> {
             !written.name[0].is_extension && written.name[0].name == "features"
         };
         for written in options.iter().filter(features) {
-            for part in 0..PARTS.len() {
+            for part in 0..ENTRY_FIELDS.len() {
                 self.path.truncate(own.len() - 2);
                 self.path.extend([
                     path::MESSAGE_MESSAGE,

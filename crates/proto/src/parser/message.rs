@@ -15,8 +15,8 @@ const FIELDS_MAX: usize = 65_535;
 /// The factor and the constant of the bound on copied options, in bytes: a file may copy eight
 /// times its size, and 64 KiB more. Each range has its own copy of the options, though they are
 /// written once for all ranges of a statement.
-const COPIES_MAX: usize = 8;
-const COPIED_MAX: usize = 64 << 10;
+const COPY_FACTOR_MAX: usize = 8;
+const COPY_ALLOWANCE: usize = 64 << 10;
 
 /// A placeholder for the end of a range that is written with `to max`, until it is known whether
 /// the message is a MessageSet. No file can write this number.
@@ -249,7 +249,7 @@ impl Parser<'_> {
             // The options apply to each of the ranges.
             let range = self.since(from);
             self.copied += range.len() * (message.extension_range.len() - first - 1);
-            if self.copied > self.text.len() * COPIES_MAX + COPIED_MAX {
+            if self.copied > self.text.len() * COPY_FACTOR_MAX + COPY_ALLOWANCE {
                 let fault = TextFault::new(range, "too long options for so many ranges");
                 return Err(fault
                     .help("set the options on fewer ranges, or write one range in place of many")

@@ -9,7 +9,7 @@ use crate::fault::TextFault;
 const FAULTS_MAX: usize = 20;
 
 /// The number of tokens after `extend` that are examined in search of the `{`.
-const EXTENDEE_MAX: usize = 40;
+const EXTENDEE_TOKENS_MAX: usize = 40;
 
 /// An element whose statements are enclosed in braces.
 pub(super) struct Block<'a> {
@@ -146,7 +146,7 @@ impl Parser<'_> {
             "extend" => {
                 let name =
                     |kind: &TokenKind| matches!(kind, TokenKind::Word | TokenKind::Sign(b'.'));
-                let behind = (1..EXTENDEE_MAX).map(next).find(|kind| !name(kind));
+                let behind = (1..EXTENDEE_TOKENS_MAX).map(next).find(|kind| !name(kind));
                 behind == Some(TokenKind::Sign(b'{'))
             }
             "rpc" => next(1) == TokenKind::Word && next(2) == TokenKind::Sign(b'('),

@@ -15,7 +15,7 @@ use crate::symbols::message_at;
 const RANGES_NAMED_MAX: usize = 5;
 
 /// The messages that a proto3 file may extend: the options messages of descriptor.proto.
-const OPTIONS: &[&str] = &[
+const OPTIONS_MESSAGES: &[&str] = &[
     ".google.protobuf.EnumOptions",
     ".google.protobuf.EnumValueOptions",
     ".google.protobuf.ExtensionRangeOptions",
@@ -38,7 +38,7 @@ impl<'a> Check<'a, '_, '_> {
     ) -> Result<(), OutOfTime> {
         self.field(extension, outer, at)?;
         let extendee = extension.extendee();
-        if self.is_proto3() && !OPTIONS.contains(&extendee) {
+        if self.is_proto3() && !OPTIONS_MESSAGES.contains(&extendee) {
             let place = below(at, path::FIELD_EXTENDEE, None);
             let text = format!("{} is extended in a proto3 file", bare(extendee));
             let help = "use a proto2 file, or google.protobuf.Any";

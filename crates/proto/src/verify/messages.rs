@@ -10,7 +10,7 @@ use crate::path::{self, below, index};
 use gateway_diagnostic::Diagnostic;
 
 /// The numbers that protobuf reserves for itself.
-pub(super) const OWN_NUMBERS: std::ops::RangeInclusive<i32> = 19_000..=19_999;
+pub(super) const PROTOBUF_NUMBERS: std::ops::RangeInclusive<i32> = 19_000..=19_999;
 
 impl<'a> Check<'a, '_, '_> {
     pub(super) fn field_numbers(&mut self, message: &'a DescriptorProto, at: &[i32]) {
@@ -61,7 +61,7 @@ impl<'a> Check<'a, '_, '_> {
                 &label,
                 "",
             );
-        } else if OWN_NUMBERS.contains(&number) {
+        } else if PROTOBUF_NUMBERS.contains(&number) {
             let text = format!("field number {number} is protobuf's own");
             self.report.fault(
                 text,
@@ -164,7 +164,7 @@ fn first_free(message: &DescriptorProto, least: i32) -> i32 {
     let mut free = least.max(sound.max().unwrap_or_default() + 1);
     let reserved = message.reserved_range.iter().map(|r| (r.start(), r.end()));
     let extensions = message.extension_range.iter().map(|r| (r.start(), r.end()));
-    let own = (*OWN_NUMBERS.start(), OWN_NUMBERS.end() + 1);
+    let own = (*PROTOBUF_NUMBERS.start(), PROTOBUF_NUMBERS.end() + 1);
     let mut kept: Vec<_> = reserved.chain(extensions).chain([own]).collect();
     kept.sort_unstable();
     for (start, end) in kept {

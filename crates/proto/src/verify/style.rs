@@ -31,7 +31,8 @@ impl Check<'_, '_, '_> {
                 "package {:?} is not in lower_snake_case",
                 self.file.package()
             );
-            self.report.fault(text, &[path::FILE_PACKAGE], "", HELP);
+            self.report
+                .fault(text, &[path::FILE_PACKAGE], "", STYLE_HELP);
         }
     }
 
@@ -103,12 +104,12 @@ impl Check<'_, '_, '_> {
         if features.style && !style.fits(name) {
             let text = format!("{what} name {name:?} is not in {}", style.name());
             self.report
-                .fault(text, &below(at, path::NAME, None), "", HELP);
+                .fault(text, &below(at, path::NAME, None), "", STYLE_HELP);
         }
     }
 }
 
-const HELP: &str = "rename it, or write option features.enforce_naming_style = STYLE_LEGACY;";
+const STYLE_HELP: &str = "rename it, or write option features.enforce_naming_style = STYLE_LEGACY;";
 
 impl NameStyle {
     fn name(self) -> &'static str {
