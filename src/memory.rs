@@ -10,12 +10,12 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::snapshot::MemoryLimit;
 
-/// The part of `RLIMIT_AS` that does not count as memory, in bytes, unless it is more than half of
-/// that limit. The limit is on addresses, also on those that are only reserved: for the stacks of
-/// threads, and by glibc's allocator for each of several threads.
+/// The part of `RLIMIT_AS`, in bytes, that does not count as memory, or half of that limit if it is
+/// less. The limit is on addresses, many of which are only reserved: for the stacks of threads, and
+/// by glibc's allocator for each of several threads.
 const ADDRESSES_RESERVED: u64 = 512 << 20;
 
-/// The memory that is assumed where the system tells nothing, in bytes.
+/// The memory, in bytes, that is assumed where the system reports none.
 const MEMORY_ASSUMED: u64 = 1 << 30;
 
 /// The directory in which the system mounts the hierarchies of cgroups.
@@ -102,7 +102,7 @@ impl Resident {
         Self(File::open("/proc/self/statm").ok())
     }
 
-    /// Returns the resident memory in bytes, or `None` where the system does not tell.
+    /// Returns the resident memory in bytes, or `None` where the system does not report it.
     pub(crate) fn bytes(&self) -> Option<u64> {
         let mut text = [0; 128];
         let n = self.0.as_ref()?.read_at(&mut text, 0).ok()?;
@@ -122,7 +122,7 @@ fn resident_pages(text: &[u8]) -> Option<u64> {
 ///
 /// # Errors
 ///
-/// Fails if the system has no room for the thread.
+/// Fails if the system cannot start the thread.
 pub(crate) fn release_apart(release: fn()) -> io::Result<()> {
     let thread = std::thread::Builder::new().name("memory".into());
     thread.stack_size(64 << 10).spawn(release).map(drop)

@@ -289,7 +289,7 @@ mod tests {
             principal(Some(key(2)), Initiator::Us),
             Some(ANONYMOUS.into())
         );
-        // The key of a server admits nobody who comes.
+        // The key of a server does not admit a peer that connects.
         assert_eq!(principal(Some(key(2)), Initiator::Peer), None);
         assert_eq!(principal(Some(key(3)), Initiator::Us), None);
         assert_eq!(principal(None, Initiator::Peer), None);

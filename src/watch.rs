@@ -93,7 +93,7 @@ pub struct Follower {
     /// Reports errors and warnings in the files to the user.
     tell: fn(&Diagnostics),
     observe: Observe,
-    /// True once the log has a line that watches could not be placed.
+    /// True once the log has reported that watches could not be placed.
     has_logged_unwatched: bool,
     place_watches: PlaceWatches,
     look_every: Duration,
@@ -166,8 +166,8 @@ impl Follower {
         self
     }
 
-    /// Sets the time between two looks without an event, which is five seconds by default. With a
-    /// long time, a test shows that events alone suffice.
+    /// Sets the time between two looks without an event, which is five seconds by default. A test
+    /// sets a long time to show that events alone suffice.
     pub fn looking_every(mut self, pause: Duration) -> Self {
         self.look_every = pause;
         self

@@ -2,8 +2,8 @@
 //!
 //! The data thread answers into a channel that never blocks, and notifies the admin thread by
 //! writing a byte, so it touches no lock of the async runtime. All waiting clients share one
-//! request, and requests are spaced by [`SAMPLE_INTERVAL`], so that no number of HTTP clients can keep the
-//! data thread busy with counting.
+//! request, and at least [`SAMPLE_INTERVAL`] passes between two requests, so that no number of HTTP
+//! clients can keep the data thread busy with counting.
 
 use std::io;
 use std::os::unix::net::UnixStream as StdUnixStream;

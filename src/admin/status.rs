@@ -21,8 +21,8 @@ use crate::snapshot::{AnyOf, RouteId};
 use channels::{ChannelStatus, channels};
 use gateway_diagnostic::Diagnostics;
 
-/// The maximum number of principals that the page shows by themselves: as many as a person still
-/// reads.
+/// The maximum number of principals that the page shows individually: as many as a person can still
+/// read.
 const PRINCIPALS_SHOWN_MAX: usize = 100;
 
 /// Returns the body of /status.
@@ -108,7 +108,7 @@ struct FrontendStatus<'a> {
     anonymous: u64,
 }
 
-/// A principal, or all that are not shown by themselves.
+/// A principal, or all that are not shown individually.
 #[derive(Serialize)]
 struct PrincipalStatus<'a> {
     name: &'a str,
@@ -166,8 +166,8 @@ struct RouteStatus<'a> {
     reply: Vec<SchemaName<'a>>,
     timeout_seconds: Option<f64>,
     frontends: Option<Vec<&'a str>>,
-    /// The counts, or `None` for a route that is counted together with others. Their common counts
-    /// are in a separate entry.
+    /// The counts, or `None` for a route that is counted together with others. A separate entry has
+    /// the counts of all of these.
     #[serde(flatten)]
     counts: Option<MessageCounts>,
 }

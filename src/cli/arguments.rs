@@ -90,13 +90,13 @@ Workers (DEALER) connect to tcp://HOST:5560, get
 Edits to the configuration and the .proto files take effect while it runs; a
 broken one changes nothing.
 
-Signals: SIGTERM or SIGINT lets held requests finish (shutdown.grace), a second
-one ends at once; SIGHUP loads the files anew.
+Signals: SIGTERM or SIGINT lets open requests finish (shutdown.grace), a second
+one ends the gateway at once; SIGHUP loads the files again.
 Logging: --log-level debug logs every rejection; log: { level: debug } in the
 configuration does so while it runs.
-Environment: RUST_LOG sets what is logged of each part, such as
+Environment: RUST_LOG sets the level of each part, such as
 RUST_LOG=gateway::engine=debug; NO_COLOR turns colours off.
-Exit codes: 0 fine, 1 the files or the system said no, 2 usage.";
+Exit codes: 0 success, 1 an error of the files or the system, 2 wrong usage.";
 
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum Command {

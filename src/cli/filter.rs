@@ -31,7 +31,7 @@ const TARGETS: [&str; 6] = [OWN_TARGET, "notify", "hyper", "mio", "tokio", "cel"
 #[derive(Debug)]
 pub(super) struct LogFilter {
     pub filter: EnvFilter,
-    /// A sentence for each doubtful directive.
+    /// One sentence for each doubtful directive.
     pub doubts: Vec<String>,
 }
 

@@ -169,9 +169,9 @@ struct LineQueue {
     /// True if lines are JSON.
     is_json: AtomicBool,
     waiting: Mutex<QueuedLines>,
-    /// Signalled when there is something to write.
+    /// Signalled when lines are queued.
     come: Condvar,
-    /// Signalled when everything is written.
+    /// Signalled when all lines are written.
     written: Condvar,
 }
 

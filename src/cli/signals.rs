@@ -198,13 +198,13 @@ fn end_at_once() {
 struct Watchdog(Sender<Instant>);
 
 impl Watchdog {
-    /// Starts a watchdog that calls `bite` at its deadline.
-    fn start(bite: impl FnOnce() + Send + 'static) -> io::Result<Self> {
-        let (deadlines, told) = mpsc::channel();
+    /// Starts a watchdog that calls `expire` at its deadline.
+    fn start(expire: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        let (sender, deadlines) = mpsc::channel();
         thread::Builder::new()
             .name("watchdog".into())
-            .spawn(move || watch(&told, bite))?;
-        Ok(Self(deadlines))
+            .spawn(move || watch(&deadlines, expire))?;
+        Ok(Self(sender))
     }
 
     fn end_within(&self, time: Duration) {
@@ -216,15 +216,15 @@ impl Watchdog {
     }
 }
 
-fn watch(told: &Receiver<Instant>, bite: impl FnOnce()) {
-    let Ok(mut deadline) = told.recv() else {
+fn watch(deadlines: &Receiver<Instant>, expire: impl FnOnce()) {
+    let Ok(mut deadline) = deadlines.recv() else {
         return;
     };
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        match told.recv_timeout(left) {
+        match deadlines.recv_timeout(left) {
             Ok(another) => deadline = deadline.min(another),
-            Err(mpsc::RecvTimeoutError::Timeout) => return bite(),
+            Err(mpsc::RecvTimeoutError::Timeout) => return expire(),
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
         }
     }
@@ -236,13 +236,13 @@ mod tests {
 
     #[test]
     fn the_watchdog_fires_at_the_earliest_deadline() {
-        let (bites, bitten) = mpsc::channel();
-        let watchdog = Watchdog::start(move || bites.send(()).unwrap()).unwrap();
+        let (expirations, expired) = mpsc::channel();
+        let watchdog = Watchdog::start(move || expirations.send(()).unwrap()).unwrap();
         watchdog.end_within(Duration::MAX);
         watchdog.end_within(Duration::from_secs(1_000));
         watchdog.end_within(Duration::from_millis(1));
         watchdog.end_within(Duration::from_secs(1_000));
-        bitten.recv_timeout(Duration::from_secs(30)).unwrap();
+        expired.recv_timeout(Duration::from_secs(30)).unwrap();
     }
 
     #[test]
@@ -268,11 +268,11 @@ mod tests {
 
     #[test]
     fn a_watchdog_without_senders_ends() {
-        let (bites, bitten) = mpsc::channel::<()>();
-        let watchdog = Watchdog::start(move || bites.send(()).unwrap()).unwrap();
+        let (expirations, expired) = mpsc::channel::<()>();
+        let watchdog = Watchdog::start(move || expirations.send(()).unwrap()).unwrap();
         watchdog.end_within(Duration::from_secs(1_000));
         drop(watchdog);
-        let never = bitten.recv_timeout(Duration::from_secs(30));
+        let never = expired.recv_timeout(Duration::from_secs(30));
         assert_eq!(never, Err(mpsc::RecvTimeoutError::Disconnected));
     }
 }

@@ -12,7 +12,7 @@ use gateway_diagnostic::{Diagnostic, Diagnostics};
 use gateway_schema::breaking::{BreakingChange, BreakingPolicy, Defined, between};
 use gateway_schema::{Encoding, MessageId, Options, Schema};
 
-/// The number of routes that one diagnostic names. More would not help.
+/// The maximum number of routes that one diagnostic names. A longer list would not help.
 const NAMED_MAX: usize = 8;
 
 /// Adds the changes of `new` that break peers of `running`, as warnings or errors.

@@ -32,7 +32,8 @@ pub(super) fn secured_channels(
     })
 }
 
-/// Warns about channels that no route uses, and about more kept messages than memory allows.
+/// Warns about channels that no route uses, and about channels that may keep more messages than
+/// `limits.memory` allows.
 pub(super) fn doubtful_channels(source: &Source, found: &mut Diagnostics) {
     let targets = source.routes.iter().map(|route| route.target.as_ref());
     let used: HashSet<&str> = targets

@@ -114,7 +114,7 @@ impl Inputs {
         roots: &[PathBuf],
     ) -> Self {
         let mut found = Diagnostics::new();
-        // Everything on disk is hashed as it is read, since a second read might find other content.
+        // Each file is hashed as it is read, since a second read might return other content.
         let mut hasher = DefaultHasher::new();
         let file = match main {
             Ok(file) => {

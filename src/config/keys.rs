@@ -90,7 +90,7 @@ pub(super) struct KeyFile {
     /// The name that the file gives to its key.
     pub(super) name: Option<Spanned<String>>,
     pub(super) faults: Vec<Diagnostic>,
-    /// The users besides the owner who may read the file.
+    /// The users who may read the file.
     pub(super) access: FileAccess,
     /// The fingerprint of the text.
     fingerprint: u64,
@@ -244,7 +244,8 @@ struct Secrets {
 }
 
 impl Secrets {
-    /// Reads a file of at most `most` bytes. `what` is the content that a binary file lacks.
+    /// Reads a file of at most `most` bytes. `what` names the expected content, for the error of a
+    /// binary file.
     fn read(path: &Path, most: usize, what: &str) -> io::Result<Self> {
         let file = open_file(path)?;
         let metadata = file.metadata()?;

@@ -52,7 +52,8 @@ pub use loaded::Loaded;
 pub use origin::Origin;
 pub use yaml::FILE_MAX;
 
-/// Reads and resolves `path` and the .proto files that it names. The error has every error found.
+/// Reads and resolves `path` and the .proto files that it names. The error has every error that was
+/// found.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
     Inputs::read(path, &[]).load()
 }

@@ -7,7 +7,7 @@ use gateway_diagnostic::{Diagnostic, did_you_mean, one_of};
 /// `name` or, without one, the comment sign of YAML if `name` contains a comment of another
 /// language.
 pub(super) fn with_names(fault: Diagnostic, name: &str, known: &[&str]) -> Diagnostic {
-    /// The maximum number of names in the list. With more it is noise.
+    /// The maximum number of names in the list. A longer list would not help.
     const NAMES_SHOWN_MAX: usize = 8;
     let fault = match known.len() {
         1..=NAMES_SHOWN_MAX => fault.label(format!("expected {}", one_of(known.iter().copied()))),

@@ -10,7 +10,7 @@ use super::source::Source;
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Outlined, Texts, words};
 
-/// The number of routes that a note names. More would not help.
+/// The maximum number of routes that a note names. A longer list would not help.
 const NAMED_MAX: usize = 8;
 
 /// Adds the routes that need a file to each of its errors.

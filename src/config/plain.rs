@@ -1,4 +1,4 @@
-//! The types that frontends give to their clients' messages, each of which needs a route.
+//! The key `type` of frontends, whose values each need a route.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! The names by which senders are known: where `allow` and `identity: client` have a meaning.
+//! The principals of senders, and checks that `allow` and `identity: client` are used only where
+//! they have an effect.
 
 use std::collections::HashMap;
 use std::sync::Arc;

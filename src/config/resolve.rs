@@ -317,7 +317,8 @@ impl<'a> Index<'a> {
     }
 }
 
-/// Returns the schemas: the outer `None` means an error, the inner one that there are none.
+/// Returns the schemas. The outer `None` means an error, and the inner `None` that there are no
+/// schemas.
 #[allow(clippy::option_option)]
 fn any_of(
     sources: &[SchemaSource],

@@ -105,7 +105,7 @@ impl<'a> Section<'a> {
     }
 
     /// Begins to read `node` like [`Self::open`]. If `node` is a single value or empty, the error
-    /// says what map `expected` expects.
+    /// says what map is expected.
     pub(super) fn open_or(
         node: &'a Node,
         what: impl Into<String>,
@@ -144,8 +144,8 @@ impl<'a> Section<'a> {
     }
 
     /// Returns `key` and its value, as nodes, and the name of the key that contains it, if `key`
-    /// belongs in this map but is nested one level too deep. An entry of a section that happens to
-    /// be called `key` is none, which is seen from its own keys.
+    /// belongs in this map but is nested one level too deep. An entry of a section may be called
+    /// `key`, too: it is recognized by its own keys, and is not returned.
     pub(super) fn misplaced(&self, key: &str) -> Option<(&'a Node, &'a Node, &'a str)> {
         if self.has(key) {
             return None;
@@ -273,8 +273,8 @@ impl<'a> Section<'a> {
         lacks.into_iter().for_each(|(_, fault)| found.push(fault));
     }
 
-    /// Returns the error of a key that this map does not have. `near` is the key that it is
-    /// probably a misspelling of.
+    /// Returns the error of a key that this map does not have. `near` is the known key that the
+    /// author probably meant.
     fn unknown(&self, key: &Node, near: Option<&str>) -> Diagnostic {
         let (name, place) = (key.text(), key.place.clone());
         if self.later.contains(&name) {

@@ -240,8 +240,8 @@ impl<'a> Stop<'a> {
         }
     }
 
-    /// Adds help on which line probably has the wrong indentation. This line begins further right
-    /// than the line `above`.
+    /// Adds help that names the line with the probably wrong indentation. The reported line begins
+    /// further right than the line `above`.
     fn advise_on_indent(&self, fault: Diagnostic, above: u32) -> Diagnostic {
         let Self { number, indent, .. } = *self;
         let fault = fault.label("this line begins further right than the one above it");

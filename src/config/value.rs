@@ -21,7 +21,8 @@ use crate::security::Network;
 use crate::snapshot::PerWorker;
 use gateway_diagnostic::Diagnostic;
 
-/// The maximum of a count. Larger numbers are surely not intended, and would bound nothing.
+/// The maximum of a count. A larger number is probably a mistake, and would not limit anything in
+/// practice.
 pub(super) const COUNT_MAX: u64 = 1_000_000_000;
 
 /// The maximum length of the name of a frontend or pool, which is a label of metrics.

@@ -367,12 +367,12 @@ fn meaning(text: &str, style: ScalarStyle) -> Value {
 }
 
 impl OpenCollection {
-    /// Returns whether what comes next is a key.
+    /// Returns whether the next value is a key.
     fn is_before_key(&self) -> bool {
         self.collection == CollectionKind::Map && self.children.len().is_multiple_of(2)
     }
 
-    /// Returns the key whose value comes next.
+    /// Returns the key of the next value.
     fn key(&self) -> Option<&str> {
         if self.collection != CollectionKind::Map || self.is_before_key() {
             return None;

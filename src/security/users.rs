@@ -1,8 +1,8 @@
 //! The users of PLAIN: names and the hashes of their passwords.
 //!
-//! To verify a password takes tens of milliseconds and much memory, on purpose, so it never runs on
-//! the data thread. A password that was right is remembered by a keyed hash, so that a client that
-//! connects again is not kept waiting. Nothing here shows a password or a hash.
+//! Verifying a password takes tens of milliseconds and much memory, on purpose, so it never happens
+//! on the data thread. A verified password is remembered by a keyed hash, so that a client that
+//! connects again need not wait. Neither passwords nor hashes are ever printed.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,7 +16,7 @@ use gateway_zmtp::plain::Credentials;
 use zeroize::Zeroizing;
 
 /// The maximum memory of one verification, in KiB: several times what argon2's authors and OWASP
-/// recommend, and little enough that a line of the file cannot exhaust a machine.
+/// recommend, and small enough that a line of the file cannot exhaust a machine.
 const MEMORY_KIB_MAX: u32 = 256 << 10;
 
 /// The maximum number of blocks of 1 KiB that one verification computes, over all passes: about a
@@ -42,14 +42,13 @@ pub struct User {
     hashed: Hashed,
 }
 
-/// The users of a frontend or a pool, and the passwords that were right. Users are compared without
-/// the latter.
+/// The users of a frontend or a pool, and the keyed hashes of their verified passwords, which
+/// comparisons ignore.
 pub struct Users {
     users: HashMap<Arc<str>, Hashed>,
     /// The key of the hashes in `remembered`.
     key: Zeroizing<[u8; 32]>,
-    /// The keyed hash of each user's password, once it was verified. There is at most one for each
-    /// user.
+    /// The keyed hash of each verified password, at most one for each user.
     remembered: Mutex<HashMap<Arc<str>, [u8; 64]>>,
 }
 
@@ -89,7 +88,7 @@ impl Hashed {
     ///
     /// # Errors
     ///
-    /// Fails if the system gives no random bytes.
+    /// Fails if the system provides no random bytes.
     pub(crate) fn of(password: &[u8]) -> Result<Self, String> {
         use argon2::password_hash::PasswordHasher as _;
         let mut salt = [0; SALT_BYTES];
@@ -130,11 +129,11 @@ impl fmt::Debug for User {
 }
 
 impl Users {
-    /// Returns these users, of whom none has been verified.
+    /// Returns these users, none of them verified.
     ///
     /// # Errors
     ///
-    /// Fails if the system gives no random bytes.
+    /// Fails if the system provides no random bytes.
     pub fn new(users: HashMap<Arc<str>, Hashed>) -> Result<Self, String> {
         let mut key = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *key).map_err(|error| error.to_string())?;
@@ -145,7 +144,7 @@ impl Users {
         })
     }
 
-    /// Returns users of whom there is none.
+    /// Returns an empty set of users.
     pub(crate) fn nobody() -> Self {
         Self {
             users: HashMap::new(),
@@ -166,14 +165,14 @@ impl Users {
         (*hashed == user.hashed).then(|| Arc::clone(name))
     }
 
-    /// Returns the user, if the password was verified before. This takes a few microseconds, and
-    /// never waits: now and then a password that is remembered must be verified again.
+    /// Returns the user if the password was verified before. The look-up takes a few microseconds
+    /// and never waits: if another thread holds the lock, the password must be verified again.
     pub(crate) fn remembered(&self, credentials: &Credentials) -> Option<User> {
         let (name, hashed) = self.find(credentials)?;
         let tag = self.tag(name, credentials.password());
         // The data thread must not wait while another thread remembers a password.
         let remembered = self.remembered.try_lock().ok()?;
-        // The time of the comparison tells nothing of use: nobody else knows the key.
+        // The time of the comparison reveals nothing useful, because the key is secret.
         (remembered.get(name) == Some(&tag)).then(|| user(name, hashed))
     }
 
@@ -189,7 +188,7 @@ impl Users {
         }
         let password = credentials.password();
         let Some((name, hashed)) = self.find(credentials) else {
-            // The time of the answer must not tell which users exist.
+            // The time of the answer must not reveal which users exist.
             if let Some(other) = self.users.values().next() {
                 std::hint::black_box(other.verifies(password));
             }

@@ -24,7 +24,7 @@ impl<T> Past<T> {
         self.0.is_empty()
     }
 
-    /// Frees the snapshots that nobody else holds. Nobody can obtain them again.
+    /// Frees the snapshots that have no other owner, and that therefore cannot get one again.
     pub(super) fn sweep(&mut self) {
         self.0.retain(|kept| Arc::strong_count(kept) > 1);
     }

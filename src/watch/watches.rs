@@ -44,12 +44,12 @@ impl WatchScope {
 /// The active watches, which end when this is dropped.
 pub(super) type Watches = Option<Box<dyn Watcher + Send>>;
 
-/// A function that places watches, which wake the follower, on as many of the spots as possible. It
-/// also returns the reason if some watches could not be placed.
+/// A function that places watches, which wake the follower, on as many of the directories as
+/// possible. It also returns the reason if some watches could not be placed.
 pub(super) type PlaceWatches = fn(WatchedDirectories, Wake) -> (Watches, Option<String>);
 
-/// Returns the spots at which changes of the file or below the roots become visible, for the
-/// directories that exist now.
+/// Returns the directories in which changes of the file or below the roots become visible, among
+/// those that exist now.
 pub(super) fn watched_directories(file: &Path, roots: &[PathBuf]) -> WatchedDirectories {
     let mut all = WatchedDirectories::new();
     let mut watch = |directory: &Path, how: WatchScope| {

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::diagnostic::{Diagnostic, Severity};
 
-/// The maximum number of errors, and of warnings, that are kept. Nobody reads more, and more would
-/// take memory and time. The others are counted.
+/// The maximum number of errors, and of warnings, that are kept. More would take memory and time,
+/// and would not be read. The others are counted.
 const KEPT_MAX: usize = 200;
 
 /// The diagnostics of one run, in the order in which they were added: the first 200 of each

@@ -111,8 +111,8 @@ pub fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// Returns the number of edits between two names, if it is small enough for a misspelling: at most
-/// one edit for three characters, but at least one and at most [`SUGGESTION_DISTANCE_MAX`]. For a name
-/// of one character, no edit is allowed.
+/// one edit for three characters, but at least one and at most [`SUGGESTION_DISTANCE_MAX`]. For a
+/// name of one character, no edit is allowed.
 fn near(found: &str, name: &str) -> Option<usize> {
     let length = found.chars().count();
     let allowed = match length {

@@ -28,7 +28,7 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// Returns a budget that lasts until `end`.
+    /// Returns a budget that ends at `end`.
     pub(crate) fn until(end: Instant) -> Self {
         Self {
             end: Some(end),

@@ -27,7 +27,7 @@ use crate::stack::reason;
 use crate::well_known;
 use gateway_diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
 
-/// The number of files with errors after which a run stops. More would not help anyone.
+/// The number of files with errors after which a run stops. A longer list would not help.
 const FAULTY_FILES_MAX: usize = 100;
 
 /// The time that a run may take, several times what all of googleapis takes on a slow machine. The

@@ -35,7 +35,7 @@ use gateway_diagnostic::{CONFLICT, CONFLICT_HELP, CONFLICT_LABEL, conflict_marke
 /// The largest field number: a tag has 29 bits for it, and 3 for the wire type.
 pub(super) const FIELD_NUMBER_MAX: i32 = (1 << 29) - 1;
 
-/// The depth of nested messages that is one too deep, as in protoc: messages may nest 31 deep.
+/// The depth of nested messages that is refused, as in protoc: messages may nest 31 deep.
 const MESSAGE_DEPTH_MAX: usize = 32;
 
 type Parse<T> = Result<T, Box<TextFault>>;

@@ -11,8 +11,8 @@ use crate::path;
 use crate::places::Places;
 use gateway_diagnostic::{Diagnostic, Place, Severity, SourceFile};
 
-/// The number of errors that are reported of one file. More would not help anyone, and finding the
-/// place of each takes time.
+/// The maximum number of errors that are reported for one file. A longer list would not help, and
+/// finding the place of each error takes time.
 pub(super) const FAULTS_MAX: usize = 20;
 
 /// Collects the errors of a file. The places of the file are read only when the

@@ -99,8 +99,8 @@ impl Greeting {
     }
 
     /// Takes the bytes of the greeting from the input, and returns its content once it is complete.
-    /// A stranger is recognised by its first bytes, since it may wait for an answer before it sends
-    /// more.
+    /// A peer of another protocol is recognised by its first bytes, since the peer may wait for an
+    /// answer before it sends more.
     pub fn feed(&mut self, input: &mut Input) -> Result<Option<Greeted>, GreetingError> {
         let rest = input.rest();
         let n = rest.len().min(LENGTH - self.length);

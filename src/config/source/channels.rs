@@ -1,4 +1,4 @@
-//! The section `channels`: publishers, subscribers, and what becomes of messages between them.
+//! The section `channels`: publishers, subscribers, and the treatment of messages between them.
 
 use super::super::section::{ExpectedMap, Section, Spanned, is, read};
 use super::super::value::{BindEndpoint, Count, DurationValue, Size};

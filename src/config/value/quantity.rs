@@ -7,7 +7,7 @@ use serde_yaml::Value;
 
 use crate::snapshot::MemoryLimit;
 
-/// The maximum duration, which is a year. A longer deadline is as good as none.
+/// The maximum duration, which is a year. A longer deadline has no effect in practice.
 const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A duration: `250ms`, `30s`, `5m`, `1h`.

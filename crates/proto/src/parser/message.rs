@@ -12,10 +12,11 @@ use crate::path::{self, index};
 /// The maximum number of fields, which is the most that descriptors and generated code can count.
 const FIELDS_MAX: usize = 65_535;
 
-/// The factor and the constant of the bound on copied options, in bytes: a file may copy eight
-/// times its size, and 64 KiB more. Each range has its own copy of the options, though they are
-/// written once for all ranges of a statement.
+/// The bound on copied options, as a multiple of the size of the file: each range has its own copy
+/// of the options, though they are written once for all ranges of a statement.
 const COPY_FACTOR_MAX: usize = 8;
+
+/// The number of bytes of options that a file may copy in addition to that multiple.
 const COPY_ALLOWANCE: usize = 64 << 10;
 
 /// A placeholder for the end of a range that is written with `to max`, until it is known whether

@@ -11,7 +11,7 @@ use crate::parser::FIELD_NUMBER_MAX;
 use crate::path::{self, below};
 use crate::symbols::message_at;
 
-/// The number of ranges that a label names. More would not help.
+/// The maximum number of ranges that a label names. A longer list would not help.
 const RANGES_NAMED_MAX: usize = 5;
 
 /// The messages that a proto3 file may extend: the options messages of descriptor.proto.
