@@ -2,11 +2,11 @@
 //! traffic. Bytes go in, and events come out. Anything that the peer may not send at a given point
 //! is a fault. A session knows no socket and no clock.
 
-mod fault;
-mod greets;
-mod meeting;
-mod passwords;
-mod said;
+mod curve_handshake;
+mod error;
+mod event;
+mod greeting_exchange;
+mod plain_handshake;
 mod sealed;
 mod security;
 mod work;
@@ -23,13 +23,13 @@ use crate::message::Message;
 use crate::plain::Credentials;
 use crate::pool::BufferPool;
 use crate::{COMMAND, put_frame};
-use greets::Greets;
-use meeting::Handshake;
-use passwords::PlainMeeting;
+use curve_handshake::CurveHandshake;
+use greeting_exchange::GreetingExchange;
+use plain_handshake::PlainHandshake;
 use sealed::Sealed;
 
-pub use fault::SessionError;
-pub use said::SessionEvent;
+pub use error::SessionError;
+pub use event::SessionEvent;
 pub use security::{NullPeers, PlainPeers, SessionSecurity, Side};
 pub use work::{HandshakeResult, HandshakeWork};
 
@@ -52,13 +52,13 @@ pub struct Session {
 }
 
 enum Stage {
-    Greeting(Box<Greets>),
+    Greeting(Box<GreetingExchange>),
     /// The NULL handshake, which the peer's READY completes.
-    Meeting,
+    NullHandshake,
     /// The handshake of PLAIN.
-    Plain(PlainMeeting),
+    Plain(PlainHandshake),
     /// The handshake of CURVE.
-    Curve(Box<Handshake>),
+    Curve(Box<CurveHandshake>),
     Traffic,
     /// Traffic whose frames are sealed in boxes.
     Sealed(Box<Sealed>),
@@ -75,7 +75,7 @@ impl fmt::Debug for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Greeting(_) => "Greeting",
-            Self::Meeting => "Meeting",
+            Self::NullHandshake => "NullHandshake",
             Self::Plain(_) => "Plain",
             Self::Curve(_) => "Curve",
             Self::Traffic => "Traffic",
@@ -89,7 +89,7 @@ impl Session {
     /// security.
     pub fn new(security: SessionSecurity, side: Side) -> Self {
         Self {
-            stage: Stage::Greeting(Box::new(Greets::new(security, side))),
+            stage: Stage::Greeting(Box::new(GreetingExchange::new(security, side))),
             ..Self::default()
         }
     }
@@ -97,21 +97,21 @@ impl Session {
     /// Appends this side's greeting, or as much of it as can be sent before the peer's mechanism is
     /// known.
     pub fn open(&self, into: &mut Vec<u8>) {
-        if let Stage::Greeting(greets) = &self.stage {
-            greets.open(into);
+        if let Stage::Greeting(exchange) = &self.stage {
+            exchange.open(into);
         }
     }
 
     /// Returns whether this side waits for the peer's mechanism before it names its own.
     pub fn awaits_mechanism(&self) -> bool {
-        matches!(&self.stage, Stage::Greeting(greets) if greets.awaits_mechanism())
+        matches!(&self.stage, Stage::Greeting(exchange) if exchange.awaits_mechanism())
     }
 
     /// Names this side's preferred mechanism without further waiting, because some peers read the
     /// whole greeting before they send theirs.
     pub fn name_mechanism(&mut self, into: &mut Vec<u8>) {
-        if let Stage::Greeting(greets) = &mut self.stage {
-            greets.name_mechanism(into);
+        if let Stage::Greeting(exchange) = &mut self.stage {
+            exchange.name_mechanism(into);
         }
     }
 
@@ -154,8 +154,8 @@ impl Session {
         bounds: Bounds,
         buffers: &mut BufferPool,
     ) -> Result<Option<SessionEvent>, SessionError> {
-        if let Stage::Greeting(greets) = &mut self.stage {
-            let Some(greeted) = greets.feed(input)? else {
+        if let Stage::Greeting(exchange) = &mut self.stage {
+            let Some(greeted) = exchange.feed(input)? else {
                 return Ok(None);
             };
             if let Some(said) = self.greeted(&greeted)? {
@@ -167,10 +167,10 @@ impl Session {
                 let item = sealed.next(&mut self.decoder, input, bounds, buffers)?;
                 return item.map(said).transpose();
             }
-            Stage::Curve(meeting) if !meeting.listens() => return silent(input),
-            Stage::Plain(meeting) if !meeting.listens() => return silent(input),
+            Stage::Curve(handshake) if !handshake.listens() => return silent(input),
+            Stage::Plain(handshake) if !handshake.listens() => return silent(input),
             Stage::Greeting(_)
-            | Stage::Meeting
+            | Stage::NullHandshake
             | Stage::Plain(_)
             | Stage::Curve(_)
             | Stage::Traffic => {}
@@ -189,20 +189,21 @@ impl Session {
     /// Begins the handshake of the mechanism that the greetings agree on. Returns the event that
     /// follows at once, if any.
     fn greeted(&mut self, greeted: &Greeted) -> Result<Option<SessionEvent>, SessionError> {
-        let Stage::Greeting(greets) = std::mem::replace(&mut self.stage, Stage::Meeting) else {
+        let Stage::Greeting(exchange) = std::mem::replace(&mut self.stage, Stage::NullHandshake)
+        else {
             return Ok(None);
         };
         self.minor = greeted.minor;
-        let mechanism = greets.choose(greeted.mechanism)?;
-        let awaited = greets.awaits_mechanism();
+        let mechanism = exchange.choose(greeted.mechanism)?;
+        let awaited = exchange.awaits_mechanism();
         self.mechanism = Some(mechanism);
         let mut work = None;
         match mechanism {
             Mechanism::Null => {}
-            Mechanism::Plain => self.stage = Stage::Plain(PlainMeeting::AwaitsHello),
+            Mechanism::Plain => self.stage = Stage::Plain(PlainHandshake::AwaitsHello),
             Mechanism::Curve => {
-                let (meeting, first) = Handshake::begin(greets.into_security())?;
-                self.stage = Stage::Curve(Box::new(meeting));
+                let (handshake, first) = CurveHandshake::begin(exchange.into_security())?;
+                self.stage = Stage::Curve(Box::new(handshake));
                 work = first.map(SessionEvent::Work);
             }
         }
@@ -222,11 +223,11 @@ impl Session {
         // Nothing of a message before READY is kept, so READY must not arrive between its frames.
         let inside = self.decoder.is_inside();
         match &mut self.stage {
-            Stage::Meeting => {}
+            Stage::NullHandshake => {}
             Stage::Plain(_) | Stage::Curve(_) if inside => return Err(SessionError::Early),
-            Stage::Plain(meeting) => return meeting.hear(body),
-            Stage::Curve(meeting) => {
-                let (said, sealed) = meeting.hear(body)?;
+            Stage::Plain(handshake) => return handshake.hear(body),
+            Stage::Curve(handshake) => {
+                let (said, sealed) = handshake.hear(body)?;
                 if let Some(sealed) = sealed {
                     self.stage = Stage::Sealed(sealed);
                 }
@@ -258,9 +259,9 @@ impl Session {
     /// Fails with the error of the step, such as a command that cannot be opened.
     pub fn resume(&mut self, worked: HandshakeResult) -> Result<SessionEvent, SessionError> {
         match &mut self.stage {
-            Stage::Curve(meeting) => meeting.resume(worked).map_err(SessionError::Curve),
+            Stage::Curve(handshake) => handshake.resume(worked).map_err(SessionError::Curve),
             Stage::Greeting(_)
-            | Stage::Meeting
+            | Stage::NullHandshake
             | Stage::Plain(_)
             | Stage::Traffic
             | Stage::Sealed(_) => Ok(SessionEvent::Other),
@@ -271,9 +272,9 @@ impl Session {
     /// found to be right.
     pub fn accept(&mut self, credentials: Credentials) -> SessionEvent {
         let welcome = match &mut self.stage {
-            Stage::Plain(meeting) => meeting.accept(credentials),
+            Stage::Plain(handshake) => handshake.accept(credentials),
             Stage::Greeting(_)
-            | Stage::Meeting
+            | Stage::NullHandshake
             | Stage::Curve(_)
             | Stage::Traffic
             | Stage::Sealed(_) => None,
@@ -287,7 +288,7 @@ impl Session {
 
     /// Returns whether the credentials of the peer are being verified.
     pub fn is_verifying(&self) -> bool {
-        matches!(&self.stage, Stage::Plain(meeting) if meeting.is_verifying())
+        matches!(&self.stage, Stage::Plain(handshake) if handshake.is_verifying())
     }
 
     /// Returns the mechanism of the connection, once the greetings agree on it. The peer has proved
@@ -300,9 +301,9 @@ impl Session {
     /// that the key is its own.
     pub fn key(&self) -> Option<PublicKey> {
         match &self.stage {
-            Stage::Curve(meeting) => meeting.key(),
+            Stage::Curve(handshake) => handshake.key(),
             Stage::Sealed(sealed) => sealed.key(),
-            Stage::Greeting(_) | Stage::Meeting | Stage::Plain(_) | Stage::Traffic => None,
+            Stage::Greeting(_) | Stage::NullHandshake | Stage::Plain(_) | Stage::Traffic => None,
         }
     }
 
@@ -329,17 +330,17 @@ impl Session {
         };
         // A peer that is admitted too early stays in the stage of a greeting, and gets nowhere.
         match std::mem::take(&mut self.stage) {
-            Stage::Plain(meeting) => {
-                put_frame(into, COMMAND, &meeting.admit(&ours)?);
+            Stage::Plain(handshake) => {
+                put_frame(into, COMMAND, &handshake.admit(&ours)?);
                 self.stage = Stage::Traffic;
             }
-            Stage::Curve(meeting) => {
-                let sealed = meeting.admit(&ours, into).map_err(SessionError::Curve)?;
+            Stage::Curve(handshake) => {
+                let sealed = handshake.admit(&ours, into).map_err(SessionError::Curve)?;
                 self.stage = Stage::Sealed(sealed);
             }
             sealed @ Stage::Sealed(_) => self.stage = sealed,
             // The READY of a NULL peer has ended its handshake.
-            Stage::Greeting(_) | Stage::Meeting | Stage::Traffic => {
+            Stage::Greeting(_) | Stage::NullHandshake | Stage::Traffic => {
                 command::put_ready(into, socket_type);
                 self.stage = Stage::Traffic;
             }
@@ -361,12 +362,12 @@ impl Session {
 
     /// Returns whether the peer has sent the signature of ZMTP, but not yet its whole greeting.
     pub fn is_greeting(&self) -> bool {
-        matches!(&self.stage, Stage::Greeting(greets) if greets.is_signed())
+        matches!(&self.stage, Stage::Greeting(exchange) if exchange.is_signed())
     }
 
     /// Returns whether the greetings are complete and the NULL handshake awaits the peer's READY.
     pub fn awaits_ready(&self) -> bool {
-        matches!(&self.stage, Stage::Meeting)
+        matches!(&self.stage, Stage::NullHandshake)
     }
 
     /// Returns whether a frame or a message has begun and is not complete.

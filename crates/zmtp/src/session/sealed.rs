@@ -10,7 +10,7 @@ use crate::curve::{Connected, CurveError, FrameKind, OVERHEAD, Opener, PublicKey
 use crate::decoder::{Bounds, Decoder, Item};
 use crate::message::Message;
 use crate::pool::{BufferPool, CHUNK};
-use crate::session::fault::SessionError;
+use crate::session::error::SessionError;
 use crate::{COMMAND, HEADER_MAX, LONG, MORE};
 
 /// The maximum number of frames that are kept of a message outside of the boxes. A valid message

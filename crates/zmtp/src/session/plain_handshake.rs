@@ -3,11 +3,11 @@
 use crate::bytes::Bytes;
 use crate::command::{self, Command, Ready};
 use crate::plain::{self, Credentials, Introduced, PlainError, Server};
-use crate::session::fault::SessionError;
-use crate::session::said::SessionEvent;
+use crate::session::error::SessionError;
+use crate::session::event::SessionEvent;
 
 /// The progress of the handshake.
-pub(super) enum PlainMeeting {
+pub(super) enum PlainHandshake {
     AwaitsHello,
     /// The user of this crate verifies the credentials.
     Verifying,
@@ -16,7 +16,7 @@ pub(super) enum PlainMeeting {
     Introduced(Introduced),
 }
 
-impl PlainMeeting {
+impl PlainHandshake {
     /// Returns whether it is the peer's turn.
     pub(super) const fn listens(&self) -> bool {
         matches!(self, Self::AwaitsHello | Self::AwaitsInitiate(_))

@@ -7,31 +7,31 @@ use crate::curve::{
     AwaitsInitiate, AwaitsReady, AwaitsWelcome, Client, CurveError, Introduced, PublicKey, Server,
 };
 use crate::put_frame;
-use crate::session::fault::SessionError;
-use crate::session::said::SessionEvent;
+use crate::session::error::SessionError;
+use crate::session::event::SessionEvent;
 use crate::session::sealed::Sealed;
 use crate::session::security::SessionSecurity;
 use crate::session::work::{Done, HandshakeResult, HandshakeWork, Step};
 
 /// The progress of the handshake.
-pub(super) enum Handshake {
+pub(super) enum CurveHandshake {
     AwaitsHello(Server),
     AwaitsInitiate(AwaitsInitiate),
     Introduced(Introduced),
-    AwaitsWelcome(AwaitsWelcome, Terms),
+    AwaitsWelcome(AwaitsWelcome, ExpectedServer),
     AwaitsReady(AwaitsReady, PublicKey),
     /// A costly step is being taken elsewhere.
-    Working(Option<Terms>),
+    Working(Option<ExpectedServer>),
 }
 
 /// The key of the server that a client expects, and the socket type that the client announces.
 #[derive(Clone, Copy)]
-pub(super) struct Terms {
+pub(super) struct ExpectedServer {
     server: PublicKey,
     socket_type: &'static str,
 }
 
-impl Handshake {
+impl CurveHandshake {
     /// Begins the handshake. Returns the first step, too, if this side is the client.
     pub(super) fn begin(
         security: SessionSecurity,
@@ -45,7 +45,7 @@ impl Handshake {
                 server,
                 socket_type,
             } => {
-                let terms = Terms {
+                let terms = ExpectedServer {
                     server,
                     socket_type,
                 };

@@ -3,11 +3,11 @@
 use crate::bytes::Input;
 use crate::greeting::{self, Greeted, Greeting};
 use crate::mechanism::Mechanism;
-use crate::session::fault::SessionError;
+use crate::session::error::SessionError;
 use crate::session::security::{SessionSecurity, Side};
 
 /// The state of the exchange.
-pub(super) struct Greets {
+pub(super) struct GreetingExchange {
     greeting: Greeting,
     security: SessionSecurity,
     /// The mechanism that this side's greeting names, or `None` while this side waits for the
@@ -15,13 +15,13 @@ pub(super) struct Greets {
     named: Option<Mechanism>,
 }
 
-impl Default for Greets {
+impl Default for GreetingExchange {
     fn default() -> Self {
         Self::new(SessionSecurity::None, Side::Listens)
     }
 }
 
-impl Greets {
+impl GreetingExchange {
     pub(super) fn new(security: SessionSecurity, side: Side) -> Self {
         let named = match side {
             Side::Listens => None,
