@@ -34,7 +34,7 @@ pub use security::{NullPeers, PlainPeers, SessionSecurity, Side};
 pub use work::{HandshakeResult, HandshakeWork};
 
 /// The bounds before the handshake is complete: no message may arrive yet, so none is kept.
-const NONE: Bounds = Bounds {
+const HANDSHAKE_BOUNDS: Bounds = Bounds {
     bytes: 0,
     frames: 0,
 };
@@ -177,7 +177,7 @@ impl Session {
         }
         match self
             .decoder
-            .next(input, NONE, buffers)
+            .next(input, HANDSHAKE_BOUNDS, buffers)
             .map_err(SessionError::Frame)?
         {
             None => Ok(None),
