@@ -6,9 +6,9 @@ use std::fmt;
 const ALPHABET: &[u8; 85] =
     b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
 
-/// The value of each ASCII character; [`NONE`] for one that is not in the alphabet.
-const VALUES: [u8; 128] = {
-    let mut values = [NONE; 128];
+/// The value of each ASCII character; [`NOT_IN_ALPHABET`] for one that is not in the alphabet.
+const CHARACTER_VALUES: [u8; 128] = {
+    let mut values = [NOT_IN_ALPHABET; 128];
     let mut n = 0;
     while n < ALPHABET.len() {
         values[ALPHABET[n] as usize] = n as u8;
@@ -17,7 +17,7 @@ const VALUES: [u8; 128] = {
     values
 };
 
-const NONE: u8 = 0xff;
+const NOT_IN_ALPHABET: u8 = 0xff;
 
 /// The reason why a text is not the Z85 form of the required number of bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ pub fn decode<const N: usize>(text: &str) -> Result<[u8; N], Z85Error> {
         .enumerate()
     {
         let number = digits.iter().fold(0, |number, digit| {
-            number * 85 + u64::from(VALUES[usize::from(*digit) & 0x7f])
+            number * 85 + u64::from(CHARACTER_VALUES[usize::from(*digit) & 0x7f])
         });
         *word = u32::try_from(number)
             .map_err(|_| Z85Error::Overflow { at: n * 5 })?
@@ -110,8 +110,8 @@ pub fn decode<const N: usize>(text: &str) -> Result<[u8; N], Z85Error> {
 
 /// Returns the value of a character of the alphabet.
 fn value(character: char) -> Option<u8> {
-    let value = *VALUES.get(character as usize)?;
-    (value != NONE).then_some(value)
+    let value = *CHARACTER_VALUES.get(character as usize)?;
+    (value != NOT_IN_ALPHABET).then_some(value)
 }
 
 #[cfg(test)]
