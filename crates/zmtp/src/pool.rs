@@ -11,7 +11,7 @@ pub const CHUNK: usize = 64 << 10;
 
 /// The maximum number of read buffers that are kept for reuse: as many as the large frames of one
 /// turn of the event loop may share.
-const CHUNKS_KEPT: usize = 64;
+const CHUNKS_KEPT_MAX: usize = 64;
 
 /// The minimum size of a frame's memory that is kept, in bytes. For larger frames, new memory from
 /// the system costs more than filling it.
@@ -26,24 +26,24 @@ const LARGE_KEPT_MAX: usize = 16 << 20;
 pub const PIECE: usize = 64 << 10;
 
 /// The number of written pieces that are kept for later writes.
-const PIECES_KEPT: usize = 64;
+const PIECES_KEPT_MAX: usize = 64;
 
 /// The number of emptied lists of frames that are kept.
-const LISTS_KEPT: usize = 1024;
+const LISTS_KEPT_MAX: usize = 1024;
 
 /// The maximum capacity of a kept list, in frames. A usual message has fewer.
-const LIST_ROOM: usize = 16;
+const LIST_CAPACITY_MAX: usize = 16;
 
 /// The smallest size class of the memory of small queued messages, in bytes. Each size class is
 /// twice the previous one, so that a larger message takes less than twice its bytes.
-const WAITING_MIN: usize = 64;
+const QUEUED_SIZE_MIN: usize = 64;
 
 /// The number of size classes, up to 1 KiB. Larger messages get memory of exactly their size.
-const WAITING_SIZES: usize = 5;
+const QUEUED_SIZE_CLASSES: usize = 5;
 
 /// The maximum number of buffers that are kept of each size class, 2 MiB in all: about as many as
 /// the requests of busy clients that are queued at a time.
-const WAITING_KEPT: usize = 1024;
+const QUEUED_KEPT_MAX: usize = 1024;
 
 /// Read buffers, frames' memory, pieces to write and lists of frames, shared by all connections. A
 /// connection at rest owns none of them.
@@ -53,7 +53,7 @@ pub struct BufferPool {
     lists: Vec<Vec<Bytes>>,
     pieces: Vec<Vec<u8>>,
     /// The memory of small messages that have waited, by its size.
-    waiting: [Vec<Rc<Vec<u8>>>; WAITING_SIZES],
+    waiting: [Vec<Rc<Vec<u8>>>; QUEUED_SIZE_CLASSES],
     large: Vec<Vec<u8>>,
     /// The sum of the capacities in `large`.
     large_bytes: usize,
@@ -101,7 +101,7 @@ impl BufferPool {
     /// Takes back a read buffer. Frames may still share it; it is reused once none does.
     pub fn give_back(&mut self, input: Input) {
         let buffer = input.into_buffer();
-        if self.chunks.len() < CHUNKS_KEPT && buffer.len() == CHUNK {
+        if self.chunks.len() < CHUNKS_KEPT_MAX && buffer.len() == CHUNK {
             self.chunks.push(buffer);
         }
     }
@@ -145,7 +145,7 @@ impl BufferPool {
     /// Keeps the memory of a written piece.
     pub fn keep_piece(&mut self, mut piece: Vec<u8>) {
         // A larger piece was grown for one frame.
-        if self.pieces.len() < PIECES_KEPT && piece.capacity() <= 2 * PIECE {
+        if self.pieces.len() < PIECES_KEPT_MAX && piece.capacity() <= 2 * PIECE {
             piece.clear();
             self.pieces.push(piece);
         }
@@ -163,7 +163,7 @@ impl BufferPool {
         message.settle(|size| match waiting_class(size) {
             Some(class) => waiting[class]
                 .pop()
-                .unwrap_or_else(|| Rc::new(Vec::with_capacity(WAITING_MIN << class))),
+                .unwrap_or_else(|| Rc::new(Vec::with_capacity(QUEUED_SIZE_MIN << class))),
             None => Rc::new(Vec::with_capacity(size)),
         })
     }
@@ -186,8 +186,8 @@ impl BufferPool {
     fn keep_waiting(&mut self, buffer: Rc<Vec<u8>>) {
         let bytes = buffer.capacity();
         if let Some(class) = waiting_class(bytes)
-            && bytes == WAITING_MIN << class
-            && self.waiting[class].len() < WAITING_KEPT
+            && bytes == QUEUED_SIZE_MIN << class
+            && self.waiting[class].len() < QUEUED_KEPT_MAX
         {
             self.waiting[class].push(buffer);
         }
@@ -198,7 +198,8 @@ impl BufferPool {
         for frame in frames.drain(..) {
             self.keep(frame);
         }
-        if self.lists.len() < LISTS_KEPT && (1..=LIST_ROOM).contains(&frames.capacity()) {
+        if self.lists.len() < LISTS_KEPT_MAX && (1..=LIST_CAPACITY_MAX).contains(&frames.capacity())
+        {
             self.lists.push(frames);
         }
     }
@@ -207,9 +208,9 @@ impl BufferPool {
 /// Returns the size class for a queued message of this number of bytes, or `None` if the message is
 /// too large for any.
 fn waiting_class(bytes: usize) -> Option<usize> {
-    let least = bytes.max(WAITING_MIN).next_power_of_two();
-    let class = (least / WAITING_MIN).ilog2() as usize;
-    (class < WAITING_SIZES).then_some(class)
+    let least = bytes.max(QUEUED_SIZE_MIN).next_power_of_two();
+    let class = (least / QUEUED_SIZE_MIN).ilog2() as usize;
+    (class < QUEUED_SIZE_CLASSES).then_some(class)
 }
 
 #[cfg(test)]
