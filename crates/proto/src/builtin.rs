@@ -233,7 +233,7 @@ impl<'a> Run<'a> {
     fn link(&mut self, order: &[&'a str]) -> (Vec<Located>, Cache) {
         let mut linker = Linker::default();
         // Links descriptor.proto, which defines the options, even if no file imports it.
-        self.bring(well_known::DESCRIPTOR, &mut linker);
+        self.link_well_known(well_known::DESCRIPTOR, &mut linker);
         for &name in order {
             let Some(source) = self.sources.get(name) else {
                 continue;
@@ -288,9 +288,10 @@ impl<'a> Run<'a> {
         linker: &mut Linker,
     ) {
         let imports = unit.imports();
-        let brought: Vec<_> = imports.filter(|i| self.is_brought(i)).cloned().collect();
-        for import in &brought {
-            self.bring(import, linker);
+        let well_known_imports: Vec<_> =
+            imports.filter(|i| self.is_well_known(i)).cloned().collect();
+        for import in &well_known_imports {
+            self.link_well_known(import, linker);
         }
         let link = || match unit {
             FileStage::Parsed(parsed) => linker.link(parsed, &source.file, &self.budget),
@@ -306,12 +307,12 @@ impl<'a> Run<'a> {
     }
 
     /// Returns whether a file comes with this crate, and not from the user.
-    fn is_brought(&self, name: &str) -> bool {
+    fn is_well_known(&self, name: &str) -> bool {
         well_known::has(name) && self.sources.get(name).is_none()
     }
 
     /// Links a file that comes with this crate, and its imports.
-    fn bring(&mut self, name: &str, linker: &mut Linker) {
+    fn link_well_known(&mut self, name: &str, linker: &mut Linker) {
         let Some(text) = well_known::text(name) else {
             return;
         };
@@ -330,7 +331,7 @@ impl<'a> Run<'a> {
             },
         };
         for import in unit.imports() {
-            self.bring(import, linker);
+            self.link_well_known(import, linker);
         }
         let faults = match &unit {
             FileStage::Parsed(parsed) => linker.link(parsed, &SourceFile::new(name, text), &budget),
