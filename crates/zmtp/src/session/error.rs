@@ -76,7 +76,7 @@ impl fmt::Display for SessionError {
             Self::Command(fault) => f.write_str(fault),
             Self::Early => f.write_str("a message before READY"),
             Self::Again => f.write_str("a second READY"),
-            Self::OutOfTurn => f.write_str("it spoke before its handshake was answered"),
+            Self::OutOfTurn => f.write_str("it sent something before its handshake was answered"),
             Self::Curve(error) => error.fmt(f),
             Self::Plain(error) => error.fmt(f),
             Self::Clear => f.write_str("a frame in clear text where all must be sealed"),
