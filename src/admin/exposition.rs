@@ -111,18 +111,17 @@ impl Shown {
         let help = "Messages from (in) and to (out) clients and workers";
         let both = [Some(engine.messages_in), Some(engine.messages_out)];
         page.directions("engine_messages", help, both)?;
-        let help =
-            "Bytes read from (in) and written to (out) the network, where the engine can tell";
+        let help = "Bytes read from (in) and written to (out) the network";
         let both = [engine.bytes_in, engine.bytes_out];
         page.directions("engine_bytes", help, both)?;
-        let help = "Times that a client or worker could take no more";
+        let help = "Times that the queue or connection of a client or worker was full";
         page.counter("engine_full", help, engine.full)?;
         let help = "Clients with waiting answers";
         page.gauge("engine_stalled_clients", help, engine.stalled as f64)?;
         let help = "Bytes of the answers that wait for clients";
         page.gauge("engine_unsent_bytes", help, engine.unsent_bytes as f64)?;
         if let Some(paused) = engine.paused {
-            let help = "Peers that are not read at present";
+            let help = "Peers from which reading is paused";
             page.gauge("engine_paused_peers", help, paused as f64)?;
         }
         if let Some(connections) = engine.connections {
@@ -150,12 +149,12 @@ impl Shown {
             .last
             .as_ref()
             .is_none_or(|last| last.outcome.is_good());
-        let help = "1 if the running configuration is that of the files when they were last loaded";
+        let help = "1 if the running configuration is that of the files at their last load";
         page.gauge("reload_good", help, f64::from(u8::from(good)))?;
         let help = "Time for reading and compiling the files, at each reload";
         let mut family = page.family("reload_compile_seconds", help, MetricType::Histogram)?;
         histogram_of(&mut family, &known.compile)?;
-        let help = "Time from then until the change had taken effect";
+        let help = "Time from the end of compiling until a change had taken effect";
         let mut family = page.family("reload_swap_seconds", help, MetricType::Histogram)?;
         histogram_of(&mut family, &known.swap)
     }
@@ -167,11 +166,11 @@ fn memory(page: &mut Page<'_>, gauges: &MemoryGauges) -> WriteResult {
     page.gauge("memory_limit_bytes", help, gauges.bound as f64)?;
     let help = "Memory charged to peers: messages, requests, answers and connections";
     page.gauge("memory_held_bytes", help, gauges.held as f64)?;
-    let help = "Memory of the process in addition to that, when it was last measured";
+    let help = "Memory of the process without that of peers, when it was last measured";
     page.gauge("memory_other_bytes", help, gauges.others as f64)?;
     let help = "1 while memory is short, so that clients may hold less than limits.client_bytes";
     let is_short = gauges.client_max.is_some();
     page.gauge("memory_short", help, f64::from(u8::from(is_short)))?;
-    let help = "Times that a client was not read from then on while memory was short";
+    let help = "Times that reading from a client was paused while memory was short";
     page.counter("memory_pauses", help, gauges.pauses)
 }

@@ -60,7 +60,7 @@ fn shown(metrics: &Metrics) -> BTreeMap<String, Row> {
 #[test]
 fn the_reference_lists_every_metric() {
     let text = include_str!("../../docs/metrics.md");
-    let (always, at_times) = text.split_once("Only where the engine can tell").unwrap();
+    let (always, at_times) = text.split_once("Only with engine native").unwrap();
     let (always, at_times) = (reference(always), reference(at_times));
     let process = Process::start(&yaml("", ""));
     let context = zmq::Context::new();

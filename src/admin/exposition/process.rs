@@ -35,7 +35,7 @@ impl Collector for ProcessSample {
             ),
             (
                 "process_max_fds",
-                "The most descriptors that may be open",
+                "Maximum number of open descriptors",
                 whole(self.descriptors_max),
             ),
             (

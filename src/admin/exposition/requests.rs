@@ -30,8 +30,8 @@ pub(super) fn requests(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     route_counter(page, "received", help, &routes, |route| route.received)?;
     fates(page, &routes)?;
     rejections(page, &routes)?;
-    let help = "Messages from clients whose fate is still open: open requests, and answers that \
-                wait for their client to read";
+    let help = "Messages from clients that have no outcome yet: open requests, and answers that \
+                their client has not read";
     let mut family = page.family("in_flight", help, MetricType::Gauge)?;
     for ShownRoute { name, counters, .. } in &routes {
         let in_flight = counters.open + counters.unsettled;
@@ -167,7 +167,7 @@ fn schemas_listed(sample: &Sample) -> BTreeMap<RouteId, usize> {
 
 /// Writes how each route's messages ended.
 fn fates(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
-    let help = "Messages from clients whose fate is known";
+    let help = "Messages from clients that have an outcome";
     let mut family = page.family("requests", help, MetricType::Counter)?;
     for ShownRoute { name, counters, .. } in routes {
         for (outcome, count) in [
