@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::source::Place;
 
 /// The maximum number of errors, and of warnings, that are kept. More would take memory and time,
 /// and would not be read. The others are counted.
@@ -47,6 +48,20 @@ impl Diagnostics {
         }
         tally.kept += 1;
         self.list.push(diagnostic);
+    }
+
+    /// Adds a diagnostic at the place that `place` returns, which is only called if the diagnostic
+    /// is kept. This is for places that take long to find.
+    pub fn push_at(&mut self, diagnostic: Diagnostic, place: impl FnOnce() -> Option<Place>) {
+        let tally = self.tally(diagnostic.severity);
+        if tally.kept == KEPT_MAX {
+            tally.left_out += 1;
+            return;
+        }
+        self.push(Diagnostic {
+            place: place(),
+            ..diagnostic
+        });
     }
 
     /// Adds all diagnostics of `other`.

@@ -1,8 +1,6 @@
-//! The compiled files, with look-ups of messages by name and of the places of definitions and
-//! options in the texts.
+//! The compiled files, with look-ups of messages by name and of their places in the texts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ops::Range;
 use std::sync::Arc;
 
 use protobuf::descriptor::{DescriptorProto, FileDescriptorProto};
@@ -13,7 +11,6 @@ use crate::compiler::Compiler;
 use crate::locations::Locations;
 use crate::path::{self, below, index};
 use crate::places::Places;
-use crate::quoted::range_in_value;
 use crate::symbols::full_name;
 use gateway_diagnostic::{Place, SourceFile};
 
@@ -131,49 +128,6 @@ impl Descriptors {
     /// Returns the file that defines a message.
     pub fn file_of(&self, message: &str) -> Option<&FileDescriptorProto> {
         self.files.get(self.messages.get(message)?.file)
-    }
-
-    /// Returns the place of the first option of buf.validate on a message, or on its field `field`
-    /// if that is given. Without such an option, returns the place of the name of the message or
-    /// field.
-    pub fn place_of_rule(&self, message: &str, field: Option<&str>) -> Option<Place> {
-        let DescriptorAt { file, path } = self.messages.get(message)?;
-        let places = self.places(*file)?;
-        let field_at = || {
-            let mut fields = self.message(message)?.field.iter();
-            fields.position(|it| Some(it.name()) == field)
-        };
-        let of = match field_at() {
-            Some(at) => below(path, path::MESSAGE_FIELD, at),
-            None => path.clone(),
-        };
-        let options = match field {
-            Some(_) => path::FIELD_OPTIONS,
-            None => path::MESSAGE_OPTIONS,
-        };
-        let rule = places.within(&[&of[..], &[options, RULES_EXTENSION as i32]].concat());
-        Some(rule.unwrap_or_else(|| places.at(&below(&of, path::NAME, None))))
-    }
-
-    /// Returns the place of the first option of the field or extension at `path` in the descriptor
-    /// of one of the user's files, or the place of its name if it has none.
-    pub fn place_of_option(&self, file: &str, path: &[i32]) -> Option<Place> {
-        let file = self.files.iter().position(|it| it.name() == file)?;
-        let places = self.places(file)?;
-        let options = places.within(&below(path, path::FIELD_OPTIONS, None));
-        Some(options.unwrap_or_else(|| places.at(&below(path, path::NAME, None))))
-    }
-
-    /// Returns the place of the bytes `within` of the text `value`, such as an expression. An
-    /// option at or after `start` has `value` as its quoted value.
-    pub fn place_in_text(&self, start: &Place, value: &str, within: Range<usize>) -> Option<Place> {
-        let text = &start.file.text;
-        let lines = text.split_inclusive('\n').take(start.line as usize - 1);
-        let line: usize = lines.map(str::len).sum();
-        let mut columns = text.get(line..)?.char_indices();
-        let column = columns.nth(start.column as usize - 1)?.0;
-        let range = range_in_value(text, line + column, value, within)?;
-        Some(start.file.place_of_bytes(range))
     }
 
     /// Returns the places in the file at an index, or `None` if the file is not the user's.

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use ::protobuf::Message as _;
 use ::protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
-use gateway_proto::Descriptors;
+use gateway_proto::{Descriptors, OptionPlaces};
 
 use super::check::Check;
 use super::collected::Collected;
@@ -48,6 +48,7 @@ pub(super) fn compile(
         descriptors,
         table,
         found,
+        places: descriptors.option_places(),
         options: FxHashMap::default(),
         order: Vec::new(),
         pattern_bytes: 0,
@@ -83,6 +84,7 @@ struct Compiler<'a> {
     descriptors: &'a Descriptors,
     table: &'a Table,
     found: &'a mut Diagnostics,
+    places: OptionPlaces<'a>,
     /// The options of each message, by the number of its [`MessageId`].
     options: FxHashMap<u32, Collected>,
     /// The messages in the order in which they were found.
@@ -173,10 +175,9 @@ impl Compiler<'_> {
             Some(field) => format!("{message}.{field}"),
             None => message.to_owned(),
         };
-        self.found.push(Diagnostic {
-            place: self.descriptors.place_of_rule(message, field),
-            ..Diagnostic::error(format!("bad rules of {what}: {fault}"))
-        });
+        let error = Diagnostic::error(format!("bad rules of {what}: {fault}"));
+        let places = &mut self.places;
+        self.found.push_at(error, || places.of_rule(message, field));
     }
 
     /// Returns, for each message, whether `has` holds for it or for a message below it.

@@ -167,6 +167,44 @@ fn rules_of_very_many_fields_are_read_in_time() {
     assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
 
+/// Asserts that the places of errors are found in time, however many errors and definitions the
+/// file has.
+#[test]
+fn errors_of_very_many_rules_are_reported_in_time() {
+    let rules = |rule: &str| {
+        let messages = (0..15_000).map(|n| format!("message M{n} {{ int32 f = 1 [{rule}]; }}\n"));
+        let fields = (0..15_000).map(|n| format!("M{n} f{n} = {};\n", n + 1));
+        let fields: String = fields.collect();
+        format!("message M {{ {fields} }}\n{}", messages.collect::<String>())
+    };
+    let started = std::time::Instant::now();
+    for (rule, told) in [
+        (
+            "(buf.validate.field).string.len = 1",
+            "string rules on a value of type int32",
+        ),
+        (
+            "(buf.validate.field).cel_expression = \"thsi\"",
+            "unknown variable `thsi`",
+        ),
+        (
+            "(buf.validate.field).cel_expression = \"this + 1\"",
+            "the rule is a value of type int",
+        ),
+    ] {
+        let (descriptors, _dir) = descriptors(&rules(rule));
+        let mut found = Diagnostics::new();
+        assert!(ruler(&descriptors, "t.M", &mut found).is_none());
+        assert_eq!(found.errors(), 15_000);
+        assert_eq!(found.iter().count(), 200);
+        for fault in found.iter() {
+            assert!(fault.message.contains(told), "{}", fault.message);
+            assert!(fault.place.as_ref().unwrap().line > 15_000);
+        }
+    }
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+}
+
 /// Asserts that a fault of a standard rule is reported at its place.
 #[test]
 fn each_bad_standard_rule_is_told_with_what_fits() {

@@ -1,6 +1,5 @@
 //! Compiles rules in CEL into programs, and reports each error at its place in the expression.
 
-use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use gateway_cel::{
     CompileError, Environment, MessageId as CelId, Program, Schema as _, Span, Type,
 };
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
-use gateway_proto::Descriptors;
+use gateway_proto::{Descriptors, OptionPlaces};
 use rustc_hash::FxHashMap;
 
 use super::extensions::{Extension, all_extensions};
@@ -60,6 +59,7 @@ pub(in crate::rules) fn compile(
         environment,
         extensions: None,
         found,
+        places: descriptors.option_places(),
         text_bytes: 0,
     };
     for &id in messages {
@@ -85,6 +85,7 @@ struct Compiler<'a> {
     /// All extensions, by their full names. They are read when the first one is needed.
     extensions: Option<HashMap<String, Extension<'a>>>,
     found: &'a mut Diagnostics,
+    places: OptionPlaces<'a>,
     /// The length in bytes of all expressions so far.
     text_bytes: usize,
 }
@@ -104,8 +105,7 @@ impl Owner<'_> {
     }
 }
 
-/// The option that holds a rule. Its place is looked up only to report a problem, because the
-/// lookup reads the file once more.
+/// The option that holds a rule.
 #[derive(Clone, Copy)]
 enum RuleOption<'a> {
     /// An option of the owner.
@@ -115,12 +115,10 @@ enum RuleOption<'a> {
 }
 
 impl RuleOption<'_> {
-    fn place(self, descriptors: &Descriptors) -> Option<Place> {
+    fn place(self, places: &mut OptionPlaces<'_>) -> Option<Place> {
         match self {
-            Self::Own(owner) => descriptors.place_of_rule(owner.message, owner.field),
-            Self::Predefined(extension) => {
-                descriptors.place_of_option(extension.file, &extension.path)
-            }
+            Self::Own(owner) => places.of_rule(owner.message, owner.field),
+            Self::Predefined(extension) => places.of_option(extension.file, &extension.path),
         }
     }
 }
@@ -362,10 +360,9 @@ impl<'a> Compiler<'a> {
             let message = format!(
                 "bad rules of {owner}: all expressions up to here are longer than {TEXT_BYTES_MAX} bytes"
             );
-            self.found.push(Diagnostic {
-                place: option.place(self.descriptors),
-                ..Diagnostic::error(message)
-            });
+            let places = &mut self.places;
+            let error = Diagnostic::error(message);
+            self.found.push_at(error, || option.place(places));
         }
         false
     }
@@ -382,48 +379,23 @@ impl<'a> Compiler<'a> {
         if !self.has_room(text, owner, option) {
             return None;
         }
-        let descriptors = self.descriptors;
-        let start = LazyCell::new(|| option.place(descriptors));
-        let place = |span: Span| {
-            let start = start.as_ref()?;
-            let bytes = span.start as usize..span.end as usize;
-            let inside = descriptors.place_in_text(start, &text.expression, bytes);
-            Some(inside.unwrap_or_else(|| start.clone()))
-        };
         let program = match environment.compile(&text.expression) {
             Ok(program) => program,
             Err(errors) => {
                 for error in errors {
-                    let fault = compile_fault(owner, place(error.span), error);
-                    self.found.push(fault);
+                    let span = error.span;
+                    self.report(compile_fault(owner, error), option, text, span);
                 }
                 return None;
             }
         };
-        let whole = Span {
-            start: 0,
-            end: text.expression.len() as u32,
-        };
-        if !matches!(program.result(), Type::Bool | Type::String | Type::Dyn) {
-            let result = environment.type_text(program.result());
-            self.found.push(Diagnostic {
-                place: place(whole),
-                ..Diagnostic::error(format!(
-                    "bad rules of {owner}: the rule is a value of type {result}, and not of bool or string"
-                ))
-            });
+        if let Some((span, fault)) = misfit(environment, &program, text) {
+            let error = Diagnostic::error(format!("bad rules of {owner}: {fault}"));
+            self.report(error, option, text, span);
             return None;
         }
-        if let Some(nested) = program.cost().nested() {
-            let message = format!(
-                "the cost of a rule of {owner} grows with the power {} of the number of elements",
-                program.cost().power()
-            );
-            let help = "a payload with many elements exceeds limits.rules_cost";
-            self.found.push(Diagnostic {
-                place: place(nested),
-                ..Diagnostic::warning(message).help(help)
-            });
+        if let Some((span, warning)) = warning(&program, owner) {
+            self.report(warning, option, text, span);
         }
         let reads = program.reads();
         plans.wanted.all |= reads.others;
@@ -433,22 +405,53 @@ impl<'a> Compiler<'a> {
         Some(program)
     }
 
-    fn fault(&mut self, owner: &Owner, fault: String) {
-        let place = self.descriptors.place_of_rule(owner.message, owner.field);
-        self.found.push(Diagnostic {
-            place,
-            ..Diagnostic::error(format!("bad rules of {}: {fault}", owner.name()))
+    /// Adds a diagnostic about the part at `span` of the rule `text` in `option`.
+    fn report(&mut self, diagnostic: Diagnostic, option: RuleOption, text: &RuleText, span: Span) {
+        let places = &mut self.places;
+        self.found.push_at(diagnostic, || {
+            let start = option.place(places)?;
+            let bytes = span.start as usize..span.end as usize;
+            let inside = OptionPlaces::in_text(&start, &text.expression, bytes);
+            Some(inside.unwrap_or(start))
         });
+    }
+
+    fn fault(&mut self, owner: &Owner, fault: String) {
+        let error = Diagnostic::error(format!("bad rules of {}: {fault}", owner.name()));
+        let places = &mut self.places;
+        self.found
+            .push_at(error, || places.of_rule(owner.message, owner.field));
     }
 }
 
-/// Returns an error of the CEL compiler as a diagnostic at `place`.
-fn compile_fault(owner: &str, place: Option<Place>, error: CompileError) -> Diagnostic {
-    let message = error.message;
-    let fault = Diagnostic {
-        place,
-        ..Diagnostic::error(format!("bad rules of {owner}: {message}"))
+/// Returns why a program can be no rule, and the part of the text that shows it.
+fn misfit(environment: &Environment, program: &Program, text: &RuleText) -> Option<(Span, String)> {
+    if matches!(program.result(), Type::Bool | Type::String | Type::Dyn) {
+        return None;
+    }
+    let whole = Span {
+        start: 0,
+        end: text.expression.len() as u32,
     };
+    let result = environment.type_text(program.result());
+    let fault = format!("the rule is a value of type {result}, and not of bool or string");
+    Some((whole, fault))
+}
+
+/// Returns a warning about a rule of `owner`, with the part of the expression that it is about.
+fn warning(program: &Program, owner: &str) -> Option<(Span, Diagnostic)> {
+    let nested = program.cost().nested()?;
+    let warning = Diagnostic::warning(format!(
+        "the cost of a rule of {owner} grows with the power {} of the number of elements",
+        program.cost().power()
+    ));
+    let help = "a payload with many elements exceeds limits.rules_cost";
+    Some((nested, warning.help(help)))
+}
+
+/// Returns an error of the CEL compiler as a diagnostic without a place.
+fn compile_fault(owner: &str, error: CompileError) -> Diagnostic {
+    let fault = Diagnostic::error(format!("bad rules of {owner}: {}", error.message));
     match error.help {
         Some(help) => fault.help(help),
         None => fault,
