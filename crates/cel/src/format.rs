@@ -28,34 +28,61 @@ pub(crate) fn format<'a>(
         schema,
         budget,
     };
-    let mut rest = template;
     let mut next = 0;
-    while let Some(at) = rest.find('%') {
-        writer.push(&rest[..at])?;
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix('%') {
-            writer.push("%")?;
-            rest = after;
-            continue;
+    for piece in Pieces(template) {
+        match piece? {
+            Piece::Text(text) => writer.push(text)?,
+            Piece::Clause(clause, precision) => {
+                if next >= arguments.len() {
+                    return Err(ErrorKind::invalid(
+                        "the format has more clauses than arguments",
+                    ));
+                }
+                let argument = arguments.get(next, writer.budget)?;
+                next += 1;
+                writer.clause(clause, precision, &argument)?;
+            }
         }
-        let precision = precision(&mut rest)?;
-        let Some(clause) = rest.chars().next() else {
-            return Err(ErrorKind::invalid(
-                "the format ends in an incomplete clause",
-            ));
-        };
-        rest = &rest[clause.len_utf8()..];
-        if next >= arguments.len() {
-            return Err(ErrorKind::invalid(
-                "the format has more clauses than arguments",
-            ));
-        }
-        let argument = arguments.get(next, writer.budget)?;
-        next += 1;
-        writer.clause(clause, precision, &argument)?;
     }
-    writer.push(rest)?;
     Ok(Value::owned(writer.text))
+}
+
+/// A piece of a template.
+enum Piece<'t> {
+    Text(&'t str),
+    /// The letter of a clause, and its precision.
+    Clause(char, Option<usize>),
+}
+
+/// The pieces of the rest of a template.
+struct Pieces<'t>(&'t str);
+
+impl<'t> Iterator for Pieces<'t> {
+    type Item = Result<Piece<'t>, ErrorKind>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.0;
+        let Some(after) = rest.strip_prefix('%') else {
+            let end = rest.find('%').unwrap_or(rest.len());
+            self.0 = &rest[end..];
+            return (end > 0).then_some(Ok(Piece::Text(&rest[..end])));
+        };
+        self.0 = after;
+        if let Some(after) = after.strip_prefix('%') {
+            self.0 = after;
+            return Some(Ok(Piece::Text("%")));
+        }
+        let precision = match precision(&mut self.0) {
+            Ok(precision) => precision,
+            Err(kind) => return Some(Err(kind)),
+        };
+        let Some(clause) = self.0.chars().next() else {
+            let kind = ErrorKind::invalid("the format ends in an incomplete clause");
+            return Some(Err(kind));
+        };
+        self.0 = &self.0[clause.len_utf8()..];
+        Some(Ok(Piece::Clause(clause, precision)))
+    }
 }
 
 /// Reads the precision of a clause, such as `.3`, if there is one.
