@@ -304,7 +304,7 @@ impl<'a> Evaluation<'a, '_> {
 
 /// Returns whether `value` is of the type of a function's parameter. The elements of lists and maps
 /// are not checked.
-fn is_of(value: &Value<'_>, of: &Type) -> bool {
+pub(crate) fn is_of(value: &Value<'_>, of: &Type) -> bool {
     match of {
         Type::Dyn | Type::Any | Type::Parameter(_) | Type::Opaque(..) => true,
         Type::Null => matches!(value, Value::Null),

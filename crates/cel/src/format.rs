@@ -16,6 +16,9 @@ const LEVELS_MAX: u32 = 64;
 
 const PRECISION: usize = 6;
 
+/// The letters of all clauses.
+const CLAUSES: &str = "sdfebxXo";
+
 /// Replaces the clauses of `template` by `arguments` in order.
 pub(crate) fn format<'a>(
     template: &str,
@@ -34,9 +37,7 @@ pub(crate) fn format<'a>(
             Piece::Text(text) => writer.push(text)?,
             Piece::Clause(clause, precision) => {
                 if next >= arguments.len() {
-                    return Err(ErrorKind::invalid(
-                        "the format has more clauses than arguments",
-                    ));
+                    return Err(too_few());
                 }
                 let argument = arguments.get(next, writer.budget)?;
                 next += 1;
@@ -45,6 +46,56 @@ pub(crate) fn format<'a>(
         }
     }
     Ok(Value::owned(writer.text))
+}
+
+/// Returns why `template` fails for all arguments. `arguments` are samples of their types, where
+/// these are known, or `None` if even their number is not known.
+pub(crate) fn failure(
+    template: &str,
+    arguments: Option<&[Option<Value<'_>>]>,
+    schema: &dyn Schema,
+) -> Option<ErrorKind> {
+    let mut writer = Writer {
+        text: String::new(),
+        schema,
+        budget: &mut Budget::new(u64::MAX, u64::MAX),
+    };
+    let mut next = 0;
+    for piece in Pieces(template) {
+        let (clause, precision) = match piece {
+            Ok(Piece::Clause(clause, precision)) => (clause, precision),
+            Ok(Piece::Text(_)) => continue,
+            Err(kind) => return Some(kind),
+        };
+        let argument = match arguments {
+            Some(arguments) if next >= arguments.len() => return Some(too_few()),
+            Some(arguments) => arguments[next].as_ref(),
+            None => None,
+        };
+        next += 1;
+        let failure = match argument {
+            // Only doubles that are not finite fit this clause.
+            Some(Value::Double(_)) if clause == 'd' => None,
+            Some(argument) => writer.clause(clause, precision, argument).err(),
+            None if CLAUSES.contains(clause) => None,
+            None => Some(no_clause(clause)),
+        };
+        if failure.is_some() {
+            return failure;
+        }
+    }
+    None
+}
+
+fn too_few() -> ErrorKind {
+    ErrorKind::invalid("the format has more clauses than arguments")
+}
+
+fn no_clause(clause: char) -> ErrorKind {
+    ErrorKind::invalid(format!(
+        "there is no format clause %{}",
+        clause.escape_debug()
+    ))
 }
 
 /// A piece of a template.
@@ -134,10 +185,7 @@ impl Writer<'_, '_> {
             ('x' | 'X', Value::String(text)) => return self.hexadecimal(clause, text.as_bytes()),
             ('x' | 'X', Value::Bytes(bytes)) => return self.hexadecimal(clause, bytes),
             ('d' | 'b' | 'x' | 'X' | 'o', _) => return Err(unfit(clause, value, self.schema)),
-            _ => {
-                let text = format!("there is no format clause %{}", clause.escape_debug());
-                return Err(ErrorKind::invalid(text));
-            }
+            _ => return Err(no_clause(clause)),
         };
         self.push(&text)
     }

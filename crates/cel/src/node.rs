@@ -20,6 +20,50 @@ pub(crate) struct Node {
     pub(crate) op: Op,
 }
 
+impl Node {
+    /// Returns the parts of the operation in the order in which they are evaluated, each with the
+    /// number of macro variables that the operation binds for it.
+    pub(crate) fn parts(&self) -> Vec<(&Self, u32)> {
+        match &self.op {
+            Op::Constant(_) | Op::Variable(_) | Op::Local(_) | Op::Type(_) | Op::Fail(_) => {
+                Vec::new()
+            }
+            Op::Field(bound) | Op::HasField(bound) => vec![(&bound.operand, 0)],
+            Op::Member(operand, _)
+            | Op::HasMember(operand, _)
+            | Op::Matches(operand, _)
+            | Op::PartIn(_, operand, _) => vec![(operand, 0)],
+            Op::MemberNamed(parts) => vec![(&parts.0, 0), (&parts.1, 0)],
+            Op::Logic(_, nodes) | Op::Call(_, nodes) | Op::Custom(_, nodes) | Op::List(nodes) => {
+                together(nodes)
+            }
+            Op::Conditional(nodes) => together(&nodes[..]),
+            Op::Map(entries) => {
+                let entries = entries.iter();
+                entries
+                    .flat_map(|(key, value)| [(key, 0), (value, 0)])
+                    .collect()
+            }
+            Op::Message(literal) => literal.fields.iter().map(|(_, node)| (node, 0)).collect(),
+            Op::Fold(fold) => {
+                let bound = match fold.variables {
+                    Variables::One => 1,
+                    Variables::Two => 2,
+                };
+                let mut parts = vec![(&fold.range, 0)];
+                parts.extend(fold.filter.as_ref().map(|filter| (filter, bound)));
+                parts.push((&fold.body, bound));
+                parts
+            }
+        }
+    }
+}
+
+/// Returns parts for which the operation binds no variables.
+fn together(nodes: &[Node]) -> Vec<(&Node, u32)> {
+    nodes.iter().map(|node| (node, 0)).collect()
+}
+
 #[derive(Debug)]
 pub(crate) enum Op {
     Constant(Constant),

@@ -7,6 +7,7 @@ use crate::budget::Budget;
 use crate::cost::Cost;
 use crate::error::EvalError;
 use crate::evaluate::Evaluation;
+use crate::failure::{BUDGET, Failure, failure, static_type, type_of_value};
 use crate::node::Node;
 use crate::reads::Reads;
 use crate::schema::Schema;
@@ -20,6 +21,8 @@ pub struct Program {
     result: Type,
     reads: Reads,
     cost: Cost,
+    /// The names and types of the variables of the environment.
+    variables: Box<[(String, Type)]>,
 }
 
 impl Program {
@@ -38,12 +41,35 @@ impl Program {
             result,
             reads,
             cost,
+            variables: variables.into(),
         }
     }
 
     /// Returns the checked expression.
     pub(crate) const fn node(&self) -> &Node {
         &self.node
+    }
+
+    /// Returns the first part of the expression that fails whenever it is evaluated, such as a
+    /// division by a constant zero. A part for which the whole expression fails takes precedence.
+    ///
+    /// `known` are the values of the variables that are the same in all evaluations, by the places
+    /// of the variables. Such a part is not always found, but each part that is found always fails.
+    pub fn failure<'a>(&'a self, known: &[Option<Value<'a>>]) -> Option<Failure> {
+        failure(&self.node, &*self.schema, &self.variables, known)
+    }
+
+    /// Returns the type that the expression's value always has, even if `dyn()` hides it from the
+    /// checker, or `None` if only an evaluation can tell.
+    pub fn static_type(&self) -> Option<Type> {
+        if self.result != Type::Dyn {
+            return Some(self.result.clone());
+        }
+        if !self.reads.variables.is_empty() {
+            return static_type(&self.node, &self.variables);
+        }
+        let value = self.evaluate(&[], &mut BUDGET.clone()).ok()?;
+        type_of_value(&value)
     }
 
     /// Returns the type of the expression's value; [`Type::Dyn`] if only an evaluation can tell.

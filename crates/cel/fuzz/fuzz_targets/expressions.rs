@@ -2,7 +2,7 @@
 //! The expression must compile, and its value must be a bool or an error. Its negation, equivalent
 //! forms, and the same expression with types checked at evaluation must have consistent values. If
 //! the expression has a form over scalars alone, that form may hold only if the expression is true
-//! or spends its budget.
+//! or spends its budget. An expression that is said to fail for all values must have no value.
 #![no_main]
 
 use std::rc::Rc;
@@ -45,6 +45,12 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     ];
     let (values, scalars) = values.values();
     let expected = outcome(&program, &values);
+    let failure = program.failure(&[]);
+    let fails = failure.is_some_and(|failure| failure.decides);
+    assert!(
+        !fails || !matches!(expected, Outcome::Bool(_)),
+        "{text}: {expected:?}, but it always fails"
+    );
     let mut fields = Vec::new();
     if let Some(program) = ScalarProgram::of(&program, &mut fields) {
         let fields: Vec<_> = fields

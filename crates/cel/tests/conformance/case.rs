@@ -69,6 +69,10 @@ pub fn run(schema: &Arc<Reflected>, test: &DynamicMessage) -> Result<(), String>
         variables[at] = value_of(schema, value)?;
     }
     let result = program.evaluate(&variables, &mut Budget::new(100_000, 1_000_000));
+    let failure = program.failure(&[]);
+    if result.is_ok() && failure.is_some_and(|failure| failure.decides) {
+        return Err("has a value, and is said to fail for all values".to_owned());
+    }
     judge(schema, test, typed.as_ref(), result)
 }
 

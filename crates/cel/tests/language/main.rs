@@ -4,6 +4,7 @@
 //! - `bounds`: Bounds on size, depth, steps and memory.
 //! - `cost`: The bound on the cost of an evaluation.
 //! - `errors`: Expressions that do not compile, with the place and the help of each error.
+//! - `failures`: Parts that fail whenever they are evaluated.
 //! - `functions`: Functions that the caller adds to an environment.
 //! - `library`: The standard library, function by function.
 //! - `messages`: Fields, presence, well-known types and message literals.
@@ -15,6 +16,7 @@
 mod bounds;
 mod cost;
 mod errors;
+mod failures;
 mod functions;
 mod library;
 mod messages;
@@ -74,7 +76,10 @@ impl Language {
         };
         let message = self.parse(payload);
         let this = self.schema.meaning(&message).unwrap();
+        let failure = program.failure(&[]);
+        let fails = failure.is_some_and(|failure| failure.decides);
         match program.evaluate(&[this], &mut Budget::new(100_000, 1_000_000)) {
+            Ok(_) if fails => panic!("{expression} has a value"),
             Ok(value) => text(&value),
             Err(error) => format!("error: {}", error.kind),
         }

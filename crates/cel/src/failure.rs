@@ -1,0 +1,528 @@
+//! Finds parts of an expression that fail whenever they are evaluated.
+//!
+//! The checker cannot see these, because the types fit: a division by a constant zero, an index
+//! below 0, a constant that does not convert, or a type that `dyn()` hides.
+
+use crate::ast::Logic;
+use crate::budget::Budget;
+use crate::error::{ErrorKind, EvalError};
+use crate::evaluate::{Evaluation, is_of};
+use crate::format;
+use crate::function::Function;
+use crate::library::Builtin;
+use crate::node::{Node, Op};
+use crate::operate::call;
+use crate::pattern::Pattern;
+use crate::schema::Schema;
+use crate::time::{Duration, Timestamp};
+use crate::types::Type;
+use crate::value::{Key, ListValue, MapValue, Value};
+use crate::zone::Zone;
+
+/// The steps and the bytes of memory that the constant parts of an expression may take together.
+/// Parts for which more is needed count as unknown.
+pub(crate) const BUDGET: Budget = Budget::new(10_000, 1 << 20);
+
+/// A part of an expression that fails whenever it is evaluated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The part, and why it fails.
+    pub error: EvalError,
+    /// Set if the whole expression fails whenever it is evaluated. Otherwise, there may be values
+    /// of the variables for which the part is not evaluated, or for which its failure is absorbed.
+    pub decides: bool,
+}
+
+/// Returns the first part of `node` that fails whenever it is evaluated. A part that decides the
+/// whole expression takes precedence.
+///
+/// `variables` are the types of the variables, and `known` the values of those of them that are the
+/// same in all evaluations.
+pub(crate) fn failure<'a>(
+    node: &'a Node,
+    schema: &'a dyn Schema,
+    variables: &[(String, Type)],
+    known: &[Option<Value<'a>>],
+) -> Option<Failure> {
+    let values = known.iter().map(|value| match value {
+        Some(value) => value.clone(),
+        None => Value::Null,
+    });
+    let mut finder = Finder {
+        schema,
+        variables,
+        values: values.collect(),
+        known: known.iter().map(Option::is_some).collect(),
+        budget: BUDGET,
+    };
+    let seen = finder.node(node, 0);
+    let seen = finder.resolved(node, 0, seen);
+    let decides = matches!(seen.outcome, Outcome::Fails(_));
+    seen.failing().map(|error| Failure { error, decides })
+}
+
+/// Returns the type that all values of `node` have, which `dyn()` may hide from the checker.
+pub(crate) fn static_type(node: &Node, variables: &[(String, Type)]) -> Option<Type> {
+    let of = match &node.op {
+        Op::Variable(at) => variables.get(*at as usize)?.1.clone(),
+        Op::Field(bound) => bound.field.to_type(),
+        Op::HasField(_) | Op::HasMember(..) | Op::Logic(..) | Op::Matches(..) => Type::Bool,
+        Op::PartIn(..) => Type::Int,
+        Op::List(_) => Type::list(Type::Dyn),
+        Op::Map(_) => Type::map(Type::Dyn, Type::Dyn),
+        Op::Constant(constant) => type_of_value(&Value::from(constant))?,
+        Op::Conditional(nodes) => {
+            let of = static_type(&nodes[1], variables)?;
+            return (static_type(&nodes[2], variables)? == of).then_some(of);
+        }
+        Op::Call(Builtin::ToDyn, nodes) => static_type(nodes.first()?, variables)?,
+        Op::Call(builtin, _) => result_type(*builtin)?,
+        Op::Custom(functions, _) => match &functions[..] {
+            [function] => function.result.clone(),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let any = matches!(of, Type::Dyn | Type::Any | Type::Parameter(_));
+    (!any).then_some(of)
+}
+
+/// Returns the type of a function's results, if it does not depend on the arguments.
+fn result_type(builtin: Builtin) -> Option<Type> {
+    Some(match builtin {
+        Builtin::Not
+        | Builtin::Equal
+        | Builtin::NotEqual
+        | Builtin::Less
+        | Builtin::LessEqual
+        | Builtin::Greater
+        | Builtin::GreaterEqual
+        | Builtin::In
+        | Builtin::Contains
+        | Builtin::StartsWith
+        | Builtin::EndsWith
+        | Builtin::Matches
+        | Builtin::ToBool => Type::Bool,
+        Builtin::Size
+        | Builtin::Part(_)
+        | Builtin::ToInt
+        | Builtin::IndexOf
+        | Builtin::LastIndexOf => Type::Int,
+        Builtin::ToUint => Type::Uint,
+        Builtin::ToDouble => Type::Double,
+        Builtin::ToBytes => Type::Bytes,
+        Builtin::ToDuration => Type::Duration,
+        Builtin::ToTimestamp => Type::Timestamp,
+        Builtin::ToString
+        | Builtin::CharAt
+        | Builtin::Format
+        | Builtin::Join
+        | Builtin::LowerAscii
+        | Builtin::Quote
+        | Builtin::Replace
+        | Builtin::Substring
+        | Builtin::Trim
+        | Builtin::UpperAscii => Type::String,
+        _ => return None,
+    })
+}
+
+/// Returns the type of a value, if it is not a type itself. The types of elements are left out.
+pub(crate) fn type_of_value(value: &Value<'_>) -> Option<Type> {
+    Some(match value {
+        Value::Null => Type::Null,
+        Value::Bool(_) => Type::Bool,
+        Value::Int(_) => Type::Int,
+        Value::Uint(_) => Type::Uint,
+        Value::Double(_) => Type::Double,
+        Value::String(_) => Type::String,
+        Value::Bytes(_) => Type::Bytes,
+        Value::Duration(_) => Type::Duration,
+        Value::Timestamp(_) => Type::Timestamp,
+        Value::List(_) => Type::list(Type::Dyn),
+        Value::Map(_) => Type::map(Type::Dyn, Type::Dyn),
+        Value::Message(message) => Type::Message(message.id()),
+        Value::Type(_) => return None,
+    })
+}
+
+/// Returns a value of a type, for functions that choose their overload by the types of values.
+fn sample<'a>(of: &Type) -> Option<Value<'a>> {
+    Some(match of {
+        Type::Null => Value::Null,
+        Type::Bool => Value::Bool(true),
+        Type::Int => Value::Int(1),
+        Type::Uint => Value::Uint(1),
+        Type::Double => Value::Double(1.0),
+        Type::String => Value::borrowed(""),
+        Type::Bytes => Value::Bytes(crate::text::Bytes::Borrowed(b"")),
+        Type::Duration => Value::Duration(Duration::ZERO),
+        Type::Timestamp => Value::Timestamp(Timestamp::EPOCH),
+        Type::List(_) => Value::List(ListValue::Constant(&[])),
+        Type::Map(_) => Value::Map(MapValue::Empty),
+        _ => return None,
+    })
+}
+
+/// The inputs that decide the value of a part.
+#[derive(Clone, Copy)]
+struct Inputs {
+    /// The part reads a variable whose value is not known.
+    unknown: bool,
+    /// The lowest place of a macro variable that the part reads.
+    lowest_local: u32,
+}
+
+impl Inputs {
+    const NONE: Self = Self {
+        unknown: false,
+        lowest_local: u32::MAX,
+    };
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            unknown: self.unknown || other.unknown,
+            lowest_local: self.lowest_local.min(other.lowest_local),
+        }
+    }
+
+    /// Returns whether the value of a part inside `locals` macro variables is always the same.
+    fn are_constant(self, locals: u32) -> bool {
+        !self.unknown && self.lowest_local >= locals
+    }
+}
+
+/// The outcome of all evaluations of a part, as far as it is known.
+enum Outcome<'a> {
+    Value(Value<'a>),
+    Fails(EvalError),
+    /// The outcome may differ between evaluations, or it has not been looked for.
+    Unknown,
+}
+
+/// What is known of a part.
+struct Seen<'a> {
+    inputs: Inputs,
+    outcome: Outcome<'a>,
+    /// The first part inside this one that fails whenever it is evaluated, if the outcome of this
+    /// one is unknown.
+    inside: Option<EvalError>,
+}
+
+impl<'a> Seen<'a> {
+    fn unknown(inputs: Inputs, inside: Option<EvalError>) -> Self {
+        Self {
+            inputs,
+            outcome: Outcome::Unknown,
+            inside,
+        }
+    }
+
+    fn failing(self) -> Option<EvalError> {
+        match self.outcome {
+            Outcome::Fails(error) => Some(error),
+            Outcome::Unknown => self.inside,
+            Outcome::Value(_) => None,
+        }
+    }
+
+    fn value(&self) -> Option<&Value<'a>> {
+        match &self.outcome {
+            Outcome::Value(value) => Some(value),
+            Outcome::Fails(_) | Outcome::Unknown => None,
+        }
+    }
+}
+
+struct Finder<'a, 'e> {
+    schema: &'a dyn Schema,
+    variables: &'e [(String, Type)],
+    values: Vec<Value<'a>>,
+    /// Whether the value of each variable is known.
+    known: Vec<bool>,
+    budget: Budget,
+}
+
+impl<'a> Finder<'a, '_> {
+    /// Returns what is known of `node`, which is inside `locals` macro variables. A constant part
+    /// is evaluated once, by [`Finder::resolved`], where the part around it is not constant.
+    fn node(&mut self, node: &'a Node, locals: u32) -> Seen<'a> {
+        let mut inputs = Inputs::NONE;
+        match node.op {
+            Op::Variable(at) => {
+                inputs.unknown = !self.known.get(at as usize).is_some_and(|known| *known);
+            }
+            Op::Local(at) => inputs.lowest_local = at,
+            _ => {}
+        }
+        let parts = node.parts();
+        let mut seen = Vec::with_capacity(parts.len());
+        for (part, bound) in &parts {
+            let of_part = self.node(part, locals + bound);
+            inputs = inputs.and(of_part.inputs);
+            seen.push(of_part);
+        }
+        if inputs.are_constant(locals) {
+            return Seen::unknown(inputs, None);
+        }
+        let parts = parts.into_iter().zip(seen);
+        let seen = parts.map(|((part, bound), seen)| self.resolved(part, locals + bound, seen));
+        let seen = seen.collect();
+        self.combined(node, inputs, seen)
+    }
+
+    /// Returns `seen` with the outcome of `node`, if this is constant.
+    fn resolved(&mut self, node: &'a Node, locals: u32, seen: Seen<'a>) -> Seen<'a> {
+        if !seen.inputs.are_constant(locals) {
+            return seen;
+        }
+        let mut evaluation = Evaluation {
+            schema: self.schema,
+            variables: &self.values,
+            // The part reads none of these.
+            locals: vec![Value::Null; locals as usize],
+            budget: &mut self.budget,
+        };
+        let outcome = match evaluation.value(node) {
+            Ok(value) => Outcome::Value(value),
+            Err(error) if error.kind == ErrorKind::Budget => Outcome::Unknown,
+            Err(error) => Outcome::Fails(error),
+        };
+        Seen { outcome, ..seen }
+    }
+
+    /// Returns what is known of `node`, whose parts are `seen`.
+    fn combined(&self, node: &Node, inputs: Inputs, seen: Vec<Seen<'a>>) -> Seen<'a> {
+        let fails = |error| Seen {
+            inputs,
+            outcome: Outcome::Fails(error),
+            inside: None,
+        };
+        match &node.op {
+            Op::Logic(logic, nodes) => return self.logic(*logic, nodes, inputs, seen),
+            Op::Conditional(nodes) => return self.conditional(nodes, inputs, seen),
+            Op::Fold(fold) => {
+                let visits = |of: Type| matches!(of, Type::List(_) | Type::Map(_));
+                if !self.type_of(&fold.range).is_none_or(visits) {
+                    return fails(ErrorKind::NoSuchOverload.at(node.span));
+                }
+                // The other parts are evaluated for each element, of which there may be none.
+                if let Outcome::Fails(error) = &seen[0].outcome {
+                    return fails(error.clone());
+                }
+                return Seen::unknown(inputs, first(seen));
+            }
+            _ => {}
+        }
+        let failing = seen.iter().find_map(|part| match &part.outcome {
+            Outcome::Fails(error) => Some(error.clone()),
+            _ => None,
+        });
+        let own = || {
+            let kind = self.operation(node, &seen)?;
+            Some(kind.at(node.span))
+        };
+        match failing.or_else(own) {
+            Some(error) => fails(error),
+            None => Seen::unknown(inputs, first(seen)),
+        }
+    }
+
+    fn logic(
+        &self,
+        logic: Logic,
+        nodes: &[Node],
+        inputs: Inputs,
+        mut seen: Vec<Seen<'a>>,
+    ) -> Seen<'a> {
+        let decisive = logic == Logic::Or;
+        for (node, part) in nodes.iter().zip(&mut seen) {
+            match part.value() {
+                Some(Value::Bool(value)) if *value == decisive => {
+                    return Seen {
+                        inputs,
+                        outcome: Outcome::Value(Value::Bool(decisive)),
+                        inside: None,
+                    };
+                }
+                _ => self.truth(node, part),
+            }
+        }
+        let open = seen
+            .iter()
+            .any(|part| matches!(part.outcome, Outcome::Unknown));
+        let inside = first(seen);
+        match inside {
+            Some(error) if !open => Seen {
+                inputs,
+                outcome: Outcome::Fails(error),
+                inside: None,
+            },
+            inside => Seen::unknown(inputs, inside),
+        }
+    }
+
+    fn conditional(&self, nodes: &[Node; 3], inputs: Inputs, mut seen: Vec<Seen<'a>>) -> Seen<'a> {
+        self.truth(&nodes[0], &mut seen[0]);
+        let outcome = match (&seen[0].outcome, &seen[1].outcome, &seen[2].outcome) {
+            (Outcome::Value(Value::Bool(value)), ..) => {
+                let taken = seen.swap_remove(if *value { 1 } else { 2 });
+                return Seen { inputs, ..taken };
+            }
+            (Outcome::Fails(error), ..) | (_, Outcome::Fails(error), Outcome::Fails(_)) => {
+                Outcome::Fails(error.clone())
+            }
+            _ => Outcome::Unknown,
+        };
+        Seen {
+            inputs,
+            outcome,
+            inside: first(seen),
+        }
+    }
+
+    /// Makes an operand fail that can never be a bool.
+    fn truth(&self, node: &Node, seen: &mut Seen<'a>) {
+        let is_bool = |of: Type| matches!(of, Type::Bool | Type::Wrapper(_));
+        let fits = self.type_of(node).is_none_or(is_bool)
+            && seen
+                .value()
+                .is_none_or(|value| matches!(value, Value::Bool(_)));
+        if !fits && !matches!(seen.outcome, Outcome::Fails(_)) {
+            seen.outcome = Outcome::Fails(ErrorKind::NoSuchOverload.at(node.span));
+        }
+    }
+
+    /// Returns why the operation of `node` fails whatever its unknown parts are, if it does.
+    fn operation(&self, node: &Node, seen: &[Seen<'a>]) -> Option<ErrorKind> {
+        let values: Vec<Option<&Value<'a>>> = seen.iter().map(Seen::value).collect();
+        match &node.op {
+            Op::Call(builtin, nodes) => arguments(*builtin, &values)
+                .or_else(|| self.index(*builtin, nodes, &values))
+                .or_else(|| self.format(*builtin, nodes, &values))
+                .or_else(|| self.overload(*builtin, nodes)),
+            Op::Custom(functions, nodes) => {
+                let samples: Vec<_> = nodes.iter().map(|node| self.sample(node)).collect();
+                let fits = functions.iter().any(|function| takes(function, &samples));
+                (!fits).then_some(ErrorKind::NoSuchOverload)
+            }
+            Op::Member(operand, name) | Op::HasMember(operand, name) => self.field(operand, name),
+            Op::MemberNamed(parts) => match values[1] {
+                Some(Value::String(name)) => self.field(&parts.0, name),
+                _ => None,
+            },
+            Op::Map(_) => repeated_key(&values),
+            _ => None,
+        }
+    }
+
+    fn type_of(&self, node: &Node) -> Option<Type> {
+        static_type(node, self.variables)
+    }
+
+    fn sample(&self, node: &Node) -> Option<Value<'a>> {
+        sample(&self.type_of(node)?)
+    }
+
+    /// Returns the failure of a list's index that is below 0.
+    fn index(
+        &self,
+        builtin: Builtin,
+        nodes: &[Node],
+        values: &[Option<&Value<'a>>],
+    ) -> Option<ErrorKind> {
+        let (Builtin::Index, [_, Some(Value::Int(at))]) = (builtin, values) else {
+            return None;
+        };
+        let is_list = matches!(self.type_of(nodes.first()?), Some(Type::List(_)));
+        (is_list && *at < 0).then_some(ErrorKind::IndexOutOfRange)
+    }
+
+    /// Returns the failure of a format whose template is constant.
+    fn format(
+        &self,
+        builtin: Builtin,
+        nodes: &[Node],
+        values: &[Option<&Value<'a>>],
+    ) -> Option<ErrorKind> {
+        let (Builtin::Format, [Some(Value::String(template)), _]) = (builtin, values) else {
+            return None;
+        };
+        let arguments: Option<Vec<_>> = match &nodes.get(1)?.op {
+            Op::List(nodes) => Some(nodes.iter().map(|node| self.sample(node)).collect()),
+            _ => None,
+        };
+        format::failure(template, arguments.as_deref(), self.schema)
+    }
+
+    /// Returns the failure of a function that has no overload for values of these types.
+    fn overload(&self, builtin: Builtin, nodes: &[Node]) -> Option<ErrorKind> {
+        let samples = nodes.iter().map(|node| self.sample(node));
+        let samples = samples.collect::<Option<Vec<Value<'_>>>>()?;
+        let budget = &mut Budget::new(u64::MAX, u64::MAX);
+        match call(builtin, &samples, self.schema, budget) {
+            Err(ErrorKind::NoSuchOverload) => Some(ErrorKind::NoSuchOverload),
+            _ => None,
+        }
+    }
+
+    /// Returns the failure of a field that no value of `operand` has.
+    fn field(&self, operand: &Node, name: &str) -> Option<ErrorKind> {
+        match self.type_of(operand)? {
+            Type::Map(_) => None,
+            Type::Message(id) => match self.schema.field(id, name) {
+                Some(_) => None,
+                None => Some(ErrorKind::NoSuchField(name.into())),
+            },
+            _ => Some(ErrorKind::NoSuchOverload),
+        }
+    }
+}
+
+/// Returns the first of the failures in these parts.
+fn first(seen: Vec<Seen<'_>>) -> Option<EvalError> {
+    let failing = seen.into_iter().filter_map(Seen::failing);
+    failing.min_by_key(|error| error.span)
+}
+
+/// Returns whether a function takes values of these types. `None` stands for any value.
+fn takes(function: &Function, samples: &[Option<Value<'_>>]) -> bool {
+    let mut pairs = function.parameters.iter().zip(samples);
+    let fit = pairs.all(|(of, sample)| sample.as_ref().is_none_or(|sample| is_of(sample, of)));
+    fit && function.parameters.len() == samples.len()
+}
+
+/// Returns why a function fails for the arguments that are known.
+fn arguments(builtin: Builtin, values: &[Option<&Value<'_>>]) -> Option<ErrorKind> {
+    let out_of_range = |at: &i64| (*at < 0).then_some(ErrorKind::IndexOutOfRange);
+    match (builtin, values) {
+        (Builtin::Divide | Builtin::Modulo, [_, Some(Value::Int(0) | Value::Uint(0))]) => {
+            Some(ErrorKind::DivisionByZero)
+        }
+        (Builtin::Matches, [_, Some(Value::String(pattern))]) => {
+            let reason = Pattern::at_run_time(pattern).err()?;
+            let text = format!("the pattern does not compile: {reason}");
+            Some(ErrorKind::invalid(text))
+        }
+        (Builtin::Part(_), [_, Some(Value::String(zone))]) => Zone::named(zone).err(),
+        (Builtin::Substring, [_, Some(Value::Int(from)), Some(Value::Int(to))]) if from > to => {
+            Some(ErrorKind::IndexOutOfRange)
+        }
+        (Builtin::CharAt | Builtin::Substring, [_, Some(Value::Int(at)), ..]) => out_of_range(at),
+        (
+            Builtin::Substring | Builtin::IndexOf | Builtin::LastIndexOf,
+            [_, _, Some(Value::Int(at))],
+        ) => out_of_range(at),
+        _ => None,
+    }
+}
+
+/// Returns the failure of a map in which a constant key occurs twice. `values` are those of its
+/// keys and values in turn.
+fn repeated_key(values: &[Option<&Value<'_>>]) -> Option<ErrorKind> {
+    let keys = values.iter().step_by(2).flatten();
+    let mut keys: Vec<_> = keys.filter_map(|key| Key::of(key)).collect();
+    keys.sort_unstable();
+    let is_twice = keys.windows(2).any(|pair| pair[0] == pair[1]);
+    is_twice.then_some(ErrorKind::RepeatedKey)
+}
