@@ -18,7 +18,7 @@ struct Mistake {
     marked: &'static str,
 }
 
-const MISTAKES: [Mistake; 8] = [
+const MISTAKES: [Mistake; 10] = [
     Mistake {
         row: "a field that is not there",
         fields: r#"option (buf.validate.message).cel_expression = "this.begin <= 5"; int64 begins = 1;"#,
@@ -67,6 +67,22 @@ const MISTAKES: [Mistake; 8] = [
         fields: r#"int32 count = 1 [(buf.validate.field).cel_expression = "this + 1"];"#,
         said: &["error: bad rules of shop.Order.count: the rule is a value of type int"],
         marked: "this + 1",
+    },
+    Mistake {
+        row: "an expression without a value for any payload, such as a division by zero",
+        fields: r#"int32 count = 1 [(buf.validate.field).cel_expression = "this % 0 == 0"];"#,
+        said: &[
+            "error: bad rules of shop.Order.count: this fails for every payload: division by zero",
+        ],
+        marked: "this % 0",
+    },
+    Mistake {
+        row: "an expression without a value for any payload, such as a division by zero",
+        fields: r#"repeated string names = 1 [(buf.validate.field).cel_expression = "this.size() == 0 || this[-1] != ''"];"#,
+        said: &[
+            "warning: a part of a rule of shop.Order.names fails whenever it is evaluated: the index is out of range",
+        ],
+        marked: "this[-1]",
     },
     Mistake {
         row: "rules of a type that the field does not have",

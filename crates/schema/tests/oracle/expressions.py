@@ -198,6 +198,9 @@ def agreement(ours, fits, first, second, cpp):
     # The others take spans beyond the range of google.protobuf.Duration.
     if verdict == "none" and "out of range of google.protobuf." in str(ours["t"]):
         return "range", verdict, said
+    # The gateway refuses what can have no value.
+    if verdict == "refused" and "fails for every payload" in str(ours["t"]):
+        return ("all" if "none" in said else "difference"), verdict, said
     # protovalidate's lines check types only when a payload is evaluated, and cel-cpp does not know
     # that the result of a rule must be a bool.
     if verdict == "refused":

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gateway_cel::{
-    CompileError, Environment, MessageId as CelId, Program, Schema as _, Span, Type,
+    CompileError, Environment, Failure, MessageId as CelId, Program, Schema as _, Span, Type,
 };
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 use gateway_proto::{Descriptors, OptionPlaces};
@@ -340,6 +340,9 @@ impl<'a> Compiler<'a> {
                         rule: None,
                     };
                     predefined.rule = predefined.constant(self.table);
+                    if let Some(kind) = predefined.failure(&program, self.table) {
+                        return Err(format!("{name} always fails for this value: {kind}"));
+                    }
                     all.push(expression(program, &text, owner, Some(predefined)));
                 }
             }
@@ -389,12 +392,13 @@ impl<'a> Compiler<'a> {
                 return None;
             }
         };
-        if let Some((span, fault)) = misfit(environment, &program, text) {
+        let failure = program.failure(&[]);
+        if let Some((span, fault)) = misfit(environment, (&program, failure.as_ref()), text) {
             let error = Diagnostic::error(format!("bad rules of {owner}: {fault}"));
             self.report(error, option, text, span);
             return None;
         }
-        if let Some((span, warning)) = warning(&program, owner) {
+        for (span, warning) in warnings((&program, failure), owner) {
             self.report(warning, option, text, span);
         }
         let reads = program.reads();
@@ -424,29 +428,52 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// Returns why a program can be no rule, and the part of the text that shows it.
-fn misfit(environment: &Environment, program: &Program, text: &RuleText) -> Option<(Span, String)> {
-    if matches!(program.result(), Type::Bool | Type::String | Type::Dyn) {
-        return None;
+/// Returns why a program can be no rule, and the part of the text that shows it. `failure` is the
+/// part that fails whenever it is evaluated.
+fn misfit(
+    environment: &Environment,
+    (program, failure): (&Program, Option<&Failure>),
+    text: &RuleText,
+) -> Option<(Span, String)> {
+    if let Some(result) = program.static_type()
+        && !matches!(result, Type::Bool | Type::String)
+    {
+        let whole = Span {
+            start: 0,
+            end: text.expression.len() as u32,
+        };
+        let result = environment.type_text(&result);
+        let fault = format!("the rule is a value of type {result}, and not of bool or string");
+        return Some((whole, fault));
     }
-    let whole = Span {
-        start: 0,
-        end: text.expression.len() as u32,
-    };
-    let result = environment.type_text(program.result());
-    let fault = format!("the rule is a value of type {result}, and not of bool or string");
-    Some((whole, fault))
+    let failure = failure.filter(|failure| failure.decides)?;
+    let fault = format!("this fails for every payload: {}", failure.error.kind);
+    Some((failure.error.span, fault))
 }
 
-/// Returns a warning about a rule of `owner`, with the part of the expression that it is about.
-fn warning(program: &Program, owner: &str) -> Option<(Span, Diagnostic)> {
-    let nested = program.cost().nested()?;
-    let warning = Diagnostic::warning(format!(
-        "the cost of a rule of {owner} grows with the power {} of the number of elements",
-        program.cost().power()
-    ));
-    let help = "a payload with many elements exceeds limits.rules_cost";
-    Some((nested, warning.help(help)))
+/// Returns warnings about a rule of `owner`, each with the part of the expression that it is about.
+fn warnings(
+    (program, failure): (&Program, Option<Failure>),
+    owner: &str,
+) -> Vec<(Span, Diagnostic)> {
+    let mut warnings = Vec::new();
+    if let Some(nested) = program.cost().nested() {
+        let warning = Diagnostic::warning(format!(
+            "the cost of a rule of {owner} grows with the power {} of the number of elements",
+            program.cost().power()
+        ));
+        let help = "a payload with many elements exceeds limits.rules_cost";
+        warnings.push((nested, warning.help(help)));
+    }
+    if let Some(Failure { error, .. }) = failure {
+        let warning = Diagnostic::warning(format!(
+            "a part of a rule of {owner} fails whenever it is evaluated: {}",
+            error.kind
+        ));
+        let help = "a payload for which the part decides is rejected with rule_failed";
+        warnings.push((error.span, warning.help(help)));
+    }
+    warnings
 }
 
 /// Returns an error of the CEL compiler as a diagnostic without a place.

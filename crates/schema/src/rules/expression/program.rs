@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use gateway_cel::{Budget, Constant, EvalError, Field, Program, Value};
+use gateway_cel::{Budget, Constant, ErrorKind, EvalError, Failure, Field, Program, Span, Value};
 
 use super::values::protobuf;
 use crate::table::{MessageId, Table};
@@ -81,7 +81,13 @@ impl Expression {
             Value::Bool(true) => return Ok(Verdict::Holds),
             Value::String(said) if said.is_empty() => return Ok(Verdict::Holds),
             Value::String(said) => said.to_string(),
-            _ => format!("\"{}\" returned false", self.text),
+            Value::Bool(false) => format!("\"{}\" returned false", self.text),
+            _ => {
+                return Err(EvalError {
+                    span: Span::default(),
+                    kind: ErrorKind::invalid("the value is neither a bool nor a string"),
+                });
+            }
         };
         Ok(Verdict::Broken(match &*self.message {
             "" => said,
@@ -91,6 +97,18 @@ impl Expression {
 }
 
 impl Predefined {
+    /// Returns why `program` fails for every value that the rule may check, if it does.
+    pub(super) fn failure(&self, program: &Program, table: &Table) -> Option<ErrorKind> {
+        let [rules, rule] = self.values(table, true).map(Some);
+        match program.failure(&[None, None, rules, rule])? {
+            Failure {
+                error,
+                decides: true,
+            } => Some(error.kind),
+            _ => None,
+        }
+    }
+
     /// Returns the value of the rule, if it is a scalar or a list of scalars.
     pub(super) fn constant(&self, table: &Table) -> Option<Constant> {
         let [_, rule] = self.values(table, false);
