@@ -1,5 +1,6 @@
 //! Tests that a valid payload is checked without an allocation, in every encoding, except for the
-//! key sets of large maps, and the escaped field names of JSON.
+//! key sets of large maps, and the escaped field names of JSON. This holds for standard rules, too,
+//! except for the sets of elements that must differ.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -7,7 +8,12 @@ use std::cell::Cell;
 
 mod support;
 
-use gateway_schema::Encoding;
+use std::sync::Arc;
+
+use gateway_diagnostic::Diagnostics;
+use gateway_proto::Compiler;
+use gateway_schema::{Encoding, Options, RuleLimits, RuleSet, Schema, Table};
+use serde_json::{Value, json};
 use support::pb::*;
 use support::*;
 
@@ -111,4 +117,113 @@ fn json_costs_nothing_but_the_keys_of_large_maps_and_escapes() {
     let before = ALLOCATIONS.get();
     assert_eq!(schema.check(escaped.as_bytes(), 100), Ok(()));
     assert!(ALLOCATIONS.get() - before > spent);
+}
+
+/// Standard rules of every kind, and the fields that they are about.
+const RULED: &str = r#"
+syntax = "proto3";
+package t;
+import "buf/validate/validate.proto";
+import "google/protobuf/duration.proto";
+import "google/protobuf/timestamp.proto";
+import "google/protobuf/wrappers.proto";
+enum Color { RED = 0; GREEN = 1; }
+message Ruled {
+  option (buf.validate.message).oneof = {fields: ["a", "b"], required: true};
+  int32 a = 1 [(buf.validate.field).int32 = {gt: 0, lt: 100}];
+  uint64 b = 2 [(buf.validate.field).uint64 = {in: [1, 2, 3]}];
+  double c = 3 [(buf.validate.field).double = {finite: true, gte: 0.5}];
+  bool d = 4 [(buf.validate.field).bool.const = true];
+  string e = 5 [(buf.validate.field).string = {min_len: 2, pattern: "^[a-zł]+$"}];
+  string f = 6 [(buf.validate.field).string.email = true];
+  string g = 7 [(buf.validate.field).string.hostname = true];
+  bytes h = 8 [(buf.validate.field).bytes.len = 3];
+  Color i = 9 [(buf.validate.field).enum.defined_only = true];
+  repeated int32 j = 10 [(buf.validate.field).repeated = {min_items: 1, items: {int32: {gt: 0}}}];
+  map<string, int32> k = 11 [(buf.validate.field).map = {min_pairs: 1, keys: {string: {min_len: 1}}, values: {int32: {gt: 0}}}];
+  google.protobuf.Timestamp l = 12 [(buf.validate.field).timestamp.lt_now = true];
+  google.protobuf.Duration m = 13 [(buf.validate.field).duration.gte.seconds = 1];
+  google.protobuf.Int32Value n = 14 [(buf.validate.field).int32.gt = 3];
+  oneof one {
+    option (buf.validate.oneof).required = true;
+    string o = 15 [(buf.validate.field).string.min_len = 1];
+    int32 p = 16;
+  }
+  Ruled q = 17 [(buf.validate.field).ignore = IGNORE_IF_ZERO_VALUE];
+  int64 r = 18 [(buf.validate.field).required = true];
+  repeated string s = 19 [(buf.validate.field).repeated.items.string.uuid = true];
+  string t = 20 [(buf.validate.field).string.ip = true];
+  string u = 21 [(buf.validate.field).string.uri = true];
+}
+"#;
+
+fn ruled(encoding: Encoding) -> Schema {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("t.proto"), RULED).unwrap();
+    let mut found = Diagnostics::new();
+    let roots = [directory.path().to_owned()];
+    let descriptors = gateway_proto::compile(&roots, Compiler::Builtin, &mut found).unwrap();
+    let table = Arc::new(Table::build(descriptors.files()).unwrap());
+    let rules = RuleSet::build(&descriptors, &table, &["t.Ruled"], &mut found);
+    let rules = Arc::new(rules.unwrap_or_else(|| panic!("{found}")));
+    let root = table.message("t.Ruled").unwrap();
+    let mut schema = Schema::new(encoding, table, root, Options::default());
+    let limits = RuleLimits {
+        bytes: 1 << 20,
+        steps: 1_000_000,
+    };
+    assert!(schema.enforce(&rules, limits));
+    schema
+}
+
+/// Asserts that MessagePack and JSON with standard rules are checked without an allocation. In
+/// protobuf, this holds only without debug assertions, which record the fields of every payload.
+#[test]
+fn standard_rules_cost_nothing() {
+    let uuid = "550e8400-e29b-41d4-a716-446655440000";
+    let inner = json!({
+        "a": 5, "c": 1.5, "d": true, "e": "zamek", "f": "ada@example.org", "g": "example.org", "h": "YWJj", "i": 1,
+        "j": [1, 2, 3], "k": {"x": 1, "y": 2}, "l": "1970-01-01T00:00:05Z", "m": "2.5s", "n": 4, "o": "x", "r": 7,
+        "s": [uuid, uuid], "t": "10.0.0.1", "u": "https://example.org/a?b#c"
+    });
+    let within = |inner: &Value| {
+        let mut outer = inner.clone();
+        outer["q"] = inner.clone();
+        outer
+    };
+    let mut packed = inner.clone();
+    packed["l"] = json!({"seconds": 5});
+    packed["m"] = json!({"seconds": 2, "nanos": 5});
+    let packed = rmp_serde::to_vec(&within(&packed)).unwrap();
+    for (encoding, payload) in [
+        (
+            Encoding::Msgpack,
+            replaced(&packed, b"\xa4YWJj", b"\xc4\x03abc"),
+        ),
+        (Encoding::Json, within(&inner).to_string().into_bytes()),
+    ] {
+        let schema = ruled(encoding);
+        // A pattern allocates the memory for matching once in a thread.
+        assert_eq!(schema.check(&payload, 100), Ok(()), "{encoding:?}");
+        let before = ALLOCATIONS.get();
+        let verdict = schema.check(&payload, 100);
+        let spent = ALLOCATIONS.get() - before;
+        assert_eq!((verdict, spent), (Ok(()), 0), "{encoding:?}");
+    }
+}
+
+/// Returns `bytes` with `new` in place of each `old`.
+fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let mut replaced = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        if bytes[at..].starts_with(old) {
+            replaced.extend(new);
+            at += old.len();
+        } else {
+            replaced.push(bytes[at]);
+            at += 1;
+        }
+    }
+    replaced
 }
