@@ -25,14 +25,15 @@ pub(super) struct Import {
     pub range: Range<usize>,
 }
 
-/// The entry of a map is a message of two fields.
-const DEFINITIONS_OF_MAP: usize = 3;
+/// The entry of a map is a message of two fields. The comma between them counts, too.
+const DEFINITIONS_OF_MAP: usize = 2;
 
 /// The imports of a file, its size in definitions, and the first bracket that nests too deeply.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outline {
-    /// The number of statements and bodies, which is at least that of the messages, fields, enums,
-    /// enum values, services and methods that the file defines.
+    /// The number of statements, bodies and elements of lists, which is at least that of the
+    /// messages, fields, enums, enum values, services, methods, reserved ranges, reserved names,
+    /// extension ranges and options, with each value inside an option, that the file defines.
     pub definitions: usize,
     /// The imports, in the order of the file.
     pub imports: Vec<Import>,
@@ -48,7 +49,9 @@ impl Outline {
         let mut statement: Vec<Token> = Vec::new();
         for token in LooseTokens::of(text) {
             outline.definitions += match token.kind {
-                TokenKind::Sign(b';' | b'{') => 1,
+                // Options and elements of lists are in brackets with commas between them, and the
+                // fields of an option's value need nothing but their colons.
+                TokenKind::Sign(b';' | b'{' | b'[' | b',' | b':') => 1,
                 TokenKind::Sign(b'<') => DEFINITIONS_OF_MAP,
                 _ => 0,
             };
@@ -124,6 +127,30 @@ mod tests {
                     enum E { A = 0; }";
         // Counted are syntax, M, a, m, three for its entry, E and A.
         assert_eq!(Outline::of(text).definitions, 9);
+    }
+
+    #[test]
+    fn ranges_names_and_options_are_counted() {
+        let definitions = |text: &str| Outline::of(text).definitions;
+        for (text, one, more) in [
+            ("message M { reserved 1; }", "1", "1, 2 to 5, 6"),
+            (
+                "message M { reserved \"a\"; }",
+                "\"a\"",
+                "\"a\", \"b\", \"c\"",
+            ),
+            ("message M { extensions 1; }", "1", "1, 2 to 5, 6"),
+            (
+                "message M { int32 a = 1 [b = 1]; }",
+                "b = 1",
+                "b = 1, (c) = 2, d = 3",
+            ),
+            ("option (o) = { a: 1 };", "a: 1", "a: 1 b: 2 c: 3"),
+            ("option (o) = { a: [1] };", "1", "1, 2, 3"),
+        ] {
+            let longer = text.replacen(one, more, 1);
+            assert_eq!(definitions(&longer), definitions(text) + 2, "{longer}");
+        }
     }
 
     #[test]

@@ -24,9 +24,9 @@ const FILE_BYTES_MAX: u64 = 8 << 20;
 /// The maximum size of all files together. googleapis, the largest public collection, has 30 MiB.
 const TOTAL_BYTES_MAX: u64 = 128 << 20;
 
-/// The maximum number of definitions, statements and bodies in all files together: twice that of
-/// googleapis. A definition takes some hundred bytes while it is compiled, though it may have as
-/// few as ten bytes of text, so a compile takes about a gigabyte at most.
+/// The maximum of [`Outline::definitions`] of all files together. googleapis has 610,000. A
+/// definition takes some hundred bytes while it is compiled, though it may have as few as two bytes
+/// of text, so a compile takes about a gigabyte at most.
 const DEFINITIONS_MAX: usize = 1_000_000;
 
 /// The maximum number of files. googleapis has 9,000.
@@ -327,7 +327,7 @@ impl<'a> SourceReader<'a> {
         self.definitions += outline.definitions;
         if self.definitions > DEFINITIONS_MAX {
             return self.stop(format!(
-                "the .proto files below the import paths have more than {DEFINITIONS_MAX} definitions and other statements together"
+                "the .proto files below the import paths have more than {DEFINITIONS_MAX} definitions, options and other statements together"
             ));
         }
         self.sources.files.insert(

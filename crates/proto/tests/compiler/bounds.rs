@@ -23,8 +23,27 @@ fn files_with_more_than_a_million_definitions_are_refused() {
     assert!(made.is_some(), "{said:.2000}");
     let (made, said) = of_files(&[("a.proto", &half), ("b.proto", &most)]);
     assert!(made.is_none());
-    let expected = "more than 1000000 definitions and other statements together\n";
+    let expected = "more than 1000000 definitions, options and other statements together\n";
     assert!(said.contains(expected), "{said:.2000}");
+}
+
+/// A statement may make many parts of a descriptor, each of few bytes.
+#[test]
+fn lists_within_a_statement_count_by_their_elements() {
+    let most = 1_000_000;
+    for text in [
+        format!("message M {{ reserved 1{}; }}", ",1".repeat(most)),
+        format!("message M {{ reserved \"a\"{}; }}", ",\"a\"".repeat(most)),
+        format!("message M {{ extensions 1{}; }}", ",1".repeat(most)),
+        format!("message M {{ int32 a = 1 [b=1{}]; }}", ",b=1".repeat(most)),
+        format!("option (o) = {{ {} }};", "a:1 ".repeat(most)),
+        format!("option (o) = {{ a: [1{}] }};", ",1".repeat(most)),
+    ] {
+        let (made, said) = of_files(&[("a.proto", &format!("syntax = \"proto2\";\n{text}"))]);
+        assert!(made.is_none());
+        let expected = "more than 1000000 definitions, options and other statements together\n";
+        assert!(said.contains(expected), "{said:.2000}");
+    }
 }
 
 #[test]
