@@ -1,6 +1,7 @@
 //! Compiles arbitrary text and evaluates it over values of every type. Asserts that a budget error
-//! occurs only when the budget is spent, and that the span of each error lies within the text. The
-//! first byte selects whether types are checked at compilation or at evaluation.
+//! occurs only when the budget is spent, that the span of each error lies within the text, and that
+//! an expression that is said to fail for all values has no value. The first byte selects whether
+//! types are checked at compilation or at evaluation.
 #![no_main]
 
 use std::sync::Arc;
@@ -22,9 +23,18 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     }
     match environment.compile(text) {
         Ok(program) => {
+            let failure = program.failure(&[]);
+            if let Some(failure) = &failure {
+                let range = failure.error.span.start as usize..failure.error.span.end as usize;
+                assert!(text.get(range).is_some(), "{text:?}: {failure:?}");
+            }
             let mut budget = Budget::new(BUDGET, BUDGET);
             match program.evaluate(&values(), &mut budget) {
-                Ok(value) => fits(&value, program.result()),
+                Ok(value) => {
+                    let fails = failure.is_some_and(|failure| failure.decides);
+                    assert!(!fails, "{text:?}: {value:?}, but it always fails");
+                    fits(&value, program.result());
+                }
                 Err(error) => {
                     let spent = budget.steps() == 0 || budget.bytes() == 0;
                     assert!(error.kind != ErrorKind::Budget || spent, "{error}");
