@@ -2,7 +2,8 @@
 
 WORK has the files that generate.py and rule_verdicts wrote. One payload in EVERY is judged, and the
 examples of known.py. The verdict on a message in JSON or MessagePack is compared with that on the same
-message in protobuf. Differences that known.py lists are counted by their reason. Any other difference
+message in protobuf, and the verdict on a mutation in these encodings with that on the message that
+read.py finds in it. Differences that known.py lists are counted by their reason. Any other difference
 ends the run with 1, and so does a reason that its example does not show.
 """
 
@@ -23,6 +24,7 @@ import known  # noqa: E402
 import protovalidate  # noqa: E402
 from buf.validate import validate_pb2  # noqa: E402
 from google.protobuf import message_factory, symbol_database  # noqa: E402
+from read import read  # noqa: E402
 
 # As many kinds of differences are printed, with two examples each.
 SHOWN = 30
@@ -104,7 +106,7 @@ class Judge:
 
     def __init__(self):
         self.counts, self.reasons, self.differences, self.shown = collections.Counter(), collections.Counter(), [], set()
-        self.kept = {}
+        self.kept, self.unread = {}, collections.Counter()
 
     def judged(self, ours):
         """The verdict on a payload in protobuf."""
@@ -129,6 +131,15 @@ class Judge:
         else:
             self.differences.append((name, ours, theirs, rows))
 
+    def compare_mutation(self, ours):
+        """Compares the verdict on a mutation in JSON or MessagePack with theirs on what it holds."""
+        message = read(kinds[ours["m"]], ours["e"], bytes.fromhex(ours["p"]))
+        if message is None:
+            self.unread[ours["e"]] += 1
+        else:
+            payload = message.SerializePartialToString().hex()
+            self.compare(ours, self.judged(ours | {"p": payload}), payload)
+
 
 def message_of(place, payload):
     return kinds[place].FromString(bytes.fromhex(payload))
@@ -144,6 +155,11 @@ def judge_share(share):
             if share == 0:
                 judge.compare(ours | {"e": "protobuf", "p": ""}, judged(message_of(ours["m"], "")), "")
             continue
+        if ours["e"] != "protobuf" and ours.get("mutation"):
+            at += 1
+            if at % every == 0 and zlib.crc32(ours["p"].encode()) % processes == share:
+                judge.compare_mutation(ours)
+            continue
         if ours["e"] == "protobuf":
             theirs, payload, at = None, ours["p"], at + 1
             wanted = at % every == 0 or (noted["messages"][ours["m"]], payload) in examples
@@ -152,24 +168,28 @@ def judge_share(share):
                 theirs = judge.judged(ours)
         if theirs is not None:
             judge.compare(ours, theirs, payload)
-    return judge.counts, judge.reasons, judge.differences, judge.shown
+    return judge.counts, judge.reasons, judge.differences, judge.shown, judge.unread
 
 
 started = time.monotonic()
 validator = protovalidate.Validator()
 processes = os.cpu_count()
-counts, reasons, differences, shown = collections.Counter(), collections.Counter(), [], set()
+counts, reasons, unread = collections.Counter(), collections.Counter(), collections.Counter()
+differences, shown = [], set()
 with multiprocessing.get_context("fork").Pool(processes) as workers:
     for part in workers.imap(judge_share, range(processes)):
         counts += part[0]
         reasons += part[1]
         differences += part[2]
         shown |= part[3]
+        unread += part[4]
 
 seconds = time.monotonic() - started
 print(f"protovalidate {line}: {sum(counts.values()):,} payloads in {seconds:.0f} s by {processes} processes")
 for (encoding, they, we), number in sorted(counts.items()):
     print(f"  {encoding:8} they: {they:7} we: {we:9} {number:10,}")
+for encoding, number in sorted(unread.items()):
+    print(f"  {encoding:8} mutations in a form that writers do not use, not compared: {number:,}")
 for reason, number in reasons.most_common():
     print(f"  known: {reason}: {number:,}")
 by_kind = collections.Counter()

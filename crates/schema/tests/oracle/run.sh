@@ -3,7 +3,7 @@
 #
 #   crates/schema/tests/oracle/run.sh [COUNT [SEED [EVERY]]]
 #
-# COUNT messages (1,000,000) are judged in each encoding, and COUNT mutations of them in protobuf.
+# COUNT messages (1,000,000) are judged in each encoding, and COUNT mutations of them in each.
 # The line in Rust judges all of them, and that in Python, which takes some milliseconds for a
 # payload, one in EVERY (1). The messages are those of protos/. With PROTOVALIDATE_CASES=DIRECTORY,
 # in which buf/validate/conformance/cases are protovalidate's own, those are judged, too. Exits with

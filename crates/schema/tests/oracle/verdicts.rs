@@ -4,8 +4,8 @@
 //! WORK/messages.json has the roots of the `.proto` files and the names of the messages. Standard
 //! input has payloads, one line of JSON each, as generate.py writes them. Standard output has a
 //! line for each message whose rules are rejected, then the payloads with the verdict (v) and the
-//! path, rule id and text of each broken rule (t), then the same for MUTATIONS mutations of the
-//! payloads in protobuf.
+//! path, rule id and text of each broken rule (t), then the same for those of MUTATIONS mutations in
+//! each encoding that are not malformed.
 
 use std::fs;
 use std::io::{self, BufRead, BufWriter, Write};
@@ -29,11 +29,16 @@ const LIMITS: RuleLimits = RuleLimits {
 
 const ENCODINGS: [Encoding; 3] = [Encoding::Protobuf, Encoding::Json, Encoding::Msgpack];
 
+/// The number of mutations of a payload that are tried until one is not malformed. Few mutations of
+/// texts are texts of JSON.
+const ATTEMPTS: usize = 10;
+
 /// A payload of a message, which is an index into the names of messages.json.
 struct Payload {
     message: usize,
     encoding: Encoding,
     bytes: Vec<u8>,
+    is_mutation: bool,
 }
 
 fn main() {
@@ -70,20 +75,24 @@ fn main() {
             tell(&mut out, payload, schemas);
         }
     }
-    let mutable: Vec<&Payload> = payloads
-        .iter()
-        .filter(|payload| payload.encoding == Encoding::Protobuf)
-        .filter(|payload| schemas[payload.message].is_ok())
-        .collect();
     let mut random = Random(seed.parse::<u64>().unwrap() | 1);
-    for _ in 0..mutations.parse().unwrap() {
-        let payload = mutable[random.below(mutable.len())];
-        let mutation = Payload {
-            bytes: mutated(&payload.bytes, &mut random),
-            ..*payload
-        };
-        if let Ok(schemas) = &schemas[payload.message] {
-            tell(&mut out, &mutation, schemas);
+    for encoding in ENCODINGS {
+        let mutable = payloads.iter().filter(|of| of.encoding == encoding);
+        let mutable: Vec<_> = mutable
+            .filter_map(|of| Some((of, schemas[of.message].as_ref().ok()?)))
+            .collect();
+        for _ in 0..mutations.parse().unwrap() {
+            let (payload, schemas) = mutable[random.below(mutable.len())];
+            let mutations = (0..ATTEMPTS).map(|_| Payload {
+                bytes: mutated(&payload.bytes, &mut random),
+                is_mutation: true,
+                ..*payload
+            });
+            for mutation in mutations {
+                if tell(&mut out, &mutation, schemas) {
+                    break;
+                }
+            }
         }
     }
     out.flush().unwrap();
@@ -133,10 +142,12 @@ fn payload(line: io::Result<String>) -> Payload {
         bytes: digits
             .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
             .collect(),
+        is_mutation: false,
     }
 }
 
-fn tell(out: &mut impl Write, payload: &Payload, schemas: &[Schema; 3]) {
+/// Prints a payload with its verdict, unless it is a malformed mutation. Returns whether it printed.
+fn tell(out: &mut impl Write, payload: &Payload, schemas: &[Schema; 3]) -> bool {
     let place = ENCODINGS
         .iter()
         .position(|encoding| *encoding == payload.encoding);
@@ -144,6 +155,7 @@ fn tell(out: &mut impl Write, payload: &Payload, schemas: &[Schema; 3]) {
     let (verdict, told) = match &verdict {
         Ok(()) => ("kept", Vec::new()),
         Err(told) if told.is_failure() => ("failed", rows(told)),
+        Err(told) if told.rule.is_none() && payload.is_mutation => return false,
         Err(told) if told.rule.is_none() => ("malformed", Vec::new()),
         Err(told) => ("broken", rows(told)),
     };
@@ -153,8 +165,12 @@ fn tell(out: &mut impl Write, payload: &Payload, schemas: &[Schema; 3]) {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let (message, encoding) = (payload.message, payload.encoding.label());
-    let line = json!({ "m": message, "e": encoding, "p": hex, "v": verdict, "t": told });
+    let mut line = json!({ "m": message, "e": encoding, "p": hex, "v": verdict, "t": told });
+    if payload.is_mutation {
+        line["mutation"] = true.into();
+    }
     writeln!(out, "{line}").unwrap();
+    true
 }
 
 /// Returns the path, the rule id and the text of each violation. The text of a failed rule is the
