@@ -145,6 +145,15 @@ impl<'a> Parser<'a> {
                 let token = self.next();
                 Ok((self.word(token), token))
             }
+            TokenKind::Bad(_) => {
+                let written = self.word(self.token());
+                let is_name = written.starts_with(|c: char| c.is_ascii_digit())
+                    && written.contains(|c: char| c.is_ascii_alphabetic());
+                self.unexpected(what).map_err(|fault| match is_name {
+                    true => fault.help("a name can't begin with a digit").boxed(),
+                    false => fault,
+                })
+            }
             _ => self.unexpected(what),
         }
     }
