@@ -30,6 +30,19 @@ pub struct Table<R> {
     lower: ByBytes,
 }
 
+/// Clones share the routes.
+impl<R> Clone for Table<R> {
+    fn clone(&self) -> Self {
+        Self {
+            routes: self.routes.clone(),
+            exact: self.exact.clone(),
+            kinds: self.kinds.clone(),
+            prefixes: self.prefixes.clone(),
+            lower: self.lower.clone(),
+        }
+    }
+}
+
 /// A route's place in its table, which is valid for that table alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoutePlace(u32);

@@ -150,7 +150,7 @@ fn place(names: &mut Vec<String>, name: &str) -> usize {
 }
 
 /// One generation: the complete settings of a running gateway.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The number of configurations that took effect, this one included.
     pub generation: u64,

@@ -75,6 +75,8 @@ pub struct Follower {
     reloader: Reloader,
     /// The content that was last loaded, or that failed to load.
     seen: FilesIdentity,
+    /// The content that `running` was loaded from.
+    in_force: FilesIdentity,
     /// The .proto files of the last load, for reuse by the next.
     cache: Cache,
     /// The last refusal by the engine or the admin listener. The refused reload is tried again at
@@ -115,6 +117,7 @@ impl Follower {
             past: Past::default(),
             has_loaded: false,
             reloader,
+            in_force: seen.clone(),
             seen,
             cache: Cache::default(),
             refused: None,
@@ -311,6 +314,9 @@ impl Follower {
         let asked = why == LookReason::Asked;
         let again = why == LookReason::Time && self.refused.is_some();
         if !changed && !asked && !again {
+            if self.failed {
+                self.follow_keys();
+            }
             return;
         }
         let logging = match (changed, asked) {
@@ -329,6 +335,13 @@ impl Follower {
             Ok(loaded) => self.apply(loaded, why, logging),
             Err(found) => self.reject(found, logging),
         };
+        match report.outcome {
+            ReloadOutcome::Applied | ReloadOutcome::Unchanged => self.in_force = self.seen.clone(),
+            ReloadOutcome::Invalid | ReloadOutcome::Refused => {
+                self.follow_keys();
+                report.generation = self.running.generation;
+            }
+        }
         report.compile = compile;
         if !changed && !asked && report.outcome == ReloadOutcome::Refused {
             // This is the same refusal after another try, which is not reported again.

@@ -13,7 +13,7 @@ use super::keys::{KeyFiles, masked_at};
 use super::loaded::Loaded;
 use super::protos::{ProtoTexts, Protos, import_paths, named_roots};
 use super::resolve::{Succession, resolve};
-use super::security::secure;
+use super::security::{secure, secure_again};
 use super::source::{self, Source};
 use super::yaml;
 use crate::snapshot::{Names, Snapshot};
@@ -67,14 +67,30 @@ impl Mask {
 }
 
 /// The identity of the content of a configuration's files.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct FilesIdentity {
     /// The directories of .proto files, and the files and directories of keys and users, whether
     /// they exist or not. If routes.yaml cannot be read or parsed, the roots of the previous read.
     pub roots: Vec<PathBuf>,
     /// The fingerprint of the content of every file. Equal content has equal fingerprints.
     pub fingerprint: u64,
+    /// The text of routes.yaml, by which its key files can be read again, or `None` after an error.
+    pub(super) main: Option<Arc<SourceFile>>,
 }
+
+/// Equal content is found by its fingerprint alone.
+impl PartialEq for FilesIdentity {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            roots,
+            fingerprint,
+            main: _,
+        } = self;
+        *roots == other.roots && *fingerprint == other.fingerprint
+    }
+}
+
+impl Eq for FilesIdentity {}
 
 /// The configuration that a new one is compared with.
 #[derive(Clone, Copy, Debug)]
@@ -157,7 +173,11 @@ impl Inputs {
             .as_ref()
             .and_then(|(file, source)| Mask::of(file, source));
         Self {
-            seen: FilesIdentity { roots, fingerprint },
+            seen: FilesIdentity {
+                roots,
+                fingerprint,
+                main: main.as_ref().map(|(file, _)| Arc::clone(file)),
+            },
             mask,
             main,
             protos,
@@ -300,6 +320,22 @@ impl Inputs {
             _ => Err(found),
         }
     }
+}
+
+/// Reads the key files of the running configuration again, whose routes.yaml was `main`. Returns the
+/// next generation, which differs in its keys and users alone, or `None` if they are the same.
+pub(super) fn with_present_keys(
+    main: &Arc<SourceFile>,
+    path: &Path,
+    environment: &Environment,
+    running: &Snapshot,
+) -> Option<Snapshot> {
+    let mut found = Diagnostics::new();
+    let root = yaml::parse(main, environment, &mut found)?;
+    let source = source::read_file(&root, &mut found);
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let keys = KeyFiles::read(source.key_files(), source.users_files(), directory);
+    secure_again(&source, &keys, running).apply(&source, running)
 }
 
 /// Returns whether a routes.yaml seems to refer to variables of the environment.

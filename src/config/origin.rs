@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gateway_diagnostic::{Diagnostic, SourceFile, shown};
-
 use super::environment::Environment;
 use super::file::{read_text, source_file, too_large};
-use super::inputs::Inputs;
+use super::inputs::{FilesIdentity, Inputs, with_present_keys};
 use super::yaml::FILE_MAX;
+use crate::snapshot::Snapshot;
+use gateway_diagnostic::{Diagnostic, SourceFile, shown};
 
 /// The name that diagnostics show for a configuration without a file.
 const TEXT_NAME: &str = "<text>";
@@ -68,6 +68,18 @@ impl Origin {
     pub fn read(&self, roots: &[PathBuf]) -> Inputs {
         let inputs = Inputs::read_main(self.main(), &self.path, &self.environment, roots);
         inputs.with_watch(self.watch)
+    }
+
+    /// Reads the key files of the running configuration again, which was loaded from `in_force`.
+    /// Returns the next generation, which differs in its keys and users alone, or `None` if these
+    /// are the same. A file that cannot be read changes nothing.
+    pub(crate) fn with_present_keys(
+        &self,
+        in_force: &FilesIdentity,
+        running: &Snapshot,
+    ) -> Option<Snapshot> {
+        let main = in_force.main.as_ref()?;
+        with_present_keys(main, &self.path, &self.environment, running)
     }
 
     fn main(&self) -> Result<Arc<SourceFile>, Box<Diagnostic>> {

@@ -13,11 +13,11 @@ use super::principals::{allowed, own_names};
 use super::quoted::quoted;
 use super::section::Spanned;
 use super::source::{
-    ChannelSource, CurveSource, Named, PeersSource, PlainSource, SecurityKey, SecuritySource,
-    ServerKey, ServerSource, SideSource, Source,
+    ChannelSource, CurveSource, FrontendSource, Named, PeersSource, PlainSource, SecurityKey,
+    SecuritySource, ServerKey, ServerSource, SideSource, Source,
 };
 use crate::security::{Curve, KnownPeers, Security, Servers, Users, principal_fault};
-use crate::snapshot::Endpoints;
+use crate::snapshot::{Endpoints, Snapshot};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 use gateway_zmtp::curve::{KeyPair, PublicKey};
 use gateway_zmtp::session::NullPeers;
@@ -30,6 +30,42 @@ pub(super) struct Secured {
     pub(super) channels: Vec<[Option<Arc<Security>>; 2]>,
 }
 
+impl Secured {
+    /// Returns `running` with these demands, as the generation after it, or `None` if they are the
+    /// same. Both are of one routes.yaml, whose frontends, pools and channels are `source`.
+    pub(super) fn apply(self, source: &Source, running: &Snapshot) -> Option<Snapshot> {
+        let mut next = running.clone();
+        next.generation += 1;
+        let frontends = source.frontends.iter().map(|it| &it.it.frontend.name);
+        for (name, security) in frontends.zip(self.frontends) {
+            let mut frontends = next.frontends.values_mut();
+            if let Some(frontend) = frontends.find(|it| it.name == *name) {
+                frontend.security = security;
+            }
+        }
+        let pools = source.pools.iter().map(|it| &it.it.settings.name);
+        for (name, security) in pools.zip(self.pools) {
+            let mut pools = next.pools.values_mut();
+            if let Some(pool) = pools.find(|it| it.name == *name && it.security != security) {
+                Arc::make_mut(pool).security = security;
+            }
+        }
+        let channels = source.channels.iter().map(|it| &it.it.settings.name);
+        for (name, [publishers, subscribers]) in channels.zip(self.channels) {
+            let mut channels = next.channels.values_mut();
+            if let Some(channel) = channels.find(|it| it.name == *name) {
+                let channel = Arc::make_mut(channel);
+                channel.publishers.security = publishers;
+                channel.subscribers.security = subscribers;
+            }
+        }
+        let is_same = next.frontends == running.frontends
+            && next.pools == running.pools
+            && next.channels == running.channels;
+        (!is_same).then_some(next)
+    }
+}
+
 /// Resolves every `security`. Errors that exclude only a peer's key go into `left_out`, and all
 /// other diagnostics into `found`.
 pub(super) fn secure(
@@ -38,19 +74,8 @@ pub(super) fn secure(
     found: &mut Diagnostics,
     left_out: &mut Diagnostics,
 ) -> Secured {
-    let mut resolver = Resolver {
-        files,
-        default: source.security.map(),
-        told: BTreeSet::new(),
-        told_users: BTreeSet::new(),
-        found,
-        left_out,
-    };
-    let secured = Secured {
-        frontends: resolver.frontends(source),
-        pools: resolver.pools(source),
-        channels: resolver.channels(source),
-    };
+    let mut resolver = Resolver::new(source, files, None, found, left_out);
+    let secured = resolver.all(source);
     resolver.shared_peers(source);
     if secured.frontends.iter().any(Option::is_some) {
         own_names(source, found);
@@ -59,9 +84,20 @@ pub(super) fn secure(
     secured
 }
 
+/// Resolves every `security` of the running configuration again, by key files that may have changed
+/// since. What cannot be resolved now stays as it is in `running`.
+pub(super) fn secure_again(source: &Source, files: &KeyFiles, running: &Snapshot) -> Secured {
+    let (mut found, mut left_out) = (Diagnostics::new(), Diagnostics::new());
+    Resolver::new(source, files, Some(running), &mut found, &mut left_out).all(source)
+}
+
 struct Resolver<'a> {
     files: &'a KeyFiles,
     default: Option<&'a SecuritySource>,
+    /// The running configuration, which stays in force where a file cannot be used. `None` if an
+    /// error is reported and nothing takes effect.
+    running: Option<&'a Snapshot>,
+    unusable: Unusable,
     /// Key files whose faults have been reported.
     told: BTreeSet<(KeyRole, &'a Path)>,
     /// Files of users whose faults have been reported.
@@ -70,21 +106,94 @@ struct Resolver<'a> {
     left_out: &'a mut Diagnostics,
 }
 
+/// The parts of a `security` that could not be resolved.
+#[derive(Default)]
+struct Unusable {
+    secret: bool,
+    peers: bool,
+    servers: bool,
+    users: bool,
+    /// The keys with two names.
+    disputed: Vec<PublicKey>,
+}
+
+impl Unusable {
+    /// Returns `next` with the parts of `running` that could not be resolved.
+    fn replaced(self, mut next: Security, running: &Security) -> Security {
+        if let (Some(curve), Some(before)) = (&mut next.curve, &running.curve) {
+            if self.secret {
+                curve.keys = Arc::clone(&before.keys);
+            }
+            if self.servers {
+                curve.servers = before.servers.clone();
+            }
+            if self.peers {
+                curve.peers = before.peers.clone();
+            } else if let KnownPeers::Named(names) = &mut curve.peers {
+                for key in self.disputed {
+                    match &before.peers {
+                        KnownPeers::Named(before) if before.contains_key(&key) => {
+                            names.insert(key, Arc::clone(&before[&key]));
+                        }
+                        _ => drop(names.remove(&key)),
+                    }
+                }
+            }
+        }
+        // Equal users stay, with the passwords that were right.
+        if let Some(before) = &running.plain
+            && (self.users || next.plain.as_ref() == Some(before))
+        {
+            next.plain = Some(Arc::clone(before));
+        }
+        next
+    }
+}
+
 /// The owner of each key, with the place where the key was found first.
 type Owners = HashMap<PublicKey, (Arc<str>, Place)>;
 
 impl<'a> Resolver<'a> {
+    fn new(
+        source: &'a Source,
+        files: &'a KeyFiles,
+        running: Option<&'a Snapshot>,
+        found: &'a mut Diagnostics,
+        left_out: &'a mut Diagnostics,
+    ) -> Self {
+        Self {
+            files,
+            default: source.security.map(),
+            running,
+            unusable: Unusable::default(),
+            told: BTreeSet::new(),
+            told_users: BTreeSet::new(),
+            found,
+            left_out,
+        }
+    }
+
+    fn all(&mut self, source: &'a Source) -> Secured {
+        Secured {
+            frontends: self.frontends(source),
+            pools: self.pools(source),
+            channels: self.channels(source),
+        }
+    }
+
     fn frontends(&mut self, source: &'a Source) -> Vec<Option<Arc<Security>>> {
         let frontends = source.frontends.iter();
         let inherit = frontends.filter(|it| matches!(it.it.security, SecurityKey::Inherited));
         let mut all = Endpoints::default();
+        let mut before = None;
         for frontend in inherit {
+            before = before.or_else(|| self.running_frontend(frontend));
             let Endpoints { bind, connect } = &frontend.it.frontend.endpoints;
             all.bind.extend(bind.iter().cloned());
             all.connect.extend(connect.iter().cloned());
         }
         let default = self.default.filter(|_| all != Endpoints::default());
-        let default = default.map(|default| Arc::new(self.security(default, &all)));
+        let default = default.map(|default| self.security(default, &all, before));
         let mut secured = Vec::new();
         for frontend in &source.frontends {
             secured.push(match &frontend.it.security {
@@ -92,7 +201,8 @@ impl<'a> Resolver<'a> {
                 SecurityKey::None => None,
                 SecurityKey::Some(own) => {
                     let endpoints = &frontend.it.frontend.endpoints;
-                    Some(Arc::new(self.security(own, endpoints)))
+                    let before = self.running_frontend(frontend);
+                    Some(self.security(own, endpoints, before))
                 }
             });
         }
@@ -109,7 +219,12 @@ impl<'a> Resolver<'a> {
             secured.push(match &pool.it.security {
                 SecurityKey::Some(own) => {
                     let endpoints = &pool.it.settings.endpoints;
-                    Some(Arc::new(self.security(own, endpoints)))
+                    let before = self.running.and_then(|running| {
+                        let mut pools = running.pools.values();
+                        let pool = pools.find(|it| it.name == pool.it.settings.name)?;
+                        pool.security.as_deref()
+                    });
+                    Some(self.security(own, endpoints, before))
                 }
                 SecurityKey::Inherited if has_keys => {
                     let name = &pool.it.settings.name;
@@ -170,7 +285,18 @@ impl<'a> Resolver<'a> {
         let has_keys = default.is_some_and(|it| it.curve.is_some() || it.plain.is_some());
         let has_addresses = default.is_some_and(|it| it.from.is_some());
         let lacks = match &side.security {
-            SecurityKey::Some(own) => return Some(Arc::new(self.security(own, endpoints))),
+            SecurityKey::Some(own) => {
+                let before = self.running.and_then(|running| {
+                    let mut channels = running.channels.values();
+                    let channel = channels.find(|it| it.name == channel.it.settings.name)?;
+                    let side = match who {
+                        "publishers" => &channel.publishers,
+                        _ => &channel.subscribers,
+                    };
+                    side.security.as_deref()
+                });
+                return Some(self.security(own, endpoints, before));
+            }
             SecurityKey::None => return None,
             SecurityKey::Inherited if has_keys => "keys",
             SecurityKey::Inherited if has_addresses && !endpoints.bind.is_empty() => "addresses",
@@ -185,7 +311,30 @@ impl<'a> Resolver<'a> {
         None
     }
 
-    fn security(&mut self, source: &'a SecuritySource, endpoints: &Endpoints) -> Security {
+    /// Returns the security of a frontend in the running configuration.
+    fn running_frontend(&self, frontend: &Named<FrontendSource>) -> Option<&'a Security> {
+        let mut frontends = self.running?.frontends.values();
+        let frontend = frontends.find(|it| it.name == frontend.it.frontend.name)?;
+        frontend.security.as_deref()
+    }
+
+    /// Resolves a `security`, which is `before` in the running configuration.
+    fn security(
+        &mut self,
+        source: &'a SecuritySource,
+        endpoints: &Endpoints,
+        before: Option<&Security>,
+    ) -> Arc<Security> {
+        self.unusable = Unusable::default();
+        let next = self.resolved(source, endpoints);
+        let unusable = std::mem::take(&mut self.unusable);
+        Arc::new(match before {
+            Some(before) => unusable.replaced(next, before),
+            None => next,
+        })
+    }
+
+    fn resolved(&mut self, source: &'a SecuritySource, endpoints: &Endpoints) -> Security {
         if let Some(from) = &source.from
             && endpoints.bind.is_empty()
         {
@@ -238,6 +387,7 @@ impl<'a> Resolver<'a> {
         let users = Users::new(users).unwrap_or_else(|error| {
             let fault = Diagnostic::error(format!("the system provides no random bytes: {error}"));
             self.found.push(fault.at(source.place.clone()));
+            self.unusable.users = true;
             Users::nobody()
         });
         Arc::new(users)
@@ -249,6 +399,7 @@ impl<'a> Resolver<'a> {
         let file = match self.files.users(&path.value)? {
             Ok(file) => file,
             Err(why) => {
+                self.unusable.users = true;
                 if is_new {
                     let fault = Diagnostic::error(why.clone()).at(path.place.clone());
                     self.found.push(fault.label("expected a file of users"));
@@ -289,7 +440,8 @@ impl<'a> Resolver<'a> {
             self.found
                 .push(fault.help("make one with `gateway keygen gateway`: gateway.key_secret"));
         }
-        let keys = secret.iter().filter_map(|path| self.ours(path)).collect();
+        let keys: Arc<[KeyPair]> = secret.iter().filter_map(|path| self.ours(path)).collect();
+        self.unusable.secret |= keys.len() < secret.len();
         let servers = match &source.server {
             Some(server) => self.servers(server, endpoints),
             None => Servers::None,
@@ -343,9 +495,10 @@ impl<'a> Resolver<'a> {
             let fault = fault.at(path.place.clone()).label("expected mode 0600");
             self.found.push(fault.help(format!("chmod 600 {shown}")));
         }
-        if is_new
-            && let Some(public) = &file.public
-            && public.value != keys.public()
+        let other = file.public.as_ref().filter(|it| it.value != keys.public());
+        self.unusable.secret |= other.is_some() || !file.faults.is_empty();
+        if let Some(public) = other
+            && is_new
         {
             let fault = Diagnostic::error("the public key does not belong to the secret key");
             let fault = fault.at(public.place.clone());
@@ -404,11 +557,12 @@ impl<'a> Resolver<'a> {
         match self.files.get(KeyRole::Theirs, path) {
             None => {}
             Some(Stored::Unreadable(why)) if is_new => {
+                self.unusable.peers = true;
                 let fault = Diagnostic::error(why.clone()).at(place.clone());
                 self.found
                     .push(fault.label("expected a directory of public keys"));
             }
-            Some(Stored::Unreadable(_)) => {}
+            Some(Stored::Unreadable(_)) => self.unusable.peers = true,
             Some(Stored::File(file)) => self.key_of(file, is_new, named),
             Some(Stored::Directory(files, faults)) => {
                 for fault in faults.iter().filter(|_| is_new) {
@@ -466,6 +620,7 @@ impl<'a> Resolver<'a> {
                 named.insert(key, (name.into(), place.clone()));
             }
             Some((other, first)) if **other != *name => {
+                self.unusable.disputed.push(key);
                 let fault = Diagnostic::error(format!("the key has two names, {other} and {name}"));
                 let fault = fault.at(place.clone()).label("expected a key of its own");
                 self.found
@@ -541,6 +696,7 @@ impl<'a> Resolver<'a> {
             Stored::Directory(..) => format!("{} is a directory", quoted_path(path)),
             Stored::Unreadable(why) => why.clone(),
         };
+        self.unusable.servers = true;
         let fault = Diagnostic::error(wrong).at(place.clone());
         self.found
             .push(fault.label("expected a file with the peer's public key, or the key"));

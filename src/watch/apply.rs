@@ -98,14 +98,43 @@ impl Follower {
         }
     }
 
-    /// Hands the snapshot to the engine and the admin listener. Returns the reason if that is
-    /// impossible, in which case nothing has changed. `at` is the place of `admin.bind`.
+    /// Follows the key files of the running configuration by themselves, because an error keeps
+    /// the files as a whole from taking effect. A key that was removed must not be admitted until
+    /// the error is corrected.
+    pub(super) fn follow_keys(&mut self) {
+        let next = self.origin.with_present_keys(&self.in_force, &self.running);
+        let Some(next) = next else {
+            return;
+        };
+        let plan = Plan::between(&self.running, &next);
+        match self.adopt(Arc::new(next), None) {
+            Ok(()) => {
+                let generation = self.running.generation;
+                info!(generation, "reloaded the keys alone: {plan}");
+            }
+            Err(refusal) => error!("the keys are not reloaded: {}", refusal.message),
+        }
+    }
+
+    /// Makes the gateway run the snapshot, and logs that. Returns the reason if that is impossible,
+    /// in which case nothing has changed. `at` is the place of `admin.bind`.
     fn commit(
         &mut self,
         plan: &Plan,
         snapshot: Arc<Snapshot>,
         at: Option<Place>,
     ) -> Result<(), Box<Diagnostic>> {
+        self.adopt(snapshot, at)?;
+        let generation = self.running.generation;
+        info!(generation, "reloaded: {plan}");
+        self.failed = false;
+        self.refused = None;
+        Ok(())
+    }
+
+    /// Hands the snapshot to the engine and the admin listener. Returns the reason if that is
+    /// impossible, in which case nothing has changed. `at` is the place of `admin.bind`.
+    fn adopt(&mut self, snapshot: Arc<Snapshot>, at: Option<Place>) -> Result<(), Box<Diagnostic>> {
         let admin = match &self.admin {
             Some(admin) => Some(admin.prepare(snapshot.admin.as_ref(), at)?),
             None => None,
@@ -126,10 +155,6 @@ impl Follower {
         self.past
             .keep(std::mem::replace(&mut self.running, snapshot));
         self.note_listening();
-        let generation = self.running.generation;
-        info!(generation, "reloaded: {plan}");
-        self.failed = false;
-        self.refused = None;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use gateway_diagnostic::Place;
 
 /// The definitions of the messages and enums that the schemas of one generation use.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Definitions {
     /// Messages by full name.
     pub messages: BTreeMap<String, Definition>,
@@ -19,7 +19,7 @@ pub struct Definitions {
 }
 
 /// The definition of a message or an enum.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Definition {
     /// The place of its name, or `None` if the definition came with the gateway.
     pub place: Option<Place>,

@@ -145,6 +145,56 @@ fn a_fault_of_the_gateways_own_files_keeps_the_keys_in_force() {
     assert_eq!(first.message()[0], b"ERROR");
 }
 
+/// Each error keeps the files as a whole from taking effect. A removed key is refused all the same,
+/// and a new one is admitted.
+#[test]
+fn a_removed_key_is_refused_whatever_else_is_broken() {
+    if !engine_is("native") {
+        return;
+    }
+    type Break = fn(&Secured);
+    let breaks: [(&str, Break); 5] = [
+        ("routes.yaml cannot be parsed", |gateway| {
+            fs::write(gateway.process.file(), "routes: {").unwrap();
+        }),
+        ("routes.yaml is removed", |gateway| {
+            fs::remove_file(gateway.process.file()).unwrap();
+        }),
+        ("a route leads nowhere", |gateway| {
+            let text = fs::read_to_string(gateway.process.file()).unwrap();
+            let text = text.replacen("OPAQUE: { pool: people }", "OPAQUE: { pool: nobody }", 1);
+            fs::write(gateway.process.file(), text).unwrap();
+        }),
+        ("the gateway's secret key is gone", |gateway| {
+            fs::remove_file(gateway.files.path().join("gateway.key_secret")).unwrap();
+        }),
+        ("another key has two names", |gateway| {
+            let text = fs::read(gateway.key_file("dora")).unwrap();
+            fs::write(gateway.key_file("beside"), text).unwrap();
+        }),
+    ];
+    for (what, broken) in breaks {
+        let (alice, bob, dora) = (keys(), keys(), keys());
+        let mut gateway = Secured::start(CURVE, &alice);
+        write_public(&gateway.key_file("dora"), dora.public());
+        gateway.process.await_line("reloaded: ~1 frontend");
+        let mut first = gateway.peer(&alice).met();
+        let mut other = gateway.peer(&dora).met();
+        broken(&gateway);
+        gateway.process.await_line("reload failed: ");
+        write_public(&gateway.key_file("bob"), bob.public());
+        let line = "reloaded the keys alone: ~1 frontend (clients)";
+        gateway.process.await_line(line);
+        gateway.peer(&bob).met();
+        fs::remove_file(gateway.key_file("alice")).unwrap();
+        gateway.process.await_line(line);
+        assert!(first.is_ended(), "{what}");
+        assert!(!gateway.peer(&alice).is_admitted(), "{what}");
+        other.say(&[b"NOBODY", b""]);
+        assert_eq!(other.message()[0], b"ERROR", "{what}");
+    }
+}
+
 #[test]
 fn both_kinds_of_peers_are_served_while_security_is_rolled_out() {
     if !engine_is("native") {
