@@ -61,25 +61,92 @@ pub enum Denied {
     WrongPassword,
 }
 
+/// The reason why a text is no hash by which a password can be verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashFault {
+    /// The text is no hash that is known, and may be the password itself.
+    Unknown,
+    /// The text is a hash of another function, with this name.
+    Foreign(&'static str),
+    /// The text begins as a hash of argon2, and is not a valid one.
+    Malformed,
+    /// The verification would take too long or too much memory.
+    Costly,
+}
+
+/// The beginnings of hashes that other programs write, with the names of their functions.
+const FOREIGN: [(&str, &str); 13] = [
+    ("$1$", "MD5 (crypt)"),
+    ("$2a$", "bcrypt"),
+    ("$2b$", "bcrypt"),
+    ("$2y$", "bcrypt"),
+    ("$5$", "SHA-256 (crypt)"),
+    ("$6$", "SHA-512 (crypt)"),
+    ("$7$", "scrypt"),
+    ("$apr1$", "MD5 (Apache)"),
+    ("$pbkdf2", "PBKDF2"),
+    ("$scrypt$", "scrypt"),
+    ("$y$", "yescrypt"),
+    ("{SHA}", "SHA-1 (LDAP)"),
+    ("{SSHA}", "SHA-1 (LDAP)"),
+];
+
+impl HashFault {
+    /// Returns the fault of a text that is no whole hash of argon2.
+    fn of(text: &str) -> Self {
+        if text.starts_with("$argon2") {
+            return Self::Malformed;
+        }
+        let foreign = FOREIGN.iter().find(|(start, _)| text.starts_with(start));
+        foreign.map_or(Self::Unknown, |(_, name)| Self::Foreign(name))
+    }
+
+    /// Returns what is expected instead.
+    pub fn expected(self) -> &'static str {
+        match self {
+            Self::Unknown | Self::Foreign(_) | Self::Malformed => {
+                "expected a hash of argon2: $argon2id$v=19$m=…,t=…,p=…$SALT$HASH"
+            }
+            Self::Costly => {
+                "expected m of at most 262144, m times t of at most 1048576, and p of at most 16"
+            }
+        }
+    }
+}
+
+impl fmt::Display for HashFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("this is not the hash of a password"),
+            Self::Foreign(name) => {
+                write!(
+                    f,
+                    "this is a hash of {name}, and only those of argon2 are supported"
+                )
+            }
+            Self::Malformed => f.write_str("this is not a valid hash of argon2"),
+            Self::Costly => f.write_str("to verify this hash takes too long or too much memory"),
+        }
+    }
+}
+
 impl Hashed {
     /// Reads a hash as `gateway keygen --user` writes it: the PHC string of argon2.
     ///
     /// # Errors
     ///
-    /// Fails with the reason why the text is no such hash, or why its cost is too high.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
-        const NO_HASH: &str = "expected a hash of argon2: $argon2id$v=19$m=…,t=…,p=…$SALT$HASH";
-        let hash = PasswordHash::new(text).map_err(|_| NO_HASH)?;
+    /// Fails with the reason why the text is no such hash, or that its cost is too high.
+    pub fn parse(text: &str) -> Result<Self, HashFault> {
+        let fault = || HashFault::of(text);
+        let hash = PasswordHash::new(text).map_err(|_| fault())?;
         let is_whole = hash.salt.is_some() && hash.hash.is_some();
         if Algorithm::try_from(hash.algorithm.as_str()).is_err() || !is_whole {
-            return Err(NO_HASH);
+            return Err(fault());
         }
-        let params = Params::try_from(&hash).map_err(|_| NO_HASH)?;
+        let params = Params::try_from(&hash).map_err(|_| fault())?;
         let blocks = u64::from(params.m_cost()) * u64::from(params.t_cost());
         if params.m_cost() > MEMORY_KIB_MAX || blocks > BLOCKS_MAX || params.p_cost() > LANES_MAX {
-            return Err(
-                "expected m of at most 262144, m times t of at most 1048576, and p of at most 16",
-            );
+            return Err(HashFault::Costly);
         }
         Ok(Self(Arc::new(hash)))
     }
@@ -343,21 +410,36 @@ mod tests {
         assert_ne!(Hashed::of(b"secret").unwrap().text(), hashed.text());
         let text = cheap(b"secret").text();
         assert!(Hashed::parse(&text).is_ok());
-        for wrong in [
-            "",
-            "secret",
-            "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
-            "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA",
-            "$argon2id$v=19$m=8,t=1,p=1",
-            &text.replace("argon2id", "argon3"),
-            &text.replace("m=8", "m=1"),
-            &text.replace("m=8", "m=262145"),
-            &text.replace("m=8,t=1", "m=262144,t=5"),
-            &text.replace("t=1", "t=4294967295"),
-            &text.replace("m=8,t=1,p=1", "m=1024,t=1,p=17"),
+        const BCRYPT: &str = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW";
+        for (wrong, fault) in [
+            ("", HashFault::Unknown),
+            ("secret", HashFault::Unknown),
+            ("$9$secret", HashFault::Unknown),
+            (BCRYPT, HashFault::Foreign("bcrypt")),
+            ("$6$salt$hash", HashFault::Foreign("SHA-512 (crypt)")),
+            ("{SSHA}c29tZQ==", HashFault::Foreign("SHA-1 (LDAP)")),
+            (
+                "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA",
+                HashFault::Malformed,
+            ),
+            ("$argon2id$v=19$m=8,t=1,p=1", HashFault::Malformed),
+            (&text.replace("argon2id", "argon3"), HashFault::Unknown),
+            (&text.replace("m=8", "m=1"), HashFault::Malformed),
+            (&text.replace("m=8", "m=262145"), HashFault::Costly),
+            (&text.replace("m=8,t=1", "m=262144,t=5"), HashFault::Costly),
+            (&text.replace("t=1", "t=4294967295"), HashFault::Costly),
+            (
+                &text.replace("m=8,t=1,p=1", "m=1024,t=1,p=17"),
+                HashFault::Costly,
+            ),
         ] {
-            assert!(Hashed::parse(wrong).is_err(), "{wrong}");
+            assert_eq!(Hashed::parse(wrong).err(), Some(fault), "{wrong}");
         }
+        let foreign = HashFault::Foreign("bcrypt").to_string();
+        assert_eq!(
+            foreign,
+            "this is a hash of bcrypt, and only those of argon2 are supported"
+        );
     }
 
     #[test]

@@ -69,8 +69,8 @@ fn read_user(
     }
     let hashed = Hashed::parse(hash).map_err(|why| {
         let at = place(&line[..=name.len()], hash);
-        let fault = Diagnostic::error("this is not the hash of a password").at(at);
-        let fault = fault.label(why);
+        let fault = Diagnostic::error(why.to_string()).at(at);
+        let fault = fault.label(why.expected());
         let help = "`gateway keygen --user NAME` reads the password and prints the whole line";
         Box::new(fault.help(help))
     })?;
