@@ -404,3 +404,63 @@ fn refused_peers_of_libzmq_are_served_after_the_edit_that_admits_them() {
     send(&worker, &[&request[0][..], b"REPLY", b"id", b"y"]);
     assert_eq!(texts(&receive(&client)), ["REPLY", "id", "y"]);
 }
+
+/// The edit that puts them back comes while the removed pool still holds a request, so the listeners
+/// of both are still there. It has the same names or other ones, and the peers connect over TCP or
+/// over ipc.
+#[test]
+fn addresses_that_are_put_back_while_their_pool_holds_a_request_are_taken_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let ipc = |name: &str| format!("ipc://{}", directory.path().join(name).display());
+    let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let tcp = free.map(|free| format!("tcp://{}", free.local_addr().unwrap()));
+    let (clients, people) = ([&tcp[0], &ipc("clients")], [&tcp[1], &ipc("people")]);
+    let with = |name: &str| {
+        let held = format!("routes: {{ MORE: {{ pool: {name} }}, ");
+        yaml(BOUND, "")
+            .replacen(
+                "frontends:",
+                &format!("frontends:\n  {name}: {{ bind: {clients:?} }}"),
+                1,
+            )
+            .replacen(
+                "pools:",
+                &format!("pools:\n  {name}: {{ bind: {people:?}, timeout: none }}"),
+                1,
+            )
+            .replacen("routes: {", &held, 1)
+    };
+    let gateway = Process::start(&yaml(BOUND, ""));
+    let context = zmq::Context::new();
+    for (over, back) in [(0, "more"), (1, "more"), (0, "again"), (1, "again")] {
+        let case = format!("over {}, as {back}", clients[over]);
+        reload(&gateway, &with("more"));
+        let client = connected(&context, zmq::REQ, clients[over]);
+        let worker = connected(&context, zmq::DEALER, people[over]);
+        send(&client, &["MORE", "held"]);
+        let held = receive(&worker);
+        reload(&gateway, &yaml(BOUND, ""));
+        reload(&gateway, &with(back));
+        let status = gateway.status();
+        let pools = status["pools"].as_array().unwrap();
+        assert!(
+            pools.iter().any(|pool| pool["name"] == back),
+            "{case}: {status}"
+        );
+        send(&worker, &[&held[0][..], b"REPLY", b"owed"]);
+        assert_eq!(texts(&receive(&client)), ["REPLY", "owed"], "{case}");
+        // The worker that answered is this pool's again, or connects again.
+        for address in clients {
+            let newcomer = connected(&context, zmq::REQ, address);
+            send(&newcomer, &["MORE", "x"]);
+            let request = receive(&worker);
+            send(&worker, &[&request[0][..], b"REPLY", b"y"]);
+            assert_eq!(texts(&receive(&newcomer)), ["REPLY", "y"], "{case}");
+        }
+        drop((client, worker));
+        gateway.await_metrics("no worker", |metrics| {
+            metrics.sum("gateway_pool_workers", &[]) == 0.0
+        });
+        reload(&gateway, &yaml(BOUND, ""));
+    }
+}
