@@ -296,3 +296,18 @@ fn schemas_stay_found_by_a_relative_path() {
     let inputs = gateway::config::Inputs::read(Path::new("routes.yaml"), &[]);
     assert_eq!(inputs.seen().roots, [PathBuf::from("schemas")]);
 }
+
+#[test]
+fn a_file_that_is_removed_is_to_be_put_back() {
+    let edited = Edited::start();
+    let text = fs::read(&edited.file).unwrap();
+    fs::remove_file(&edited.file).unwrap();
+    let report = edited.reload();
+    assert_eq!(report.outcome, ReloadOutcome::Invalid);
+    let told = report.diagnostics.to_string();
+    let remedy = "it was there when the gateway started: put it back";
+    assert!(told.contains(remedy), "{told}");
+    assert_eq!(edited.generation(), 1);
+    fs::write(&edited.file, text).unwrap();
+    assert_eq!(edited.reload().outcome, ReloadOutcome::Unchanged);
+}
