@@ -91,6 +91,8 @@ pub struct Decoder {
     cut: bool,
     /// A frame of the message has begun, but the last frame of the message is not complete.
     inside: bool,
+    /// The flag [`MORE`] means nothing, so that each frame is a message of its own.
+    single: bool,
 }
 
 /// A frame that the end of a buffer cut off.
@@ -114,6 +116,15 @@ enum Partial {
 }
 
 impl Decoder {
+    /// Returns a decoder of frames each of which is a message of its own, whatever its flags say of
+    /// further frames.
+    pub(crate) fn of_single_frames() -> Self {
+        Self {
+            single: true,
+            ..Self::default()
+        }
+    }
+
     /// Returns the next item, or `None` once the input is used up. The decoder itself then keeps
     /// no reference to the input.
     ///
@@ -140,6 +151,9 @@ impl Decoder {
         if self.inside || !matches!(self.frame, Partial::None) {
             return None;
         }
+        if self.single && input.rest().first().is_some_and(|flags| flags & MORE != 0) {
+            return None;
+        }
         take_span(input, bounds)
     }
 
@@ -154,7 +168,10 @@ impl Decoder {
         loop {
             let step = match &mut self.frame {
                 Partial::None | Partial::Header(..) => match self.header(input)? {
-                    Some((flags, size)) => self.begin(flags, size, input, bounds, buffers)?,
+                    Some((flags, size)) => {
+                        let flags = if self.single { flags & !MORE } else { flags };
+                        self.begin(flags, size, input, bounds, buffers)?
+                    }
                     None => break,
                 },
                 Partial::Body {

@@ -13,17 +13,14 @@ use crate::pool::{BufferPool, CHUNK};
 use crate::session::error::SessionError;
 use crate::{COMMAND, HEADER_MAX, LONG, MORE};
 
-/// The maximum number of frames that are kept of a message outside of the boxes. A valid message
-/// has one frame, and two frames are enough to see that a message is not valid.
-const FRAMES: usize = 2;
-
 /// The sealed traffic of a connection.
 pub(super) struct Sealed {
     opener: Opener,
     sealer: Option<Box<Sealer>>,
     /// The peer's long-term key.
     key: PublicKey,
-    /// Decodes the stream of boxes.
+    /// Decodes the stream of boxes. Some peers, such as pyomq, repeat the flag for further frames
+    /// outside of the box, where it proves nothing.
     boxes: Decoder,
 }
 
@@ -34,7 +31,7 @@ impl Sealed {
             opener,
             sealer: Some(Box::new(sealer)),
             key,
-            boxes: Decoder::default(),
+            boxes: Decoder::of_single_frames(),
         }
     }
 
@@ -115,7 +112,7 @@ impl Sealed {
         let most = bounds.bytes.max(COMMAND_MAX);
         let outer = Bounds {
             bytes: most.saturating_add(OVERHEAD as u64),
-            frames: FRAMES,
+            frames: 1,
         };
         let item = self.boxes.next(input, outer, buffers);
         match item.map_err(SessionError::Frame)? {
