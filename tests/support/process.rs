@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
@@ -176,17 +176,21 @@ impl Process {
 
     /// Returns the processor time of the process, in hundredths of a second.
     pub fn cpu(&self) -> u64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        // The fields follow the name, which may contain anything but ends with the last
-        // parenthesis.
-        let fields: Vec<_> = stat
-            .rsplit_once(')')
-            .unwrap()
-            .1
-            .split_whitespace()
-            .collect();
-        let [user, system] = [11, 12].map(|at: usize| fields[at].parse::<u64>().unwrap());
-        user + system
+        cpu(&self.proc("stat"))
+    }
+
+    /// Returns the processor time of a thread, in hundredths of a second.
+    pub fn cpu_of(&self, thread: &str) -> u64 {
+        let tasks = fs::read_dir(self.proc("task")).unwrap();
+        let mut tasks = tasks.map(|task| task.unwrap().path());
+        let is_it = |task: &PathBuf| {
+            let name = fs::read_to_string(task.join("comm")).unwrap();
+            name.trim_end() == thread
+        };
+        let task = tasks.find(is_it);
+        cpu(&task
+            .unwrap_or_else(|| panic!("no thread {thread}"))
+            .join("stat"))
     }
 
     /// Returns `127.0.0.1:PORT` of the HTTP listener.
@@ -257,6 +261,15 @@ impl Process {
             assert!(Instant::now() < until, "never came: {what}: {metrics:#?}");
         }
     }
+}
+
+/// Returns the processor time in a file of proc(5), in hundredths of a second.
+fn cpu(stat: &Path) -> u64 {
+    let stat = fs::read_to_string(stat).unwrap();
+    // The fields follow the name, which may contain anything but ends with the last parenthesis.
+    let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
+    let spent = fields.skip(11).take(2);
+    spent.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }
 
 impl Drop for Process {

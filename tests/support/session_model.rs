@@ -278,6 +278,7 @@ impl Side {
             session::SessionEvent::Error(_) => self.ended = true,
             session::SessionEvent::Answer(_)
             | session::SessionEvent::Work(_)
+            | session::SessionEvent::Open(_)
             | session::SessionEvent::Credentials(_) => {
                 panic!("NULL needs none of these")
             }

@@ -66,6 +66,22 @@ impl Bytes {
         }
     }
 
+    /// Returns memory with these bytes, which may leave the thread, and their place in it. Bytes
+    /// that are shared, or are a small part of their memory, are copied.
+    pub fn into_sendable(self) -> (Vec<u8>, Range<usize>) {
+        let Self { buffer, start, end } = self;
+        let Some(buffer) = buffer else {
+            return (Vec::new(), 0..0);
+        };
+        if end - start < buffer.len() / 2 {
+            return (buffer[start..end].to_vec(), 0..end - start);
+        }
+        match Rc::try_unwrap(buffer) {
+            Ok(memory) => (memory, start..end),
+            Err(buffer) => (buffer[start..end].to_vec(), 0..end - start),
+        }
+    }
+
     /// Returns the memory of these bytes, unless it is shared.
     pub(crate) fn into_memory(self) -> Option<Vec<u8>> {
         self.buffer.and_then(|buffer| Rc::try_unwrap(buffer).ok())

@@ -41,7 +41,9 @@
 mod client;
 mod crypto;
 mod error;
+mod frame;
 mod keys;
+mod large;
 mod layout;
 mod nonce;
 mod server;
@@ -49,6 +51,8 @@ mod traffic;
 
 pub use client::{AwaitsReady, AwaitsWelcome, Client};
 pub use error::CurveError;
+pub use frame::{FrameKind, OVERHEAD};
 pub use keys::{KeyPair, PublicKey, SecretKey};
+pub use large::{LARGE_MIN, OpenWork, Opened, SealWork};
 pub use server::{AwaitsInitiate, Introduced, Server};
-pub use traffic::{Connected, Frame, FrameKind, OVERHEAD, Opener, Sealer};
+pub use traffic::{Connected, Frame, Opener, Sealer};

@@ -273,6 +273,21 @@ impl Decoder {
         }
     }
 
+    /// Completes the frame whose header has arrived: its whole body is `memory`. The next call of
+    /// [`Self::next`] returns its item.
+    pub(crate) fn complete(&mut self, memory: Vec<u8>, buffers: &mut BufferPool) {
+        match &mut self.frame {
+            Partial::Body {
+                body, filled, size, ..
+            } => {
+                *filled = memory.len().min(*size);
+                buffers.keep(Bytes::from(std::mem::replace(body, memory)));
+            }
+            Partial::Skipped { missing, .. } => *missing = 0,
+            Partial::None | Partial::Header(..) => {}
+        }
+    }
+
     /// Returns the flags and the size of the next frame, once its header has arrived.
     fn header(&mut self, input: &mut Input) -> Result<Option<(u8, u64)>, FrameError> {
         if let Partial::Header(bytes, have) = &mut self.frame {

@@ -174,6 +174,14 @@ impl Message {
         }
     }
 
+    /// Returns the frames.
+    pub fn into_frames(self) -> Vec<Bytes> {
+        match self.0 {
+            Form::Span(span) => (0..span.len()).filter_map(|n| span.part(n)).collect(),
+            Form::List(frames) => frames,
+        }
+    }
+
     /// Returns the memory of the only frame, or the message itself if there are several frames or
     /// that memory holds more or is shared.
     pub(crate) fn into_single(self) -> Result<Vec<u8>, Self> {

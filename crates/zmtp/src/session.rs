@@ -15,7 +15,7 @@ use std::fmt;
 
 use crate::bytes::{Bytes, Input};
 use crate::command::{self, Command, Ready};
-use crate::curve::{PublicKey, Sealer};
+use crate::curve::{Opened, PublicKey, Sealer};
 use crate::decoder::{Bounds, Decoder, Item};
 use crate::greeting::{self, Greeted};
 use crate::mechanism::Mechanism;
@@ -26,7 +26,7 @@ use crate::{COMMAND, put_frame};
 use curve_handshake::CurveHandshake;
 use greeting_exchange::GreetingExchange;
 use plain_handshake::PlainHandshake;
-use sealed::Sealed;
+use sealed::{Sealed, SealedItem};
 
 pub use error::SessionError;
 pub use event::SessionEvent;
@@ -165,7 +165,12 @@ impl Session {
         match &mut self.stage {
             Stage::Sealed(sealed) => {
                 let item = sealed.next(&mut self.decoder, input, bounds, buffers)?;
-                return item.map(said).transpose();
+                return item
+                    .map(|item| match item {
+                        SealedItem::Item(item) => said(item),
+                        SealedItem::Work(work) => Ok(SessionEvent::Open(work)),
+                    })
+                    .transpose();
             }
             Stage::Curve(handshake) if !handshake.listens() => return silent(input),
             Stage::Plain(handshake) if !handshake.listens() => return silent(input),
@@ -266,6 +271,24 @@ impl Session {
             | Stage::Traffic
             | Stage::Sealed(_) => Ok(SessionEvent::Other),
         }
+    }
+
+    /// Takes a large frame after [`SessionEvent::Open`]. The next call of [`Self::next`] returns its
+    /// event, even if there is no more input.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the box was not a valid one.
+    pub fn opened(&mut self, opened: Opened) -> Result<(), SessionError> {
+        match &mut self.stage {
+            Stage::Sealed(sealed) => sealed.opened(opened),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns whether a large frame is being opened, so that no input is used.
+    pub fn is_opening(&self) -> bool {
+        matches!(&self.stage, Stage::Sealed(sealed) if sealed.is_opening())
     }
 
     /// Continues a PLAIN handshake after the credentials of [`SessionEvent::Credentials`] were
@@ -373,7 +396,7 @@ impl Session {
     /// Returns whether a frame or a message has begun and is not complete.
     pub fn is_inside(&self) -> bool {
         let boxed = self.boxes().is_some_and(Decoder::is_inside);
-        boxed || self.decoder.is_inside()
+        boxed || self.large() > 0 || self.decoder.is_inside()
     }
 
     /// Returns whether a message has begun and is not complete. Commands between its frames make no
@@ -383,14 +406,22 @@ impl Session {
     }
 
     /// Returns the number of bytes of the incomplete message that have arrived ([`Decoder::come`]),
-    /// including those of an incomplete box.
+    /// including those of an incomplete box, and of one that is being opened.
     pub fn come(&self) -> u64 {
-        self.decoder.come() + self.boxes().map_or(0, Decoder::come)
+        self.decoder.come() + self.boxes().map_or(0, Decoder::come) + self.large()
     }
 
     /// Returns the memory that the incomplete item holds, in bytes.
     pub fn held(&self) -> u64 {
-        self.decoder.held() + self.boxes().map_or(0, Decoder::held)
+        self.decoder.held() + self.boxes().map_or(0, Decoder::held) + self.large()
+    }
+
+    /// Returns the number of bytes of a large frame that is not decoded yet.
+    fn large(&self) -> u64 {
+        match &self.stage {
+            Stage::Sealed(sealed) => sealed.large() as u64,
+            _ => 0,
+        }
     }
 
     /// Returns the memory into which the next bytes can be read directly ([`Decoder::direct`]).
@@ -522,6 +553,7 @@ mod tests {
                     Ok(Some(
                         SessionEvent::Answer(_)
                         | SessionEvent::Work(_)
+                        | SessionEvent::Open(_)
                         | SessionEvent::Credentials(_),
                     )) => {
                         panic!("NULL needs none of these")

@@ -4,10 +4,11 @@
 #[path = "support/pair.rs"]
 mod pair;
 
-use gateway_zmtp::curve::CurveError;
+use gateway_zmtp::bytes::Input;
+use gateway_zmtp::curve::{CurveError, FrameKind, LARGE_MIN};
 use gateway_zmtp::greeting::{self, OPENING, OURS};
 use gateway_zmtp::mechanism::Mechanism;
-use gateway_zmtp::session::{NullPeers, SessionError, SessionSecurity, Side};
+use gateway_zmtp::session::{NullPeers, SessionError, SessionEvent, SessionSecurity, Side};
 use gateway_zmtp::{COMMAND, MORE, command, put_frame};
 use pair::{BOUNDS, End, attack, carry, client, frames, keys, met, server};
 
@@ -53,6 +54,52 @@ fn two_sides_exchange_messages_wherever_their_bytes_are_cut() {
     }
 }
 
+/// A large frame between small ones, one of which is complete in the same read.
+#[test]
+fn while_a_large_frame_is_opened_elsewhere_nothing_later_is_heard() {
+    let (mut one, mut other) = met();
+    let large = vec![7; LARGE_MIN];
+    other.say(&[b"first".to_vec(), large.clone(), b"last".to_vec()]);
+    other.say(&[b"next".to_vec()]);
+    let sent = frames(&std::mem::take(&mut other.out));
+    let whole: Vec<u8> = sent.concat();
+    let end_of_large = sent[0].len() + sent[1].len();
+    let (before, after) = whole.split_at(end_of_large);
+    let next = |one: &mut End, input: &mut Input| {
+        let End {
+            session, buffers, ..
+        } = one;
+        session.next(input, BOUNDS, buffers).unwrap()
+    };
+    let mut input = Input::from(before[..end_of_large - 1].to_vec());
+    assert!(next(&mut one, &mut input).is_none());
+    let mut input = Input::from([&before[end_of_large - 1..], after].concat());
+    let Some(SessionEvent::Open(work)) = next(&mut one, &mut input) else {
+        panic!("the large frame is to be opened");
+    };
+    assert_eq!(work.size(), LARGE_MIN);
+    let left = input.rest().len();
+    for _ in 0..2 {
+        assert!(one.session.is_opening() && one.session.is_inside());
+        assert!(next(&mut one, &mut input).is_none());
+        assert_eq!(input.rest().len(), left);
+        assert!(one.session.held() >= LARGE_MIN as u64);
+        assert_eq!(one.session.come(), (5 + LARGE_MIN) as u64);
+    }
+    one.session.opened(work.run()).unwrap();
+    assert!(!one.session.is_opening());
+    let mut messages = Vec::new();
+    while let Some(said) = next(&mut one, &mut input) {
+        let SessionEvent::Message(message) = said else {
+            panic!("{said:?}");
+        };
+        messages.push(message.into_owned_frames());
+    }
+    let first = vec![b"first".to_vec(), large, b"last".to_vec()];
+    assert!(messages == [first, vec![b"next".to_vec()]]);
+    assert_eq!((one.session.held(), one.session.is_inside()), (0, false));
+}
+
 /// pyomq does so. The flag in the box counts.
 #[test]
 fn the_flag_for_further_frames_means_nothing_outside_of_a_box() {
@@ -61,7 +108,7 @@ fn the_flag_for_further_frames_means_nothing_outside_of_a_box() {
         vec![
             b"a".to_vec(),
             vec![7; 300],
-            vec![7; 300_000],
+            vec![7; LARGE_MIN],
             b"last".to_vec(),
         ],
         vec![b"b".to_vec()],
@@ -78,6 +125,48 @@ fn the_flag_for_further_frames_means_nothing_outside_of_a_box() {
     }
     assert_eq!(one.fault, None);
     assert!(one.messages == messages);
+}
+
+#[test]
+fn a_large_frame_that_is_changed_or_repeated_ends_the_connection() {
+    for what in ["changed", "repeated", "after a gap"] {
+        let (mut one, mut other) = met();
+        other.say(&[vec![7; LARGE_MIN]]);
+        let mut sent = std::mem::take(&mut other.out);
+        match what {
+            "changed" => *sent.last_mut().unwrap() ^= 1,
+            "repeated" => sent.extend_from_within(..),
+            _ => {
+                other.say(&[vec![7; LARGE_MIN]]);
+                sent = std::mem::take(&mut other.out);
+            }
+        }
+        one.hear(&sent);
+        assert!(
+            matches!(one.fault, Some(SessionError::Curve(_))),
+            "{what}: {:?}",
+            one.fault
+        );
+        assert_eq!(one.messages.len(), usize::from(what == "repeated"));
+    }
+}
+
+#[test]
+fn a_frame_that_is_sealed_elsewhere_has_the_nonce_of_its_place() {
+    let (mut one, mut other) = met();
+    let memory = [&b"before"[..], &vec![7; LARGE_MIN], b"after"].concat();
+    let sealer = other.sealer.as_mut().unwrap();
+    let part = 6..6 + LARGE_MIN;
+    let work = sealer.seal_apart(FrameKind::More, memory, part).unwrap();
+    let mut later = Vec::new();
+    sealer.seal(FrameKind::Last, b"last", &mut later).unwrap();
+    let size = work.size();
+    let mut sealed = work.run();
+    assert_eq!((sealed.len(), sealed.capacity()), (size, size));
+    sealed.append(&mut later);
+    one.hear(&sealed);
+    assert_eq!(one.fault, None);
+    assert!(one.messages == [vec![vec![7; LARGE_MIN], b"last".to_vec()]]);
 }
 
 #[test]

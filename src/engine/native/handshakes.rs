@@ -1,11 +1,13 @@
-//! The costly steps of handshakes: the key agreements of CURVE, and the verification of passwords.
-//! They run on threads of their own, so that a flood of them delays no message. The peers' IP
-//! addresses take turns: a peer that sends thousands of HELLOs delays those of other addresses only
-//! by a few steps.
+//! The costly steps of connections: the key agreements of CURVE, the verification of passwords, and
+//! the sealing and opening of large frames. They run on threads of their own, so that a flood of
+//! them delays no other message. The peers' IP addresses take turns: a peer that sends thousands of
+//! HELLOs delays those of other addresses only by a few steps.
 //!
-//! A connection has at most one step in progress, and the number of connections in their handshake
-//! is bounded. The steps of closed connections are dropped whenever the queue has doubled, so the
-//! queue is bounded, too.
+//! A connection has at most one step of its handshake in progress, and the number of connections in
+//! their handshake is bounded. Later, it has at most one frame that is opened, and the memory of
+//! frames that are sealed is bounded as that of its queue. The steps of closed connections are
+//! dropped whenever the queue has doubled, so the queue is bounded, too. The steps of a connection
+//! of one kind end in the order in which they were added.
 
 use std::hash::RandomState;
 use std::net::{IpAddr, Ipv6Addr};
@@ -16,6 +18,7 @@ use crate::engine::fair_queue::FairQueue;
 use crate::engine::priority;
 use crate::peer::PeerId;
 use crate::security::{Denied, User, Users};
+use gateway_zmtp::curve::{OpenWork, Opened, SealWork};
 use gateway_zmtp::plain::Credentials;
 use gateway_zmtp::session::{HandshakeResult, HandshakeWork};
 
@@ -30,18 +33,27 @@ const AGREEMENTS_SWEEP_MIN: usize = 1024;
 /// agreements.
 const VERIFICATIONS_SWEEP_MIN: usize = 16;
 
+/// The same number for large frames, each of which holds up to `limits.message` of memory.
+const FRAMES_SWEEP_MIN: usize = 4;
+
 /// A costly step.
 pub(super) enum Step {
     /// A key agreement.
     Agree(HandshakeWork),
     /// The verification of a password.
     Verify(Arc<Users>, Credentials),
+    /// A large frame that is to be opened.
+    Open(Box<OpenWork>),
+    /// A large frame that is to be sealed.
+    Seal(SealWork),
 }
 
 /// The result of a costly step.
 pub(super) enum Done {
     Agreed(HandshakeResult),
     Verified(Credentials, Result<User, Denied>),
+    Opened(Opened),
+    Sealed(Vec<u8>),
 }
 
 impl Step {
@@ -52,22 +64,31 @@ impl Step {
                 let verified = users.verify(&credentials);
                 Done::Verified(credentials, verified)
             }
+            Self::Open(work) => Done::Opened(work.run()),
+            Self::Seal(work) => Done::Sealed(work.run()),
         }
+    }
+
+    /// Returns whether this is a step of a handshake.
+    pub(super) fn is_of_handshake(&self) -> bool {
+        matches!(self, Self::Agree(_) | Self::Verify(..))
     }
 }
 
 /// The queued steps, and the threads that take them. Passwords have a thread of their own, so that
-/// guesses of them delay no key agreement.
+/// guesses of them delay no key agreement, and so have large frames.
 pub(super) struct Handshakes {
     agreements: Queue,
     verifications: Queue,
+    frames: Queue,
 }
 
 impl Handshakes {
     pub(super) fn new(control: Control) -> Self {
         Self {
             agreements: Queue::new("handshakes", AGREEMENTS_SWEEP_MIN, control.clone()),
-            verifications: Queue::new("passwords", VERIFICATIONS_SWEEP_MIN, control),
+            verifications: Queue::new("passwords", VERIFICATIONS_SWEEP_MIN, control.clone()),
+            frames: Queue::new("frames", FRAMES_SWEEP_MIN, control),
         }
     }
 
@@ -83,6 +104,7 @@ impl Handshakes {
         let queue = match &step {
             Step::Agree(_) => &mut self.agreements,
             Step::Verify(..) => &mut self.verifications,
+            Step::Open(_) | Step::Seal(_) => &mut self.frames,
         };
         queue.add(address.map(sender), peer, step, waits);
     }
@@ -90,7 +112,8 @@ impl Handshakes {
     /// Returns the result of the next step that a thread has completed.
     pub(super) fn next_done(&mut self) -> Option<(PeerId, Done)> {
         let agreed = self.agreements.next_done();
-        agreed.or_else(|| self.verifications.next_done())
+        let verified = agreed.or_else(|| self.verifications.next_done());
+        verified.or_else(|| self.frames.next_done())
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 
 use crate::ledger::RequestOutcome;
 use gateway_zmtp::bytes::Bytes;
-use gateway_zmtp::curve::{FrameKind, OVERHEAD, Sealer};
+use gateway_zmtp::curve::{FrameKind, LARGE_MIN, OVERHEAD, SealWork, Sealer};
 use gateway_zmtp::message::{Message, Wire};
 use gateway_zmtp::pool::{BufferPool, PIECE};
 use gateway_zmtp::{self as zmtp, MORE};
@@ -41,6 +41,8 @@ pub struct Outbox {
     unwritten: u64,
     /// The number of bytes written so far.
     written: u64,
+    /// The large frames that are to be sealed, for each of which there is a place in `pieces`.
+    to_seal: VecDeque<SealWork>,
     /// The answers in the queue, each with the number of written bytes at which it is complete.
     answers: VecDeque<(u64, RequestOutcome)>,
 }
@@ -49,6 +51,8 @@ pub struct Outbox {
 enum Piece {
     Copied(Vec<u8>),
     Shared(Bytes),
+    /// A large frame of this size that is being sealed elsewhere.
+    Sealing(usize),
 }
 
 impl Piece {
@@ -56,7 +60,12 @@ impl Piece {
         match self {
             Self::Copied(bytes) => bytes,
             Self::Shared(bytes) => bytes.bytes(),
+            Self::Sealing(_) => &[],
         }
+    }
+
+    fn is_sealing(&self) -> bool {
+        matches!(self, Self::Sealing(_))
     }
 }
 
@@ -77,7 +86,7 @@ impl Outbox {
     pub fn memory(&self) -> u64 {
         let slack = match self.pieces.back() {
             Some(Piece::Copied(piece)) => piece.capacity() - piece.len(),
-            Some(Piece::Shared(_)) | None => 0,
+            Some(Piece::Shared(_) | Piece::Sealing(_)) | None => 0,
         };
         let entries = self.answers.len() + self.pieces.len();
         self.unwritten + (self.written_of_first + slack) as u64 + ANSWER_OVERHEAD * entries as u64
@@ -132,24 +141,71 @@ impl Outbox {
         }
     }
 
-    /// Appends an encrypted message, with each frame in a CURVE box of its own.
+    /// Appends an encrypted message, with each frame in a CURVE box of its own. Its large frames
+    /// are to be sealed elsewhere ([`Self::next_to_seal`]), in memory that is not copied if nothing
+    /// else shares it.
     pub(crate) fn push_sealed(
         &mut self,
         buffers: &mut BufferPool,
         sealer: &mut Sealer,
         head: &[&[u8]],
-        body: &Message,
+        body: Message,
     ) {
-        let all = head.len() + body.len();
-        let frames = head.iter().copied().chain(body.frames());
-        for (n, frame) in frames.enumerate() {
-            let kind = if n + 1 < all {
-                FrameKind::More
-            } else {
-                FrameKind::Last
-            };
-            self.put_sealed(buffers, sealer, kind, frame);
+        let mut left = head.len() + body.len();
+        let mut kind = || {
+            left -= 1;
+            match left {
+                0 => FrameKind::Last,
+                _ => FrameKind::More,
+            }
+        };
+        for frame in head {
+            self.put_sealed(buffers, sealer, kind(), frame);
         }
+        if body.size() < LARGE_MIN as u64 {
+            for frame in body.frames() {
+                self.put_sealed(buffers, sealer, kind(), frame);
+            }
+            return buffers.recycle(body);
+        }
+        for frame in body.into_frames() {
+            match frame.bytes().len() {
+                ..LARGE_MIN => self.put_sealed(buffers, sealer, kind(), frame.bytes()),
+                LARGE_MIN.. => self.push_large(sealer, kind(), frame),
+            }
+        }
+    }
+
+    /// Appends a frame that is to be sealed elsewhere.
+    fn push_large(&mut self, sealer: &mut Sealer, kind: FrameKind, frame: Bytes) {
+        let (memory, part) = frame.into_sendable();
+        // Sealing fails after 2⁶⁴ frames: then nothing more is sent, and the peer notices.
+        if let Ok(work) = sealer.seal_apart(kind, memory, part) {
+            self.unwritten += work.size() as u64;
+            self.pieces.push_back(Piece::Sealing(work.size()));
+            self.to_seal.push_back(work);
+        }
+    }
+
+    /// Takes the next large frame that is to be sealed. They must be sealed in this order.
+    pub(crate) fn next_to_seal(&mut self) -> Option<SealWork> {
+        self.to_seal.pop_front()
+    }
+
+    /// Puts the next large frame that is sealed into its place.
+    pub(crate) fn sealed(&mut self, frame: Vec<u8>) {
+        let mut pieces = self.pieces.iter_mut();
+        if let Some(place) = pieces.find(|piece| piece.is_sealing())
+            && let Piece::Sealing(size) = place
+        {
+            self.unwritten = self.unwritten + frame.len() as u64 - *size as u64;
+            *place = Piece::Copied(frame);
+        }
+    }
+
+    /// Returns whether the next bytes are being sealed, so that there is nothing to write yet.
+    pub(crate) fn waits_for_seal(&self) -> bool {
+        self.pieces.front().is_some_and(Piece::is_sealing)
     }
 
     /// Appends an encrypted frame. The frame is copied once, and encrypted in place.
@@ -216,19 +272,20 @@ impl Outbox {
         self.answers.pop_front().map(|(_, outcome)| outcome)
     }
 
-    /// Writes as much as the peer takes. Returns true once nothing is queued, and false if the
-    /// system has no room.
+    /// Writes as much as the peer takes. Returns true once nothing is queued that is sealed, and
+    /// false if the system has no room.
     pub fn write(
         &mut self,
         buffers: &mut BufferPool,
         mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<bool> {
-        while !self.pieces.is_empty() {
+        while !self.pieces.is_empty() && !self.waits_for_seal() {
             let mut slices = [IoSlice::new(&[]); PIECES_MAX];
             let mut offered = 0;
             let mut count = 0;
             let mut skip = self.written_of_first;
-            for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+            let sealed = self.pieces.iter().take_while(|piece| !piece.is_sealing());
+            for (slice, piece) in slices.iter_mut().zip(sealed) {
                 let bytes = &piece.bytes()[skip..];
                 skip = 0;
                 offered += bytes.len();
@@ -260,6 +317,7 @@ impl Outbox {
             match piece {
                 Piece::Shared(bytes) => *bytes = std::mem::take(bytes).compact(),
                 Piece::Copied(piece) => piece.shrink_to_fit(),
+                Piece::Sealing(_) => {}
             }
         }
         self.compacted = end;
@@ -282,7 +340,7 @@ impl Outbox {
         self.written += n as u64;
         self.unwritten -= n as u64;
         self.written_of_first += n;
-        while let Some(first) = self.pieces.front() {
+        while let Some(first) = self.pieces.front().filter(|piece| !piece.is_sealing()) {
             let length = first.bytes().len();
             if self.written_of_first < length {
                 break;
@@ -292,7 +350,7 @@ impl Outbox {
             match self.pieces.pop_front() {
                 Some(Piece::Copied(piece)) => buffers.keep_piece(piece),
                 Some(Piece::Shared(bytes)) => buffers.keep(bytes),
-                None => break,
+                Some(Piece::Sealing(_)) | None => break,
             }
         }
     }
@@ -324,6 +382,8 @@ mod tests {
     use super::*;
     use crate::reply::Reason;
     use crate::snapshot::RouteId;
+    use gateway_zmtp::command::Ready;
+    use gateway_zmtp::curve::{Client, KeyPair, Opener, Server};
 
     /// Takes at most `most` bytes with one call, and returns whether the outbox is empty then.
     fn take(outbox: &mut Outbox, into: &mut Vec<u8>, most: usize) -> bool {
@@ -419,6 +479,84 @@ mod tests {
         assert_eq!((out == expected, outbox.compacted), (true, 0));
     }
 
+    /// Returns the two sides of a CURVE connection: the sealer of one and the opener of the other.
+    fn sides() -> (Sealer, Opener) {
+        let keys = || KeyPair::generate().unwrap();
+        let (server, ready) = (keys(), Ready::default());
+        let client = Client::new(keys(), server.public());
+        let (client, hello) = client.hello().unwrap();
+        let (server, welcome) = Server::new([server].into()).hello(&hello).unwrap();
+        let (client, initiate) = client.welcome(&welcome, &ready).unwrap();
+        let (server, body) = server.initiate(&initiate).unwrap().accept(&ready).unwrap();
+        let (client, _) = client.ready(&body).unwrap();
+        (server.sealer, client.opener)
+    }
+
+    /// Opens the frames of a stream.
+    fn open(opener: &mut Opener, mut wire: &[u8]) -> Vec<(FrameKind, Vec<u8>)> {
+        let mut frames = Vec::new();
+        while let Some(flags) = wire.first() {
+            let (header, size) = match flags & zmtp::LONG {
+                0 => (2, usize::from(wire[1])),
+                _ => (9, usize::from_be_bytes(wire[1..9].try_into().unwrap())),
+            };
+            let mut body = wire[header..header + size].to_vec();
+            let frame = opener.open(&mut body).unwrap();
+            frames.push((frame.kind, frame.data.to_vec()));
+            wire = &wire[header + size..];
+        }
+        frames
+    }
+
+    #[test]
+    fn a_large_frame_that_is_sealed_elsewhere_keeps_its_place() {
+        let (mut sealer, mut opener) = sides();
+        let (mut outbox, mut buffers) = (Outbox::default(), BufferPool::default());
+        let large = |n: u8| vec![n; LARGE_MIN];
+        let body = vec![b"T".to_vec(), large(1), b"between".to_vec(), large(2)];
+        let body = Message::from(body);
+        outbox.push_sealed(&mut buffers, &mut sealer, &[b"head"], body);
+        outbox.mark(RequestOutcome::Answered(RouteId::NONE));
+        outbox.push_sealed(
+            &mut buffers,
+            &mut sealer,
+            &[],
+            vec![b"next".to_vec()].into(),
+        );
+        let all = outbox.unwritten();
+        let works: Vec<_> = std::iter::from_fn(|| outbox.next_to_seal()).collect();
+        assert_eq!(works.len(), 2);
+        let mut out = Vec::new();
+        // What comes before the first large frame may be written, and nothing else.
+        assert!(take(&mut outbox, &mut out, usize::MAX / 2));
+        assert_eq!(
+            (outbox.unwritten(), outbox.waits_for_seal()),
+            (all - out.len() as u64, true)
+        );
+        let before = out.len();
+        for work in works {
+            outbox.compact();
+            outbox.sealed(work.run());
+            assert_eq!(outbox.next_written(), None);
+            assert!(take(&mut outbox, &mut out, usize::MAX / 2));
+        }
+        assert!(before < 200 && outbox.is_empty() && outbox.pieces.is_empty());
+        assert_eq!(out.len() as u64, all);
+        assert!(outbox.next_written().is_some());
+        let expected = [
+            (FrameKind::More, b"head".to_vec()),
+            (FrameKind::More, b"T".to_vec()),
+            (FrameKind::More, large(1)),
+            (FrameKind::More, b"between".to_vec()),
+            (FrameKind::Last, large(2)),
+            (FrameKind::Last, b"next".to_vec()),
+        ];
+        assert!(open(&mut opener, &out) == expected);
+        // A frame that comes after the queue was dropped has no place.
+        outbox.sealed(vec![1]);
+        assert!(outbox.is_empty());
+    }
+
     #[test]
     fn what_waits_keeps_no_room_of_what_went_before() {
         let (mut outbox, mut buffers) = (Outbox::default(), BufferPool::default());
@@ -433,7 +571,7 @@ mod tests {
         }
         let room = |piece: &Piece| match piece {
             Piece::Copied(piece) => piece.capacity(),
-            Piece::Shared(_) => 0,
+            Piece::Shared(_) | Piece::Sealing(_) => 0,
         };
         let room: usize = outbox.pieces.iter().map(room).sum();
         assert!(room < 1_000, "{room}");

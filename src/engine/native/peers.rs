@@ -26,6 +26,7 @@ use crate::peer::PeerId;
 use crate::snapshot::Limits;
 use gateway_zmtp::bytes::Input;
 use gateway_zmtp::command;
+use gateway_zmtp::curve::SealWork;
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::session::SessionSecurity;
@@ -69,6 +70,8 @@ pub(super) struct Peers {
     news: VecDeque<Event<Message>>,
     /// The workers that the core has released, and whose disconnection is not awaited yet.
     released: Vec<PeerId>,
+    /// The large frames that are to be sealed, each with its receiver.
+    to_seal: VecDeque<(PeerId, SealWork)>,
     /// The peers that must be disconnected, each with the reason.
     dismissed: Vec<(PeerId, String)>,
     buffers: BufferPool,
@@ -108,6 +111,7 @@ impl Peers {
             dirty: Vec::new(),
             news: VecDeque::new(),
             released: Vec::new(),
+            to_seal: VecDeque::new(),
             dismissed: Vec::new(),
             buffers: BufferPool::default(),
             timers: Timers::default(),
@@ -291,6 +295,19 @@ impl Peers {
         self.dismissed.pop()
     }
 
+    /// Takes the next large frame that is to be sealed, with its receiver.
+    pub(super) fn next_to_seal(&mut self) -> Option<(PeerId, SealWork)> {
+        self.to_seal.pop_front()
+    }
+
+    /// Puts a large frame that is sealed into its place in the queue of its receiver.
+    pub(super) fn sealed(&mut self, peer: PeerId, frame: Vec<u8>) {
+        if let Some(connection) = self.get(peer) {
+            connection.sealed(frame);
+            self.mark_dirty(peer);
+        }
+    }
+
     /// Returns the number of queued bytes of all subscribers that can be written to.
     pub(super) fn unread_by_subscribers(&self) -> u64 {
         let subscribers = self.all().filter(|there| there.is_subscriber());
@@ -438,6 +455,9 @@ impl Peers {
         let Some(connection) = find(&mut self.places, peer) else {
             return;
         };
+        while let Some(work) = connection.next_to_seal() {
+            self.to_seal.push_back((peer, work));
+        }
         let Some(written) = connection.write(&mut self.buffers, now) else {
             return;
         };

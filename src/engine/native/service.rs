@@ -28,7 +28,7 @@ use crate::engine::native::address;
 use crate::engine::native::admissions::Admissions;
 use crate::engine::native::clock::Clock;
 use crate::engine::native::dial::Dialer;
-use crate::engine::native::handshakes::Handshakes;
+use crate::engine::native::handshakes::{Handshakes, Step};
 use crate::engine::native::liveness::HANDSHAKE_TIMEOUT;
 use crate::engine::native::memory::Memory;
 use crate::engine::native::peers::Peers;
@@ -206,6 +206,9 @@ impl Service {
     /// Writes the queued bytes of all peers.
     pub(super) fn write(&mut self, now: Duration) {
         self.peers.flush(now);
+        while let Some((peer, work)) = self.peers.next_to_seal() {
+            self.take_step(peer, Step::Seal(work));
+        }
         self.tell(now);
     }
 

@@ -42,11 +42,18 @@ frontends:
   clients: {{ bind: "tcp://127.0.0.1:0" }}
   secured:
     bind: "tcp://127.0.0.1:0"
-    security: {{ curve: {{ secret: {secret:?}, peers: {{ alice: "{}" }} }} }}
-pools: {{ people: {{ bind: "tcp://127.0.0.1:0" }}, idle: {{ bind: "tcp://127.0.0.1:0" }} }}
-routes: {{ OPAQUE: {{ pool: people }}, OTHER: {{ pool: idle }} }}
+    security: {{ curve: {{ secret: {secret:?}, peers: {{ alice: "{key}" }} }} }}
+pools:
+  people: {{ bind: "tcp://127.0.0.1:0" }}
+  idle: {{ bind: "tcp://127.0.0.1:0" }}
+  sealed:
+    bind: "tcp://127.0.0.1:0"
+    per_worker: 100
+    security: {{ curve: {{ secret: {secret:?}, peers: {{ alice: "{key}" }} }} }}
+routes: {{ OPAQUE: {{ pool: people }}, OTHER: {{ pool: idle }}, SEALED: {{ pool: sealed }} }}
+limits: {{ client_bytes: 256MiB }}
 "#,
-            alice.public()
+            key = alice.public()
         );
         Self {
             process: Process::start(&yaml),
@@ -328,4 +335,43 @@ fn nothing_gets_in_ahead_of_the_handshake() {
     }
     gateway.alice();
     serves(&gateway.process);
+}
+
+/// Small frames and PINGs go between large ones, which a thread of their own opens and seals.
+#[test]
+fn large_frames_take_little_of_the_data_threads_time_and_keep_their_order() {
+    const ROUNDS: usize = 40;
+    let _turn = turns::take();
+    let gateway = Secured::start();
+    let pool = gateway.process.endpoint("pool sealed");
+    let mut worker = Peer::connect(&pool, gateway.security(), "DEALER").met();
+    let mut alice = gateway.alice();
+    let large: Vec<u8> = (0..1_000_000).map(|n| n as u8).collect();
+    for n in 0..ROUNDS {
+        let n = n.to_string().into_bytes();
+        alice
+            .end
+            .say(&[b"SEALED".to_vec(), n.clone(), large.clone()]);
+        alice.end.ping();
+        alice.end.say(&[b"SEALED".to_vec(), large.clone(), n]);
+        alice.write();
+        for _ in 0..2 {
+            let mut request = worker.message();
+            request[1] = b"REPLY".to_vec();
+            worker.end.say(&request);
+            worker.write();
+        }
+    }
+    for n in 0..ROUNDS {
+        let n = n.to_string().into_bytes();
+        let expected = [b"REPLY".to_vec(), n.clone(), large.clone()];
+        assert!(alice.message() == expected, "{n:?}");
+        assert!(alice.message() == [b"REPLY".to_vec(), large.clone(), n]);
+    }
+    let (data, frames) = (
+        gateway.process.cpu_of("data"),
+        gateway.process.cpu_of("frames"),
+    );
+    println!("the data thread took {data} ticks, and the one of frames {frames}");
+    assert!(data < frames, "{data} {frames}");
 }

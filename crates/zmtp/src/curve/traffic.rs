@@ -1,24 +1,14 @@
-//! Frames after the handshake, each of which travels in the box of a MESSAGE (RFC 26, "MESSAGE
-//! Command").
-//!
-//! A MESSAGE is the body of a plain frame without flags, as in libzmq, and the flags of the frame
-//! inside are the first byte in the box: 1 for more frames of the same message, and 2, which the
-//! RFC does not have, for a command such as PING.
+//! Frames after the handshake, in both directions of a connection.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::crypto::{SharedKey, TAG};
+use super::crypto::SharedKey;
 use super::error::CurveError;
-use super::layout;
+use super::frame::{FrameKind, OVERHEAD, nonce_of, open_at, write};
+use super::large::{OpenWork, Opened, SealWork};
 use super::nonce::{self, Incoming, Outgoing};
-use crate::put_header;
-
-/// The number of bytes by which a MESSAGE exceeds the frame inside: name, nonce, tag and flags.
-pub const OVERHEAD: usize = layout::MESSAGE.len() + nonce::SHORT + TAG + 1;
-
-const BOX_MORE: u8 = 1;
-const BOX_COMMAND: u8 = 2;
 
 /// The two directions of a connection whose handshake is complete.
 pub struct Connected {
@@ -26,17 +16,6 @@ pub struct Connected {
     pub sealer: Sealer,
     /// Opens the frames that the peer sends.
     pub opener: Opener,
-}
-
-/// The kind of a sealed frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FrameKind {
-    /// A frame of a message, followed by more frames of it.
-    More,
-    /// The last or only frame of a message.
-    Last,
-    /// The body of a command.
-    Command,
 }
 
 /// An opened frame.
@@ -95,17 +74,31 @@ impl Sealer {
         into: &mut Vec<u8>,
     ) -> Result<(), CurveError> {
         let short = self.nonces.next()?;
-        put_header(into, 0, OVERHEAD + data.len());
-        into.extend_from_slice(layout::MESSAGE);
-        into.extend_from_slice(&short);
-        let flags = match kind {
-            FrameKind::More => BOX_MORE,
-            FrameKind::Last => 0,
-            FrameKind::Command => BOX_COMMAND,
-        };
         let nonce = nonce::short(self.prefix, &short);
-        self.agreed.seal_onto(&nonce, &[&[flags], data], into);
+        write(&self.agreed, &nonce, &short, kind, data, into);
         Ok(())
+    }
+
+    /// Returns the work of sealing a frame, for any thread. The frame is a part of `memory`, and
+    /// must be sent before the frames that are sealed after this call.
+    ///
+    /// # Errors
+    ///
+    /// Fails like [`Self::seal`].
+    pub fn seal_apart(
+        &mut self,
+        kind: FrameKind,
+        memory: Vec<u8>,
+        body: Range<usize>,
+    ) -> Result<SealWork, CurveError> {
+        Ok(SealWork {
+            short: self.nonces.next()?,
+            agreed: Arc::clone(&self.agreed),
+            prefix: self.prefix,
+            kind,
+            memory,
+            body,
+        })
     }
 }
 
@@ -129,27 +122,41 @@ impl Opener {
     /// Fails if the body is not a valid MESSAGE or not the next one. The connection must then be
     /// closed, because the message that the frame belongs to would be incomplete.
     pub fn open<'a>(&mut self, body: &'a mut [u8]) -> Result<Frame<'a>, CurveError> {
-        const MALFORMED: CurveError = CurveError::Malformed("a frame that is not a MESSAGE");
-        let (name, rest) = body
-            .split_first_chunk_mut::<{ layout::MESSAGE.len() }>()
-            .ok_or(MALFORMED)?;
-        if name != layout::MESSAGE {
-            return Err(MALFORMED);
-        }
-        let (short, sealed) = rest.split_first_chunk_mut().ok_or(MALFORMED)?;
-        self.seen.check(*short)?;
-        let inside = self
-            .agreed
-            .open(&nonce::short(self.prefix, short), sealed)
-            .map_err(|forged| forged.of("MESSAGE"))?;
-        self.seen.took(*short);
-        let (flags, data) = inside.split_first().ok_or(MALFORMED)?;
-        let kind = match *flags {
-            0 => FrameKind::Last,
-            BOX_MORE => FrameKind::More,
-            BOX_COMMAND => FrameKind::Command,
-            flags => return Err(CurveError::UnknownFlags(flags)),
-        };
+        let short = nonce_of(body)?;
+        self.seen.check(short)?;
+        let kind = open_at(&self.agreed, &nonce::short(self.prefix, &short), body)?;
+        self.seen.took(short);
+        let data = body.get(OVERHEAD..).unwrap_or_default();
         Ok(Frame { kind, data })
+    }
+
+    /// Returns the work of opening the body of a MESSAGE, for any thread. Its result goes to
+    /// [`Self::opened`] before the next box is opened.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the body is not a MESSAGE or not the next one.
+    pub fn open_apart(&self, body: Vec<u8>) -> Result<OpenWork, CurveError> {
+        let short = nonce_of(&body)?;
+        self.seen.check(short)?;
+        Ok(OpenWork {
+            agreed: Arc::clone(&self.agreed),
+            nonce: nonce::short(self.prefix, &short),
+            short,
+            body,
+        })
+    }
+
+    /// Returns the kind and the body of a frame that was opened apart.
+    ///
+    /// # Errors
+    ///
+    /// Fails like [`Self::open`].
+    pub fn opened(&mut self, opened: Opened) -> Result<(FrameKind, Vec<u8>), CurveError> {
+        let Opened { short, frame } = opened;
+        self.seen.check(short)?;
+        let frame = frame?;
+        self.seen.took(short);
+        Ok(frame)
     }
 }

@@ -1,6 +1,7 @@
 //! The events that a session returns.
 
 use crate::command::Ready;
+use crate::curve::OpenWork;
 use crate::message::Message;
 use crate::plain::Credentials;
 use crate::session::work::HandshakeWork;
@@ -41,6 +42,10 @@ pub enum SessionEvent {
     /// If they are right, they go to [`Session::accept`](super::Session::accept), and otherwise the
     /// connection ends. Until then the peer may send nothing.
     Credentials(Credentials),
+    /// A large sealed frame, which takes long to open, on any thread. The result goes to
+    /// [`Session::opened`](super::Session::opened); until then there is no event, and no input is
+    /// used.
+    Open(Box<OpenWork>),
     /// A command that requires nothing. Its arrival is a sign of life.
     Other,
 }

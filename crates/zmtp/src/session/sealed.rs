@@ -6,7 +6,10 @@ use std::rc::Rc;
 
 use crate::bytes::Input;
 use crate::command::COMMAND_MAX;
-use crate::curve::{Connected, CurveError, FrameKind, OVERHEAD, Opener, PublicKey, Sealer};
+use crate::curve::{
+    Connected, CurveError, FrameKind, LARGE_MIN, OVERHEAD, OpenWork, Opened, Opener, PublicKey,
+    Sealer,
+};
 use crate::decoder::{Bounds, Decoder, Item};
 use crate::message::Message;
 use crate::pool::{BufferPool, CHUNK};
@@ -22,6 +25,32 @@ pub(super) struct Sealed {
     /// Decodes the stream of boxes. Some peers, such as pyomq, repeat the flag for further frames
     /// outside of the box, where it proves nothing.
     boxes: Decoder,
+    large: Large,
+}
+
+/// A large frame, which is opened apart from the others.
+#[derive(Default)]
+enum Large {
+    #[default]
+    None,
+    /// It is being opened elsewhere, and has this number of bytes.
+    Opening(usize),
+    /// It is opened, and not decoded yet.
+    Opened(FrameKind, Vec<u8>),
+}
+
+/// The content of the next boxes.
+enum Content {
+    /// Plain frames.
+    Frames(Input),
+    /// A large box, which is to be opened elsewhere.
+    Work(Box<OpenWork>),
+}
+
+/// An item in the boxes, or a box that is to be opened first.
+pub(super) enum SealedItem {
+    Item(Item),
+    Work(Box<OpenWork>),
 }
 
 impl Sealed {
@@ -32,6 +61,7 @@ impl Sealed {
             sealer: Some(Box::new(sealer)),
             key,
             boxes: Decoder::of_single_frames(),
+            large: Large::None,
         }
     }
 
@@ -51,39 +81,80 @@ impl Sealed {
         &mut self.boxes
     }
 
-    /// Returns the next item that `decoder` finds in the boxes of the input, or `None` once the
-    /// input is used up.
+    /// Returns the number of bytes of a large frame that is not decoded yet.
+    pub(super) const fn large(&self) -> usize {
+        match &self.large {
+            Large::None => 0,
+            Large::Opening(size) => *size,
+            Large::Opened(_, body) => body.len(),
+        }
+    }
+
+    /// Returns whether a large frame is being opened elsewhere.
+    pub(super) const fn is_opening(&self) -> bool {
+        matches!(self.large, Large::Opening(_))
+    }
+
+    /// Takes a large frame that was opened elsewhere.
+    pub(super) fn opened(&mut self, opened: Opened) -> Result<(), SessionError> {
+        let (kind, body) = self.opener.opened(opened).map_err(SessionError::Curve)?;
+        self.large = Large::Opened(kind, body);
+        Ok(())
+    }
+
+    /// Returns the next item that `decoder` finds in the boxes of the input, or a large box, or
+    /// `None` once the input is used up or a large box is being opened.
     pub(super) fn next(
         &mut self,
         decoder: &mut Decoder,
         input: &mut Input,
         bounds: Bounds,
         buffers: &mut BufferPool,
-    ) -> Result<Option<Item>, SessionError> {
-        while let Some(mut plain) = self.open(input, bounds, buffers)? {
+    ) -> Result<Option<SealedItem>, SessionError> {
+        if self.is_opening() {
+            return Ok(None);
+        }
+        if let Large::Opened(kind, body) = std::mem::take(&mut self.large) {
+            let item = decode_large(decoder, kind, body, bounds, buffers)?;
+            if let Some(item) = item {
+                return Ok(Some(SealedItem::Item(item)));
+            }
+        }
+        while let Some(content) = self.open(input, bounds, buffers)? {
+            let mut plain = match content {
+                Content::Frames(plain) => plain,
+                Content::Work(work) => return Ok(Some(SealedItem::Work(work))),
+            };
             let item = decoder.next(&mut plain, bounds, buffers);
             // The content is used up, because boxes are opened to the end of one message at most.
             buffers.give_back(plain);
             if let Some(item) = item.map_err(SessionError::Frame)? {
-                return Ok(Some(item));
+                return Ok(Some(SealedItem::Item(item)));
             }
         }
         Ok(None)
     }
 
     /// Opens boxes up to the end of one message, or as many of them as have arrived and fit into a
-    /// read buffer. Returns their content as plain frames.
+    /// read buffer. Returns their content as plain frames, or a large box as it is.
     fn open(
         &mut self,
         input: &mut Input,
         bounds: Bounds,
         buffers: &mut BufferPool,
-    ) -> Result<Option<Input>, SessionError> {
+    ) -> Result<Option<Content>, SessionError> {
         let Some(first) = self.next_box(input, bounds, buffers)? else {
             return Ok(None);
         };
+        if first.size() >= (LARGE_MIN + OVERHEAD) as u64 {
+            let work = self.opener.open_apart(memory_of(first, buffers));
+            let work = work.map_err(SessionError::Curve)?;
+            self.large = Large::Opening(work.size());
+            return Ok(Some(Content::Work(Box::new(work))));
+        }
         if first.size() > CHUNK as u64 {
-            return self.open_large(first, buffers).map(Some);
+            let opened = self.open_alone(first, buffers);
+            return opened.map(|plain| Some(Content::Frames(plain)));
         }
         let mut chunk = buffers.chunk();
         let mut filled = 0;
@@ -99,7 +170,7 @@ impl Sealed {
                 next = self.next_box(input, bounds, buffers)?;
             }
         }
-        Ok(Some(Input::front_of(chunk, filled)))
+        Ok(Some(Content::Frames(Input::front_of(chunk, filled))))
     }
 
     /// Returns the next box, still sealed.
@@ -145,19 +216,12 @@ impl Sealed {
     }
 
     /// Opens a box in the memory that collected it.
-    fn open_large(
+    fn open_alone(
         &mut self,
         sealed: Message,
         buffers: &mut BufferPool,
     ) -> Result<Input, SessionError> {
-        let mut memory = match sealed.into_single() {
-            Ok(memory) => memory,
-            Err(shared) => {
-                let memory = shared.get(0).unwrap_or_default().to_vec();
-                buffers.recycle(shared);
-                memory
-            }
-        };
+        let mut memory = memory_of(sealed, buffers);
         let (kind, length) = self.open_in_place(&mut memory)?;
         let (header, size) = header(kind, length);
         let start = OVERHEAD - size;
@@ -171,6 +235,36 @@ impl Sealed {
         let frame = self.opener.open(body).map_err(SessionError::Curve)?;
         Ok((frame.kind, frame.data.len()))
     }
+}
+
+/// Returns the memory of a box, which is a copy if others share it.
+fn memory_of(sealed: Message, buffers: &mut BufferPool) -> Vec<u8> {
+    sealed.into_single().unwrap_or_else(|shared| {
+        let memory = shared.get(0).unwrap_or_default().to_vec();
+        buffers.recycle(shared);
+        memory
+    })
+}
+
+/// Passes a large frame to the decoder in the memory that it has. Returns the item that it
+/// completes.
+fn decode_large(
+    decoder: &mut Decoder,
+    kind: FrameKind,
+    body: Vec<u8>,
+    bounds: Bounds,
+    buffers: &mut BufferPool,
+) -> Result<Option<Item>, SessionError> {
+    let (header, size) = header(kind, body.len());
+    let mut header = Input::from(header[..size].to_vec());
+    let item = decoder.next(&mut header, bounds, buffers);
+    // No item is complete without the body, which is not empty.
+    if let Some(item) = item.map_err(SessionError::Frame)? {
+        return Ok(Some(item));
+    }
+    decoder.complete(body, buffers);
+    let item = decoder.next(&mut Input::default(), bounds, buffers);
+    item.map_err(SessionError::Frame)
 }
 
 /// Returns the header of a plain frame, and its size in bytes.

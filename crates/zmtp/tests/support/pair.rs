@@ -109,6 +109,7 @@ impl End {
                 Ok(said) => self.obey(said),
                 Err(fault) => self.fault = Some(fault),
             },
+            SessionEvent::Open(work) => self.fault = self.session.opened(work.run()).err(),
             SessionEvent::Credentials(credentials) => {
                 let (user, password) = (credentials.user(), credentials.password());
                 if (user, password) == (USER.as_bytes(), PASSWORD.as_bytes()) {

@@ -9,6 +9,7 @@ use crate::engine::native::connection::receiving::Flow;
 use crate::engine::native::connection::{Connection, Phase, Read};
 use crate::engine::native::role::Role;
 use gateway_zmtp::bytes::Input;
+use gateway_zmtp::curve::Opened;
 use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
@@ -122,6 +123,25 @@ impl Connection {
         self.session.resume(worked)
     }
 
+    /// Takes a large frame that was opened. The next turn of the connection acts on it, even if
+    /// nothing more is read.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the box was not a valid one.
+    pub(in crate::engine::native) fn opened(
+        &mut self,
+        opened: Opened,
+        now: Duration,
+    ) -> Result<(), SessionError> {
+        self.session.opened(opened)?;
+        let rest = self.receiving.take_rest().unwrap_or_default();
+        self.receiving.keep(rest);
+        // The peer was not read meanwhile.
+        self.liveness.excuse(now);
+        Ok(())
+    }
+
     /// Returns whether a message has begun and is not complete, whatever commands are between its
     /// frames.
     pub(in crate::engine::native) fn is_inside_message(&self) -> bool {
@@ -157,18 +177,20 @@ impl Connection {
     }
 
     /// Returns whether the peer is not read for now, because so many of its messages wait for
-    /// judges, and would understand a PONG.
+    /// judges or a frame is being opened, and would understand a PONG.
     pub(in crate::engine::native) fn awaits_pong(&self) -> bool {
-        self.held_up && self.is_known() && self.session.understands_ping()
+        let waits = self.held_up || self.session.is_opening();
+        waits && self.is_known() && self.session.understands_ping()
     }
 
-    /// Returns whether the peer may be read from.
+    /// Returns whether the peer may be read from: no frame of the peer is being opened, and nothing
+    /// else holds the peer up.
     pub(in crate::engine::native) fn is_open(&self, outbox_max: u64) -> bool {
-        !self.held_up && !self.is_deaf(outbox_max)
+        !self.held_up && !self.session.is_opening() && !self.is_deaf(outbox_max)
     }
 
-    /// Pauses or resumes reading, by the amount of queued answers and of messages that wait for
-    /// judges. Returns the new flow if the flow has changed.
+    /// Pauses or resumes reading, by the amount of queued answers, of messages that wait for judges
+    /// and of frames that are being opened. Returns the new flow if the flow has changed.
     pub(in crate::engine::native) fn regulate(&mut self, outbox_max: u64) -> Option<Flow> {
         let flow = if !self.is_open(outbox_max) {
             Flow::Paused

@@ -8,6 +8,7 @@ use crate::engine::native::connection::{Connection, Phase};
 use crate::engine::native::role::Role;
 use crate::ledger::RequestOutcome;
 use gateway_zmtp::command;
+use gateway_zmtp::curve::SealWork;
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::subscription::Wish;
@@ -87,7 +88,7 @@ impl Connection {
     ) {
         if !self.session.understands_subscribe() {
             let message = wish.message(prefix);
-            return self.sending.push_request(buffers, &[], &message);
+            return self.sending.push_request(buffers, &[], message);
         }
         self.sending.put(buffers, |into| match wish {
             Wish::Subscribe => command::put_subscribe(into, prefix),
@@ -95,14 +96,23 @@ impl Connection {
         });
     }
 
-    /// Appends a request, or a message for a subscriber.
+    /// Appends a request.
     pub(in crate::engine::native) fn push_request(
         &mut self,
         buffers: &mut BufferPool,
         head: &[&[u8]],
-        body: &Message,
+        body: Message,
     ) {
         self.sending.push_request(buffers, head, body);
+    }
+
+    /// Appends a message for a subscriber, which shares it with others.
+    pub(in crate::engine::native) fn push_shared(
+        &mut self,
+        buffers: &mut BufferPool,
+        body: &Message,
+    ) {
+        self.sending.push_shared(buffers, body);
     }
 
     /// Appends an answer.
@@ -110,10 +120,20 @@ impl Connection {
         &mut self,
         buffers: &mut BufferPool,
         head: &[&[u8]],
-        body: &Message,
+        body: Message,
         outcome: RequestOutcome,
     ) {
         self.sending.push_answer(buffers, head, body, outcome);
+    }
+
+    /// Takes the next large frame that is to be sealed elsewhere, in this order.
+    pub(in crate::engine::native) fn next_to_seal(&mut self) -> Option<SealWork> {
+        self.sending.next_to_seal()
+    }
+
+    /// Puts the next large frame that is sealed into its place in the queue.
+    pub(in crate::engine::native) fn sealed(&mut self, frame: Vec<u8>) {
+        self.sending.sealed(frame);
     }
 
     /// Records that the connection is in the list of connections to write to. Returns whether it

@@ -8,7 +8,7 @@ use crate::engine::native::liveness::Liveness;
 use crate::engine::native::outbox::Outbox;
 use crate::engine::native::stream::Stream;
 use crate::ledger::RequestOutcome;
-use gateway_zmtp::curve::{FrameKind, Sealer};
+use gateway_zmtp::curve::{FrameKind, SealWork, Sealer};
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::{HEADER_MAX, LONG};
@@ -42,7 +42,7 @@ pub(in crate::engine::native) enum WriteEnd {
 pub(in crate::engine::native) struct Written {
     /// The number of bytes that the system took.
     pub(in crate::engine::native) bytes: u64,
-    /// The number of bytes that are left in the outbox.
+    /// The number of bytes in the outbox for which the system had no room.
     pub(in crate::engine::native) left: u64,
     pub(in crate::engine::native) end: WriteEnd,
 }
@@ -91,6 +91,11 @@ impl Sending {
         self.outbox.is_empty()
     }
 
+    /// Returns whether the next bytes are being sealed, so that there is nothing to write yet.
+    pub(super) fn waits_for_seal(&self) -> bool {
+        self.outbox.waits_for_seal()
+    }
+
     /// Returns the number of queued bytes.
     pub(super) fn unwritten(&self) -> u64 {
         self.outbox.unwritten()
@@ -128,22 +133,28 @@ impl Sending {
 
     /// Appends a message: its head, which is copied, and its body.
     #[inline]
-    fn push(&mut self, buffers: &mut BufferPool, head: &[&[u8]], body: &Message) {
+    fn push(&mut self, buffers: &mut BufferPool, head: &[&[u8]], body: Message) {
         match &mut self.sealer {
-            None => self.outbox.push_message(buffers, head, body),
+            None => {
+                self.outbox.push_message(buffers, head, &body);
+                buffers.recycle(body);
+            }
             Some(sealer) => self.outbox.push_sealed(buffers, sealer, head, body),
         }
     }
 
     /// Appends a request, or another message whose fate is not recorded: its head, which is copied,
     /// and its body.
-    pub(super) fn push_request(
-        &mut self,
-        buffers: &mut BufferPool,
-        head: &[&[u8]],
-        body: &Message,
-    ) {
+    pub(super) fn push_request(&mut self, buffers: &mut BufferPool, head: &[&[u8]], body: Message) {
         self.push(buffers, head, body);
+    }
+
+    /// Appends a message that others may share, and whose fate is not recorded.
+    pub(super) fn push_shared(&mut self, buffers: &mut BufferPool, body: &Message) {
+        match &mut self.sealer {
+            None => self.outbox.push_message(buffers, &[], body),
+            Some(sealer) => self.outbox.push_sealed(buffers, sealer, &[], body.clone()),
+        }
     }
 
     /// Appends an answer: its head, which is copied, and its body.
@@ -151,11 +162,21 @@ impl Sending {
         &mut self,
         buffers: &mut BufferPool,
         head: &[&[u8]],
-        body: &Message,
+        body: Message,
         outcome: RequestOutcome,
     ) {
         self.push(buffers, head, body);
         self.outbox.mark(outcome);
+    }
+
+    /// Takes the next large frame that is to be sealed. They must be sealed in this order.
+    pub(super) fn next_to_seal(&mut self) -> Option<SealWork> {
+        self.outbox.next_to_seal()
+    }
+
+    /// Puts the next large frame that is sealed into its place.
+    pub(super) fn sealed(&mut self, frame: Vec<u8>) {
+        self.outbox.sealed(frame);
     }
 
     /// Enters the list of connections to write to. Returns whether the caller must append the
@@ -214,7 +235,11 @@ impl Sending {
         let left = self.outbox.unwritten();
         Written {
             bytes: before - left,
-            left,
+            left: if self.outbox.waits_for_seal() {
+                0
+            } else {
+                left
+            },
             end,
         }
     }

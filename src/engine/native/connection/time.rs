@@ -19,6 +19,10 @@ impl Connection {
             // The gateway has yet to verify the peer's password, so the time is not the peer's.
             return LivenessAction::Rest(Some(now + HANDSHAKE_TIMEOUT));
         }
+        if self.session.is_opening() || self.sending.waits_for_seal() {
+            // The gateway neither reads what the peer sends nor writes what would be answered.
+            self.liveness.excuse(now);
+        }
         let view = View {
             stage: match self.phase {
                 Phase::Connecting | Phase::Meeting => Stage::New,

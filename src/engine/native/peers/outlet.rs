@@ -17,11 +17,10 @@ impl Outlet<Message> for Peers {
             self.counters.full += 1;
             return Err(body);
         }
-        connection.push_request(&mut self.buffers, head, &body);
+        connection.push_request(&mut self.buffers, head, body);
         if connection.enlist_to_write() {
             self.dirty.push(worker);
         }
-        self.buffers.recycle(body);
         self.counters.messages_out += 1;
         Ok(())
     }
@@ -53,11 +52,10 @@ impl Outlet<Message> for Peers {
                 return Fate::Slow;
             }
         }
-        connection.push_answer(&mut self.buffers, head, &body, outcome);
+        connection.push_answer(&mut self.buffers, head, body, outcome);
         if connection.enlist_to_write() {
             self.dirty.push(client);
         }
-        self.buffers.recycle(body);
         self.counters.messages_out += 1;
         Fate::Waiting
     }
@@ -71,7 +69,7 @@ impl Outlet<Message> for Peers {
             self.counters.full += 1;
             return false;
         }
-        connection.push_request(&mut self.buffers, &[], body);
+        connection.push_shared(&mut self.buffers, body);
         if connection.enlist_to_write() {
             self.dirty.push(subscriber);
         }

@@ -18,10 +18,10 @@ use crate::engine::native::socket_types::{TO_CLIENTS, TO_PUBLISHERS, TO_SUBSCRIB
 use crate::frame::printable;
 use crate::peer::PeerId;
 use crate::security::{ANONYMOUS, Denied, Initiator, Proof, Security, User, principal_fault};
-use gateway_zmtp::curve::CurveError;
+use gateway_zmtp::curve::{CurveError, Opened};
 use gateway_zmtp::mechanism::Mechanism;
 use gateway_zmtp::plain::Credentials;
-use gateway_zmtp::session::{self, SessionError};
+use gateway_zmtp::session::{self, HandshakeResult, SessionError};
 
 impl Service {
     /// Returns the security that a frontend, a pool or the side of a channel requires of its peers,
@@ -67,31 +67,54 @@ impl Service {
         }
     }
 
-    /// Continues the handshakes whose costly steps are complete.
+    /// Continues with the peers whose costly steps are complete.
     pub(in crate::engine::native) fn go_on_meeting(&mut self, now: Duration) {
         while let Some((peer, done)) = self.handshakes.next_done() {
-            let connection = self.peers.get(peer).filter(|it| it.is_new());
-            // The peer may have disconnected meanwhile.
-            if let Some(connection) = connection {
-                match done {
-                    Done::Agreed(worked) => match connection.resume(worked) {
-                        Ok(said) => self.hear(peer, said, now),
-                        Err(fault) => self.refuse_for(peer, &fault, now),
-                    },
-                    Done::Verified(credentials, verified) => {
+            match done {
+                Done::Agreed(worked) => self.agreed(peer, worked, now),
+                Done::Verified(credentials, verified) => {
+                    // The peer may have disconnected meanwhile.
+                    if self.peers.get(peer).is_some_and(|it| it.is_new()) {
                         self.verified(peer, credentials, verified, now);
                     }
                 }
+                Done::Opened(opened) => self.opened(peer, opened, now),
+                Done::Sealed(frame) => self.peers.sealed(peer, frame),
             }
             self.tell(now);
         }
     }
 
-    /// Queues a costly step of a peer's handshake.
+    /// Continues a peer's handshake after a key agreement.
+    fn agreed(&mut self, peer: PeerId, worked: HandshakeResult, now: Duration) {
+        // The peer may have disconnected meanwhile.
+        let Some(connection) = self.peers.get(peer).filter(|it| it.is_new()) else {
+            return;
+        };
+        match connection.resume(worked) {
+            Ok(said) => self.hear(peer, said, now),
+            Err(fault) => self.refuse_for(peer, &fault, now),
+        }
+    }
+
+    /// Reads on from a peer whose large frame was opened.
+    fn opened(&mut self, peer: PeerId, opened: Opened, now: Duration) {
+        let connection = self.peers.get(peer);
+        match connection.map_or(Ok(()), |connection| connection.opened(opened, now)) {
+            Ok(()) => self.peers.queue(peer),
+            Err(fault) => self.refuse_for(peer, &fault, now),
+        }
+    }
+
+    /// Queues a costly step of a peer's handshake, or a large frame of the peer's traffic.
     pub(super) fn take_step(&mut self, peer: PeerId, step: Step) {
         let address = self.peers.get(peer).and_then(|there| there.ip());
         let peers = &mut self.peers;
-        let waits = |peer| peers.get(peer).is_some_and(|there| there.is_new());
+        let is_of_handshake = step.is_of_handshake();
+        let waits = |peer| {
+            let connection = peers.get(peer);
+            connection.is_some_and(|there| there.is_new() || !is_of_handshake)
+        };
         self.handshakes.add(address, peer, step, waits);
     }
 

@@ -342,6 +342,7 @@ impl Service {
                 self.peers.put(peer, |into| into.extend_from_slice(&bytes))
             }
             SessionEvent::Work(work) => self.take_step(peer, Step::Agree(work)),
+            SessionEvent::Open(work) => self.take_step(peer, Step::Open(work)),
             SessionEvent::Credentials(credentials) => self.verify(peer, credentials, now),
             // Only subscribers subscribe.
             SessionEvent::Subscribe(_) | SessionEvent::Cancel(_) | SessionEvent::Other => {}

@@ -1,0 +1,79 @@
+//! A frame in the box of a MESSAGE (RFC 26, "MESSAGE Command").
+//!
+//! A MESSAGE is the body of a plain frame without flags, as in libzmq, and the flags of the frame
+//! inside are the first byte in the box: 1 for more frames of the same message, and 2, which the
+//! RFC does not have, for a command such as PING.
+
+use super::crypto::{NONCE, SharedKey, TAG};
+use super::error::CurveError;
+use super::layout;
+use super::nonce;
+use crate::put_header;
+
+/// The number of bytes by which a MESSAGE exceeds the frame inside: name, nonce, tag and flags.
+pub const OVERHEAD: usize = layout::MESSAGE.len() + nonce::SHORT + TAG + 1;
+
+const BOX_MORE: u8 = 1;
+const BOX_COMMAND: u8 = 2;
+
+const MALFORMED: CurveError = CurveError::Malformed("a frame that is not a MESSAGE");
+
+/// The kind of a sealed frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameKind {
+    /// A frame of a message, followed by more frames of it.
+    More,
+    /// The last or only frame of a message.
+    Last,
+    /// The body of a command.
+    Command,
+}
+
+/// Appends a ZMTP frame whose body is the MESSAGE that contains `data`.
+pub(super) fn write(
+    agreed: &SharedKey,
+    nonce: &[u8; NONCE],
+    short: &[u8; nonce::SHORT],
+    kind: FrameKind,
+    data: &[u8],
+    into: &mut Vec<u8>,
+) {
+    put_header(into, 0, OVERHEAD + data.len());
+    into.extend_from_slice(layout::MESSAGE);
+    into.extend_from_slice(short);
+    let flags = match kind {
+        FrameKind::More => BOX_MORE,
+        FrameKind::Last => 0,
+        FrameKind::Command => BOX_COMMAND,
+    };
+    agreed.seal_onto(nonce, &[&[flags], data], into);
+}
+
+/// Returns the short nonce of the body of a MESSAGE.
+pub(super) fn nonce_of(body: &[u8]) -> Result<[u8; nonce::SHORT], CurveError> {
+    let (name, rest) = body
+        .split_first_chunk::<{ layout::MESSAGE.len() }>()
+        .ok_or(MALFORMED)?;
+    if name != layout::MESSAGE {
+        return Err(MALFORMED);
+    }
+    rest.first_chunk().copied().ok_or(MALFORMED)
+}
+
+/// Opens the box of a MESSAGE in place. The body of the frame in it follows the first [`OVERHEAD`]
+/// bytes. Returns the kind of the frame.
+pub(super) fn open_at(
+    agreed: &SharedKey,
+    nonce: &[u8; NONCE],
+    body: &mut [u8],
+) -> Result<FrameKind, CurveError> {
+    let sealed = body.get_mut(layout::MESSAGE.len() + nonce::SHORT..);
+    let inside = agreed.open(nonce, sealed.ok_or(MALFORMED)?);
+    let inside = inside.map_err(|forged| forged.of("MESSAGE"))?;
+    match inside.first().ok_or(MALFORMED)? {
+        0 => Ok(FrameKind::Last),
+        &BOX_MORE => Ok(FrameKind::More),
+        &BOX_COMMAND => Ok(FrameKind::Command),
+        flags => Err(CurveError::UnknownFlags(*flags)),
+    }
+}

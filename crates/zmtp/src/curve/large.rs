@@ -1,0 +1,110 @@
+//! Large frames, which take so long to seal and to open that this may happen on any thread.
+//!
+//! A frame gets its nonce before it leaves, and the frames of a direction are opened one after the
+//! other, so the order of frames and nonces is that of all other frames.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::crypto::{NONCE, SharedKey};
+use super::error::CurveError;
+use super::frame::{FrameKind, OVERHEAD, open_at, write};
+use super::nonce;
+use crate::HEADER_MAX;
+
+/// The size from which a frame is sealed and opened apart, in bytes. To seal or to open such a
+/// frame takes a millisecond or more.
+pub const LARGE_MIN: usize = 256 << 10;
+
+/// A frame that is to be sealed.
+pub struct SealWork {
+    pub(super) agreed: Arc<SharedKey>,
+    pub(super) prefix: &'static [u8; 16],
+    pub(super) short: [u8; nonce::SHORT],
+    pub(super) kind: FrameKind,
+    /// The memory with the body of the frame, and the part of it that is the body.
+    pub(super) memory: Vec<u8>,
+    pub(super) body: Range<usize>,
+}
+
+/// A box that is to be opened.
+pub struct OpenWork {
+    pub(super) agreed: Arc<SharedKey>,
+    pub(super) nonce: [u8; NONCE],
+    pub(super) short: [u8; nonce::SHORT],
+    /// The body of the MESSAGE.
+    pub(super) body: Vec<u8>,
+}
+
+/// A box that was opened, or the reason why it cannot be.
+pub struct Opened {
+    pub(super) short: [u8; nonce::SHORT],
+    /// The kind of the frame in the box, and its body.
+    pub(super) frame: Result<(FrameKind, Vec<u8>), CurveError>,
+}
+
+impl SealWork {
+    /// Returns the number of bytes of the sealed frame, with its header.
+    pub fn size(&self) -> usize {
+        HEADER_MAX + OVERHEAD + self.body.len()
+    }
+
+    /// Seals the frame, and returns it as it is sent.
+    pub fn run(self) -> Vec<u8> {
+        let mut sealed = Vec::with_capacity(self.size());
+        let data = self.memory.get(self.body).unwrap_or_default();
+        let nonce = nonce::short(self.prefix, &self.short);
+        write(
+            &self.agreed,
+            &nonce,
+            &self.short,
+            self.kind,
+            data,
+            &mut sealed,
+        );
+        sealed
+    }
+}
+
+impl OpenWork {
+    /// Returns the number of bytes of the frame in the box.
+    pub fn size(&self) -> usize {
+        self.body.len().saturating_sub(OVERHEAD)
+    }
+
+    /// Opens the box.
+    pub fn run(self) -> Opened {
+        let Self {
+            agreed,
+            nonce,
+            short,
+            mut body,
+        } = self;
+        let kind = open_at(&agreed, &nonce, &mut body);
+        let frame = kind.map(|kind| {
+            body.drain(..OVERHEAD.min(body.len()));
+            (kind, body)
+        });
+        Opened { short, frame }
+    }
+}
+
+/// Writes only the size, because neither keys nor messages must get into a log.
+impl fmt::Debug for SealWork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SealWork({})", self.size())
+    }
+}
+
+impl fmt::Debug for OpenWork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OpenWork({})", self.size())
+    }
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Opened({})", self.frame.is_ok())
+    }
+}
