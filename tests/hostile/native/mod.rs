@@ -4,6 +4,7 @@
 //! - `judged`: Payloads that take long to check delay no other peer.
 //! - `memory`: All peers together make the gateway hold no more than `limits.memory`.
 //! - `sealed`: No message of an attack on CURVE is accepted, and no other peer is delayed.
+//! - `subscribers`: Subscriptions of any length, and messages where only subscriptions belong.
 //! - `surface`: Each kind of attack alone costs bounded memory, and honest peers are served
 //!   meanwhile.
 
@@ -11,4 +12,5 @@ mod fair;
 mod judged;
 mod memory;
 mod sealed;
+mod subscribers;
 mod surface;

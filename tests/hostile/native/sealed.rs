@@ -6,9 +6,11 @@ use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use crate::support::PATIENCE;
-use crate::support::attack::{bounded, serves};
+use crate::support::attack::{Service, bounded, serves};
 use crate::support::process::{Process, binary};
 use crate::support::sealed::Peer;
 use crate::support::sealed::pair::{End, client, frames, keys};
@@ -116,6 +118,65 @@ fn a_flood_of_hellos_costs_no_memory_and_keeps_no_other_address_out() {
         });
     });
     gateway.alice();
+}
+
+/// The HELLOs of one address that are sent each second.
+const HELLOS: u32 = 10_000;
+
+/// The time between two bursts of HELLOs.
+const BURST_TIME: Duration = Duration::from_millis(10);
+
+/// Sends [`HELLOS`] each second, or as many as there is time for, each on a connection of its own,
+/// until `end` is dropped. Returns their number.
+fn flood(gateway: &Secured, end: &Receiver<()>) -> u32 {
+    let (hello, endpoint) = (gateway.hello(), gateway.endpoint());
+    let address = endpoint.strip_prefix("tcp://").unwrap();
+    let began = Instant::now();
+    let (mut count, mut burst) = (0, 0);
+    loop {
+        for _ in 0..HELLOS / 100 {
+            if let Ok(mut stream) = TcpStream::connect(address) {
+                let _ = stream.write_all(&hello);
+                count += 1;
+            }
+        }
+        burst += 1;
+        let pause = (BURST_TIME * burst).saturating_sub(began.elapsed());
+        if end.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
+            return count;
+        }
+    }
+}
+
+/// `hellos.sh` compares the round trips with those beside a flood of another gateway, for which it
+/// sets `HELLOS_CONTROL`. That load of the machine is the same.
+#[test]
+fn clients_and_newcomers_are_served_beside_ten_thousand_hellos_a_second() {
+    let _turn = turns::take();
+    let gateway = Secured::start();
+    let control = std::env::var_os("HELLOS_CONTROL").map(|_| Secured::start());
+    let seconds = std::env::var("HELLOS_SECONDS").map_or(1, |it| it.parse().expect("a number"));
+    let lasts = Duration::from_secs(seconds);
+    let service = Service::start(&gateway.process);
+    let (going, end) = channel();
+    let (count, newcomers, slowest) = std::thread::scope(|scope| {
+        let flooded = control.as_ref().unwrap_or(&gateway);
+        let flood = scope.spawn(move || flood(flooded, &end));
+        let began = Instant::now();
+        let (mut newcomers, mut slowest) = (0, Duration::ZERO);
+        while began.elapsed() < lasts {
+            let comes = Instant::now();
+            let here = Ipv4Addr::new(127, 0, 0, 2);
+            Peer::connect_from(here, &gateway.endpoint(), gateway.security(), "DEALER").met();
+            slowest = slowest.max(comes.elapsed());
+            newcomers += 1;
+        }
+        drop(going);
+        (flood.join().unwrap(), newcomers, slowest)
+    });
+    println!("{count} HELLOs in {seconds} s, and {newcomers} newcomers, each within {slowest:?}");
+    assert!(slowest < PATIENCE / 4, "{slowest:?}");
+    service.end();
 }
 
 /// The handshakes stop after the greeting, within HELLO and after HELLO.

@@ -1,0 +1,87 @@
+//! Tests of subscribers that do their worst, as the advisories on libzmq's publishers describe it:
+//! subscriptions of any length, which libzmq followed by recursion, and messages to a publisher,
+//! whose metadata libzmq kept.
+
+use crate::support::attack::bounded;
+use crate::support::process::Process;
+use crate::support::zmtp::{COMMAND, Raw, Said, command, frame, long, message};
+
+const SUBSCRIBERS: &str = "subscriber side of channel ticks";
+
+fn start() -> Process {
+    Process::start(
+        r#"
+engine: native
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+channels: { ticks: { publishers: "tcp://127.0.0.1:0", subscribers: "tcp://127.0.0.1:0" } }
+pools: { people: { bind: "tcp://127.0.0.1:0" } }
+routes: { "tick.*": { publish: ticks }, OPAQUE: { pool: people } }
+limits: { message: 32MiB }
+"#,
+    )
+}
+
+/// Asserts that a client's message still reaches an honest subscriber.
+fn publishes(gateway: &Process) {
+    let mut subscriber = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
+    subscriber.say(&command(b"\x09SUBSCRIBEtick."));
+    let mut client = Raw::peer(&gateway.endpoint("frontend clients"), "DEALER");
+    // The subscription may arrive after the first of these.
+    loop {
+        client.say(&message(&["tick.a", "x"]));
+        assert_eq!(client.hear_message()[0], b"ACK");
+        subscriber.say(&command(b"\x04PING\0\0."));
+        match subscriber.hear() {
+            Said::Message(frames) => return assert_eq!(frames, [&b"tick.a"[..], b"x"]),
+            Said::Command(pong) => assert_eq!(pong, b"\x04PONG."),
+            Said::End => panic!("the honest subscriber is disconnected"),
+        }
+    }
+}
+
+#[test]
+fn subscriptions_of_any_length_end_the_connection_and_cost_no_stack() {
+    let gateway = start();
+    let endpoint = gateway.endpoint(SUBSCRIBERS);
+    bounded(&gateway, 96, || {
+        for size in [256, 64 << 10, 1 << 20, 16 << 20] {
+            let topic = vec![b'x'; size];
+            let forms = [
+                (
+                    "a command",
+                    long(COMMAND, &[b"\x09SUBSCRIBE", &topic[..]].concat()),
+                ),
+                ("a message", frame(0, &[&[1], &topic[..]].concat())),
+            ];
+            for (form, subscription) in forms {
+                let mut raw = Raw::peer(&endpoint, "SUB");
+                raw.try_say(&subscription);
+                raw.try_say(&command(&[b"\x06CANCEL", &topic[..size.min(200)]].concat()));
+                let mut heard = raw.hear();
+                if let Said::Command(error) = &heard {
+                    assert!(error.starts_with(b"\x05ERROR"), "{form} of {size} bytes");
+                    heard = raw.hear();
+                }
+                assert_eq!(heard, Said::End, "{form} of {size} bytes");
+            }
+        }
+    });
+    publishes(&gateway);
+}
+
+#[test]
+fn messages_of_a_subscriber_reach_nobody_and_cost_no_memory() {
+    let gateway = start();
+    let endpoint = gateway.endpoint(SUBSCRIBERS);
+    bounded(&gateway, 48, || {
+        for _ in 0..20 {
+            let mut raw = Raw::peer(&endpoint, "SUB");
+            for _ in 0..100 {
+                if !raw.try_say(&message(&["tick.a", &"x".repeat(50_000)])) {
+                    break;
+                }
+            }
+        }
+    });
+    publishes(&gateway);
+}
