@@ -1,7 +1,8 @@
 """Tests of the real binary with clients and workers of every library that is installed.
 
 tests/peers/libraries.sh runs it, and lists the installed libraries in PEERS. Each peer is a process of
-its own, so that it can be killed. It receives the line `KIND connect|bind ENDPOINT`, prints
+its own, so that it can be killed. Its arguments are `KIND connect|bind ENDPOINT` and, for CURVE, its
+public key, its secret key and that of the server, which is empty if it is the server. It prints
 `ready ENDPOINT`, and then obeys one line at a time: `> FRAME…` sends a message, and `<` waits for one
 and prints its frames. A frame is `=` and hex digits, or `#` and a size, which stands for that many
 bytes of a known pattern (`!` and a size stands for any other bytes).
@@ -13,11 +14,13 @@ import contextlib
 import json
 import os
 import queue
+import resource
 import subprocess
 import sys
 import threading
 
 import msgpack
+import zmq
 
 import support
 from support import CODES, ENGINE, REPOSITORY, Gateway, case, run
@@ -84,10 +87,10 @@ def shown(frame):
 class Program:
     """A peer: a process that is told what to send."""
 
-    def __init__(self, library, kind, endpoint, way="connect"):
+    def __init__(self, library, kind, endpoint, way="connect", keys=()):
         self.name, self.kind = f"{library} {kind}", kind
         self.process = subprocess.Popen(
-            [*PROGRAMS[library], kind, way, endpoint],
+            [*PROGRAMS[library], kind, way, endpoint, *keys],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -149,9 +152,9 @@ class Program:
         self.process.stdout.close()
 
 
-def programs(stack, peers, endpoint, way="connect"):
+def programs(stack, peers, endpoint, way="connect", keys=()):
     """Those of `peers`, each at what `endpoint` says of it."""
-    return {it: stack.enter_context(Program(*it, endpoint(it), way)) for it in peers}
+    return {it: stack.enter_context(Program(*it, endpoint(it), way, keys)) for it in peers}
 
 
 @contextlib.contextmanager
@@ -343,6 +346,104 @@ routes: {{ RAW: {{ pool: all }} }}
                     worker.serve(b"RAW", b"h", b"x")
                 for _ in workers:
                     client.expect(b"REPLY", b"h", b"x")
+
+    # The crate zeromq has no CURVE.
+    SECURE_CLIENTS = [it for it in CLIENTS if it[0] != "rust"]
+    SECURE_WORKERS = [it for it in WORKERS if it[0] != "rust"]
+    SECURE_MESSAGES = [
+        [b""],
+        [b"x"],
+        [b"h", b"", b"x"],
+        [b"x" * 255],
+        [b"x" * 256],
+        [8192],
+        [65_536, b"", 70_000],
+        [b"h", 262_144, b"x"],
+        [MIB],
+        [10_000_000],
+    ]
+    SECURE_LIMITS = "limits: { message: 16MiB, client_bytes: 64MiB }"
+
+    def key_pair():
+        public, secret = zmq.curve_keypair()
+        return public.decode(), secret.decode()
+
+    def talk_by_curve(clients, workers):
+        for kind, worker in workers.items():
+            for client in clients:
+                for message in SECURE_MESSAGES:
+                    if worker.name == "pyomq rep" and message[0] == b"":
+                        continue  # as above
+                    round_trip(client, worker, kind, *message)
+
+    @case
+    def every_client_talks_with_every_worker_by_curve():
+        """Frames from none to ten million bytes, those among them that are sealed and opened apart."""
+        (ours, our_secret), (theirs, their_secret) = key_pair(), key_pair()
+        curve = json.dumps({"curve": {"secret": "secret", "peers": {"peer": theirs}}})
+        text = routes(SECURE_WORKERS, SECURE_LIMITS, f", security: {curve}")
+        text = text.replace('clients: { bind', f"clients: {{ security: {curve}, bind", 1)
+        keys = (theirs, their_secret, ours)
+        files = {"secret": our_secret}
+        with Gateway(text, files=files) as gateway, contextlib.ExitStack() as stack:
+            at = gateway.endpoints
+            clients = programs(stack, SECURE_CLIENTS, lambda _: at["clients"], keys=keys)
+            workers = programs(stack, SECURE_WORKERS, lambda it: at[name(it)], keys=keys)
+            talk_by_curve(
+                clients.values(), {name(it).encode(): peer for it, peer in workers.items()}
+            )
+
+    @case
+    def the_gateway_is_the_client_of_workers_that_listen_by_curve():
+        (ours, our_secret), (theirs, their_secret) = key_pair(), key_pair()
+        with contextlib.ExitStack() as stack:
+            keys = (theirs, their_secret, "")
+            workers = programs(stack, SECURE_WORKERS, lambda _: LISTEN, "bind", keys)
+            curve = json.dumps({"curve": {"secret": "secret", "server": theirs}})
+            lines = [f'frontends: {{ clients: {{ bind: "{LISTEN}" }} }}', "pools:"]
+            lines += [
+                pool(it, f'connect: "{peer.endpoint}", security: {curve}')
+                for it, peer in workers.items()
+            ]
+            lines += ["routes:"] + [f"  {name(it)}: {{ pool: {name(it)} }}" for it in workers]
+            text = "\n".join([*lines, SECURE_LIMITS])
+            with Gateway(text, files={"secret": our_secret}) as gateway:
+                client = stack.enter_context(
+                    Program("python", "dealer", gateway.endpoints["clients"])
+                )
+                talk_by_curve([client], {name(it).encode(): peer for it, peer in workers.items()})
+
+    @case
+    def a_thousand_clients_are_served_by_curve():
+        """All connect at once. Each has a key of its own, and its requests its name."""
+        count = 1000
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+        ours, our_secret = key_pair()
+        pairs = [key_pair() for _ in range(count)]
+        peers = {f"peer-{n}": public for n, (public, _) in enumerate(pairs)}
+        curve = json.dumps({"curve": {"secret": "secret", "peers": peers}})
+        text = f"""
+frontends: {{ clients: {{ bind: "{LISTEN}", security: {curve} }} }}
+pools: {{ people: {{ bind: "{LISTEN}", per_worker: 100 }} }}
+routes: {{ RAW: {{ pool: people }} }}
+"""
+        with Gateway(text, files={"secret": our_secret}) as gateway:
+            gateway.context.max_sockets = 2 * count
+            worker = gateway.worker()
+            clients = [
+                gateway.client(CURVE_PUBLICKEY=public.encode(), CURVE_SECRETKEY=secret.encode(),
+                               CURVE_SERVERKEY=ours.encode())
+                for public, secret in pairs
+            ]
+            for n, client in enumerate(clients):
+                client.send(b"RAW", b"%d" % n)
+            for _ in clients:
+                token, _, number = worker.get()
+                assert token.split(b"#")[0] == b"peer-" + number, (token, number)
+                worker.send(token, b"REPLY", number)
+            for n, client in enumerate(clients):
+                client.expect(b"REPLY", b"%d" % n)
 
 
 run()

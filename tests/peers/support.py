@@ -51,11 +51,14 @@ class Gateway:
     an answer, and its counters must balance. `ledger` has them.
     """
 
-    def __init__(self, routes, schemas=REPOSITORY / "schemas"):
+    def __init__(self, routes, schemas=REPOSITORY / "schemas", files=None):
+        """`files` are the texts of the files beside routes.yaml."""
         self.directory = tempfile.TemporaryDirectory()
         path = self.file = pathlib.Path(self.directory.name, "routes.yaml")
         proto = f"proto: {{ import_paths: [{json.dumps(str(schemas))}] }}\n" if schemas else ""
         path.write_text(f"engine: {ENGINE}\n{routes}\n{proto}")
+        for name, text in (files or {}).items():
+            pathlib.Path(self.directory.name, name).write_text(text)
         self.context = zmq.Context()
         self.children = []
         self._start()

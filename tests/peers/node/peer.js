@@ -21,9 +21,15 @@ function show(frame) {
 const kinds = { dealer: zmq.Dealer, req: zmq.Request, rep: zmq.Reply, router: zmq.Router }
 
 async function main() {
-  const [kind, way, endpoint] = process.argv.slice(2)
+  const [kind, way, endpoint, ...keys] = process.argv.slice(2)
   // A worker that dies must not wait to be heard.
-  const socket = new kinds[kind]({ linger: 0 })
+  const options = { linger: 0 }
+  if (keys.length) {
+    ;[options.curvePublicKey, options.curveSecretKey] = keys
+    if (keys[2]) options.curveServerKey = keys[2]
+    else options.curveServer = true
+  }
+  const socket = new kinds[kind](options)
   // A router must give its peer a name to be able to speak first.
   const named = kind === "router" ? ["gateway"] : []
   if (way === "connect") socket.connect(endpoint, ...named.map((routingId) => ({ routingId })))

@@ -1,4 +1,8 @@
-"""A peer that ../libraries.py drives; that file says how. Its first argument is the module: zmq, or one that looks like it."""
+"""A peer that ../libraries.py drives; that file says how. Its first argument is the module: zmq, or one that looks like it.
+
+Its keys for CURVE, if any, are the last arguments: public, secret, and that of the server, which is
+empty if this is the server.
+"""
 
 import importlib
 import sys
@@ -20,8 +24,16 @@ def show(frame):
     return f"{'#' if frame == pattern(len(frame)) else '!'}{len(frame)}"
 
 
-kind, way, endpoint = sys.argv[2:]
+kind, way, endpoint, *keys = sys.argv[2:]
 socket = zmq.Context().socket(getattr(zmq, kind.upper()))
+if keys:
+    public, secret, server = (key.encode() for key in keys)
+    socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
+    socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
+    if server:
+        socket.setsockopt(zmq.CURVE_SERVERKEY, server)
+    else:
+        socket.setsockopt(zmq.CURVE_SERVER, 1)
 # A router must give its peer a name to be able to speak first.
 named = [b"gateway"] if kind == "router" else []
 if named:
