@@ -59,12 +59,21 @@ const SCHEMA: &str = r#"
 impl Broker {
     pub fn start(kind: Kind) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let mut command = match kind {
+        let command = match kind {
             Kind::Proxy => this_program(PROXY, directory.path()),
             Kind::Forwarder => this_program(FORWARDER, directory.path()),
-            Kind::Native => gateway("native", directory.path()),
-            Kind::Libzmq => gateway("libzmq", directory.path()),
+            Kind::Native => gateway("native", "", directory.path()),
+            Kind::Libzmq => gateway("libzmq", "", directory.path()),
         };
+        Self::start_by(kind, command, directory)
+    }
+
+    /// Starts a broker by a command, which prints its endpoints.
+    pub fn start_by(kind: Kind, mut command: Command, directory: TempDir) -> Self {
+        command.stdout(Stdio::piped());
+        if matches!(kind, Kind::Native | Kind::Libzmq) {
+            command.stderr(Stdio::piped()).stdout(Stdio::null());
+        }
         let mut process = command.spawn().expect("the broker starts");
         let (clients, workers) = match kind {
             Kind::Proxy | Kind::Forwarder => endpoints(process.stdout.take()),
@@ -116,29 +125,26 @@ impl Drop for Broker {
 fn this_program(role: &str, directory: &Path) -> Command {
     let this = std::env::current_exe().expect("this program's path");
     let mut command = Command::new(this);
-    command.arg(role).arg(directory).stdout(Stdio::piped());
+    command.arg(role).arg(directory);
     command
 }
 
-fn gateway(engine: &str, directory: &Path) -> Command {
+/// Returns a command that runs a gateway. `more` has further settings of its frontend and its pool.
+pub fn gateway(engine: &str, more: &str, directory: &Path) -> Command {
     write_schema(directory);
     let routes = directory.join("routes.yaml");
     let text = format!(
         r#"
 engine: {engine}
-frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0" }} }}
-pools: {{ workers: {{ bind: "tcp://127.0.0.1:0" }} }}
+frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0"{more} }} }}
+pools: {{ workers: {{ bind: "tcp://127.0.0.1:0"{more} }} }}
 routes: {{ BLOB: {{ schema: bench.Blob, pool: workers }} }}
 limits: {{ client_bytes: 1GiB }}
 "#
     );
     fs::write(&routes, text).expect("a file");
     let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
-    command
-        .args(["--log-format", "json", "-c"])
-        .arg(routes)
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null());
+    command.args(["--log-format", "json", "-c"]).arg(routes);
     command
 }
 

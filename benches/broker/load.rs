@@ -125,7 +125,7 @@ impl Drop for Worker {
 }
 
 /// Returns a payload of this size that fits the schema.
-fn blob(size: usize) -> Vec<u8> {
+pub fn blob(size: usize) -> Vec<u8> {
     let mut bytes = b"\x08\x2a\x12\x0cAda Lovelace\x1a\x0fada@example.org\x22".to_vec();
     let missing = size - bytes.len();
     // The varint of a length below 128 takes one byte. Longer lengths take more.

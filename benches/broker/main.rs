@@ -10,9 +10,11 @@
 //! spread in brackets. Only the ratios mean anything.
 //!
 //! `cargo bench --bench broker -- quick` runs fewer and shorter rounds, `-- idle` only the memory
-//! of idle clients, and `-- '1 MB'` only the loads whose names begin with that text.
+//! of idle clients, `-- curve` only the cost of CURVE, and `-- '1 MB'` only the loads whose names
+//! begin with that text.
 
 mod brokers;
+mod curve;
 mod forwarder;
 mod libzmq;
 mod load;
@@ -43,6 +45,9 @@ fn main() {
     let mut wanted = arguments.iter().filter(|it| !known.contains(&it.as_str()));
     let wanted = wanted.next();
     let only_idle = arguments.iter().any(|it| it == "idle");
+    if wanted.is_some_and(|wanted| wanted == "curve") {
+        return curve::compare(rounds, lasting);
+    }
     for load in Load::all(lasting) {
         if !only_idle && wanted.is_none_or(|wanted| load.name.starts_with(wanted)) {
             compare(&load, rounds);
@@ -50,6 +55,9 @@ fn main() {
     }
     if wanted.is_none() {
         idle(if quick { 1_000 } else { 10_000 });
+        if !only_idle {
+            curve::compare(rounds, lasting);
+        }
     }
 }
 

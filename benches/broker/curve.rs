@@ -1,0 +1,302 @@
+//! The cost of CURVE: a request in the gateway, which checks its payload, and in the zmq_proxy of
+//! pyzmq, whose libzmq has libsodium. `GATEWAY_TEST_PYTHON` names the Python.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use gateway_zmtp::bytes::Input;
+use gateway_zmtp::command;
+use gateway_zmtp::curve::{FrameKind, KeyPair, PublicKey, Sealer};
+use gateway_zmtp::decoder::Bounds;
+use gateway_zmtp::message::Message;
+use gateway_zmtp::pool::BufferPool;
+use gateway_zmtp::session::{Session, SessionEvent, SessionSecurity, Side};
+use gateway_zmtp::{MORE, put_frame};
+
+use crate::brokers::{Broker, Kind};
+use crate::load::blob;
+
+const BOUNDS: Bounds = Bounds {
+    bytes: 1 << 20,
+    frames: 8,
+};
+
+const CLIENTS: usize = 2;
+const WORKERS: usize = 2;
+const WINDOW: usize = 100;
+const SIZES: [usize; 3] = [60, 1_000, 8_000];
+
+/// A broker, and the keys with which its peers connect, if it takes CURVE.
+struct Measured {
+    broker: Broker,
+    keys: Option<(KeyPair, PublicKey)>,
+}
+
+/// Compares the brokers at each size, in rounds in which they take turns.
+pub fn compare(rounds: usize, lasting: Duration) {
+    let Some(python) = std::env::var_os("GATEWAY_TEST_PYTHON") else {
+        println!("\nCURVE is not measured, because GATEWAY_TEST_PYTHON names no Python with pyzmq");
+        return;
+    };
+    println!("\n## CURVE, {CLIENTS} clients with {WINDOW} requests in flight each\n");
+    println!(
+        "| payload | zmq_proxy, NULL | zmq_proxy, CURVE | gateway, CURVE | to CURVE | to NULL |"
+    );
+    println!("|---|---|---|---|---|---|");
+    for size in SIZES {
+        let brokers = brokers(&python);
+        let request = blob(size);
+        for measured in &brokers {
+            load(measured, &request, Duration::from_millis(200));
+        }
+        let mut costs = [const { Vec::new() }; 3];
+        for _ in 0..rounds {
+            for (measured, costs) in brokers.iter().zip(&mut costs) {
+                let before = measured.broker.cpu();
+                let round_trips = load(measured, &request, lasting);
+                let cpu = measured.broker.cpu() - before;
+                costs.push(cpu.as_secs_f64() * 1e6 / round_trips as f64);
+            }
+        }
+        let [null, curve, ours] = costs.map(|mut costs| {
+            costs.sort_by(f64::total_cmp);
+            costs[costs.len() / 2]
+        });
+        println!(
+            "| {size} B | {null:.2} µs | {curve:.2} µs | {ours:.2} µs | **{:.2}** | **{:.2}** |",
+            ours / curve,
+            ours / null
+        );
+    }
+}
+
+fn brokers(python: &OsString) -> [Measured; 3] {
+    let keys = || KeyPair::generate().expect("random bytes");
+    let (server, client) = (keys(), keys());
+    let secret = server.secret().to_z85();
+    let proxy = |secret: &[&str]| Broker::start_pyzmq(python, secret);
+    let both = (client.clone(), server.public());
+    [
+        Measured {
+            broker: proxy(&[]),
+            keys: None,
+        },
+        Measured {
+            broker: proxy(&[&secret]),
+            keys: Some(both.clone()),
+        },
+        Measured {
+            broker: Broker::start_secured(&secret, client.public()),
+            keys: Some(both),
+        },
+    ]
+}
+
+/// Loads a broker for the time `lasting`, and returns the number of round trips.
+fn load(measured: &Measured, request: &[u8], lasting: Duration) -> usize {
+    let (met, workers) = std::sync::mpsc::channel();
+    for _ in 0..WORKERS {
+        let (endpoint, keys) = (measured.broker.workers.clone(), measured.keys.clone());
+        let met = met.clone();
+        thread::spawn(move || {
+            let mut worker = Peer::meet(&endpoint, keys.as_ref());
+            let stream = worker.stream.try_clone().expect("a descriptor");
+            met.send(stream).expect("the load waits");
+            while worker.read(|message, out| out.push(message)) {}
+        });
+    }
+    let workers: Vec<_> = workers.iter().take(WORKERS).collect();
+    let until = Instant::now() + lasting;
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (endpoint, keys) = (measured.broker.clients.clone(), measured.keys.clone());
+            let request = request.to_vec();
+            thread::spawn(move || Peer::meet(&endpoint, keys.as_ref()).ask(&request, until))
+        })
+        .collect();
+    let ended = clients.into_iter();
+    let ended = ended.map(|client| client.join().expect("right answers"));
+    let round_trips = ended.sum();
+    for worker in workers {
+        // It may have ended by itself.
+        let _ = worker.shutdown(Shutdown::Both);
+    }
+    round_trips
+}
+
+/// A peer that writes on a thread of its own, so that neither side waits for the other to read.
+struct Peer {
+    stream: TcpStream,
+    session: Session,
+    buffers: BufferPool,
+    sealer: Option<Box<Sealer>>,
+    writer: std::sync::mpsc::Sender<Vec<u8>>,
+}
+
+impl Peer {
+    /// Connects, and returns after the handshake.
+    fn meet(endpoint: &str, keys: Option<&(KeyPair, PublicKey)>) -> Self {
+        let address = endpoint.strip_prefix("tcp://").expect("a TCP address");
+        let stream = TcpStream::connect(address).expect("the broker listens");
+        stream.set_nodelay(true).expect("an option");
+        let mut other = stream.try_clone().expect("a descriptor");
+        let (writer, written) = std::sync::mpsc::channel::<Vec<u8>>();
+        thread::spawn(move || while written.recv().is_ok_and(|it| other.write_all(&it).is_ok()) {});
+        let security = keys.map_or(SessionSecurity::None, |(own, server)| {
+            SessionSecurity::Client {
+                keys: own.clone(),
+                server: *server,
+                socket_type: "DEALER",
+            }
+        });
+        let mut peer = Self {
+            session: Session::new(security, Side::Connects),
+            stream,
+            buffers: BufferPool::default(),
+            sealer: None,
+            writer,
+        };
+        let mut opening = Vec::new();
+        peer.session.open(&mut opening);
+        if keys.is_none() {
+            // The gateway waits for the READY of a peer without a key.
+            command::put_ready(&mut opening, "DEALER");
+        }
+        peer.writer.send(opening).expect("the writer");
+        while !peer.shake_hands(keys.is_none()) {}
+        peer
+    }
+
+    /// Reads once, and returns whether the handshake is complete.
+    fn shake_hands(&mut self, is_plain: bool) -> bool {
+        let mut input = self.input().expect("the broker stays");
+        let mut out = Vec::new();
+        let mut done = false;
+        while let Some(mut said) = self
+            .session
+            .next(&mut input, BOUNDS, &mut self.buffers)
+            .expect("ZMTP")
+        {
+            if let SessionEvent::Work(work) = said {
+                said = self.session.resume(work.run()).expect("CURVE");
+            }
+            match said {
+                SessionEvent::Answer(bytes) => out.extend_from_slice(&bytes),
+                SessionEvent::Ready(_) => {
+                    let mut ready = Vec::new();
+                    self.session.admit("DEALER", &mut ready).expect("a READY");
+                    if !is_plain {
+                        out.append(&mut ready);
+                    }
+                    self.sealer = self.session.take_sealer();
+                    done = true;
+                }
+                said => panic!("{said:?}"),
+            }
+        }
+        self.writer.send(out).expect("the writer");
+        done
+    }
+
+    fn input(&mut self) -> Option<Input> {
+        let input = self.buffers.fill(|room| self.stream.read(room)).ok()?;
+        (!input.rest().is_empty()).then_some(input)
+    }
+
+    /// Reads once, and sends the messages that `answer` pushes for those that have arrived. Returns
+    /// false at the end of the connection.
+    fn read(&mut self, mut answer: impl FnMut(Message, &mut Vec<Message>)) -> bool {
+        let Some(mut input) = self.input() else {
+            return false;
+        };
+        let (mut out, mut answers) = (Vec::new(), Vec::new());
+        while let Some(said) = self
+            .session
+            .next(&mut input, BOUNDS, &mut self.buffers)
+            .expect("ZMTP")
+        {
+            if let SessionEvent::Message(message) = said {
+                answer(message, &mut answers);
+            }
+            for message in answers.drain(..) {
+                self.put(message.frames(), message.len(), &mut out);
+                self.buffers.recycle(message);
+            }
+        }
+        self.buffers.give_back(input);
+        out.is_empty() || self.writer.send(out).is_ok()
+    }
+
+    /// Appends a message.
+    fn put<'a>(&mut self, frames: impl Iterator<Item = &'a [u8]>, count: usize, out: &mut Vec<u8>) {
+        for (n, frame) in frames.enumerate() {
+            let is_last = n + 1 == count;
+            match &mut self.sealer {
+                Some(sealer) => {
+                    let kind = if is_last {
+                        FrameKind::Last
+                    } else {
+                        FrameKind::More
+                    };
+                    sealer.seal(kind, frame, out).expect("nonces are left");
+                }
+                None => put_frame(out, if is_last { 0 } else { MORE }, frame),
+            }
+        }
+    }
+
+    /// Keeps [`WINDOW`] requests in flight until `until`, and returns the number of answers.
+    fn ask(&mut self, payload: &[u8], until: Instant) -> usize {
+        let request = [&b"BLOB"[..], payload];
+        let (mut sent, mut answered) = (0, 0);
+        while sent == 0 || answered < sent {
+            let more = match sent {
+                0 => WINDOW,
+                _ if Instant::now() < until => WINDOW - (sent - answered),
+                _ => 0,
+            };
+            let mut out = Vec::new();
+            for _ in 0..more {
+                self.put(request.into_iter(), request.len(), &mut out);
+            }
+            sent += more;
+            if !out.is_empty() {
+                self.writer.send(out).expect("the writer");
+            }
+            let goes_on = self.read(|answer, _| {
+                assert!(answer.get(1) == Some(payload), "a wrong answer");
+                answered += 1;
+            });
+            assert!(goes_on, "the broker hung up");
+        }
+        answered
+    }
+}
+
+impl Broker {
+    /// Starts a zmq_proxy of pyzmq. With a secret key it is a CURVE server.
+    fn start_pyzmq(python: &OsString, secret: &[&str]) -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/broker/proxy.py");
+        let mut command = std::process::Command::new(python);
+        command.arg(script).args(secret);
+        Self::start_by(
+            Kind::Proxy,
+            command,
+            tempfile::tempdir().expect("a directory"),
+        )
+    }
+
+    /// Starts a gateway with this secret key, which admits the owner of a public key.
+    fn start_secured(secret: &str, peer: PublicKey) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join("secret"), secret).expect("a file");
+        let security =
+            format!(", security: {{ curve: {{ secret: secret, peers: {{ peer: \"{peer}\" }} }} }}");
+        let command = crate::brokers::gateway("native", &security, directory.path());
+        Self::start_by(Kind::Native, command, directory)
+    }
+}

@@ -1,0 +1,20 @@
+"""A zmq_proxy of pyzmq, whose libzmq has libsodium: proxy.py [SECRET KEY].
+
+With the secret key of a CURVE server, both of its sides are one, and every client key is admitted.
+It prints the endpoint of clients, then that of workers.
+"""
+
+import sys
+
+import zmq
+
+context = zmq.Context()
+sides = [context.socket(zmq.ROUTER), context.socket(zmq.DEALER)]
+for side in sides:
+    side.sndhwm = side.rcvhwm = 0
+    for secret in sys.argv[1:]:
+        side.curve_secretkey = secret.encode()
+        side.curve_server = True
+    side.bind("tcp://127.0.0.1:*")
+    print(side.last_endpoint.decode(), flush=True)
+zmq.proxy(*sides)
