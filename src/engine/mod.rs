@@ -28,6 +28,7 @@ mod notes;
 mod numbering;
 mod observer;
 mod priority;
+mod role;
 mod started;
 
 use std::sync::Arc;

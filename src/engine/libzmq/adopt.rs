@@ -10,6 +10,7 @@ use crate::core::Event;
 use crate::engine::libzmq::data::{Libzmq, Ready};
 use crate::engine::libzmq::reload::Commit;
 use crate::engine::libzmq::sockets::Prepared;
+use crate::engine::role::Role;
 use crate::snapshot::Snapshot;
 
 /// The pause before the next attempt to close a removed socket.
@@ -80,7 +81,7 @@ impl Libzmq {
             let quiet = self.links.is_quiet(id) && !ready.frontends.contains(&id);
             let closing = quiet || self.links.removed_for(id, now) > self.snapshot.grace;
             if closing && self.links.owes_nothing(id) {
-                if !self.book.take_frontend_to_close(id) {
+                if !self.book.take_to_close(Role::Frontend(id)) {
                     self.close_due = Some(now + CLOSE_PAUSE);
                     continue;
                 }
@@ -98,7 +99,7 @@ impl Libzmq {
         let removed: Vec<_> = removed.copied().collect();
         for id in removed {
             if self.core.is_idle(id) {
-                if !self.book.take_pool_to_close(id) {
+                if !self.book.take_to_close(Role::Pool(id)) {
                     self.close_due = Some(now + CLOSE_PAUSE);
                     continue;
                 }

@@ -1,9 +1,12 @@
 //! The settings of a socket that cannot be changed while the socket is in use, because libzmq
 //! copies the options of a socket when the socket binds or connects.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use crate::engine::error::EngineError;
+use crate::engine::role::Role;
 use crate::peer::WorkerKind;
 use crate::snapshot::{Endpoints, Frontend, Limits, PerWorker, PoolSettings, Snapshot, Workers};
 
@@ -17,8 +20,9 @@ const SEND_WINDOW_MAX: u32 = 1_000;
 /// The settings of a socket that cannot be changed while it is in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fixed {
-    /// The name for display, such as `frontend clients`.
-    pub(super) what: String,
+    pub(super) role: Role,
+    /// The name, which is the key in routes.yaml.
+    pub(super) name: String,
     pub(super) endpoints: Endpoints,
     /// The largest frame that it accepts, in bytes.
     pub(super) message_max: u64,
@@ -34,10 +38,23 @@ pub(super) struct FixedPool {
 }
 
 impl Fixed {
+    /// Returns the settings of every socket that a configuration requires.
+    pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<Role, Self> {
+        let frontends = snapshot.frontends.iter().map(|(id, frontend)| {
+            let role = Role::Frontend(*id);
+            (role, Self::of_frontend(role, frontend, snapshot))
+        });
+        let pools = snapshot.pools.iter().map(|(id, pool)| {
+            let role = Role::Pool(*id);
+            (role, Self::of_pool(role, pool, snapshot))
+        });
+        frontends.chain(pools).collect()
+    }
+
     // Destructured without `..`, here and below, so that a new key does not compile until it is
     // decided here whether libzmq copies it.
 
-    pub(super) fn of_frontend(frontend: &Frontend, snapshot: &Snapshot) -> Self {
+    fn of_frontend(role: Role, frontend: &Frontend, snapshot: &Snapshot) -> Self {
         let Frontend {
             name,
             endpoints,
@@ -48,14 +65,15 @@ impl Fixed {
             security: _,
         } = frontend;
         Self {
-            what: format!("frontend {name}"),
+            role,
+            name: name.clone(),
             endpoints: endpoints.clone(),
             message_max: message_max(snapshot),
             pool: None,
         }
     }
 
-    pub(super) fn of_pool(pool: &PoolSettings, snapshot: &Snapshot) -> Self {
+    fn of_pool(role: Role, pool: &PoolSettings, snapshot: &Snapshot) -> Self {
         let PoolSettings {
             name,
             endpoints,
@@ -72,7 +90,8 @@ impl Fixed {
             security: _,
         } = pool;
         Self {
-            what: format!("pool {name}"),
+            role,
+            name: name.clone(),
             endpoints: endpoints.clone(),
             message_max: message_max(snapshot),
             pool: Some(FixedPool {
@@ -92,13 +111,14 @@ impl Fixed {
     /// Checks that an existing socket suits the `wanted` settings without a change.
     pub(super) fn suits(&self, wanted: &Self) -> Result<(), EngineError> {
         let Self {
-            what,
+            role: _,
+            name: _,
             endpoints,
             message_max,
             pool,
         } = self;
         let refuse = |key: &str, how: &str| {
-            let what = format!("{what}: engine libzmq can't change {key} while it runs");
+            let what = format!("{self}: engine libzmq can't change {key} while it runs");
             Err(EngineError::new(what, how))
         };
         if *endpoints != wanted.endpoints {
@@ -130,6 +150,13 @@ impl Fixed {
             }
         }
         Ok(())
+    }
+}
+
+/// Writes the role and the name, such as `frontend clients`.
+impl fmt::Display for Fixed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.role.kind(), self.name)
     }
 }
 

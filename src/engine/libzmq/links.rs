@@ -10,7 +10,7 @@ use crate::core::{Case, Event, Outlet};
 use crate::engine::judges::Judges;
 use crate::engine::libzmq::client::{Client, cost};
 use crate::engine::libzmq::frontend::{FrontendSocket, connection_of, is_own};
-use crate::engine::libzmq::sockets::PoolSocket;
+use crate::engine::libzmq::open::PoolSocket;
 use crate::ledger::{EngineCounters, Fate, RequestOutcome};
 use crate::peer::PeerId;
 use crate::snapshot::{FrontendId, PoolId};

@@ -6,7 +6,7 @@
 //! `zmq::Message`s in which they arrived. Only queued frames that share a receive buffer are
 //! copied.
 //!
-//! The sockets are created in `sockets`; `links` is the sending half, which the core calls; `pools`
+//! The sockets are opened in `open` and recorded in `sockets`; `links` is the sending half, which the core calls; `pools`
 //! handles the workers of a DEALER, as far as `monitor` reports them; `reload` hands another
 //! configuration to the data thread, which adopts it in `adopt`.
 //!
@@ -26,6 +26,7 @@ mod frontend;
 mod left;
 mod links;
 mod monitor;
+mod open;
 mod pools;
 mod reload;
 mod sockets;
@@ -49,8 +50,9 @@ use crate::ledger::Ledger;
 use crate::snapshot::{FrontendId, Snapshot};
 use data::{BUDGET, Libzmq, PoolReady, Ready, receive};
 use links::Links;
+use open::FLUSH;
 pub(super) use reload::Reloader;
-use sockets::{FLUSH, SharedSocketRegistry};
+use sockets::SharedSocketRegistry;
 
 /// The time between two searches for idle clients to forget, which affects only the use of memory.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);

@@ -1,6 +1,5 @@
-//! The sockets to peers, which are created and bound off the data thread, so that errors occur
-//! before anything changes; and the book of existing sockets, from which a reload learns which of
-//! them it can keep.
+//! The sockets to peers, which are opened off the data thread, so that errors occur before anything
+//! changes; and the book of existing sockets, from which a reload learns which of them it can keep.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,20 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zmq::{Context, Socket};
+use zmq::Context;
 
-use crate::engine::error::{BindFault, EngineError};
+use crate::engine::error::EngineError;
 use crate::engine::libzmq::fixed::Fixed;
 use crate::engine::libzmq::frontend::FrontendSocket;
 use crate::engine::libzmq::left::ClosedAddresses;
-use crate::engine::libzmq::monitor::Monitor;
+use crate::engine::libzmq::open::{Opener, PoolSocket};
 use crate::engine::listening::BoundAddress;
-use crate::peer::{PeerId, WorkerKind};
-use crate::security::NO_SECURITY;
-use crate::snapshot::{Endpoints, Frontend, FrontendId, PoolId, PoolSettings, Snapshot};
-
-/// The time that accepted messages may take to be sent when a socket closes.
-pub(super) const FLUSH: Duration = Duration::from_secs(1);
+use crate::engine::role::Role;
+use crate::snapshot::{FrontendId, PoolId, Snapshot};
 
 /// The maximum time for which a reload waits for a socket to close that is no longer in the
 /// configuration, but still listens on an address that the new configuration needs. A socket that
@@ -30,25 +25,6 @@ const CLOSING_MAX: Duration = Duration::from_secs(1);
 
 /// The pause between two checks whether such a socket has closed.
 const CLOSING_PAUSE: Duration = Duration::from_millis(2);
-
-/// A pool's DEALER, and the facts known about its workers.
-pub(super) struct PoolSocket {
-    pub(super) socket: Socket,
-    pub(super) monitor: Monitor,
-    pub(super) kind: WorkerKind,
-    /// The peer that stands for all its workers in the core, while any worker is connected.
-    pub(super) crowd: Option<PeerId>,
-    /// The last worker has disconnected, and the messages that it sent before are still being read.
-    pub(super) leaving: bool,
-    /// No connected worker has room for another request.
-    pub(super) blocked: bool,
-}
-
-impl Drop for PoolSocket {
-    fn drop(&mut self) {
-        self.monitor.end(&self.socket);
-    }
-}
 
 /// The new sockets for a snapshot, bound and connected. If they are dropped, they leave nothing
 /// behind.
@@ -64,11 +40,9 @@ pub(super) struct Prepared {
 pub(super) struct SocketRegistry {
     /// The context, or `None` once the engine has ended and there can be no more sockets.
     context: Option<Context>,
-    frontends: BTreeMap<FrontendId, Fixed>,
-    pools: BTreeMap<PoolId, Fixed>,
-    /// The names of the sockets that the last configuration contains. The others close once they
-    /// owe nothing.
-    wanted: BTreeSet<String>,
+    sockets: BTreeMap<Role, Fixed>,
+    /// The sockets that the last configuration contains. The others close once they owe nothing.
+    wanted: BTreeSet<Role>,
     /// The addresses on which the sockets listen.
     listening: Vec<BoundAddress>,
     /// The addresses at which closed sockets listened.
@@ -88,30 +62,7 @@ pub(super) struct SharedSocketRegistry {
 }
 
 /// The sockets that a configuration requires.
-struct Wanted<'a> {
-    frontends: Vec<(FrontendId, &'a Frontend, Fixed)>,
-    pools: Vec<(PoolId, &'a PoolSettings, Fixed)>,
-}
-
-impl<'a> Wanted<'a> {
-    fn new(snapshot: &'a Snapshot) -> Self {
-        let frontends = snapshot.frontends.iter();
-        let pools = snapshot.pools.iter();
-        Self {
-            frontends: frontends
-                .map(|(id, frontend)| (*id, frontend, Fixed::of_frontend(frontend, snapshot)))
-                .collect(),
-            pools: pools
-                .map(|(id, pool)| (*id, &**pool, Fixed::of_pool(pool, snapshot)))
-                .collect(),
-        }
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Fixed> {
-        let frontends = self.frontends.iter().map(|(_, _, fixed)| fixed);
-        frontends.chain(self.pools.iter().map(|(_, _, fixed)| fixed))
-    }
-}
+type Wanted = BTreeMap<Role, Fixed>;
 
 impl SharedSocketRegistry {
     pub(super) fn new() -> Self {
@@ -144,7 +95,7 @@ impl SharedSocketRegistry {
         snapshot: &Snapshot,
         commit: impl FnOnce(Prepared) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
-        let wanted = Wanted::new(snapshot);
+        let wanted = Fixed::all(snapshot);
         let mut book = self.lock_once_free(&wanted);
         let Some(context) = book.context.clone() else {
             return Err(EngineError::new("reload", "the gateway is ending"));
@@ -166,19 +117,16 @@ impl SharedSocketRegistry {
             return Err(error);
         }
         book.listening.extend(listening);
-        book.wanted = wanted.all().map(|fixed| fixed.what.clone()).collect();
-        for (id, _, fixed) in wanted.frontends {
-            book.frontends.entry(id).or_insert(fixed);
-        }
-        for (id, _, fixed) in wanted.pools {
-            book.pools.entry(id).or_insert(fixed);
+        book.wanted = wanted.keys().copied().collect();
+        for (role, fixed) in wanted {
+            book.sockets.entry(role).or_insert(fixed);
         }
         Ok(())
     }
 
     /// Waits until the sockets that are about to close have freed the addresses that `wanted`
     /// needs, but at most for [`CLOSING_MAX`], and locks the book.
-    fn lock_once_free(&self, wanted: &Wanted<'_>) -> MutexGuard<'_, SocketRegistry> {
+    fn lock_once_free(&self, wanted: &Wanted) -> MutexGuard<'_, SocketRegistry> {
         let until = Instant::now() + CLOSING_MAX;
         loop {
             let book = self.lock();
@@ -200,25 +148,13 @@ impl SharedSocketRegistry {
         self.pending.load(Ordering::SeqCst) == 0
     }
 
-    /// Returns whether a frontend's socket may close, and if so, removes the socket from the book.
-    /// Never blocks: while a reload is being prepared, returns false, and the caller must ask
-    /// again.
-    pub(super) fn take_frontend_to_close(&self, id: FrontendId) -> bool {
+    /// Returns whether a socket may close, and if so, removes it from the book. Never blocks: while
+    /// a reload is being prepared, returns false, and the caller must ask again.
+    pub(super) fn take_to_close(&self, role: Role) -> bool {
         let book = self.book.try_lock();
         book.is_ok_and(|mut book| {
             let closes = self.may_close();
-            let gone = closes.then(|| book.frontends.remove(&id)).flatten();
-            book.forget(gone)
-        })
-    }
-
-    /// Returns whether a pool's socket may close, and if so, removes the socket from the book.
-    /// Never blocks, as for a frontend.
-    pub(super) fn take_pool_to_close(&self, id: PoolId) -> bool {
-        let book = self.book.try_lock();
-        book.is_ok_and(|mut book| {
-            let closes = self.may_close();
-            let gone = closes.then(|| book.pools.remove(&id)).flatten();
+            let gone = closes.then(|| book.sockets.remove(&role)).flatten();
             book.forget(gone)
         })
     }
@@ -232,8 +168,7 @@ impl SharedSocketRegistry {
     /// it has accepted, for at most the linger time of each socket.
     pub(super) fn close(&self) {
         let mut book = self.lock();
-        book.frontends.clear();
-        book.pools.clear();
+        book.sockets.clear();
         let context = book.context.take();
         drop(book);
         drop(context);
@@ -244,42 +179,34 @@ impl SocketRegistry {
     /// Forgets a socket that closes, and returns whether there was one.
     fn forget(&mut self, gone: Option<Fixed>) -> bool {
         if let Some(gone) = &gone {
-            self.listening.retain(|at| at.to_string() != gone.what);
+            let name = gone.to_string();
+            self.listening.retain(|at| at.to_string() != name);
             self.left.note(&gone.endpoints.bind);
         }
         gone.is_some()
     }
 
     /// Returns the sockets that `wanted` has and that do not exist yet.
-    fn missing<'a>(&'a self, wanted: &'a Wanted<'_>) -> impl Iterator<Item = &'a Fixed> {
-        let frontends = wanted.frontends.iter();
-        let frontends = frontends.filter(|(id, _, _)| !self.frontends.contains_key(id));
-        let pools = wanted.pools.iter();
-        let pools = pools.filter(|(id, _, _)| !self.pools.contains_key(id));
-        let frontends = frontends.map(|(_, _, fixed)| fixed);
-        frontends.chain(pools.map(|(_, _, fixed)| fixed))
+    fn missing<'a>(&'a self, wanted: &'a Wanted) -> impl Iterator<Item = &'a Fixed> {
+        let missing = wanted.values();
+        missing.filter(|fixed| !self.sockets.contains_key(&fixed.role))
     }
 
     /// Returns whether a socket that is about to close listens on an address that `wanted` needs.
-    fn awaits_close(&self, wanted: &Wanted<'_>) -> bool {
+    fn awaits_close(&self, wanted: &Wanted) -> bool {
         let holders = self
             .missing(wanted)
             .filter_map(|fixed| self.holder(fixed))
             .map(|(holder, _)| holder);
-        let mut closing = holders.filter(|holder| !self.wanted.contains(&holder.what));
+        let mut closing = holders.filter(|holder| !self.wanted.contains(&holder.role));
         closing.next().is_some()
     }
 
     /// Checks that the existing sockets can stay as they are, and that the new ones' addresses are
     /// free.
-    fn accepts(&self, wanted: &Wanted<'_>) -> Result<(), EngineError> {
-        for (id, _, fixed) in &wanted.frontends {
-            if let Some(there) = self.frontends.get(id) {
-                there.suits(fixed)?;
-            }
-        }
-        for (id, _, fixed) in &wanted.pools {
-            if let Some(there) = self.pools.get(id) {
+    fn accepts(&self, wanted: &Wanted) -> Result<(), EngineError> {
+        for (role, fixed) in wanted {
+            if let Some(there) = self.sockets.get(role) {
                 there.suits(fixed)?;
             }
         }
@@ -291,25 +218,24 @@ impl SocketRegistry {
     fn open(
         &mut self,
         context: &Context,
-        wanted: &Wanted<'_>,
+        wanted: &Wanted,
         prepared: &mut Prepared,
     ) -> Result<(), EngineError> {
-        let listening = &mut prepared.listening;
-        for (id, frontend, fixed) in &wanted.frontends {
-            if !self.frontends.contains_key(id) {
-                self.monitors += 1;
-                let number = self.monitors;
-                let socket =
-                    open_frontend(context, frontend, fixed, number, &self.left, listening)?;
-                prepared.frontends.push((*id, socket));
+        let mut opener = Opener {
+            context,
+            left: &self.left,
+            monitors: &mut self.monitors,
+            listening: &mut prepared.listening,
+        };
+        for (role, fixed) in wanted {
+            if self.sockets.contains_key(role) {
+                continue;
             }
-        }
-        for (id, pool, fixed) in &wanted.pools {
-            if !self.pools.contains_key(id) {
-                self.monitors += 1;
-                let number = self.monitors;
-                let socket = open_pool(context, pool, fixed, number, &self.left, listening)?;
-                prepared.pools.push((*id, socket));
+            match *role {
+                Role::Frontend(id) => prepared.frontends.push((id, opener.frontend(fixed)?)),
+                Role::Pool(id) => prepared.pools.push((id, opener.pool(fixed)?)),
+                // The configuration refuses channels.
+                Role::Publishers(_) | Role::Subscribers(_) => {}
             }
         }
         Ok(())
@@ -319,8 +245,7 @@ impl SocketRegistry {
     /// libzmq itself would not report a conflict at an ipc path, because it takes over a path that
     /// is in use.
     fn holder<'a>(&'a self, wanted: &'a Fixed) -> Option<(&'a Fixed, &'a str)> {
-        let mut there = self.frontends.values().chain(self.pools.values());
-        there.find_map(|other| {
+        self.sockets.values().find_map(|other| {
             let taken = |bind: &&String| {
                 let chosen_by_system = bind.ends_with(":0") || bind.ends_with(":*");
                 other.endpoints.bind.contains(*bind) && !chosen_by_system
@@ -335,142 +260,16 @@ impl SocketRegistry {
         let Some((holder, bind)) = self.holder(wanted) else {
             return Ok(());
         };
-        let other = &holder.what;
-        let remedy = if self.wanted.contains(other) {
+        let remedy = if self.wanted.contains(&holder.role) {
             format!(
-                "engine libzmq can't hand an address over: remove {other} in a separate edit first, or use another address"
+                "engine libzmq can't hand an address over: remove {holder} in a separate edit first, or use another address"
             )
         } else {
             "it closes once its requests have their answers, and the edit is then tried again"
                 .into()
         };
-        let what = format!("{}: can't listen on {bind}", wanted.what);
-        let why = format!("{other} still does; {remedy}");
+        let what = format!("{wanted}: can't listen on {bind}");
+        let why = format!("{holder} still does; {remedy}");
         Err(EngineError::new(what, why))
     }
-}
-
-fn open_frontend(
-    context: &Context,
-    frontend: &Frontend,
-    fixed: &Fixed,
-    number: usize,
-    left: &ClosedAddresses,
-    listening: &mut Vec<BoundAddress>,
-) -> Result<FrontendSocket, EngineError> {
-    let what = format!("frontend {}", frontend.name);
-    let named = |error: zmq::Error| EngineError::new(&what, error);
-    let socket = context.socket(zmq::ROUTER).map_err(named)?;
-    set_options(&socket, fixed).map_err(named)?;
-    // Without this, an answer that a client has no room for is silently dropped.
-    socket.set_router_mandatory(true).map_err(named)?;
-    // Without this, libzmq ignores a client that connects again under its identity until it has
-    // noticed that the previous connection is dead.
-    socket.set_router_handover(true).map_err(named)?;
-    let monitor = Monitor::new(context, &socket, number).map_err(named)?;
-    let made = FrontendSocket::new(socket, monitor);
-    // From here on clients connect, and the monitor must end before the socket closes.
-    let (name, endpoints) = (&frontend.name, &fixed.endpoints);
-    open(made.socket(), "frontend", name, endpoints, left, listening)?;
-    Ok(made)
-}
-
-fn open_pool(
-    context: &Context,
-    pool: &PoolSettings,
-    fixed: &Fixed,
-    number: usize,
-    left: &ClosedAddresses,
-    listening: &mut Vec<BoundAddress>,
-) -> Result<PoolSocket, EngineError> {
-    let what = format!("pool {}", pool.name);
-    let named = |error: zmq::Error| EngineError::new(&what, error);
-    let socket = context.socket(zmq::DEALER).map_err(named)?;
-    set_options(&socket, fixed).map_err(named)?;
-    // Requests go to connected workers, and not into the queue of a worker that may connect some
-    // day.
-    socket.set_immediate(true).map_err(named)?;
-    let monitor = Monitor::new(context, &socket, number).map_err(named)?;
-    let kind = fixed.pool.as_ref().map(|pool| pool.kind);
-    let made = PoolSocket {
-        socket,
-        monitor,
-        kind: kind.unwrap_or(WorkerKind::Dealer),
-        crowd: None,
-        leaving: false,
-        blocked: false,
-    };
-    // From here on workers connect, and the monitor must end before the socket closes.
-    let (name, endpoints) = (&pool.name, &fixed.endpoints);
-    open(&made.socket, "pool", name, endpoints, left, listening)?;
-    Ok(made)
-}
-
-/// Sets the options that libzmq copies when it binds or connects.
-fn set_options(socket: &Socket, fixed: &Fixed) -> zmq::Result<()> {
-    let most = i64::try_from(fixed.message_max).unwrap_or(i64::MAX);
-    socket.set_maxmsgsize(most)?;
-    socket.set_linger(FLUSH.as_millis() as i32)?;
-    // With a domain set, libzmq disconnects peers that do not speak ZMTP 3. Without one, it takes
-    // an HTTP request for a peer of ZMTP 1 and sends it work. No ZAP handler is registered, so the
-    // domain requires nothing of real peers.
-    socket.set_zap_domain("gateway")?;
-    if let Some(pool) = &fixed.pool {
-        // Up to this many requests may be queued for a worker that has stopped reading.
-        socket.set_sndhwm(pool.window as i32)?;
-        if let Some(interval) = pool.heartbeat {
-            let ms = i32::try_from(interval.as_millis()).unwrap_or(i32::MAX / 4);
-            socket.set_heartbeat_ivl(ms)?;
-            // A worker that is silent for three intervals is lost: one until the ping, two for its
-            // answer.
-            socket.set_heartbeat_timeout(ms.saturating_mul(2))?;
-        }
-    }
-    let Endpoints { bind, connect } = &fixed.endpoints;
-    let v6 = bind
-        .iter()
-        .chain(connect)
-        .any(|endpoint| endpoint.contains('['));
-    socket.set_ipv6(v6)
-}
-
-fn open(
-    socket: &Socket,
-    role: &'static str,
-    name: &str,
-    endpoints: &Endpoints,
-    left: &ClosedAddresses,
-    listening: &mut Vec<BoundAddress>,
-) -> Result<(), EngineError> {
-    for endpoint in &endpoints.bind {
-        let failed = |error: zmq::Error| {
-            EngineError::from(vec![BindFault {
-                role,
-                name: name.to_owned(),
-                endpoint: endpoint.clone(),
-                error: error.into(),
-            }])
-        };
-        // In libzmq's addresses, the wildcard port is written `*` instead of 0.
-        let port_0 = endpoint
-            .strip_suffix(":0")
-            .filter(|it| it.starts_with("tcp://"));
-        let wildcard = port_0.map(|host| format!("{host}:*"));
-        let address = wildcard.as_deref().unwrap_or(endpoint);
-        left.bind(address, || socket.bind(address))
-            .map_err(failed)?;
-        let resolved = socket.get_last_endpoint().map_err(failed)?;
-        listening.push(BoundAddress {
-            role,
-            name: name.to_owned(),
-            endpoint: resolved.unwrap_or_else(|_| endpoint.clone()),
-            security: Some(NO_SECURITY),
-        });
-    }
-    for endpoint in &endpoints.connect {
-        socket.connect(endpoint).map_err(|error| {
-            EngineError::new(format!("{role} {name}: can't connect to {endpoint}"), error)
-        })?;
-    }
-    Ok(())
 }

@@ -21,8 +21,8 @@ use mio::{Interest, Registry, Token};
 
 use crate::engine::native::dial::{DialId, Target};
 use crate::engine::native::liveness::Liveness;
-use crate::engine::native::role::Role;
 use crate::engine::native::stream::Stream;
+use crate::engine::role::Role;
 use crate::peer::{PeerId, WorkerKind};
 use crate::security::{Initiator, User};
 use gateway_zmtp::bytes::Input;

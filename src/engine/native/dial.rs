@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::engine::control::Control;
 use crate::engine::native::address::Address;
 use crate::engine::native::quiet::LineLimiter;
-use crate::engine::native::role::Role;
+use crate::engine::role::Role;
 use crate::peer::PeerId;
 
 /// The maximum pause before the second attempt: a peer that restarts is soon back.

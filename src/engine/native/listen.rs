@@ -13,9 +13,9 @@ use tracing::warn;
 use crate::engine::native::address::Address;
 use crate::engine::native::peers::CONNECTIONS_MAX;
 use crate::engine::native::quiet::LineLimiter;
-use crate::engine::native::role::Role;
 use crate::engine::native::service::Service;
 use crate::engine::native::stream::{Listener, Stream};
+use crate::engine::role::Role;
 use crate::snapshot::{PoolId, Snapshot};
 
 /// The number of connections that a listener may accept before the others have their turn.

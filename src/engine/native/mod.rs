@@ -28,7 +28,6 @@ mod peers;
 mod quiet;
 mod reload;
 mod removal;
-mod role;
 mod service;
 mod stream;
 mod timers;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::engine::native::role::Role;
+use crate::engine::role::Role;
 use gateway_zmtp::curve::PublicKey;
 
 /// The time between two lines of one kind: short enough to see what happens, and too long to fill a

@@ -15,7 +15,7 @@ use crate::engine::control::Control;
 use crate::engine::error::EngineError;
 use crate::engine::listening::BoundAddress;
 use crate::engine::native::address::Address;
-use crate::engine::native::role::Role;
+use crate::engine::role::Role;
 use crate::snapshot::Snapshot;
 use book::Planned;
 pub(super) use book::SharedListenerRegistry;

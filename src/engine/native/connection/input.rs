@@ -7,7 +7,7 @@ use mio::event::Event;
 
 use crate::engine::native::connection::receiving::Flow;
 use crate::engine::native::connection::{Connection, Phase, Read};
-use crate::engine::native::role::Role;
+use crate::engine::role::Role;
 use gateway_zmtp::bytes::Input;
 use gateway_zmtp::curve::Opened;
 use gateway_zmtp::decoder::Bounds;

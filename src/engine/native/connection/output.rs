@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::engine::native::connection::sending::Written;
 use crate::engine::native::connection::{Connection, Phase};
-use crate::engine::native::role::Role;
+use crate::engine::role::Role;
 use crate::ledger::RequestOutcome;
 use gateway_zmtp::command;
 use gateway_zmtp::curve::SealWork;

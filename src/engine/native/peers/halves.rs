@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use crate::engine::native::peers::{Peers, find};
-use crate::engine::native::role::Role;
+use crate::engine::role::Role;
 use crate::peer::PeerId;
 
 /// The maximum size of a small incomplete message, in bytes.

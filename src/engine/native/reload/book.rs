@@ -9,8 +9,8 @@ use crate::engine::listening::BoundAddress;
 use crate::engine::native::address::{Address, resolve_in_time};
 use crate::engine::native::listen::ListenerId;
 use crate::engine::native::peers::CONNECTIONS_MAX;
-use crate::engine::native::role::Role;
 use crate::engine::native::stream::{Listener, ipv4_first};
+use crate::engine::role::Role;
 use crate::security::NO_SECURITY;
 use crate::snapshot::Snapshot;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::core::Event;
 use crate::engine::native::address::Address;
 use crate::engine::native::connection::Phase;
-use crate::engine::native::role::Role;
 use crate::engine::native::service::Service;
+use crate::engine::role::Role;
 use crate::peer::{PeerId, WorkerKind};
 use crate::snapshot::{Snapshot, Workers};
 

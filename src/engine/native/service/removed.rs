@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::engine::native::connection::Phase;
-use crate::engine::native::role::Role;
 use crate::engine::native::service::Service;
+use crate::engine::role::Role;
 use crate::peer::PeerId;
 
 /// The standing of a connection.

@@ -9,10 +9,10 @@ use crate::engine::native::liveness::{
     EndReason, HANDSHAKE_TIMEOUT, LivenessAction, READY_WAIT_MAX,
 };
 use crate::engine::native::quiet::{Cause, Culprit};
-use crate::engine::native::role::Role;
 use crate::engine::native::service::Service;
 use crate::engine::native::service::end::Refusal;
 use crate::engine::native::service::traffic::Share;
+use crate::engine::role::Role;
 use crate::peer::PeerId;
 use gateway_zmtp::command;
 

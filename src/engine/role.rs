@@ -1,4 +1,4 @@
-//! The part of the configuration that a connection serves.
+//! The part of the configuration that a connection or a socket serves.
 
 use std::sync::Arc;
 
@@ -6,9 +6,9 @@ use crate::engine::listening::{PUBLISHERS, SUBSCRIBERS};
 use crate::security::Security;
 use crate::snapshot::{ChannelId, ChannelSide, Endpoints, FrontendId, PoolId, Snapshot};
 
-/// The frontend, the pool or the side of a channel that a connection, a listener or a call belongs
-/// to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The frontend, the pool or the side of a channel that a connection, a listener, a call or a socket
+/// of libzmq belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Role {
     Frontend(FrontendId),
     Pool(PoolId),

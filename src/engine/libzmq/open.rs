@@ -1,0 +1,159 @@
+//! Opening sockets: their options, their addresses, and the monitors of their connections.
+
+use std::time::Duration;
+
+use zmq::{Context, Socket};
+
+use crate::engine::error::{BindFault, EngineError};
+use crate::engine::libzmq::fixed::Fixed;
+use crate::engine::libzmq::frontend::FrontendSocket;
+use crate::engine::libzmq::left::ClosedAddresses;
+use crate::engine::libzmq::monitor::Monitor;
+use crate::engine::listening::BoundAddress;
+use crate::peer::{PeerId, WorkerKind};
+use crate::security::NO_SECURITY;
+use crate::snapshot::Endpoints;
+
+/// The time that accepted messages may take to be sent when a socket closes.
+pub(super) const FLUSH: Duration = Duration::from_secs(1);
+
+/// A pool's DEALER, and the facts known about its workers.
+pub(super) struct PoolSocket {
+    pub(super) socket: Socket,
+    pub(super) monitor: Monitor,
+    pub(super) kind: WorkerKind,
+    /// The peer that stands for all its workers in the core, while any worker is connected.
+    pub(super) crowd: Option<PeerId>,
+    /// The last worker has disconnected, and the messages that it sent before are still being read.
+    pub(super) leaving: bool,
+    /// No connected worker has room for another request.
+    pub(super) blocked: bool,
+}
+
+impl Drop for PoolSocket {
+    fn drop(&mut self) {
+        self.monitor.end(&self.socket);
+    }
+}
+
+/// The means to open sockets for one configuration.
+pub(super) struct Opener<'a> {
+    pub(super) context: &'a Context,
+    /// The addresses at which closed sockets listened.
+    pub(super) left: &'a ClosedAddresses,
+    /// The number of monitors so far, each of which has an address of its own.
+    pub(super) monitors: &'a mut usize,
+    /// The addresses on which the opened sockets listen.
+    pub(super) listening: &'a mut Vec<BoundAddress>,
+}
+
+impl Opener<'_> {
+    /// Opens the socket of a frontend.
+    pub(super) fn frontend(&mut self, fixed: &Fixed) -> Result<FrontendSocket, EngineError> {
+        let named = |error: zmq::Error| EngineError::new(fixed, error);
+        let socket = self.context.socket(zmq::ROUTER).map_err(named)?;
+        set_options(&socket, fixed).map_err(named)?;
+        // Without this, an answer that a client has no room for is silently dropped.
+        socket.set_router_mandatory(true).map_err(named)?;
+        // Without this, libzmq ignores a client that connects again under its identity until it has
+        // noticed that the previous connection is dead.
+        socket.set_router_handover(true).map_err(named)?;
+        let monitor = self.monitor(&socket).map_err(named)?;
+        let made = FrontendSocket::new(socket, monitor);
+        // From here on clients connect, and the monitor must end before the socket closes.
+        self.open(made.socket(), fixed)?;
+        Ok(made)
+    }
+
+    /// Opens the socket of a pool.
+    pub(super) fn pool(&mut self, fixed: &Fixed) -> Result<PoolSocket, EngineError> {
+        let named = |error: zmq::Error| EngineError::new(fixed, error);
+        let socket = self.context.socket(zmq::DEALER).map_err(named)?;
+        set_options(&socket, fixed).map_err(named)?;
+        // Requests go to connected workers, and not into the queue of a worker that may connect
+        // some day.
+        socket.set_immediate(true).map_err(named)?;
+        let monitor = self.monitor(&socket).map_err(named)?;
+        let kind = fixed.pool.as_ref().map(|pool| pool.kind);
+        let made = PoolSocket {
+            socket,
+            monitor,
+            kind: kind.unwrap_or(WorkerKind::Dealer),
+            crowd: None,
+            leaving: false,
+            blocked: false,
+        };
+        // From here on workers connect, and the monitor must end before the socket closes.
+        self.open(&made.socket, fixed)?;
+        Ok(made)
+    }
+
+    fn monitor(&mut self, socket: &Socket) -> zmq::Result<Monitor> {
+        *self.monitors += 1;
+        Monitor::new(self.context, socket, *self.monitors)
+    }
+
+    /// Binds and connects a socket.
+    fn open(&mut self, socket: &Socket, fixed: &Fixed) -> Result<(), EngineError> {
+        let Endpoints { bind, connect } = &fixed.endpoints;
+        for endpoint in bind {
+            let failed = |error: zmq::Error| {
+                EngineError::from(vec![BindFault {
+                    role: fixed.role.kind(),
+                    name: fixed.name.clone(),
+                    endpoint: endpoint.clone(),
+                    error: error.into(),
+                }])
+            };
+            // In libzmq's addresses, the wildcard port is written `*` instead of 0.
+            let port_0 = endpoint
+                .strip_suffix(":0")
+                .filter(|it| it.starts_with("tcp://"));
+            let wildcard = port_0.map(|host| format!("{host}:*"));
+            let address = wildcard.as_deref().unwrap_or(endpoint);
+            let bound = self.left.bind(address, || socket.bind(address));
+            bound.map_err(failed)?;
+            let resolved = socket.get_last_endpoint().map_err(failed)?;
+            self.listening.push(BoundAddress {
+                role: fixed.role.kind(),
+                name: fixed.name.clone(),
+                endpoint: resolved.unwrap_or_else(|_| endpoint.clone()),
+                security: Some(NO_SECURITY),
+            });
+        }
+        for endpoint in connect {
+            socket.connect(endpoint).map_err(|error| {
+                EngineError::new(format!("{fixed}: can't connect to {endpoint}"), error)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Sets the options that libzmq copies when it binds or connects.
+fn set_options(socket: &Socket, fixed: &Fixed) -> zmq::Result<()> {
+    let most = i64::try_from(fixed.message_max).unwrap_or(i64::MAX);
+    socket.set_maxmsgsize(most)?;
+    socket.set_linger(FLUSH.as_millis() as i32)?;
+    // With a domain set, libzmq disconnects peers that do not speak ZMTP 3. Without one, it takes
+    // an HTTP request for a peer of ZMTP 1 and sends it work. No ZAP handler is registered, so the
+    // domain requires nothing of real peers.
+    socket.set_zap_domain("gateway")?;
+    if let Some(pool) = &fixed.pool {
+        // Up to this many requests may be queued for a worker that has stopped reading.
+        socket.set_sndhwm(pool.window as i32)?;
+        if let Some(interval) = pool.heartbeat {
+            let ms = i32::try_from(interval.as_millis()).unwrap_or(i32::MAX / 4);
+            socket.set_heartbeat_ivl(ms)?;
+            // A worker that is silent for three intervals is lost: one until the ping, two for its
+            // answer.
+            socket.set_heartbeat_timeout(ms.saturating_mul(2))?;
+        }
+    }
+    let Endpoints { bind, connect } = &fixed.endpoints;
+    let v6 = bind
+        .iter()
+        .chain(connect)
+        .any(|endpoint| endpoint.contains('['));
+    socket.set_ipv6(v6)
+}
