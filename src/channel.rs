@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::frame::Frames;
 use crate::ledger::{ChannelCounters, ChannelSample, SubscriberSample};
-use crate::peer::{PeerId, PeerName};
+use crate::peer::{Headcount, PeerId, PeerName};
 use crate::snapshot::{ChannelSettings, Keep};
 use kept::Kept;
 use post::Post;
@@ -55,6 +55,7 @@ pub(crate) struct Channel<M> {
 #[derive(Debug)]
 struct Subscriber<M> {
     peer: PeerId,
+    headcount: Headcount,
     name: Arc<PeerName>,
     waiting: Waiting<M>,
     /// The number of the last message that matched, so that a message that matches several prefixes
@@ -177,10 +178,17 @@ impl<M: Frames> Channel<M> {
         self.prefixes.union().map(<[u8]>::to_vec).collect()
     }
 
-    /// Adds a subscriber.
-    pub(crate) fn subscriber_came(&mut self, peer: PeerId, name: Arc<PeerName>) -> SubscriberId {
+    /// Adds a subscriber, or a crowd of subscribers, which may subscribe to as many prefixes as all
+    /// subscribers of a channel together.
+    pub(crate) fn subscriber_came(
+        &mut self,
+        peer: PeerId,
+        headcount: Headcount,
+        name: Arc<PeerName>,
+    ) -> SubscriberId {
         let subscriber = Some(Subscriber {
             peer,
+            headcount,
             name,
             waiting: Waiting::default(),
             last: 0,
@@ -244,7 +252,12 @@ impl<M: Frames> Channel<M> {
         replay: Replay<impl FnMut(&M) -> bool>,
         delivery: &mut impl Delivery<M>,
     ) -> Result<Subscription, SubscriptionFault> {
-        let subscribed = self.prefixes.add(id, prefix)?;
+        let subscriber = self.subscribers.get(id.0).and_then(Option::as_ref);
+        let most = match subscriber.map(|subscriber| subscriber.headcount) {
+            Some(Headcount::Crowd) => PREFIXES_MAX,
+            Some(Headcount::One) | None => PREFIXES_PER_SUBSCRIBER_MAX,
+        };
+        let subscribed = self.prefixes.add(id, prefix, most)?;
         let mut result = Subscription {
             is_first: subscribed == Subscribed::FirstOfAll,
             ..Subscription::default()
@@ -535,7 +548,7 @@ mod tests {
             frames: ChannelFrames::Typed,
         };
         let mut channel = Channel::new(Arc::new(settings));
-        let subscriber = channel.subscriber_came(PeerId(1), Arc::default());
+        let subscriber = channel.subscriber_came(PeerId(1), Headcount::One, Arc::default());
         let publish = |channel: &mut Channel<Vec<Frame>>, bytes_max| {
             let body = vec![b"a".to_vec(), b"1".to_vec()];
             let published =

@@ -201,8 +201,9 @@ impl<M: Frames> Core<M> {
             Event::SubscriberCame {
                 peer,
                 channel,
+                headcount,
                 name,
-            } => self.subscriber_came(peer, channel, name),
+            } => self.subscriber_came(peer, channel, headcount, name),
             Event::Subscribe { peer, prefix } => self.subscribe(peer, &prefix, out),
             Event::Cancel { peer, prefix } => self.cancel(peer, &prefix, out),
             Event::Message { peer, frames } => self.message(peer, frames, Extent::Whole, out),

@@ -29,12 +29,12 @@ pub enum WorkerKind {
     Rep,
 }
 
-/// The number of workers on a connection.
+/// The number of workers or subscribers on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Headcount {
-    /// One worker.
+    /// One of them.
     One,
-    /// Any number of workers, which the engine cannot tell apart.
+    /// Any number of them, which the engine cannot tell apart.
     Crowd,
 }
 

@@ -74,11 +74,12 @@ pub(crate) enum SubscriptionFault {
 }
 
 impl Prefixes {
-    /// Subscribes to a prefix.
+    /// Subscribes to a prefix. The subscriber may have at most `most` different prefixes.
     pub(super) fn add(
         &mut self,
         subscriber: SubscriberId,
         prefix: &[u8],
+        most: usize,
     ) -> Result<Subscribed, SubscriptionFault> {
         let held = self.held.entry(subscriber).or_default();
         if let Some(held) = held.get_mut(prefix) {
@@ -88,7 +89,7 @@ impl Prefixes {
         if prefix.len() > PREFIX_MAX {
             return Err(SubscriptionFault::PrefixTooLong);
         }
-        if held.len() >= PREFIXES_PER_SUBSCRIBER_MAX {
+        if held.len() >= most {
             return Err(SubscriptionFault::SubscriberFull);
         }
         if self.count >= PREFIXES_MAX {
@@ -238,6 +239,8 @@ mod tests {
 
     use super::*;
 
+    const MOST: usize = PREFIXES_PER_SUBSCRIBER_MAX;
+
     fn matched(prefixes: &Prefixes, kind: &[u8]) -> Vec<usize> {
         let mut all = Vec::new();
         prefixes.matching(kind, |subscriber| all.push(subscriber.0));
@@ -305,7 +308,7 @@ mod tests {
                             }
                         }
                     };
-                    let added = prefixes.add(SubscriberId(subscriber), &prefix);
+                    let added = prefixes.add(SubscriberId(subscriber), &prefix, MOST);
                     assert_eq!(added, Ok(expected));
                 }
             }
@@ -330,23 +333,25 @@ mod tests {
         let mut prefixes = Prefixes::default();
         let long = [0; PREFIX_MAX + 1];
         assert_eq!(
-            prefixes.add(SubscriberId(0), &long),
+            prefixes.add(SubscriberId(0), &long, MOST),
             Err(SubscriptionFault::PrefixTooLong)
         );
         for n in 0..PREFIXES_PER_SUBSCRIBER_MAX {
-            prefixes.add(SubscriberId(0), &n.to_be_bytes()).unwrap();
+            prefixes
+                .add(SubscriberId(0), &n.to_be_bytes(), MOST)
+                .unwrap();
         }
-        let fault = prefixes.add(SubscriberId(0), b"more");
+        let fault = prefixes.add(SubscriberId(0), b"more", MOST);
         assert_eq!(fault, Err(SubscriptionFault::SubscriberFull));
         assert_eq!(
-            prefixes.add(SubscriberId(0), &0_usize.to_be_bytes()),
+            prefixes.add(SubscriberId(0), &0_usize.to_be_bytes(), MOST),
             Ok(Subscribed::Again)
         );
         for n in PREFIXES_PER_SUBSCRIBER_MAX..PREFIXES_MAX {
             let subscriber = SubscriberId(n / PREFIXES_PER_SUBSCRIBER_MAX);
-            prefixes.add(subscriber, &n.to_be_bytes()).unwrap();
+            prefixes.add(subscriber, &n.to_be_bytes(), MOST).unwrap();
         }
-        let fault = prefixes.add(SubscriberId(1_000), b"more");
+        let fault = prefixes.add(SubscriberId(1_000), b"more", MOST);
         assert_eq!(fault, Err(SubscriptionFault::ChannelFull));
         let all = PREFIXES_MAX / PREFIXES_PER_SUBSCRIBER_MAX;
         (0..all).for_each(|n| prefixes.remove(SubscriberId(n), |_| ()));

@@ -17,7 +17,7 @@ use crate::channel::{
     Channel, PREFIX_MAX, PREFIXES_MAX, PREFIXES_PER_SUBSCRIBER_MAX, Replay, SubscriptionFault,
 };
 use crate::frame::{self, Frames};
-use crate::peer::{PeerId, PeerName};
+use crate::peer::{Headcount, PeerId, PeerName};
 use crate::security::ANONYMOUS;
 use crate::snapshot::{ChannelFrames, ChannelId, Snapshot};
 
@@ -52,9 +52,10 @@ impl<M: Frames> Core<M> {
         &mut self,
         peer: PeerId,
         channel: ChannelId,
+        headcount: Headcount,
         name: Arc<PeerName>,
     ) {
-        let id = self.channels[channel.0].subscriber_came(peer, name);
+        let id = self.channels[channel.0].subscriber_came(peer, headcount, name);
         let subscriber = Subscriber { channel, id };
         self.peers.insert(peer, Peer::Subscriber(subscriber));
     }

@@ -47,7 +47,8 @@ pub enum Event<M: Frames> {
         /// The name in logs and in /status.
         name: Arc<PeerName>,
     },
-    /// A publisher connected to a channel.
+    /// A publisher connected to a channel, or the first of publishers that the engine cannot tell
+    /// apart.
     PublisherCame {
         /// The connection.
         peer: PeerId,
@@ -62,6 +63,8 @@ pub enum Event<M: Frames> {
         peer: PeerId,
         /// The channel.
         channel: ChannelId,
+        /// The number of subscribers on the connection.
+        headcount: Headcount,
         /// The name in logs and in /status.
         name: Arc<PeerName>,
     },
@@ -160,7 +163,8 @@ pub trait Outlet<M: Frames> {
     /// false, for no more of them.
     fn ask_publisher(&mut self, _publisher: PeerId, _prefix: &[u8], _wanted: bool) {}
 
-    /// Disconnects a peer for a reason that the log shows; [`Event::Gone`] follows.
+    /// Disconnects a peer for a reason that the log shows; [`Event::Gone`] follows. An engine that
+    /// cannot tell the peer from others only logs the reason.
     fn disconnect(&mut self, _peer: PeerId, _why: String) {}
 
     /// Returns the body of a request that must wait for a worker, or of a published message that
@@ -213,6 +217,12 @@ pub trait Outlet<M: Frames> {
     /// Returns the number of connections of a pool whose workers the engine cannot tell apart, or
     /// `None` if the engine knows each worker.
     fn connections(&self, _pool: PoolId) -> Option<usize> {
+        None
+    }
+
+    /// Returns the number of connected publishers and that of subscribers of a channel whose peers
+    /// the engine cannot tell apart, or `None` if the engine knows each of them.
+    fn channel_connections(&self, _channel: ChannelId) -> Option<(usize, usize)> {
         None
     }
 }

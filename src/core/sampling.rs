@@ -6,7 +6,7 @@ use super::{Core, Outlet};
 use crate::frame::Frames;
 use crate::ledger::{Ledger, SUBSCRIBERS_SHOWN_MAX};
 use crate::metrics::Sample;
-use crate::snapshot::PoolId;
+use crate::snapshot::{ChannelId, PoolId};
 
 impl<M: Frames> Core<M> {
     /// Returns the counters over all routes and pools so far.
@@ -27,6 +27,14 @@ impl<M: Frames> Core<M> {
             sample.workers = out.connections(PoolId(id)).unwrap_or(sample.workers);
             sample
         });
+        let channels = self.channels.iter().enumerate();
+        let channels = channels.map(|(id, channel)| {
+            let mut sample = channel.sample(SUBSCRIBERS_SHOWN_MAX);
+            if let Some(connected) = out.channel_connections(ChannelId(id)) {
+                (sample.publishers, sample.subscribers) = connected;
+            }
+            sample
+        });
         Sample {
             uptime: self.now,
             snapshot: Arc::clone(&self.snapshot.shared),
@@ -35,11 +43,7 @@ impl<M: Frames> Core<M> {
             in_flight: self.in_flight(),
             routes: self.counts.routes().to_vec(),
             pools: pools.collect(),
-            channels: self
-                .channels
-                .iter()
-                .map(|it| it.sample(SUBSCRIBERS_SHOWN_MAX))
-                .collect(),
+            channels: channels.collect(),
             clients: self.counts.clients().to_vec(),
             principals: self.principals.sample(),
             rejections: self.recent.newest_first(),

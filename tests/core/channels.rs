@@ -16,7 +16,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use gateway::core::{Case, Core, Event, Outlet};
 use gateway::ledger::{Fate, RequestOutcome};
-use gateway::peer::{ClientKind, PeerId, PeerName};
+use gateway::peer::{ClientKind, Headcount, PeerId, PeerName};
 use gateway::reply::{ErrorEncoding, Reason};
 use gateway::route::{Pattern, Table};
 use gateway::security::Security;
@@ -487,6 +487,7 @@ impl World {
         self.on(Event::SubscriberCame {
             peer,
             channel,
+            headcount: Headcount::One,
             name,
         });
         peer
@@ -913,4 +914,32 @@ fn a_publisher_that_came_without_security_is_anonymous_once_there_is_some() {
     let snapshot = Arc::new(Snapshot { routes, ..secured });
     core.on(Duration::ZERO, Event::Reload { snapshot }, &mut net);
     assert_eq!(publish(&mut core, &mut net), (1, 1));
+}
+
+/// The prefixes of a crowd are those of all its subscribers, which are bounded for the channel.
+#[test]
+fn only_a_crowd_may_have_more_prefixes_than_one_subscriber() {
+    let mut rng = Rng::with_seed(1);
+    let channel = SimChannel {
+        settings: settings(0, ChannelFrames::Typed, &mut rng),
+        kept: Vec::new(),
+        routes_since: 0,
+    };
+    let snapshot = snapshot(&[channel], &[None; PATTERNS.len()], 1);
+    for (headcount, disconnected) in [(Headcount::One, 1), (Headcount::Crowd, 0)] {
+        let mut core: Core<Frames> = Core::new(Arc::clone(&snapshot));
+        let (mut net, peer, channel) = (Net::default(), PeerId(1), ChannelId(0));
+        let came = Event::SubscriberCame {
+            peer,
+            channel,
+            headcount,
+            name: Arc::default(),
+        };
+        core.on(Duration::ZERO, came, &mut net);
+        for n in 0..=10_000_u32 {
+            let prefix = n.to_be_bytes().to_vec();
+            core.on(Duration::ZERO, Event::Subscribe { peer, prefix }, &mut net);
+        }
+        assert_eq!(net.disconnected.len(), disconnected, "{headcount:?}");
+    }
 }

@@ -270,6 +270,7 @@ impl Service {
         Ok(Event::SubscriberCame {
             peer,
             channel,
+            headcount: Headcount::One,
             name: Arc::new(name),
         })
     }
