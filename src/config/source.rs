@@ -287,7 +287,7 @@ fn entries<'a, T>(
     all
 }
 
-/// Returns the channels, which engine libzmq does not have.
+/// Returns the channels.
 fn channels(
     top: &mut Section<'_>,
     engine: EngineKind,
@@ -295,11 +295,6 @@ fn channels(
 ) -> Vec<Named<ChannelSource>> {
     if top.node("channels").is_none() && top.misplaced("channels").is_none() {
         return Vec::new();
-    }
-    if let (Some(place), EngineKind::Libzmq) = (top.key_place("channels"), engine) {
-        let fault = Diagnostic::error("\"channels\" is not supported by engine libzmq");
-        let fault = fault.at(place.clone()).label("remove it");
-        found.push(fault.help("use engine native"));
     }
     entries(top, "channels", "channel", found, |name, node, found| {
         (channel(name, node, engine, found), Vec::new())

@@ -92,15 +92,6 @@ impl Tried {
                 "S": { "publish": "single" },
             },
         });
-        if there.is_some_and(|(at, value)| at[..] == ["engine"] && *value == "libzmq") {
-            // Engine libzmq has no channels.
-            let config = config.as_object_mut().unwrap();
-            config.remove("channels");
-            config["routes"]
-                .as_object_mut()
-                .unwrap()
-                .retain(|name, _| name == "A");
-        }
         if let Some((at, value)) = there {
             // Indexing creates missing keys.
             let place = at.iter().fold(&mut config, |value, key| &mut value[key]);

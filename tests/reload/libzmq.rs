@@ -74,6 +74,27 @@ const EDITS: &[(&str, &str, &str, &str)] = &[
         "frontend others: can't listen on ipc://DIRECTORY/clients: frontend clients still does",
     ),
     (
+        "a channel's address for publishers",
+        "DIRECTORY/from",
+        "DIRECTORY/moved",
+        "publisher side of channel ticks: engine libzmq can't change its addresses while it runs: give the channel \
+         with the new addresses another name, or restart",
+    ),
+    (
+        "a channel's address for subscribers",
+        "DIRECTORY/to",
+        "DIRECTORY/moved",
+        "subscriber side of channel ticks: engine libzmq can't change its addresses while it runs",
+    ),
+    (
+        "a channel's name on the same addresses",
+        "ticks: {",
+        "others: {",
+        "publisher side of channel others: can't listen on ipc://DIRECTORY/from: publisher side of channel ticks still \
+         does; engine libzmq can't hand an address over",
+    ),
+    ("upstream", "upstream: all", "upstream: subscriptions", ""),
+    (
         "engine",
         "engine: libzmq",
         "engine: native",
@@ -96,18 +117,19 @@ engine: libzmq
 frontends: { clients: { bind: "ipc://DIRECTORY/clients", errors: msgpack } }
 pools:
   people: { bind: "ipc://DIRECTORY/people", workers: dealer, heartbeat: 9s, per_worker: 50, identity: token, balance: least_busy, queue: 60, queue_bytes: 7KiB, timeout: 20s }
+channels: { ticks: { publishers: "ipc://DIRECTORY/from", subscribers: "ipc://DIRECTORY/to", upstream: all } }
 limits: { message: 1MiB }
-routes: { OPAQUE: { pool: people } }
+routes: { OPAQUE: { pool: people }, TICK: { publish: ticks } }
 "#;
         let gateway = Gateway::start_as(directory, &text.replace("DIRECTORY", &path));
         let edited = text.replacen(from, to, 1);
         assert_ne!(edited, text, "{key}");
         // This part of the edit could be applied by itself.
         let edited = edited.replacen("OPAQUE:", "OTHER:", 1);
-        let name = if to.starts_with("others") && key.contains("pool") {
-            edited.replace("pool: people", "pool: others")
-        } else {
-            edited
+        let name = match to.starts_with("others") {
+            true if key.contains("pool") => edited.replace("pool: people", "pool: others"),
+            true if key.contains("channel") => edited.replace("publish: ticks", "publish: others"),
+            _ => edited,
         };
         let file = gateway.file();
         std::fs::write(&file, name.replace("DIRECTORY", &path)).unwrap();

@@ -69,6 +69,10 @@ pub(super) fn channel(
     ];
     let upstream = section.word("upstream", &upstreams, found);
     let frames = frames(&mut section, found);
+    let slow = slow.map_or(Slow::DropNew, |it| it.value);
+    if engine == EngineKind::Libzmq {
+        refuse_native_keys(&mut section, keep, slow, found);
+    }
     section.close(found);
     let settings = ChannelSettings {
         name: name.to_owned(),
@@ -76,7 +80,7 @@ pub(super) fn channel(
         subscribers,
         keep,
         keep_bytes: keep_bytes.map_or(64 << 20, |size| size.value.0),
-        slow: slow.map_or(Slow::DropNew, |it| it.value),
+        slow,
         subscriber_bytes: subscriber_bytes.map_or(16 << 20, |size| size.value.0),
         upstream: upstream.map_or(Upstream::Auto, |it| it.value),
         frames,
@@ -85,6 +89,30 @@ pub(super) fn channel(
         settings,
         publishers: publishers_source,
         subscribers: subscribers_source,
+    }
+}
+
+/// Reports the keys that engine libzmq cannot honour.
+fn refuse_native_keys(section: &mut Section<'_>, keep: Keep, slow: Slow, found: &mut Diagnostics) {
+    let alone = "use engine native: libzmq can't send kept messages to a new subscriber alone";
+    let hidden =
+        "use engine native: libzmq drops what a subscriber has no room for, and doesn't tell";
+    for (key, is_used, why) in [
+        ("keep", keep != Keep::None, alone),
+        ("keep_bytes", true, alone),
+        ("slow", slow != Slow::DropNew, hidden),
+        ("subscriber_bytes", true, hidden),
+    ] {
+        let node = section.node(key).filter(|node| !node.is_unknown());
+        if let Some(node) = node.filter(|_| is_used) {
+            let what = match (key, node.text()) {
+                // One of their words is supported.
+                ("keep" | "slow", word) if !word.is_empty() => format!("{key} {word:?}"),
+                _ => format!("{key:?}"),
+            };
+            let fault = Diagnostic::error(format!("{what} is not supported by engine libzmq"));
+            found.push(fault.at(node.place.clone()).label("remove it").help(why));
+        }
     }
 }
 

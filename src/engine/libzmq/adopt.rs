@@ -8,10 +8,11 @@ use tracing::info;
 
 use crate::core::Event;
 use crate::engine::libzmq::data::{Libzmq, Ready};
+use crate::engine::libzmq::links::Links;
 use crate::engine::libzmq::reload::Commit;
 use crate::engine::libzmq::sockets::Prepared;
 use crate::engine::role::Role;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{FrontendId, PoolId, Snapshot};
 
 /// The pause before the next attempt to close a removed socket.
 const CLOSE_PAUSE: Duration = Duration::from_millis(5);
@@ -28,6 +29,7 @@ impl Libzmq {
             self.adopt(Arc::clone(&snapshot), prepared);
             self.core
                 .on(now, Event::Reload { snapshot }, &mut self.links);
+            self.introduce_sides(now);
             self.tell(now);
             // The receiver may have ended.
             let _ = done.send(());
@@ -46,10 +48,12 @@ impl Libzmq {
         let Prepared {
             frontends,
             pools,
+            sides,
             listening: _,
         } = prepared;
         self.links.frontends.extend(frontends);
         self.links.pools.extend(pools);
+        self.links.sides.extend(sides);
         for id in snapshot.frontends.keys() {
             self.links.keep(*id);
         }
@@ -58,56 +62,73 @@ impl Libzmq {
         self.book.committed();
     }
 
-    /// Closes the sockets of removed frontends and pools, once no answer is owed through them.
+    /// Closes the sockets of removed frontends and pools, once no answer is owed through them, and
+    /// those of removed channels.
     pub(super) fn close_removed(&mut self, ready: &Ready, now: Duration) {
         self.close_due = None;
-        let Snapshot {
-            frontends, pools, ..
-        } = &*self.snapshot;
-        let all_there =
-            self.links.frontends.len() == frontends.len() && self.links.pools.len() == pools.len();
-        if all_there {
+        let Links {
+            frontends,
+            pools,
+            sides,
+            ..
+        } = &self.links;
+        let frontends = frontends.keys().map(|id| Role::Frontend(*id));
+        let pools = pools.keys().map(|id| Role::Pool(*id));
+        let all = frontends.chain(pools).chain(sides.keys().copied());
+        let removed: Vec<Role> = all.filter(|role| !role.is_in(&self.snapshot)).collect();
+        for role in removed {
+            match role {
+                Role::Frontend(id) => self.close_removed_frontend(id, ready, now),
+                Role::Pool(id) => self.close_removed_pool(id, now),
+                Role::Publishers(_) | Role::Subscribers(_) => self.close_removed_side(role, now),
+            }
+        }
+    }
+
+    /// Returns whether a socket may close now. If not, it is tried again soon.
+    fn may_close(&mut self, role: Role, now: Duration) -> bool {
+        let may_close = self.book.take_to_close(role);
+        if !may_close {
+            self.close_due = Some(now + CLOSE_PAUSE);
+        }
+        may_close
+    }
+
+    fn close_removed_frontend(&mut self, id: FrontendId, ready: &Ready, now: Duration) {
+        // The socket closes only once all messages that have arrived are rejected. If a client
+        // never stops sending, the socket closes after the grace period nevertheless.
+        let quiet = self.links.is_quiet(id) && !ready.frontends.contains(&id);
+        let closing = quiet || self.links.removed_for(id, now) > self.snapshot.grace;
+        if closing && self.links.owes_nothing(id) && self.may_close(Role::Frontend(id), now) {
+            self.links.close_frontend(id);
+            self.tell(now);
+            let name = self.snapshot.names.of_frontend(id);
+            info!("frontend {name} has delivered what it owed and is closed");
+        }
+    }
+
+    fn close_removed_pool(&mut self, id: PoolId, now: Duration) {
+        if self.core.is_idle(id) && self.may_close(Role::Pool(id), now) {
+            self.workers_gone(id, now);
+            self.links.pools.remove(&id);
+            let name = self.snapshot.names.of_pool(id);
+            info!("pool {name} has served its requests and is closed");
+        }
+    }
+
+    /// Closes one side of a removed channel, on which nothing more is published. libzmq sends
+    /// subscribers what waits for them.
+    fn close_removed_side(&mut self, role: Role, now: Duration) {
+        if !self.may_close(role, now) {
             return;
         }
-        let removed = self
-            .links
-            .frontends
-            .keys()
-            .filter(|id| !frontends.contains_key(id));
-        let removed: Vec<_> = removed.copied().collect();
-        for id in removed {
-            // The socket closes only once all messages that have arrived are rejected. If a client
-            // never stops sending, the socket closes after the grace period nevertheless.
-            let quiet = self.links.is_quiet(id) && !ready.frontends.contains(&id);
-            let closing = quiet || self.links.removed_for(id, now) > self.snapshot.grace;
-            if closing && self.links.owes_nothing(id) {
-                if !self.book.take_to_close(Role::Frontend(id)) {
-                    self.close_due = Some(now + CLOSE_PAUSE);
-                    continue;
-                }
-                self.links.close_frontend(id);
-                self.tell(now);
-                let name = self.snapshot.names.of_frontend(id);
-                info!("frontend {name} has delivered what it owed and is closed");
-            }
+        if let Some(side) = self.links.sides.remove(&role)
+            && let Some(peer) = side.crowd
+        {
+            self.core.on(now, Event::Gone { peer }, &mut self.links);
+            self.tell(now);
         }
-        let removed = self
-            .links
-            .pools
-            .keys()
-            .filter(|id| !self.snapshot.pools.contains_key(id));
-        let removed: Vec<_> = removed.copied().collect();
-        for id in removed {
-            if self.core.is_idle(id) {
-                if !self.book.take_to_close(Role::Pool(id)) {
-                    self.close_due = Some(now + CLOSE_PAUSE);
-                    continue;
-                }
-                self.workers_gone(id, now);
-                self.links.pools.remove(&id);
-                let name = self.snapshot.names.of_pool(id);
-                info!("pool {name} has served its requests and is closed");
-            }
-        }
+        let (kind, name) = (role.kind(), role.name(&self.snapshot));
+        info!("{kind} {name} is closed");
     }
 }

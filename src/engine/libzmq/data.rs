@@ -11,6 +11,7 @@ use crate::engine::error::EngineError;
 use crate::engine::libzmq::links::Links;
 use crate::engine::libzmq::reload::Commit;
 use crate::engine::libzmq::sockets::SharedSocketRegistry;
+use crate::engine::role::Role;
 use crate::snapshot::{FrontendId, PoolId, Snapshot};
 
 /// The number of messages that one socket may deliver in a turn before the others have theirs.
@@ -54,6 +55,12 @@ pub(super) struct PoolReady {
     pub(super) monitor: bool,
 }
 
+/// The state of the socket of one side of a channel after a poll.
+pub(super) struct SideReady {
+    pub(super) readable: bool,
+    pub(super) monitor: bool,
+}
+
 /// The sockets that a poll found ready.
 pub(super) struct Ready {
     pub(super) control: bool,
@@ -62,6 +69,8 @@ pub(super) struct Ready {
     /// Frontends whose monitors have events.
     pub(super) reported: Vec<FrontendId>,
     pub(super) pools: Vec<(PoolId, PoolReady)>,
+    /// The publishers and the subscribers of channels.
+    pub(super) sides: Vec<(Role, SideReady)>,
 }
 
 /// Receives the next whole message and keeps at most `keep` of its frames. Returns `None` if no
@@ -83,6 +92,19 @@ pub(super) fn receive(socket: &Socket, keep: usize) -> Result<Option<Vec<Message
         }
         if !more {
             return Ok(Some(frames));
+        }
+    }
+}
+
+/// Receives the next frame of a message. Returns `None` if none has arrived.
+pub(super) fn receive_frame(socket: &Socket) -> Result<Option<Message>, EngineError> {
+    let mut frame = Message::new();
+    loop {
+        match socket.recv(&mut frame, DONTWAIT) {
+            Ok(()) => return Ok(Some(frame)),
+            Err(zmq::Error::EAGAIN) => return Ok(None),
+            Err(zmq::Error::EINTR) => {}
+            Err(error) => return Err(EngineError::new("receive", error)),
         }
     }
 }

@@ -8,7 +8,10 @@ use std::time::Duration;
 use crate::engine::error::EngineError;
 use crate::engine::role::Role;
 use crate::peer::WorkerKind;
-use crate::snapshot::{Endpoints, Frontend, Limits, PerWorker, PoolSettings, Snapshot, Workers};
+use crate::snapshot::{
+    ChannelId, ChannelSettings, ChannelSide, Endpoints, Frontend, Limits, PerWorker, PoolSettings,
+    Snapshot, Workers,
+};
 
 /// The minimum number of requests that libzmq may queue for a worker. A small window costs
 /// throughput: each time that it is full, the pool is polled until it is not.
@@ -16,6 +19,12 @@ const SEND_WINDOW: u32 = 100;
 
 /// The maximum number of these requests.
 const SEND_WINDOW_MAX: u32 = 1_000;
+
+/// The largest frame that a subscriber may send, in bytes, which leaves room for the properties in
+/// its handshake: a prefix has at most 255 bytes. libzmq keeps subscriptions in a tree with a node
+/// for each byte, which it frees recursively, so that a long prefix would take much memory and, in
+/// the end, the stack.
+const SUBSCRIPTION_MAX: u64 = 4_096;
 
 /// The settings of a socket that cannot be changed while it is in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +57,10 @@ impl Fixed {
             let role = Role::Pool(*id);
             (role, Self::of_pool(role, pool, snapshot))
         });
-        frontends.chain(pools).collect()
+        let channels = snapshot.channels.iter();
+        let channels = channels.flat_map(|(id, channel)| Self::of_channel(*id, channel, snapshot));
+        let channels = channels.map(|fixed| (fixed.role, fixed));
+        frontends.chain(pools).chain(channels).collect()
     }
 
     // Destructured without `..`, here and below, so that a new key does not compile until it is
@@ -108,10 +120,45 @@ impl Fixed {
         }
     }
 
+    /// Returns the settings of the sockets for publishers and for subscribers.
+    fn of_channel(id: ChannelId, channel: &ChannelSettings, snapshot: &Snapshot) -> [Self; 2] {
+        let ChannelSettings {
+            name,
+            publishers,
+            subscribers,
+            // The core uses these.
+            upstream: _,
+            frames: _,
+            // Refused before a socket is made, but for their defaults.
+            keep: _,
+            keep_bytes: _,
+            slow: _,
+            subscriber_bytes: _,
+        } = channel;
+        let side = |role, side: &ChannelSide, message_max| {
+            let ChannelSide {
+                endpoints,
+                // Refused before a socket is made.
+                security: _,
+            } = side;
+            Self {
+                role,
+                name: name.clone(),
+                endpoints: endpoints.clone(),
+                message_max,
+                pool: None,
+            }
+        };
+        [
+            side(Role::Publishers(id), publishers, message_max(snapshot)),
+            side(Role::Subscribers(id), subscribers, SUBSCRIPTION_MAX),
+        ]
+    }
+
     /// Checks that an existing socket suits the `wanted` settings without a change.
     pub(super) fn suits(&self, wanted: &Self) -> Result<(), EngineError> {
         let Self {
-            role: _,
+            role,
             name: _,
             endpoints,
             message_max,
@@ -122,9 +169,14 @@ impl Fixed {
             Err(EngineError::new(what, how))
         };
         if *endpoints != wanted.endpoints {
+            let part = match role {
+                Role::Frontend(_) => "frontend",
+                Role::Pool(_) => "pool",
+                Role::Publishers(_) | Role::Subscribers(_) => "channel",
+            };
             return refuse(
                 "its addresses",
-                "give the frontend or pool with the new addresses another name, or restart",
+                &format!("give the {part} with the new addresses another name, or restart"),
             );
         }
         // `limits.message` may grow up to this value, since libzmq was given twice the limit.

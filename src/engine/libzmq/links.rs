@@ -10,10 +10,11 @@ use crate::core::{Case, Event, Outlet};
 use crate::engine::judges::Judges;
 use crate::engine::libzmq::client::{Client, cost};
 use crate::engine::libzmq::frontend::{FrontendSocket, connection_of, is_own};
-use crate::engine::libzmq::open::PoolSocket;
+use crate::engine::libzmq::open::{PoolSocket, SideSocket};
+use crate::engine::role::Role;
 use crate::ledger::{EngineCounters, Fate, RequestOutcome};
 use crate::peer::PeerId;
-use crate::snapshot::{FrontendId, PoolId};
+use crate::snapshot::{ChannelId, FrontendId, PoolId};
 
 /// The first pause before the gateway tries again to send to a client that had no room. libzmq does
 /// not report when a client has room again.
@@ -30,6 +31,8 @@ const RETRY_BUDGET: usize = 256;
 pub(super) struct Links {
     pub(super) frontends: BTreeMap<FrontendId, FrontendSocket>,
     pub(super) pools: BTreeMap<PoolId, PoolSocket>,
+    /// The publishers and the subscribers of channels.
+    pub(super) sides: BTreeMap<Role, SideSocket>,
     clients: HashMap<PeerId, Client>,
     /// The clients whose outbox holds something.
     stalled: VecDeque<PeerId>,
@@ -55,6 +58,7 @@ impl Links {
         Self {
             frontends: BTreeMap::new(),
             pools: BTreeMap::new(),
+            sides: BTreeMap::new(),
             clients: HashMap::new(),
             stalled: VecDeque::new(),
             retry: None,
@@ -306,11 +310,19 @@ impl Links {
         self.news.len() - before
     }
 
+    /// Returns the side of a channel that is this peer for the core.
+    fn side(&mut self, peer: PeerId) -> Option<&mut SideSocket> {
+        self.sides
+            .values_mut()
+            .find(|side| side.crowd == Some(peer))
+    }
+
     /// Makes the sockets drop their unsent messages when they close.
     pub(super) fn discard_unsent(&self) {
         let frontends = self.frontends.values().map(FrontendSocket::socket);
         let pools = self.pools.values().map(|pool| &pool.socket);
-        for socket in frontends.chain(pools) {
+        let sides = self.sides.values().map(|side| &side.socket);
+        for socket in frontends.chain(pools).chain(sides) {
             // This fails only for a socket that is closed already.
             let _ = socket.set_linger(0);
         }
@@ -388,6 +400,49 @@ impl Outlet<Vec<Message>> for Links {
         Fate::Waiting
     }
 
+    fn to_subscriber(&mut self, subscriber: PeerId, body: &Vec<Message>) -> bool {
+        let Some(side) = self.side(subscriber) else {
+            return false;
+        };
+        let last = body.len().saturating_sub(1);
+        for (n, frame) in body.iter().enumerate() {
+            let more = if n < last { SNDMORE } else { 0 };
+            // libzmq accepts every frame. It drops the message where a subscriber has no room.
+            let _ = send_frame(&side.socket, frame, more);
+        }
+        self.counters.messages_out += 1;
+        true
+    }
+
+    fn ask_publisher(&mut self, publisher: PeerId, prefix: &[u8], wanted: bool) {
+        if let Some(side) = self.side(publisher) {
+            let frame = [&[u8::from(wanted)], prefix].concat();
+            // libzmq accepts every subscription.
+            let _ = send_frame(&side.socket, &frame, 0);
+        }
+    }
+
+    fn disconnect(&mut self, peer: PeerId, why: String) {
+        // libzmq cannot disconnect a single peer. Only subscribers that exceed a limit by a
+        // subscription come here, which has no effect then.
+        if let Some(SideSocket { name, refused, .. }) = self.side(peer) {
+            refused.log(name, &why);
+        }
+    }
+
+    fn pause(&mut self, peer: PeerId) {
+        // Of clients, none can be left unread without the others.
+        if let Some(side) = self.side(peer) {
+            side.is_paused = true;
+        }
+    }
+
+    fn resume(&mut self, peer: PeerId) {
+        if let Some(side) = self.side(peer) {
+            side.is_paused = false;
+        }
+    }
+
     fn judge(&mut self, case: Box<Case<Vec<Message>>>) -> Result<(), Box<Case<Vec<Message>>>> {
         self.judges.add(case)
     }
@@ -407,6 +462,12 @@ impl Outlet<Vec<Message>> for Links {
     fn connections(&self, pool: PoolId) -> Option<usize> {
         let pool = self.pools.get(&pool);
         pool.map(|pool| pool.monitor.connections())
+    }
+
+    fn channel_connections(&self, channel: ChannelId) -> Option<(usize, usize)> {
+        let connections = |role| Some(self.sides.get(&role)?.monitor.connections());
+        let publishers = connections(Role::Publishers(channel))?;
+        Some((publishers, connections(Role::Subscribers(channel))?))
     }
 }
 
@@ -434,8 +495,14 @@ fn send(
 /// Sends the first frame of a message. libzmq decides with this frame whether it has room for the
 /// whole message.
 fn first(socket: &Socket, frame: &[u8]) -> zmq::Result<()> {
+    send_frame(socket, frame, SNDMORE)
+}
+
+/// Sends a copy of a frame. `more` is [`SNDMORE`] if others of the same message follow, and
+/// otherwise 0.
+fn send_frame(socket: &Socket, frame: &[u8], more: i32) -> zmq::Result<()> {
     loop {
-        match socket.send(frame, DONTWAIT | SNDMORE) {
+        match socket.send(frame, DONTWAIT | more) {
             Err(zmq::Error::EINTR) => {}
             sent => return sent,
         }

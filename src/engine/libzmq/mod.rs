@@ -1,24 +1,30 @@
 //! The engine over libzmq, through the `zmq` crate: a ROUTER for each frontend, a DEALER for each
-//! pool.
+//! pool, and for each channel an XSUB for its publishers and an XPUB for its subscribers.
 //!
 //! A turn polls, reads each readable socket up to a budget, runs the core on each message, and
 //! tries again to send the answers for which clients had no room. Frames are forwarded as the
 //! `zmq::Message`s in which they arrived. Only queued frames that share a receive buffer are
 //! copied.
 //!
-//! The sockets are opened in `open` and recorded in `sockets`; `links` is the sending half, which the core calls; `pools`
-//! handles the workers of a DEALER, as far as `monitor` reports them; `reload` hands another
-//! configuration to the data thread, which adopts it in `adopt`.
+//! The sockets are opened in `open` and recorded in `sockets`; `links` is the sending half, which the
+//! core calls; `pools` handles the workers of a DEALER, as far as `monitor` reports them; `channels`
+//! handles publishers and subscribers; `reload` hands another configuration to the data thread,
+//! which adopts it in `adopt`.
 //!
 //! libzmq hides its peers, and the consequences are documented for users. A pool is one crowd of
 //! workers that libzmq serves in turn, so `per_worker`, `balance` and the loss of one of several
 //! workers cannot be supported. The loss of all workers can, because a monitor counts connections.
+//! The publishers of a channel are one peer for the core, and its subscribers another: libzmq finds
+//! those that a message matches, and drops it where there is no room, so messages cannot be kept for
+//! one subscriber, and `slow` cannot be supported.
+//!
 //! Clients are known by their identities from their first message on, and are forgotten when idle.
 //! Back-pressure on one client is impossible, so answers that it does not read are dropped beyond
 //! `limits.client_bytes`, and its messages that wait for judges count as open requests, up to
 //! `limits.client_requests`.
 
 mod adopt;
+mod channels;
 mod client;
 mod data;
 mod fixed;
@@ -28,6 +34,7 @@ mod links;
 mod monitor;
 mod open;
 mod pools;
+mod refused;
 mod reload;
 mod sockets;
 
@@ -48,7 +55,7 @@ use crate::engine::started::Started;
 use crate::frame::Frame;
 use crate::ledger::Ledger;
 use crate::snapshot::{FrontendId, Snapshot};
-use data::{BUDGET, Libzmq, PoolReady, Ready, receive};
+use data::{BUDGET, Libzmq, PoolReady, Ready, SideReady, receive};
 use links::Links;
 use open::FLUSH;
 pub(super) use reload::Reloader;
@@ -154,6 +161,7 @@ impl Libzmq {
     }
 
     fn serve(&mut self) -> Result<(), EngineError> {
+        self.introduce_sides(self.start.elapsed());
         loop {
             let ready = self.poll()?;
             let now = self.start.elapsed();
@@ -168,6 +176,9 @@ impl Libzmq {
             }
             for (pool, ready) in &ready.pools {
                 self.serve_pool(*pool, ready, now)?;
+            }
+            for (side, ready) in &ready.sides {
+                self.serve_side(*side, ready, now)?;
             }
             if ready.control && self.obey(now) {
                 self.links.discard_unsent();
@@ -220,10 +231,24 @@ impl Libzmq {
         // The time is rounded up, because the last part of a millisecond would otherwise be spent
         // spinning.
         let wait = due.saturating_sub(now).as_micros().div_ceil(1_000);
+        let mut items = self.poll_items();
+        match zmq::poll(&mut items, i64::try_from(wait).unwrap_or(i64::MAX)) {
+            Ok(_) | Err(zmq::Error::EINTR) => {}
+            Err(error) => return Err(EngineError::new("poll", error)),
+        }
+        Ok(self.ready(&items))
+    }
+
+    /// Returns what a turn waits for: orders, and then each socket with its monitor.
+    fn poll_items(&self) -> Vec<zmq::PollItem<'_>> {
         let Links {
-            frontends, pools, ..
+            frontends,
+            pools,
+            sides,
+            ..
         } = &self.links;
-        let mut items = Vec::with_capacity(1 + 2 * (frontends.len() + pools.len()));
+        let sockets = frontends.len() + pools.len() + sides.len();
+        let mut items = Vec::with_capacity(1 + 2 * sockets);
         items.push(zmq::PollItem::from_fd(self.orders.descriptor(), POLLIN));
         for frontend in frontends.values() {
             items.push(frontend.socket().as_poll_item(POLLIN));
@@ -238,33 +263,55 @@ impl Libzmq {
             items.push(pool.socket.as_poll_item(POLLIN | writable));
             items.push(pool.monitor.socket().as_poll_item(POLLIN));
         }
-        match zmq::poll(&mut items, i64::try_from(wait).unwrap_or(i64::MAX)) {
-            Ok(_) | Err(zmq::Error::EINTR) => {}
-            Err(error) => return Err(EngineError::new("poll", error)),
+        for side in sides.values() {
+            let readable = if side.is_paused {
+                zmq::PollEvents::empty()
+            } else {
+                POLLIN
+            };
+            items.push(side.socket.as_poll_item(readable));
+            items.push(side.monitor.socket().as_poll_item(POLLIN));
         }
-        let (of_frontends, of_pools) = items[1..].split_at(2 * frontends.len());
+        items
+    }
+
+    /// Returns the sockets that are ready, by the result of polling [`Self::poll_items`].
+    fn ready(&self, items: &[zmq::PollItem<'_>]) -> Ready {
+        let Links {
+            frontends,
+            pools,
+            sides,
+            ..
+        } = &self.links;
+        let (of_frontends, others) = items[1..].split_at(2 * frontends.len());
+        let (of_pools, of_sides) = others.split_at(2 * pools.len());
         let of_frontends = frontends.keys().zip(of_frontends.chunks(2));
         let reported = of_frontends
             .clone()
             .filter(|(_, pair)| pair[1].is_readable());
         let readable = of_frontends.filter(|(_, pair)| pair[0].is_readable());
-        Ok(Ready {
+        let of_pools = pools.keys().zip(of_pools.chunks(2)).map(|(id, pair)| {
+            let ready = PoolReady {
+                readable: pair[0].is_readable(),
+                writable: pair[0].is_writable(),
+                monitor: pair[1].is_readable(),
+            };
+            (*id, ready)
+        });
+        let of_sides = sides.keys().zip(of_sides.chunks(2)).map(|(role, pair)| {
+            let ready = SideReady {
+                readable: pair[0].is_readable(),
+                monitor: pair[1].is_readable(),
+            };
+            (*role, ready)
+        });
+        Ready {
             control: items[0].is_readable(),
             frontends: readable.map(|(id, _)| *id).collect(),
             reported: reported.map(|(id, _)| *id).collect(),
-            pools: pools
-                .keys()
-                .zip(of_pools.chunks(2))
-                .map(|(id, pair)| {
-                    let ready = PoolReady {
-                        readable: pair[0].is_readable(),
-                        writable: pair[0].is_writable(),
-                        monitor: pair[1].is_readable(),
-                    };
-                    (*id, ready)
-                })
-                .collect(),
-        })
+            pools: of_pools.collect(),
+            sides: of_sides.collect(),
+        }
     }
 
     fn drain_frontend(&mut self, id: FrontendId, now: Duration) -> Result<(), EngineError> {

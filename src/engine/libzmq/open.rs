@@ -9,7 +9,9 @@ use crate::engine::libzmq::fixed::Fixed;
 use crate::engine::libzmq::frontend::FrontendSocket;
 use crate::engine::libzmq::left::ClosedAddresses;
 use crate::engine::libzmq::monitor::Monitor;
+use crate::engine::libzmq::refused::Refused;
 use crate::engine::listening::BoundAddress;
+use crate::engine::role::Role;
 use crate::peer::{PeerId, WorkerKind};
 use crate::security::NO_SECURITY;
 use crate::snapshot::Endpoints;
@@ -31,6 +33,26 @@ pub(super) struct PoolSocket {
 }
 
 impl Drop for PoolSocket {
+    fn drop(&mut self) {
+        self.monitor.end(&self.socket);
+    }
+}
+
+/// The XSUB for the publishers of a channel, or the XPUB for its subscribers.
+pub(super) struct SideSocket {
+    /// The name of the channel.
+    pub(super) name: String,
+    pub(super) socket: Socket,
+    pub(super) monitor: Monitor,
+    /// The peer that stands for all of them in the core, from when the core knows the channel.
+    pub(super) crowd: Option<PeerId>,
+    /// The publishers are not read, because too many of their messages wait for judges.
+    pub(super) is_paused: bool,
+    /// The subscriptions that are refused.
+    pub(super) refused: Refused,
+}
+
+impl Drop for SideSocket {
     fn drop(&mut self) {
         self.monitor.end(&self.socket);
     }
@@ -84,6 +106,37 @@ impl Opener<'_> {
             blocked: false,
         };
         // From here on workers connect, and the monitor must end before the socket closes.
+        self.open(&made.socket, fixed)?;
+        Ok(made)
+    }
+
+    /// Opens the socket for the publishers or for the subscribers of a channel.
+    pub(super) fn side(&mut self, fixed: &Fixed) -> Result<SideSocket, EngineError> {
+        let named = |error: zmq::Error| EngineError::new(fixed, error);
+        let is_of_publishers = matches!(fixed.role, Role::Publishers(_));
+        let kind = if is_of_publishers {
+            zmq::XSUB
+        } else {
+            zmq::XPUB
+        };
+        let socket = self.context.socket(kind).map_err(named)?;
+        set_options(&socket, fixed).map_err(named)?;
+        if is_of_publishers {
+            // A subscription for which there is no room would be lost.
+            socket.set_sndhwm(0).map_err(named)?;
+            // When the socket closes, nobody needs the subscriptions that are still to be sent.
+            socket.set_linger(0).map_err(named)?;
+        }
+        let monitor = self.monitor(&socket).map_err(named)?;
+        let made = SideSocket {
+            name: fixed.name.clone(),
+            socket,
+            monitor,
+            crowd: None,
+            is_paused: false,
+            refused: Refused::default(),
+        };
+        // From here on peers connect, and the monitor must end before the socket closes.
         self.open(&made.socket, fixed)?;
         Ok(made)
     }

@@ -13,7 +13,7 @@ use crate::engine::error::EngineError;
 use crate::engine::libzmq::fixed::Fixed;
 use crate::engine::libzmq::frontend::FrontendSocket;
 use crate::engine::libzmq::left::ClosedAddresses;
-use crate::engine::libzmq::open::{Opener, PoolSocket};
+use crate::engine::libzmq::open::{Opener, PoolSocket, SideSocket};
 use crate::engine::listening::BoundAddress;
 use crate::engine::role::Role;
 use crate::snapshot::{FrontendId, PoolId, Snapshot};
@@ -32,6 +32,7 @@ const CLOSING_PAUSE: Duration = Duration::from_millis(2);
 pub(super) struct Prepared {
     pub(super) frontends: Vec<(FrontendId, FrontendSocket)>,
     pub(super) pools: Vec<(PoolId, PoolSocket)>,
+    pub(super) sides: Vec<(Role, SideSocket)>,
     pub(super) listening: Vec<BoundAddress>,
 }
 
@@ -234,8 +235,9 @@ impl SocketRegistry {
             match *role {
                 Role::Frontend(id) => prepared.frontends.push((id, opener.frontend(fixed)?)),
                 Role::Pool(id) => prepared.pools.push((id, opener.pool(fixed)?)),
-                // The configuration refuses channels.
-                Role::Publishers(_) | Role::Subscribers(_) => {}
+                Role::Publishers(_) | Role::Subscribers(_) => {
+                    prepared.sides.push((*role, opener.side(fixed)?));
+                }
             }
         }
         Ok(())

@@ -1,0 +1,115 @@
+//! The channels' half of a turn: messages of publishers, and the subscriptions of subscribers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_zmtp::subscription::Wish;
+
+use crate::core::Event;
+use crate::engine::error::EngineError;
+use crate::engine::libzmq::data::{BUDGET, Libzmq, SideReady, receive, receive_frame};
+use crate::engine::role::Role;
+use crate::peer::Headcount;
+
+impl Libzmq {
+    /// Reports the publishers and the subscribers of new channels to the core. Each side counts as
+    /// one peer for as long as its socket exists, because libzmq does not tell whose subscription
+    /// ends when a connection closes.
+    pub(super) fn introduce_sides(&mut self, now: Duration) {
+        let sides = self.links.sides.iter();
+        let new = sides.filter(|(_, side)| side.crowd.is_none());
+        let new: Vec<Role> = new.map(|(role, _)| *role).collect();
+        for role in new {
+            let peer = self.links.number();
+            let came = match role {
+                Role::Publishers(channel) => Event::PublisherCame {
+                    peer,
+                    channel,
+                    // libzmq reports neither the identity nor the address of a publisher.
+                    identity: Vec::new(),
+                },
+                Role::Subscribers(channel) => Event::SubscriberCame {
+                    peer,
+                    channel,
+                    headcount: Headcount::Crowd,
+                    name: Arc::default(),
+                },
+                Role::Frontend(_) | Role::Pool(_) => continue,
+            };
+            if let Some(side) = self.links.sides.get_mut(&role) {
+                side.crowd = Some(peer);
+            }
+            self.core.on(now, came, &mut self.links);
+        }
+    }
+
+    pub(super) fn serve_side(
+        &mut self,
+        role: Role,
+        ready: &SideReady,
+        now: Duration,
+    ) -> Result<(), EngineError> {
+        if let Some(side) = self.links.sides.get_mut(&role).filter(|_| ready.monitor) {
+            side.monitor.update();
+        }
+        if !ready.readable {
+            return Ok(());
+        }
+        match role {
+            Role::Publishers(_) => self.drain_publishers(role, now),
+            Role::Subscribers(_) => self.drain_subscribers(role, now),
+            Role::Frontend(_) | Role::Pool(_) => Ok(()),
+        }
+    }
+
+    fn drain_publishers(&mut self, role: Role, now: Duration) -> Result<(), EngineError> {
+        // One frame more than is allowed shows that there are too many.
+        let keep = self.snapshot.limits.frames + 1;
+        self.links.allowance = BUDGET;
+        while self.links.allowance > 0 {
+            self.links.allowance -= 1;
+            let side = self.links.sides.get(&role).filter(|side| !side.is_paused);
+            let Some((side, peer)) = side.and_then(|side| Some((side, side.crowd?))) else {
+                break;
+            };
+            let Some(frames) = receive(&side.socket, keep)? else {
+                break;
+            };
+            self.links.counters.messages_in += 1;
+            self.core
+                .on(now, Event::Message { peer, frames }, &mut self.links);
+            self.tell(now);
+        }
+        Ok(())
+    }
+
+    /// Takes the frames of subscribers one by one. libzmq takes each frame that has the form of a
+    /// subscription for one, also within a message, and leaves it out if it changes nothing, so the
+    /// last frame of a message may never come.
+    fn drain_subscribers(&mut self, role: Role, now: Duration) -> Result<(), EngineError> {
+        self.links.allowance = BUDGET;
+        while self.links.allowance > 0 {
+            self.links.allowance -= 1;
+            let side = self.links.sides.get(&role);
+            let Some((side, peer)) = side.and_then(|side| Some((side, side.crowd?))) else {
+                break;
+            };
+            let Some(frame) = receive_frame(&side.socket)? else {
+                break;
+            };
+            let wish = Wish::of_frame(&frame);
+            let event = match wish.map(|(wish, prefix)| (wish, prefix.to_vec())) {
+                Some((Wish::Subscribe, prefix)) => Event::Subscribe { peer, prefix },
+                Some((Wish::Cancel, prefix)) => Event::Cancel { peer, prefix },
+                None => {
+                    self.links.counters.messages_in += 1;
+                    let frames = vec![frame];
+                    Event::Message { peer, frames }
+                }
+            };
+            self.core.on(now, event, &mut self.links);
+            self.tell(now);
+        }
+        Ok(())
+    }
+}
