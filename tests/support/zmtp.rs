@@ -64,6 +64,15 @@ impl Raw {
         assert_eq!(theirs, greeting(1), "ZMTP 3.1, NULL");
     }
 
+    /// Receives the greeting of either engine: libzmq uses the padding for versions before ZMTP 3.
+    #[track_caller]
+    pub fn hear_greeting_of_any_engine(&mut self) {
+        let mut theirs = [0; 64];
+        self.stream.read_exact(&mut theirs).unwrap();
+        theirs[1..9].fill(0);
+        assert_eq!(theirs, greeting(1), "ZMTP 3.1, NULL");
+    }
+
     /// Receives the next message or command.
     #[track_caller]
     pub fn hear(&mut self) -> Said {

@@ -1,18 +1,23 @@
 //! Tests of the wire contract with clients and workers, by real peers over real sockets.
 //!
+//! - `channels`: Publishers and subscribers on both sides of a channel.
 //! - `connect`: The gateway connects to peers that listen, and listens on addresses of every kind.
 //! - `contract`: Each kind of client and worker exchanges types, headers and payloads as
 //!   docs/wire.md promises.
 //! - `crowd`: Thousands of clients are served at once, and an idle one costs little memory.
 //! - `judged`: Large payloads are checked beside the data thread, and are served as any others are.
+//! - `libzmq`: Channels on engine libzmq, as far as they differ.
 //! - `native`: The features of engine native alone, such as security, plain peers, the loss of
 //!   workers, and ZMTP byte by byte.
 //! - `pools`: Every request is answered despite queues, deadlines, losses, limits and shutdown.
 
+mod channels;
 mod connect;
 mod contract;
 mod crowd;
 mod judged;
+#[cfg(feature = "libzmq")]
+mod libzmq;
 mod native;
 mod pools;
 #[path = "../support/mod.rs"]

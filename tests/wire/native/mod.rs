@@ -1,6 +1,7 @@
 //! Tests of the features that only engine native has.
 //!
-//! - `channels`: Publishers and subscribers of either version of ZMTP, on both sides of a channel.
+//! - `channels`: Kept messages, the counts of each subscriber, and what publishers of either version
+//!   of ZMTP are asked.
 //! - `curve`: CURVE peers of both sides are served, and nobody unknown gets in.
 //! - `greetings`: The gateway names its security mechanism once the peer has named its own.
 //! - `keys`: Key files of `security` are added and removed, and the log explains mistakes of peers.

@@ -1,0 +1,108 @@
+//! Tests of what only engine libzmq does with channels. They use that engine in every test run.
+
+use serde_json::json;
+
+use crate::channels::{ANYWHERE, await_channel, await_prefixes, publisher, raw, subscriber, yaml};
+use crate::support::PATIENCE;
+use crate::support::gateway::Gateway;
+use crate::support::process::Process;
+use crate::support::sockets::{receive, send, texts};
+use crate::support::zmtp::{Said, command};
+
+fn on_libzmq(more: &str) -> String {
+    format!("engine: libzmq\n{}", yaml(ANYWHERE, ANYWHERE, more))
+}
+
+fn start(more: &str) -> Gateway {
+    Gateway::start_as(tempfile::tempdir().unwrap(), &on_libzmq(more))
+}
+
+/// libzmq frees its subscriptions recursively, so that a long prefix could end the process.
+#[test]
+fn a_subscriber_with_a_prefix_of_kilobytes_is_disconnected_and_others_stay() {
+    let gateway = start("upstream: all");
+    let at = gateway.endpoint("ticks.subscribers");
+    let reader = subscriber(&gateway, "RAW");
+    await_prefixes(&gateway, 1);
+    for bytes in [5_000, 10 << 20] {
+        let mut greedy = raw(&at, 1, "SUB", "XPUB");
+        let subscribe = [&b"\x09SUBSCRIBE"[..], &vec![b'R'; bytes]].concat();
+        // The gateway may end the connection before it has read all of this.
+        greedy.try_say(&command(&subscribe));
+        assert_eq!(greedy.hear(), Said::End);
+    }
+    let publisher = publisher(&gateway, zmq::XPUB);
+    receive(&publisher);
+    send(&publisher, &["RAW", "x"]);
+    assert_eq!(texts(&receive(&reader)), ["RAW", "x"]);
+}
+
+#[test]
+fn a_prefix_that_is_longer_than_any_type_is_ignored_and_logged() {
+    let mut process = Process::start(&on_libzmq("upstream: all"));
+    let at = process.endpoint("subscriber side of channel ticks");
+    let mut peer = raw(&at, 1, "SUB", "XPUB");
+    peer.say(&command(&[&b"\x09SUBSCRIBE"[..], &[b'R'; 256]].concat()));
+    peer.say(&command(b"\x09SUBSCRIBERAW"));
+    let why = "it subscribes to a prefix of more than 255 bytes, the maximum";
+    let line = process.await_line(&format!("a subscription is ignored: {why}"));
+    let facts = (&line["channel"], &line["level"]);
+    assert_eq!(facts, (&json!("ticks"), &json!("WARN")));
+    let context = zmq::Context::new();
+    let publisher = process.peer(&context, zmq::XPUB, "publisher side of channel ticks");
+    assert_eq!(receive(&publisher), [b"\x01"]);
+    send(&publisher, &["RAW", "x"]);
+    assert_eq!(texts(&peer.hear_message()), ["RAW", "x"]);
+}
+
+#[test]
+fn the_peers_of_a_channel_are_counted_and_its_subscriptions_share_an_entry() {
+    let gateway = start("");
+    let mut peers = Vec::new();
+    for prefix in ["RAW.a", "RAW.b", "RAW.a"] {
+        peers.push(subscriber(&gateway, prefix));
+        peers.push(publisher(&gateway, zmq::PUB));
+    }
+    await_prefixes(&gateway, 2);
+    let counts = |publishers, subscribers| {
+        await_channel(&gateway, |it| {
+            (it.publishers, it.subscribers) == (publishers, subscribers)
+        })
+    };
+    let channel = counts(3, 3);
+    let [shared] = &channel.shown[..] else {
+        panic!("{channel:?}");
+    };
+    assert_eq!(texts(&shared.prefixes), ["RAW.a", "RAW.b"]);
+    drop(peers);
+    assert_eq!(counts(0, 0).shown.len(), 1);
+    await_prefixes(&gateway, 0);
+}
+
+/// Of the messages that take long to check, as many wait for judges as `limits` allow a client. The
+/// others stay with libzmq.
+#[test]
+fn publishers_that_send_faster_than_judges_check_are_not_read() {
+    const MESSAGES: usize = 300;
+    let yaml = on_libzmq("upstream: all") + "limits: { client_requests: 10 }\n";
+    let gateway = Gateway::start_as(tempfile::tempdir().unwrap(), &yaml);
+    let reader = subscriber(&gateway, "PERSON");
+    await_prefixes(&gateway, 1);
+    let publisher = publisher(&gateway, zmq::XPUB);
+    receive(&publisher);
+    // A name of 200,000 bytes.
+    let person = [&[0x12, 0xc0, 0x9a, 0x0c][..], &[b'x'; 200_000]].concat();
+    let observer = gateway.running.as_ref().unwrap().observer();
+    let judging = || observer.sample(PATIENCE).expect("a sample").judging;
+    let mut most = 0;
+    for n in 0..MESSAGES {
+        let number = n.to_string();
+        send(&publisher, &[&b"PERSON"[..], number.as_bytes(), &person]);
+        most = most.max(judging());
+    }
+    for n in 0..MESSAGES {
+        assert_eq!(texts(&receive(&reader)[1..2]), [n.to_string()]);
+        most = most.max(judging());
+    }
+    assert!((1..=6).contains(&most), "{most}");
+}
