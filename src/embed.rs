@@ -317,10 +317,10 @@ fn serve_admin(
     listener: Option<(&AdminSettings, TcpListener)>,
     panics: Panics,
 ) -> Result<Follower, Box<Diagnostic>> {
-    let standing = Arc::new(SharedControlStatus::default());
+    let control_status = Arc::new(SharedControlStatus::default());
     let mut admin = Admin::new(AdminSources {
         observer: running.observer(),
-        standing: Arc::clone(&standing),
+        control_status: Arc::clone(&control_status),
         wake: follower.wake(),
         panics,
     });
@@ -334,5 +334,5 @@ fn serve_admin(
             );
         }
     }
-    Ok(follower.with_admin(admin, standing))
+    Ok(follower.with_admin(admin, control_status))
 }

@@ -90,7 +90,7 @@ pub struct Follower {
     woken: Receiver<WakeReason>,
     /// The recipients of the next reload's report.
     waiting: Vec<ReportCallback>,
-    standing: Arc<SharedControlStatus>,
+    control_status: Arc<SharedControlStatus>,
     admin: Option<Admin>,
     /// Reports errors and warnings in the files to the user.
     tell: fn(&Diagnostics),
@@ -126,7 +126,7 @@ impl Follower {
             wake,
             woken,
             waiting: Vec::new(),
-            standing: Arc::default(),
+            control_status: Arc::default(),
             admin: None,
             tell,
             observe: Arc::new(|_| ()),
@@ -142,15 +142,15 @@ impl Follower {
     }
 
     /// Returns the state in which the reports of reloads are recorded.
-    pub fn standing(&self) -> Arc<SharedControlStatus> {
-        Arc::clone(&self.standing)
+    pub fn control_status(&self) -> Arc<SharedControlStatus> {
+        Arc::clone(&self.control_status)
     }
 
     /// Makes `admin` follow the configuration, too, and records reports of reloads and the present
-    /// addresses in `standing`.
-    pub fn with_admin(mut self, admin: Admin, standing: Arc<SharedControlStatus>) -> Self {
+    /// addresses in `control_status`.
+    pub fn with_admin(mut self, admin: Admin, control_status: Arc<SharedControlStatus>) -> Self {
         self.admin = Some(admin);
-        self.standing = standing;
+        self.control_status = control_status;
         self.note_listening();
         self
     }
@@ -237,7 +237,7 @@ impl Follower {
     fn conclude(&mut self, report: Report) {
         (self.observe)(Step::Settled(&self.running));
         let report = Arc::new(report);
-        self.standing.reloaded(&report);
+        self.control_status.record_reload(&report);
         for tell in self.waiting.drain(..) {
             tell(Arc::clone(&report));
         }

@@ -96,7 +96,7 @@ fn seen<B>(
         "/metrics" => {
             let body = exposition::exposition(
                 sample,
-                sources.standing.known(),
+                sources.control_status.current(),
                 sources.panics.count(),
                 ProcessSample::take(),
             );
@@ -107,7 +107,7 @@ fn seen<B>(
             answer
         }
         "/status" => {
-            let body = status::status(&sample, &sources.standing.known());
+            let body = status::status(&sample, &sources.control_status.current());
             respond(StatusCode::OK, JSON, body)
         }
         "/rejections" => {

@@ -12,7 +12,7 @@ pub struct AdminSources {
     /// Requests samples from the data thread.
     pub observer: Observer,
     /// The state of the control plane.
-    pub standing: Arc<SharedControlStatus>,
+    pub control_status: Arc<SharedControlStatus>,
     /// Requests a reload.
     pub wake: Wake,
     /// The number of panics of the process, which stays 0 if they are not counted.

@@ -196,7 +196,7 @@ impl Unfollowed {
         Self {
             sources: AdminSources {
                 observer: running.observer(),
-                standing: Arc::<SharedControlStatus>::default(),
+                control_status: Arc::<SharedControlStatus>::default(),
                 wake: follower.wake(),
                 panics: Panics::default(),
             },

@@ -106,7 +106,7 @@ fn serve(
     signals.serve(SignalTarget {
         control: handle.control(),
         wake: handle.wake(),
-        standing: handle.standing(),
+        control_status: handle.control_status(),
     });
     match handle.wait_for_engine() {
         Ok(_) if signals.has_stopped() => {

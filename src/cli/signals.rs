@@ -32,7 +32,7 @@ const STARTING_MAX: Duration = Duration::from_secs(1);
 pub(super) struct SignalTarget {
     pub(super) control: Control,
     pub(super) wake: Wake,
-    pub(super) standing: Arc<SharedControlStatus>,
+    pub(super) control_status: Arc<SharedControlStatus>,
 }
 
 /// The progress of the gateway, as far as signals are concerned.
@@ -169,7 +169,7 @@ fn end(stage: Stage, signal: &str, stopped: &AtomicBool, watchdog: &Watchdog) ->
 /// Makes a serving gateway accept no more requests, and end within its grace.
 fn drain(target: SignalTarget, watchdog: &Watchdog) -> Stage {
     target.control.drain();
-    let grace = target.standing.known().grace;
+    let grace = target.control_status.current().grace;
     watchdog.end_within(grace.saturating_add(ENDING_MAX));
     Stage::Draining(target)
 }
@@ -251,7 +251,7 @@ mod tests {
         for signals in 0..3 {
             let (control, _orders) = Control::new().unwrap();
             let (wake, woken) = Wake::new();
-            let standing = Arc::default();
+            let control_status = Arc::default();
             let mut stage = Stage::Starting { reload: false };
             for _ in 0..signals {
                 stage = reload(stage);
@@ -259,7 +259,7 @@ mod tests {
             let target = SignalTarget {
                 control,
                 wake,
-                standing,
+                control_status,
             };
             assert!(matches!(serve(stage, target, &watchdog), Stage::Serving(_)));
             assert_eq!(woken.try_iter().count(), usize::from(signals > 0));

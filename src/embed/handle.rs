@@ -15,7 +15,7 @@ use crate::watch::Follower;
 #[must_use = "a gateway stops when its handle is dropped"]
 pub struct Handle {
     running: Running,
-    standing: Arc<SharedControlStatus>,
+    control_status: Arc<SharedControlStatus>,
     follower: JoinHandle<()>,
     stop: StopOnDrop,
 }
@@ -24,7 +24,7 @@ impl Handle {
     /// Takes over a serving gateway, and starts to follow its files.
     pub(super) fn new(running: Running, follower: Follower) -> Self {
         Self {
-            standing: follower.standing(),
+            control_status: follower.control_status(),
             stop: StopOnDrop {
                 control: running.control(),
                 wake: follower.wake(),
@@ -36,7 +36,7 @@ impl Handle {
 
     /// Returns every address on which the gateway listens now, with port 0 resolved.
     pub fn listening(&self) -> Vec<BoundAddress> {
-        self.standing.known().listening
+        self.control_status.current().listening
     }
 
     /// Returns the first address on which the frontend or pool `name` listens, in a form that a
@@ -99,8 +99,8 @@ impl Handle {
     }
 
     /// Returns the state of the control plane.
-    pub(crate) fn standing(&self) -> Arc<SharedControlStatus> {
-        Arc::clone(&self.standing)
+    pub(crate) fn control_status(&self) -> Arc<SharedControlStatus> {
+        Arc::clone(&self.control_status)
     }
 
     /// Returns the handle that wakes the follower of the files.

@@ -86,12 +86,12 @@ pub struct ControlStatus {
 
 impl SharedControlStatus {
     /// Returns the state at this moment.
-    pub fn known(&self) -> ControlStatus {
+    pub fn current(&self) -> ControlStatus {
         self.lock().clone()
     }
 
     /// Records the end of a reload.
-    pub fn reloaded(&self, report: &Arc<Report>) {
+    pub fn record_reload(&self, report: &Arc<Report>) {
         let mut known = self.lock();
         known.reloads[report.outcome as usize] += 1;
         known.compile.add(report.compile);
@@ -102,7 +102,7 @@ impl SharedControlStatus {
     }
 
     /// Records the present addresses and `shutdown.grace`.
-    pub fn serves(&self, listening: Vec<BoundAddress>, grace: Duration) {
+    pub fn record_serving(&self, listening: Vec<BoundAddress>, grace: Duration) {
         let mut known = self.lock();
         known.listening = listening;
         known.grace = grace;

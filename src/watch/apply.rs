@@ -174,7 +174,7 @@ impl Follower {
             _ => channels.values().any(|it| it.name == at.name),
         });
         all.extend(self.admin.as_ref().and_then(Admin::listening));
-        self.standing.serves(all, self.running.grace);
+        self.control_status.record_serving(all, self.running.grace);
     }
 
     fn refuse(&mut self, refusal: &Diagnostic, logging: Logging) {

@@ -66,7 +66,7 @@ fn write(file: &Path, routes: &str) {
 #[test]
 fn equal_content_is_reloaded_only_on_request() {
     let (followed, mut follower) = Followed::start();
-    let reloads = |follower: &Follower| follower.standing.known().reloads;
+    let reloads = |follower: &Follower| follower.control_status.current().reloads;
     for why in [LookReason::Woken, LookReason::Time] {
         write(&followed.file(), "A: { pool: p }");
         follower.look(why);
@@ -164,7 +164,8 @@ fn panics_at_faults(found: &Diagnostics) {
 fn a_panic_during_a_reload_is_logged_and_the_next_edit_takes_effect() {
     let (followed, mut follower) = Followed::start();
     follower.tell = panics_at_faults;
-    let (wake, standing, file) = (follower.wake(), follower.standing(), followed.file());
+    let (wake, control_status, file) =
+        (follower.wake(), follower.control_status(), followed.file());
     let follows = std::thread::spawn(|| follower.follow());
     let reload = || {
         let (tell, told) = mpsc::channel();
@@ -177,7 +178,10 @@ fn a_panic_during_a_reload_is_logged_and_the_next_edit_takes_effect() {
     assert_eq!(reload().outcome, ReloadOutcome::Invalid);
     write(&file, "B: { pool: p }");
     assert!(reload().outcome.is_good());
-    assert_eq!(standing.known().last.as_ref().unwrap().generation, 2);
+    assert_eq!(
+        control_status.current().last.as_ref().unwrap().generation,
+        2
+    );
     wake.end();
     follows.join().unwrap();
     followed.end();

@@ -129,6 +129,6 @@ impl Edited {
 
     /// Returns the number of reloads with this outcome.
     pub fn reloads(&self, outcome: ReloadOutcome) -> u64 {
-        self.following.standing.known().reloads[outcome as usize]
+        self.following.control_status.current().reloads[outcome as usize]
     }
 }

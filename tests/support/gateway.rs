@@ -39,7 +39,7 @@ pub fn on_this_engine(yaml: &str) -> String {
 /// A running follower of the files.
 pub struct Following {
     pub wake: Wake,
-    pub standing: Arc<SharedControlStatus>,
+    pub control_status: Arc<SharedControlStatus>,
 }
 
 /// Returns a routes.yaml with one frontend, one pool with these settings, an HTTP listener and
@@ -135,12 +135,12 @@ impl Gateway {
         let follower = self.follower(look_every, tell);
         let sources = AdminSources {
             observer: self.running.as_ref().unwrap().observer(),
-            standing: follower.standing(),
+            control_status: follower.control_status(),
             wake: follower.wake(),
             panics: Panics::default(),
         };
-        let standing = Arc::clone(&sources.standing);
-        follow(follower.with_admin(Admin::new(sources), standing))
+        let control_status = Arc::clone(&sources.control_status);
+        follow(follower.with_admin(Admin::new(sources), control_status))
     }
 
     fn follower(&self, look_every: Duration, tell: fn(&Diagnostics)) -> Follower {
@@ -231,7 +231,7 @@ impl Drop for Gateway {
 fn follow(follower: Follower) -> Following {
     let following = Following {
         wake: follower.wake(),
-        standing: follower.standing(),
+        control_status: follower.control_status(),
     };
     std::thread::spawn(move || follower.follow());
     following

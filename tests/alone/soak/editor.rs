@@ -258,7 +258,7 @@ routes:
 
     /// Sends `POST /reload`, and asserts that the reload succeeds if and only if `good`.
     fn post_reload(&self, good: bool) {
-        let listening = self.following.standing.known().listening;
+        let listening = self.following.control_status.current().listening;
         let admin = listening
             .iter()
             .find(|at| at.role == "admin")
