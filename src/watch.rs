@@ -49,11 +49,11 @@ const SETTLE_FACTOR_MAX: u32 = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LookReason {
     /// There was an event, after which the files have settled.
-    Woken,
+    FileEvent,
     /// A reload was requested.
-    Asked,
+    Requested,
     /// The time between two looks has passed.
-    Time,
+    Interval,
 }
 
 /// The decision whether the log reports the outcome of a reload.
@@ -182,11 +182,11 @@ impl Follower {
         self.survive(|follower| {
             watches = follower.watches();
             // No event reports writes between the load and the placing of the watches.
-            follower.look_after(LookReason::Time);
+            follower.look_after(LookReason::Interval);
         });
         loop {
             let woken = self.woken.recv_timeout(self.look_every);
-            self.wake.heard();
+            self.wake.acknowledge();
             if self.wake.has_ended() {
                 if let Some(admin) = self.admin.take() {
                     admin.close();
@@ -199,11 +199,11 @@ impl Follower {
                 (self.observe)(Step::Freed);
             }
             let why = match woken {
-                Ok(WakeReason::Asked(tell)) => self.asked(tell),
+                Ok(WakeReason::Requested(tell)) => self.asked(tell),
                 _ if !self.running.reload.watch => continue,
                 Ok(WakeReason::Changed) => self.settle(),
                 // This follower holds a sender itself, so the error is the timeout.
-                Err(_) => LookReason::Time,
+                Err(_) => LookReason::Interval,
             };
             self.survive(|follower| {
                 // The new watches are placed first, so that there is no moment without any.
@@ -267,26 +267,26 @@ impl Follower {
     fn asked(&mut self, tell: Option<ReportCallback>) -> LookReason {
         self.waiting.extend(tell);
         while let Ok(reason) = self.woken.try_recv() {
-            if let WakeReason::Asked(tell) = reason {
+            if let WakeReason::Requested(tell) = reason {
                 self.waiting.extend(tell);
             }
         }
-        self.wake.heard();
-        LookReason::Asked
+        self.wake.acknowledge();
+        LookReason::Requested
     }
 
-    /// Waits until the files have settled. Returns [`LookReason::Asked`] if a reload was requested
-    /// meanwhile, and [`LookReason::Woken`] otherwise.
+    /// Waits until the files have settled. Returns [`LookReason::Requested`] if a reload was
+    /// requested meanwhile, and [`LookReason::FileEvent`] otherwise.
     fn settle(&mut self) -> LookReason {
         let settle = self.running.reload.settle;
         let until = Instant::now() + settle * SETTLE_FACTOR_MAX;
         loop {
             let woken = self.woken.recv_timeout(settle);
-            self.wake.heard();
+            self.wake.acknowledge();
             match woken {
-                Ok(WakeReason::Asked(tell)) => return self.asked(tell),
+                Ok(WakeReason::Requested(tell)) => return self.asked(tell),
                 Ok(WakeReason::Changed) if Instant::now() < until && !self.wake.has_ended() => {}
-                _ => return LookReason::Woken,
+                _ => return LookReason::FileEvent,
             }
         }
     }
@@ -296,11 +296,11 @@ impl Follower {
     fn look(&mut self, mut why: LookReason) {
         let mut began = Instant::now();
         let mut now = self.origin.read(&self.seen.roots);
-        if why == LookReason::Time && *now.seen() != self.seen {
+        if why == LookReason::Interval && *now.seen() != self.seen {
             // No event reported this change, so a program may still be writing.
             for _ in 0..SETTLE_FACTOR_MAX {
-                if self.settle() == LookReason::Asked {
-                    why = LookReason::Asked;
+                if self.settle() == LookReason::Requested {
+                    why = LookReason::Requested;
                 }
                 let before = now.seen().clone();
                 began = Instant::now();
@@ -311,8 +311,8 @@ impl Follower {
             }
         }
         let changed = *now.seen() != self.seen;
-        let asked = why == LookReason::Asked;
-        let again = why == LookReason::Time && self.refused.is_some();
+        let asked = why == LookReason::Requested;
+        let again = why == LookReason::Interval && self.refused.is_some();
         if !changed && !asked && !again {
             if self.failed {
                 self.follow_keys();

@@ -131,7 +131,7 @@ pub(super) async fn reload<B>(
     patience: Duration,
 ) -> HttpAnswer {
     let (told, report) = oneshot::channel();
-    sources.wake.reload_and_tell(move |report| {
+    sources.wake.reload_with(move |report| {
         // The client may have disconnected.
         let _ = told.send(report);
     });

@@ -52,7 +52,7 @@ impl Handle {
     /// `None` if the gateway has ended.
     pub fn reload(&self) -> Option<Arc<Report>> {
         let (sender, reports) = mpsc::channel();
-        self.stop.wake.reload_and_tell(move |report| {
+        self.stop.wake.reload_with(move |report| {
             // The receiver waits for the report, unless its thread has panicked.
             let _ = sender.send(report);
         });

@@ -24,7 +24,7 @@ pub(crate) enum WakeReason {
     /// A file may have changed.
     Changed,
     /// A reload was requested, by a caller that may wait for the report.
-    Asked(Option<ReportCallback>),
+    Requested(Option<ReportCallback>),
 }
 
 impl Wake {
@@ -42,13 +42,13 @@ impl Wake {
     /// Requests a reload now, whether the files have changed or not.
     pub fn reload(&self) {
         // Sending fails once the follower has ended.
-        let _ = self.wakes.send(WakeReason::Asked(None));
+        let _ = self.wakes.send(WakeReason::Requested(None));
     }
 
     /// Requests a reload now. `tell` is called with the report; it must not block, and is dropped
     /// if the follower has ended.
-    pub fn reload_and_tell(&self, tell: impl FnOnce(Arc<Report>) + Send + 'static) {
-        let _ = self.wakes.send(WakeReason::Asked(Some(Box::new(tell))));
+    pub fn reload_with(&self, tell: impl FnOnce(Arc<Report>) + Send + 'static) {
+        let _ = self.wakes.send(WakeReason::Requested(Some(Box::new(tell))));
     }
 
     /// Ends the follower, after a reload that is in progress.
@@ -71,7 +71,7 @@ impl Wake {
 
     /// Records that the follower has received every change so far and is about to look at the
     /// files, so that the next change wakes it again.
-    pub(crate) fn heard(&self) {
+    pub(crate) fn acknowledge(&self) {
         self.pending.store(false, Ordering::SeqCst);
     }
 }

@@ -29,7 +29,7 @@ impl Follower {
         } = loaded;
         if plan.is_empty() {
             let had_failed = std::mem::take(&mut self.failed);
-            let is_verdict_due = why == LookReason::Asked || !warnings.is_empty();
+            let is_verdict_due = why == LookReason::Requested || !warnings.is_empty();
             if had_failed || (logging == Logging::Due && is_verdict_due) {
                 let generation = self.running.generation;
                 let left_out = self.repeats.left_out();

@@ -67,23 +67,23 @@ fn write(file: &Path, routes: &str) {
 fn equal_content_is_reloaded_only_on_request() {
     let (followed, mut follower) = Followed::start();
     let reloads = |follower: &Follower| follower.control_status.current().reloads;
-    for why in [LookReason::Woken, LookReason::Time] {
+    for why in [LookReason::FileEvent, LookReason::Interval] {
         write(&followed.file(), "A: { pool: p }");
         follower.look(why);
         assert_eq!(reloads(&follower), [0; 4], "{why:?}");
     }
-    follower.look(LookReason::Asked);
+    follower.look(LookReason::Requested);
     let unchanged = ReloadOutcome::Unchanged as usize;
     assert_eq!(reloads(&follower)[unchanged], 1);
     // The content changes and changes back between two looks.
     write(&followed.file(), "B: { pool: p }");
     write(&followed.file(), "A: { pool: p }");
-    follower.look(LookReason::Woken);
+    follower.look(LookReason::FileEvent);
     assert_eq!(reloads(&follower).iter().sum::<u64>(), 1);
     // The content changes before the first look, and changes back before the second.
     for (generation, route) in [(2, "B"), (3, "A")] {
         write(&followed.file(), &format!("{route}: {{ pool: p }}"));
-        follower.look(LookReason::Woken);
+        follower.look(LookReason::FileEvent);
         assert_eq!(follower.running.generation, generation);
     }
     followed.end();
@@ -93,7 +93,7 @@ fn equal_content_is_reloaded_only_on_request() {
 fn a_requested_reload_loses_no_later_event() {
     let (followed, mut follower) = Followed::start();
     follower.wake.changed();
-    assert_eq!(follower.asked(None), LookReason::Asked);
+    assert_eq!(follower.asked(None), LookReason::Requested);
     follower.wake.changed();
     assert!(matches!(follower.woken.try_recv(), Ok(WakeReason::Changed)));
     followed.end();
@@ -106,7 +106,7 @@ fn replaced_snapshots_are_kept_while_they_are_in_use_and_no_longer() {
     let first = Arc::downgrade(&follower.running);
     let in_use = Arc::clone(&follower.running);
     write(&followed.file(), "B: { pool: p }");
-    follower.look(LookReason::Woken);
+    follower.look(LookReason::FileEvent);
     follower.past.sweep();
     drop(in_use);
     assert!(first.upgrade().is_some(), "freed by its user");
@@ -169,7 +169,7 @@ fn a_panic_during_a_reload_is_logged_and_the_next_edit_takes_effect() {
     let follows = std::thread::spawn(|| follower.follow());
     let reload = || {
         let (tell, told) = mpsc::channel();
-        wake.reload_and_tell(move |report| {
+        wake.reload_with(move |report| {
             let _ = tell.send(report);
         });
         told.recv_timeout(Duration::from_secs(30)).unwrap()
@@ -200,7 +200,7 @@ fn a_panic_while_files_are_loaded_is_an_error_of_the_reload() {
     let text = report.diagnostics.render(false);
     assert!(text.contains("could not be loaded: on purpose"), "{text}");
     write(&followed.file(), "B: { pool: p }");
-    follower.look(LookReason::Woken);
+    follower.look(LookReason::FileEvent);
     assert_eq!(follower.running.generation, 2);
     followed.end();
 }
