@@ -98,7 +98,7 @@ pub(super) fn admin(
         let fault =
             Diagnostic::warning("admin can be reached from other machines").at(place.clone());
         found.push(fault.label("expected a loopback address").help(
-            "whoever reaches it sees all names, addresses and counts, and can reload, without a \
+            "everybody who reaches it sees all names, addresses and counts, and can reload, without a \
              password: bind 127.0.0.1, or let a firewall restrict access",
         ));
     }

@@ -222,7 +222,7 @@ fn read_directory(
             }
         } else if name.ends_with(SECRET_ENDING) {
             faults.push(format!(
-                "{} is left out: it holds a secret key, which only its owner should have",
+                "{} is ignored: it contains a secret key, which only its owner should have",
                 display(&path)
             ));
         } else {
@@ -374,7 +374,7 @@ mod tests {
         assert!(
             faults
                 .iter()
-                .any(|it| it.contains("carol.key_secret is left out"))
+                .any(|it| it.contains("carol.key_secret is ignored"))
         );
         assert!(faults.iter().any(|it| it.contains("is nested too deeply")));
     }

@@ -136,7 +136,7 @@ pub(super) fn pattern(key: &str) -> Result<Pattern, String> {
             hex(digits).ok_or("expected pairs of hexadecimal digits, such as hex:ff01")?
         }
         None if literal.contains('*') => {
-            return Err("a * may only stand at the end; hex:2a is a literal *".to_owned());
+            return Err("a * is allowed only at the end; hex:2a is a literal *".to_owned());
         }
         None => literal.as_bytes().to_vec(),
     };

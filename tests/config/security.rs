@@ -198,7 +198,7 @@ fn a_fault_in_a_peers_file_leaves_out_that_key_alone() {
     files.write("keys/clients/bob.key_secret", SECRET);
     let (code, _, stderr) = files.check();
     assert!(
-        code == Some(0) && stderr.contains("bob.key_secret is left out"),
+        code == Some(0) && stderr.contains("bob.key_secret is ignored"),
         "{stderr}"
     );
 }

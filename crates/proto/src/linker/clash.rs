@@ -63,7 +63,9 @@ impl Linker {
         };
         let is_value = value && report.is_enum_value(path);
         if is_value {
-            return fault.help("the values of an enum are defined beside the enum, not within it: begin their names with the enum's name");
+            return fault.help(
+                "enum values share the scope of their enum: begin their names with the enum's name",
+            );
         }
         if first.file == at {
             return fault.help("rename one of them");

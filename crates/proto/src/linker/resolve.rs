@@ -203,7 +203,7 @@ impl<'a> VisibleNames<'a> {
             let fault = Diagnostic::error(format!("{name} is not a message"));
             return match wanted {
                 WantedKind::RpcMessage => fault
-                    .label("an rpc takes a message and gives one")
+                    .label("an rpc takes a message and returns one")
                     .help("define a message with a field of this type"),
                 _ => fault.label("expected a message"),
             };

@@ -48,7 +48,7 @@ impl<'a> OptionReader<'a> {
                     && let Some(other) = oneofs.insert(oneof, field.field.name())
                 {
                     let text = format!(
-                        "{:?} is set beside {other:?} of the same oneof",
+                        "{:?} is set together with {other:?} of the same oneof",
                         field.name()
                     );
                     return Err(self.misplaced(entry, text));

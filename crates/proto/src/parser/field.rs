@@ -253,7 +253,7 @@ impl Parser<'_> {
             (Label::LABEL_REQUIRED, Edition::Proto3) => {
                 return fault(
                     "proto3 has no required fields",
-                    "leave \"required\" out; routes.yaml can ask for fields: require: [FIELD] beside the schema's name",
+                    "leave \"required\" out; routes.yaml can require fields: require: [FIELD] in the schema of a route",
                 );
             }
             (Label::LABEL_OPTIONAL, edition) if edition.is_edition() => {

@@ -24,7 +24,7 @@ impl<'a> Check<'a, '_, '_> {
         if !features.closed_enum && first.number() != 0 {
             let place = below(&below(at, path::ENUM_VALUE, 0), path::VALUE_NUMBER, None);
             let text = format!("the first value of {} is not 0", e.name());
-            let label = "expected 0: it is what absent fields hold";
+            let label = "expected 0: it is the value of absent fields";
             self.report.fault(
                 text,
                 &place,

@@ -59,7 +59,7 @@ impl fmt::Display for CurveError {
                 )
             }
             Self::Refused(reason) => write!(f, "the peer refused the connection: {reason}"),
-            Self::NoRandomness => f.write_str("the operating system gives no random bytes"),
+            Self::NoRandomness => f.write_str("the operating system provides no random bytes"),
         }
     }
 }
