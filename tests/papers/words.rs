@@ -12,9 +12,10 @@ const ROOTS: [&str; 8] = [
 /// Generated code, which has the style of its generator.
 const GENERATED: [&str; 1] = ["crates/schema/benches/upb/src/demo.u.pb.rs"];
 
-/// Words that the program's messages don't have. Each has a more common synonym: space, after,
-/// take effect, reported, connected, disconnected.
-const UNCOMMON: [&str; 7] = [
+/// Words that the program's messages don't have. Each has a more common synonym: space, after, take
+/// effect, reported, connected, disconnected, has no effect, literally, accepts, is at, everybody
+/// who.
+const UNCOMMON: [&str; 12] = [
     "blank",
     "behind",
     "take hold",
@@ -22,6 +23,11 @@ const UNCOMMON: [&str; 7] = [
     "told",
     "came",
     "went",
+    "says nothing",
+    "letter by letter",
+    "lets it through",
+    "stands at",
+    "whoever",
 ];
 
 /// The only common use of one of [`UNCOMMON`].
