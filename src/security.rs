@@ -295,9 +295,9 @@ mod tests {
         assert_eq!(principal(None, Initiator::Peer), None);
     }
 
-    /// The times are compared as medians, and by a factor that no machine's load explains. All other
-    /// steps of the handshake are the same for both, and the connection of an unknown key ends after
-    /// a fixed pause.
+    /// The times are compared as medians, and by a factor that the load of a machine does not
+    /// explain. All other steps of the handshake are the same for both, and the connection of an
+    /// unknown key ends after a fixed pause.
     #[test]
     fn an_unknown_key_takes_as_long_as_a_known_one() {
         let bytes = |n: u32| {

@@ -322,8 +322,8 @@ impl Inputs {
     }
 }
 
-/// Reads the key files of the running configuration again, whose routes.yaml was `main`. Returns the
-/// next generation, which differs in its keys and users alone, or `None` if they are the same.
+/// Reads the key files of the running configuration again, whose routes.yaml was `main`. Returns
+/// the next generation, which differs only in its keys and users, or `None` if they are the same.
 pub(super) fn with_present_keys(
     main: &Arc<SourceFile>,
     path: &Path,

@@ -273,8 +273,8 @@ impl Session {
         }
     }
 
-    /// Takes a large frame after [`SessionEvent::Open`]. The next call of [`Self::next`] returns its
-    /// event, even if there is no more input.
+    /// Takes a large frame after [`SessionEvent::Open`]. The next call of [`Self::next`] returns
+    /// the event of the frame, even if there is no more input.
     ///
     /// # Errors
     ///

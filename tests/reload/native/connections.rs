@@ -405,9 +405,9 @@ fn refused_peers_of_libzmq_are_served_after_the_edit_that_admits_them() {
     assert_eq!(texts(&receive(&client)), ["REPLY", "id", "y"]);
 }
 
-/// The edit that puts them back comes while the removed pool still holds a request, so the listeners
-/// of both are still there. It has the same names or other ones, and the peers connect over TCP or
-/// over ipc.
+/// The edit that adds the addresses again comes while the removed pool still holds a request, so
+/// the listeners of both are still open. The edit has the same names or other ones, and the peers
+/// connect over TCP or over ipc.
 #[test]
 fn addresses_that_are_put_back_while_their_pool_holds_a_request_are_taken_over() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! Tests of the features that only engine native has.
 //!
-//! - `channels`: Kept messages, the counts of each subscriber, and what publishers of either version
-//!   of ZMTP are asked.
+//! - `channels`: Kept messages, the counts of each subscriber, and the subscriptions that
+//!   publishers of either version of ZMTP receive.
 //! - `curve`: CURVE peers of both sides are served, and nobody unknown gets in.
 //! - `greetings`: The gateway names its security mechanism once the peer has named its own.
 //! - `keys`: Key files of `security` are added and removed, and the log explains mistakes of peers.
