@@ -74,11 +74,11 @@ pub struct FilesIdentity {
     pub roots: Vec<PathBuf>,
     /// The fingerprint of the content of every file. Equal content has equal fingerprints.
     pub fingerprint: u64,
-    /// The text of routes.yaml, by which its key files can be read again, or `None` after an error.
+    /// The text of routes.yaml, which names the key files to read again, or `None` after an error.
     pub(super) main: Option<Arc<SourceFile>>,
 }
 
-/// Equal content is found by its fingerprint alone.
+/// Comparisons ignore the text of routes.yaml, which the fingerprint covers.
 impl PartialEq for FilesIdentity {
     fn eq(&self, other: &Self) -> bool {
         let Self {

@@ -31,8 +31,8 @@ pub(super) struct Secured {
 }
 
 impl Secured {
-    /// Returns `running` with these demands, as the generation after it, or `None` if they are the
-    /// same. Both are of one routes.yaml, whose frontends, pools and channels are `source`.
+    /// Returns the generation that follows `running` and differs from it only by these demands, or
+    /// `None` if they are the same. `source` is the routes.yaml of both generations.
     pub(super) fn apply(self, source: &Source, running: &Snapshot) -> Option<Snapshot> {
         let mut next = running.clone();
         next.generation += 1;
@@ -84,8 +84,8 @@ pub(super) fn secure(
     secured
 }
 
-/// Resolves every `security` of the running configuration again, by key files that may have changed
-/// since. What cannot be resolved now stays as it is in `running`.
+/// Resolves every `security` of the running configuration again, because key files may have
+/// changed. A `security` that cannot be resolved now stays as in `running`.
 pub(super) fn secure_again(source: &Source, files: &KeyFiles, running: &Snapshot) -> Secured {
     let (mut found, mut left_out) = (Diagnostics::new(), Diagnostics::new());
     Resolver::new(source, files, Some(running), &mut found, &mut left_out).all(source)
@@ -140,7 +140,7 @@ impl Unusable {
                 }
             }
         }
-        // Equal users stay, with the passwords that were right.
+        // Equal users are kept, because they remember their verified passwords.
         if let Some(before) = &running.plain
             && (self.users || next.plain.as_ref() == Some(before))
         {

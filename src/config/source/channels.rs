@@ -95,8 +95,7 @@ pub(super) fn channel(
 /// Reports the keys that engine libzmq cannot honour.
 fn refuse_native_keys(section: &mut Section<'_>, keep: Keep, slow: Slow, found: &mut Diagnostics) {
     let alone = "use engine native: libzmq can't send kept messages to a new subscriber alone";
-    let hidden =
-        "use engine native: libzmq drops what a subscriber has no room for, and doesn't tell";
+    let hidden = "use engine native: libzmq drops messages that a subscriber has no room for, and doesn't report them";
     for (key, is_used, why) in [
         ("keep", keep != Keep::None, alone),
         ("keep_bytes", true, alone),
