@@ -78,8 +78,10 @@ class Gateway:
         self.endpoints = {}
         for line in self.lines_until("ready"):
             if "endpoint" in line:
-                role_and_name = line["message"].removesuffix(" listens")
-                self.endpoints[role_and_name.split()[-1]] = line["endpoint"]
+                role, *_, name = line["message"].removesuffix(" listens").split()
+                if role in ("publisher", "subscriber"):  # side of channel NAME
+                    name = f"{name}.{role}s"
+                self.endpoints[name] = line["endpoint"]
 
     @staticmethod
     def _read_log(stderr, log):
@@ -147,7 +149,7 @@ class Gateway:
                 if self.ledger is None:
                     assert self.end() == 0, "exit code"
                 counts = self.ledger
-                ends = ("answered", "rejected", "client_gone", "client_slow")
+                ends = ("answered", "published", "rejected", "client_gone", "client_slow")
                 assert counts["received"] == sum(counts[end] for end in ends), counts
         finally:
             for process in [self.process, *self.children]:

@@ -1,4 +1,4 @@
-// A peer of Node's zeromq that ../libraries.py drives; that file says how.
+// A peer of Node's zeromq that ../program.py starts; that file says how it is used.
 "use strict"
 
 const zmq = require("zeromq")
@@ -18,7 +18,16 @@ function show(frame) {
   return (frame.equals(pattern(frame.length)) ? "#" : "!") + frame.length
 }
 
-const kinds = { dealer: zmq.Dealer, req: zmq.Request, rep: zmq.Reply, router: zmq.Router }
+const kinds = {
+  dealer: zmq.Dealer,
+  req: zmq.Request,
+  rep: zmq.Reply,
+  router: zmq.Router,
+  pub: zmq.Publisher,
+  xpub: zmq.XPublisher,
+  sub: zmq.Subscriber,
+  xsub: zmq.XSubscriber,
+}
 
 async function main() {
   const [kind, way, endpoint, ...keys] = process.argv.slice(2)
@@ -38,7 +47,12 @@ async function main() {
   const lines = require("node:readline").createInterface({ input: process.stdin })
   for await (const line of lines) {
     const [order, ...words] = line.trim().split(" ")
-    if (order === ">") await socket.send([...named, ...words.map(read)])
+    if (order === "+" || order === "-") {
+      const prefix = read(words[0])
+      if (kind === "xsub") await socket.send(Buffer.concat([Buffer.from([order === "+" ? 1 : 0]), prefix]))
+      else if (order === "+") socket.subscribe(prefix)
+      else socket.unsubscribe(prefix)
+    } else if (order === ">") await socket.send([...named, ...words.map(read)])
     else console.log((await socket.receive()).slice(named.length).map(show).join(" "))
   }
   process.exit(0)

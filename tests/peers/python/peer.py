@@ -1,4 +1,4 @@
-"""A peer that ../libraries.py drives; that file says how. Its first argument is the module: zmq, or one that looks like it.
+"""A peer that ../program.py starts; that file says how it is used. Its first argument is the module: zmq, or one that looks like it.
 
 Its keys for CURVE, if any, are the last arguments: public, secret, and that of the server, which is
 empty if this is the server.
@@ -46,7 +46,12 @@ else:
 print("ready", endpoint, flush=True)
 for line in sys.stdin:
     order, *words = line.split()
-    if order == ">":
+    if order in "+-":
+        if kind == "xsub":
+            socket.send((b"\x01" if order == "+" else b"\x00") + read(words[0]))
+        else:
+            socket.setsockopt(zmq.SUBSCRIBE if order == "+" else zmq.UNSUBSCRIBE, read(words[0]))
+    elif order == ">":
         socket.send_multipart(named + [read(word) for word in words])
     else:
         frames = socket.recv_multipart()

@@ -1,0 +1,311 @@
+"""Tests of channels with publishers and subscribers of every library, alone and beside a real zmq.proxy.
+
+libraries.py runs them with its own cases.
+"""
+
+import contextlib
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import zmq
+
+from program import LIBRARIES, Program, programs
+from support import REPOSITORY, Gateway, Peer, case
+
+from demo.person_pb2 import Person
+
+PUBLISHERS = [(library, kind) for library in LIBRARIES for kind in ("pub", "xpub")]
+SUBSCRIBERS = [(library, kind) for library in LIBRARIES for kind in ("sub", "xsub")]
+
+LISTEN = '"tcp://127.0.0.1:0"'
+ROUTES = """
+routes:
+  RAW.*: { publish: all }
+  PERSON: { schema: demo.Person, publish: all }
+"""
+# Many frames, empty ones, and sizes on both sides of each way to write a length.
+MESSAGES = [
+    [b"x"],
+    [b""],
+    [b"", b"", b""],
+    [b"h1", b"", b"\x00\xff", b"x"],
+    [b"%d" % n for n in range(13)],
+    [b"x" * 255],
+    [b"x" * 256, b"y"],
+    [8192, b"z"],
+    [65_536, b"", 70_000],
+    [1 << 20],
+]
+
+
+def channel(settings="", publishers=LISTEN, subscribers=LISTEN):
+    """A gateway with nothing but a channel, which forwards every type that begins with RAW."""
+    both = f"publishers: {publishers}, subscribers: {subscribers}"
+    return Gateway(f"channels: {{ all: {{ {both}, {settings} }} }}\n{ROUTES}")
+
+
+def callers(endpoints):
+    """The side of a channel that connects to these."""
+    return "{ connect: [" + ", ".join(f'"{it}"' for it in endpoints) + "] }"
+
+
+class Proxy:
+    """A zmq.proxy from XSUB to XPUB, as a process."""
+
+    def __init__(self, publishers=("bind", "tcp://127.0.0.1:*"), subscribers=("bind", "tcp://127.0.0.1:*")):
+        program = REPOSITORY / "tests/peers/python/proxy.py"
+        self.process = subprocess.Popen(
+            [sys.executable, program, *publishers, *subscribers], stdout=subprocess.PIPE, text=True
+        )
+        ready, self.publishers, self.subscribers = self.process.stdout.readline().split()
+        assert ready == "ready", ready
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+@contextlib.contextmanager
+def peers_at(publishers_at, subscribers_at, publishers=PUBLISHERS, subscribers=SUBSCRIBERS):
+    """Publishers and subscribers of every library that connect to these endpoints."""
+    with contextlib.ExitStack() as stack:
+        subscribers = programs(stack, subscribers, lambda _: subscribers_at)
+        publishers = programs(stack, publishers, lambda _: publishers_at)
+        yield list(publishers.values()), list(subscribers.values())
+
+
+def ends(gateway):
+    return gateway.endpoints["all.publishers"], gateway.endpoints["all.subscribers"]
+
+
+def meet(publishers, subscribers, prefix=b"RAW.x"):
+    """Publishes until each subscriber has heard each publisher, and takes what was published.
+
+    The subscribers have this prefix, and publishers are asked for it.
+    """
+    kind = prefix or b"RAW.x"
+    for publisher in publishers:
+        if publisher.name == "rust xpub":
+            # It takes subscriptions only while they are received. One of libzmq that connects
+            # again has not forgotten what it was asked for, and reports nothing.
+            while publisher.get() != [b"\x01" + prefix]:
+                pass
+        for subscriber in subscribers:
+            subscriber.want()
+        waiting = list(subscribers)
+        while waiting:
+            # A PUB drops what it has not been asked for, and does not tell when it is.
+            publisher.send(kind, b"do you hear me?")
+            waiting = [it for it in waiting if not it.has_got()]
+        publisher.send(kind, b"then listen")
+        for subscriber in subscribers:
+            got = subscriber.got()
+            while got != [kind, b"then listen"]:
+                assert got == [kind, b"do you hear me?"], (subscriber.name, got)
+                got = subscriber.get()
+
+
+def publish(publisher, subscribers, *frames):
+    """Publishes a message, which each subscriber receives next."""
+    publisher.send(*frames)
+    for subscriber in subscribers:
+        try:
+            subscriber.expect(*frames)
+        except AssertionError as error:
+            error.add_note(f"from {publisher.name}")
+            raise
+
+
+def subscribe_all(subscribers, prefix):
+    for subscriber in subscribers:
+        subscriber.subscribe(prefix)
+
+
+@case
+def every_publisher_reaches_every_subscriber():
+    with channel() as gateway, peers_at(*ends(gateway)) as (publishers, subscribers):
+        subscribe_all(subscribers, b"RAW.x")
+        meet(publishers, subscribers)
+        for publisher in publishers:
+            for message in MESSAGES:
+                publisher.send(b"RAW.other", b"nobody asked for this")
+                publish(publisher, subscribers, b"RAW.x", *message)
+    counts = gateway.ledger
+    assert counts["rejected"] == 0, counts
+
+
+@case
+def an_invalid_message_reaches_nobody():
+    with channel() as gateway, peers_at(*ends(gateway)) as (publishers, subscribers):
+        subscribe_all(subscribers, b"")
+        meet(publishers, subscribers, b"")
+        for publisher in publishers:
+            person = Person(name=publisher.name).SerializeToString()
+            publisher.send(b"PERSON", b"\xff")
+            publisher.send(b"PIGEON", b"coo")
+            publisher.send(b"RAW.no payload")
+            publish(publisher, subscribers, b"PERSON", b"h", person)
+    assert gateway.ledger["rejected"] == 3 * len(PUBLISHERS), gateway.ledger
+
+
+@case
+def a_cancelled_subscription_ends_and_the_others_stay():
+    with channel() as gateway, peers_at(*ends(gateway)) as (publishers, subscribers):
+        subscribe_all(subscribers, b"RAW.x")
+        subscribe_all(subscribers, b"RAW.y")
+        meet(publishers, subscribers)
+        for subscriber in subscribers:
+            subscriber.cancel(b"RAW.y")
+        # The gateway has taken a cancellation once it has taken the subscription after it.
+        subscribe_all(subscribers, b"RAW.z")
+        meet(publishers, subscribers, b"RAW.z")
+        for publisher in publishers:
+            publisher.send(b"RAW.y", b"cancelled")
+            publish(publisher, subscribers, b"RAW.x", b"kept")
+
+
+@case
+def a_late_subscriber_first_receives_the_kept_values():
+    with channel("keep: last") as gateway, contextlib.ExitStack() as stack:
+        publishers_at, subscribers_at = ends(gateway)
+        publishers = list(programs(stack, PUBLISHERS, lambda _: publishers_at).values())
+        first = stack.enter_context(Program(LIBRARIES[0], "sub", subscribers_at))
+        first.subscribe(b"")
+        meet(publishers, [first], b"")
+        for it in SUBSCRIBERS:
+            for publisher in publishers:
+                for kind in (b"RAW.late.a", b"RAW.late.b"):
+                    last = [publisher.name.encode(), b"for " + it[0].encode()]
+                    publish(publisher, [first], kind, *last)
+            with Program(*it, subscribers_at) as late:
+                late.subscribe(b"RAW.late.")
+                late.expect(b"RAW.late.a", *last)
+                late.expect(b"RAW.late.b", *last)
+                for publisher in publishers:
+                    publish(publisher, [first, late], b"RAW.late.a", b"live")
+
+
+@case
+def peers_that_listen_are_connected_to():
+    with contextlib.ExitStack() as stack:
+        at = lambda _: "tcp://127.0.0.1:0"
+        subscribers = programs(stack, SUBSCRIBERS, at, "bind").values()
+        publishers = programs(stack, PUBLISHERS, at, "bind").values()
+        subscribe_all(subscribers, b"RAW.x")
+        sides = [callers(it.endpoint for it in peers) for peers in (publishers, subscribers)]
+        with channel("", *sides):
+            meet(publishers, subscribers)
+            for publisher in publishers:
+                publish(publisher, subscribers, b"RAW.x", b"h", b"x")
+
+
+@case
+def a_channel_works_behind_and_before_a_proxy():
+    """Behind one that has the publishers, and before one that has the subscribers."""
+    with contextlib.ExitStack() as stack:
+        behind, before = (stack.enter_context(Proxy()) for _ in range(2))
+        sides = callers([behind.subscribers]), callers([before.publishers])
+        stack.enter_context(channel("", *sides))
+        peers = peers_at(behind.publishers, before.subscribers)
+        publishers, subscribers = stack.enter_context(peers)
+        subscribe_all(subscribers, b"")
+        meet(publishers, subscribers, b"")
+        for publisher in publishers:
+            publisher.send(b"PERSON", b"\xff")
+            publish(publisher, subscribers, b"RAW.x", b"h", b"x")
+
+
+@case
+def a_proxy_that_connects_is_a_peer_like_others():
+    """Between two channels."""
+    with channel() as first, channel() as second:
+        from_first = ("connect", first.endpoints["all.subscribers"])
+        to_second = ("connect", second.endpoints["all.publishers"])
+        with (
+            Proxy(from_first, to_second),
+            peers_at(first.endpoints["all.publishers"], second.endpoints["all.subscribers"]) as peers,
+        ):
+            publishers, subscribers = peers
+            subscribe_all(subscribers, b"RAW.x")
+            meet(publishers, subscribers)
+            for publisher in publishers:
+                publish(publisher, subscribers, b"RAW.x", b"h", b"x")
+
+
+@case
+def a_proxy_is_replaced_without_touching_a_peer():
+    """The peers stay as they are; only what listens at their two addresses becomes another process."""
+    # Those of the crate zeromq do not connect again.
+    publishers = [it for it in PUBLISHERS if it[0] != "rust"]
+    with Proxy() as proxy:
+        peers = peers_at(proxy.publishers, proxy.subscribers, publishers)
+        with peers as (publishers, subscribers):
+            subscribe_all(subscribers, b"RAW.x")
+            subscribe_all(subscribers, b"PERSON")
+            meet(publishers, subscribers)
+            for publisher in publishers:
+                publish(publisher, subscribers, b"RAW.x", b"h", b"x")
+                publish(publisher, subscribers, b"PERSON", b"\xff")
+            proxy.process.kill()
+            proxy.process.wait()
+            with channel("", f'"{proxy.publishers}"', f'"{proxy.subscribers}"'):
+                meet(publishers, subscribers)
+                for publisher in publishers:
+                    publisher.send(b"PERSON", b"\xff")
+                    publish(publisher, subscribers, b"RAW.x", b"h", b"x")
+
+
+class Keyed(Peer):
+    """A socket of pyzmq with a key of its own, which is used as a `Program` is."""
+
+    def __init__(self, gateway, kind, endpoint, keys, server):
+        public, secret = keys
+        options = {"CURVE_PUBLICKEY": public, "CURVE_SECRETKEY": secret, "CURVE_SERVERKEY": server}
+        super().__init__(gateway.context, getattr(zmq, kind.upper()), endpoint, options)
+        self.name = self.kind = kind
+
+    def subscribe(self, prefix):
+        if self.kind == "sub":
+            self.socket.subscribe(prefix)
+        else:
+            self.send(b"\x01" + prefix)
+
+    def want(self):
+        """A socket of this process receives in any case."""
+
+    def has_got(self):
+        return self.socket.poll(20) != 0
+
+    got = Peer.get
+
+
+@case
+def peers_with_keys_are_served_on_both_sides():
+    server, feed, screen = (zmq.curve_keypair() for _ in range(3))
+    with tempfile.TemporaryDirectory() as directory:
+        files = pathlib.Path(directory)
+        (files / "gateway.key_secret").write_bytes(server[1])
+
+        def side(name, public):
+            path = files / name / "peer.key"
+            path.parent.mkdir()
+            path.write_text(f'metadata\ncurve\n    public-key = "{public.decode()}"\n')
+            curve = f'secret: "{files}/gateway.key_secret", peers: "{path.parent}"'
+            return f"{{ bind: {LISTEN}, security: {{ curve: {{ {curve} }} }} }}"
+
+        sides = side("publishers", feed[0]), side("subscribers", screen[0])
+        with channel("", *sides) as gateway:
+            at = ends(gateway)
+            subscribers = [Keyed(gateway, it, at[1], screen, server[0]) for it in ("sub", "xsub")]
+            publishers = [Keyed(gateway, it, at[0], feed, server[0]) for it in ("pub", "xpub")]
+            subscribe_all(subscribers, b"RAW.x")
+            meet(publishers, subscribers)
+            for publisher in publishers:
+                publisher.send(b"PERSON", b"\xff")
+                publish(publisher, subscribers, b"RAW.x", b"", b"h", bytes(100_000))
