@@ -22,6 +22,13 @@ use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::route::RoutePlace;
 use crate::snapshot::{ChannelFrames, ChannelId, ChannelSettings, Keep, Route, RouteId, Target};
 
+/// The size of a publisher's message as it was sent.
+struct Size {
+    frames: usize,
+    bytes: u64,
+    extent: Extent,
+}
+
 impl<M: Frames> Core<M> {
     /// Takes a message of a publisher, or one of a subscriber that is no subscription. One of a
     /// peer that is gone is dropped.
@@ -56,6 +63,11 @@ impl<M: Frames> Core<M> {
         };
         let channel = publisher.channel;
         let bytes = frames.size();
+        let size = Size {
+            frames: frames.len(),
+            bytes,
+            extent,
+        };
         let body = match &self.channels[channel.0].settings().frames {
             ChannelFrames::Single(end) if frames.len() == 1 && extent == Extent::Whole => {
                 single::split(frames.get(0).unwrap_or_default(), end)
@@ -73,7 +85,7 @@ impl<M: Frames> Core<M> {
             body,
         };
         let asker = Asker::publisher(peer);
-        match self.check_publication(peer, &message, place, bytes, extent, out) {
+        match self.check_publication(peer, &message, place, size, out) {
             Ok((place, Fit::Unjudged)) => {
                 let accepted = Accepted {
                     asker,
@@ -120,8 +132,7 @@ impl<M: Frames> Core<M> {
         peer: PeerId,
         message: &Message<M>,
         place: Option<RoutePlace>,
-        bytes: u64,
-        extent: Extent,
+        size: Size,
         out: &mut impl Outlet<M>,
     ) -> Result<(RoutePlace, Fit), Box<Rejection>> {
         let refuse = |reason, text: String| Err(Box::new(Rejection::new(reason, text)));
@@ -133,11 +144,14 @@ impl<M: Frames> Core<M> {
         if self.drain.is_some() {
             return refuse(Reason::ShuttingDown, "the gateway is shutting down".into());
         }
-        if extent == Extent::Oversize || bytes > limits.message {
+        if size.extent == Extent::Oversize || size.bytes > limits.message {
             let most = limits.message;
             let text =
                 format!("the message is larger than {most} bytes, the limit of limits.message");
             return refuse(Reason::TooLarge, text);
+        }
+        if let Some(fault) = several_frames_fault(&size, settings) {
+            return refuse(Reason::Malformed, fault);
         }
         if !message.has_shape(limits.frames) {
             return refuse(
@@ -320,6 +334,17 @@ fn shape_fault<M: Frames>(
         ),
         _ => fault,
     }
+}
+
+/// Describes what is wrong if a message has several frames on a channel whose messages have one.
+fn several_frames_fault(size: &Size, settings: &ChannelSettings) -> Option<String> {
+    let is_single = matches!(settings.frames, ChannelFrames::Single(_));
+    (is_single && size.frames > 1).then(|| {
+        format!(
+            "the message has {} frames, and those of channel {} have one, topic and payload: it has `frames: single`",
+            size.frames, settings.name
+        )
+    })
 }
 
 /// Describes what is wrong if a message of one frame has no `topic_end`, and its payload or its

@@ -664,11 +664,14 @@ impl World {
         let route = pattern.and_then(|n| self.routing[n]);
         let to = route.filter(|(to, _)| sender.channel.is_none_or(|own| own == *to));
         let has_schema = pattern.is_some_and(|n| PATTERNS[n].1);
-        let is_valid = to.is_some() && !(is_wrong && has_schema);
+        let has_several = self.rng.u8(0..8) == 0;
         let is_single = |n: usize| self.channels[n].settings.frames != ChannelFrames::Typed;
+        // A publisher's message of several frames has no place on a channel of single frames.
+        let is_misplaced = has_several && sender.channel.is_some_and(is_single);
+        let is_valid = to.is_some() && !(is_wrong && has_schema) && !is_misplaced;
         let one_frame = vec![[&*kind, b" ", &*payload].concat()];
         let frames = match sender.channel {
-            Some(own) if is_single(own) => one_frame.clone(),
+            Some(own) if is_single(own) && !is_misplaced => one_frame.clone(),
             _ => vec![kind, id.clone(), payload],
         };
         if let Some((to, ack)) = to.filter(|_| is_valid) {

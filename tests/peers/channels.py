@@ -84,12 +84,15 @@ def ends(gateway):
     return gateway.endpoints["all.publishers"], gateway.endpoints["all.subscribers"]
 
 
-def meet(publishers, subscribers, prefix=b"RAW.x"):
+def meet(publishers, subscribers, prefix=b"RAW.x", frames="typed"):
     """Publishes until each subscriber has heard each publisher, and takes what was published.
 
-    The subscribers have this prefix, and publishers are asked for it.
+    The subscribers have this prefix, and publishers are asked for it. `frames` is that of the channel.
     """
     kind = prefix or b"RAW.x"
+    question, end = [kind, b"do you hear me?"], [kind, b"then listen"]
+    if frames == "single":
+        question, end = [b" ".join(question)], [b" ".join(end)]
     for publisher in publishers:
         if publisher.name == "rust xpub":
             # It takes subscriptions only while they are received. One of libzmq that connects
@@ -101,13 +104,13 @@ def meet(publishers, subscribers, prefix=b"RAW.x"):
         waiting = list(subscribers)
         while waiting:
             # A PUB drops what it has not been asked for, and does not tell when it is.
-            publisher.send(kind, b"do you hear me?")
+            publisher.send(*question)
             waiting = [it for it in waiting if not it.has_got()]
-        publisher.send(kind, b"then listen")
+        publisher.send(*end)
         for subscriber in subscribers:
             got = subscriber.got()
-            while got != [kind, b"then listen"]:
-                assert got == [kind, b"do you hear me?"], (subscriber.name, got)
+            while got != end:
+                assert got == question, (subscriber.name, got)
                 got = subscriber.get()
 
 
@@ -283,6 +286,19 @@ class Keyed(Peer):
         return self.socket.poll(20) != 0
 
     got = Peer.get
+
+
+@case
+def single_frames_pass_as_they_are():
+    """In the style of the ZeroMQ guide, whose publishers send topic and payload in one frame."""
+    with channel("frames: single") as gateway, peers_at(*ends(gateway)) as (publishers, subscribers):
+        subscribe_all(subscribers, b"")
+        meet(publishers, subscribers, b"", frames="single")
+        for publisher in publishers:
+            publisher.send(b"PERSON \xff")
+            publisher.send(b"RAW.x", b"two frames")
+            publish(publisher, subscribers, b"PERSON " + Person(name="Ann").SerializeToString())
+            publish(publisher, subscribers, b"RAW.x 25.3 degrees")
 
 
 @case
