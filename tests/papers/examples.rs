@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::gateway::on_this_engine;
+use crate::support::gateway::{engine_is, on_this_engine};
 use crate::support::sockets::{connected, receive, send};
 
 const GATEWAY: &str = env!("CARGO_BIN_EXE_gateway");
@@ -55,7 +55,8 @@ fn routes(dir: &Path) -> PathBuf {
     path
 }
 
-/// Starts a gateway, and returns it with the addresses of its frontend and its pool.
+/// Starts a gateway, and returns it with its two addresses: those of its frontend and its pool, or
+/// of the publishers and the subscribers of its channel.
 fn gateway(routes: &Path) -> (Process, String, String) {
     let mut command = Command::new(GATEWAY);
     command
@@ -91,6 +92,56 @@ fn client_and_worker_meet_at_the_gateway() {
             "MSGPACK: refused, schema_violation: name: required field is missing at byte 0",
         ]
     );
+}
+
+/// Starts a gateway by the first routes.yaml of docs/channels.md, which has a channel and nothing
+/// else. Returns it with the addresses of publishers and subscribers.
+fn channel(dir: &Path) -> (Process, String, String) {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(repository.join("docs/channels.md")).unwrap();
+    let (_, rest) = page.split_once("```yaml\n").unwrap();
+    let (shown, _) = rest.split_once("```").unwrap();
+    let free = shown
+        .replace("tcp://*:5561", "tcp://127.0.0.1:0")
+        .replace("tcp://*:5562", "tcp://127.0.0.1:0");
+    let path = dir.join("routes.yaml");
+    let schemas = repository.join("schemas");
+    let text = format!("{free}\nproto: {{ import_paths: [{schemas:?}] }}\n");
+    std::fs::write(&path, on_this_engine(&text)).unwrap();
+    gateway(&path)
+}
+
+#[test]
+fn a_subscriber_receives_the_last_messages_of_the_past_and_every_new_one() {
+    if !engine_is("native") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (_gateway, publishers, subscribers) = channel(dir.path());
+    let publish = || {
+        let (well, out, err) = Process::start(example("publisher").arg(&publishers)).wait();
+        let said = "asked for \"\"\npublished tick.Ann\npublished tick.Bob\npublished tick.Cid\n";
+        assert!(well && out == said, "{out}{err}");
+    };
+    let (ann, bob) = ("tick.Ann: ann@example.com", "tick.Bob: bob@example.com");
+    // A subscriber of the test shows when the messages have passed the gateway.
+    let context = zmq::Context::new();
+    let witness = connected(&context, zmq::SUB, &subscribers);
+    witness.set_subscribe(b"tick.Bob").unwrap();
+    publish();
+    receive(&witness);
+    let mut late = Process::start(example("subscriber").arg(&subscribers));
+    let mut lines = BufReader::new(late.0.stdout.take().unwrap()).lines();
+    for _ in 0..2 {
+        assert_eq!(
+            [
+                lines.next().unwrap().unwrap(),
+                lines.next().unwrap().unwrap()
+            ],
+            [ann, bob]
+        );
+        publish();
+    }
 }
 
 /// Three concurrent calls are answered out of order, and a fourth call is rejected.

@@ -105,6 +105,33 @@ def the_example_req_client_and_rep_worker_work():
 
 
 @case
+def the_example_publisher_and_subscriber_work():
+    if ENGINE != "native":
+        return
+    page = (REPOSITORY / "docs/channels.md").read_text()
+    routes = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)[1]
+    with Gateway(re.sub(r"tcp://\*:\d+", LISTEN, routes)) as gateway:
+        # A subscriber of the test shows when the messages have passed the gateway.
+        witness = gateway.client(zmq.SUB, at="ticks.subscribers", SUBSCRIBE=b"tick.Bob")
+
+        def publish():
+            program = "examples/python/publisher.py"
+            publisher = gateway.program(program, gateway.endpoints["ticks.publishers"])
+            out, err = publisher.communicate(timeout=4 * PATIENCE)
+            said = ['asked for ""', "published tick.Ann", "published tick.Bob", "published tick.Cid"]
+            assert out.splitlines() == said, out + err
+
+        publish()
+        witness.get()
+        program = "examples/python/subscriber.py"
+        subscriber = gateway.program(program, gateway.endpoints["ticks.subscribers"])
+        for _ in range(2):
+            lines = [subscriber.stdout.readline() for _ in range(2)]
+            assert lines == ["tick.Ann: ann@example.com\n", "tick.Bob: bob@example.com\n"], lines
+            publish()
+
+
+@case
 def the_five_minutes_of_the_page_on_security_work():
     """Runs the commands and configuration of docs/security.md, and the programs that it names."""
     if ENGINE != "native":

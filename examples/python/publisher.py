@@ -1,0 +1,27 @@
+"""A publisher: python publisher.py [ADDRESS], with `gateway` running by the first routes.yaml of docs/channels.md.
+
+Publishes two persons, and one whose payload is broken, which reaches nobody.
+"""
+
+import sys
+
+import zmq
+
+import protos  # noqa: F401
+from demo.person_pb2 import Person
+
+# A PUB is served, too, but does not notice when it is asked for messages, and drops those that it is
+# given before.
+socket = zmq.Context().socket(zmq.XPUB)
+socket.rcvtimeo = 5_000  # milliseconds; zmq.Again after that
+socket.connect(sys.argv[1] if len(sys.argv) > 1 else "tcp://127.0.0.1:5561")
+prefix = socket.recv()[1:].decode()
+print(f'asked for "{prefix}"')
+
+for number, name in enumerate(["Ann", "Bob"], start=1):
+    person = Person(id=number, name=name, email=f"{name.lower()}@example.com")
+    # The type is also the topic: a subscription is a prefix of it.
+    socket.send_multipart([f"tick.{name}".encode(), person.SerializeToString()])
+    print(f"published tick.{name}")
+socket.send_multipart([b"tick.Cid", b"no person"])
+print("published tick.Cid")

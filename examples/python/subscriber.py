@@ -1,0 +1,19 @@
+"""A subscriber: python subscriber.py [ADDRESS], with `gateway` running by the first routes.yaml of docs/channels.md.
+
+Start any number of them. Each first receives the last message of each type that was published before,
+and no message whose payload fails its schema.
+"""
+
+import sys
+
+import zmq
+
+import protos  # noqa: F401
+from demo.person_pb2 import Person
+
+socket = zmq.Context().socket(zmq.SUB)
+socket.subscribe("tick.")
+socket.connect(sys.argv[1] if len(sys.argv) > 1 else "tcp://127.0.0.1:5562")
+while True:
+    kind, *_headers, payload = socket.recv_multipart()
+    print(f"{kind.decode()}: {Person.FromString(payload).email}", flush=True)
