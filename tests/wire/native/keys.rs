@@ -11,10 +11,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::PATIENCE;
-use crate::support::gateway::engine_is;
+use crate::support::gateway::{Gateway, engine_is};
 use crate::support::process::Process;
 use crate::support::sealed::Peer;
-use crate::support::sealed::pair::{client, keys, server};
+use crate::support::sealed::pair::{client, client_as, keys, server};
 use gateway_zmtp::curve::{KeyPair, PublicKey};
 use gateway_zmtp::session;
 
@@ -77,6 +77,28 @@ reload: {{ settle: 20ms }}
 admin: {{ bind: "127.0.0.1:0" }}
 "#
     )
+}
+
+/// Starts a gateway with a channel, whose publishers are Feed and Guest and whose subscriber is
+/// Screen, each with its key.
+fn start_channel([feed, guest, screen]: [&KeyPair; 3]) -> (Gateway, KeyPair) {
+    let directory = tempfile::tempdir().unwrap();
+    let (files, ours) = (directory.path(), keys());
+    fs::write(files.join("gateway.key_secret"), &*ours.secret().to_z85()).unwrap();
+    write_public(&files.join("publishers/feed.key"), feed.public());
+    write_public(&files.join("publishers/guest.key"), guest.public());
+    write_public(&files.join("subscribers/screen.key"), screen.public());
+    let side = |side: &str| {
+        let security = format!("{{ curve: {{ secret: gateway.key_secret, peers: {side} }} }}");
+        format!(r#"{side}: {{ bind: "tcp://127.0.0.1:0", security: {security} }}"#)
+    };
+    let yaml = format!(
+        "channels: {{ ticks: {{ {}, {}, keep: last }} }}\n\
+         routes: {{ OPEN: {{ publish: ticks }}, CLOSED: {{ publish: ticks, allow: feed }} }}",
+        side("publishers"),
+        side("subscribers"),
+    );
+    (Gateway::start_in(directory, &yaml), ours)
 }
 
 const CURVE: &str = "{ curve: { secret: KEYS/gateway.key_secret, peers: KEYS/clients } }";
@@ -555,4 +577,46 @@ fn a_rate_counts_all_connections_of_a_principal_and_gives_the_time_to_wait() {
     }
     let mut bob = gateway.peer(&bob).met();
     assert_eq!(answer(&mut bob, true)[0], b"REPLY");
+}
+
+#[test]
+fn each_side_of_a_channel_admits_its_own_keys() {
+    if !engine_is("native") {
+        return;
+    }
+    let [feed, guest, screen] = [keys(), keys(), keys()];
+    let (gateway, ours) = start_channel([&feed, &guest, &screen]);
+    let connect = |keys: &KeyPair, kind: &'static str, side: &str| {
+        let endpoint = gateway.endpoint(&format!("ticks.{side}"));
+        Peer::connect(&endpoint, client_as(kind, keys, ours.public()), kind)
+    };
+    assert!(!connect(&screen, "PUB", "publishers").is_admitted());
+    assert!(!connect(&feed, "SUB", "subscribers").is_admitted());
+    let subscribe = || {
+        let mut subscriber = connect(&screen, "SUB", "subscribers").met();
+        subscriber.say(&[b"\x01"]);
+        subscriber
+    };
+    let [mut feed, mut guest] = [feed, guest].map(|keys| connect(&keys, "PUB", "publishers").met());
+    feed.say(&[b"OPEN", b"first"]);
+    // Both receive it, kept or live, each sealed by keys of its own.
+    let mut subscribers = [subscribe(), subscribe()];
+    for subscriber in &mut subscribers {
+        assert_eq!(subscriber.message(), [&b"OPEN"[..], b"first"]);
+    }
+    guest.say(&[b"CLOSED", b"not allowed"]);
+    guest.say(&[b"OPEN", b"from a guest"]);
+    for subscriber in &mut subscribers {
+        assert_eq!(subscriber.message(), [&b"OPEN"[..], b"from a guest"]);
+    }
+    let large = vec![7; 100_000];
+    for payload in [&b""[..], b"x", &large] {
+        feed.say(&[b"CLOSED", b"header", payload]);
+        for subscriber in &mut subscribers {
+            assert!(subscriber.message() == [&b"CLOSED"[..], b"header", payload]);
+        }
+    }
+    let ledger = gateway.end();
+    let rejected: u64 = ledger.rejected.iter().sum();
+    assert_eq!((ledger.published, rejected), (5, 1));
 }

@@ -183,10 +183,14 @@ pub fn server(keys: &KeyPair, null: NullPeers) -> SessionSecurity {
 }
 
 pub fn client(keys: &KeyPair, server: PublicKey) -> SessionSecurity {
+    client_as("DEALER", keys, server)
+}
+
+pub fn client_as(socket_type: &'static str, keys: &KeyPair, server: PublicKey) -> SessionSecurity {
     SessionSecurity::Client {
         keys: keys.clone(),
         server,
-        socket_type: "DEALER",
+        socket_type,
     }
 }
 
