@@ -1,8 +1,8 @@
 //! The gateway at work: `cargo demo`.
 //!
-//! The demo runs the gateway with this repository's `routes.yaml` and `schemas/`, and with a worker
-//! and clients that are plain ZeroMQ sockets over TCP, and prints every exchange. It exits with 0
-//! if all went as expected.
+//! The demo runs the gateway with this repository's `routes.yaml` and `schemas/`. The worker,
+//! clients, publisher and subscribers are plain ZeroMQ sockets over TCP. It prints every exchange,
+//! and exits with 0 if all went as expected.
 
 #[path = "../../examples/messages/mod.rs"]
 mod messages;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use gateway::{Gateway, Handle, Ledger, Reason, ReloadOutcome};
 use messages::Person;
-use peers::{Answer, Client, Result, Worker};
+use peers::{Answer, Client, Publisher, Result, Subscriber, Worker};
 use printer::Printer;
 use prost::Message;
 
@@ -37,7 +37,7 @@ struct Demo {
     gateway: Handle,
     context: zmq::Context,
     worker: Worker,
-    /// The number of requests that were sent.
+    /// The number of requests and messages that were sent.
     sent: u64,
 }
 
@@ -104,6 +104,12 @@ impl Demo {
         self.answered("JSON", json, "Processed Json: Jane")?;
         self.violates("JSON", br#"{"id": 7, "name": 42}"#, "name", 18)?;
 
+        let title = "A live edit adds a channel, whose subscribers receive what matches its schema";
+        self.printer.title(title);
+        self.edit("routes:\n", ADDED_CHANNEL, ReloadOutcome::Applied)?;
+        // The text of field 2 is not UTF-8.
+        self.publish(b"\x12\x04J\xffhn", &protobuf)?;
+
         let title = "A broken edit changes nothing";
         self.printer.title(title);
         self.edit(
@@ -144,6 +150,32 @@ impl Demo {
         )
     }
 
+    /// Publishes a broken message and a valid one. The first message that a subscriber receives is
+    /// the valid one, even if the subscriber comes afterwards.
+    fn publish(&mut self, broken: &[u8], valid: &[u8]) -> Result<()> {
+        let kind = "TICK";
+        let subscribers = endpoint(&self.gateway, "ticks.subscribers")?;
+        let subscriber = Subscriber::connect(&self.context, &subscribers, kind)?;
+        let publisher = endpoint(&self.gateway, "ticks.publishers")?;
+        let publisher = Publisher::connect(&self.context, &publisher)?;
+        for payload in [broken, valid] {
+            publisher.publish(kind, payload)?;
+            self.sent += 1;
+        }
+        let received = subscriber.receive()?;
+        self.printer.message("publisher → gateway", kind, broken);
+        self.printer
+            .message("publisher → gateway → subscriber", kind, &received);
+        let late = Subscriber::connect(&self.context, &subscribers, kind)?;
+        let kept = late.receive()?;
+        self.printer
+            .message("gateway → late subscriber", kind, &kept);
+        if (&received[..], &kept[..]) == (valid, valid) {
+            return Ok(());
+        }
+        Err("unexpected: a subscriber receives another message".into())
+    }
+
     /// Sends one request from a client of its own, and prints the exchange.
     fn ask(&mut self, kind: &str, payload: &[u8]) -> Result<Answer> {
         // Half of the clients are REQ sockets: the gateway serves both.
@@ -174,7 +206,10 @@ impl Demo {
         let ledger = self.gateway.wait()?;
         self.printer.title("The ledger balances");
         let Ledger {
-            received, answered, ..
+            received,
+            answered,
+            published,
+            ..
         } = ledger;
         let rejected: u64 = ledger.rejected.iter().sum();
         let reasons = Reason::ALL.iter().zip(ledger.rejected);
@@ -183,12 +218,12 @@ impl Demo {
             .map(|(reason, count)| format!("{count} {}", reason.label()))
             .collect();
         println!(
-            "{received} requests received = {answered} answered by workers + {rejected} rejected by \
-             the gateway ({})",
+            "{received} messages received = {answered} answered by workers + {published} published \
+             + {rejected} rejected by the gateway ({})",
             reasons.join(", ")
         );
-        if (received, answered + rejected) != (self.sent, self.sent) {
-            return Err(format!("unexpected: {} requests were sent", self.sent).into());
+        if (received, answered + published + rejected) != (self.sent, self.sent) {
+            return Err(format!("unexpected: {} messages were sent", self.sent).into());
         }
         println!("Every request had exactly one answer. Next: README.md, \"Start\".");
         Ok(())
@@ -201,6 +236,12 @@ const PERSON: &str = "schemas/demo/person.proto";
 const ADDED_ROUTE: &str = "routes:
   JSON: { schema: { json: demo.Person }, pool: people }
 ";
+
+const ADDED_CHANNEL: &str = r#"channels:
+  ticks: { publishers: "tcp://127.0.0.1:0", subscribers: "tcp://127.0.0.1:0", keep: last }
+routes:
+  TICK: { schema: demo.Person, publish: ticks }
+"#;
 
 /// Returns a directory with the repository's routes.yaml, on ports that are free, and its schema.
 fn copy_of_the_repository() -> Result<tempfile::TempDir> {

@@ -1,4 +1,5 @@
-//! The clients and the worker: plain ZeroMQ sockets that know nothing of a gateway.
+//! The clients, the worker, the publisher and the subscribers: plain ZeroMQ sockets that know
+//! nothing of a gateway.
 
 use std::error::Error;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -15,7 +16,7 @@ pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// The name of a person at which a worker dies.
 pub const POISON: &str = "Poison";
 
-/// The time that a client waits for its answer, in milliseconds.
+/// The time that a client waits for its answer, and a subscriber for a message, in milliseconds.
 const PATIENCE_MS: i32 = 10_000;
 
 /// The answer to a client.
@@ -42,17 +43,22 @@ impl Answer {
     }
 }
 
+/// Connects a socket of type `kind` that does not wait for ever.
+fn connect(context: &zmq::Context, kind: zmq::SocketType, endpoint: &str) -> Result<zmq::Socket> {
+    let socket = context.socket(kind)?;
+    socket.set_rcvtimeo(PATIENCE_MS)?;
+    socket.set_linger(0)?;
+    socket.connect(endpoint)?;
+    Ok(socket)
+}
+
 /// A client.
 pub struct Client(zmq::Socket);
 
 impl Client {
     /// Connects a socket of type `kind` to the gateway's frontend.
     pub fn connect(context: &zmq::Context, kind: zmq::SocketType, endpoint: &str) -> Result<Self> {
-        let socket = context.socket(kind)?;
-        socket.set_rcvtimeo(PATIENCE_MS)?;
-        socket.set_linger(0)?;
-        socket.connect(endpoint)?;
-        Ok(Self(socket))
+        connect(context, kind, endpoint).map(Self)
     }
 
     /// Sends `[type, payload]` and waits for the answer `[reply type, payload]`.
@@ -65,6 +71,43 @@ impl Client {
             [_, payload] => Ok(Answer::Reply(String::from_utf8_lossy(payload).into_owned())),
             frames => Err(format!("expected two frames, got {}", frames.len()).into()),
         }
+    }
+}
+
+/// A publisher.
+pub struct Publisher(zmq::Socket);
+
+impl Publisher {
+    /// Connects a publisher to a channel, and waits until it is asked for messages.
+    pub fn connect(context: &zmq::Context, endpoint: &str) -> Result<Self> {
+        let socket = connect(context, zmq::XPUB, endpoint)?;
+        socket.recv_bytes(0)?;
+        Ok(Self(socket))
+    }
+
+    /// Publishes `[type, payload]`.
+    pub fn publish(&self, kind: &str, payload: &[u8]) -> Result<()> {
+        Ok(self.0.send_multipart([kind.as_bytes(), payload], 0)?)
+    }
+}
+
+/// A subscriber.
+pub struct Subscriber(zmq::Socket);
+
+impl Subscriber {
+    /// Connects a subscriber to a channel.
+    pub fn connect(context: &zmq::Context, endpoint: &str, prefix: &str) -> Result<Self> {
+        let socket = connect(context, zmq::SUB, endpoint)?;
+        socket.set_subscribe(prefix.as_bytes())?;
+        Ok(Self(socket))
+    }
+
+    /// Waits for a message, and returns its payload.
+    pub fn receive(&self) -> Result<Vec<u8>> {
+        let mut frames = self.0.recv_multipart(0)?;
+        frames
+            .pop()
+            .ok_or_else(|| "a message without frames".into())
     }
 }
 

@@ -62,6 +62,11 @@ impl Printer {
         println!("{back:35} {reply} {text}");
     }
 
+    /// Prints a message on its way over a channel.
+    pub fn message(&self, way: &str, kind: &str, payload: &[u8]) {
+        println!("{way:35} {kind:9} {}", shown(payload));
+    }
+
     /// Prints the outcome of an edit.
     pub fn reload(&self, report: &Report) {
         let (outcome, generation) = (report.outcome.label(), report.generation);
