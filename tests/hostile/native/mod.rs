@@ -1,5 +1,6 @@
 //! Tests of bounds that engine native keeps, and libzmq does not.
 //!
+//! - `channels`: Publishers and subscribers that do their worst are refused or bounded.
 //! - `fair`: Many hostile peers at once share one bound on time and memory.
 //! - `judged`: Payloads that take long to check delay no other peer.
 //! - `memory`: All peers together make the gateway hold no more than `limits.memory`.
@@ -8,6 +9,7 @@
 //! - `surface`: Each kind of attack alone costs bounded memory, and honest peers are served
 //!   meanwhile.
 
+mod channels;
 mod fair;
 mod judged;
 mod memory;

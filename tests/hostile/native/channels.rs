@@ -1,0 +1,365 @@
+//! Tests of publishers and subscribers that do their worst: what they send is dropped, refused or
+//! bounded, the log says so, and the other peers of the channel are served.
+
+use std::time::{Duration, Instant};
+
+use crate::support::process::Process;
+use crate::support::sockets::{receive, send, texts};
+use crate::support::zmtp::{Raw, Said, command, message, ping};
+use crate::support::{ANN, PATIENCE};
+
+const PUBLISHERS: &str = "publisher side of channel ticks";
+const SUBSCRIBERS: &str = "subscriber side of channel ticks";
+
+const MIB: usize = 1 << 20;
+
+/// Starts a gateway whose channel and whose file have these further settings.
+fn start(channel: &str, more: &str) -> Process {
+    Process::start(&format!(
+        r#"
+engine: native
+channels: {{ ticks: {{ publishers: "tcp://127.0.0.1:0", subscribers: "tcp://127.0.0.1:0", {channel} }} }}
+routes: {{ RAW*: {{ publish: ticks }}, PERSON: {{ schema: demo.Person, publish: ticks }} }}
+admin: {{ bind: "127.0.0.1:0" }}
+reload: {{ watch: false }}
+{more}
+"#
+    ))
+}
+
+/// A publisher and a subscriber of libzmq that do nothing wrong.
+struct Honest {
+    publisher: zmq::Socket,
+    subscriber: zmq::Socket,
+}
+
+impl Honest {
+    fn connect(gateway: &Process) -> Self {
+        let context = zmq::Context::new();
+        let subscriber = gateway.peer(&context, zmq::SUB, SUBSCRIBERS);
+        subscriber.set_subscribe(b"RAW.honest").unwrap();
+        let publisher = gateway.peer(&context, zmq::XPUB, PUBLISHERS);
+        await_prefixes(gateway, 1);
+        Self {
+            publisher,
+            subscriber,
+        }
+    }
+
+    /// Asserts that a message of the publisher is the next that the subscriber receives.
+    #[track_caller]
+    fn are_served(&self) {
+        send(&self.publisher, &["RAW.honest", "x"]);
+        assert_eq!(texts(&receive(&self.subscriber)), ["RAW.honest", "x"]);
+    }
+}
+
+/// Waits until the subscribers have this number of prefixes together.
+#[track_caller]
+fn await_prefixes(gateway: &Process, wanted: u64) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let status = gateway.status();
+        let shown = status["channels"][0]["subscriptions"].as_array();
+        let counts = shown.unwrap().iter().map(|it| it["prefix_count"].as_u64());
+        let count: u64 = counts.map(|count| count.unwrap()).sum();
+        if count == wanted {
+            return;
+        }
+        assert!(Instant::now() < until, "{count} prefixes");
+    }
+}
+
+/// Waits until the gateway has acted on everything that a peer has sent.
+#[track_caller]
+fn sync(peer: &mut Raw) {
+    peer.say(&ping(0, b"sync"));
+    assert_eq!(peer.hear(), Said::Command(b"\x04PONGsync".to_vec()));
+}
+
+fn subscribe(prefix: &[u8]) -> Vec<u8> {
+    command(&[b"\x09SUBSCRIBE", prefix].concat())
+}
+
+fn cancel(prefix: &[u8]) -> Vec<u8> {
+    command(&[b"\x06CANCEL", prefix].concat())
+}
+
+#[test]
+fn a_prefix_that_is_too_long_is_refused_in_every_form() {
+    let large = vec![b'x'; 17 * MIB];
+    let as_message = |prefix: &[u8]| message(&[[&[1], prefix].concat()]);
+    let too_long = format!(
+        "{SUBSCRIBERS}: a connection is refused: it subscribes to a prefix of more than 255 bytes"
+    );
+    for (bytes, line) in [
+        (subscribe(&large[..256]), &*too_long),
+        (as_message(&large[..256]), &too_long),
+        (as_message(&large[..16 * MIB - 1]), &too_long),
+        (
+            subscribe(&large[..16 * MIB]),
+            "subscriber side of channel ticks: a connection is refused: a command of 16777226 bytes",
+        ),
+        // It is larger than limits.message, and so it was not read to its end.
+        (
+            as_message(&large),
+            "a subscriber sent a message, which is dropped",
+        ),
+    ] {
+        let mut gateway = start("upstream: all", "");
+        let honest = Honest::connect(&gateway);
+        honest.are_served();
+        let before = gateway.forget_peak();
+        let mut peer = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
+        // The gateway may have disconnected it before everything is sent.
+        peer.try_say(&bytes);
+        gateway.await_line(line);
+        honest.are_served();
+        // The message itself, and the prefix in it.
+        let grown = gateway.peak().saturating_sub(before);
+        assert!(grown < 2 * 17 * 1024, "{line}: {grown} KiB");
+    }
+}
+
+#[test]
+fn a_subscriber_with_a_million_prefixes_is_disconnected() {
+    let mut gateway = start("upstream: all", "");
+    let honest = Honest::connect(&gateway);
+    honest.are_served();
+    let before = gateway.forget_peak();
+    let mut peer = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
+    let prefixes = (0..1_000_000).map(|n| subscribe(format!("{n:07}").as_bytes()));
+    let prefixes: Vec<u8> = prefixes.flatten().collect();
+    peer.try_say(&prefixes);
+    let line = format!(
+        "{SUBSCRIBERS}: a connection is refused: it subscribes to more than 10000 prefixes"
+    );
+    gateway.await_line(&line);
+    honest.are_served();
+    let grown = gateway.peak().saturating_sub(before);
+    assert!(grown < 8 * 1024, "{grown} KiB");
+    await_prefixes(&gateway, 1);
+}
+
+#[test]
+fn a_channel_takes_a_million_subscriptions_and_no_more() {
+    /// The memory of a million subscriptions, in KiB.
+    const MEMORY_MAX: usize = 300 * 1024;
+    let mut gateway = start("upstream: all", "");
+    let honest = Honest::connect(&gateway);
+    let before = gateway.forget_peak();
+    let at = gateway.endpoint(SUBSCRIBERS);
+    // The honest one has the one that is missing.
+    let counts = std::iter::repeat_n(10_000, 99).chain([9_999]);
+    let crowd = counts.enumerate().map(|(n, count)| {
+        let mut peer = Raw::peer(&at, "SUB");
+        let prefixes = (0..count).map(|each| subscribe(format!("{n:02}.{each:04}").as_bytes()));
+        peer.say(&prefixes.flatten().collect::<Vec<u8>>());
+        sync(&mut peer);
+        peer
+    });
+    let mut crowd: Vec<_> = crowd.collect();
+    let mut one_more = Raw::peer(&at, "SUB");
+    one_more.say(&subscribe(b"one more"));
+    let line =
+        format!("{SUBSCRIBERS}: a connection is refused: its channel has 1000000 subscriptions");
+    gateway.await_line(&line);
+    let grown = gateway.peak().saturating_sub(before);
+    println!("a million subscriptions take {} MiB", grown / 1024);
+    assert!(grown < MEMORY_MAX, "{grown} KiB");
+    honest.are_served();
+    // Where one is cancelled, there is room for another.
+    crowd[0].say(&cancel(b"00.0000"));
+    sync(&mut crowd[0]);
+    let mut later = Raw::peer(&at, "SUB");
+    later.say(&subscribe(b"one more"));
+    sync(&mut later);
+}
+
+#[test]
+fn cancellations_of_nothing_change_nothing() {
+    let gateway = start("", "");
+    let mut publisher = Raw::peer(&gateway.endpoint(PUBLISHERS), "XPUB");
+    let mut peer = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
+    let before = gateway.forget_peak();
+    let cancelled = (0..200_000).flat_map(|n| {
+        let prefix = format!("RAW{n}");
+        [cancel(prefix.as_bytes()), message(&[format!("\0{prefix}")])].concat()
+    });
+    peer.say(&cancelled.collect::<Vec<u8>>());
+    sync(&mut peer);
+    let grown = gateway.peak().saturating_sub(before);
+    assert!(grown < 8 * 1024, "{grown} KiB");
+    // The publisher hears of nothing but the subscription, which is in force.
+    peer.say(&subscribe(b"RAW"));
+    assert_eq!(
+        publisher.hear(),
+        Said::Command(b"\x09SUBSCRIBERAW".to_vec())
+    );
+    publisher.say(&message(&["RAW1", "x"]));
+    assert_eq!(texts(&peer.hear_message()), ["RAW1", "x"]);
+}
+
+#[test]
+fn what_a_subscriber_publishes_is_dropped_and_told_in_the_log() {
+    let mut gateway = start("upstream: all", "");
+    let honest = Honest::connect(&gateway);
+    let mut peer = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "XSUB");
+    peer.say(&message(&["RAW.honest", "forged"]).repeat(1_000));
+    sync(&mut peer);
+    let line = gateway.await_line("a subscriber sent a message, which is dropped");
+    assert_eq!(line["channel"], "ticks");
+    assert_eq!(
+        (&line["frames"], &line["first"]),
+        (&2.into(), &"RAW.honest".into())
+    );
+    let line = gateway.await_line("subscribers sent 999 more messages");
+    assert_eq!(line["left_out"], 999);
+    honest.are_served();
+}
+
+#[test]
+fn one_invalid_message_among_a_million_reaches_nobody_and_is_named() {
+    const BURSTS: usize = 100;
+    const BURST: usize = 10_000;
+    let mut gateway = start("upstream: all", "");
+    let mut subscriber = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
+    subscriber.say(&subscribe(b""));
+    sync(&mut subscriber);
+    let mut publisher = Raw::peer(&gateway.endpoint(PUBLISHERS), "PUB");
+    let valid = message(&[b"PERSON", ANN]).repeat(BURST);
+    let half = valid.len() / 2;
+    let invalid = message(&[&b"PERSON"[..], b"\x12\x01\xff"]);
+    let with_invalid = [&valid[..half], &invalid, &valid[half..]].concat();
+    // Each burst is received before the next is sent, so that nothing is dropped for another
+    // reason.
+    let mut received = vec![0; valid.len()];
+    for burst in 0..BURSTS {
+        publisher.say(if burst == 57 { &with_invalid } else { &valid });
+        std::io::Read::read_exact(&mut subscriber.stream, &mut received).unwrap();
+        assert!(received == valid, "burst {burst}");
+    }
+    sync(&mut subscriber);
+    let line = gateway.await_line("rejected");
+    assert_eq!(
+        (&line["route"], &line["reason"], &line["field"]),
+        (&"PERSON".into(), &"schema_violation".into(), &"name".into())
+    );
+    let address = publisher.stream.local_addr().unwrap();
+    assert_eq!(line["peer"], format!("tcp://{address}"));
+    let metrics = gateway.metrics();
+    let of = |outcome| metrics.sum("gateway_requests_total", &[outcome]);
+    assert_eq!(of("outcome=\"published\""), (BURSTS * BURST) as f64);
+    assert_eq!(of("outcome=\"rejected\""), 1.0);
+}
+
+#[test]
+fn a_type_that_nobody_knows_is_rejected_once_a_second_in_the_log() {
+    let mut gateway = start("upstream: all", "");
+    let honest = Honest::connect(&gateway);
+    let mut publisher = Raw::peer(&gateway.endpoint(PUBLISHERS), "PUB");
+    publisher.say(&message(&["PIGEON", "coo"]).repeat(1_000));
+    let line = gateway.await_line("rejected");
+    assert_eq!(line["reason"], "unknown_type");
+    gateway.await_metrics("all are rejected", |metrics| {
+        metrics.sum("gateway_rejections_total", &["reason=\"unknown_type\""]) == 1_000.0
+    });
+    gateway.await_line("rejected 999 more within");
+    honest.are_served();
+}
+
+#[test]
+fn a_slow_subscriber_is_disconnected_where_the_channel_says_so() {
+    let settings = "upstream: all, slow: disconnect, subscriber_bytes: 1MiB";
+    let mut gateway = start(settings, "");
+    let honest = Honest::connect(&gateway);
+    let at = gateway.endpoint(SUBSCRIBERS);
+    // It reads nothing until it is disconnected.
+    let mut slow = Raw::peer(&at, "SUB");
+    slow.say(&subscribe(b"RAW"));
+    sync(&mut slow);
+    let payload = vec![7; 60_000];
+    let mut sent = 0;
+    let is_over = |gateway: &mut Process| {
+        let disconnected = |it: &serde_json::Value| {
+            it["message"].as_str().is_some_and(|it| {
+                it.contains("a connection is refused: it is slow: subscriber_bytes wait for it")
+            })
+        };
+        std::iter::from_fn(|| gateway.next_line(Duration::ZERO)).any(|it| disconnected(&it))
+    };
+    let until = Instant::now() + PATIENCE;
+    while !is_over(&mut gateway) {
+        assert!(Instant::now() < until, "{sent} messages");
+        send(&honest.publisher, &[&b"RAW.honest"[..], &payload]);
+        // The other subscriber loses nothing.
+        assert_eq!(receive(&honest.subscriber)[1], payload);
+        sent += 1;
+    }
+    // It receives what had been written, and the end.
+    let mut heard = 0;
+    while slow.hear() != Said::End {
+        heard += 1;
+    }
+    assert!(heard < sent, "{heard} of {sent}");
+    let mut again = Raw::peer(&at, "SUB");
+    again.say(&subscribe(b"RAW"));
+    sync(&mut again);
+    honest.are_served();
+    assert_eq!(texts(&again.hear_message()), ["RAW.honest", "x"]);
+}
+
+#[test]
+fn a_publisher_that_does_not_read_what_it_is_asked_for_is_disconnected() {
+    /// The bound on what waits for a publisher, and a quarter more, in KiB.
+    const MEMORY_MAX: usize = 80 * 1024;
+    let mut gateway = start("", "");
+    let before = gateway.forget_peak();
+    let _publisher = Raw::peer(&gateway.endpoint(PUBLISHERS), "XPUB");
+    let mut subscriber = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
+    let prefix = [b'x'; 255];
+    let pairs = [subscribe(&prefix), cancel(&prefix)].concat().repeat(1_000);
+    let stream = subscriber.stream.try_clone().unwrap();
+    let (done, ends) = std::sync::mpsc::channel::<()>();
+    let asking = std::thread::spawn(move || {
+        let mut raw = Raw { stream };
+        while ends.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) && raw.try_say(&pairs) {}
+    });
+    let line = format!(
+        "{PUBLISHERS}: a connection is refused: it does not read: 64 MiB of subscriptions wait for it"
+    );
+    gateway.await_line(&line);
+    drop(done);
+    asking.join().unwrap();
+    sync(&mut subscriber);
+    let grown = gateway.peak().saturating_sub(before);
+    assert!(grown < MEMORY_MAX, "{grown} KiB");
+    Honest::connect(&gateway).are_served();
+}
+
+#[test]
+fn publishers_and_subscribers_count_towards_the_limit_of_clients() {
+    let mut gateway = start("upstream: all", "limits: { clients: 3 }");
+    let honest = Honest::connect(&gateway);
+    let third = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
+    for (side, kind) in [(PUBLISHERS, "PUB"), (SUBSCRIBERS, "SUB")] {
+        let mut fourth = Raw::connect(&gateway.endpoint(side));
+        fourth.say(&crate::support::zmtp::greeting(1));
+        fourth.hear_greeting();
+        fourth.say(&command(&crate::support::zmtp::ready(kind, &[])));
+        gateway.await_line(&format!(
+            "{side}: a connection is refused: 3 clients are here already"
+        ));
+        assert_eq!(fourth.hear(), Said::End);
+    }
+    honest.are_served();
+    drop(third);
+    gateway.await_metrics("the third has gone", |metrics| {
+        metrics.sum("gateway_channel_subscribers", &[]) == 1.0
+    });
+    let mut another = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
+    another.say(&subscribe(b"RAW.honest"));
+    sync(&mut another);
+    honest.are_served();
+    assert_eq!(texts(&another.hear_message()), ["RAW.honest", "x"]);
+}
