@@ -10,12 +10,16 @@ use std::time::Duration;
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::Compiler;
 use gateway_schema::{Encoding, Options, Schema, Table};
+use gateway_zmtp::curve::PublicKey;
 use tempfile::TempDir;
 
 use crate::forwarder;
 
 /// The argument that makes this program a zmq_proxy.
 pub const PROXY: &str = "--proxy";
+
+/// The argument that makes this program a zmq_proxy from XSUB to XPUB.
+pub const CHANNEL_PROXY: &str = "--channel-proxy";
 
 /// The argument that makes this program the bare forwarder.
 pub const FORWARDER: &str = "--forwarder";
@@ -47,6 +51,8 @@ pub struct Broker {
     process: Child,
     pub clients: String,
     pub workers: String,
+    /// The key that subscribers must know, if messages to them are encrypted.
+    pub key: Option<PublicKey>,
     _directory: TempDir,
 }
 
@@ -62,10 +68,34 @@ impl Broker {
         let command = match kind {
             Kind::Proxy => this_program(PROXY, directory.path()),
             Kind::Forwarder => this_program(FORWARDER, directory.path()),
-            Kind::Native => gateway("native", "", directory.path()),
-            Kind::Libzmq => gateway("libzmq", "", directory.path()),
+            Kind::Native => gateway("native", &pool(""), directory.path()),
+            Kind::Libzmq => gateway("libzmq", &pool(""), directory.path()),
         };
         Self::start_by(kind, command, directory)
+    }
+
+    /// Starts a broker from publishers, at the address of clients, to subscribers, at that of
+    /// workers.
+    pub fn start_channel(kind: Kind) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let command = match kind {
+            Kind::Proxy => this_program(CHANNEL_PROXY, directory.path()),
+            Kind::Native => gateway("native", CHANNEL, directory.path()),
+            Kind::Libzmq | Kind::Forwarder => unreachable!("no broker of channels"),
+        };
+        Self::start_by(kind, command, directory)
+    }
+
+    /// Starts the gateway as [`Self::start_channel`] does, with subscribers that use CURVE.
+    pub fn start_sealed_channel() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let keys = crate::pair::keys();
+        let secret = directory.path().join("gateway.key_secret");
+        fs::write(secret, &*keys.secret().to_z85()).expect("a file");
+        let command = gateway("native", SEALED_CHANNEL, directory.path());
+        let mut broker = Self::start_by(Kind::Native, command, directory);
+        broker.key = Some(keys.public());
+        broker
     }
 
     /// Starts a broker by a command, which prints its endpoints.
@@ -84,6 +114,7 @@ impl Broker {
             process,
             clients,
             workers,
+            key: None,
             _directory: directory,
         }
     }
@@ -129,22 +160,40 @@ fn this_program(role: &str, directory: &Path) -> Command {
     command
 }
 
-/// Returns a command that runs a gateway. `more` has further settings of its frontend and its pool.
-pub fn gateway(engine: &str, more: &str, directory: &Path) -> Command {
-    write_schema(directory);
-    let routes = directory.join("routes.yaml");
-    let text = format!(
+/// Returns the gateway's configuration as a broker of requests. `more` has further settings of its
+/// frontend and its pool.
+pub fn pool(more: &str) -> String {
+    format!(
         r#"
-engine: {engine}
 frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0"{more} }} }}
 pools: {{ workers: {{ bind: "tcp://127.0.0.1:0"{more} }} }}
 routes: {{ BLOB: {{ schema: bench.Blob, pool: workers }} }}
 limits: {{ client_bytes: 1GiB }}
 "#
-    );
-    fs::write(&routes, text).expect("a file");
+    )
+}
+
+/// The gateway's configuration as a broker of a channel.
+const CHANNEL: &str = r#"
+channels: { all: { publishers: "tcp://127.0.0.1:0", subscribers: "tcp://127.0.0.1:0" } }
+routes: { T*: { schema: bench.Blob, publish: all } }
+"#;
+
+const SEALED_CHANNEL: &str = r#"
+channels:
+  all:
+    publishers: "tcp://127.0.0.1:0"
+    subscribers: { bind: "tcp://127.0.0.1:0", security: { curve: { secret: gateway.key_secret, peers: any } } }
+routes: { T*: { schema: bench.Blob, publish: all } }
+"#;
+
+/// Returns a command that runs a gateway on an engine, with this configuration.
+pub fn gateway(engine: &str, routes: &str, directory: &Path) -> Command {
+    write_schema(directory);
+    let file = directory.join("routes.yaml");
+    fs::write(&file, format!("engine: {engine}\n{routes}")).expect("a file");
     let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
-    command.args(["--log-format", "json", "-c"]).arg(routes);
+    command.args(["--log-format", "json", "-c"]).arg(file);
     command
 }
 
@@ -161,7 +210,10 @@ fn endpoints(from: Option<impl std::io::Read + Send + 'static>) -> (String, Stri
     let mut found = Vec::new();
     while found.len() < 2 {
         let line = lines.next().expect("its endpoints").expect("text");
-        if let Some((_, rest)) = line.split_once("tcp://") {
+        // A diagnostic of the gateway may quote an endpoint, too.
+        let logged = line.split_once("\"endpoint\":\"tcp://");
+        let printed = line.strip_prefix("tcp://");
+        if let Some(rest) = printed.or(logged.map(|(_, rest)| rest)) {
             let port = rest.trim_end_matches(|c: char| !c.is_ascii_digit());
             let port = port.split(|c: char| c == '"' || c.is_whitespace()).next();
             found.push(format!("tcp://{}", port.expect("an endpoint")));
@@ -190,13 +242,21 @@ pub fn run_forwarder(directory: &Path) {
     forwarder::run(schema).expect("it runs until it is killed");
 }
 
-/// Runs zmq_proxy, which checks nothing.
+/// Runs zmq_proxy between clients and workers, which checks nothing.
 pub fn run_proxy(_directory: &Path) {
+    proxy(zmq::ROUTER, zmq::DEALER);
+}
+
+/// Runs zmq_proxy between publishers and subscribers.
+pub fn run_channel_proxy(_directory: &Path) {
+    proxy(zmq::XSUB, zmq::XPUB);
+}
+
+fn proxy(front: zmq::SocketType, back: zmq::SocketType) {
     let context = zmq::Context::new();
-    let clients = context.socket(zmq::ROUTER).expect("a socket");
-    let workers = context.socket(zmq::DEALER).expect("a socket");
-    for socket in [&clients, &workers] {
-        // No high-water marks, so that the proxy holds no fewer requests in flight than the
+    let [front, back] = [front, back].map(|kind| context.socket(kind).expect("a socket"));
+    for socket in [&front, &back] {
+        // No high-water marks, so that the proxy holds no fewer messages in flight than the
         // gateway.
         socket.set_sndhwm(0).expect("an option");
         socket.set_rcvhwm(0).expect("an option");
@@ -206,5 +266,5 @@ pub fn run_proxy(_directory: &Path) {
             socket.get_last_endpoint().expect("bound").expect("text")
         );
     }
-    zmq::proxy(&clients, &workers).expect("it runs until it is killed");
+    zmq::proxy(&front, &back).expect("it runs until it is killed");
 }

@@ -17,7 +17,7 @@ use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::session::{Session, SessionEvent, SessionSecurity, Side};
 use gateway_zmtp::{MORE, put_frame};
 
-use crate::brokers::{Broker, Kind};
+use crate::brokers::{Broker, Kind, gateway, pool};
 use crate::load::blob;
 
 const BOUNDS: Bounds = Bounds {
@@ -296,7 +296,7 @@ impl Broker {
         fs::write(directory.path().join("secret"), secret).expect("a file");
         let security =
             format!(", security: {{ curve: {{ secret: secret, peers: {{ peer: \"{peer}\" }} }} }}");
-        let command = crate::brokers::gateway("native", &security, directory.path());
+        let command = gateway("native", &pool(&security), directory.path());
         Self::start_by(Kind::Native, command, directory)
     }
 }

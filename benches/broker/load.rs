@@ -145,13 +145,13 @@ pub fn blob(size: usize) -> Vec<u8> {
 /// Connects a number of clients, which then send nothing.
 pub fn connect(broker: &Broker, clients: usize) -> Vec<TcpStream> {
     (0..clients)
-        .map(|_| zmtp::connect(&broker.clients))
+        .map(|_| zmtp::connect(&broker.clients, b"DEALER"))
         .collect()
 }
 
 /// Starts a worker on a thread, which answers every request with the same bytes.
 fn echo(endpoint: &str) -> TcpStream {
-    let stream = zmtp::connect(endpoint);
+    let stream = zmtp::connect(endpoint, b"DEALER");
     let mut other = stream.try_clone().expect("a descriptor");
     thread::spawn(move || {
         let mut buffer = vec![0; 256 << 10];
@@ -166,7 +166,7 @@ fn echo(endpoint: &str) -> TcpStream {
 
 /// Runs a client, and returns the number of its answers and the latency of each.
 fn client(endpoint: &str, request: &[u8], window: usize, until: Instant) -> (usize, Vec<Duration>) {
-    let mut stream = zmtp::connect(endpoint);
+    let mut stream = zmtp::connect(endpoint, b"DEALER");
     let burst = request.repeat(window);
     let mut buffer = vec![0; (256 << 10).max(request.len())];
     let mut writer = stream.try_clone().expect("a descriptor");

@@ -9,21 +9,28 @@
 //! and does nothing else. Figures are medians over rounds in which the brokers take turns, with the
 //! spread in brackets. Only the ratios mean anything.
 //!
+//! The loads of channels have one publisher and many subscribers, and compare the gateway on engine
+//! native with zmq_proxy between XSUB and XPUB.
+//!
 //! `cargo bench --bench broker -- quick` runs fewer and shorter rounds, `-- idle` only the memory
-//! of idle clients, `-- curve` only the cost of CURVE, and `-- '1 MB'` only the loads whose names
-//! begin with that text.
+//! of idle clients, `-- curve` only the cost of CURVE, `-- channels` only the loads of channels,
+//! and `-- '1 MB'` only the loads whose names begin with that text.
 
 mod brokers;
+mod channels;
 mod curve;
 mod forwarder;
 mod libzmq;
 mod load;
+#[path = "../../crates/zmtp/tests/support/pair.rs"]
+mod pair;
 mod report;
 mod zmtp;
 
 use std::time::Duration;
 
 use brokers::{Broker, Kind};
+use channels::ChannelLoad;
 use load::Load;
 use report::{Sample, Table};
 
@@ -32,6 +39,7 @@ fn main() {
     if let [role, directory] = &arguments[..] {
         match role.as_str() {
             brokers::PROXY => return brokers::run_proxy(directory.as_ref()),
+            brokers::CHANNEL_PROXY => return brokers::run_channel_proxy(directory.as_ref()),
             brokers::FORWARDER => return brokers::run_forwarder(directory.as_ref()),
             _ => {}
         }
@@ -41,19 +49,29 @@ fn main() {
         true => (3, Duration::from_millis(500)),
         false => (7, Duration::from_secs(1)),
     };
-    let known = ["quick", "idle", "--bench"];
+    let known = ["quick", "idle", "channels", "--bench"];
     let mut wanted = arguments.iter().filter(|it| !known.contains(&it.as_str()));
     let wanted = wanted.next();
-    let only_idle = arguments.iter().any(|it| it == "idle");
     if wanted.is_some_and(|wanted| wanted == "curve") {
         return curve::compare(rounds, lasting);
     }
-    for load in Load::all(lasting) {
-        if !only_idle && wanted.is_none_or(|wanted| load.name.starts_with(wanted)) {
-            compare(&load, rounds);
+    let is_wanted = |name: &str| wanted.is_none_or(|wanted| name.starts_with(wanted));
+    let only = |what: &str| arguments.iter().any(|it| it == what);
+    let (only_idle, only_channels) = (only("idle"), only("channels"));
+    if !only_idle && !only_channels {
+        for load in Load::all(lasting).iter().filter(|it| is_wanted(&it.name)) {
+            compare(load, rounds);
         }
     }
-    if wanted.is_none() {
+    if !only_idle {
+        let loads = ChannelLoad::all();
+        let loads: Vec<_> = loads.iter().filter(|it| is_wanted(&it.name)).collect();
+        compare_channels(&loads, rounds, lasting / 2);
+        let loads = ChannelLoad::sealed();
+        let loads: Vec<_> = loads.iter().filter(|it| is_wanted(&it.name)).collect();
+        compare_sealed(&loads, rounds, lasting / 2);
+    }
+    if wanted.is_none() && !only_channels {
         idle(if quick { 1_000 } else { 10_000 });
         if !only_idle {
             curve::compare(rounds, lasting);
@@ -76,6 +94,44 @@ fn compare(load: &Load, rounds: usize) {
         }
     }
     table.print();
+}
+
+/// Compares zmq_proxy and the gateway as brokers of a channel.
+fn compare_channels(loads: &[&ChannelLoad], rounds: usize, lasting: Duration) {
+    report::print_head_of_channels("zmq_proxy", "gateway");
+    for load in loads {
+        let brokers = [Kind::Proxy, Kind::Native].map(Broker::start_channel);
+        compare_two(load, &brokers, rounds, lasting);
+    }
+}
+
+/// Compares a channel of the gateway whose subscribers use CURVE with one whose subscribers do not.
+fn compare_sealed(loads: &[&ChannelLoad], rounds: usize, lasting: Duration) {
+    report::print_head_of_channels("gateway, NULL", "gateway, CURVE");
+    for load in loads {
+        let brokers = [
+            Broker::start_channel(Kind::Native),
+            Broker::start_sealed_channel(),
+        ];
+        compare_two(load, &brokers, rounds, lasting);
+    }
+}
+
+fn compare_two(load: &ChannelLoad, brokers: &[Broker; 2], rounds: usize, lasting: Duration) {
+    for broker in brokers {
+        load.connect(broker).run(Duration::from_millis(100));
+    }
+    let mut samples = [Vec::new(), Vec::new()];
+    for _ in 0..rounds {
+        for (broker, samples) in brokers.iter().zip(&mut samples) {
+            let connected = load.connect(broker);
+            let before = broker.cpu();
+            let loaded = connected.run(lasting);
+            let cpu = broker.cpu() - before;
+            samples.push(Sample::new(&loaded, cpu, broker.memory()));
+        }
+    }
+    report::print_channel(&load.name, &samples);
 }
 
 /// Measures the memory of clients that are connected and silent.

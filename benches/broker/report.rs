@@ -35,6 +35,55 @@ impl Sample {
     }
 }
 
+/// Prints the head of a table of channels, which compares two brokers.
+pub fn print_head_of_channels(one: &str, other: &str) {
+    println!("\n### Channels: {one} and {other}\n");
+    println!(
+        "| load | CPU a delivery, {one} | {other} | ratio | deliveries, {one} | {other} | ratio | memory, {one} | {other} |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+}
+
+/// Prints the row of a load of a channel, whose round trips are deliveries to a subscriber, by the
+/// rounds of two brokers.
+pub fn print_channel(name: &str, samples: &[Vec<Sample>; 2]) {
+    let cells = |unit: &str, digits: usize, of: fn(&Sample) -> f64| {
+        let [one, other] = samples.each_ref().map(|samples| median(samples.iter(), of));
+        let spread = spread(samples[1].iter(), other, of);
+        format!(
+            "{one:.digits$} {unit} | {other:.digits$} {unit} {spread} | **{:.2}**",
+            other / one
+        )
+    };
+    let [one, other] = samples
+        .each_ref()
+        .map(|samples| median(samples.iter(), |it| it.memory as f64) / f64::from(1 << 20));
+    println!(
+        "| {name} | {} | {} | {one:.0} MiB | {other:.0} MiB |",
+        cells("µs", 2, |it| it.cpu / 1e3),
+        cells("k/s", 0, |it| it.throughput / 1e3),
+    );
+}
+
+/// Returns the median of a value of samples.
+fn median<'a>(samples: impl Iterator<Item = &'a Sample>, of: impl Fn(&Sample) -> f64) -> f64 {
+    let mut all: Vec<f64> = samples.map(of).collect();
+    all.sort_by(f64::total_cmp);
+    all[all.len() / 2]
+}
+
+/// Returns the least and the greatest of a value of samples, as parts of its median, in brackets.
+fn spread<'a>(
+    samples: impl Iterator<Item = &'a Sample>,
+    median: f64,
+    of: impl Fn(&Sample) -> f64,
+) -> String {
+    let all: Vec<f64> = samples.map(of).collect();
+    let least = all.iter().copied().fold(f64::INFINITY, f64::min) / median;
+    let most = all.iter().copied().fold(0.0, f64::max) / median;
+    format!("({least:.2}–{most:.2})")
+}
+
 /// The rounds of one load.
 pub struct Table {
     name: String,
@@ -86,10 +135,8 @@ impl Table {
     ) -> String {
         let median = self.median(kind, of);
         let ratio = median / self.median(Kind::Proxy, of);
-        let all = || self.of(kind).map(of);
-        let least = all().fold(f64::INFINITY, f64::min) / median;
-        let most = all().fold(0.0, f64::max) / median;
-        format!("{median:.digits$} {unit} ({least:.2}–{most:.2}) | **{ratio:.2}**")
+        let spread = spread(self.of(kind), median, of);
+        format!("{median:.digits$} {unit} {spread} | **{ratio:.2}**")
     }
 
     fn of(&self, kind: Kind) -> impl Iterator<Item = &Sample> {
@@ -98,8 +145,6 @@ impl Table {
     }
 
     fn median(&self, kind: Kind, of: impl Fn(&Sample) -> f64) -> f64 {
-        let mut all: Vec<f64> = self.of(kind).map(of).collect();
-        all.sort_by(f64::total_cmp);
-        all[all.len() / 2]
+        median(self.of(kind), of)
     }
 }

@@ -18,12 +18,18 @@ pub fn hello(socket_type: &[u8]) -> Vec<u8> {
     hello
 }
 
-/// Connects as a DEALER, and reads the broker's greeting and READY.
-pub fn connect(endpoint: &str) -> TcpStream {
+/// Connects, and sends nothing.
+pub fn connect_tcp(endpoint: &str) -> TcpStream {
     let address = endpoint.strip_prefix("tcp://").expect("a TCP endpoint");
-    let mut stream = TcpStream::connect(address).expect("the broker listens");
+    let stream = TcpStream::connect(address).expect("the broker listens");
     stream.set_nodelay(true).expect("a TCP stream");
-    let hello = hello(b"DEALER");
+    stream
+}
+
+/// Connects as a peer with this socket type, and reads the broker's greeting and READY.
+pub fn connect(endpoint: &str, socket_type: &[u8]) -> TcpStream {
+    let mut stream = connect_tcp(endpoint);
+    let hello = hello(socket_type);
     stream.write_all(&hello).expect("its peer reads");
     let mut greeting = [0; 64];
     stream.read_exact(&mut greeting).expect("a greeting");
