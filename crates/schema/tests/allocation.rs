@@ -1,6 +1,7 @@
 //! Tests that a valid payload is checked without an allocation, in every encoding, except for the
-//! key sets of large maps, and the escaped field names of JSON. This holds for standard rules, too,
-//! except for the sets of elements that must differ.
+//! key sets of large maps, and the escaped field names of JSON. In MessagePack and JSON, this holds
+//! for standard rules, too, except for the sets of elements that must differ, and for bytes, which
+//! JSON has in base64.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -137,7 +138,7 @@ message Ruled {
   string e = 5 [(buf.validate.field).string = {min_len: 2, pattern: "^[a-zł]+$"}];
   string f = 6 [(buf.validate.field).string.email = true];
   string g = 7 [(buf.validate.field).string.hostname = true];
-  bytes h = 8 [(buf.validate.field).bytes.len = 3];
+  bytes h = 8 [(buf.validate.field) = {ignore: IGNORE_IF_ZERO_VALUE, bytes: {len: 3}}];
   Color i = 9 [(buf.validate.field).enum.defined_only = true];
   repeated int32 j = 10 [(buf.validate.field).repeated = {min_items: 1, items: {int32: {gt: 0}}}];
   map<string, int32> k = 11 [(buf.validate.field).map = {min_pairs: 1, keys: {string: {min_len: 1}}, values: {int32: {gt: 0}}}];
@@ -191,6 +192,8 @@ fn standard_rules_cost_nothing() {
         outer["q"] = inner.clone();
         outer
     };
+    let mut text = inner.clone();
+    text.as_object_mut().unwrap().remove("h");
     let mut packed = inner.clone();
     packed["l"] = json!({"seconds": 5});
     packed["m"] = json!({"seconds": 2, "nanos": 5});
@@ -200,7 +203,7 @@ fn standard_rules_cost_nothing() {
             Encoding::Msgpack,
             replaced(&packed, b"\xa4YWJj", b"\xc4\x03abc"),
         ),
-        (Encoding::Json, within(&inner).to_string().into_bytes()),
+        (Encoding::Json, within(&text).to_string().into_bytes()),
     ] {
         let schema = ruled(encoding);
         // A pattern allocates the memory for matching once in a thread.
