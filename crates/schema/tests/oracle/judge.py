@@ -132,7 +132,7 @@ class Judge:
             self.differences.append((name, ours, theirs, rows))
 
     def compare_mutation(self, ours):
-        """Compares the verdict on a mutation in JSON or MessagePack with theirs on what it holds."""
+        """Compares the verdict on a mutation in JSON or MessagePack with theirs on its message."""
         message = read(kinds[ours["m"]], ours["e"], bytes.fromhex(ours["p"]))
         if message is None:
             self.unread[ours["e"]] += 1

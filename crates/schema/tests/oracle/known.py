@@ -26,8 +26,8 @@ NO_TEXT = re.compile(r"'bytes' object is not an instance of 'str'|UnicodeDecodeE
 # are not UTF-8: the rule bytes.pattern is written so.
 NO_CONDITION = "found no matching overload for _?_:_ applied to '(<class 'celpy.evaluation.CELEvalError'>, "
 
-# The one reason that no example can show, the rules that it concerns, and the seconds from now within
-# which it does.
+# The one reason that no example can show, the rules that it concerns, and the seconds from now
+# within which it does.
 PASSED = "a moment near now, which may have passed between the two verdicts"
 OF_NOW, NEAR = {"timestamp.lt_now", "timestamp.gt_now", "timestamp.within"}, 86_400
 

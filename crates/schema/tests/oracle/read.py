@@ -1,4 +1,4 @@
-"""Reads payloads in JSON and MessagePack into messages, as their writers in generate.py write them."""
+"""Reads payloads in JSON and MessagePack, in the forms that generate.py writes, into messages."""
 
 import msgpack
 from google.protobuf import json_format

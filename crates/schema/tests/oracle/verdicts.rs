@@ -4,8 +4,8 @@
 //! WORK/messages.json has the roots of the `.proto` files and the names of the messages. Standard
 //! input has payloads, one line of JSON each, as generate.py writes them. Standard output has a
 //! line for each message whose rules are rejected, then the payloads with the verdict (v) and the
-//! path, rule id and text of each broken rule (t), then the same for those of MUTATIONS mutations in
-//! each encoding that are not malformed.
+//! path, rule id and text of each broken rule (t), then the same for MUTATIONS mutations in each
+//! encoding, without malformed ones.
 
 use std::fs;
 use std::io::{self, BufRead, BufWriter, Write};
@@ -146,7 +146,7 @@ fn payload(line: io::Result<String>) -> Payload {
     }
 }
 
-/// Prints a payload with its verdict, unless it is a malformed mutation. Returns whether it printed.
+/// Prints a payload with its verdict, unless it is a malformed mutation. Returns whether it did.
 fn tell(out: &mut impl Write, payload: &Payload, schemas: &[Schema; 3]) -> bool {
     let place = ENCODINGS
         .iter()
