@@ -9,10 +9,10 @@
 //! bound what it keeps for a client by `limits.client_bytes` and report the fate of each answer
 //! that it kept; log once a turn what the core noted (`notes::log_notes`); report each verdict of
 //! its judges (`judges`) to the core; and process at most a budget of messages before it looks at
-//! the other peers again. An engine that can tell peers apart reports each worker and each subscriber
-//! with `Headcount::One`; any other engine reports one `Headcount::Crowd` for each pool and for the
-//! subscribers of each channel, and one publisher for all of a channel. This is the only difference
-//! between engines that the core knows.
+//! the other peers again. An engine that can tell peers apart reports each worker and each
+//! subscriber with `Headcount::One`; any other engine reports one `Headcount::Crowd` for each pool
+//! and for the subscribers of each channel, and one publisher for all of a channel. This is the
+//! only difference between engines that the core knows.
 
 mod control;
 mod error;

@@ -519,7 +519,7 @@ fn a_fault_in_a_file_of_users_is_reported_at_its_place_and_leaves_out_that_user(
     let (code, _, stderr) = files.check();
     assert_eq!(code, Some(1), "{stderr}");
     for told in [
-        "error: this is not the hash of a password",
+        "error: this is not a valid hash of argon2",
         "keys/users:3:5",
         "expected a hash of argon2",
         "error: the name can't be a user's",

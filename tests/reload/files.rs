@@ -305,7 +305,7 @@ fn a_file_that_is_removed_is_to_be_put_back() {
     let report = edited.reload();
     assert_eq!(report.outcome, ReloadOutcome::Invalid);
     let told = report.diagnostics.to_string();
-    let remedy = "it was there when the gateway started: put it back";
+    let remedy = "it existed when the gateway started: put it back";
     assert!(told.contains(remedy), "{told}");
     assert_eq!(edited.generation(), 1);
     fs::write(&edited.file, text).unwrap();

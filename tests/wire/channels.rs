@@ -275,8 +275,8 @@ fn a_subscriber_that_does_not_read_delays_nobody() {
     }
 }
 
-/// Of a message with a subscription that is known already, libzmq's XPUB passes on the first frame
-/// alone, which announces more.
+/// libzmq's XPUB passes on only the first frame of a message with a subscription that is known
+/// already, and that frame announces more.
 #[test]
 fn messages_of_a_subscriber_are_dropped_and_end_nothing() {
     let gateway = ticks("upstream: all");

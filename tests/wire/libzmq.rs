@@ -79,7 +79,7 @@ fn the_peers_of_a_channel_are_counted_and_its_subscriptions_share_an_entry() {
     await_prefixes(&gateway, 0);
 }
 
-/// Of the messages that take long to check, as many wait for judges as `limits` allow a client. The
+/// The number of messages that wait for judges is bounded as that of a client is by `limits`. The
 /// others stay with libzmq.
 #[test]
 fn publishers_that_send_faster_than_judges_check_are_not_read() {

@@ -200,7 +200,7 @@ enum Outcome<'a> {
     Unknown,
 }
 
-/// What is known of a part.
+/// The knowledge about a part.
 struct Seen<'a> {
     inputs: Inputs,
     outcome: Outcome<'a>,
@@ -238,7 +238,7 @@ struct Finder<'a, 'e> {
     schema: &'a dyn Schema,
     variables: &'e [(String, Type)],
     values: Vec<Value<'a>>,
-    /// Whether the value of each variable is known.
+    /// For each variable, true if its value is known.
     known: Vec<bool>,
     budget: Budget,
 }

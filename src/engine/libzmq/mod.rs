@@ -6,17 +6,17 @@
 //! `zmq::Message`s in which they arrived. Only queued frames that share a receive buffer are
 //! copied.
 //!
-//! The sockets are opened in `open` and recorded in `sockets`; `links` is the sending half, which the
-//! core calls; `pools` handles the workers of a DEALER, as far as `monitor` reports them; `channels`
-//! handles publishers and subscribers; `reload` hands another configuration to the data thread,
-//! which adopts it in `adopt`.
+//! The sockets are opened in `open` and recorded in `sockets`; `links` is the sending half, which
+//! the core calls; `pools` handles the workers of a DEALER, as far as `monitor` reports them;
+//! `channels` handles publishers and subscribers; `reload` hands another configuration to the data
+//! thread, which adopts it in `adopt`.
 //!
 //! libzmq hides its peers, and the consequences are documented for users. A pool is one crowd of
 //! workers that libzmq serves in turn, so `per_worker`, `balance` and the loss of one of several
 //! workers cannot be supported. The loss of all workers can, because a monitor counts connections.
 //! The publishers of a channel are one peer for the core, and its subscribers another: libzmq finds
-//! those that a message matches, and drops it where there is no room, so messages cannot be kept for
-//! one subscriber, and `slow` cannot be supported.
+//! those that a message matches, and drops it where there is no room, so messages cannot be kept
+//! for one subscriber, and `slow` cannot be supported.
 //!
 //! Clients are known by their identities from their first message on, and are forgotten when idle.
 //! Back-pressure on one client is impossible, so answers that it does not read are dropped beyond
