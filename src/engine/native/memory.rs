@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use crate::ledger::MemoryGauges;
 use crate::memory::{Resident, release_apart};
-use crate::snapshot::MemoryLimit;
 
 /// The maximum time between two measurements of the resident memory, while turns run.
 const MEASURE_INTERVAL: Duration = Duration::from_millis(100);
@@ -89,8 +88,7 @@ impl Room {
 /// The state of the memory.
 #[derive(Debug)]
 pub(super) struct Memory {
-    limit: MemoryLimit,
-    /// The limit in bytes.
+    /// The value of `limits.memory` in bytes.
     bound: u64,
     room: Room,
     /// The bytes that peers hold.
@@ -126,14 +124,11 @@ struct Measured {
 }
 
 impl Memory {
-    /// Returns a memory that `release` returns to the system.
+    /// Returns a memory without a bound, which `release` returns to the system.
     pub(super) fn new(release: fn()) -> Self {
-        let limit = MemoryLimit::default();
-        let bound = limit.bytes();
         Self {
-            limit,
-            bound,
-            room: Room::of(bound, 0, 0, 0),
+            bound: u64::MAX,
+            room: Room::of(u64::MAX, 0, 0, 0),
             held: 0,
             halves: 0,
             others: 0,
@@ -145,10 +140,9 @@ impl Memory {
         }
     }
 
-    /// Sets the limit. A percentage is taken of what the system allows now.
-    pub(super) fn set_limit(&mut self, limit: MemoryLimit) {
-        self.limit = limit;
-        self.bound = limit.bytes();
+    /// Sets the bound, in bytes.
+    pub(super) fn set_bound(&mut self, bound: u64) {
+        self.bound = bound;
         self.measured = None;
     }
 

@@ -23,7 +23,6 @@ use crate::engine::native::timers::Timers;
 use crate::engine::role::Role;
 use crate::ledger::{EngineCounters, Fate};
 use crate::peer::PeerId;
-use crate::snapshot::Limits;
 use gateway_zmtp::bytes::Input;
 use gateway_zmtp::command;
 use gateway_zmtp::curve::SealWork;
@@ -218,12 +217,12 @@ impl Peers {
         self.buffers.give_back(input);
     }
 
-    /// Adopts the limits of a configuration.
-    pub(super) fn set_limits(&mut self, limits: &Limits) {
-        self.client_bytes = limits.client_bytes;
-        self.outbox_max = limits.client_bytes.min(self.memory.client_max());
+    /// Adopts `limits.client_bytes` and `limits.memory` of a configuration, in bytes.
+    pub(super) fn set_limits(&mut self, client_bytes: u64, memory: u64) {
+        self.client_bytes = client_bytes;
+        self.outbox_max = client_bytes.min(self.memory.client_max());
         self.outbox_low = self.outbox_max;
-        self.memory.set_limit(limits.memory);
+        self.memory.set_bound(memory);
     }
 
     /// Counts a turn of the engine, which worked for `busy` since the last wait.

@@ -34,6 +34,9 @@ struct Commit {
     snapshot: Arc<Snapshot>,
     listeners: Vec<Planned>,
     calls: Vec<(Role, Address)>,
+    /// The value of `limits.memory` in bytes. The system's files tell it, so the data thread does
+    /// not ask for it.
+    memory: u64,
     /// Receives a message once the reload has taken effect.
     done: mpsc::Sender<()>,
 }
@@ -95,6 +98,7 @@ impl Reloader {
             snapshot: Arc::clone(snapshot),
             listeners,
             calls,
+            memory: snapshot.limits.memory.bytes(),
             done,
         };
         let hand_over = || self.commits.send(commit).is_ok();

@@ -23,10 +23,11 @@ impl Reloads {
                 snapshot,
                 listeners: planned,
                 calls,
+                memory,
                 done,
             } = commit;
             adopt_listeners(listeners, planned, now);
-            let mut removed = service.adopt(snapshot, calls, now);
+            let mut removed = service.adopt(snapshot, memory, calls, now);
             removed |= listeners.has_removed(service.snapshot());
             if removed {
                 removal.begin();

@@ -12,16 +12,17 @@ use crate::peer::{PeerId, WorkerKind};
 use crate::snapshot::{Snapshot, Workers};
 
 impl Service {
-    /// Adopts another configuration, whose calls to peers are `calls`. Returns whether something
-    /// must be removed later.
+    /// Adopts another configuration, whose `limits.memory` is `memory` bytes, and whose calls to
+    /// peers are `calls`. Returns whether something must be removed later.
     pub(in crate::engine::native) fn adopt(
         &mut self,
         snapshot: Arc<Snapshot>,
+        memory: u64,
         calls: Vec<(Role, Address)>,
         now: Duration,
     ) -> bool {
         self.snapshot = Arc::clone(&snapshot);
-        self.peers.set_limits(&snapshot.limits);
+        self.peers.set_limits(snapshot.limits.client_bytes, memory);
         let calls_removed = self.adopt_calls(calls, now);
         self.decide(now, Event::Reload { snapshot });
         self.tell(now);
