@@ -25,6 +25,10 @@ const DIRECT_MIN: usize = 16 << 10;
 /// framing of the stream is lost.
 const SIZE_MAX: u64 = 1 << 40;
 
+/// The memory charged for a frame of an incomplete message in addition to its bytes: its place in
+/// the list, and two small allocations.
+const FRAME_CHARGE: u64 = 96;
+
 /// The bounds of a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -82,7 +86,7 @@ pub struct Decoder {
     message: Vec<Bytes>,
     /// The number of these frames that have memory of their own. The others share the input.
     settled: usize,
-    /// The number of bytes of the frames that have memory of their own.
+    /// The memory of the frames that have memory of their own, in bytes.
     held: u64,
     /// The number of bytes of the message, including skipped ones.
     bytes: u64,
@@ -208,7 +212,7 @@ impl Decoder {
         // The rest of the message arrives in another buffer, so its frames must not keep this one.
         for frame in &mut self.message[self.settled..] {
             *frame = std::mem::take(frame).compact();
-            self.held += frame.bytes().len() as u64;
+            self.held += FRAME_CHARGE + frame.bytes().len() as u64;
         }
         self.settled = self.message.len();
         Ok(None)
