@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use gateway::reply::Reason;
 
 use crate::support::gateway::{engine_is, on_this_engine, with_admin, yaml};
 use crate::support::process::Process;
-use crate::support::sockets::{named, receive, send};
+use crate::support::sockets::{SetOnDrop, named, receive, send};
 use crate::support::{ANN, PATIENCE, turns};
 
 #[test]
@@ -531,30 +532,85 @@ fn on_loopback_every_request_names_its_host() {
     }
 }
 
-/// Connections that are silent, or have sent a part of a request, are closed in favor of new ones.
+/// Asks for the health, and asserts that it is answered within a second.
+#[track_caller]
+fn is_healthy_in_time(process: &Process) {
+    let asked = Instant::now();
+    assert_eq!(process.get("/healthz").code, 200);
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+/// Connections that are silent, or have sent a part of a request, or read an answer slowly or not
+/// at all, are closed in favor of new ones.
 #[test]
-fn a_health_check_is_answered_within_a_second_beside_a_thousand_silent_connections() {
+fn a_health_check_is_answered_within_a_second_beside_a_thousand_silent_or_slow_connections() {
     let _turn = turns::take();
     let process = Process::start(&yaml("", ""));
     let at = process.admin();
-    let mut silent = Vec::new();
+    let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    let unread = ask("/metrics").repeat(1_000);
+    let mut all: Vec<TcpStream> = Vec::new();
     for n in 0..1_000 {
         let mut stream = TcpStream::connect(&at).unwrap();
-        match n % 3 {
+        match n % 6 {
             0 => stream.write_all(b"GET /heal").unwrap(),
             1 => stream.shutdown(Shutdown::Read).unwrap(),
+            2 => {
+                // The socket may accept only a part of the bytes.
+                stream.set_nonblocking(true).unwrap();
+                let _ = stream.write(unread.as_bytes());
+            }
+            3 => {
+                stream.write_all(ask("/metrics").as_bytes()).unwrap();
+                stream.shutdown(Shutdown::Write).unwrap();
+            }
+            4 => {
+                let status = ask("/status").repeat(100);
+                stream.write_all(status.as_bytes()).unwrap();
+                stream.set_nonblocking(true).unwrap();
+            }
             _ => {}
         }
-        silent.push(stream);
-        if n % 250 == 249 {
-            let asked = Instant::now();
-            assert_eq!(process.get("/healthz").code, 200);
-            let took = asked.elapsed();
-            assert!(took < Duration::from_secs(1), "{took:?} beside {n}");
+        all.push(stream);
+        if n % 100 == 99 {
+            // The slow ones read a byte each.
+            for slow in all.iter().skip(4).step_by(6) {
+                let _ = (&mut &*slow).read(&mut [0]);
+            }
+            is_healthy_in_time(&process);
         }
     }
     assert_eq!(process.get("/readyz").code, 200);
-    drop(silent);
+}
+
+/// Clients connect as fast as they can, ask, and read nothing.
+#[test]
+fn a_health_check_is_answered_within_a_second_while_the_address_is_stormed() {
+    let _turn = turns::take();
+    let process = Process::start(&yaml("", ""));
+    let at = process.admin();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _done = SetOnDrop(&done);
+        for path in ["/metrics", "/status", "/rejections", ""] {
+            let (at, done) = (&at, &done);
+            scope.spawn(move || {
+                let request = match path {
+                    "" => String::new(),
+                    path => format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"),
+                };
+                while !done.load(Ordering::Relaxed) {
+                    if let Ok(mut stream) = TcpStream::connect(at) {
+                        let _ = stream.write_all(request.as_bytes());
+                    }
+                }
+            });
+        }
+        for _ in 0..50 {
+            is_healthy_in_time(&process);
+        }
+    });
 }
 
 #[test]
