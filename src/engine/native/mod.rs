@@ -222,7 +222,7 @@ impl Native {
         let busy = service.read(now, &self.clock) | service.hear_judges(now, &self.clock);
         service.look_at_silent(now, &self.clock);
         service.tick(now);
-        service.write(now);
+        service.write(now, &self.clock);
         service.log_notes();
         self.removal.close(
             service,

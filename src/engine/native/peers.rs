@@ -15,6 +15,7 @@ use mio::{Registry, Token};
 
 use crate::core::{Event, Verdict};
 use crate::engine::judges::Judges;
+use crate::engine::native::clock::Clock;
 use crate::engine::native::connection::{Connection, Flow, Origin, Phase, WriteEnd};
 use crate::engine::native::dial::DialId;
 use crate::engine::native::memory::Memory;
@@ -51,6 +52,19 @@ const SUBSCRIBER_ROOM: u64 = 256 << 10;
 /// disconnected. Subscriptions cannot be dropped, and this is room for those of a channel with a
 /// hundred thousand long prefixes, which an honest publisher reads at once.
 const PUBLISHER_ROOM: u64 = 64 << 20;
+
+/// The time of a turn after which it leaves the remaining writes to the next, unless it has only
+/// begun to write. The message of a publisher may have thousands of subscribers.
+const WRITE_UNTIL: Duration = Duration::from_millis(4);
+
+/// The minimum time for writing in a turn, if there is so much to write.
+const WRITE_TIME_MIN: Duration = Duration::from_millis(1);
+
+/// The number of writes after which the clock is read to check for these times.
+const WRITES_UNTIMED: u64 = 64;
+
+/// The number of bytes whose writing takes as long as a write of few.
+const BYTES_OF_A_WRITE: u64 = 16 << 10;
 
 /// The number of timer entries, beyond two per connection, above which obsolete ones are removed.
 const TIMERS_SPARE: usize = 4096;
@@ -430,13 +444,25 @@ impl Peers {
         !self.dirty.is_empty()
     }
 
-    /// Writes to all peers with queued bytes, as far as they take them.
-    pub(super) fn flush(&mut self, now: Duration) {
+    /// Writes to the peers with queued bytes, as far as they take them. If that takes long, the
+    /// remaining peers come first in the next turn.
+    pub(super) fn flush(&mut self, now: Duration, clock: &Clock) {
         let mut dirty = std::mem::take(&mut self.dirty);
-        for peer in dirty.drain(..) {
-            self.write(peer, now);
+        let (mut work, mut begun, mut written) = (0, None, 0);
+        for peer in &dirty {
+            work += 1 + self.write(*peer, now) / BYTES_OF_A_WRITE;
+            written += 1;
+            if work >= WRITES_UNTIMED {
+                let time = clock.now();
+                let writing = time.saturating_sub(*begun.get_or_insert(time));
+                if writing >= WRITE_TIME_MIN && time.saturating_sub(now) >= WRITE_UNTIL {
+                    break;
+                }
+                work = 0;
+            }
         }
-        // Peers that were marked during these writes come first next time; there are seldom any.
+        dirty.drain(..written);
+        // Peers that were marked during these writes come last; there are seldom any.
         dirty.append(&mut self.dirty);
         self.dirty = dirty;
     }
@@ -449,16 +475,17 @@ impl Peers {
         }
     }
 
-    fn write(&mut self, peer: PeerId, now: Duration) {
+    /// Writes to a peer, and returns the number of bytes that the system took.
+    fn write(&mut self, peer: PeerId, now: Duration) -> u64 {
         let subscriber_room = self.subscriber_room();
         let Some(connection) = find(&mut self.places, peer) else {
-            return;
+            return 0;
         };
         while let Some(work) = connection.next_to_seal() {
             self.to_seal.push_back((peer, work));
         }
         let Some(written) = connection.write(&mut self.buffers, now) else {
-            return;
+            return 0;
         };
         if let Some(bytes) = &mut self.counters.bytes_out {
             *bytes += written.bytes;
@@ -472,7 +499,8 @@ impl Peers {
         }
         connection.charge(&mut self.account);
         if written.end == WriteEnd::Failed {
-            return self.mute(peer);
+            self.mute(peer);
+            return written.bytes;
         }
         if connection.has_sent_all() && connection.phase() == Phase::Closing {
             connection.finish();
@@ -489,6 +517,7 @@ impl Peers {
             // Reading from the peer may have been paused until now.
             self.queue(peer);
         }
+        written.bytes
     }
 
     /// Ends writing to a peer that can no longer be written to, and settles its queued answers as

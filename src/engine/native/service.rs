@@ -203,9 +203,9 @@ impl Service {
         }
     }
 
-    /// Writes the queued bytes of all peers.
-    pub(super) fn write(&mut self, now: Duration) {
-        self.peers.flush(now);
+    /// Writes the queued bytes of peers, as long as that is no long turn.
+    pub(super) fn write(&mut self, now: Duration, clock: &Clock) {
+        self.peers.flush(now, clock);
         while let Some((peer, work)) = self.peers.next_to_seal() {
             self.take_step(peer, Step::Seal(work));
         }
