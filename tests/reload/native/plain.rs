@@ -3,10 +3,11 @@
 //! request is handed out in the new form.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use crate::support::edited::Edited;
 use crate::support::gateway::{Gateway, NEVER, engine_is};
-use crate::support::sockets::{receive, send, texts};
+use crate::support::sockets::{PATIENCE_MS, receive, send, texts};
 
 const ROUTES: &str = r#"
 frontends:
@@ -17,6 +18,9 @@ reload: { settle: 20ms }
 routes:
   T: { pool: people }
 "#;
+
+/// The time in which everything must happen, on a busy machine too.
+const PATIENCE: Duration = Duration::from_millis(PATIENCE_MS as u64);
 
 const CLIENTS: &str = "clients: { bind: \"tcp://127.0.0.1:0\"";
 
@@ -32,6 +36,18 @@ fn edit(edited: &Edited, from: &str, to: &str) {
     fs::write(&edited.file, text.replacen(from, to, 1)).unwrap();
     let report = edited.reload();
     assert!(report.outcome.is_good(), "{}", report.diagnostics);
+}
+
+/// Waits until the gateway has received so many requests, since an edit applies to those that it
+/// receives later.
+#[track_caller]
+fn await_received(edited: &Edited, count: u64) {
+    let observer = edited.gateway.running.as_ref().unwrap().observer();
+    let patience = Instant::now() + PATIENCE;
+    while observer.sample(PATIENCE).expect("a sample").ledger.received < count {
+        assert!(Instant::now() < patience, "not {count} requests");
+        std::thread::yield_now();
+    }
 }
 
 #[track_caller]
@@ -88,9 +104,13 @@ fn a_clients_answer_has_the_form_in_which_it_asked() {
         send(&worker, &request);
     };
     let plain = format!("{CLIENTS}, type: T");
+    // The first request is the one by which the generation at the start was found.
+    let received = 1;
     send(&client, &["T", "typed"]);
+    await_received(&edited, received + 1);
     edit(&edited, CLIENTS, &plain);
     send(&client, &["plain"]);
+    await_received(&edited, received + 2);
     edit(&edited, ", type: T", ", envelope: routed");
     send(&client, &["address", "", "T", "routed"]);
     send(&client, &["address", "", "U", "routed"]);
