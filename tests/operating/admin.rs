@@ -4,7 +4,6 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use gateway::reply::Reason;
 
 use crate::support::gateway::{engine_is, on_this_engine, with_admin, yaml};
 use crate::support::process::Process;
-use crate::support::sockets::{SetOnDrop, named, receive, send};
+use crate::support::sockets::{named, receive, send};
 use crate::support::{ANN, PATIENCE, turns};
 
 #[test]
@@ -582,35 +581,6 @@ fn a_health_check_is_answered_within_a_second_beside_a_thousand_silent_or_slow_c
         }
     }
     assert_eq!(process.get("/readyz").code, 200);
-}
-
-/// Clients connect as fast as they can, ask, and read nothing.
-#[test]
-fn a_health_check_is_answered_within_a_second_while_the_address_is_stormed() {
-    let _turn = turns::take();
-    let process = Process::start(&yaml("", ""));
-    let at = process.admin();
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let _done = SetOnDrop(&done);
-        for path in ["/metrics", "/status", "/rejections", ""] {
-            let (at, done) = (&at, &done);
-            scope.spawn(move || {
-                let request = match path {
-                    "" => String::new(),
-                    path => format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"),
-                };
-                while !done.load(Ordering::Relaxed) {
-                    if let Ok(mut stream) = TcpStream::connect(at) {
-                        let _ = stream.write_all(request.as_bytes());
-                    }
-                }
-            });
-        }
-        for _ in 0..50 {
-            is_healthy_in_time(&process);
-        }
-    });
 }
 
 #[test]

@@ -23,6 +23,7 @@ import zmq
 import migrate  # noqa: F401: its cases are run too
 from support import (
     ENGINE,
+    NOTHING,
     PATIENCE,
     REPOSITORY,
     Gateway,
@@ -1184,7 +1185,7 @@ def a_client_of_two_gateways_is_served_by_the_one_that_is_left():
         client.socket.get(zmq.EVENTS)
         assert [ask() for _ in range(20)] == [b"0"] * 20
         client.socket.disable_monitor()
-        other.ledger = {name: 0 for name in ("received", "answered", "rejected", "client_gone", "client_slow")}
+        other.ledger = NOTHING
 
 
 # ---- the end
@@ -1265,7 +1266,7 @@ def a_second_signal_ends_it_at_once():
         gateway.lines_until("SIGTERM")
         gateway.signal()
         assert gateway.process.wait(timeout=PATIENCE) == 1
-        gateway.ledger = dict.fromkeys(("received", "answered", "rejected", "client_gone", "client_slow"), 0)
+        gateway.ledger = NOTHING
 
 
 # ---- strangers and sloths

@@ -43,6 +43,11 @@ CODES = {
     "shutting_down": 14,
 }
 
+# How a request can end, by the names in the line `stopped`.
+ENDS = ("answered", "published", "rejected", "client_gone", "client_slow")
+# The counts of a gateway that prints none, because the test has killed it.
+NOTHING = dict.fromkeys(("received", *ENDS), 0)
+
 
 class Gateway:
     """A gateway process on free ports, and peers to it.
@@ -149,8 +154,7 @@ class Gateway:
                 if self.ledger is None:
                     assert self.end() == 0, "exit code"
                 counts = self.ledger
-                ends = ("answered", "published", "rejected", "client_gone", "client_slow")
-                assert counts["received"] == sum(counts[end] for end in ends), counts
+                assert counts["received"] == sum(counts[end] for end in ENDS), counts
         finally:
             for process in [self.process, *self.children]:
                 process.kill()
