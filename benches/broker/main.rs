@@ -12,9 +12,10 @@
 //! The loads of channels have one publisher and many subscribers, and compare the gateway on engine
 //! native with zmq_proxy between XSUB and XPUB.
 //!
-//! `cargo bench --bench broker -- quick` runs fewer and shorter rounds, `-- idle` only the memory
-//! of idle clients, `-- curve` only the cost of CURVE, `-- channels` only the loads of channels,
-//! and `-- '1 MB'` only the loads whose names begin with that text.
+//! `cargo bench --bench broker -- quick` runs fewer and shorter rounds, `-- requests` only the loads
+//! of requests, `-- idle` only the memory of idle clients, `-- channels` only the loads of channels,
+//! `-- curve` only the cost of CURVE, and `-- '1 MB'` only the loads whose names begin with that
+//! text.
 
 mod brokers;
 mod channels;
@@ -34,6 +35,9 @@ use channels::ChannelLoad;
 use load::Load;
 use report::{Sample, Table};
 
+/// The parts of this bench, each of which an argument of that name runs alone.
+const PARTS: [&str; 4] = ["requests", "idle", "channels", "curve"];
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [role, directory] = &arguments[..] {
@@ -49,21 +53,22 @@ fn main() {
         true => (3, Duration::from_millis(500)),
         false => (7, Duration::from_secs(1)),
     };
-    let known = ["quick", "idle", "channels", "--bench"];
-    let mut wanted = arguments.iter().filter(|it| !known.contains(&it.as_str()));
-    let wanted = wanted.next();
-    if wanted.is_some_and(|wanted| wanted == "curve") {
-        return curve::compare(rounds, lasting);
-    }
+    let named: Vec<&str> = PARTS
+        .into_iter()
+        .filter(|it| arguments.iter().any(|a| a == it))
+        .collect();
+    let runs = |part: &str| named.is_empty() || named.contains(&part);
+    let is_name = |it: &&String| {
+        !PARTS.contains(&it.as_str()) && !["quick", "--bench"].contains(&it.as_str())
+    };
+    let wanted = arguments.iter().find(is_name);
     let is_wanted = |name: &str| wanted.is_none_or(|wanted| name.starts_with(wanted));
-    let only = |what: &str| arguments.iter().any(|it| it == what);
-    let (only_idle, only_channels) = (only("idle"), only("channels"));
-    if !only_idle && !only_channels {
+    if runs("requests") {
         for load in Load::all(lasting).iter().filter(|it| is_wanted(&it.name)) {
             compare(load, rounds);
         }
     }
-    if !only_idle {
+    if runs("channels") {
         let loads = ChannelLoad::all();
         let loads: Vec<_> = loads.iter().filter(|it| is_wanted(&it.name)).collect();
         compare_channels(&loads, rounds, lasting / 2);
@@ -71,11 +76,11 @@ fn main() {
         let loads: Vec<_> = loads.iter().filter(|it| is_wanted(&it.name)).collect();
         compare_sealed(&loads, rounds, lasting / 2);
     }
-    if wanted.is_none() && !only_channels {
+    if wanted.is_none() && runs("idle") {
         idle(if quick { 1_000 } else { 10_000 });
-        if !only_idle {
-            curve::compare(rounds, lasting);
-        }
+    }
+    if wanted.is_none() && runs("curve") {
+        curve::compare(rounds, lasting);
     }
 }
 
