@@ -12,10 +12,10 @@
 //! The loads of channels have one publisher and many subscribers, and compare the gateway on engine
 //! native with zmq_proxy between XSUB and XPUB.
 //!
-//! `cargo bench --bench broker -- quick` runs fewer and shorter rounds, `-- requests` only the loads
-//! of requests, `-- idle` only the memory of idle clients, `-- channels` only the loads of channels,
-//! `-- curve` only the cost of CURVE, and `-- '1 MB'` only the loads whose names begin with that
-//! text.
+//! `cargo bench --bench broker -- quick` runs fewer and shorter rounds, `-- requests` only the
+//! loads of requests, `-- idle` only the memory of idle clients, `-- channels` only the loads of
+//! channels, `-- curve` only the cost of CURVE, and `-- '1 MB'` only the loads whose names begin
+//! with that text.
 
 mod brokers;
 mod channels;
