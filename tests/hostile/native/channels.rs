@@ -227,7 +227,7 @@ fn one_invalid_message_among_a_million_reaches_nobody_and_is_named() {
     subscriber.say(&subscribe(b""));
     sync(&mut subscriber);
     let mut publisher = Raw::peer(&gateway.endpoint(PUBLISHERS), "PUB");
-    let valid = message(&[b"PERSON", ANN]).repeat(BURST);
+    let valid = message(&[b"PERSON".as_slice(), ANN]).repeat(BURST);
     let half = valid.len() / 2;
     let invalid = message(&[&b"PERSON"[..], b"\x12\x01\xff"]);
     let with_invalid = [&valid[..half], &invalid, &valid[half..]].concat();
