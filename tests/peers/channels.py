@@ -11,7 +11,7 @@ import tempfile
 
 import zmq
 
-from program import LIBRARIES, Program, programs
+from program import LIBRARIES, MESSAGES, Program, programs
 from support import REPOSITORY, Gateway, Peer, case
 
 from demo.person_pb2 import Person
@@ -25,19 +25,6 @@ routes:
   RAW.*: { publish: all }
   PERSON: { schema: demo.Person, publish: all }
 """
-# Many frames, empty ones, and sizes on both sides of each way to write a length.
-MESSAGES = [
-    [b"x"],
-    [b""],
-    [b"", b"", b""],
-    [b"h1", b"", b"\x00\xff", b"x"],
-    [b"%d" % n for n in range(13)],
-    [b"x" * 255],
-    [b"x" * 256, b"y"],
-    [8192, b"z"],
-    [65_536, b"", 70_000],
-    [1 << 20],
-]
 
 
 def channel(settings="", publishers=LISTEN, subscribers=LISTEN):

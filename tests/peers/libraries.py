@@ -11,7 +11,7 @@ import resource
 import msgpack
 import zmq
 
-from program import LIBRARIES, Program, programs
+from program import LIBRARIES, MESSAGES, Program, programs
 from support import CODES, ENGINE, Gateway, case, run
 
 if ENGINE == "native":
@@ -89,24 +89,10 @@ def refused(client, reason, *frames, headers=()):
 
 @case
 def every_client_talks_with_every_worker():
-    """Many frames, empty ones, and sizes on both sides of each way to write a length."""
-    messages = [
-        [b"x"],
-        [b""],
-        [b"", b"", b""],
-        [b"h1", b"", b"\x00\xff", b"x"],
-        [b"%d" % n for n in range(13)],
-        [b"x" * 255],
-        [b"x" * 256, b"y"],
-        [8192, b"z"],
-        [65_535],
-        [65_536, b"", 70_000],
-        [MIB],
-    ]
     with Gateway(routes()) as gateway, all_of(gateway) as (clients, workers):
         for kind, worker in workers.items():
             for client in clients:
-                for message in messages:
+                for message in MESSAGES:
                     if worker.name == "pyomq rep" and message[0] == b"":
                         # It takes an empty frame after the type for the end of an envelope, from
                         # libzmq's peers, too.

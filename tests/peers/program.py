@@ -29,6 +29,20 @@ PROGRAMS = {
     "rust": [BUILT / "rust/debug/gateway-peer"],
 }
 LIBRARIES = os.environ["PEERS"].split()
+# Many frames, empty ones, and sizes on both sides of each way to write a length.
+MESSAGES = [
+    [b"x"],
+    [b""],
+    [b"", b"", b""],
+    [b"h1", b"", b"\x00\xff", b"x"],
+    [b"%d" % n for n in range(13)],
+    [b"x" * 255],
+    [b"x" * 256, b"y"],
+    [8192, b"z"],
+    [65_535],
+    [65_536, b"", 70_000],
+    [1 << 20],
+]
 
 
 def word(frame):
