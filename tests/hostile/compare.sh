@@ -18,6 +18,10 @@ compare() {
     local control flooded
     control=$(export "$2=1" && measure "$1")
     flooded=$(measure "$1")
+    if [ -z "$control" ] || [ -z "$flooded" ]; then
+        echo "the test $1 has printed no percentile" >&2
+        return 1
+    fi
     echo "99 % of round trips within $flooded us beside $4, and within $control us beside $5"
     if [ $((flooded - control)) -gt "$3" ]; then
         echo "that is more than $3 us longer" >&2

@@ -285,7 +285,7 @@ fn messages_of_a_subscriber_are_dropped_and_end_nothing() {
     let at = gateway.endpoint("ticks.subscribers");
     let mut talker = raw(&at, 1, "XSUB", "XPUB");
     for _ in 0..3 {
-        talker.say(&message(&[&b"data"[..], b"\x01RAW"]));
+        talker.say(&message(&[&b"RAW forged"[..], b"\x01RAW"]));
         talker.say(&message(&[&b""[..]]));
     }
     talker.say(&command(b"\x09SUBSCRIBELAST"));

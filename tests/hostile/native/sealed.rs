@@ -175,6 +175,10 @@ fn clients_and_newcomers_are_served_beside_ten_thousand_hellos_a_second() {
         (flood.join().unwrap(), newcomers, slowest)
     });
     println!("{count} HELLOs in {seconds} s, and {newcomers} newcomers, each within {slowest:?}");
+    assert!(
+        u64::from(count) >= 100 * seconds,
+        "{count} HELLOs are no flood"
+    );
     assert!(slowest < PATIENCE / 4, "{slowest:?}");
     service.end();
 }

@@ -73,6 +73,8 @@ fn subscriptions_of_any_length_end_the_connection_and_cost_no_stack() {
 fn messages_of_a_subscriber_reach_nobody_and_cost_no_memory() {
     let gateway = start();
     let endpoint = gateway.endpoint(SUBSCRIBERS);
+    let mut reader = Raw::peer(&endpoint, "SUB");
+    reader.say(&command(b"\x09SUBSCRIBEtick."));
     bounded(&gateway, 48, || {
         for _ in 0..20 {
             let mut raw = Raw::peer(&endpoint, "SUB");
@@ -84,4 +86,7 @@ fn messages_of_a_subscriber_reach_nobody_and_cost_no_memory() {
         }
     });
     publishes(&gateway);
+    // The first message that this subscriber receives is that of the client.
+    let frames = reader.hear_message();
+    assert_eq!(frames, [&b"tick.a"[..], b"x"]);
 }
