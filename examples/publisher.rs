@@ -11,8 +11,8 @@ use prost::Message;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1);
     let address = address.as_deref().unwrap_or("tcp://127.0.0.1:5561");
-    // A PUB is served, too, but does not notice when it is asked for messages, and drops those that
-    // it is given before.
+    // A PUB works, too, but cannot see when a subscription arrives, and drops messages that are
+    // sent before that.
     let socket = zmq::Context::new().socket(zmq::XPUB)?;
     socket.set_rcvtimeo(5_000)?;
     socket.connect(address)?;

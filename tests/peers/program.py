@@ -98,14 +98,14 @@ class Program:
         self.process.stdin.write(f"- {word(prefix)}\n")
 
     def want(self):
-        """Has it wait for a message; `got` gives that."""
+        """Tells the peer to receive a message, which `got` returns."""
         self.process.stdin.write("<\n")
 
     def got(self):
         return [shown(frame) for frame in self._line().split()]
 
     def has_got(self):
-        """Whether what `want` asked for has come; waits for it for a moment."""
+        """Returns whether the message that `want` asked for has arrived, after a wait of at most 20 ms."""
         try:
             line = self.lines.get(timeout=0.02)
         except queue.Empty:
@@ -142,5 +142,5 @@ class Program:
 
 
 def programs(stack, peers, endpoint, way="connect", keys=()):
-    """Those of `peers`, each at what `endpoint` says of it."""
+    """Starts each of `peers` at the endpoint that `endpoint` returns for it, and returns the processes by peer."""
     return {it: stack.enter_context(Program(*it, endpoint(it), way, keys)) for it in peers}

@@ -56,7 +56,7 @@ fn two_sides_exchange_messages_wherever_their_bytes_are_cut() {
 
 /// A large frame between small ones, one of which is complete in the same read.
 #[test]
-fn while_a_large_frame_is_opened_elsewhere_nothing_later_is_heard() {
+fn no_event_is_returned_while_a_large_frame_is_opened_on_another_thread() {
     let (mut one, mut other) = met();
     let large = vec![7; LARGE_MIN];
     other.say(&[b"first".to_vec(), large.clone(), b"last".to_vec()]);
