@@ -92,15 +92,16 @@ impl<M: Frames> Waiting<M> {
         }
         let is_full = |it: &Self| it.bytes - it.kept_bytes + post.bytes() > bytes_max;
         if is_full(self) {
+            // A message that is too large for an empty queue must not empty it.
+            let is_too_large = post.bytes() > bytes_max;
             match slow {
-                Slow::DropNew => return Added::Dropped(dropped + 1),
-                Slow::Disconnect => return Added::Overflow,
-                Slow::DropOld | Slow::Conflate => {}
-            }
-            while is_full(self) {
-                if self.take(memory).is_none() {
+                Slow::DropOld | Slow::Conflate if !is_too_large => {}
+                Slow::DropNew | Slow::DropOld | Slow::Conflate => {
                     return Added::Dropped(dropped + 1);
                 }
+                Slow::Disconnect => return Added::Overflow,
+            }
+            while is_full(self) && self.take(memory).is_some() {
                 dropped += 1;
             }
         }
@@ -241,10 +242,10 @@ mod tests {
         );
         assert_eq!(remain(Slow::Disconnect, &all), None);
         assert_eq!(remain(Slow::Disconnect, &all[..2]), left(&["a1", "b1"], 0));
-        let large = ["a1", "b, which is longer than the room"];
-        let large = large.map(|text| text.repeat(1 + 300 * usize::from(text.len() > 2)));
-        let large: Vec<&str> = large.iter().map(String::as_str).collect();
-        assert_eq!(remain(Slow::DropOld, &large), left(&[], 2));
+        let too_large = "b, which is longer than the room".repeat(300);
+        for slow in [Slow::DropNew, Slow::DropOld, Slow::Conflate] {
+            assert_eq!(remain(slow, &["a1", &too_large]), left(&["a1"], 1));
+        }
     }
 
     #[test]
