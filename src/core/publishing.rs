@@ -293,8 +293,7 @@ impl<M: Frames> Core<M> {
             }
         }
         for peer in published.overflowed {
-            let why =
-                "it is slow: subscriber_bytes wait for it, and its channel has `slow: disconnect`";
+            let why = "it is slow: as much waits for it as subscriber_bytes allow, or less while memory is short, and its channel has `slow: disconnect`";
             out.disconnect(peer, why.to_owned());
         }
     }
