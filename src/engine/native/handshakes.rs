@@ -68,11 +68,6 @@ impl Step {
             Self::Seal(work) => Done::Sealed(work.run()),
         }
     }
-
-    /// Returns whether this is a step of a handshake.
-    pub(super) fn is_of_handshake(&self) -> bool {
-        matches!(self, Self::Agree(_) | Self::Verify(..))
-    }
 }
 
 /// The queued steps, and the threads that take them. Passwords have a thread of their own, so that
@@ -99,7 +94,7 @@ impl Handshakes {
         address: Option<IpAddr>,
         peer: PeerId,
         step: Step,
-        waits: impl FnMut(PeerId) -> bool,
+        waits: impl FnMut(PeerId, &Step) -> bool,
     ) {
         let queue = match &step {
             Step::Agree(_) => &mut self.agreements,
@@ -165,7 +160,7 @@ impl Queue {
         address: Option<IpAddr>,
         peer: PeerId,
         step: Step,
-        waits: impl FnMut(PeerId) -> bool,
+        waits: impl FnMut(PeerId, &Step) -> bool,
     ) {
         if self.queued.len() >= self.sweep_at {
             self.sweep(waits);
@@ -194,8 +189,8 @@ impl Queue {
     }
 
     /// Drops the steps for which no peer waits any more.
-    fn sweep(&mut self, mut waits: impl FnMut(PeerId) -> bool) {
-        self.queued.retain(|(peer, _)| waits(*peer));
+    fn sweep(&mut self, mut waits: impl FnMut(PeerId, &Step) -> bool) {
+        self.queued.retain(|(peer, step)| waits(*peer, step));
         self.sweep_at = self.sweep_min.max(2 * self.queued.len());
     }
 
@@ -276,10 +271,10 @@ mod tests {
         handshakes.given = GIVEN_MAX;
         let address = |n: u8| Some(IpAddr::from([10, 0, 0, n]));
         for n in 0..100 {
-            handshakes.add(address(1), PeerId(n), work(&keys), |_| true);
+            handshakes.add(address(1), PeerId(n), work(&keys), |_, _| true);
         }
-        handshakes.add(address(2), PeerId(200), work(&keys), |_| true);
-        handshakes.add(None, PeerId(300), work(&keys), |_| true);
+        handshakes.add(address(2), PeerId(200), work(&keys), |_, _| true);
+        handshakes.add(None, PeerId(300), work(&keys), |_, _| true);
         let first: Vec<_> = (0..4)
             .map(|_| handshakes.queued.pop().unwrap().0.0)
             .collect();
@@ -304,7 +299,7 @@ mod tests {
         let mut handshakes = Queue::new("handshakes", AGREEMENTS_SWEEP_MIN, control);
         let keys = KeyPair::generate().unwrap();
         handshakes.given = GIVEN_MAX;
-        let waits = |peer: PeerId| peer.0.is_multiple_of(1_000);
+        let waits = |peer: PeerId, _: &Step| peer.0.is_multiple_of(1_000);
         for n in 0..10_000 {
             let address = IpAddr::from([10, 0, 0, (n % 5) as u8]);
             handshakes.add(Some(address), PeerId(n), work(&keys), waits);

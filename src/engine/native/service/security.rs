@@ -110,10 +110,12 @@ impl Service {
     pub(super) fn take_step(&mut self, peer: PeerId, step: Step) {
         let address = self.peers.get(peer).and_then(|there| there.ip());
         let peers = &mut self.peers;
-        let is_of_handshake = step.is_of_handshake();
-        let waits = |peer| {
-            let connection = peers.get(peer);
-            connection.is_some_and(|there| there.is_new() || !is_of_handshake)
+        let waits = |peer, step: &Step| {
+            peers.get(peer).is_some_and(|connection| match step {
+                Step::Agree(_) | Step::Verify(..) => connection.is_new(),
+                Step::Open(_) => true,
+                Step::Seal(_) => !connection.is_mute(),
+            })
         };
         self.handshakes.add(address, peer, step, waits);
     }

@@ -273,7 +273,7 @@ impl Service {
             if let Some(frames) = small {
                 taken.whole = true;
                 self.message(Event::Message { peer, frames }, now);
-            } else if let Some(whole) = self.hear_next(peer, input, bounds, now) {
+            } else if let Some(whole) = self.hear_next(peer, input, bounds, subscribes, now) {
                 taken.whole |= whole;
             } else {
                 break;
@@ -297,6 +297,7 @@ impl Service {
         peer: PeerId,
         input: &mut Input,
         bounds: Bounds,
+        subscribes: bool,
         now: Duration,
     ) -> Option<bool> {
         let (connection, buffers) = self.peers.with_buffers(peer)?;
@@ -305,9 +306,10 @@ impl Service {
                 let said = said?;
                 // A command between a message's frames does not complete anything.
                 let whole = !connection.is_inside_message();
-                match connection.role() {
-                    Role::Subscribers(_) => self.hear_subscriber(peer, said, now),
-                    _ => self.hear(peer, said, now),
+                if subscribes {
+                    self.hear_subscriber(peer, said, now);
+                } else {
+                    self.hear(peer, said, now);
                 }
                 Some(whole)
             }
