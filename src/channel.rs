@@ -6,12 +6,22 @@
 //! connection has room. What has no room waits here, bounded for each subscriber, so that a slow
 //! one delays nobody. For each subscriber, `matched` is always the sum of `sent`, `dropped` and the
 //! messages that wait.
+//!
+//! What may take long is done in parts: [`Channel::go_on`] continues it, as far as its caller has
+//! time. That is the sending of kept messages to a new subscriber and of waiting messages to one
+//! that reads again, the requests to a new publisher, and the removal of messages and subscriptions
+//! that nobody needs any more.
 
+mod asked;
 mod kept;
 mod post;
 mod prefixes;
+mod subscriber;
+mod task;
 mod waiting;
+mod work;
 
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +30,20 @@ use crate::frame::Frames;
 use crate::ledger::{ChannelCounters, ChannelSample, SubscriberSample};
 use crate::peer::{Headcount, PeerId, PeerName};
 use crate::snapshot::{ChannelSettings, Keep};
+use asked::Asked;
 use kept::Kept;
 use post::Post;
 use prefixes::{Prefixes, Subscribed};
-use waiting::{Added, Waiting};
+use subscriber::Subscriber;
+use task::Task;
+use waiting::Added;
 
+pub(crate) use kept::{Conditions, Fit};
 pub(crate) use prefixes::{
     PREFIX_MAX, PREFIXES_MAX, PREFIXES_PER_SUBSCRIBER_MAX, SubscriberId, SubscriptionFault,
 };
+pub(crate) use subscriber::Change;
+pub(crate) use task::Undecided;
 
 /// The maximum number of prefixes of a subscriber in a sample, which a person can still read.
 const PREFIXES_SHOWN_MAX: usize = 16;
@@ -36,13 +52,14 @@ const PREFIXES_SHOWN_MAX: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Channel<M> {
     settings: Arc<ChannelSettings>,
-    publishers: Vec<PeerId>,
+    publishers: BTreeMap<PeerId, Asked>,
     subscribers: Vec<Option<Subscriber<M>>>,
+    /// The number of connected subscribers.
+    connected: usize,
+    /// The numbers of subscribers that are gone, once they have no subscriptions any more.
     free: Vec<SubscriberId>,
     prefixes: Prefixes,
     kept: Kept<M>,
-    /// The generation from which on the routes to the channel are as they are now.
-    routes_since: u64,
     /// The number of messages that wait for subscribers.
     waiting: u64,
     /// The memory of these messages, in bytes.
@@ -50,25 +67,20 @@ pub(crate) struct Channel<M> {
     counters: ChannelCounters,
     /// The number of the message that is being published, counted from 1.
     published: u64,
+    /// The tasks that are continued, in turns.
+    tasks: VecDeque<Task<M>>,
+    /// The task that drops kept messages is in the list.
+    is_trimming: bool,
+    /// The subscribers whose collections await the verdict of a judge, with the number of the kept
+    /// message.
+    awaiting: Vec<(SubscriberId, u64)>,
+    /// The kept messages that are to be judged.
+    undecided: VecDeque<Undecided<M>>,
+    /// The changes that the collections of kept messages have deferred, and that can be made now.
+    changes: VecDeque<(PeerId, VecDeque<Change>)>,
 }
 
-#[derive(Debug)]
-struct Subscriber<M> {
-    peer: PeerId,
-    headcount: Headcount,
-    name: Arc<PeerName>,
-    waiting: Waiting<M>,
-    /// The number of the last message that matched, so that a message that matches several prefixes
-    /// is sent once.
-    last: u64,
-    matched: u64,
-    sent: u64,
-    dropped: u64,
-    /// The time of the last message that it took, or of its first one that had to wait since.
-    took: Duration,
-}
-
-/// The way to subscribers.
+/// The way to the peers of a channel.
 pub(crate) trait Delivery<M> {
     /// Sends a message to a subscriber. Returns false if its connection has no room.
     fn send(&mut self, subscriber: PeerId, body: &M) -> bool;
@@ -79,36 +91,24 @@ pub(crate) trait Delivery<M> {
     /// Returns the number of bytes that may wait for one subscriber now, because memory is short,
     /// or `u64::MAX` while it is not.
     fn bytes_max(&self) -> u64;
+
+    /// Asks a publisher for the messages with a prefix, or, if `wanted` is false, for no more of
+    /// them.
+    fn ask(&mut self, publisher: PeerId, prefix: &[u8], wanted: bool);
+
+    /// Returns whether the connection of a publisher has room for requests that can wait.
+    fn has_room_to_ask(&mut self, publisher: PeerId) -> bool;
 }
 
 /// The result of a publication.
 #[derive(Debug, Default)]
 pub(crate) struct Publication {
-    /// The number of subscribers that the message matched.
-    pub matched: usize,
+    /// The number of subscribers that the message matched, and of the look-ups that found them.
+    pub work: usize,
     /// The subscribers that missed messages, with the number of messages.
     pub slow: Vec<(PeerId, u64)>,
     /// The subscribers that must be disconnected because they are slow.
     pub overflowed: Vec<PeerId>,
-}
-
-/// The result of a subscription.
-#[derive(Debug, Default)]
-pub(crate) struct Subscription {
-    /// Nobody had subscribed to the prefix before.
-    pub is_first: bool,
-    /// The number of kept messages that the subscriber is sent.
-    pub replayed: usize,
-}
-
-/// The conditions under which kept messages may be sent.
-pub(crate) struct Replay<F> {
-    /// The time since the start.
-    pub now: Duration,
-    /// The generation of the configuration in force.
-    pub generation: u64,
-    /// Returns whether a kept message still fits its route.
-    pub fits: F,
 }
 
 impl<M: Frames> Channel<M> {
@@ -116,66 +116,71 @@ impl<M: Frames> Channel<M> {
     pub(crate) fn new(settings: Arc<ChannelSettings>) -> Self {
         Self {
             settings,
-            publishers: Vec::new(),
+            publishers: BTreeMap::new(),
             subscribers: Vec::new(),
+            connected: 0,
             free: Vec::new(),
             prefixes: Prefixes::default(),
             kept: Kept::default(),
-            routes_since: 0,
             waiting: 0,
             waiting_bytes: 0,
             counters: ChannelCounters::default(),
             published: 0,
+            tasks: VecDeque::new(),
+            is_trimming: false,
+            awaiting: Vec::new(),
+            undecided: VecDeque::new(),
+            changes: VecDeque::new(),
         }
     }
 
     /// Returns the settings.
-    pub(crate) fn settings(&self) -> &ChannelSettings {
+    pub(crate) fn settings(&self) -> &Arc<ChannelSettings> {
         &self.settings
     }
 
-    /// Uses `settings` from now on, and drops the kept messages that they leave no room for.
+    /// Uses `settings` from now on. Kept messages that they leave no room for are dropped, and
+    /// publishers are asked for other messages, by the next calls of [`Self::go_on`].
     pub(crate) fn set_settings(&mut self, settings: Arc<ChannelSettings>, now: Duration) {
-        self.settings = settings;
-        if let Keep::Last(most) = self.settings.keep {
-            self.kept.limit(most);
+        let before = std::mem::replace(&mut self.settings, settings);
+        if before.keep != self.settings.keep {
+            self.kept.limit();
         }
-        self.trim(now);
+        self.trim_later(now);
+        if before.asks_for_all() != self.settings.asks_for_all() {
+            let publishers: Vec<_> = self.publishers.keys().copied().collect();
+            for publisher in publishers {
+                self.ask_later(publisher);
+            }
+        }
+    }
+
+    /// Returns whether the channel keeps a message.
+    pub(crate) fn has_kept(&self) -> bool {
+        self.kept.len() > 0
     }
 
     /// Records that the routes to the channel have changed in this generation: kept messages are
     /// checked again before they are sent.
     pub(crate) fn set_routes_changed(&mut self, generation: u64) {
-        self.routes_since = generation;
+        self.kept.set_routes_changed(generation);
     }
 
-    /// Adds a publisher.
+    /// Adds a publisher. It is asked for messages by the next calls of [`Self::go_on`].
     pub(crate) fn publisher_came(&mut self, peer: PeerId) {
-        self.publishers.push(peer);
+        self.publishers.insert(peer, Asked::nothing());
+        self.ask_later(peer);
     }
 
     /// Removes a publisher.
     pub(crate) fn publisher_gone(&mut self, peer: PeerId) {
-        self.publishers.retain(|it| *it != peer);
+        self.publishers.remove(&peer);
     }
 
     /// Returns the name of a subscriber, if it is connected.
     pub(crate) fn name(&self, id: SubscriberId) -> Option<Arc<PeerName>> {
         let subscriber = self.subscribers.get(id.0).and_then(Option::as_ref);
         subscriber.map(|subscriber| Arc::clone(&subscriber.name))
-    }
-
-    /// Returns the publishers.
-    pub(crate) fn publishers(&self) -> &[PeerId] {
-        &self.publishers
-    }
-
-    /// Returns the prefixes that a new publisher is asked for.
-    pub(crate) fn wanted(&self) -> Vec<Vec<u8>> {
-        if self.settings.asks_for_all() {
-            return vec![Vec::new()];
-        }
-        self.prefixes.union().map(<[u8]>::to_vec).collect()
     }
 
     /// Adds a subscriber, or a crowd of subscribers, which may subscribe to as many prefixes as all
@@ -186,17 +191,8 @@ impl<M: Frames> Channel<M> {
         headcount: Headcount,
         name: Arc<PeerName>,
     ) -> SubscriberId {
-        let subscriber = Some(Subscriber {
-            peer,
-            headcount,
-            name,
-            waiting: Waiting::default(),
-            last: 0,
-            matched: 0,
-            sent: 0,
-            dropped: 0,
-            took: Duration::ZERO,
-        });
+        self.connected += 1;
+        let subscriber = Some(Subscriber::new(peer, headcount, name));
         match self.free.pop() {
             Some(id) => {
                 self.subscribers[id.0] = subscriber;
@@ -209,30 +205,34 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    /// Removes a subscriber, and drops what waits for it. Returns the prefixes to which nobody is
-    /// subscribed any more.
-    pub(crate) fn subscriber_gone(&mut self, id: SubscriberId) -> Vec<Vec<u8>> {
+    /// Removes a subscriber, and drops what waits for it. Its subscriptions are removed by the next
+    /// calls of [`Self::go_on`].
+    pub(crate) fn subscriber_gone(&mut self, id: SubscriberId) {
         self.give_up(id);
-        let mut unwanted = Vec::new();
-        if self
-            .subscribers
-            .get_mut(id.0)
-            .and_then(Option::take)
-            .is_some()
-        {
-            self.free.push(id);
-            self.prefixes
-                .remove(id, |prefix| unwanted.push(prefix.to_vec()));
+        let place = self.subscribers.get_mut(id.0);
+        if place.and_then(Option::take).is_some() {
+            self.connected -= 1;
+            self.tasks.push_back(Task::Forget(id));
         }
-        unwanted
     }
 
-    /// Drops the messages that wait for a subscriber, and returns their number.
+    /// Drops the messages that a subscriber is owed, and returns their number. Their memory is
+    /// freed by the next calls of [`Self::go_on`].
     pub(crate) fn give_up(&mut self, id: SubscriberId) -> u64 {
         let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
             return 0;
         };
-        let lost = subscriber.waiting.clear(&mut self.waiting_bytes);
+        if subscriber.is_collecting {
+            self.kept.end(id);
+            if let Some(deferred) = subscriber.end_collection() {
+                self.changes.push_back((subscriber.peer, deferred));
+            }
+        }
+        let owed = std::mem::take(&mut subscriber.owed);
+        let lost = owed.len() as u64;
+        if lost > 0 {
+            self.tasks.push_back(Task::Drop(Box::new(owed)));
+        }
         subscriber.dropped += lost;
         self.waiting -= lost;
         self.counters.dropped += lost;
@@ -240,7 +240,8 @@ impl<M: Frames> Channel<M> {
     }
 
     /// Subscribes to a prefix. The subscriber first receives the kept messages that match, except
-    /// those that it could have received already by another of its prefixes.
+    /// those that it could have received already by another of its prefixes. They are sent by the
+    /// next calls of [`Self::go_on`].
     ///
     /// # Errors
     ///
@@ -249,55 +250,86 @@ impl<M: Frames> Channel<M> {
         &mut self,
         id: SubscriberId,
         prefix: &[u8],
-        replay: Replay<impl FnMut(&M) -> bool>,
+        now: Duration,
         delivery: &mut impl Delivery<M>,
-    ) -> Result<Subscription, SubscriptionFault> {
-        let subscriber = self.subscribers.get(id.0).and_then(Option::as_ref);
-        let most = match subscriber.map(|subscriber| subscriber.headcount) {
-            Some(Headcount::Crowd) => PREFIXES_MAX,
-            Some(Headcount::One) | None => PREFIXES_PER_SUBSCRIBER_MAX,
+    ) -> Result<(), SubscriptionFault> {
+        let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
+            return Ok(());
         };
-        let subscribed = self.prefixes.add(id, prefix, most)?;
-        let mut result = Subscription {
-            is_first: subscribed == Subscribed::FirstOfAll,
-            ..Subscription::default()
+        if subscriber.is_collecting {
+            subscriber
+                .deferred
+                .push_back(Change::Subscribe(prefix.to_vec()));
+            return Ok(());
+        }
+        let most = match subscriber.headcount {
+            Headcount::Crowd => PREFIXES_MAX,
+            Headcount::One => PREFIXES_PER_SUBSCRIBER_MAX,
         };
-        if subscribed == Subscribed::Again || self.settings.keep == Keep::None {
-            return Ok(result);
+        let bytes_max = delivery.bytes_max();
+        let subscribed = self.prefixes.add(id, prefix, most, bytes_max)?;
+        if subscribed != Subscribed::Again && self.settings.keep != Keep::None {
+            subscriber.is_collecting = true;
+            self.kept.begin(id, prefix, now, self.settings.keep);
+            self.serve_later(id);
+            self.trim_later(now);
         }
-        self.trim(replay.now);
-        let prefixes = &self.prefixes;
-        let (posts, unfit) = self.kept.replay(
-            prefix,
-            self.routes_since,
-            replay.generation,
-            |kind| !prefixes.has_another(id, kind, prefix),
-            replay.fits,
-        );
-        self.counters.unfit += unfit;
-        result.replayed = posts.len();
-        if let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) {
-            let before = subscriber.waiting.len();
-            let dropped = subscriber.replay(
-                &posts,
-                replay.now,
-                self.settings.keep_bytes,
-                &mut self.waiting_bytes,
-                delivery,
-            );
-            self.waiting += (subscriber.waiting.len() - before) as u64;
-            let sent = posts.len() as u64 - dropped;
-            self.counters.matched += posts.len() as u64;
-            self.counters.dropped += dropped;
-            self.counters.sent += sent - (subscriber.waiting.len() - before) as u64;
+        if subscribed == Subscribed::FirstOfAll {
+            self.ask_all(prefix, true, delivery);
         }
-        Ok(result)
+        Ok(())
     }
 
-    /// Cancels a subscription to a prefix, if there is one. Returns whether nobody is subscribed to
-    /// the prefix any more.
-    pub(crate) fn cancel(&mut self, id: SubscriberId, prefix: &[u8]) -> bool {
-        self.prefixes.cancel(id, prefix)
+    /// Cancels a subscription to a prefix, if there is one.
+    pub(crate) fn cancel(
+        &mut self,
+        id: SubscriberId,
+        prefix: &[u8],
+        delivery: &mut impl Delivery<M>,
+    ) {
+        if let Some(Some(subscriber)) = self.subscribers.get_mut(id.0)
+            && subscriber.is_collecting
+        {
+            subscriber
+                .deferred
+                .push_back(Change::Cancel(prefix.to_vec()));
+        } else if self.prefixes.cancel(id, prefix) {
+            self.ask_all(prefix, false, delivery);
+        }
+    }
+
+    /// Returns whether a subscriber should not be read from now on until [`Self::next_changes`]
+    /// returns it, because kept messages are being collected for it and its changes are deferred.
+    pub(crate) fn hold(&mut self, id: SubscriberId) -> bool {
+        let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
+            return false;
+        };
+        let was_held = subscriber.is_held;
+        subscriber.is_held |= subscriber.is_collecting;
+        subscriber.is_held && !was_held
+    }
+
+    /// Returns a subscriber for which kept messages are no longer collected, and the changes of its
+    /// subscriptions that were deferred.
+    pub(crate) fn next_changes(&mut self) -> Option<(PeerId, VecDeque<Change>)> {
+        self.changes.pop_front()
+    }
+
+    /// Asks publishers for the messages with a prefix to which somebody has subscribed now, or for
+    /// no more of them. A publisher that is not asked for the prefixes around it yet, or any more,
+    /// is left out. Returns the number of publishers.
+    fn ask_all(&mut self, prefix: &[u8], wanted: bool, delivery: &mut impl Delivery<M>) -> usize {
+        for (peer, asked) in &self.publishers {
+            if asked.concerns(prefix) {
+                delivery.ask(*peer, prefix, wanted);
+            }
+        }
+        self.publishers.len()
+    }
+
+    /// Returns the number of publishers.
+    pub(crate) fn publisher_count(&self) -> usize {
+        self.publishers.len()
     }
 
     /// Sends a message to every subscriber with a matching prefix. `kind_length` is the length of
@@ -314,10 +346,10 @@ impl<M: Frames> Channel<M> {
         self.counters.published += 1;
         let mut result = Publication::default();
         let mut late = Vec::new();
-        let number = self.published;
+        let (number, mut matched) = (self.published, 0);
         let (subscribers, counters) = (&mut self.subscribers, &mut self.counters);
         let first = body.get(0).unwrap_or_default();
-        self.prefixes.matching(first, |id| {
+        let lookups = self.prefixes.matching(first, |id| {
             let Some(Some(subscriber)) = subscribers.get_mut(id.0) else {
                 return;
             };
@@ -326,15 +358,16 @@ impl<M: Frames> Channel<M> {
             }
             subscriber.last = number;
             subscriber.matched += 1;
-            result.matched += 1;
-            if subscriber.waiting.is_empty() && delivery.send(subscriber.peer, &body) {
+            matched += 1;
+            if subscriber.is_free() && delivery.send(subscriber.peer, &body) {
                 subscriber.sent += 1;
                 counters.sent += 1;
             } else {
                 late.push(id);
             }
         });
-        counters.matched += result.matched as u64;
+        counters.matched += matched as u64;
+        result.work = matched + lookups;
         let keeps = self.settings.keep != Keep::None;
         if !late.is_empty() || keeps {
             let post = Rc::new(Post::new(delivery.settle(body), kind_length));
@@ -344,7 +377,8 @@ impl<M: Frames> Channel<M> {
             }
             if keeps {
                 let (keep, bytes) = (self.settings.keep, self.settings.keep_bytes);
-                self.kept.add(&post, now, generation, keep, bytes);
+                self.kept.add(&post, (now, generation), keep, bytes);
+                self.trim_later(now);
             }
         }
         result
@@ -361,45 +395,25 @@ impl<M: Frames> Channel<M> {
         let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
             return;
         };
-        if subscriber.waiting.is_empty() {
+        if subscriber.is_free() {
             subscriber.took = now;
         }
-        let before = subscriber.waiting.len() as u64;
+        let waiting = &mut subscriber.owed.waiting;
+        let before = waiting.len() as u64;
         let (slow, memory) = (self.settings.slow, &mut self.waiting_bytes);
-        let dropped = match subscriber.waiting.add(post, slow, bytes_max, memory) {
+        let dropped = match waiting.add(post, slow, bytes_max, memory) {
             Added::Dropped(dropped) => dropped,
             Added::Overflow => {
                 to.overflowed.push(subscriber.peer);
                 1
             }
         };
+        self.waiting = self.waiting + waiting.len() as u64 - before;
         subscriber.dropped += dropped;
         self.counters.dropped += dropped;
-        self.waiting = self.waiting + subscriber.waiting.len() as u64 - before;
+        to.work += dropped as usize;
         if dropped > 0 {
             to.slow.push((subscriber.peer, dropped));
-        }
-    }
-
-    /// Sends a subscriber messages that wait for it, as long as its connection has room.
-    pub(crate) fn writable(
-        &mut self,
-        id: SubscriberId,
-        now: Duration,
-        delivery: &mut impl Delivery<M>,
-    ) {
-        let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
-            return;
-        };
-        while let Some(post) = subscriber.waiting.front() {
-            if !delivery.send(subscriber.peer, post.body()) {
-                break;
-            }
-            subscriber.waiting.take(&mut self.waiting_bytes);
-            subscriber.took = now;
-            subscriber.sent += 1;
-            self.counters.sent += 1;
-            self.waiting -= 1;
         }
     }
 
@@ -415,7 +429,7 @@ impl<M: Frames> Channel<M> {
     pub(crate) fn give_up_stalled(&mut self, since: Duration) -> u64 {
         let stalled = |it: &Option<Subscriber<M>>| {
             let it = it.as_ref();
-            it.is_some_and(|it| !it.waiting.is_empty() && it.took <= since)
+            it.is_some_and(|it| !it.owed.is_empty() && it.took <= since)
         };
         let subscribers = self.subscribers.iter().enumerate();
         let stalled = subscribers.filter(|(_, it)| stalled(it));
@@ -431,7 +445,7 @@ impl<M: Frames> Channel<M> {
     /// Returns whether messages wait for a subscriber.
     pub(crate) fn is_owed(&self, id: SubscriberId) -> bool {
         let subscriber = self.subscribers.get(id.0).and_then(Option::as_ref);
-        subscriber.is_some_and(|subscriber| !subscriber.waiting.is_empty())
+        subscriber.is_some_and(|subscriber| !subscriber.owed.is_empty())
     }
 
     /// Returns the memory of subscriptions, kept messages and messages that wait, in bytes.
@@ -446,7 +460,7 @@ impl<M: Frames> Channel<M> {
         ChannelSample {
             counters: self.counters.clone(),
             publishers: self.publishers.len(),
-            subscribers: self.subscribers.len() - self.free.len(),
+            subscribers: self.connected,
             waiting: self.waiting,
             waiting_bytes: self.waiting_bytes,
             kept: self.kept.len(),
@@ -459,53 +473,17 @@ impl<M: Frames> Channel<M> {
     }
 
     fn subscriber_sample(&self, id: SubscriberId, it: &Subscriber<M>) -> SubscriberSample {
-        let mut prefixes: Vec<_> = self.prefixes.of(id).take(PREFIXES_SHOWN_MAX).collect();
-        prefixes.sort_unstable();
+        let prefixes = self.prefixes.of(id).take(PREFIXES_SHOWN_MAX);
         SubscriberSample {
             name: Arc::clone(&it.name),
-            prefixes: prefixes.into_iter().map(<[u8]>::to_vec).collect(),
+            prefixes: prefixes.map(<[u8]>::to_vec).collect(),
             prefix_count: self.prefixes.count_of(id),
             matched: it.matched,
             sent: it.sent,
             dropped: it.dropped,
-            waiting: it.waiting.len(),
-            waiting_bytes: it.waiting.bytes(),
+            waiting: it.owed.len(),
+            waiting_bytes: it.owed.bytes(),
         }
-    }
-
-    fn trim(&mut self, now: Duration) {
-        let (keep, bytes_max) = (self.settings.keep, self.settings.keep_bytes);
-        self.kept.trim(now, keep, bytes_max);
-    }
-}
-
-impl<M: Frames> Subscriber<M> {
-    /// Sends kept messages, or adds them to those that wait, where at most `bytes_max` bytes of
-    /// kept messages may wait. Returns the number of messages that were dropped.
-    fn replay(
-        &mut self,
-        posts: &[Rc<Post<M>>],
-        now: Duration,
-        bytes_max: u64,
-        memory: &mut u64,
-        delivery: &mut impl Delivery<M>,
-    ) -> u64 {
-        let mut dropped = 0;
-        self.matched += posts.len() as u64;
-        for post in posts {
-            if self.waiting.is_empty() && delivery.send(self.peer, post.body()) {
-                self.sent += 1;
-            } else if self.waiting.kept_bytes() + post.bytes() > bytes_max {
-                dropped += 1;
-            } else {
-                if self.waiting.is_empty() {
-                    self.took = now;
-                }
-                self.waiting.add_kept(post, memory);
-            }
-        }
-        self.dropped += dropped;
-        dropped
     }
 }
 
@@ -532,40 +510,47 @@ mod tests {
         fn bytes_max(&self) -> u64 {
             self.bytes_max
         }
+
+        fn ask(&mut self, _: PeerId, _: &[u8], _: bool) {}
+
+        fn has_room_to_ask(&mut self, _: PeerId) -> bool {
+            true
+        }
     }
 
-    #[test]
-    fn less_waits_for_a_subscriber_while_memory_is_short() {
-        let settings = ChannelSettings {
+    fn settings(keep: Keep) -> ChannelSettings {
+        ChannelSettings {
             name: "ticks".into(),
             publishers: ChannelSide::default(),
             subscribers: ChannelSide::default(),
-            keep: Keep::None,
-            keep_bytes: 0,
+            keep,
+            keep_bytes: 1 << 20,
             slow: Slow::DropNew,
             subscriber_bytes: 1 << 20,
             upstream: Upstream::Auto,
             frames: ChannelFrames::Typed,
-        };
-        let mut channel = Channel::new(Arc::new(settings));
+        }
+    }
+
+    #[test]
+    fn less_waits_for_a_subscriber_while_memory_is_short() {
+        let mut channel = Channel::new(Arc::new(settings(Keep::None)));
         let subscriber = channel.subscriber_came(PeerId(1), Headcount::One, Arc::default());
         let publish = |channel: &mut Channel<Vec<Frame>>, bytes_max| {
             let body = vec![b"a".to_vec(), b"1".to_vec()];
             let published =
                 channel.publish(body, 1, (Duration::ZERO, 1), &mut Nowhere { bytes_max });
-            (published.matched, published.slow.len())
+            (channel.counters.matched, published.slow.len())
         };
         assert_eq!(publish(&mut channel, u64::MAX), (0, 0));
-        let replay = Replay {
-            now: Duration::ZERO,
-            generation: 1,
-            fits: |_: &Vec<Frame>| true,
+        let nowhere = &mut Nowhere {
+            bytes_max: u64::MAX,
         };
-        let nowhere = &mut Nowhere { bytes_max: 0 };
-        assert!(channel.subscribe(subscriber, b"", replay, nowhere).is_ok());
+        let subscribed = channel.subscribe(subscriber, b"", Duration::ZERO, nowhere);
+        assert!(subscribed.is_ok());
         assert_eq!(publish(&mut channel, u64::MAX), (1, 0));
-        assert_eq!(publish(&mut channel, 2 * post::post("a1").bytes()), (1, 0));
-        assert_eq!(publish(&mut channel, 2 * post::post("a1").bytes()), (1, 1));
+        assert_eq!(publish(&mut channel, 2 * post::post("a1").bytes()), (2, 0));
+        assert_eq!(publish(&mut channel, 2 * post::post("a1").bytes()), (3, 1));
         assert_eq!(channel.waiting(), 2);
     }
 }

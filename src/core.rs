@@ -86,6 +86,8 @@ pub struct Core<M: Frames> {
     admitted: Admitted,
     pools: Vec<Pool>,
     channels: Vec<Channel<M>>,
+    /// The place of the channel whose work was continued last.
+    last_continued: usize,
     requests: OpenRequests<M>,
     lanes: Lanes,
     deadlines: Deadlines,
@@ -116,6 +118,7 @@ impl<M: Frames> Core<M> {
         let mut core = Self {
             pools: Vec::new(),
             channels: Vec::new(),
+            last_continued: 0,
             snapshot: Rc::new(current),
             past: Vec::new(),
             now: Duration::ZERO,
@@ -196,8 +199,9 @@ impl<M: Frames> Core<M> {
             Event::PublisherCame {
                 peer,
                 channel,
+                headcount,
                 identity,
-            } => self.publisher_came(peer, channel, identity, out),
+            } => self.publisher_came(peer, channel, headcount, identity, out),
             Event::SubscriberCame {
                 peer,
                 channel,
@@ -216,8 +220,9 @@ impl<M: Frames> Core<M> {
                 self.requests.shrink_if_idle(self.now);
                 self.give_up_stalled_subscribers();
             }
+            Event::Continue => self.continue_next_channel(out),
             Event::Reload { snapshot } => {
-                self.adopt_channels(&snapshot, out);
+                self.adopt_channels(&snapshot);
                 self.adopt(snapshot);
                 for pool in 0..self.pools.len() {
                     self.dispatch(PoolId(pool), out);
@@ -416,8 +421,13 @@ impl<M: Frames> Core<M> {
                 self.pools[worker.pool.0].set_blocked(worker.seat, false);
                 self.dispatch(worker.pool, out);
             }
-            Some(&Peer::Subscriber(subscriber)) => self.subscriber_writable(subscriber, out),
-            _ => {}
+            Some(Peer::Publisher(publisher)) => {
+                self.channels[publisher.channel.0].publisher_writable(peer);
+            }
+            Some(Peer::Subscriber(subscriber)) => {
+                self.channels[subscriber.channel.0].subscriber_writable(subscriber.id);
+            }
+            Some(Peer::Client(_)) | None => {}
         }
     }
 
@@ -446,9 +456,13 @@ impl<M: Frames> Core<M> {
                 self.expect_worker_if_needed(pool);
             }
             Some(Peer::Publisher(publisher)) => {
+                self.admitted.remove(publisher.headcount);
                 self.channels[publisher.channel.0].publisher_gone(peer);
             }
-            Some(Peer::Subscriber(subscriber)) => self.subscriber_gone(subscriber, out),
+            Some(Peer::Subscriber(subscriber)) => {
+                self.admitted.remove(subscriber.headcount);
+                self.channels[subscriber.channel.0].subscriber_gone(subscriber.id);
+            }
             None => {}
         }
     }

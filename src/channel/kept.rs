@@ -1,4 +1,8 @@
 //! The messages that a channel keeps for later subscribers.
+//!
+//! All of them may have to be dropped at one moment, or be sent to a new subscriber, and there may
+//! be hundreds of thousands. So both are done in parts, as `left` allows: the work that the caller
+//! still has time for, counted in messages.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -6,8 +10,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::post::Post;
+use super::prefixes::SubscriberId;
 use crate::frame::Frames;
 use crate::snapshot::Keep;
+
+/// The maximum number of messages that are dropped for a new one. It is more than one, so that the
+/// others follow.
+const DROPPED_AT_ONCE: usize = 16;
+
+/// The number of messages that can be moved within their list with as much work as dropping one.
+const MOVES_OF_A_DROP: usize = 1024;
 
 /// The kept messages.
 #[derive(Debug)]
@@ -20,16 +32,124 @@ pub(super) struct Kept<M> {
     next: u64,
     /// The memory of the messages, in bytes.
     bytes: u64,
+    /// The generation from which on the routes to the channel are as they are now. A message that
+    /// was checked by an earlier one is checked again before it is sent.
+    routes_since: u64,
+    /// The first type whose number of messages may exceed a lower maximum, or `None` if there is no
+    /// such type.
+    unlimited_from: Option<Vec<u8>>,
+    /// The collections that have begun and are not complete.
+    collections: Vec<Collection<M>>,
 }
 
 /// A kept message.
-#[derive(Clone, Debug)]
-pub(super) struct KeptPost<M> {
+#[derive(Debug)]
+struct KeptPost<M> {
     number: u64,
     at: Duration,
     /// The generation of the configuration by which it was checked last.
     generation: u64,
     post: Rc<Post<M>>,
+}
+
+impl<M> Clone for KeptPost<M> {
+    fn clone(&self) -> Self {
+        let post = Rc::clone(&self.post);
+        Self { post, ..*self }
+    }
+}
+
+/// The collection of the messages that were kept when a subscriber subscribed to a prefix, type by
+/// type.
+#[derive(Debug)]
+struct Collection<M> {
+    subscriber: SubscriberId,
+    prefix: Box<[u8]>,
+    /// The messages of smaller types are collected, and of this type those with smaller numbers
+    /// than `number`.
+    kind: Vec<u8>,
+    number: u64,
+    /// The number of the first message that was published after the subscription.
+    end: u64,
+    /// The time of the oldest message that was kept at the subscription, at the least.
+    oldest: Duration,
+    /// The maximum number of messages of a type.
+    most: usize,
+    /// The messages that were dropped since the subscription, before they were collected, with
+    /// their types.
+    displaced: Vec<(Rc<[u8]>, KeptPost<M>)>,
+}
+
+impl<M: Frames> KeptPost<M> {
+    /// Returns whether the message still fits its route. It is checked again if it was checked
+    /// before the generation `since`.
+    fn fit(&mut self, since: u64, conditions: &mut Conditions<impl FnMut(&M) -> Fit>) -> Fit {
+        let fit = if self.generation < since {
+            (conditions.fits)(self.post.body())
+        } else {
+            Fit::Fits
+        };
+        if fit == Fit::Fits {
+            self.generation = conditions.generation;
+        }
+        fit
+    }
+}
+
+impl<M> Collection<M> {
+    /// Returns whether a message of this type and number is still to be collected.
+    fn awaits(&self, kind: &[u8], it: &KeptPost<M>) -> bool {
+        kind.starts_with(&self.prefix)
+            && (kind, it.number) >= (&*self.kind, self.number)
+            && it.number < self.end
+            && it.at >= self.oldest
+    }
+
+    /// Continues after the messages of a type.
+    fn pass(&mut self, kind: &[u8]) {
+        self.kind.clear();
+        // The least text that is greater than the type.
+        self.kind.extend_from_slice(kind);
+        self.kind.push(0);
+        self.number = 0;
+    }
+}
+
+/// The conditions under which kept messages are sent.
+pub(crate) struct Conditions<F> {
+    /// The time since the start.
+    pub now: Duration,
+    /// The generation of the configuration in force.
+    pub generation: u64,
+    /// Returns whether a kept message still fits its route.
+    pub fits: F,
+}
+
+/// The result of another check of a kept message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fit {
+    Fits,
+    Unfit,
+    /// The check takes so long that a judge must make it.
+    Undecided,
+}
+
+/// The result of a part of a collection.
+#[derive(Debug)]
+pub(super) struct Collected<M> {
+    /// The number of messages that were dropped because they do not fit any more.
+    pub(super) unfit: u64,
+    pub(super) end: CollectionEnd<M>,
+}
+
+/// The end of a part of a collection.
+#[derive(Debug)]
+pub(super) enum CollectionEnd<M> {
+    Complete,
+    /// No work was left.
+    Paused,
+    /// A message, which is given with its number, must be judged first.
+    Undecided(u64, Rc<Post<M>>),
 }
 
 impl<M> Default for Kept<M> {
@@ -39,18 +159,20 @@ impl<M> Default for Kept<M> {
             by_age: BTreeMap::new(),
             next: 0,
             bytes: 0,
+            routes_since: 0,
+            unlimited_from: None,
+            collections: Vec::new(),
         }
     }
 }
 
 impl<M: Frames> Kept<M> {
-    /// Keeps a message that was checked by this generation of the configuration, and drops those
-    /// that `keep` and `bytes_max` leave no room for.
+    /// Keeps a message that was checked by this generation of the configuration, and drops some of
+    /// those that `keep` and `bytes_max` leave no room for.
     pub(super) fn add(
         &mut self,
         post: &Rc<Post<M>>,
-        now: Duration,
-        generation: u64,
+        (now, generation): (Duration, u64),
         keep: Keep,
         bytes_max: u64,
     ) {
@@ -67,82 +189,256 @@ impl<M: Frames> Kept<M> {
             generation,
             post: Rc::clone(post),
         });
+        let mut left = DROPPED_AT_ONCE;
         if let Keep::Last(most) = keep {
-            while self
-                .by_type
-                .get(&kind)
-                .is_some_and(|it| it.len() > most as usize)
-            {
+            while left > 0 && self.count_of(&kind) > most as usize {
                 self.drop_oldest_of(&kind);
+                left -= 1;
             }
         }
-        self.trim(now, keep, bytes_max);
+        self.trim(now, keep, bytes_max, &mut left);
     }
 
-    /// Drops the messages that `keep` and `bytes_max` leave no room for.
-    pub(super) fn trim(&mut self, now: Duration, keep: Keep, bytes_max: u64) {
-        match keep {
-            Keep::None => {
-                *self = Self {
-                    next: self.next,
-                    ..Self::default()
-                }
-            }
-            Keep::Last(_) => {}
-            Keep::For(time) => {
-                let is_old = |it: &KeptPost<M>| now.saturating_sub(it.at) > time;
-                while self.oldest().is_some_and(is_old) && self.drop_oldest() {}
+    /// Returns whether there are messages that `keep` and `bytes_max` leave no room for.
+    pub(super) fn has_surplus(&self, now: Duration, keep: Keep, bytes_max: u64) -> bool {
+        let is_limited = matches!(keep, Keep::Last(_));
+        self.is_oldest_surplus(now, keep, bytes_max) || is_limited && self.unlimited_from.is_some()
+    }
+
+    /// Drops messages that `keep` and `bytes_max` leave no room for.
+    pub(super) fn trim(&mut self, now: Duration, keep: Keep, bytes_max: u64, left: &mut usize) {
+        while *left > 0 && self.is_oldest_surplus(now, keep, bytes_max) {
+            self.drop_oldest();
+            *left -= 1;
+        }
+        let Keep::Last(most) = keep else {
+            return;
+        };
+        while *left > 0
+            && let Some(from) = &mut self.unlimited_from
+        {
+            *left -= 1;
+            let range = (Bound::Included(&**from), Bound::Unbounded);
+            let Some((kind, of_type)) = self.by_type.range::<[u8], _>(range).next() else {
+                self.unlimited_from = None;
+                return;
+            };
+            from.clear();
+            from.extend_from_slice(kind);
+            if of_type.len() > most as usize {
+                let kind = Rc::clone(kind);
+                self.remove_oldest_of(&kind);
+            } else {
+                from.push(0);
             }
         }
-        while self.bytes > bytes_max && self.drop_oldest() {}
     }
 
-    /// Drops all but the last `most` messages of each type.
-    pub(super) fn limit(&mut self, most: u32) {
-        let kinds: Vec<_> = self.by_type.keys().map(Rc::clone).collect();
-        for kind in kinds {
-            while self
-                .by_type
-                .get(&kind)
-                .is_some_and(|it| it.len() > most as usize)
-            {
-                self.drop_oldest_of(&kind);
-            }
-        }
+    /// Records that fewer messages of each type may be kept than before.
+    pub(super) fn limit(&mut self) {
+        self.unlimited_from = Some(Vec::new());
     }
 
-    /// Returns the messages whose type begins with `prefix` and for whose type `wanted` returns
-    /// true, the oldest first. A message that was checked before the generation `since` is checked
-    /// again by `fits`, and dropped if it does not fit. Returns also the number of dropped ones.
-    pub(super) fn replay(
+    /// Records that the routes to the channel have changed in this generation.
+    pub(super) fn set_routes_changed(&mut self, generation: u64) {
+        self.routes_since = generation;
+    }
+
+    /// Begins to collect the messages whose type begins with `prefix` for a subscriber.
+    pub(super) fn begin(
         &mut self,
+        subscriber: SubscriberId,
         prefix: &[u8],
-        since: u64,
-        generation: u64,
-        mut wanted: impl FnMut(&[u8]) -> bool,
-        mut fits: impl FnMut(&M) -> bool,
-    ) -> (Vec<Rc<Post<M>>>, u64) {
-        let mut all = Vec::new();
-        let mut unfit = Vec::new();
-        let from = (Bound::Included(prefix), Bound::Unbounded);
-        let matching = self.by_type.range_mut::<[u8], _>(from);
-        let matching = matching.take_while(|(kind, _)| kind.starts_with(prefix));
-        for (kind, kept) in matching.filter(|(kind, _)| wanted(kind)) {
-            for it in kept.iter_mut() {
-                if it.generation < since && !fits(it.post.body()) {
-                    unfit.push((Rc::clone(kind), it.number));
+        now: Duration,
+        keep: Keep,
+    ) {
+        let (oldest, most) = match keep {
+            Keep::For(time) => (now.saturating_sub(time), usize::MAX),
+            Keep::Last(most) => (Duration::ZERO, most as usize),
+            Keep::None => (Duration::ZERO, usize::MAX),
+        };
+        self.collections.push(Collection {
+            subscriber,
+            prefix: prefix.into(),
+            kind: prefix.to_vec(),
+            number: 0,
+            end: self.next,
+            oldest,
+            most,
+            displaced: Vec::new(),
+        });
+    }
+
+    /// Ends the collection of a subscriber that is gone, if there is one.
+    pub(super) fn end(&mut self, subscriber: SubscriberId) {
+        self.collections.retain(|it| it.subscriber != subscriber);
+    }
+
+    /// Continues the collection of a subscriber. Calls `found` with each message for whose type
+    /// `wanted` returns true, and with its number. A message that was checked by an earlier
+    /// configuration is checked again, and dropped if it does not fit.
+    pub(super) fn collect(
+        &mut self,
+        subscriber: SubscriberId,
+        conditions: &mut Conditions<impl FnMut(&M) -> Fit>,
+        wanted: impl Fn(&[u8], &[u8]) -> bool,
+        left: &mut usize,
+        mut found: impl FnMut(u64, &Rc<Post<M>>),
+    ) -> Collected<M> {
+        let place = self
+            .collections
+            .iter()
+            .position(|it| it.subscriber == subscriber);
+        let mut collected = Collected {
+            unfit: 0,
+            end: CollectionEnd::Complete,
+        };
+        let Some(mut collection) = place.map(|place| self.collections.swap_remove(place)) else {
+            return collected;
+        };
+        loop {
+            if *left == 0 {
+                collected.end = CollectionEnd::Paused;
+                break;
+            }
+            let undecided = if let Some(kind) = self.next_kind(&collection) {
+                if !wanted(&kind, &collection.prefix) {
+                    collection.pass(&kind);
+                    *left -= 1;
                     continue;
                 }
-                it.generation = generation;
-                all.push((it.number, Rc::clone(&it.post)));
+                let unfit = &mut collected.unfit;
+                self.collect_kind(&kind, &mut collection, conditions, left, unfit, &mut found)
+            } else if let Some((kind, mut it)) = collection.displaced.pop() {
+                if !wanted(&kind, &collection.prefix) {
+                    *left -= 1;
+                    continue;
+                }
+                match it.fit(self.routes_since, conditions) {
+                    Fit::Fits => found(it.number, &it.post),
+                    Fit::Unfit => collected.unfit += 1,
+                    Fit::Undecided => {
+                        collected.end = CollectionEnd::Undecided(it.number, Rc::clone(&it.post));
+                        collection.displaced.push((kind, it));
+                        break;
+                    }
+                }
+                None
+            } else {
+                return collected;
+            };
+            *left = left.saturating_sub(1);
+            if let Some((number, post)) = undecided {
+                collected.end = CollectionEnd::Undecided(number, post);
+                break;
             }
         }
-        all.sort_unstable_by_key(|(number, _)| *number);
-        let dropped = unfit.len() as u64;
-        for (kind, number) in unfit {
-            self.drop_one(&kind, number);
+        self.collections.push(collection);
+        collected
+    }
+
+    /// Returns the next type whose messages are to be collected.
+    fn next_kind(&self, collection: &Collection<M>) -> Option<Rc<[u8]>> {
+        let range = (Bound::Included(&*collection.kind), Bound::Unbounded);
+        let (kind, _) = self.by_type.range::<[u8], _>(range).next()?;
+        kind.starts_with(&collection.prefix)
+            .then(|| Rc::clone(kind))
+    }
+
+    /// Collects messages of a type, and adds the number of those that were dropped because they do
+    /// not fit any more to `unfit`. Returns a message that must be judged first, with its number.
+    fn collect_kind(
+        &mut self,
+        kind: &Rc<[u8]>,
+        collection: &mut Collection<M>,
+        conditions: &mut Conditions<impl FnMut(&M) -> Fit>,
+        left: &mut usize,
+        unfit: &mut u64,
+        found: &mut impl FnMut(u64, &Rc<Post<M>>),
+    ) -> Option<(u64, Rc<Post<M>>)> {
+        let of_type = self.by_type.get_mut(kind)?;
+        if **kind != *collection.kind {
+            collection.pass(kind);
+            collection.kind.pop();
         }
-        (all.into_iter().map(|(_, post)| post).collect(), dropped)
+        let end = of_type.partition_point(|it| it.number < collection.end);
+        // An edit may have left no room for these.
+        for _ in 0..end.saturating_sub(collection.most).min(*left) {
+            if let Some(gone) = of_type.pop_front() {
+                self.by_age.remove(&gone.number);
+                self.bytes -= gone.post.bytes();
+            }
+            *left -= 1;
+        }
+        let mut place = of_type.partition_point(|it| it.number < collection.number);
+        while let Some(it) = of_type
+            .get_mut(place)
+            .filter(|it| it.number < collection.end)
+        {
+            collection.number = it.number;
+            if *left == 0 {
+                return None;
+            }
+            *left -= 1;
+            match it.fit(self.routes_since, conditions) {
+                Fit::Fits => {
+                    if it.at >= collection.oldest {
+                        found(it.number, &it.post);
+                    }
+                    place += 1;
+                }
+                Fit::Unfit => {
+                    *left = left.saturating_sub(place.min(of_type.len() - place) / MOVES_OF_A_DROP);
+                    if let Some(gone) = of_type.remove(place) {
+                        self.by_age.remove(&gone.number);
+                        self.bytes -= gone.post.bytes();
+                    }
+                    *unfit += 1;
+                }
+                Fit::Undecided => return Some((it.number, Rc::clone(&it.post))),
+            }
+        }
+        collection.pass(kind);
+        if of_type.is_empty() {
+            self.by_type.remove(kind);
+        }
+        None
+    }
+
+    /// Records the verdict of a judge on a message, by the configuration of this generation. One
+    /// that does not fit is dropped. Returns whether it was dropped.
+    pub(super) fn judged(&mut self, number: u64, generation: u64, fits: bool) -> bool {
+        let mut dropped = false;
+        for collection in &mut self.collections {
+            let displaced = &mut collection.displaced;
+            if let Some(place) = displaced.iter().position(|(_, it)| it.number == number) {
+                displaced[place].1.generation = generation;
+                if !fits {
+                    displaced.swap_remove(place);
+                    dropped = true;
+                }
+            }
+        }
+        let kind = self.by_age.get(&number).map(Rc::clone);
+        let of_type = kind.as_ref().and_then(|kind| self.by_type.get_mut(kind));
+        let Some((kind, of_type)) = kind.as_ref().zip(of_type) else {
+            return dropped;
+        };
+        let Ok(place) = of_type.binary_search_by_key(&number, |it| it.number) else {
+            return dropped;
+        };
+        if fits {
+            of_type[place].generation = generation;
+            return false;
+        }
+        if let Some(gone) = of_type.remove(place) {
+            self.by_age.remove(&number);
+            self.bytes -= gone.post.bytes();
+        }
+        if of_type.is_empty() {
+            self.by_type.remove(kind);
+        }
+        true
     }
 
     /// Returns the number of kept messages.
@@ -155,40 +451,59 @@ impl<M: Frames> Kept<M> {
         self.bytes
     }
 
+    fn count_of(&self, kind: &[u8]) -> usize {
+        self.by_type.get(kind).map_or(0, VecDeque::len)
+    }
+
+    /// Returns whether there is no room for the oldest message.
+    fn is_oldest_surplus(&self, now: Duration, keep: Keep, bytes_max: u64) -> bool {
+        let is_old = |time| {
+            let oldest = self.oldest();
+            oldest.is_some_and(|it| now.saturating_sub(it.at) > time)
+        };
+        self.bytes > bytes_max
+            || match keep {
+                Keep::None => !self.by_age.is_empty(),
+                Keep::Last(_) => false,
+                Keep::For(time) => is_old(time),
+            }
+    }
+
     fn oldest(&self) -> Option<&KeptPost<M>> {
         let (_, kind) = self.by_age.first_key_value()?;
         self.by_type.get(kind)?.front()
     }
 
-    /// Drops the oldest message. Returns whether there was one.
-    fn drop_oldest(&mut self) -> bool {
-        let Some((_, kind)) = self.by_age.first_key_value() else {
-            return false;
-        };
-        let kind = Rc::clone(kind);
-        self.drop_oldest_of(&kind);
-        true
-    }
-
-    fn drop_oldest_of(&mut self, kind: &Rc<[u8]>) {
-        let oldest = self.by_type.get(kind).and_then(VecDeque::front);
-        if let Some(number) = oldest.map(|it| it.number) {
-            self.drop_one(kind, number);
+    fn drop_oldest(&mut self) {
+        if let Some((_, kind)) = self.by_age.first_key_value() {
+            let kind = Rc::clone(kind);
+            self.drop_oldest_of(&kind);
         }
     }
 
-    fn drop_one(&mut self, kind: &Rc<[u8]>, number: u64) {
-        self.by_age.remove(&number);
-        let Some(of_type) = self.by_type.get_mut(kind) else {
+    /// Drops the oldest message of a type. Collections that have yet to come to it take it.
+    fn drop_oldest_of(&mut self, kind: &Rc<[u8]>) {
+        let Some(gone) = self.remove_oldest_of(kind) else {
             return;
         };
-        let place = of_type.iter().position(|it| it.number == number);
-        if let Some(gone) = place.and_then(|place| of_type.remove(place)) {
-            self.bytes -= gone.post.bytes();
+        for collection in &mut self.collections {
+            if collection.awaits(kind, &gone) {
+                collection.displaced.push((Rc::clone(kind), gone.clone()));
+            }
         }
+    }
+
+    fn remove_oldest_of(&mut self, kind: &[u8]) -> Option<KeptPost<M>> {
+        let of_type = self.by_type.get_mut(kind)?;
+        let gone = of_type.pop_front();
         if of_type.is_empty() {
             self.by_type.remove(kind);
         }
+        if let Some(gone) = &gone {
+            self.by_age.remove(&gone.number);
+            self.bytes -= gone.post.bytes();
+        }
+        gone
     }
 }
 
@@ -201,7 +516,7 @@ mod tests {
         let mut kept = Kept::default();
         for (second, text) in texts.iter().enumerate() {
             let now = Duration::from_secs(second as u64);
-            kept.add(&post(text), now, 1, keep, bytes_max);
+            kept.add(&post(text), (now, 1), keep, bytes_max);
         }
         let bytes: u64 = kept
             .by_type
@@ -213,12 +528,46 @@ mod tests {
         kept
     }
 
+    /// Collects everything in parts of `work` messages. Returns the texts in their order, and the
+    /// number of messages that do not fit.
+    fn collect(
+        kept: &mut Kept<Vec<Frame>>,
+        prefix: &str,
+        work: usize,
+        mut fits: impl FnMut(&Vec<Frame>) -> bool,
+    ) -> (Vec<String>, u64) {
+        let (id, now) = (SubscriberId(0), Duration::from_secs(60));
+        let mut conditions = Conditions {
+            now,
+            generation: 2,
+            fits: |body: &Vec<Frame>| match fits(body) {
+                true => Fit::Fits,
+                false => Fit::Unfit,
+            },
+        };
+        kept.begin(id, prefix.as_bytes(), now, Keep::None);
+        let (mut found, mut unfit) = (BTreeMap::new(), 0);
+        loop {
+            let mut left = work;
+            let take = |number, post: &Rc<Post<Vec<Frame>>>| {
+                let text = String::from_utf8(post.body()[1].clone()).unwrap();
+                assert!(found.insert(number, text).is_none());
+            };
+            let part = kept.collect(id, &mut conditions, |_, _| true, &mut left, take);
+            unfit += part.unfit;
+            if matches!(part.end, CollectionEnd::Complete) {
+                assert!(kept.collections.is_empty());
+                return (found.into_values().collect(), unfit);
+            }
+            assert_eq!(left, 0);
+        }
+    }
+
     fn replay(kept: &mut Kept<Vec<Frame>>, prefix: &str) -> Vec<String> {
-        let (posts, _) = kept.replay(prefix.as_bytes(), 0, 1, |_| true, |_| false);
-        let texts = posts
-            .iter()
-            .map(|post| String::from_utf8(post.body()[1].clone()));
-        texts.collect::<Result<_, _>>().unwrap()
+        let whole = collect(kept, prefix, usize::MAX, |_| true);
+        let parts = collect(kept, prefix, 1, |_| true);
+        assert_eq!(whole, parts);
+        whole.0
     }
 
     #[test]
@@ -230,15 +579,13 @@ mod tests {
         assert_eq!(replay(&mut last, "d").len(), 0);
         let mut two = kept(Keep::Last(2), u64::MAX, &texts);
         assert_eq!(replay(&mut two, ""), ["b1", "a2", "c1", "a3", "b2"]);
-        two.limit(1);
+        two.limit();
+        trim(&mut two, Duration::ZERO, Keep::Last(1));
         assert_eq!(replay(&mut two, ""), ["c1", "a3", "b2"]);
         let mut all = kept(Keep::For(Duration::from_secs(2)), u64::MAX, &texts);
         assert_eq!(replay(&mut all, ""), ["c1", "a3", "b2"]);
-        all.trim(
-            Duration::from_secs(60),
-            Keep::For(Duration::from_secs(2)),
-            u64::MAX,
-        );
+        let keep = Keep::For(Duration::from_secs(2));
+        trim(&mut all, Duration::from_secs(60), keep);
         assert_eq!((all.len(), all.bytes()), (0, 0));
     }
 
@@ -250,27 +597,65 @@ mod tests {
             &["a1", "b1", "a2", "a3"],
         );
         assert_eq!(replay(&mut some, ""), ["b1", "a2", "a3"]);
-        some.trim(Duration::ZERO, Keep::None, u64::MAX);
+        trim(&mut some, Duration::ZERO, Keep::None);
         assert_eq!((some.len(), some.bytes()), (0, 0));
     }
 
     #[test]
     fn messages_of_an_earlier_generation_are_checked_again_once() {
         let mut some = kept(Keep::Last(1), u64::MAX, &["a1", "b1"]);
+        some.set_routes_changed(2);
         let mut checks = 0;
         for expected in [(1, 1), (1, 0)] {
-            let (posts, dropped) = some.replay(
-                b"",
-                2,
-                2,
-                |_| true,
-                |body| {
-                    checks += 1;
-                    body[1] == b"b1"
-                },
-            );
-            assert_eq!((posts.len(), dropped), expected);
+            let (texts, unfit) = collect(&mut some, "", 1, |body| {
+                checks += 1;
+                body[1] == b"b1"
+            });
+            assert_eq!((texts.len(), unfit), expected);
         }
-        assert_eq!(checks, 2);
+        assert_eq!((checks, some.len()), (2, 1));
+    }
+
+    #[test]
+    fn what_is_dropped_during_a_collection_is_collected() {
+        let texts = ["b1", "a1", "c1", "a2", "d1"];
+        let mut some = kept(Keep::Last(10), u64::MAX, &texts);
+        let id = SubscriberId(0);
+        let mut conditions = Conditions {
+            now: Duration::ZERO,
+            generation: 1,
+            fits: |_: &_| Fit::Fits,
+        };
+        some.begin(id, b"", Duration::ZERO, Keep::Last(10));
+        let mut found = BTreeMap::new();
+        let mut take = |number, post: &Rc<Post<Vec<Frame>>>| {
+            let text = String::from_utf8(post.body()[1].clone()).unwrap();
+            assert!(found.insert(number, text).is_none());
+        };
+        let mut left = 1;
+        some.collect(id, &mut conditions, |_, _| true, &mut left, &mut take);
+        // Everything is displaced by messages that are not collected.
+        let bytes_max = 2 * post("a1").bytes();
+        for text in ["a3", "e1"] {
+            some.add(&post(text), (Duration::ZERO, 1), Keep::Last(10), bytes_max);
+        }
+        assert_eq!(some.len(), 2);
+        let wanted = |kind: &[u8], _: &[u8]| kind != b"c";
+        let part = some.collect(
+            id,
+            &mut conditions,
+            wanted,
+            &mut usize::MAX.clone(),
+            &mut take,
+        );
+        assert!(matches!(part.end, CollectionEnd::Complete));
+        assert!(found.into_values().eq(["b1", "a1", "a2", "d1"]));
+    }
+
+    /// Drops what there is no room for, one message at a time.
+    fn trim(kept: &mut Kept<Vec<Frame>>, now: Duration, keep: Keep) {
+        while kept.has_surplus(now, keep, u64::MAX) {
+            kept.trim(now, keep, u64::MAX, &mut 1);
+        }
     }
 }

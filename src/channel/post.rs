@@ -8,6 +8,10 @@ use crate::frame::Frames;
 /// among the kept messages.
 pub(super) const POST_CHARGE: u64 = 256;
 
+/// The memory charged for each subscriber that a message waits for, in bytes: its place in that
+/// subscriber's queue.
+pub(super) const PLACE_CHARGE: u64 = 48;
+
 /// A published message in memory of its own.
 #[derive(Debug)]
 pub(super) struct Post<M> {
@@ -52,6 +56,7 @@ impl<M: Frames> Post<M> {
         if self.queues.get() == 0 {
             *memory += self.bytes;
         }
+        *memory += PLACE_CHARGE;
         self.queues.set(self.queues.get() + 1);
     }
 
@@ -61,6 +66,7 @@ impl<M: Frames> Post<M> {
         if self.queues.get() == 0 {
             *memory -= self.bytes;
         }
+        *memory -= PLACE_CHARGE;
     }
 }
 

@@ -1,18 +1,18 @@
 //! The subscriptions of a channel, and the subscribers that a type matches.
 //!
 //! Subscriptions are counted (RFC 29): who has subscribed twice to a prefix must cancel it twice.
-//! A type is matched by one look-up for each distinct length of a prefix, however many prefixes
-//! there are, and without recursion.
+//! A type is matched by a few look-ups, however many prefixes there are, and without recursion. No
+//! change takes long: the maps are ordered, so none of them is ever copied to a larger table.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::rc::Rc;
 
 /// The maximum length of a prefix, in bytes. It equals that of a type, beyond which nothing can
 /// match, and bounds the number of look-ups for a message.
 pub(crate) const PREFIX_MAX: usize = crate::frame::TYPE_MAX;
 
-/// The maximum number of different prefixes of one subscriber. When it leaves, all are removed in
-/// one turn, which takes a few milliseconds for so many.
+/// The maximum number of different prefixes of one subscriber.
 pub(crate) const PREFIXES_PER_SUBSCRIBER_MAX: usize = 10_000;
 
 /// The maximum number of subscriptions of all subscribers of a channel together, each counted once
@@ -31,14 +31,20 @@ pub(crate) struct SubscriberId(pub(crate) usize);
 #[derive(Debug, Default)]
 pub(super) struct Prefixes {
     /// The subscribers of each prefix. No list is empty.
-    subscribers: HashMap<Rc<[u8]>, Vec<SubscriberId>>,
+    subscribers: BTreeMap<Rc<[u8]>, Vec<SubscriberId>>,
     /// The prefixes of each subscriber.
-    held: HashMap<SubscriberId, HashMap<Rc<[u8]>, Held>>,
-    /// The lengths of the prefixes with the number of prefixes of each, the shortest first.
-    lengths: Vec<(usize, usize)>,
-    /// The number of entries of `held`.
+    held: HashMap<SubscriberId, HeldPrefixes>,
+    /// The number of prefixes in `held`.
     count: usize,
     /// The memory of all subscriptions, in bytes.
+    bytes: u64,
+}
+
+/// The prefixes of a subscriber.
+#[derive(Debug, Default)]
+struct HeldPrefixes {
+    prefixes: BTreeMap<Rc<[u8]>, Held>,
+    /// The memory of its subscriptions, in bytes.
     bytes: u64,
 }
 
@@ -71,43 +77,51 @@ pub(crate) enum SubscriptionFault {
     SubscriberFull,
     /// The channel has too many subscriptions.
     ChannelFull,
+    /// Memory is short, and the subscriptions of the subscriber take more than its share.
+    MemoryShort,
 }
 
 impl Prefixes {
-    /// Subscribes to a prefix. The subscriber may have at most `most` different prefixes.
+    /// Subscribes to a prefix. The subscriber may have at most `most` different prefixes, and its
+    /// subscriptions may take at most `bytes_max` bytes.
     pub(super) fn add(
         &mut self,
         subscriber: SubscriberId,
         prefix: &[u8],
         most: usize,
+        bytes_max: u64,
     ) -> Result<Subscribed, SubscriptionFault> {
         let held = self.held.entry(subscriber).or_default();
-        if let Some(held) = held.get_mut(prefix) {
+        if let Some(held) = held.prefixes.get_mut(prefix) {
             held.times = held.times.saturating_add(1);
             return Ok(Subscribed::Again);
         }
         if prefix.len() > PREFIX_MAX {
             return Err(SubscriptionFault::PrefixTooLong);
         }
-        if held.len() >= most {
+        if held.prefixes.len() >= most {
             return Err(SubscriptionFault::SubscriberFull);
         }
         if self.count >= PREFIXES_MAX {
             return Err(SubscriptionFault::ChannelFull);
+        }
+        let bytes = SUBSCRIPTION_CHARGE + prefix.len() as u64;
+        if held.bytes + bytes > bytes_max {
+            return Err(SubscriptionFault::MemoryShort);
         }
         let known = self.subscribers.get_key_value(prefix);
         let key: Rc<[u8]> = known.map_or_else(|| prefix.into(), |(key, _)| Rc::clone(key));
         let list = self.subscribers.entry(Rc::clone(&key)).or_default();
         let position = list.len();
         list.push(subscriber);
-        held.insert(key, Held { times: 1, position });
+        held.prefixes.insert(key, Held { times: 1, position });
+        held.bytes += bytes;
         self.count += 1;
-        self.bytes += SUBSCRIPTION_CHARGE + prefix.len() as u64;
-        if position > 0 {
-            return Ok(Subscribed::FirstOfSubscriber);
-        }
-        self.add_length(prefix.len());
-        Ok(Subscribed::FirstOfAll)
+        self.bytes += bytes;
+        Ok(match position {
+            0 => Subscribed::FirstOfAll,
+            _ => Subscribed::FirstOfSubscriber,
+        })
     }
 
     /// Cancels one subscription to a prefix, if there is one. Returns whether nobody is subscribed
@@ -116,7 +130,7 @@ impl Prefixes {
         let Some(of_subscriber) = self.held.get_mut(&subscriber) else {
             return false;
         };
-        let Some(held) = of_subscriber.get_mut(prefix) else {
+        let Some(held) = of_subscriber.prefixes.get_mut(prefix) else {
             return false;
         };
         held.times -= 1;
@@ -124,18 +138,21 @@ impl Prefixes {
             return false;
         }
         let position = held.position;
-        of_subscriber.remove(prefix);
+        of_subscriber.prefixes.remove(prefix);
+        of_subscriber.bytes -= SUBSCRIPTION_CHARGE + prefix.len() as u64;
         self.forget(prefix, position)
     }
 
-    /// Cancels all subscriptions of a subscriber. Calls `last` with each prefix to which nobody is
-    /// subscribed any more.
-    pub(super) fn remove(&mut self, subscriber: SubscriberId, mut last: impl FnMut(&[u8])) {
-        for (prefix, held) in self.held.remove(&subscriber).unwrap_or_default() {
-            if self.forget(&prefix, held.position) {
-                last(&prefix);
-            }
-        }
+    /// Cancels all subscriptions of a subscriber to one of its prefixes. Returns the prefix, and
+    /// whether nobody is subscribed to it any more, or `None` if the subscriber has no prefix.
+    pub(super) fn remove_one(&mut self, subscriber: SubscriberId) -> Option<(Rc<[u8]>, bool)> {
+        let first = self.held.get_mut(&subscriber)?.prefixes.pop_first();
+        let Some((prefix, held)) = first else {
+            self.held.remove(&subscriber);
+            return None;
+        };
+        let is_last = self.forget(&prefix, held.position);
+        Some((prefix, is_last))
     }
 
     /// Removes the subscriber at a position of a prefix's list. Returns whether it was the last.
@@ -148,32 +165,26 @@ impl Prefixes {
         list.swap_remove(position);
         if let Some(moved) = list.get(position) {
             let of_moved = self.held.get_mut(moved);
-            if let Some(held) = of_moved.and_then(|held| held.get_mut(prefix)) {
+            if let Some(held) = of_moved.and_then(|held| held.prefixes.get_mut(prefix)) {
                 held.position = position;
             }
         }
         let is_last = list.is_empty();
         if is_last {
             self.subscribers.remove(prefix);
-            self.remove_length(prefix.len());
         }
         is_last
     }
 
     /// Calls `found` with each subscriber that has a prefix of `kind`, once for each such prefix.
+    /// Returns the number of look-ups.
     #[inline]
-    pub(super) fn matching(&self, kind: &[u8], mut found: impl FnMut(SubscriberId)) {
-        for &(length, _) in &self.lengths {
-            let Some(prefix) = kind.get(..length) else {
-                break;
-            };
-            let subscribers = self.subscribers.get(prefix);
-            subscribers
-                .into_iter()
-                .flatten()
-                .copied()
-                .for_each(&mut found);
+    pub(super) fn matching(&self, kind: &[u8], mut found: impl FnMut(SubscriberId)) -> usize {
+        let mut search = Search::new(kind);
+        while let Some(subscribers) = search.next(&self.subscribers) {
+            subscribers.iter().copied().for_each(&mut found);
         }
+        search.lookups
     }
 
     /// Returns whether a subscriber has a prefix of `kind` other than `except`.
@@ -181,55 +192,85 @@ impl Prefixes {
         let Some(held) = self.held.get(&subscriber) else {
             return false;
         };
-        let prefixes = self
-            .lengths
-            .iter()
-            .map_while(|&(length, _)| kind.get(..length));
-        let mut others = prefixes.filter(|prefix| prefix.len() != except.len());
-        others.any(|prefix| held.contains_key(prefix))
+        let is_among = held.prefixes.contains_key(except) && kind.starts_with(except);
+        let mut search = Search::new(kind);
+        (0..=usize::from(is_among)).all(|_| search.next(&held.prefixes).is_some())
     }
 
-    /// Returns every prefix to which somebody is subscribed, in no order.
-    pub(super) fn union(&self) -> impl Iterator<Item = &[u8]> {
-        self.subscribers.keys().map(|prefix| &**prefix)
+    /// Returns whether somebody is subscribed to a prefix.
+    pub(super) fn contains(&self, prefix: &[u8]) -> bool {
+        self.subscribers.contains_key(prefix)
     }
 
-    /// Returns the prefixes of a subscriber, in no order.
+    /// Returns the first prefix, in ascending order, that is not less than `from`.
+    pub(super) fn first_from(&self, from: &[u8]) -> Option<&Rc<[u8]>> {
+        let range = (Bound::Included(from), Bound::Unbounded);
+        let mut prefixes = self.subscribers.range::<[u8], _>(range);
+        prefixes.next().map(|(prefix, _)| prefix)
+    }
+
+    /// Returns the last prefix, in ascending order, that is less than `below`, or the last of all
+    /// if that is `None`.
+    pub(super) fn last_below(&self, below: Option<&[u8]>) -> Option<&Rc<[u8]>> {
+        let end = below.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut prefixes = self.subscribers.range::<[u8], _>((Bound::Unbounded, end));
+        prefixes.next_back().map(|(prefix, _)| prefix)
+    }
+
+    /// Returns the prefixes of a subscriber, in ascending order.
     pub(super) fn of(&self, subscriber: SubscriberId) -> impl Iterator<Item = &[u8]> {
         let held = self.held.get(&subscriber);
-        held.into_iter().flatten().map(|(prefix, _)| &**prefix)
+        let held = held.into_iter().flat_map(|held| &held.prefixes);
+        held.map(|(prefix, _)| &**prefix)
     }
 
     /// Returns the number of prefixes of a subscriber.
     pub(super) fn count_of(&self, subscriber: SubscriberId) -> usize {
-        self.held.get(&subscriber).map_or(0, HashMap::len)
+        let held = self.held.get(&subscriber);
+        held.map_or(0, |held| held.prefixes.len())
     }
 
     /// Returns the memory of all subscriptions, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
+}
 
-    fn add_length(&mut self, length: usize) {
-        match self
-            .lengths
-            .binary_search_by_key(&length, |(length, _)| *length)
-        {
-            Ok(at) => self.lengths[at].1 += 1,
-            Err(at) => self.lengths.insert(at, (length, 1)),
+/// A search for the prefixes of a text in a map, the longest first.
+///
+/// The greatest key that is not greater than the text either is a prefix of it, or differs from it
+/// after some bytes. In both cases, every other prefix of the text is shorter than the part that
+/// they have in common, and the search goes on with that part.
+struct Search<'a> {
+    /// The part of the text that may still have prefixes.
+    rest: Option<&'a [u8]>,
+    lookups: usize,
+}
+
+impl<'a> Search<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        Self {
+            rest: Some(text),
+            lookups: 0,
         }
     }
 
-    fn remove_length(&mut self, length: usize) {
-        if let Ok(at) = self
-            .lengths
-            .binary_search_by_key(&length, |(length, _)| *length)
-        {
-            self.lengths[at].1 -= 1;
-            if self.lengths[at].1 == 0 {
-                self.lengths.remove(at);
+    /// Returns the value of the next prefix.
+    #[inline]
+    fn next<'m, V>(&mut self, map: &'m BTreeMap<Rc<[u8]>, V>) -> Option<&'m V> {
+        while let Some(text) = self.rest.take() {
+            self.lookups += 1;
+            let range = (Bound::Unbounded, Bound::Included(text));
+            let (key, value) = map.range::<[u8], _>(range).next_back()?;
+            let equal = key.iter().zip(text).take_while(|(one, other)| one == other);
+            let common = equal.count();
+            if common == key.len() {
+                self.rest = common.checked_sub(1).and_then(|length| text.get(..length));
+                return Some(value);
             }
+            self.rest = text.get(..common);
         }
+        None
     }
 }
 
@@ -276,10 +317,11 @@ mod tests {
                     lost.sort();
                     lost.dedup();
                     let mut told = Vec::new();
-                    prefixes.remove(SubscriberId(subscriber), |prefix| {
-                        told.push(prefix.to_vec())
-                    });
-                    told.sort();
+                    while let Some((prefix, is_last)) =
+                        prefixes.remove_one(SubscriberId(subscriber))
+                    {
+                        told.extend(is_last.then(|| prefix.to_vec()));
+                    }
                     assert_eq!(told, lost);
                 }
                 1..4 => {
@@ -308,7 +350,7 @@ mod tests {
                             }
                         }
                     };
-                    let added = prefixes.add(SubscriberId(subscriber), &prefix, MOST);
+                    let added = prefixes.add(SubscriberId(subscriber), &prefix, MOST, u64::MAX);
                     assert_eq!(added, Ok(expected));
                 }
             }
@@ -325,7 +367,49 @@ mod tests {
         assert_eq!(matched(prefixes, kind), expected);
         assert_eq!(prefixes.count, model.len());
         let union: BTreeSet<&[u8]> = model.keys().map(|(_, it)| &**it).collect();
-        assert!(prefixes.union().collect::<BTreeSet<_>>() == union);
+        let found = prefixes.subscribers.keys().map(|prefix| &**prefix);
+        assert!(found.eq(union.iter().copied()));
+        let greater = union.range(kind..).next().copied();
+        assert_eq!(prefixes.first_from(kind).map(|it| &**it), greater);
+        let less = union.range(..kind).next_back().copied();
+        assert_eq!(prefixes.last_below(Some(kind)).map(|it| &**it), less);
+        for (subscriber, except) in model.keys() {
+            let others = model
+                .keys()
+                .filter(|(it, other)| it == subscriber && other != except);
+            let other = others
+                .filter(|(_, prefix)| kind.starts_with(prefix))
+                .count()
+                > 0;
+            let id = SubscriberId(*subscriber);
+            assert_eq!(prefixes.has_another(id, kind, except), other);
+        }
+    }
+
+    fn add(
+        prefixes: &mut Prefixes,
+        subscriber: usize,
+        prefix: &[u8],
+    ) -> Result<Subscribed, SubscriptionFault> {
+        prefixes.add(SubscriberId(subscriber), prefix, MOST, u64::MAX)
+    }
+
+    #[test]
+    fn a_subscriber_has_its_share_of_memory_that_is_short() {
+        let mut prefixes = Prefixes::default();
+        let mut add = |subscriber, prefix: &[u8]| {
+            let bytes_max = 2 * (SUBSCRIPTION_CHARGE + 1);
+            prefixes.add(SubscriberId(subscriber), prefix, MOST, bytes_max)
+        };
+        assert_eq!(add(0, b"a"), Ok(Subscribed::FirstOfAll));
+        assert_eq!(add(0, b"b"), Ok(Subscribed::FirstOfAll));
+        assert_eq!(add(0, b"c"), Err(SubscriptionFault::MemoryShort));
+        assert_eq!(add(0, b"b"), Ok(Subscribed::Again));
+        assert_eq!(add(1, b"c"), Ok(Subscribed::FirstOfAll));
+        assert!(!prefixes.cancel(SubscriberId(0), b"b"));
+        assert!(prefixes.cancel(SubscriberId(0), b"b"));
+        let more = prefixes.add(SubscriberId(0), b"d", MOST, 2 * (SUBSCRIPTION_CHARGE + 1));
+        assert_eq!(more, Ok(Subscribed::FirstOfAll));
     }
 
     #[test]
@@ -333,31 +417,29 @@ mod tests {
         let mut prefixes = Prefixes::default();
         let long = [0; PREFIX_MAX + 1];
         assert_eq!(
-            prefixes.add(SubscriberId(0), &long, MOST),
+            prefixes.add(SubscriberId(0), &long, MOST, u64::MAX),
             Err(SubscriptionFault::PrefixTooLong)
         );
         for n in 0..PREFIXES_PER_SUBSCRIBER_MAX {
-            prefixes
-                .add(SubscriberId(0), &n.to_be_bytes(), MOST)
-                .unwrap();
+            add(&mut prefixes, 0, &n.to_be_bytes()).unwrap();
         }
-        let fault = prefixes.add(SubscriberId(0), b"more", MOST);
+        let fault = add(&mut prefixes, 0, b"more");
         assert_eq!(fault, Err(SubscriptionFault::SubscriberFull));
         assert_eq!(
-            prefixes.add(SubscriberId(0), &0_usize.to_be_bytes(), MOST),
+            add(&mut prefixes, 0, &0_usize.to_be_bytes()),
             Ok(Subscribed::Again)
         );
         for n in PREFIXES_PER_SUBSCRIBER_MAX..PREFIXES_MAX {
-            let subscriber = SubscriberId(n / PREFIXES_PER_SUBSCRIBER_MAX);
-            prefixes.add(subscriber, &n.to_be_bytes(), MOST).unwrap();
+            let subscriber = n / PREFIXES_PER_SUBSCRIBER_MAX;
+            add(&mut prefixes, subscriber, &n.to_be_bytes()).unwrap();
         }
-        let fault = prefixes.add(SubscriberId(1_000), b"more", MOST);
+        let fault = add(&mut prefixes, 1_000, b"more");
         assert_eq!(fault, Err(SubscriptionFault::ChannelFull));
         let all = PREFIXES_MAX / PREFIXES_PER_SUBSCRIBER_MAX;
-        (0..all).for_each(|n| prefixes.remove(SubscriberId(n), |_| ()));
-        assert_eq!(
-            (prefixes.count, prefixes.bytes, prefixes.lengths.len()),
-            (0, 0, 0)
-        );
+        for n in (0..all).chain([1_000]) {
+            while prefixes.remove_one(SubscriberId(n)).is_some() {}
+        }
+        assert_eq!((prefixes.count, prefixes.bytes), (0, 0));
+        assert!(prefixes.subscribers.is_empty() && prefixes.held.is_empty());
     }
 }

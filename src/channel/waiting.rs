@@ -1,49 +1,34 @@
 //! The messages that wait for one subscriber to have room.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::post::Post;
 use crate::frame::Frames;
 use crate::snapshot::Slow;
 
-/// The number of empty places beyond the number of messages above which the places are removed.
-const EMPTY_MAX: usize = 64;
-
 /// The messages that wait for one subscriber, the oldest first.
+///
+/// Both maps grow and shrink entry by entry, so no message has to wait for the others to be moved.
 #[derive(Debug)]
 pub(super) struct Waiting<M> {
-    /// The messages. A place is empty if its message was replaced by a newer one of its type.
-    places: VecDeque<Option<Place<M>>>,
-    /// The number of the first place. Each place has the number after that of the one before.
-    first: u64,
-    /// The place of the last message of each type that waits, if messages are conflated.
-    by_type: HashMap<Box<[u8]>, u64>,
-    count: usize,
+    /// The messages by their numbers.
+    posts: BTreeMap<u64, Rc<Post<M>>>,
+    /// The number of the next message.
+    next: u64,
+    /// The number of the last message of each type that waits, if messages are conflated.
+    by_type: BTreeMap<Box<[u8]>, u64>,
     /// The size of the messages, in bytes.
     bytes: u64,
-    /// The size of those that were published before the subscriber subscribed, in bytes. They do
-    /// not count towards `subscriber_bytes`.
-    kept_bytes: u64,
-}
-
-/// A message that waits.
-#[derive(Debug)]
-struct Place<M> {
-    post: Rc<Post<M>>,
-    /// It was published before the subscriber subscribed.
-    is_kept: bool,
 }
 
 impl<M> Default for Waiting<M> {
     fn default() -> Self {
         Self {
-            places: VecDeque::new(),
-            first: 0,
-            by_type: HashMap::new(),
-            count: 0,
+            posts: BTreeMap::new(),
+            next: 0,
+            by_type: BTreeMap::new(),
             bytes: 0,
-            kept_bytes: 0,
         }
     }
 }
@@ -61,12 +46,12 @@ impl<M: Frames> Waiting<M> {
     /// Returns whether no message waits.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
+        self.posts.is_empty()
     }
 
     /// Returns the number of messages that wait.
     pub(super) fn len(&self) -> usize {
-        self.count
+        self.posts.len()
     }
 
     /// Returns the size of the messages that wait, in bytes.
@@ -74,9 +59,8 @@ impl<M: Frames> Waiting<M> {
         self.bytes
     }
 
-    /// Adds a message behind the others. At most `bytes_max` bytes may wait, in addition to kept
-    /// messages; otherwise `slow` decides. `memory` is the sum of the memory that posts take which
-    /// wait for any subscriber.
+    /// Adds a message behind the others. At most `bytes_max` bytes may wait; otherwise `slow`
+    /// decides. `memory` is the sum of the memory that posts take which wait for any subscriber.
     pub(super) fn add(
         &mut self,
         post: &Rc<Post<M>>,
@@ -86,11 +70,13 @@ impl<M: Frames> Waiting<M> {
     ) -> Added {
         let mut dropped = 0;
         if slow == Slow::Conflate
-            && let Some(place) = self.by_type.remove(post.kind())
+            && let Some(number) = self.by_type.remove(post.kind())
+            && let Some(replaced) = self.posts.remove(&number)
         {
-            dropped += u64::from(self.empty_place(place, memory));
+            self.removed(&replaced, memory);
+            dropped += 1;
         }
-        let is_full = |it: &Self| it.bytes - it.kept_bytes + post.bytes() > bytes_max;
+        let is_full = |it: &Self| it.bytes + post.bytes() > bytes_max;
         if is_full(self) {
             // A message that is too large for an empty queue must not empty it.
             let is_too_large = post.bytes() > bytes_max;
@@ -106,105 +92,40 @@ impl<M: Frames> Waiting<M> {
             }
         }
         if slow == Slow::Conflate {
-            let place = self.first + self.places.len() as u64;
-            self.by_type.insert(post.kind().into(), place);
+            self.by_type.insert(post.kind().into(), self.next);
         }
-        self.push(post, false, memory);
+        post.enter_queue(memory);
+        self.bytes += post.bytes();
+        self.posts.insert(self.next, Rc::clone(post));
+        self.next += 1;
         Added::Dropped(dropped)
     }
 
-    /// Adds a message that was published before the subscriber subscribed, behind the others.
-    pub(super) fn add_kept(&mut self, post: &Rc<Post<M>>, memory: &mut u64) {
-        self.push(post, true, memory);
-    }
-
-    /// Returns the size of the kept messages that wait, in bytes.
-    pub(super) fn kept_bytes(&self) -> u64 {
-        self.kept_bytes
-    }
-
     /// Returns the oldest message.
-    pub(super) fn front(&mut self) -> Option<&Rc<Post<M>>> {
-        while let Some(None) = self.places.front() {
-            self.places.pop_front();
-            self.first += 1;
-        }
-        Some(&self.places.front()?.as_ref()?.post)
+    pub(super) fn front(&self) -> Option<&Rc<Post<M>>> {
+        self.posts.first_key_value().map(|(_, post)| post)
     }
 
     /// Removes and returns the oldest message.
     pub(super) fn take(&mut self, memory: &mut u64) -> Option<Rc<Post<M>>> {
-        self.front()?;
-        let place = self.places.pop_front()??;
-        if self.by_type.get(place.post.kind()) == Some(&self.first) {
-            self.by_type.remove(place.post.kind());
+        let (number, post) = self.posts.pop_first()?;
+        if self.by_type.get(post.kind()) == Some(&number) {
+            self.by_type.remove(post.kind());
         }
-        self.first += 1;
-        self.removed(&place, memory);
-        if self.places.is_empty() {
-            // A burst must not leave its capacity behind.
-            self.places = VecDeque::new();
-        }
-        Some(place.post)
-    }
-
-    /// Removes all messages, and returns their number.
-    pub(super) fn clear(&mut self, memory: &mut u64) -> u64 {
-        let count = self.count as u64;
-        for place in std::mem::take(&mut self.places).into_iter().flatten() {
-            place.post.leave_queue(memory);
-        }
-        *self = Self::default();
-        count
-    }
-
-    fn push(&mut self, post: &Rc<Post<M>>, is_kept: bool, memory: &mut u64) {
-        post.enter_queue(memory);
-        self.count += 1;
-        self.bytes += post.bytes();
-        self.kept_bytes += if is_kept { post.bytes() } else { 0 };
-        let post = Rc::clone(post);
-        self.places.push_back(Some(Place { post, is_kept }));
+        self.removed(&post, memory);
+        Some(post)
     }
 
     /// Counts a message out that was removed from its place.
-    fn removed(&mut self, place: &Place<M>, memory: &mut u64) {
-        let bytes = place.post.bytes();
-        place.post.leave_queue(memory);
-        self.count -= 1;
-        self.bytes -= bytes;
-        self.kept_bytes -= if place.is_kept { bytes } else { 0 };
-    }
-
-    /// Removes the message at the place with this number. Returns whether there was one.
-    fn empty_place(&mut self, number: u64, memory: &mut u64) -> bool {
-        let index = usize::try_from(number.wrapping_sub(self.first)).unwrap_or(usize::MAX);
-        let Some(place) = self.places.get_mut(index).and_then(Option::take) else {
-            return false;
-        };
-        self.removed(&place, memory);
-        if self.places.len() > 2 * self.count + EMPTY_MAX {
-            self.close_gaps();
-        }
-        true
-    }
-
-    /// Removes the empty places.
-    fn close_gaps(&mut self) {
-        self.places.retain(Option::is_some);
-        self.by_type.clear();
-        for (index, place) in self.places.iter().flatten().enumerate() {
-            if !place.is_kept {
-                let kind = place.post.kind().into();
-                self.by_type.insert(kind, self.first + index as u64);
-            }
-        }
+    fn removed(&mut self, post: &Post<M>, memory: &mut u64) {
+        post.leave_queue(memory);
+        self.bytes -= post.bytes();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::post::{Frame, post};
+    use super::super::post::{Frame, PLACE_CHARGE, post};
     use super::*;
 
     fn rest(waiting: &mut Waiting<Vec<Frame>>, memory: &mut u64) -> Vec<String> {
@@ -224,7 +145,8 @@ mod tests {
             }
         }
         let left = rest(&mut waiting, &mut memory);
-        assert_eq!((memory, waiting.bytes, waiting.count), (0, 0, 0));
+        assert_eq!((memory, waiting.bytes, waiting.len()), (0, 0, 0));
+        assert!(waiting.by_type.is_empty());
         Some((left, dropped))
     }
 
@@ -249,45 +171,27 @@ mod tests {
     }
 
     #[test]
-    fn replaced_messages_leave_no_places_behind() {
+    fn conflated_messages_keep_the_order_in_which_they_were_published() {
         let (mut waiting, mut memory) = (Waiting::default(), 0);
         for n in 0..10_000 {
             let text = format!("{}{n}", if n % 3 == 0 { "a" } else { "b" });
             waiting.add(&post(&text), Slow::Conflate, u64::MAX, &mut memory);
-            assert!(waiting.places.len() <= 2 * waiting.count + EMPTY_MAX + 1);
         }
-        assert_eq!(waiting.len(), 2);
+        assert_eq!((waiting.len(), waiting.by_type.len()), (2, 2));
         assert_eq!(rest(&mut waiting, &mut memory), ["b9998", "a9999"]);
     }
 
     #[test]
-    fn kept_messages_do_not_count_towards_the_bound() {
-        let (mut waiting, mut memory) = (Waiting::default(), 0);
-        let bytes = post("a1").bytes();
-        for text in ["a1", "b1", "c1"] {
-            waiting.add_kept(&post(text), &mut memory);
-        }
-        let added = waiting.add(&post("d1"), Slow::DropNew, bytes, &mut memory);
-        assert_eq!(
-            (added, waiting.kept_bytes()),
-            (Added::Dropped(0), 3 * bytes)
-        );
-        let added = waiting.add(&post("e1"), Slow::DropNew, bytes, &mut memory);
-        assert_eq!(added, Added::Dropped(1));
-        assert_eq!(rest(&mut waiting, &mut memory), ["a1", "b1", "c1", "d1"]);
-        assert_eq!(memory, 0);
-    }
-
-    #[test]
-    fn a_message_that_waits_for_several_subscribers_is_charged_once() {
+    fn a_message_that_waits_for_several_subscribers_is_charged_once_with_a_place_for_each() {
         let (mut first, mut second) = (Waiting::default(), Waiting::default());
         let (post, mut memory) = (post("a1"), 0);
         for waiting in [&mut first, &mut second] {
             waiting.add(&post, Slow::DropNew, u64::MAX, &mut memory);
         }
-        assert_eq!(memory, post.bytes());
+        assert_eq!(memory, post.bytes() + 2 * PLACE_CHARGE);
         first.take(&mut memory);
-        assert_eq!(memory, post.bytes());
-        assert_eq!((second.clear(&mut memory), memory), (1, 0));
+        assert_eq!(memory, post.bytes() + PLACE_CHARGE);
+        second.take(&mut memory);
+        assert_eq!(memory, 0);
     }
 }

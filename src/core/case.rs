@@ -7,28 +7,49 @@ use crate::frame::{self, Frames};
 use crate::peer::PeerId;
 use crate::reply::{Reason, Rejection};
 use crate::route::RoutePlace;
-use crate::snapshot::{AnyOf, BriefCheck, Route, Snapshot};
+use crate::snapshot::{AnyOf, BriefCheck, ChannelId, Route, Snapshot};
 use gateway_schema::Violation;
 
 /// A message whose payload takes long to check, with all that the check needs. Any thread can make
 /// the check.
 #[derive(Debug)]
 pub struct Case<P> {
-    pub(super) lane: LaneKey,
-    /// The number of the request, which is the message or which the message answers.
-    pub(super) number: u64,
-    /// The snapshot under which the request was accepted.
+    pub(super) subject: Subject,
+    /// The snapshot under which the request was accepted, or that is in force for a kept message.
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) route: RoutePlace,
     /// Type, headers and payload.
     pub(super) body: P,
 }
 
+/// The message of a case.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Subject {
+    /// The first message of a lane: the request of this number, or the answer to it.
+    InLane { lane: LaneKey, number: u64 },
+    /// A message that a channel keeps under this number, for a new subscriber. It is checked by the
+    /// configuration of this generation.
+    Kept {
+        channel: ChannelId,
+        number: u64,
+        subscriber: PeerId,
+        generation: u64,
+    },
+}
+
+impl Subject {
+    fn way(self) -> Direction {
+        match self {
+            Self::InLane { lane, .. } => lane.way,
+            Self::Kept { .. } => Direction::Request,
+        }
+    }
+}
+
 /// A message whose payload was checked.
 #[derive(Debug)]
 pub struct Verdict<P> {
-    pub(super) lane: LaneKey,
-    pub(super) number: u64,
+    pub(super) subject: Subject,
     pub(super) body: P,
     pub(super) found: Found,
 }
@@ -46,19 +67,17 @@ impl<P: Frames> Case<P> {
     pub fn check_payload(&self) -> Finding {
         let route = self.snapshot.routes.at(self.route);
         let depth = self.snapshot.limits.depth;
-        Finding(check_payload(self.lane.way, route, depth, &self.body))
+        Finding(check_payload(self.subject.way(), route, depth, &self.body))
     }
 
     /// Returns the verdict for a finding. Without a finding, which means that the check panicked,
     /// the verdict is a rejection.
     pub fn end(self, finding: Option<Finding>) -> Verdict<P> {
-        let Self {
-            lane, number, body, ..
-        } = self;
-        let found = finding.map_or_else(|| Err(unfounded(lane.way)), |Finding(found)| found);
+        let Self { subject, body, .. } = self;
+        let way = subject.way();
+        let found = finding.map_or_else(|| Err(unfounded(way)), |Finding(found)| found);
         Verdict {
-            lane,
-            number,
+            subject,
             body,
             found,
         }
@@ -70,9 +89,13 @@ impl<P: Frames> Case<P> {
         self.end(Some(found))
     }
 
-    /// Returns the client that sent the request, or that waits for the answer.
+    /// Returns the client that sent the request, or that waits for the answer, or the subscriber
+    /// that waits for the kept message.
     pub fn client(&self) -> PeerId {
-        self.lane.client
+        match self.subject {
+            Subject::InLane { lane, .. } => lane.client,
+            Subject::Kept { subscriber, .. } => subscriber,
+        }
     }
 
     /// Returns the message that is to be judged.

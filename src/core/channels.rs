@@ -1,12 +1,11 @@
 //! Publishers and subscribers: their coming and going, subscriptions, reloads of channels, and the
 //! end.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::case::check_payload_briefly;
+use super::case::{Case, Subject, check_payload_briefly};
 use super::delivery::{ByOutlet, DELIVERIES_OF_AN_ITEM};
 use super::lanes::Direction;
 use super::notes::{NotedEvent, Particulars};
@@ -14,7 +13,8 @@ use super::peers::{NameSource, Peer, Publisher, Subscriber};
 use super::token::Name;
 use super::{Core, Outlet, single};
 use crate::channel::{
-    Channel, PREFIX_MAX, PREFIXES_MAX, PREFIXES_PER_SUBSCRIBER_MAX, Replay, SubscriptionFault,
+    Change, Channel, Conditions, Fit, PREFIX_MAX, PREFIXES_MAX, PREFIXES_PER_SUBSCRIBER_MAX,
+    SubscriptionFault, Undecided,
 };
 use crate::frame::{self, Frames};
 use crate::peer::{Headcount, PeerId, PeerName};
@@ -30,6 +30,7 @@ impl<M: Frames> Core<M> {
         &mut self,
         peer: PeerId,
         channel: ChannelId,
+        headcount: Headcount,
         identity: Vec<u8>,
         out: &mut impl Outlet<M>,
     ) {
@@ -38,14 +39,13 @@ impl<M: Frames> Core<M> {
             true if identity == ANONYMOUS.as_bytes() => NameSource::Anonymous,
             true => NameSource::Principal,
         };
-        let publisher = Publisher::new(channel, Rc::new(Name::new(identity)), name_source);
+        let name = Rc::new(Name::new(identity));
+        let publisher = Publisher::new(channel, headcount, name, name_source);
         self.peers
             .insert(peer, Peer::Publisher(Box::new(publisher)));
-        let channel = &mut self.channels[channel.0];
-        channel.publisher_came(peer);
-        for prefix in channel.wanted() {
-            out.ask_publisher(peer, &prefix, true);
-        }
+        self.admitted.add(headcount);
+        self.channels[channel.0].publisher_came(peer);
+        self.continue_channel(channel, out);
     }
 
     pub(super) fn subscriber_came(
@@ -55,44 +55,39 @@ impl<M: Frames> Core<M> {
         headcount: Headcount,
         name: Arc<PeerName>,
     ) {
+        self.admitted.add(headcount);
         let id = self.channels[channel.0].subscriber_came(peer, headcount, name);
-        let subscriber = Subscriber { channel, id };
+        let subscriber = Subscriber {
+            channel,
+            id,
+            headcount,
+        };
         self.peers.insert(peer, Peer::Subscriber(subscriber));
-    }
-
-    pub(super) fn subscriber_gone(&mut self, subscriber: Subscriber, out: &mut impl Outlet<M>) {
-        let channel = &mut self.channels[subscriber.channel.0];
-        for prefix in channel.subscriber_gone(subscriber.id) {
-            ask_all(channel, &prefix, false, out);
-        }
-    }
-
-    pub(super) fn subscriber_writable(&mut self, to: Subscriber, out: &mut impl Outlet<M>) {
-        let channel = &mut self.channels[to.channel.0];
-        channel.writable(to.id, self.now, &mut ByOutlet(out));
     }
 
     pub(super) fn subscribe(&mut self, peer: PeerId, prefix: &[u8], out: &mut impl Outlet<M>) {
         let Some(&Peer::Subscriber(subscriber)) = self.peers.get(peer) else {
             return;
         };
-        let snapshot = Rc::clone(&self.snapshot);
+        self.add_subscription(peer, subscriber, prefix, out);
+        self.continue_channel(subscriber.channel, out);
+        if self.channels[subscriber.channel.0].hold(subscriber.id) {
+            out.pause(peer);
+        }
+    }
+
+    fn add_subscription(
+        &mut self,
+        peer: PeerId,
+        subscriber: Subscriber,
+        prefix: &[u8],
+        out: &mut impl Outlet<M>,
+    ) {
         let channel = &mut self.channels[subscriber.channel.0];
-        let frames = channel.settings().frames.clone();
-        let replay = Replay {
-            now: self.now,
-            generation: snapshot.generation,
-            fits: |body: &M| still_fits(&snapshot, subscriber.channel, &frames, body),
-        };
-        let subscribed = channel.subscribe(subscriber.id, prefix, replay, &mut ByOutlet(out));
-        match subscribed {
-            Ok(subscription) => {
-                out.spend(subscription.replayed / DELIVERIES_OF_AN_ITEM);
-                if subscription.is_first {
-                    ask_all(channel, prefix, true, out);
-                }
-            }
-            Err(fault) => out.disconnect(peer, subscription_fault(fault)),
+        out.spend(channel.publisher_count() / DELIVERIES_OF_AN_ITEM);
+        let delivery = &mut ByOutlet(&mut *out);
+        if let Err(fault) = channel.subscribe(subscriber.id, prefix, self.now, delivery) {
+            out.disconnect(peer, subscription_fault(fault));
         }
     }
 
@@ -101,8 +96,99 @@ impl<M: Frames> Core<M> {
             return;
         };
         let channel = &mut self.channels[subscriber.channel.0];
-        if channel.cancel(subscriber.id, prefix) {
-            ask_all(channel, prefix, false, out);
+        out.spend(channel.publisher_count() / DELIVERIES_OF_AN_ITEM);
+        channel.cancel(subscriber.id, prefix, &mut ByOutlet(out));
+    }
+}
+
+/// Work that goes on in parts.
+impl<M: Frames> Core<M> {
+    /// Returns whether [`Event::Continue`](super::Event::Continue) has something to do.
+    pub fn has_unfinished_work(&self) -> bool {
+        self.channels.iter().any(Channel::has_work)
+    }
+
+    /// Continues the work of the next channel that has some.
+    pub(super) fn continue_next_channel(&mut self, out: &mut impl Outlet<M>) {
+        let count = self.channels.len();
+        let after = (1..=count).map(|n| (self.last_continued + n) % count);
+        let mut with_work = after.filter(|place| self.channels[*place].has_work());
+        if let Some(place) = with_work.next() {
+            self.last_continued = place;
+            self.continue_channel(ChannelId(place), out);
+        }
+    }
+
+    /// Continues the work of a channel.
+    fn continue_channel(&mut self, id: ChannelId, out: &mut impl Outlet<M>) {
+        let snapshot = Rc::clone(&self.snapshot);
+        let channel = &mut self.channels[id.0];
+        let settings = Arc::clone(channel.settings());
+        let mut conditions = Conditions {
+            now: self.now,
+            generation: snapshot.generation,
+            fits: |body: &M| still_fits(&snapshot, id, &settings.frames, body),
+        };
+        let work_max = out.work_max();
+        let done = channel.go_on(work_max, &mut conditions, &mut ByOutlet(&mut *out));
+        out.spend(done / DELIVERIES_OF_AN_ITEM);
+        while let Some(undecided) = self.channels[id.0].next_undecided() {
+            self.judge_kept(id, &undecided, out);
+        }
+        while let Some((peer, changes)) = self.channels[id.0].next_changes() {
+            out.resume(peer);
+            self.make_changes(peer, changes, out);
+        }
+    }
+
+    /// Gives a kept message to a judge.
+    #[cold]
+    fn judge_kept(&mut self, id: ChannelId, kept: &Undecided<M>, out: &mut impl Outlet<M>) {
+        let channel = &mut self.channels[id.0];
+        let generation = self.snapshot.generation;
+        let split = split(kept.body(), &channel.settings().frames);
+        let body = split.as_ref().unwrap_or(kept.body());
+        let route = self.snapshot.routes.find(body.get(0).unwrap_or_default());
+        let Some(route) = route else {
+            return channel.kept_judged(kept.number, generation, false);
+        };
+        let frames = (0..body.len()).filter_map(|n| body.get(n));
+        let case = Box::new(Case {
+            subject: Subject::Kept {
+                channel: id,
+                number: kept.number,
+                subscriber: kept.subscriber,
+                generation,
+            },
+            snapshot: Arc::clone(&self.snapshot.shared),
+            route,
+            body: M::of(frames.map(<[u8]>::to_vec).collect()).pack(),
+        });
+        if let Err(case) = out.judge(case) {
+            // No judge can be started.
+            let fits = case.judge().found.is_ok();
+            channel.kept_judged(kept.number, generation, fits);
+        }
+    }
+
+    /// Makes the changes of a subscriber's subscriptions that were deferred.
+    fn make_changes(
+        &mut self,
+        peer: PeerId,
+        changes: impl IntoIterator<Item = Change>,
+        out: &mut impl Outlet<M>,
+    ) {
+        let Some(&Peer::Subscriber(subscriber)) = self.peers.get(peer) else {
+            return;
+        };
+        for change in changes {
+            match change {
+                Change::Subscribe(prefix) => self.add_subscription(peer, subscriber, &prefix, out),
+                Change::Cancel(prefix) => self.cancel(peer, &prefix, out),
+            }
+        }
+        if self.channels[subscriber.channel.0].hold(subscriber.id) {
+            out.pause(peer);
         }
     }
 }
@@ -113,17 +199,6 @@ fn knows_publishers(snapshot: &Snapshot, channel: ChannelId) -> bool {
     let settings = snapshot.channels.get(&channel);
     let has_security = settings.is_some_and(|it| it.publishers.security.is_some());
     has_security || snapshot.knows_principals()
-}
-
-/// Asks all publishers of a channel for the messages with a prefix, or for no more of them, unless
-/// they are asked for all messages in any case.
-fn ask_all<M: Frames>(channel: &Channel<M>, prefix: &[u8], wanted: bool, out: &mut impl Outlet<M>) {
-    if channel.settings().asks_for_all() {
-        return;
-    }
-    for publisher in channel.publishers() {
-        out.ask_publisher(*publisher, prefix, wanted);
-    }
 }
 
 /// Describes a limit on subscriptions.
@@ -138,40 +213,46 @@ fn subscription_fault(fault: SubscriptionFault) -> String {
         SubscriptionFault::ChannelFull => {
             format!("its channel has {PREFIXES_MAX} subscriptions, the maximum")
         }
+        SubscriptionFault::MemoryShort => {
+            "memory is short: its subscriptions take more than its share of limits.memory".into()
+        }
     }
 }
 
-/// Returns whether a kept message still fits the route of its type. A payload that takes long to
-/// check counts as one that does not.
+/// Returns the type and the payload of a kept message of one frame, or `None` if it has frames of
+/// its own for these.
+fn split<M: Frames>(body: &M, frames: &ChannelFrames) -> Option<M> {
+    match frames {
+        ChannelFrames::Single(end) => Some(single::split(body.get(0).unwrap_or_default(), end)),
+        ChannelFrames::Typed => None,
+    }
+}
+
+/// Returns whether a kept message still fits the route of its type.
 fn still_fits<M: Frames>(
     snapshot: &Snapshot,
     channel: ChannelId,
     frames: &ChannelFrames,
     body: &M,
-) -> bool {
-    let split = match frames {
-        ChannelFrames::Single(end) => Some(single::split(body.get(0).unwrap_or_default(), end)),
-        ChannelFrames::Typed => None,
-    };
-    let body: &M = split.as_ref().unwrap_or(body);
+) -> Fit {
+    let split = split(body, frames);
+    let body = split.as_ref().unwrap_or(body);
     let route = snapshot.routes.find(body.get(0).unwrap_or_default());
-    let Some(route) = route.map(|place| snapshot.routes.at(place)) else {
-        return false;
+    let route = route.map(|place| snapshot.routes.at(place));
+    let Some(route) = route.filter(|route| route.channel() == Some(channel)) else {
+        return Fit::Unfit;
     };
-    if route.channel() != Some(channel) {
-        return false;
-    }
     let bytes = frame::payload(body).len();
-    if !route
-        .schema
-        .as_ref()
-        .is_none_or(|schema| schema.is_direct(bytes))
-    {
-        return false;
+    let schema = route.schema.as_ref();
+    if !schema.is_none_or(|schema| schema.is_direct(bytes)) {
+        return Fit::Undecided;
     }
     let (depth, mut work) = (snapshot.limits.depth, 0);
-    let found = check_payload_briefly(Direction::Request, route, depth, body, &mut work);
-    found.is_some_and(|found| found.is_ok())
+    match check_payload_briefly(Direction::Request, route, depth, body, &mut work) {
+        Some(Ok(_)) => Fit::Fits,
+        Some(Err(_)) => Fit::Unfit,
+        None => Fit::Undecided,
+    }
 }
 
 /// Reloads and the end.
@@ -187,21 +268,16 @@ impl<M: Frames> Core<M> {
 
     /// Adopts the channels of a snapshot that takes effect next. A removed channel keeps its last
     /// settings.
-    pub(super) fn adopt_channels(&mut self, next: &Snapshot, out: &mut impl Outlet<M>) {
+    pub(super) fn adopt_channels(&mut self, next: &Snapshot) {
         self.open_channels(next);
         self.rename_publishers(next);
         for (id, settings) in &next.channels {
-            let changed = !same_routes(&self.snapshot, next, *id);
             let channel = &mut self.channels[id.0];
-            if changed {
+            // There may be many routes, and without a kept message it does not matter.
+            if channel.has_kept() && !same_routes(&self.snapshot, next, *id) {
                 channel.set_routes_changed(next.generation);
             }
-            let changes_asking = channel.settings().asks_for_all() != settings.asks_for_all();
-            let before = changes_asking.then(|| channel.wanted());
             channel.set_settings(Arc::clone(settings), self.now);
-            if let Some(before) = before {
-                ask_anew(channel, before, out);
-            }
         }
     }
 
@@ -254,25 +330,6 @@ impl<M: Frames> Core<M> {
                     ..Particulars::default()
                 });
             }
-        }
-    }
-}
-
-/// Asks the publishers of a channel, which were asked for the prefixes `before`, for those that are
-/// wanted now. Publishers need not count how often they were asked for a prefix, so one in both
-/// lists is left alone.
-fn ask_anew<M: Frames>(channel: &Channel<M>, before: Vec<Vec<u8>>, out: &mut impl Outlet<M>) {
-    let (before, after) = (
-        BTreeSet::from_iter(before),
-        BTreeSet::from_iter(channel.wanted()),
-    );
-    for publisher in channel.publishers() {
-        // The new prefixes come first, so that no message is missed between the two.
-        for prefix in after.difference(&before) {
-            out.ask_publisher(*publisher, prefix, true);
-        }
-        for prefix in before.difference(&after) {
-            out.ask_publisher(*publisher, prefix, false);
         }
     }
 }

@@ -5,7 +5,8 @@ use crate::channel::Delivery;
 use crate::frame::Frames;
 use crate::peer::PeerId;
 
-/// The number of subscribers or kept messages whose delivery is as much work as a small message.
+/// The number of deliveries to subscribers, or of requests to publishers, that are as much work as
+/// a small message.
 pub(super) const DELIVERIES_OF_AN_ITEM: usize = 4;
 
 /// The delivery of a channel's messages by an outlet.
@@ -22,5 +23,13 @@ impl<M: Frames, O: Outlet<M>> Delivery<M> for ByOutlet<'_, O> {
 
     fn bytes_max(&self) -> u64 {
         self.0.client_bytes_max()
+    }
+
+    fn ask(&mut self, publisher: PeerId, prefix: &[u8], wanted: bool) {
+        self.0.ask_publisher(publisher, prefix, wanted);
+    }
+
+    fn has_room_to_ask(&mut self, publisher: PeerId) -> bool {
+        self.0.has_room_to_ask(publisher)
     }
 }

@@ -19,6 +19,10 @@ pub(super) enum Extent {
     Oversize,
 }
 
+/// The work that one event does at most of what can be continued, unless the outlet sets another
+/// maximum. It takes a tenth of a millisecond.
+const WORK_MAX: usize = 256;
+
 /// An event that an engine reports to the core.
 #[derive(Debug)]
 pub enum Event<M: Frames> {
@@ -54,6 +58,8 @@ pub enum Event<M: Frames> {
         peer: PeerId,
         /// The channel.
         channel: ChannelId,
+        /// The number of publishers on the connection.
+        headcount: Headcount,
         /// The principal of the publisher or, without one, its identity or an empty text.
         identity: Vec<u8>,
     },
@@ -97,8 +103,8 @@ pub enum Event<M: Frames> {
         /// The kept part: leading frames, each whole.
         frames: M,
     },
-    /// A worker whose [`Outlet::to_worker`] failed, or a subscriber whose
-    /// [`Outlet::to_subscriber`] failed, can take more.
+    /// A worker whose [`Outlet::to_worker`] failed, a subscriber whose [`Outlet::to_subscriber`]
+    /// failed, or a publisher whose [`Outlet::has_room_to_ask`] returned false, can take more.
     Writable {
         /// The peer.
         peer: PeerId,
@@ -122,6 +128,9 @@ pub enum Event<M: Frames> {
     },
     /// Time passed.
     Tick,
+    /// There is time to continue what takes long, of which the core
+    /// [has some left](super::Core::has_unfinished_work).
+    Continue,
     /// Another configuration takes effect. The engine's resources for its new frontends, pools and
     /// channels are ready.
     Reload {
@@ -162,6 +171,18 @@ pub trait Outlet<M: Frames> {
     /// Asks a publisher for the messages whose first frame begins with a prefix, or, if `wanted` is
     /// false, for no more of them.
     fn ask_publisher(&mut self, _publisher: PeerId, _prefix: &[u8], _wanted: bool) {}
+
+    /// Returns whether a publisher has room for requests that can wait. If not,
+    /// [`Event::Writable`] or [`Event::Gone`] follows.
+    fn has_room_to_ask(&mut self, _publisher: PeerId) -> bool {
+        true
+    }
+
+    /// Returns how much of the work that can be continued one event may do, counted in messages to
+    /// subscribers.
+    fn work_max(&self) -> usize {
+        WORK_MAX
+    }
 
     /// Disconnects a peer for a reason that the log shows; [`Event::Gone`] follows. An engine that
     /// cannot tell the peer from others only logs the reason.

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::arrival::{Accepted, queue_full};
-use super::case::{Case, Found, Verdict, check_payload_briefly, schema_of};
+use super::case::{Case, Found, Subject, Verdict, check_payload_briefly, schema_of};
 use super::handout::Handout;
 use super::lanes::{Direction, LaneEntry, LaneKey};
 use super::peers::Worker;
@@ -107,11 +107,23 @@ impl<M: Frames> Core<M> {
     #[cold]
     pub(super) fn judged(&mut self, verdict: Box<Verdict<M::Parcel>>, out: &mut impl Outlet<M>) {
         let Verdict {
-            lane,
-            number,
+            subject,
             body,
             found,
         } = *verdict;
+        let (lane, number) = match subject {
+            Subject::InLane { lane, number } => (lane, number),
+            Subject::Kept {
+                channel,
+                number,
+                generation,
+                ..
+            } => {
+                self.lanes.count_judged();
+                let channel = &mut self.channels[channel.0];
+                return channel.kept_judged(number, generation, found.is_ok());
+            }
+        };
         if self.lanes.first(lane) != Some(number) {
             debug_assert!(false, "a verdict on what is not at a judge");
             return;
@@ -213,8 +225,7 @@ impl<M: Frames> Core<M> {
             **unjudged = Unjudged::AtJudge(kept);
         }
         Some(Box::new(Case {
-            lane,
-            number,
+            subject: Subject::InLane { lane, number },
             snapshot: Arc::clone(&request.snapshot.shared),
             route: request.route,
             body,

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use super::token::Name;
 use crate::channel::SubscriberId;
 use crate::frame;
-use crate::peer::{ClientKind, PeerId, WorkerKind};
+use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use crate::pool::Seat;
 use crate::rejections::{Entry, SenderInfo};
 use crate::reply::{ErrorEncoding, Reason};
@@ -140,6 +140,7 @@ pub(super) enum Peer {
 #[derive(Debug)]
 pub(super) struct Publisher {
     pub(super) channel: ChannelId,
+    pub(super) headcount: Headcount,
     pub(super) name: Rc<Name>,
     pub(super) name_source: NameSource,
     /// The route of the last message that had a route, which is likely the route of the next
@@ -151,9 +152,15 @@ pub(super) struct Publisher {
 
 impl Publisher {
     /// Returns a publisher.
-    pub(super) fn new(channel: ChannelId, name: Rc<Name>, name_source: NameSource) -> Self {
+    pub(super) fn new(
+        channel: ChannelId,
+        headcount: Headcount,
+        name: Rc<Name>,
+        name_source: NameSource,
+    ) -> Self {
         Self {
             channel,
+            headcount,
             name,
             name_source,
             route: None,
@@ -187,6 +194,7 @@ impl Publisher {
 pub(super) struct Subscriber {
     pub(super) channel: ChannelId,
     pub(super) id: SubscriberId,
+    pub(super) headcount: Headcount,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -268,7 +276,7 @@ pub(super) enum MessagePosition {
     Later,
 }
 
-/// The number of admitted clients.
+/// The number of admitted clients, and of publishers and subscribers.
 #[derive(Debug, Default)]
 pub(super) struct Admitted(usize);
 
@@ -464,6 +472,17 @@ impl Admitted {
     /// Forgets a client that has left.
     pub(super) fn leave(&mut self, client: &Client) {
         self.0 -= usize::from(!client.is_surplus());
+    }
+
+    /// Adds a publisher or a subscriber, which counts towards `limits.clients`, too. The engine has
+    /// admitted it. A crowd, whose members the engine cannot count, does not count.
+    pub(super) fn add(&mut self, headcount: Headcount) {
+        self.0 += usize::from(headcount == Headcount::One);
+    }
+
+    /// Removes a publisher or a subscriber.
+    pub(super) fn remove(&mut self, headcount: Headcount) {
+        self.0 -= usize::from(headcount == Headcount::One);
     }
 }
 

@@ -273,7 +273,7 @@ impl<M: Frames> Core<M> {
         };
         let when = (self.now, self.snapshot.generation);
         let published = channel.publish(body, kind_length, when, &mut ByOutlet(&mut *out));
-        out.spend(published.matched / DELIVERIES_OF_AN_ITEM);
+        out.spend(published.work / DELIVERIES_OF_AN_ITEM);
         if !published.slow.is_empty() {
             self.note_slow(published, out);
         }

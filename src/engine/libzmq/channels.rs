@@ -25,6 +25,7 @@ impl Libzmq {
                 Role::Publishers(channel) => Event::PublisherCame {
                     peer,
                     channel,
+                    headcount: Headcount::Crowd,
                     // libzmq reports neither the identity nor the address of a publisher.
                     identity: Vec::new(),
                 },

@@ -68,6 +68,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// that wait behind it may be checked for up to a millisecond.
 const VERDICTS_MAX: usize = 4;
 
+/// The time of a turn after which it leaves the remaining work to the next.
+const WORK_UNTIL: Duration = Duration::from_millis(3);
+
 /// The sizes of libzmq messages, in bytes, that share the buffer that received them. Shorter
 /// messages are stored in the message itself, and longer ones have a buffer of their own.
 const SHARES_BUFFER: std::ops::Range<usize> = 34..8192;
@@ -185,6 +188,7 @@ impl Libzmq {
                 return Ok(());
             }
             self.hear_judges(now);
+            self.continue_work(now);
             self.core.on(now, Event::Tick, &mut self.links);
             self.tell(now);
             self.links.retry(now);
@@ -212,6 +216,18 @@ impl Libzmq {
         self.verdicts_left = heard == VERDICTS_MAX;
     }
 
+    /// Lets the core continue what takes long, once at least, as long as this turn, which began at
+    /// `now`, is short.
+    fn continue_work(&mut self, now: Duration) {
+        while self.core.has_unfinished_work() {
+            self.core.on(now, Event::Continue, &mut self.links);
+            self.tell(now);
+            if self.start.elapsed().saturating_sub(now) >= WORK_UNTIL {
+                break;
+            }
+        }
+    }
+
     /// Waits until a socket is ready or an action is due, and returns the ready sockets.
     fn poll(&mut self) -> Result<Ready, EngineError> {
         let now = self.start.elapsed();
@@ -225,6 +241,7 @@ impl Libzmq {
         ];
         let at_once = self.core.is_drained()
             || self.verdicts_left
+            || self.core.has_unfinished_work()
             || self.links.pools.values().any(|pool| pool.leaving);
         let due = due.into_iter().flatten().min().filter(|_| !at_once);
         let due = due.unwrap_or(now);

@@ -219,7 +219,9 @@ impl Native {
         self.listeners.accept(&mut self.service, now);
         self.service.call(&self.removal, now);
         let service = &mut self.service;
-        let busy = service.read(now, &self.clock) | service.hear_judges(now, &self.clock);
+        let busy = service.read(now, &self.clock)
+            | service.hear_judges(now, &self.clock)
+            | service.continue_work(now, &self.clock);
         service.look_at_silent(now, &self.clock);
         service.tick(now);
         service.write(now, &self.clock);

@@ -48,9 +48,13 @@ const WORKER_ROOM: u64 = 1 << 20;
 /// is as much as the system usually takes at once.
 const SUBSCRIBER_ROOM: u64 = 256 << 10;
 
+/// The number of queued bytes above which a publisher is not asked for further prefixes that can
+/// wait: those to which subscribers had subscribed before it connected.
+const ASKING_ROOM: u64 = 256 << 10;
+
 /// The number of queued bytes above which a publisher that is asked for more messages is
-/// disconnected. Subscriptions cannot be dropped, and this is room for those of a channel with a
-/// hundred thousand long prefixes, which an honest publisher reads at once.
+/// disconnected. Changes of subscriptions cannot be dropped, and this is room for a hundred
+/// thousand of them with long prefixes, which an honest publisher reads at once.
 const PUBLISHER_ROOM: u64 = 64 << 20;
 
 /// The time of a turn after which it leaves the remaining writes to the next, unless it has only
@@ -505,10 +509,10 @@ impl Peers {
         if connection.has_sent_all() && connection.phase() == Phase::Closing {
             connection.finish();
         }
-        let room = if connection.is_subscriber() {
-            subscriber_room
-        } else {
-            WORKER_ROOM
+        let room = match connection.role() {
+            Role::Subscribers(_) => subscriber_room,
+            Role::Publishers(_) => ASKING_ROOM,
+            Role::Frontend(_) | Role::Pool(_) => WORKER_ROOM,
         };
         if connection.unblock(room / 2) {
             self.news.push_back(Event::Writable { peer });

@@ -45,6 +45,9 @@ use gateway_zmtp::message::Message;
 /// each verdict, messages that wait behind it may be checked for up to a millisecond.
 const VERDICTS_UNTIL: Duration = Duration::from_millis(3);
 
+/// The time of a turn after which it leaves the remaining work to the next.
+const WORK_UNTIL: Duration = Duration::from_millis(3);
+
 /// The core and its peers.
 pub(super) struct Service {
     core: Core<Message>,
@@ -109,7 +112,10 @@ impl Service {
 
     /// Returns whether the next turn must not wait for an event of the system.
     pub(super) fn needs_turn(&self) -> bool {
-        self.peers.ready_count() > 0 || self.peers.is_dirty() || self.verdicts_left
+        self.peers.ready_count() > 0
+            || self.peers.is_dirty()
+            || self.verdicts_left
+            || self.core.has_unfinished_work()
     }
 
     /// Returns the time of the next action that is due without an event of the system.
@@ -179,6 +185,21 @@ impl Service {
             }
         }
         heard
+    }
+
+    /// Lets the core continue what takes long, once at least, as long as this turn, which began at
+    /// `now`, is short. Returns whether there was anything.
+    pub(super) fn continue_work(&mut self, now: Duration, clock: &Clock) -> bool {
+        let mut continued = false;
+        while self.core.has_unfinished_work() {
+            continued = true;
+            self.decide(now, Event::Continue);
+            self.tell(now);
+            if clock.now().saturating_sub(now) >= WORK_UNTIL {
+                break;
+            }
+        }
+        continued
     }
 
     /// Returns the number of bytes that subscribers have left to read.

@@ -2,7 +2,7 @@
 
 use crate::core::{Case, Outlet};
 use crate::engine::native::connection::Connection;
-use crate::engine::native::peers::{PUBLISHER_ROOM, Peers, WORKER_ROOM, find};
+use crate::engine::native::peers::{ASKING_ROOM, PUBLISHER_ROOM, Peers, WORKER_ROOM, find};
 use crate::ledger::{EngineCounters, Fate, RequestOutcome};
 use crate::peer::PeerId;
 use gateway_zmtp::message::Message;
@@ -96,6 +96,11 @@ impl Outlet<Message> for Peers {
         if connection.enlist_to_write() {
             self.dirty.push(publisher);
         }
+    }
+
+    fn has_room_to_ask(&mut self, publisher: PeerId) -> bool {
+        let connection = find(&mut self.places, publisher);
+        connection.is_some_and(|there| there.has_room_for_message(ASKING_ROOM))
     }
 
     fn disconnect(&mut self, peer: PeerId, why: String) {

@@ -246,6 +246,7 @@ impl Service {
         Ok(Event::PublisherCame {
             peer,
             channel,
+            headcount: Headcount::One,
             identity,
         })
     }

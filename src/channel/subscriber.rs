@@ -1,0 +1,183 @@
+//! One subscriber of a channel, and the messages that it is owed.
+
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::post::Post;
+use super::waiting::Waiting;
+use crate::frame::Frames;
+use crate::peer::{Headcount, PeerId, PeerName};
+
+/// A subscriber.
+#[derive(Debug)]
+pub(super) struct Subscriber<M> {
+    pub(super) peer: PeerId,
+    pub(super) headcount: Headcount,
+    pub(super) name: Arc<PeerName>,
+    pub(super) owed: Owed<M>,
+    /// The kept messages for its last prefix are being collected. Everything else waits for them.
+    pub(super) is_collecting: bool,
+    /// It is not read until they are collected.
+    pub(super) is_held: bool,
+    /// The subscriptions and cancellations that arrived meanwhile.
+    pub(super) deferred: VecDeque<Change>,
+    /// It is in the list of subscribers that are to be served.
+    pub(super) is_queued: bool,
+    /// The number of the last message that matched, so that a message that matches several prefixes
+    /// is sent once.
+    pub(super) last: u64,
+    pub(super) matched: u64,
+    pub(super) sent: u64,
+    pub(super) dropped: u64,
+    /// The time of the last message that it took, or of its first one that had to wait since.
+    pub(super) took: Duration,
+}
+
+/// A change of a subscriber's subscriptions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Subscribe(Vec<u8>),
+    Cancel(Vec<u8>),
+}
+
+/// The messages that a subscriber is owed: kept ones, and then those that have been published since
+/// it subscribed.
+#[derive(Debug)]
+pub(super) struct Owed<M> {
+    kept: BinaryHeap<Numbered<M>>,
+    /// The size of the kept messages, in bytes. They do not count towards `subscriber_bytes`.
+    kept_bytes: u64,
+    pub(super) waiting: Waiting<M>,
+}
+
+/// A kept message with its number. The one with the least number is the greatest.
+#[derive(Debug)]
+struct Numbered<M> {
+    number: u64,
+    post: Rc<Post<M>>,
+}
+
+impl<M> PartialEq for Numbered<M> {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl<M> Eq for Numbered<M> {}
+
+impl<M> PartialOrd for Numbered<M> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<M> Ord for Numbered<M> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.number.cmp(&self.number)
+    }
+}
+
+impl<M> Default for Owed<M> {
+    fn default() -> Self {
+        Self {
+            kept: BinaryHeap::new(),
+            kept_bytes: 0,
+            waiting: Waiting::default(),
+        }
+    }
+}
+
+impl<M: Frames> Owed<M> {
+    /// Returns whether the subscriber is owed nothing.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.kept.is_empty()
+    }
+
+    /// Returns the number of messages.
+    pub(super) fn len(&self) -> usize {
+        self.kept.len() + self.waiting.len()
+    }
+
+    /// Returns the size of the messages, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.kept_bytes + self.waiting.bytes()
+    }
+
+    /// Adds a kept message, unless kept ones would then take more than `bytes_max`. Returns whether
+    /// it was added.
+    pub(super) fn add_kept(
+        &mut self,
+        number: u64,
+        post: &Rc<Post<M>>,
+        bytes_max: u64,
+        memory: &mut u64,
+    ) -> bool {
+        let fits = self.kept_bytes + post.bytes() <= bytes_max;
+        if fits {
+            post.enter_queue(memory);
+            self.kept_bytes += post.bytes();
+            let post = Rc::clone(post);
+            self.kept.push(Numbered { number, post });
+        }
+        fits
+    }
+
+    /// Returns the first message.
+    pub(super) fn front(&self) -> Option<&Rc<Post<M>>> {
+        let kept = self.kept.peek().map(|it| &it.post);
+        kept.or_else(|| self.waiting.front())
+    }
+
+    /// Removes the first message. Returns whether there was one.
+    pub(super) fn pop(&mut self, memory: &mut u64) -> bool {
+        let Some(Numbered { post, .. }) = self.kept.pop() else {
+            return self.waiting.take(memory).is_some();
+        };
+        post.leave_queue(memory);
+        self.kept_bytes -= post.bytes();
+        if self.kept.is_empty() {
+            // A burst must not leave its capacity behind.
+            self.kept = BinaryHeap::new();
+        }
+        true
+    }
+}
+
+impl<M: Frames> Subscriber<M> {
+    /// Returns a subscriber without subscriptions.
+    pub(super) fn new(peer: PeerId, headcount: Headcount, name: Arc<PeerName>) -> Self {
+        Self {
+            peer,
+            headcount,
+            name,
+            owed: Owed::default(),
+            is_collecting: false,
+            is_held: false,
+            deferred: VecDeque::new(),
+            is_queued: false,
+            last: 0,
+            matched: 0,
+            sent: 0,
+            dropped: 0,
+            took: Duration::ZERO,
+        }
+    }
+
+    /// Ends the collection of kept messages. Returns the changes that were deferred, if there are
+    /// any or it was not read meanwhile.
+    pub(super) fn end_collection(&mut self) -> Option<VecDeque<Change>> {
+        self.is_collecting = false;
+        let deferred = std::mem::take(&mut self.deferred);
+        (std::mem::take(&mut self.is_held) || !deferred.is_empty()).then_some(deferred)
+    }
+
+    /// Returns whether a message can be sent to it without overtaking another.
+    #[inline]
+    pub(super) fn is_free(&self) -> bool {
+        self.owed.is_empty() && !self.is_collecting
+    }
+}
