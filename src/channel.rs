@@ -376,7 +376,12 @@ impl<M: Frames> Channel<M> {
                 self.wait(id, &post, (now, bytes_max), &mut result);
             }
             if keeps {
-                let (keep, bytes) = (self.settings.keep, self.settings.keep_bytes);
+                let mut bytes = self.settings.keep_bytes;
+                if delivery.bytes_max() < u64::MAX {
+                    // While memory is short, nothing that is kept is lost, and no more is kept.
+                    bytes = bytes.min(self.kept.bytes().max(delivery.bytes_max()));
+                }
+                let keep = self.settings.keep;
                 self.kept.add(&post, (now, generation), keep, bytes);
                 self.trim_later(now);
             }
@@ -552,5 +557,20 @@ mod tests {
         assert_eq!(publish(&mut channel, 2 * post::post("a1").bytes()), (2, 0));
         assert_eq!(publish(&mut channel, 2 * post::post("a1").bytes()), (3, 1));
         assert_eq!(channel.waiting(), 2);
+    }
+
+    #[test]
+    fn no_more_is_kept_while_memory_is_short() {
+        let mut channel = Channel::new(Arc::new(settings(Keep::Last(1))));
+        let mut publish = |kind: u8, bytes_max| {
+            let body = vec![vec![kind], b"1".to_vec()];
+            channel.publish(body, 1, (Duration::ZERO, 1), &mut Nowhere { bytes_max });
+            channel.kept.len()
+        };
+        assert_eq!([1, 2, 3].map(|kind| publish(kind, u64::MAX)), [1, 2, 3]);
+        // The newest is kept instead of the oldest.
+        assert_eq!([4, 5].map(|kind| publish(kind, 0)), [3, 3]);
+        assert_eq!([6, 7].map(|kind| publish(kind, 1_200)), [4, 4]);
+        assert_eq!(publish(8, u64::MAX), 5);
     }
 }

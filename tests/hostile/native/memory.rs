@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::support::attack::{CLIENTS, Service, serves};
 use crate::support::process::Process;
 use crate::support::turns;
-use crate::support::zmtp::{LONG, MORE, Raw, Said, frame, message};
+use crate::support::zmtp::{LONG, MORE, Raw, Said, command, frame, message};
 
 const YAML: &str = r#"
 engine: native
@@ -19,7 +19,9 @@ pools:
   people: { bind: "tcp://127.0.0.1:0" }
   idle: { bind: "tcp://127.0.0.1:0", queue: 1000000, queue_bytes: 4GiB, timeout: 5s }
   lavish: { bind: "tcp://127.0.0.1:0", per_worker: 1000 }
-routes: { OPAQUE: { pool: people }, OTHER: { pool: idle }, LAVISH: { pool: lavish } }
+channels:
+  kept: { publishers: "tcp://127.0.0.1:0", subscribers: "tcp://127.0.0.1:0", keep: last, keep_bytes: 4GiB }
+routes: { OPAQUE: { pool: people }, OTHER: { pool: idle }, LAVISH: { pool: lavish }, k*: { publish: kept } }
 admin: { bind: "127.0.0.1:0" }
 reload: { watch: false }
 "#;
@@ -37,8 +39,9 @@ struct Attacker {
 }
 
 impl Attacker {
-    fn connect(gateway: &Process) -> Self {
-        let raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    /// Connects to an address as this type of socket.
+    fn connect(gateway: &Process, (name, socket_type): (&str, &str)) -> Self {
+        let raw = Raw::peer(&gateway.endpoint(name), socket_type);
         raw.stream.set_write_timeout(Some(ATTEMPT)).unwrap();
         Self { raw, thread: None }
     }
@@ -63,11 +66,29 @@ impl Attacker {
     }
 }
 
-/// A kind of attack: the number of its connections, the bytes that each sends, and how often.
+/// A client's address and type of socket.
+const CLIENT: (&str, &str) = (CLIENTS, "DEALER");
+
+/// A kind of attack: the address and the type of socket of its connections, their number, the bytes
+/// that each sends, and how often.
 struct Attack {
+    socket: (&'static str, &'static str),
     connections: usize,
     bytes: Vec<u8>,
     times: usize,
+}
+
+/// Returns messages of as many types, each of a kilobyte.
+fn kept() -> Vec<u8> {
+    let payload = [7; 1 << 10];
+    let messages = (0..200_000).map(|n| message(&[format!("k{n}").as_bytes(), &payload]));
+    messages.collect::<Vec<_>>().concat()
+}
+
+/// Returns as many subscriptions as one subscriber may have, to long prefixes.
+fn subscriptions() -> Vec<u8> {
+    let all = (0..10_000).map(|n| command(format!("\x09SUBSCRIBE{n:0200}").as_bytes()));
+    all.collect::<Vec<_>>().concat()
 }
 
 fn attacks() -> Vec<Attack> {
@@ -82,39 +103,59 @@ fn attacks() -> Vec<Attack> {
     vec![
         // Rejections that would repeat large headers.
         Attack {
+            socket: CLIENT,
             connections: 30,
             bytes: message(&[&b"NONE"[..], &large, b""]),
             times: 2,
         },
         // Messages that never end.
         Attack {
+            socket: CLIENT,
             connections: 30,
             bytes: half.concat(),
             times: 1,
         },
         // Requests that wait for a worker.
         Attack {
+            socket: CLIENT,
             connections: 20,
             bytes: message(&[&b"OTHER"[..], &large[..MIB]]),
             times: 60,
         },
         // Many small requests that wait.
         Attack {
+            socket: CLIENT,
             connections: 20,
             bytes: message(&["OTHER", ""]).repeat(10_000),
             times: 1,
         },
         // Requests with headers that are kept until the answer.
         Attack {
+            socket: CLIENT,
             connections: 20,
             bytes: message(&[&b"LAVISH"[..], &large[..MIB / 4], b"x"]),
             times: 100,
         },
         // Large answers that nobody reads.
         Attack {
+            socket: CLIENT,
             connections: 20,
             bytes: message(&["LAVISH", "x"]),
             times: 60,
+        },
+        // Messages of ever other types, which a channel keeps.
+        Attack {
+            socket: ("publisher side of channel kept", "PUB"),
+            connections: 1,
+            bytes: kept(),
+            times: 1,
+        },
+        // Subscriptions.
+        Attack {
+            socket: ("subscriber side of channel kept", "SUB"),
+            connections: 30,
+            bytes: subscriptions(),
+            times: 1,
         },
     ]
 }
@@ -170,7 +211,7 @@ fn all_peers_together_stay_within_the_bound_under_limits_of_the_system() {
     let attacks = attacks();
     let connect = |attack: &Attack| -> Vec<_> {
         (0..attack.connections)
-            .map(|_| Attacker::connect(&gateway))
+            .map(|_| Attacker::connect(&gateway, attack.socket))
             .collect()
     };
     let mut crowds: Vec<_> = attacks.iter().map(connect).collect();
@@ -230,7 +271,9 @@ fn memory_of_a_burst_goes_back_to_the_system() {
         metrics.sum("process_resident_memory_bytes", &[])
     };
     let before = resident(&gateway);
-    let mut sloths: Vec<_> = (0..10).map(|_| Attacker::connect(&gateway)).collect();
+    let mut sloths: Vec<_> = (0..10)
+        .map(|_| Attacker::connect(&gateway, CLIENT))
+        .collect();
     for sloth in &mut sloths {
         sloth.raw.say(&message(&["LAVISH", "x"]).repeat(20));
     }

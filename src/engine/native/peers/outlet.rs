@@ -82,9 +82,21 @@ impl Outlet<Message> for Peers {
         let Some(connection) = there else {
             return;
         };
-        if connection.unwritten() > PUBLISHER_ROOM {
-            let mebibytes = PUBLISHER_ROOM >> 20;
-            let why = format!("it does not read: {mebibytes} MiB of subscriptions wait for it");
+        let room = if connection.is_clogged() {
+            PUBLISHER_ROOM.min(self.memory.client_max())
+        } else {
+            PUBLISHER_ROOM
+        };
+        let unread = connection.unwritten();
+        if unread > room {
+            let why = if room < PUBLISHER_ROOM {
+                format!(
+                    "memory is short, and it does not read: {unread} bytes of subscriptions wait for it"
+                )
+            } else {
+                let mebibytes = PUBLISHER_ROOM >> 20;
+                format!("it does not read: {mebibytes} MiB of subscriptions wait for it")
+            };
             return self.disconnect(publisher, why);
         }
         let wish = if wanted {
