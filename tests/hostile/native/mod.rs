@@ -3,7 +3,7 @@
 //! - `channels`: Publishers and subscribers that do their worst are refused or bounded.
 //! - `fair`: Many hostile peers at once share one bound on time and memory.
 //! - `judged`: Payloads that take long to check delay no other peer.
-//! - `memory`: All peers together make the gateway hold no more than `limits.memory`.
+//! - `long_work`: Nothing that peers of channels cause is done in one long turn.
 //! - `sealed`: No message of an attack on CURVE is accepted, and no other peer is delayed.
 //! - `subscribers`: Subscriptions of any length, and messages where only subscriptions belong.
 //! - `surface`: Each kind of attack alone costs bounded memory, and honest peers are served
@@ -12,6 +12,7 @@
 mod channels;
 mod fair;
 mod judged;
+mod long_work;
 mod memory;
 mod sealed;
 mod subscribers;
