@@ -83,9 +83,10 @@ impl Service {
         }
     }
 
-    /// Ends the service, and asserts that every request was answered promptly.
+    /// Ends the service, and asserts that every request was answered promptly. Returns the time
+    /// within which 99 % of them were.
     #[track_caller]
-    pub fn end(self) {
+    pub fn end(self) -> Duration {
         drop(self.going);
         let took = self.client.join().unwrap();
         // The first request also waited for the connection.
@@ -103,6 +104,7 @@ impl Service {
         );
         assert!(worst < PROMPT, "the slowest of {count} took {worst:?}");
         assert!(median < USUAL, "half of {count} took {median:?} or more");
+        p99
     }
 }
 

@@ -71,13 +71,13 @@ const ROUTES: &str = r#"  PROTOBUF: { schema: heavy.Heavy, pool: idle }
 const LEVELS: usize = 60;
 
 /// A message, and the type or the reason of its answer.
-struct Attack {
-    kind: &'static str,
-    payload: Vec<u8>,
+pub(super) struct Attack {
+    pub(super) kind: &'static str,
+    pub(super) payload: Vec<u8>,
     ends: &'static str,
 }
 
-fn attacks() -> Vec<Attack> {
+pub(super) fn attacks() -> Vec<Attack> {
     let attack = |kind, payload, ends| Attack {
         kind,
         payload,
@@ -217,13 +217,20 @@ fn keep_busy(time: Duration) {
     });
 }
 
-/// Starts a gateway with the schemas and routes of the attacks.
 fn start() -> Process {
-    let process = Process::start(YAML);
+    start_with("", "")
+}
+
+/// Starts a gateway with the schemas and routes of the attacks, and with further sections and
+/// routes.
+pub(super) fn start_with(sections: &str, routes: &str) -> Process {
+    let process = Process::start(&format!("{YAML}{sections}"));
     std::fs::write(process.directory.path().join("schemas/heavy.proto"), HEAVY).unwrap();
-    let yaml = YAML.replace(
+    let yaml = format!("{YAML}{sections}").replace(
         "routes: { OPAQUE: { pool: people }, OTHER: { pool: idle } }",
-        &format!("routes:\n  OPAQUE: {{ pool: people }}\n{ROUTES}"),
+        &format!(
+            "routes:\n  OPAQUE: {{ pool: people }}\n  OTHER: {{ pool: idle }}\n{ROUTES}{routes}"
+        ),
     );
     std::fs::write(process.file(), yaml).unwrap();
     process.reload();

@@ -4,10 +4,12 @@
 //! - `fair`: Many hostile peers at once share one bound on time and memory.
 //! - `judged`: Payloads that take long to check delay no other peer.
 //! - `long_work`: Nothing that peers of channels cause is done in one long turn.
+//! - `memory`: All peers together make the gateway hold no more than `limits.memory`.
 //! - `sealed`: No message of an attack on CURVE is accepted, and no other peer is delayed.
 //! - `subscribers`: Subscriptions of any length, and messages where only subscriptions belong.
 //! - `surface`: Each kind of attack alone costs bounded memory, and honest peers are served
 //!   meanwhile.
+//! - `together`: All attacks at once take nothing from honest peers.
 
 mod channels;
 mod fair;
@@ -17,3 +19,4 @@ mod memory;
 mod sealed;
 mod subscribers;
 mod surface;
+mod together;

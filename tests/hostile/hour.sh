@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Runs all attacks at once for an hour, at low priority, beside honest peers; the test run does so
+# for some seconds. Nothing of the honest peers may be lost, 99 % of the round trips of the client
+# may take 20 ms, and the memory must stay within its bound and flat. The machine should be idle.
+# The argument is the number of seconds: tests/hostile/hour.sh 300
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+cargo build --release --locked --bin gateway
+export GATEWAY=${GATEWAY:-$PWD/target/release/gateway}
+TOGETHER_SECONDS=${1:-3600} TOGETHER_P99_MS=20 \
+    cargo test --locked --test hostile together:: -- --nocapture
