@@ -7,6 +7,11 @@ use super::post::Post;
 use crate::frame::Frames;
 use crate::snapshot::Slow;
 
+/// The maximum number of messages that are dropped for a new one. One that would take the place of
+/// more is dropped itself: a large message must not drop thousands of small ones, for which each
+/// of many slow subscribers would also take the time.
+const DROPPED_FOR_ONE_MAX: usize = 256;
+
 /// The messages that wait for one subscriber, the oldest first.
 ///
 /// Both maps grow and shrink entry by entry, so no message has to wait for the others to be moved.
@@ -76,18 +81,16 @@ impl<M: Frames> Waiting<M> {
             self.removed(&replaced, memory);
             dropped += 1;
         }
-        let is_full = |it: &Self| it.bytes + post.bytes() > bytes_max;
-        if is_full(self) {
-            // A message that is too large for an empty queue must not empty it.
-            let is_too_large = post.bytes() > bytes_max;
+        let surplus = (self.bytes + post.bytes()).saturating_sub(bytes_max);
+        if surplus > 0 {
             match slow {
-                Slow::DropOld | Slow::Conflate if !is_too_large => {}
+                Slow::DropOld | Slow::Conflate if self.can_drop(surplus) => {}
                 Slow::DropNew | Slow::DropOld | Slow::Conflate => {
                     return Added::Dropped(dropped + 1);
                 }
                 Slow::Disconnect => return Added::Overflow,
             }
-            while is_full(self) && self.take(memory).is_some() {
+            while self.bytes + post.bytes() > bytes_max && self.take(memory).is_some() {
                 dropped += 1;
             }
         }
@@ -99,6 +102,18 @@ impl<M: Frames> Waiting<M> {
         self.posts.insert(self.next, Rc::clone(post));
         self.next += 1;
         Added::Dropped(dropped)
+    }
+
+    /// Returns whether the oldest messages that may be dropped for a new one have this many bytes.
+    fn can_drop(&self, surplus: u64) -> bool {
+        let mut left = surplus;
+        for post in self.posts.values().take(DROPPED_FOR_ONE_MAX) {
+            left = left.saturating_sub(post.bytes());
+            if left == 0 {
+                return true;
+            }
+        }
+        false
     }
 
     /// Returns the oldest message.
@@ -167,6 +182,27 @@ mod tests {
         let too_large = "b, which is longer than the room".repeat(300);
         for slow in [Slow::DropNew, Slow::DropOld, Slow::Conflate] {
             assert_eq!(remain(slow, &["a1", &too_large]), left(&["a1"], 1));
+        }
+    }
+
+    #[test]
+    fn a_message_drops_no_more_than_the_maximum_number_of_old_ones() {
+        for (small, added) in [
+            (DROPPED_FOR_ONE_MAX, true),
+            (DROPPED_FOR_ONE_MAX + 1, false),
+        ] {
+            let (mut waiting, mut memory) = (Waiting::default(), 0);
+            for _ in 0..small {
+                waiting.add(&post("a1"), Slow::DropOld, u64::MAX, &mut memory);
+            }
+            // It has room once all of the small messages are dropped.
+            let large = post(&"b".repeat(100_000));
+            let dropped = waiting.add(&large, Slow::DropOld, large.bytes(), &mut memory);
+            let expected = if added { (small as u64, 1) } else { (1, small) };
+            assert_eq!(
+                (dropped, waiting.len()),
+                (Added::Dropped(expected.0), expected.1)
+            );
         }
     }
 
