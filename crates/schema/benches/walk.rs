@@ -59,7 +59,7 @@ fn person(friends: usize) -> Person {
     }
 }
 
-/// Returns persons within persons, as deep as people nest: about 1 KB.
+/// Returns persons nested as deeply as in usual payloads: about 1 KB.
 fn nested(levels: usize) -> Person {
     let mut outer = person(1);
     if levels > 0 {

@@ -81,8 +81,8 @@ impl<T: Copy> Default for Keys<T> {
 }
 
 impl<T: Copy + Eq + Hash> Keys<T> {
-    /// Adds a key. Returns false if it was there already. If its fingerprint was there already,
-    /// `before` decides by reading the keys again.
+    /// Adds a key. Returns false if the set already contains it. If the set contains its
+    /// fingerprint, `before` decides by reading the keys again.
     #[inline]
     pub(crate) fn insert(
         &mut self,

@@ -66,7 +66,7 @@ pub(super) struct IndexSet {
 impl IndexSet {
     const WIDTH: usize = 256;
 
-    /// Adds a field. Returns false if it was there already.
+    /// Adds a number. Returns false if the set already contains it.
     #[inline]
     pub(crate) fn insert(&mut self, index: u32) -> bool {
         let (word, bit) = place(index);

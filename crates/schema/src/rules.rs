@@ -62,11 +62,10 @@ const OPTION: &str = "field";
 
 /// The `buf.validate` rules of a set of messages, compiled.
 ///
-/// A ruler is built once and shared by the schemas that [enforce](crate::Schema::enforce) its
-/// rules.
+/// It is built once and shared by the schemas that [enforce](crate::Schema::enforce) its rules.
 pub struct RuleSet {
     compiled: Arc<Compiled>,
-    /// The messages that the ruler was built for.
+    /// The messages for which the set was built.
     roots: Vec<MessageId>,
 }
 
@@ -155,7 +154,7 @@ impl RuleSet {
         })
     }
 
-    /// Returns the rules of the messages that the ruler was built for, and then those of the
+    /// Returns the rules of the messages for which the set was built, and then those of the
     /// messages below them. Messages are sorted by name, and the rules of a message by its fields.
     /// `table` must be the one that the ruler was built with.
     pub fn explain(&self, table: &Table) -> Vec<ExplainedRule> {
@@ -163,7 +162,7 @@ impl RuleSet {
     }
 
     /// Returns the rules for payloads of `root`, which are evaluated within `limits`, or
-    /// `Some(None)` if there are no rules. Returns `None` if the ruler was not built for this
+    /// `Some(None)` if there are no rules. Returns `None` if the set was not built for this
     /// message.
     pub(super) fn rules(&self, root: MessageId, limits: RuleLimits) -> Option<Option<Rules>> {
         if !self.roots.contains(&root) {
@@ -191,7 +190,7 @@ fn define_rules(descriptors: &Descriptors, messages: &[&str]) -> bool {
 }
 
 impl Rules {
-    /// Returns what is known of the cost of the rules in CEL, if there are some.
+    /// Returns an estimate of the cost of the rules in CEL, or `None` if there are no such rules.
     pub(crate) fn estimate(&self, table: &Table) -> Option<Estimate> {
         let root = self.expressions?;
         Some(Estimate::of(&self.compiled.expressions, root, table))

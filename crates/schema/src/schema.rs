@@ -50,8 +50,8 @@ impl Schema {
     /// to it, to be present. Below a repeated or a map field, each element must have the field.
     ///
     /// In protobuf a field is present if its tag is. In MessagePack and JSON it is present if its
-    /// key or place is, and holds no nil or null. The result tells whether writers can leave out
-    /// the field although it is set.
+    /// key or place is, and holds no nil or null. The result says whether writers can leave out the
+    /// field although it is set.
     ///
     /// # Errors
     ///
@@ -60,10 +60,10 @@ impl Schema {
         require::require(&mut self.contract, path)
     }
 
-    /// Also checks payloads against the rules of `ruler`, which was built with this schema's table,
-    /// within `limits`.
+    /// Enforces the rules of `rule_set`, which was built with this schema's table, on all payloads
+    /// that this schema checks. Rules in CEL are evaluated within `limits`.
     ///
-    /// Returns false, and enforces no rules, if `ruler` was not built for this schema's message.
+    /// Returns false, and enforces no rules, if `rule_set` was not built for this schema's message.
     #[must_use]
     pub fn enforce(&mut self, ruler: &Arc<RuleSet>, limits: RuleLimits) -> bool {
         let rules = ruler.rules(self.contract.root, limits);
@@ -88,8 +88,8 @@ impl Schema {
         self.rules.is_some()
     }
 
-    /// Returns what is known of the cost of the rules in CEL before they are evaluated, if payloads
-    /// are checked against some.
+    /// Returns an estimate of the cost of the rules in CEL, or `None` if payloads are checked
+    /// against no such rules.
     pub fn rules_estimate(&self) -> Option<Estimate> {
         self.rules.as_ref()?.estimate(&self.contract.table)
     }
@@ -118,8 +118,8 @@ impl Schema {
         self.check_within(payload, depth, &mut { u64::MAX })
     }
 
-    /// Checks a payload as [`Self::check`] does, though its rules in CEL may take no more than
-    /// `steps` steps, even if their limits allow more. What they take is subtracted from `steps`.
+    /// Checks a payload like [`Self::check`], but lets its rules in CEL take at most `steps` steps,
+    /// even if their limits allow more. The steps that they take are subtracted from `steps`.
     ///
     /// # Errors
     ///

@@ -3,8 +3,8 @@
 //!
 //! A [`Table`] is built once (`build.rs`), shared by every schema of a snapshot, and never changes.
 //! Walks look up every field in it, by number, by name or by position. A field refers to its
-//! message or enum type by index. Of the encodings, the table knows the tags and keys that identify
-//! fields, and the types that have a form of their own.
+//! message or enum type by index. The table knows only two facts about encodings: the tags and keys
+//! that identify fields, and the types that have a form of their own.
 
 mod build;
 mod declared;
@@ -94,7 +94,8 @@ pub struct Message {
     pub(super) name: Box<str>,
     pub(super) form: Form,
     pub(super) map_entry: bool,
-    /// The message has `message_set_wire_format`: its items come in groups that no field describes.
+    /// The message has `message_set_wire_format`: its items are encoded as groups that no field
+    /// describes.
     pub(super) message_set: bool,
     /// The fields, ascending by number. A field's position here is its index.
     pub(super) fields: Box<[Field]>,

@@ -16,9 +16,9 @@ const EXCERPT_MAX: usize = 48;
 pub(super) const MOST: usize = 16;
 
 /// The text of [`Violation::expected`] for a missing required field.
-pub(super) const REQUIRED: &str = "a value, for it is required";
+pub(super) const REQUIRED: &str = "a value, because it is required";
 
-/// The content that a violation states as found where a value is absent.
+/// The text of [`Violation::found`] for an absent value.
 pub(super) const NONE: &str = "none";
 
 /// A violation of a schema in a payload, and its place.
@@ -107,7 +107,7 @@ pub(super) struct Fault {
     standing: ReaderPosition,
 }
 
-/// The position of a walk's reader at a fault, which decides how the walk can continue.
+/// The position of a walk's reader when a fault is found, which decides how the walk can continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReaderPosition {
     /// Somewhere in the faulty value.
@@ -220,10 +220,10 @@ impl Fault {
     }
 
     /// Returns the violation, with the others if `all` is set. If one of the others is a rule that
-    /// could not be evaluated, returns that failure into_violation.
+    /// could not be evaluated, returns that failure alone.
     pub(crate) fn into_violation(mut self, all: bool) -> Violation {
         let mut others = std::mem::take(&mut self.others);
-        // Where a rule could not be evaluated, the verdict is not known.
+        // If a rule could not be evaluated, the verdict is not known.
         if let Some(failed) = others.iter().position(Fault::is_failure) {
             return others.swap_remove(failed).without_others();
         }

@@ -233,8 +233,8 @@ fn fields_that_change_places_mean_something_else_though_every_byte_is_taken() {
         &one("string a = 1; string b = 2;"),
         &one("string b = 1; string a = 2;"),
         &[
-            "a: t.M.a changed its number from 1 to 2; 1 is b now",
-            "b: t.M.b changed its number from 2 to 1; 2 is a now",
+            "a: t.M.a changed its number from 1 to 2; number 1 is now b",
+            "b: t.M.b changed its number from 2 to 1; number 2 is now a",
         ],
     );
 }
@@ -331,7 +331,7 @@ fn proto2_required_groups_and_text() {
     of(proto2(""), a("required"), &["a: t.M.a is new and required"]);
     of(proto2(""), a("optional"), &[]);
     let text = "optional string s = 1;";
-    of(proto2(text), proto3(text), &["s: t.M.s must be UTF-8 now"]);
+    of(proto2(text), proto3(text), &["s: t.M.s must now be UTF-8"]);
     of(proto3(text), proto2(text), &[]);
     let group = "optional group G = 1 { optional int32 x = 1; }";
     let message = "optional G g = 1; message G { optional int32 x = 1; }";
@@ -412,7 +412,7 @@ fn enums_by_name() {
         (
             "A = 0; B = 1;",
             "A = 0; reserved 1; reserved \"B\";",
-            &["e: t.E.B was removed, and its name is refused"][..],
+            &["e: t.E.B was removed, and payloads with its name are rejected"][..],
         ),
         ("A = 0; B = 1;", "A = 0; C = 1;", &["e: t.E.B was renamed"]),
         (
@@ -545,17 +545,17 @@ fn fields_by_order() {
         (
             "int32 a = 1; int32 b = 2;",
             "int32 b = 2; int32 a = 1;",
-            &["a: t.M.a is no longer value 1 of the array layout; that is b now"],
+            &["a: t.M.a is no longer value 1 of the array layout; that value is now b"],
         ),
         (
             "int32 a = 1; int32 b = 2;",
             "int32 a = 1; int32 c = 3; int32 b = 2;",
-            &["b: t.M.b is no longer value 2 of the array layout; that is c now"],
+            &["b: t.M.b is no longer value 2 of the array layout; that value is now c"],
         ),
         (
             "int32 a = 1; int32 b = 2;",
             "int32 a = 1; reserved 2; reserved \"b\";",
-            &["b: t.M.b was value 2 of the array layout, which is shorter now"],
+            &["b: t.M.b was value 2 of the array layout, which is now shorter"],
         ),
         (
             "int32 a = 1; int32 b = 2;",

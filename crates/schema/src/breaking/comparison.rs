@@ -36,7 +36,7 @@ pub struct Defined<'a> {
 }
 
 /// The advice for a break without advice of its own.
-pub(super) const KEEP_HELP: &str = "keep it as it was, and put what is new beside it";
+pub(super) const KEEP_HELP: &str = "keep it as it was, and add a new definition instead";
 
 /// The advice for a field that is new and required, or that became required.
 pub(super) const NO_REQUIRED_HELP: &str = "make it optional: earlier payloads lack it";

@@ -8,7 +8,7 @@ use gateway_proto::Definition;
 /// Adds the changes that break payloads whose values of the enum `old` are now read as values of
 /// `new`.
 pub(super) fn compare(comparison: &mut Comparison<'_>, old: EnumId, new: EnumId, path: String) {
-    // The pair is met again at each field that has the enum.
+    // The same pair is found again at each field that has the enum.
     if !comparison.enums.insert((old.0, new.0)) {
         return;
     }
@@ -25,7 +25,8 @@ pub(super) fn compare(comparison: &mut Comparison<'_>, old: EnumId, new: EnumId,
     };
     let mut found = Vec::new();
     if now.closed && !was.closed {
-        let what = "became closed, and payloads had numbers that it doesn't list".to_owned();
+        let what = "became closed, and earlier payloads may have numbers that it does not define"
+            .to_owned();
         found.push(fault(was.name.to_string(), "", what, KEEP_HELP.to_owned()));
     }
     let by_number = comparison.by.numbers;
@@ -61,7 +62,7 @@ fn by_its_number(
                 false => format!("was removed, and its number {number} is not reserved"),
             },
             match strict {
-                true => "keep the value until nobody sends it any more".to_owned(),
+                true => "keep the value until no peer sends it any more".to_owned(),
                 false => format!("write `reserved {number};` in the enum"),
             },
         )),
@@ -73,12 +74,12 @@ fn by_either(now: &Enum, name: &str, number: i32) -> Option<(String, String)> {
         Some(to) if *to == number => None,
         Some(to) => Some(renumbered(number, *to)),
         None if now.knows(number) => Some((
-            "was renamed, and its name is refused".to_owned(),
-            "keep the name beside the new one: option allow_alias = true".to_owned(),
+            "was renamed, and payloads with its old name are rejected".to_owned(),
+            "keep the old name as an alias of the new one: option allow_alias = true".to_owned(),
         )),
         None => Some((
-            "was removed, and its name is refused".to_owned(),
-            "keep the value until nobody sends it any more".to_owned(),
+            "was removed, and payloads with its name are rejected".to_owned(),
+            "keep the value until no peer sends it any more".to_owned(),
         )),
     }
 }

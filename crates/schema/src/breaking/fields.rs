@@ -19,7 +19,7 @@ impl Comparison<'_> {
         let moved = |it: &&Field| it.name == was.name && it.number != now.number;
         if let Some(elsewhere) = elsewhere.filter(|it| self.by.numbers && moved(it)) {
             let what = format!(
-                "changed its number from {} to {}; {} is {} now",
+                "changed its number from {} to {}; number {} is now {}",
                 was.number, elsewhere.number, was.number, now.name
             );
             return Some(here.field(&was.name, &elsewhere.name, what, KEEP_HELP));
@@ -39,14 +39,14 @@ impl Comparison<'_> {
                 false => format!(" and its name to {}", now.name),
             };
             let what = match from == to {
-                true => "must be UTF-8 now".to_owned(),
+                true => "must now be UTF-8".to_owned(),
                 false => format!("changed its type from {from} to {to}{name}"),
             };
-            let help = "keep it as it was, and give the new type a field of its own beside it";
+            let help = "keep it as it was, and add another field for the new type";
             return Some(here.field(&was.name, &now.name, what, help));
         }
         if now.required && !was.required {
-            let what = "became required, and payloads without it passed".to_owned();
+            let what = "became required, and earlier payloads may lack it".to_owned();
             return Some(here.field(&was.name, &now.name, what, NO_REQUIRED_HELP));
         }
         None
@@ -60,7 +60,7 @@ impl Comparison<'_> {
             return None;
         }
         let (number, name) = (was.number, &*was.name);
-        // The heir has the name of the removed field under another number, or its number under
+        // The successor has the name of the removed field and another number, or its number and
         // another name.
         let heir = match numbers {
             true => here.new.by_name(name),
@@ -88,7 +88,7 @@ impl Comparison<'_> {
             ),
             _ if self.strict => (
                 "was removed, and unknown_fields: reject refuses it".to_owned(),
-                "keep the field until nobody sends it any more".to_owned(),
+                "keep the field until no peer sends it any more".to_owned(),
             ),
             (_, true) => (
                 format!("was removed, and its number {number} is not reserved"),
@@ -112,7 +112,7 @@ impl Comparison<'_> {
         let name = &*now.name;
         let before = here.before;
         let what = if now.required {
-            "is new and required, and payloads without it passed".to_owned()
+            "is new and required, and earlier payloads lack it".to_owned()
         } else if self.by.numbers && before.is_some_and(|it| it.reserves(now.number as i32)) {
             format!("took the number {}, which was reserved", now.number)
         } else if self.by.names && before.is_some_and(|it| it.reserves_name(name)) {
@@ -122,7 +122,7 @@ impl Comparison<'_> {
         };
         let help = match now.required {
             true => NO_REQUIRED_HELP,
-            false => "choose another: earlier payloads may mean something else by it",
+            false => "choose another one: in earlier payloads, it may stand for something else",
         };
         Some(here.field(name, name, what, help))
     }
@@ -142,7 +142,7 @@ pub(super) fn joined(here: &MessagePair<'_>, counterparts: &[Option<u32>]) -> Ve
             Some((_, other)) if was.oneof.is_some() && was.oneof == other.oneof => {}
             Some((_, other)) => {
                 let what = format!(
-                    "is now in one oneof with {}, and payloads had both",
+                    "is now in one oneof with {}, and earlier payloads may have both",
                     other.name
                 );
                 found.push(here.field(&was.name, &now.name, what, "leave it out of the oneof"));

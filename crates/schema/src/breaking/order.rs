@@ -35,10 +35,10 @@ pub(super) fn moved(
         let what = match name {
             _ if same => return None,
             Some(name) => format!(
-                "is no longer value {value} of the array layout; that is {} now",
+                "is no longer value {value} of the array layout; that value is now {}",
                 name.name
             ),
-            None => format!("was value {value} of the array layout, which is shorter now"),
+            None => format!("was value {value} of the array layout, which is now shorter"),
         };
         let help = "declare new fields at the end and keep the others in their order,\n\
                     or say layout: map where no client writes arrays";

@@ -251,7 +251,7 @@ fn text(reader: &mut JsonReader, is_right: fn(&[u8]) -> bool, expected: &str) ->
     }
 }
 
-/// Reads the next value, and returns the violation that it is not `expected`.
+/// Reads the next value, and returns the violation of a value that is not `expected`.
 #[cold]
 fn not(reader: &mut JsonReader, expected: &str) -> Checked<()> {
     let at = reader.token();

@@ -1,8 +1,8 @@
 //! Scalars in JSON, and the values that each kind of field accepts.
 //!
-//! By ProtoJSON, a number may be written as a string that holds it, and a whole number may be
-//! written with a zero fraction or an exponent. Nothing else is converted: no number is a bool, and
-//! no bool is a string.
+//! As in ProtoJSON, a number may be written in a string, and a whole number may be written with a
+//! zero fraction or an exponent. Nothing else is converted: no number is a bool, and no bool is a
+//! string.
 
 use super::head::{JsonHead, JsonReader};
 use super::number::Number;

@@ -9,7 +9,7 @@ pub(super) fn unexpected(bytes: &[u8], at: usize, expected: &str) -> Box<Fault> 
     let before = bytes[..at.min(bytes.len())].trim_ascii_end();
     let found = match rest.first() {
         None => "the end".to_owned(),
-        // This is a trailing comma, which other notations allow, so the violation mentions it.
+        // A trailing comma is allowed in similar notations, so the violation mentions the comma.
         Some(b'}' | b']') if before.ends_with(b",") => {
             format!("{:?} right after a comma", char::from(rest[0]))
         }

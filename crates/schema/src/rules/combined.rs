@@ -1,10 +1,10 @@
 //! A single pass over a payload that checks its structure and its standard rules together.
 //!
-//! The pass supports payloads in the form that most writers produce. It answers either that a
-//! payload certainly passes the walk and the judge of its encoding, or that it does not know. In
-//! the second case, walk and judge decide. Only they report violations, so the pass keeps nothing
-//! that a violation needs: no paths, ids or positions. Values that the pass does not read itself
-//! are read by the functions of the walk and the judge.
+//! The pass supports payloads in the form that most writers produce. Its result is either that a
+//! payload certainly passes the walk and the judge of its encoding, or that this is unknown. If it
+//! is unknown, walk and judge decide. Only they report violations, so the pass keeps nothing that a
+//! violation needs: no paths, ids or positions. Values that the pass does not read itself are read
+//! by the functions of the walk and the judge.
 //!
 //! `plan.rs` puts the rules into the form that the pass reads, `test.rs` has the tests of values,
 //! and each encoding has a file.
@@ -34,7 +34,8 @@ pub(super) fn passes(
     payload: &[u8],
     depth: u32,
 ) -> bool {
-    // Required paths belong to one schema, but the combined plans to all schemas of a message.
+    // Required paths belong to one schema, whereas the combined plans are shared by all schemas of
+    // a message.
     if !contract.needs.is_empty() {
         return false;
     }

@@ -422,7 +422,7 @@ impl Compiler<'_> {
         self.pattern_bytes += read.pattern_bytes;
         if before <= PATTERN_BYTES_MAX && self.pattern_bytes > PATTERN_BYTES_MAX {
             return Err(format!(
-                "all patterns up to here become programs of more than {PATTERN_BYTES_MAX} bytes"
+                "the patterns up to this one together compile to more than {PATTERN_BYTES_MAX} bytes"
             ));
         }
         Ok(read.checks)

@@ -36,7 +36,7 @@ pub enum RuleCost {
     Length,
     /// Proportional to the number of elements.
     Elements,
-    /// A maximum number of steps, to which one is added for every 32 bytes of text that are read or
+    /// A maximum number of steps, plus one step for every 32 bytes of text that are read or
     /// written. The steps are a polynomial in the number of elements that the rule visits, given by
     /// its coefficients from the constant on: `[3, 5]` is 3 steps and 5 for each element.
     Steps(Vec<u64>),

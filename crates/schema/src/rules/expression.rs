@@ -1,4 +1,4 @@
-//! Rules in CEL: read from options, compiled against the tables, and evaluated over the fields that
+//! Rules in CEL: read from options, compiled against the tables, and evaluated on the fields that
 //! they read.
 
 pub(super) mod compile;

@@ -43,7 +43,7 @@ pub(super) struct FieldOption {
     pub has_expressions: bool,
 }
 
-/// Reads the rules of a field, including whether its elements have rules in CEL.
+/// Reads the rules of a field, and finds out whether its elements have rules in CEL.
 ///
 /// # Errors
 ///
@@ -124,8 +124,6 @@ fn ignore(entries: &[Entry]) -> Result<Ignore, String> {
         2 => Err(
             "IGNORE_IF_DEFAULT_VALUE is no longer a rule: write IGNORE_IF_ZERO_VALUE".to_owned(),
         ),
-        other => Err(format!(
-            "unknown rules: there is no ignore of number {other}"
-        )),
+        other => Err(format!("unknown rules: {other} is not a value of ignore")),
     }
 }

@@ -67,8 +67,8 @@ pub(super) fn absent<G: Gather>(plan: &FieldPlan, field: &Field, at: usize) -> C
 }
 
 /// Checks the rules of the message at `at` about sets of fields and about oneofs. `set` contains
-/// the places in [`MessagePlan::fields`] of the fields that are set, and `oneofs` the indices of
-/// the oneofs that have a member.
+/// the places in [`MessagePlan::fields`] of the fields that are set. `oneofs` contains the indices
+/// of the oneofs that have a member.
 fn choices<G: Gather>(
     plan: &MessagePlan,
     set: &IndexSet,

@@ -87,7 +87,7 @@ fn choice(value: OptionValue, of: &Message) -> Result<Choice, String> {
             return Err(format!("field {name} not found{hint}"));
         };
         if !seen.insert(index) {
-            return Err(format!("field {name} stands twice in one oneof rule"));
+            return Err(format!("field {name} occurs twice in one oneof rule"));
         }
         fields.push(index as u32);
     }

@@ -40,8 +40,7 @@ pub(super) fn compile(text: &str) -> Result<Pattern, String> {
         }
     }
     let largest = SIZES[SIZES.len() - 1];
-    Err(found
-        .unwrap_or_else(|| format!("the pattern becomes a program of more than {largest} bytes")))
+    Err(found.unwrap_or_else(|| format!("the pattern compiles to more than {largest} bytes")))
 }
 
 /// Returns the pattern with `\d`, `\s`, `\w` and `\b`, and their negations, replaced by their

@@ -1,4 +1,4 @@
-//! The words of rules in CEL, which tell the types that the rules may name.
+//! The words that occur in CEL rules, by which the types that the rules may name are found.
 
 use std::collections::HashSet;
 
@@ -33,13 +33,13 @@ impl RuleWords {
         words
     }
 
-    /// Returns whether there is no word, so no expression that reads or names anything.
+    /// Returns whether there are no words, which means that no expression reads or names anything.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns whether an expression may contain the full name of a type. If not, no expression
-    /// does.
+    /// Returns whether an expression may contain the full name of a type. If the result is false,
+    /// no expression contains it.
     pub(crate) fn may_name(&self, full_name: &str) -> bool {
         full_name.split('.').all(|part| self.0.contains(part))
     }

@@ -34,7 +34,8 @@ impl Table {
     /// the fields of all these, direct and indirect. If a payload of a root can name any message,
     /// the table is that of all messages.
     ///
-    /// The errors are those of [`Self::build`], wherever in the files they are.
+    /// Fails as [`Self::build`] does, even if the error is in a definition that the table would not
+    /// hold.
     pub(crate) fn build_reached(
         files: &[FileDescriptorProto],
         roots: &[Root],

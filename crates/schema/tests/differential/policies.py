@@ -26,9 +26,9 @@ def of_protobuf(descriptor):
             return "a known field on a wrong wire type: to a parser it is unknown"
         if (expected, found) == ("a field's tag", "field number 0"):
             return "field number 0 is none, in an unknown group neither: upb doesn't look, C++ refuses"
-        if expected == "a value, for it is required" and merges(payload, descriptor):
+        if expected == "a value, because it is required" and merges(payload, descriptor):
             return "each occurrence of a message is judged by itself: a parser merges them"
-        if expected == "a value, for it is required" and strange_entries(payload, descriptor):
+        if expected == "a value, because it is required" and strange_entries(payload, descriptor):
             return "a map's entry with an unknown field in it: upb drops it, C++ doesn't"
         if "[sets." in path and plain_items(payload, descriptor):
             return "an extension of a message set as a plain field: C++ looks into it, upb doesn't"

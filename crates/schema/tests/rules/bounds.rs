@@ -178,14 +178,14 @@ fn all_rules_together_are_bounded() {
         )
     });
     let text = format!("message M {{\n{}}}", fields.collect::<String>());
-    let told = "bad rules of t.M.f13: all patterns up to here become programs of more than 134217728 bytes";
+    let told = "bad rules of t.M.f13: the patterns up to this one together compile to more than 134217728 bytes";
     loading::bad(&text, &[(told, (15, 20))]);
     let fields = (1..=120).map(|n| {
         let long = format!("this != '{}'", "x".repeat(9_900));
         format!("  string f{n} = {n} [(buf.validate.field).cel = {{id: \"x\", expression: \"{long}\"}}];\n")
     });
     let text = format!("message M {{\n{}}}", fields.collect::<String>());
-    let told = "all expressions up to here are longer than 1048576 bytes";
+    let told = "the expressions up to this one are together longer than 1048576 bytes";
     loading::bad(&text, &[(told, (108, 22))]);
 }
 

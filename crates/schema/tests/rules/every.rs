@@ -15,7 +15,7 @@ struct Case {
     id: String,
 }
 
-/// A value in JSON, and the value in MessagePack where it differs.
+/// A value in JSON, and the value in MessagePack if that differs.
 #[derive(Clone)]
 struct Written(Value, Option<Value>);
 

@@ -131,7 +131,8 @@ message M { optional int32 a = 1 [(mine) = \"x\"]; }";
     assert!(found.has_errors());
 }
 
-/// Asserts that a rule of a later validate.proto is an error, since its meaning is unknown here.
+/// Asserts that a rule of a later validate.proto is an error, since the gateway does not know its
+/// meaning.
 #[test]
 fn a_rule_that_nobody_here_knows_is_a_fault() {
     let later = fs::read_to_string(VALIDATE).unwrap();
@@ -249,7 +250,7 @@ fn each_bad_standard_rule_is_told_with_what_fits() {
         ),
         (
             "fields: ['name', 'name']",
-            "field name stands twice in one oneof rule",
+            "field name occurs twice in one oneof rule",
         ),
         ("required: true", "a oneof rule must name a field"),
     ] {

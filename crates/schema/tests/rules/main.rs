@@ -99,7 +99,7 @@ impl Ruled {
         assert!(descriptors.has_rules("t.M"), "{text}");
         let schema = |encoding| {
             let mut found = Diagnostics::new();
-            // The table holds only what the rules need.
+            // The table holds only the types that the rules need.
             let table = Arc::new(Table::for_roots(&descriptors, [(encoding, "t.M")]).unwrap());
             let ruler = RuleSet::build(&descriptors, &table, &["t.M"], &mut found);
             let ruler = Arc::new(ruler.unwrap_or_else(|| panic!("{text}\n{found}")));

@@ -970,7 +970,7 @@ fn a_thousand_levels_fit_two_mebibytes() {
 
 #[test]
 fn required_fields_and_paths_are_not_null() {
-    let required = ("a value, for it is required", "none");
+    let required = ("a value, because it is required", "none");
     fails(
         &person(),
         r#"{"phones":[{"kind":0}]}"#,
@@ -1122,7 +1122,7 @@ fn a_comma_before_the_end_is_named() {
 
 #[test]
 fn a_required_field_under_another_spelling_is_recognised() {
-    let required = "a value, for it is required";
+    let required = "a value, because it is required";
     let found = "none, but there is the key \"Number\"";
     let payload = r#"{"phones":[{"x":1,"Number":"1"}]}"#;
     fails(&person(), payload, "phones[0].number", required, found, 11);

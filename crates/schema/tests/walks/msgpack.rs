@@ -521,7 +521,7 @@ fn arrays_follow_the_declaration() {
         &person,
         &arr(&[NIL.into(), NIL.into(), arr(&[arr(&[])])]),
         "phones[0].number",
-        "a value, for it is required",
+        "a value, because it is required",
         "none",
         8,
     );
@@ -805,7 +805,7 @@ fn required_fields_and_paths_are_not_nil() {
         &schema,
         &map(&[name.clone(), phone(&[number.clone(), kind.clone()])]),
     );
-    let (required, none) = ("a value, for it is required", "none");
+    let (required, none) = ("a value, because it is required", "none");
     refused(
         &schema,
         &map(&[(s("full_name"), NIL.into())]),

@@ -422,7 +422,7 @@ fn groups_nest_properly_known_and_unknown() {
         &line,
         &group(4, []),
         "part.name",
-        "a value, for it is required",
+        "a value, because it is required",
         "none",
         1,
     );
@@ -505,7 +505,7 @@ fn proto2_required_is_judged_for_each_occurrence() {
     let point = [int(1, 1), int(2, 1)].concat();
     accepted(&schema, &[]);
     accepted(&schema, &[len(1, &point), len(2, &point)].concat());
-    let (required, none) = ("a value, for it is required", "none");
+    let (required, none) = ("a value, because it is required", "none");
     let bad = [len(1, &point), len(1, int(1, 1))].concat();
     refused(&schema, &bad, "points[1].y", required, none, 8);
     // Each occurrence is judged by itself, although a parser would merge these two.

@@ -194,7 +194,7 @@ fn slot(plan: &FieldPlan, lists: &mut Vec<CountedList>) -> Option<u8> {
     let (counts, least_max) = match &plan.rules {
         FieldRules::One(_) => return None,
         FieldRules::List(list) => (&list.counts, u64::MAX),
-        // Entries may share a key: a map with entries certainly has one pair, but not certainly
+        // Entries may share a key, so a map with entries has at least one pair, but may have no
         // more.
         FieldRules::Map(map) => (&map.counts, 1),
     };

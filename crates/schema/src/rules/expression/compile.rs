@@ -361,7 +361,7 @@ impl<'a> Compiler<'a> {
         }
         if before <= TEXT_BYTES_MAX {
             let message = format!(
-                "bad rules of {owner}: all expressions up to here are longer than {TEXT_BYTES_MAX} bytes"
+                "bad rules of {owner}: the expressions up to this one are together longer than {TEXT_BYTES_MAX} bytes"
             );
             let places = &mut self.places;
             let error = Diagnostic::error(message);
@@ -428,8 +428,9 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// Returns why a program can be no rule, and the part of the text that shows it. `failure` is the
-/// part that fails whenever it is evaluated.
+/// Returns the reason why a program cannot be a rule, and the part of the text that the reason is
+/// about. `failure` is the part of the program that fails whenever it is evaluated, if there is
+/// one.
 fn misfit(
     environment: &Environment,
     (program, failure): (&Program, Option<&Failure>),

@@ -8,7 +8,7 @@ use crate::table::{Cardinality, Table};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Number {
     One,
-    /// No more than the payload has bytes.
+    /// At most the number of bytes of the payload.
     Many,
 }
 
@@ -33,7 +33,7 @@ impl Estimate {
         let mut left = vec![(root, Number::One)];
         while let Some((id, number)) = left.pop() {
             let before = &mut numbers[id.0 as usize];
-            // Of a message that is reached in two ways there are two at least.
+            // A message type that is reached in two ways may occur more than once.
             let number = if before.is_some() {
                 Number::Many
             } else {
@@ -68,7 +68,7 @@ impl Estimate {
         estimate
     }
 
-    /// Returns the steps for a payload of so many bytes.
+    /// Returns the number of steps for a payload of `bytes` bytes.
     pub fn steps(&self, bytes: u64) -> u64 {
         let coefficients = self.coefficients.iter().rev();
         coefficients.fold(0, |sum: u64, coefficient| {
@@ -76,8 +76,8 @@ impl Estimate {
         })
     }
 
-    /// Adds rules of a kind of values. An element takes a byte at least, and is in one value, so
-    /// all values together have no more elements than the payload has bytes.
+    /// Adds rules of a kind of values. Each element takes at least one byte and belongs to one
+    /// value, so all values together have at most as many elements as the payload has bytes.
     fn add(&mut self, rules: &[Expression], number: Number) {
         for rule in rules {
             for (power, steps) in rule.program.cost().coefficients().iter().enumerate() {

@@ -27,8 +27,8 @@ const SENTENCE_CHARS_MAX: usize = 500;
 /// much.
 pub(in crate::rules) const MEMORY_MAX: u64 = 64 << 20;
 
-/// Checks `payload`, which otherwise fits `contract`, against the rules of its root message. What
-/// all rules together cost is taken from `budget`.
+/// Checks `payload`, which otherwise fits `contract`, against the rules of its root message. The
+/// cost of all rules is taken from `budget`.
 ///
 /// # Errors
 ///
@@ -217,7 +217,7 @@ impl<'a> Judge<'a, '_> {
     }
 }
 
-/// Returns the fault of a string that is not UTF-8 and that the part of `rule` at `span` reads.
+/// Returns the fault of a string that is not UTF-8 and is read by the part of `rule` at `span`.
 #[cold]
 fn unreadable(rule: &Expression, span: Span, at: usize) -> Box<Fault> {
     match rule.text.get(span.start as usize..span.end as usize) {

@@ -61,7 +61,7 @@ impl Expression {
     ///
     /// # Errors
     ///
-    /// Returns why the expression has no value.
+    /// Returns the reason why the expression has no value.
     pub(super) fn evaluate<'a>(
         &'a self,
         table: &'a Table,
@@ -97,7 +97,8 @@ impl Expression {
 }
 
 impl Predefined {
-    /// Returns why `program` fails for every value that the rule may check, if it does.
+    /// Returns the reason why `program` fails for every value that the rule may check, or `None` if
+    /// it may succeed.
     pub(super) fn failure(&self, program: &Program, table: &Table) -> Option<ErrorKind> {
         let [rules, rule] = self.values(table, true).map(Some);
         match program.failure(&[None, None, rules, rule])? {

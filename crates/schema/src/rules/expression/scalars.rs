@@ -2,8 +2,8 @@
 //!
 //! Most rules in CEL compare some fields with each other. A message whose rules are all of that
 //! kind needs no tree: its fields are read into an array, and the rules are evaluated on this
-//! array. Like the combined pass, this module answers either that a payload certainly keeps the
-//! rules, or that it does not know. In the second case, the judge decides.
+//! array. Like the combined pass, the result is either that a payload certainly keeps the rules, or
+//! that this is unknown. If it is unknown, the judge decides.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ use crate::rules::judge::source::msgpack::MsgpackSource;
 use crate::rules::judge::source::{Shape, Source};
 use crate::table::{Cardinality, FieldKind, Form, Message, MessageId, Table, wire};
 
-/// The most fields that the rules of a message read here.
+/// The maximum number of fields that the rules of a message may read to have a scalar form.
 const FIELDS_MAX: usize = 8;
 
 /// The maximum depth of a group that is skipped: the largest that a walk may allow.
@@ -114,7 +114,8 @@ impl ScalarRules {
         read.is_some() && self.rules.iter().all(|rule| rule.holds(&values))
     }
 
-    /// Reads the fields of a message in protobuf. Of several values of a field the last one counts.
+    /// Reads the fields of a message in protobuf. If a field has several values, the last one
+    /// counts.
     fn protobuf<'p>(
         &self,
         message: &Message,

@@ -515,8 +515,8 @@ impl<'a, G: Gather> Judge<'a, G> {
     }
 }
 
-/// Notes a field as the member that is set in its oneof, if it has one, and forgets the records of
-/// the member that was set before.
+/// Records a field as the member that is set in its oneof, if it belongs to one, and drops the
+/// records of the member that was set before.
 fn note_member(index: u32, field: &Field, open: &mut Open) {
     let Some(oneof) = field.oneof else { return };
     let Some(member) = open.members.get_mut(oneof as usize) else {

@@ -91,7 +91,7 @@ pub(super) fn moments(entries: &[Entry]) -> Option<Vec<Check>> {
 }
 
 /// Returns the value of a bound relative to the clock, or `None` if it is not set. It shares a
-/// oneof with the fixed bounds of the same end, so the last one of them counts alone.
+/// oneof with the fixed bounds of the same end, so only the last one of them counts.
 fn bound_by_now(entries: &[Entry], now: u32, fixed: [u32; 2]) -> Option<bool> {
     let is_of_oneof = |entry: &&Entry| entry.number == now || fixed.contains(&entry.number);
     let last = entries.iter().rev().find(is_of_oneof)?;
@@ -113,7 +113,7 @@ fn time(value: OptionValue) -> Option<i128> {
 mod tests {
     use super::*;
 
-    /// A oneof has the last of its members that are written.
+    /// If several members of a oneof are written, the last one counts.
     #[test]
     fn the_last_bound_of_an_end_counts_alone() {
         // Five seconds.

@@ -58,8 +58,8 @@ impl<'a> Building<'a> {
         &mut self.fields[place].1
     }
 
-    /// Notes the field of this index as the member of a oneof, and clears the field that was the
-    /// member before, if it is another one.
+    /// Records the field of this index as the member of a oneof, and clears the field that was the
+    /// member before, if that is another one.
     pub(super) fn choose(&mut self, oneof: u32, index: u32) {
         let place = place(&self.members, &self.member_places, oneof);
         let Some(place) = place else {

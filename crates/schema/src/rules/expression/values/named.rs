@@ -119,7 +119,7 @@ impl Reader<'_> {
         Ok(meaning::message(self.table, id, made, &finish))
     }
 
-    /// Reads a message of which only scalars are wanted.
+    /// Reads a message whose wanted fields are all scalars.
     fn flat<'p, S: Source<'p>>(
         self,
         source: &mut S,

@@ -65,7 +65,7 @@ impl Reader<'_> {
         Ok(self.finished(id, made, levels))
     }
 
-    /// Reads a message of which only scalars are wanted.
+    /// Reads a message whose wanted fields are all scalars.
     fn flat<'a>(
         self,
         id: MessageId,

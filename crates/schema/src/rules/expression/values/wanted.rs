@@ -61,8 +61,8 @@ impl Wanted {
         }
     }
 
-    /// Returns whether only scalars are wanted of a message of type `id`, and all wanted strings
-    /// are known to be UTF-8 because the walk has checked them.
+    /// Returns whether all wanted fields of a message of type `id` are scalars, and all wanted
+    /// strings are known to be UTF-8 because the walk has checked them.
     pub(crate) fn is_sound(&self, id: MessageId, message: &Message) -> bool {
         let is_sound = |field: &Field| {
             field.kind.message().is_none() && field.kind != FieldKind::String { utf8: false }
