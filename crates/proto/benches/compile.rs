@@ -1,5 +1,5 @@
-//! Measures how long the built-in compiler takes for a thousand files, again after one of them has
-//! changed, and for worst-case files.
+//! Measures how long the built-in compiler takes for a thousand files, for the same files after one
+//! of them has changed, and for worst-case files.
 //!
 //! `cargo bench --bench compile` prints one line for each run. The worst-case files are nearly as
 //! large as a file may be. An argument selects the worst-case files whose name contains it.

@@ -1,20 +1,20 @@
-//! The time that a compile may take, handed down to everything that reads a file.
+//! The time that a compile may take, passed to every function that reads a file.
 //!
 //! The clock is read within each loop that a file's text can make long, not only between files, so
 //! that no single file can exceed the time, whatever its shape. Such a loop takes a
 //! [`step`](Budget::step) for each round and ends with [`OutOfTime`] as soon as one fails. From
 //! then on every step fails. Some loops cannot return an error: a diagnostic that is being composed
 //! is cut short, and the parser sees the end of the text. In both cases, the caller that started
-//! the work asks [`held`](Budget::held) and discards the result.
+//! the work calls [`check`](Budget::check) and discards the result.
 
 use std::cell::Cell;
 use std::time::Instant;
 
-/// The number of steps between two looks at the clock. A step handles a token, a name, an option or
-/// the like, and takes microseconds, or some milliseconds if a file is made to be slow.
+/// The number of steps between two readings of the clock. A step handles a token, a name, an option
+/// or the like. It takes microseconds, or a few milliseconds if a file is crafted to be slow.
 const STEPS_PER_LOOK: u32 = 128;
 
-/// The error that the time for a compile has passed. The result so far is incomplete.
+/// The error of a compile whose time is over. The result so far is incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OutOfTime;
 
@@ -23,7 +23,7 @@ pub(super) struct OutOfTime;
 pub(super) struct Budget {
     /// The time at which the work must end, or `None` if it may take any time.
     end: Option<Instant>,
-    /// The number of steps before the next look at the clock; 0 once the time was found to be over.
+    /// The number of steps before the clock is read again; 0 once the time is over.
     left: Cell<u32>,
 }
 
@@ -64,7 +64,8 @@ impl Budget {
         self.held()
     }
 
-    /// Returns an error if an earlier step or look has found that the time is over.
+    /// Returns an error if an earlier call has found that the time is over. Does not read the
+    /// clock.
     pub(crate) fn held(&self) -> Result<(), OutOfTime> {
         match self.left.get() {
             0 => Err(OutOfTime),

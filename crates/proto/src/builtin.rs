@@ -1,7 +1,7 @@
 //! The built-in front end. It parses each file by itself, links each file after its imports, and
 //! reports the errors of all files up to a bound.
 //!
-//! A file that imports a file with errors is not judged, and the diagnostic of the imported file
+//! A file that imports a file with errors is not checked, and the diagnostic of the imported file
 //! says so.
 
 mod order;
@@ -30,9 +30,9 @@ use gateway_diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
 /// The number of files with errors after which a run stops. A longer list would not help.
 const FAULTY_FILES_MAX: usize = 100;
 
-/// The time that a run may take, several times what all of googleapis takes on a slow machine. The
-/// clock is read between files and within each, so that the limit also holds for a file that is
-/// made to be slow.
+/// The time that a run may take, several times the time for all of googleapis on a slow machine.
+/// The clock is read between files and within each, so that the limit also holds for a file that is
+/// crafted to be slow.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// The number of names that a note lists before it says "and N more".
@@ -94,9 +94,9 @@ impl FileStage {
 struct Faults<'a> {
     list: Vec<(&'a str, Diagnostic)>,
     faulty: HashSet<&'a str>,
-    /// The files that were not judged, each with the faulty file that is the reason.
+    /// The files that were not checked, each with the faulty file that is the reason.
     unjudged: BTreeMap<&'a str, &'a str>,
-    /// The time limit has passed, so nothing more is judged.
+    /// Set once the time limit has passed, after which no file is checked.
     late: bool,
 }
 
@@ -108,7 +108,7 @@ impl<'a> Faults<'a> {
         self.list.push((name, diagnostic));
     }
 
-    /// Returns the file with errors that prevents an importer of `name` from being judged: `name`
+    /// Returns the file with errors that prevents an importer of `name` from being checked: `name`
     /// itself or a file that it imports, directly or indirectly.
     fn culprit(&self, name: &str) -> Option<&'a str> {
         let unjudged = self.unjudged.get(name).copied();

@@ -106,7 +106,8 @@ fn sorted(ranges: impl Iterator<Item = RangeInclusive<i32>>) -> Vec<RangeInclusi
     ranges
 }
 
-/// The places in each file that was asked for. Files that came with the gateway have none.
+/// The places in each file for which they were requested. Files that came with the gateway have
+/// none.
 struct InFiles<'a> {
     descriptors: &'a Descriptors,
     files: BTreeMap<usize, Option<Places<'a>>>,

@@ -42,7 +42,7 @@ pub(super) struct Located {
 pub(super) struct DescriptorAt {
     /// The index of its file.
     pub(super) file: usize,
-    /// Its path in the file's descriptor, in the form of SourceCodeInfo.
+    /// The path in the file's descriptor, in the form of SourceCodeInfo.
     pub(super) path: Vec<i32>,
 }
 

@@ -14,7 +14,7 @@ pub(super) fn too_deep(source: &ProtoSource) -> Option<Diagnostic> {
     let fault = TextFault::new(range, format!("brackets nest more than {NESTING_MAX} deep"));
     let fault = fault
         .label("one too many")
-        .help("nest less: messages may nest 31 deep");
+        .help("reduce the nesting: messages may nest 31 deep");
     Some(fault.within(&source.file))
 }
 

@@ -1,9 +1,9 @@
 //! A lexer for `.proto` texts, by the rules of protoc's tokenizer.
 //!
 //! Comments and whitespace are dropped. Input that is not a token becomes a bad token, with the
-//! error to report if the parser gets that far. [`tokens`] gives up on a text that is no `.proto`
-//! file. [`LooseTokens`] and [`words`] always read to the end, for callers that need facts about
-//! any text. The lexer knows no keywords and does not recurse.
+//! error to report if the parser reaches it. [`tokens`] stops at a text that is clearly not a
+//! `.proto` file. [`LooseTokens`] and [`words`] always read to the end, for callers that need facts
+//! about any text. The lexer knows no keywords and does not recurse.
 
 #[cfg(test)]
 mod tests;
@@ -102,10 +102,11 @@ pub(super) fn tokens(text: &str, budget: &Budget) -> Result<Lexed, OutOfTime> {
     })
 }
 
-/// All tokens of a text that may be no `.proto` file at all.
+/// All tokens of a text that need not be a `.proto` file.
 ///
-/// Unlike [`tokens`], this iterator never gives up and has no end token, and a bad token spans all
-/// of the skipped text. For a malformed comment, it spans only the opening `//` or `/*`.
+/// Unlike [`tokens`], this iterator always reads to the end and returns no end token, and a bad
+/// token spans all of the skipped text. For a malformed comment, it spans only the opening `//` or
+/// `/*`.
 pub(super) struct LooseTokens<'a> {
     lexer: Lexer<'a>,
 }
@@ -202,7 +203,8 @@ impl<'a> Lexer<'a> {
                 TokenKind::Word
             }
             b if b >= 0x80 => {
-                // The whole character, because an excerpt of a text must not split one.
+                // The token has the whole character, because an excerpt of a text must not split a
+                // character.
                 let end = start + b.leading_ones() as usize;
                 let fault = TextFault::new(start..end, "a character beyond ASCII");
                 return Err(fault.help("only comments and quoted texts may have such characters"));
@@ -391,7 +393,7 @@ impl<'a> Lexer<'a> {
             return Ok(TokenKind::Integer);
         }
         if leading_zero && digits > 1 {
-            // protoc reads the digits as octal before it meets the point.
+            // protoc reads the digits as octal before it reads the point.
             return Err(TextFault::new(
                 start..self.at,
                 "an octal number with a point or an exponent",
@@ -430,7 +432,7 @@ impl<'a> Lexer<'a> {
                 Some(b'\n') | None => {
                     return Err(
                         TextFault::new(start..self.at, "a text without a closing quote")
-                            .help("a text ends on its line; adjacent texts are joined"),
+                            .help("a quoted text must end on its line; adjacent texts are joined"),
                     );
                 }
                 Some(0) => {

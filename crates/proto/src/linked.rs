@@ -27,7 +27,7 @@ pub(super) struct LinkedFile {
     pub locations: Locations,
     pub edition: Edition,
     pub option_imports: Vec<String>,
-    /// The features in force in the file, unless something within it overrides them.
+    /// The features in force in the file, unless an element within it overrides them.
     pub features: Features,
     pub source: Arc<SourceFile>,
 }
@@ -177,7 +177,7 @@ impl LinkedFiles {
             }
             Lookup::Shadowed(scope) => Diagnostic::error(format!("{name:?} is not defined"))
                 .note(format!("the innermost scope that has the first part of the name is {scope}, which lacks the rest"))
-                .help(format!("write .{name} if its full name is meant")),
+                .help(format!("write .{name} if that is the full name")),
             Lookup::Found(..) | Lookup::Missing => {
                 Diagnostic::error(format!("{name:?} is not defined"))
             }

@@ -1,9 +1,9 @@
 //! The pass that links parsed files into descriptors: it resolves names, reads options and runs all
 //! checks.
 //!
-//! Files are added one by one, imports before importers. A file's descriptor depends on nothing but
-//! its text and its imports. The linker holds the definitions of all files, to find names and
-//! extension numbers that are used twice.
+//! Files are added one by one, imports before importers. A file's descriptor depends only on its
+//! text and its imports. The linker holds the definitions of all files, to find names and extension
+//! numbers that are used twice.
 
 mod clash;
 mod resolve;
@@ -78,7 +78,7 @@ impl Linker {
             source: Arc::clone(source),
         };
         self.files.push(Arc::new(linked(file.clone())));
-        // Without its types, nothing more can be said about the file.
+        // Without its types, no further check of the file is possible.
         if report.has_faults() {
             return report.into_diagnostics();
         }

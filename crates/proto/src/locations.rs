@@ -28,8 +28,9 @@ impl Locations {
         }
     }
 
-    /// Returns a copy in memory of its own. Copies that are made at the end of a compile lie
-    /// together, and not between the pieces that are freed then, whose pages would stay in use.
+    /// Returns a copy in memory of its own. Copies that are made at the end of a compile are
+    /// adjacent in memory. Without copies, the locations would lie between pieces that are freed,
+    /// and keep the pages of those in use.
     pub(super) fn moved(&self) -> Self {
         Self(Arc::from(&*self.0))
     }

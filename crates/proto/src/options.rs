@@ -211,7 +211,7 @@ impl<'a> OptionReader<'a> {
             && self.part(first, &ty, &scope).is_ok_and(is_own)
         {
             let refused = OptionError::name("uninterpreted_option can't be set");
-            return Err(refused.help("it is the compiler's own"));
+            return Err(refused.help("it is reserved for the compiler"));
         }
         let (ty, tree) = self.enter(before, ty, &scope, tree, numbers)?;
         let field = self.part(last, &ty, &scope)?;

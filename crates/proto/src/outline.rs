@@ -1,8 +1,8 @@
 //! The facts about a `.proto` file that follow from its tokens alone, before any compiler reads it.
 //!
-//! The outline knows how deep the file nests, so that no compiler is given a file that could
-//! overflow its stack, and the file's imports with their places. It does not judge the grammar, so
-//! a text that is no protobuf at all has an outline, too. It does not recurse.
+//! The outline contains the nesting depth of the file, so that no compiler receives a file that
+//! could overflow its stack, and the file's imports with their places. It does not check the
+//! grammar, so any text has an outline. It does not recurse.
 
 use std::ops::Range;
 
@@ -25,7 +25,8 @@ pub(super) struct Import {
     pub range: Range<usize>,
 }
 
-/// The entry of a map is a message of two fields. The comma between them counts, too.
+/// The number of definitions of a map field in addition to the comma in its type: the entry is a
+/// message of two fields.
 const DEFINITIONS_OF_MAP: usize = 2;
 
 /// The imports of a file, its size in definitions, and the first bracket that nests too deeply.

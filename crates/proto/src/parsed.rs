@@ -1,6 +1,7 @@
 //! The result of parsing one file: a descriptor with names as written, and its options unread.
 //!
-//! Nothing here judges: the linker resolves names and reads options, and `verify` checks.
+//! This module checks nothing: the linker resolves names and reads options, and `verify` checks the
+//! result.
 
 use std::collections::HashSet;
 use std::ops::Range;

@@ -32,10 +32,10 @@ use crate::path::index;
 use crate::report::FAULTS_MAX;
 use gateway_diagnostic::{CONFLICT, CONFLICT_HELP, CONFLICT_LABEL, conflict_markers};
 
-/// The largest field number: a tag has 29 bits for it, and 3 for the wire type.
+/// The largest field number: a tag has 29 bits for the number, and 3 for the wire type.
 pub(super) const FIELD_NUMBER_MAX: i32 = (1 << 29) - 1;
 
-/// The depth of nested messages that is refused, as in protoc: messages may nest 31 deep.
+/// The smallest depth of nested messages that is refused, as in protoc: messages may nest 31 deep.
 const MESSAGE_DEPTH_MAX: usize = 32;
 
 type Parse<T> = Result<T, Box<TextFault>>;

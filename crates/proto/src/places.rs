@@ -1,5 +1,4 @@
-//! The way from a descriptor back to its text: the places that a compiler recorded in
-//! SourceCodeInfo.
+//! Places of descriptors in their text, as a compiler recorded them in SourceCodeInfo.
 //!
 //! Places are looked up, never guessed. An element without a place of its own gets that of the
 //! element that contains it.

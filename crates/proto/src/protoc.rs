@@ -25,11 +25,11 @@ use crate::sources::ProtoSources;
 use crate::well_known;
 use gateway_diagnostic::{Diagnostic, Diagnostics, escaped};
 
-/// The time that protoc may take, ten times what it needs for all of googleapis (6 s).
+/// The time that protoc may take, ten times the time for all of googleapis (6 s).
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// The maximum number of bytes of protoc's stderr that are kept: ten times the output for 200
-/// errors, the most that are reported. The rest is read and dropped.
+/// errors, the maximum that is reported. The rest is read and dropped.
 const STDERR_MAX: u64 = 1 << 20;
 
 /// The maximum number of lines without a place that are reported.

@@ -1,4 +1,4 @@
-//! Mapping from the value of a quoted text back to its bytes in the file.
+//! Mapping from the value of a quoted text to its bytes in the file.
 
 use std::ops::Range;
 

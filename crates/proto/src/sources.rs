@@ -36,8 +36,8 @@ const FILES_MAX: usize = 20_000;
 /// allows far more.
 const DIRECTORY_DEPTH_MAX: usize = 64;
 
-/// The maximum number of entries that the walks look at, `.proto` files or not, so that a walk from
-/// `/`, given by mistake, ends soon.
+/// The maximum number of directory entries that the walks examine, `.proto` files or not, so that a
+/// walk from `/`, which is configured by mistake, ends soon.
 const ENTRIES_MAX: usize = 500_000;
 
 /// One file.
@@ -199,8 +199,9 @@ impl<'a> SourceReader<'a> {
 
     /// Walks a directory. `seen` holds the canonical paths of the directories of this root that
     /// were walked. Each is walked once, so that the walk ends even if a symbolic link leads to a
-    /// parent directory, and links between sibling directories do not multiply the work. An import
-    /// that names a file by a path that was not walked still finds it ([`Self::follow_imports`]).
+    /// parent directory, and so that links between sibling directories do not multiply the work. An
+    /// import that names a file by a path that was not walked still finds it
+    /// ([`Self::follow_imports`]).
     fn walk(&mut self, directory: &Path, prefix: &str, seen: &mut HashSet<PathBuf>, depth: usize) {
         let entries = match fs::canonicalize(directory).and_then(|identity| {
             let of_other_root = depth > 0 && self.identities.contains(&Some(identity.clone()));
@@ -413,7 +414,8 @@ fn decode(path: &Path, bytes: Vec<u8>) -> Result<Arc<SourceFile>, Box<Diagnostic
         Err(error) => error.into_bytes(),
     };
     let mut text = String::with_capacity(bytes.len());
-    // The offset of each replacement in the text, and the offset of the original in the bytes.
+    // The offset of each replacement character in the text, and the offset of the replaced byte in
+    // the file.
     let mut replaced: BTreeMap<usize, usize> = BTreeMap::new();
     let mut read = 0;
     for chunk in bytes.utf8_chunks() {

@@ -5,8 +5,8 @@ use std::thread;
 
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// The stack size of the compilers' thread. The deepest nesting that is compiled (the outline's
-/// bound) was measured to use a hundredth of this in a debug build.
+/// The stack size of the compilers' thread. According to a measurement, the deepest nesting that is
+/// compiled (the outline's bound) uses a hundredth of this in a debug build.
 const STACK_BYTES: usize = 64 << 20;
 
 /// Runs `work` on a thread whose stack no nesting of a file can overflow. If `work` panics or the

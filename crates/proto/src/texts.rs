@@ -42,7 +42,7 @@ pub enum Compiled {
 pub struct Outlined {
     /// The name by which others import it.
     pub name: String,
-    /// Its text.
+    /// The text of the file.
     pub source: Arc<SourceFile>,
     /// The names that it imports.
     pub imports: Vec<String>,

@@ -1,5 +1,5 @@
-//! The files that come with the gateway, unchanged and under their own licences: protobuf's, and
-//! protovalidate's validate.proto.
+//! The files that are built into the gateway, unchanged and under their own licences: those of
+//! protobuf, and protovalidate's validate.proto.
 
 /// The name and text of each file.
 const WELL_KNOWN_FILES: &[(&str, &str)] = &[

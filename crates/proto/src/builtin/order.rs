@@ -49,7 +49,7 @@ impl<'a> Run<'a> {
             let cycle = self.cycle_from(start, &waits);
             self.report_cycle(&cycle);
             for name in &cycle {
-                // Its importers continue, and will find that it has an error.
+                // Its importers are still processed, and find that it has an error.
                 waits.remove(name);
                 ready.insert(name);
             }

@@ -126,7 +126,8 @@ impl<'a> OptionReader<'a> {
         let name = &entry.name;
         let named = self.field(ty, name).or_else(|| {
             // In the text format, a group field has the name of its message. So has a delimited
-            // field if its message is nested beside it and has the same name but for the case.
+            // field whose message is defined in the same scope and has the same name except for the
+            // case.
             let lower = self.field(ty, &name.to_ascii_lowercase())?;
             let beside = || lower.type_name() == format!(".{}.{name}", ty.name);
             let delimited = lower.type_() == Type::TYPE_GROUP || lower.features.delimited;

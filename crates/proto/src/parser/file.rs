@@ -231,7 +231,7 @@ fn unknown_syntax(is_edition: bool, value: &str, range: Range<usize>) -> Box<Tex
     let fault = TextFault::new(range, format!("unknown {what} {value:?}"))
         .label(format!("expected {known}"));
     if is_edition {
-        let help = "a newer protoc may know it: in routes.yaml, write\nproto: { compiler: protoc }\nto have the protoc on the PATH read the files";
+        let help = "a newer protoc may support it: in routes.yaml, write\nproto: { compiler: protoc }\nto have the protoc on the PATH read the files";
         return fault.help(help).boxed();
     }
     fault.boxed()

@@ -36,14 +36,14 @@ impl Parser<'_> {
         }
     }
 
-    /// Reports an error, unless it is a consequence of another. Returns the error once
+    /// Reports an error, unless the error is a consequence of another. Returns the error once
     /// [`FAULTS_MAX`] errors are reported.
     pub(super) fn tell(&mut self, fault: Box<TextFault>) -> Parse<()> {
         if self.faults.len() == FAULTS_MAX {
             return Err(fault);
         }
-        // A bracket may have been skipped after an earlier error, so that the file seems to end too
-        // early.
+        // A bracket may have been skipped after an earlier error, in which case the file seems to
+        // end too early.
         let ends_early = fault.range().is_empty();
         if !ends_early || self.faults.is_empty() {
             self.faults.push((*fault).clone());
@@ -111,11 +111,11 @@ impl Parser<'_> {
                         self.token().range(),
                         format!("{what} is not closed before {word:?}"),
                     )
-                    .label("this can't be in it"),
+                    .label("not allowed inside it"),
                     "add the } that closes it, or move this out of it",
                 ),
             };
-            let fault = fault.note_at("its { is at", block.open.range());
+            let fault = fault.note_at("the opening { is at", block.open.range());
             let fault = fault.help(help).boxed();
             if end {
                 return Err(fault);

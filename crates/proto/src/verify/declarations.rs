@@ -79,7 +79,7 @@ impl Check<'_, '_, '_> {
             return self.report.fault(
                 text,
                 &place,
-                "its range says which extensions there are",
+                "its range declares all of its extensions",
                 help,
             );
         };

@@ -29,7 +29,7 @@ impl<'a> Check<'a, '_, '_> {
                 text,
                 &place,
                 label,
-                "let the enum start with a value 0, such as UNSPECIFIED",
+                "add a value 0 at the start of the enum, such as UNSPECIFIED",
             );
         }
         let values = e.value.iter().enumerate();

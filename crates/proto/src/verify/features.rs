@@ -1,4 +1,4 @@
-//! Features of editions, and the elements and editions for which options are allowed.
+//! Checks of editions' features, and of the elements and editions for which options are allowed.
 
 use std::collections::HashMap;
 

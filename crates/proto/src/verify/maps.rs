@@ -48,7 +48,7 @@ impl<'a> Check<'a, '_, '_> {
                 .and_then(|(e, _)| Some(e.value.first()?.number()));
             if starts_at.is_some_and(|number| number != 0) {
                 let text = format!("the first value of {} is not 0", bare(value.type_name()));
-                let help = "let the enum start with a value 0";
+                let help = "add a value 0 at the start of the enum";
                 self.report
                     .fault(text, &place, "an enum in a map must start with 0", help);
             }

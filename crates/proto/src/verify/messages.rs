@@ -62,11 +62,11 @@ impl<'a> Check<'a, '_, '_> {
                 "",
             );
         } else if PROTOBUF_NUMBERS.contains(&number) {
-            let text = format!("field number {number} is protobuf's own");
+            let text = format!("field number {number} is reserved for protobuf");
             self.report.fault(
                 text,
                 &at,
-                "19000 to 19999 are kept for it",
+                "protobuf itself uses 19000 to 19999",
                 "choose another number",
             );
         }

@@ -27,7 +27,7 @@ fn files_with_more_than_a_million_definitions_are_refused() {
     assert!(said.contains(expected), "{said:.2000}");
 }
 
-/// A statement may make many parts of a descriptor, each of few bytes.
+/// A statement may define many parts of a descriptor, each with a few bytes of text.
 #[test]
 fn lists_within_a_statement_count_by_their_elements() {
     let most = 1_000_000;

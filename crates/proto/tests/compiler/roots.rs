@@ -5,7 +5,7 @@ use crate::support::{of_files, outcome, root};
 const STAMP: &str = "syntax = \"proto3\"; import \"google/protobuf/timestamp.proto\"; message Stamp { google.protobuf.Timestamp at = 1; }";
 const TIMESTAMP: &str = "syntax = \"proto3\"; package google.protobuf; message Timestamp { int64 seconds = 1; int32 nanos = 2; }";
 
-/// The second copy is not a valid file. It does no harm, since no copy is read.
+/// The second copy is not a valid file. It causes no error, since no copy is read.
 #[test]
 fn a_copy_of_a_well_known_file_under_its_own_name_does_no_harm() {
     let unreadable =

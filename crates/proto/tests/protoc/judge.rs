@@ -12,7 +12,7 @@ use gateway_proto::{Compiler, compile};
 use protobuf::Message;
 use protobuf::descriptor::FileDescriptorSet;
 
-/// The output recorded for protoc if a file crashes its process.
+/// The output that is recorded if a file crashes protoc.
 pub const CRASHED: &str = "protoc crashed";
 
 /// The verdicts of both compilers on the .proto files of one directory.
