@@ -2,15 +2,16 @@
 
 use crate::error::ErrorKind;
 
-/// The number of bytes that one step looks at or copies.
+/// The number of bytes that one step reads or copies.
 pub(crate) const STEP_BYTES: usize = 32;
 
-/// The steps and the memory that an evaluation may still take.
+/// The remaining steps and bytes of memory of an evaluation.
 ///
-/// A step is a node of the expression that is evaluated, an element that is visited, or some bytes
-/// that are looked at. Comparing fields takes some 15 ns a step on today's machines; the costliest
-/// steps that were measured take about 150 ns. Memory counts all that the evaluation allocates,
-/// even if it is freed before the end. Both are counted as the evaluation runs, never estimated.
+/// A step is the evaluation of one node of the expression, the visit of one element, or the reading
+/// of some bytes. A step of a comparison of fields takes about 15 ns on today's machines; the
+/// slowest steps that were measured take about 150 ns. Memory counts all that the evaluation
+/// allocates, even if it is freed before the end. Both are counted as the evaluation runs, never
+/// estimated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     steps: u64,
@@ -51,7 +52,7 @@ impl Budget {
         }
     }
 
-    /// Takes the steps that looking at `bytes` bytes costs.
+    /// Takes the steps for reading `bytes` bytes.
     ///
     /// # Errors
     ///

@@ -76,7 +76,7 @@ struct Maker<'a, 'b> {
 }
 
 impl<'a> Maker<'a, '_> {
-    /// Returns `value` as the field holds it; `None` if it leaves the field unset.
+    /// Returns `value` converted to the type of the field, or `None` if the field stays unset.
     fn field(&mut self, field: &Field, value: Value<'a>) -> Result<Option<Value<'a>>, ErrorKind> {
         match (field.label, value) {
             (Label::Implicit | Label::Explicit, value) => self.single(field.kind, value),

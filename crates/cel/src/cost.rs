@@ -1,4 +1,4 @@
-//! The cost of an expression, as far as it is known before the evaluation.
+//! An upper bound on the cost of an expression, known before any evaluation.
 
 use std::sync::Arc;
 
@@ -110,8 +110,8 @@ impl Visits {
         locals: 0,
     };
 
-    /// Returns how often the body of a macro over `range` is evaluated, if the macro binds `bound`
-    /// variables.
+    /// Returns the number of times that the body of a macro over `range` is evaluated. `bound` is
+    /// the number of variables that the macro binds.
     fn of(self, range: &Node, bound: u32) -> Self {
         let variables = (self.locals, self.locals + bound.saturating_sub(1));
         let inner = Self {
@@ -255,7 +255,7 @@ impl Counter {
     fn find(&mut self, map: &Node, visits: Visits) {
         self.cost.add(KEY_STEPS, visits);
         if stated(map).is_none() {
-            // Each map is looked through once, however often keys are asked for.
+            // Each map is scanned once, however many keys are looked up.
             let once = Visits {
                 power: 1,
                 ..Visits::ONCE

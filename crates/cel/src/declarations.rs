@@ -19,14 +19,14 @@ pub(crate) struct Declarations {
     pub(crate) field_function: Option<String>,
 }
 
-/// The time at which types are checked.
+/// The phase in which types are checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Checking {
-    /// Before anything is evaluated: an expression whose types don't fit does not compile.
+    /// Types are checked at compilation: an expression whose types don't fit does not compile.
     #[default]
     Compile,
-    /// At the evaluation, as the language defines for expressions that are not checked. A type that
-    /// does not fit is an error of the evaluation.
+    /// Types are checked at evaluation, as the language defines for unchecked expressions. A type
+    /// that does not fit is an evaluation error.
     Evaluation,
 }
 

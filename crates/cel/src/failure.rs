@@ -1,7 +1,8 @@
 //! Finds parts of an expression that fail whenever they are evaluated.
 //!
-//! The checker cannot see these, because the types fit: a division by a constant zero, an index
-//! below 0, a constant that does not convert, or a type that `dyn()` hides.
+//! The checker cannot find these parts, because their types fit. Examples are a division by a
+//! constant zero, an index below 0, a constant that does not convert, and a type that `dyn()`
+//! hides.
 
 use crate::ast::Logic;
 use crate::budget::Budget;
@@ -20,7 +21,7 @@ use crate::value::{Key, ListValue, MapValue, Value};
 use crate::zone::Zone;
 
 /// The steps and the bytes of memory that the constant parts of an expression may take together.
-/// Parts for which more is needed count as unknown.
+/// The outcome of a part that needs more is unknown.
 pub(crate) const BUDGET: Budget = Budget::new(10_000, 1 << 20);
 
 /// A part of an expression that fails whenever it is evaluated.
@@ -196,11 +197,11 @@ impl Inputs {
 enum Outcome<'a> {
     Value(Value<'a>),
     Fails(EvalError),
-    /// The outcome may differ between evaluations, or it has not been looked for.
+    /// The outcome may differ between evaluations, or it has not been determined.
     Unknown,
 }
 
-/// The knowledge about a part.
+/// The facts that are known about a part.
 struct Seen<'a> {
     inputs: Inputs,
     outcome: Outcome<'a>,
@@ -244,8 +245,8 @@ struct Finder<'a, 'e> {
 }
 
 impl<'a> Finder<'a, '_> {
-    /// Returns what is known of `node`, which is inside `locals` macro variables. A constant part
-    /// is evaluated once, by [`Finder::resolved`], where the part around it is not constant.
+    /// Returns the known facts about `node`, which is inside `locals` macro variables. A constant
+    /// part is evaluated once, by [`Finder::resolved`], if its parent is not constant.
     fn node(&mut self, node: &'a Node, locals: u32) -> Seen<'a> {
         let mut inputs = Inputs::NONE;
         match node.op {
@@ -271,7 +272,7 @@ impl<'a> Finder<'a, '_> {
         self.combined(node, inputs, seen)
     }
 
-    /// Returns `seen` with the outcome of `node`, if this is constant.
+    /// Returns `seen` with the outcome of `node`, if `node` is constant.
     fn resolved(&mut self, node: &'a Node, locals: u32, seen: Seen<'a>) -> Seen<'a> {
         if !seen.inputs.are_constant(locals) {
             return seen;
@@ -291,7 +292,7 @@ impl<'a> Finder<'a, '_> {
         Seen { outcome, ..seen }
     }
 
-    /// Returns what is known of `node`, whose parts are `seen`.
+    /// Returns the known facts about `node`, given `seen`, those about its parts.
     fn combined(&self, node: &Node, inputs: Inputs, seen: Vec<Seen<'a>>) -> Seen<'a> {
         let fails = |error| Seen {
             inputs,
@@ -381,7 +382,7 @@ impl<'a> Finder<'a, '_> {
         }
     }
 
-    /// Makes an operand fail that can never be a bool.
+    /// Marks an operand that can never be a bool as failing.
     fn truth(&self, node: &Node, seen: &mut Seen<'a>) {
         let is_bool = |of: Type| matches!(of, Type::Bool | Type::Wrapper(_));
         let fits = self.type_of(node).is_none_or(is_bool)
@@ -393,7 +394,8 @@ impl<'a> Finder<'a, '_> {
         }
     }
 
-    /// Returns why the operation of `node` fails whatever its unknown parts are, if it does.
+    /// Returns the reason why the operation of `node` fails whatever the values of its unknown
+    /// parts, or `None` if it may succeed.
     fn operation(&self, node: &Node, seen: &[Seen<'a>]) -> Option<ErrorKind> {
         let values: Vec<Option<&Value<'a>>> = seen.iter().map(Seen::value).collect();
         match &node.op {
@@ -492,7 +494,7 @@ fn takes(function: &Function, samples: &[Option<Value<'_>>]) -> bool {
     fit && function.parameters.len() == samples.len()
 }
 
-/// Returns why a function fails for the arguments that are known.
+/// Returns the reason why a function fails for the known arguments, or `None` if it may succeed.
 fn arguments(builtin: Builtin, values: &[Option<&Value<'_>>]) -> Option<ErrorKind> {
     let out_of_range = |at: &i64| (*at < 0).then_some(ErrorKind::IndexOutOfRange);
     match (builtin, values) {

@@ -48,8 +48,9 @@ pub(crate) fn format<'a>(
     Ok(Value::owned(writer.text))
 }
 
-/// Returns why `template` fails for all arguments. `arguments` are samples of their types, where
-/// these are known, or `None` if even their number is not known.
+/// Returns the reason why `template` fails for all arguments, or `None` if it may succeed.
+/// `arguments` are samples of their types, where these are known, or `None` if even their number is
+/// not known.
 pub(crate) fn failure(
     template: &str,
     arguments: Option<&[Option<Value<'_>>]>,

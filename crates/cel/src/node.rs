@@ -1,4 +1,4 @@
-//! The checked expression, in which names are bound: what the evaluator runs.
+//! The checked expression, in which names are bound, and which the evaluator runs.
 
 use std::sync::Arc;
 

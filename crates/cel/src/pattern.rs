@@ -27,7 +27,7 @@ const STEP_BYTES: usize = 8;
 /// one look-up.
 const CACHED_POSITIONS: usize = 8;
 
-/// The most positions that are counted, which are far more than a pattern can have.
+/// The maximum number of positions that are counted, far more than a pattern can have.
 const POSITIONS_MAX: usize = 1 << 24;
 
 const DIGIT: &str = "0-9";
@@ -48,7 +48,7 @@ impl Pattern {
     ///
     /// # Errors
     ///
-    /// Returns what is wrong with the pattern.
+    /// Returns a description of the error in the pattern.
     pub fn new(pattern: &str) -> Result<Self, String> {
         Self::within(pattern, PROGRAM_MAX)
     }
@@ -91,7 +91,7 @@ impl Pattern {
 }
 
 /// Returns the number of positions of `pattern`: its classes, its assertions and the bytes of its
-/// literals, with repetitions written out. A matching automaton can be at all of them at once.
+/// literals, with repetitions expanded. A matching automaton can be at all of them at once.
 fn positions(pattern: &Hir) -> usize {
     let sum = |parts: &[Hir]| parts.iter().map(positions).fold(0, usize::saturating_add);
     let counted = match pattern.kind() {

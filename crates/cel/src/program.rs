@@ -54,13 +54,13 @@ impl Program {
     /// division by a constant zero. A part for which the whole expression fails takes precedence.
     ///
     /// `known` are the values of the variables that are the same in all evaluations, by the places
-    /// of the variables. Such a part is not always found, but each part that is found always fails.
+    /// of the variables. Not every such part is found, but each part that is found always fails.
     pub fn failure<'a>(&'a self, known: &[Option<Value<'a>>]) -> Option<Failure> {
         failure(&self.node, &*self.schema, &self.variables, known)
     }
 
     /// Returns the type that the expression's value always has, even if `dyn()` hides it from the
-    /// checker, or `None` if only an evaluation can tell.
+    /// checker, or `None` if the type is known only at evaluation.
     pub fn static_type(&self) -> Option<Type> {
         if self.result != Type::Dyn {
             return Some(self.result.clone());
@@ -72,7 +72,8 @@ impl Program {
         type_of_value(&value)
     }
 
-    /// Returns the type of the expression's value; [`Type::Dyn`] if only an evaluation can tell.
+    /// Returns the type of the expression's value, or [`Type::Dyn`] if the type is known only at
+    /// evaluation.
     pub const fn result(&self) -> &Type {
         &self.result
     }

@@ -15,8 +15,8 @@ pub struct Reads {
     /// The fields that it reads, each by the message type that has it and
     /// [`Field::index`](crate::Field::index).
     pub fields: BTreeSet<(MessageId, u32)>,
-    /// Set if the expression may read fields that are not listed, because a message is used_whole,
-    /// formatted or given to a function, or its type is known only when it is evaluated.
+    /// Set if the expression may read fields that are not listed, because a message is used as a
+    /// whole, formatted or passed to a function, or its type is known only when it is evaluated.
     pub others: bool,
 }
 

@@ -45,7 +45,7 @@ pub struct ScalarField<'a> {
 pub struct ScalarProgram {
     test: Test,
     steps: u64,
-    /// The number of comparisons, each of which may look at strings or bytes.
+    /// The number of comparisons, each of which may read strings or bytes.
     looks: u64,
 }
 
@@ -114,7 +114,7 @@ impl ScalarProgram {
     }
 }
 
-/// Returns the number of steps that it takes to look at this number of bytes.
+/// Returns the number of steps for reading this number of bytes.
 fn looked_at(bytes: usize) -> u64 {
     (bytes / crate::budget::STEP_BYTES) as u64
 }

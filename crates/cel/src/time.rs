@@ -152,7 +152,7 @@ fn push_fraction(text: &mut String, nanos: u32) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp {
     seconds: i64,
-    /// From 0 to 999,999,999, counted forward from `seconds`.
+    /// The nanoseconds after `seconds`, from 0 to 999,999,999.
     nanos: u32,
 }
 
@@ -294,7 +294,7 @@ pub(crate) fn hours_and_minutes(text: &[u8]) -> Option<i64> {
     (hours < 24 && minutes < 60).then_some(hours * 3_600 + minutes * 60)
 }
 
-/// A moment as a calendar and a clock show it.
+/// A date and a time of day.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Civil {
     pub(crate) year: i64,
@@ -312,7 +312,7 @@ pub(crate) struct Civil {
 }
 
 impl Civil {
-    /// Returns `moment` as it is shown `offset` seconds east of UTC.
+    /// Returns the date and time of `moment` at `offset` seconds east of UTC.
     pub(crate) fn of(moment: Timestamp, offset: i64) -> Self {
         let seconds = moment.seconds + offset;
         let (days, clock) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));

@@ -186,7 +186,7 @@ pub trait Message<'a> {
     fn get(&self, field: &Field, budget: &mut Budget) -> Result<Option<Value<'a>>, ErrorKind>;
 }
 
-/// A list that can be asked for its elements.
+/// A list whose elements are read when they are requested.
 pub trait List<'a> {
     /// Returns the number of elements.
     fn len(&self) -> usize;
@@ -205,7 +205,7 @@ pub trait List<'a> {
     }
 }
 
-/// A map that can be asked for its values.
+/// A map whose values are read when they are requested.
 pub trait Map<'a> {
     /// Returns the number of entries, whose keys differ from each other.
     fn len(&self) -> usize;
@@ -224,7 +224,7 @@ pub trait Map<'a> {
     /// # Errors
     ///
     /// Those of [`Message::get`]. A map that compares its keys with `key` takes one step for each
-    /// comparison, and the steps to look at `key`.
+    /// comparison, and the steps for reading `key`.
     fn find(&self, key: &Key<'_>, budget: &mut Budget) -> Result<Option<Value<'a>>, ErrorKind>;
 
     /// Returns whether there are no entries.

@@ -37,7 +37,7 @@ impl Zone {
         }
     }
 
-    /// Returns `moment` as calendars and clocks of the zone show it.
+    /// Returns the local date and time of `moment` in the zone.
     pub(crate) fn civil(&self, moment: Timestamp) -> Civil {
         let offset = match self {
             Self::Fixed(seconds) => *seconds,

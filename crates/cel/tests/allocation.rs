@@ -1,5 +1,5 @@
-//! Tests that evaluating a rule over scalars, strings and times makes no allocation, and that
-//! visiting a list makes one, for the variables of the visit.
+//! Tests that the evaluation of a rule over scalars, strings and times allocates nothing, and that
+//! a macro over a list makes one allocation, for its variables.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -54,7 +54,7 @@ impl Location {
 
 impl<'a> DiagnosticEntry<'a> {
     fn of(diagnostic: &'a Diagnostic) -> Self {
-        // Named one by one, so that a new field of a diagnostic cannot be forgotten here.
+        // All fields are named, so that this does not compile if a diagnostic gets a new field.
         let Diagnostic {
             severity,
             message,

@@ -11,7 +11,7 @@ pub struct SourceFile {
     pub path: PathBuf,
     /// The text, without a byte order mark.
     pub text: String,
-    /// The byte offset at which each line starts, so that a place is found quickly: a file may have
+    /// The byte offset at which each line starts, so that places are found quickly. A file may have
     /// as many errors as lines.
     lines: Vec<usize>,
 }
@@ -118,7 +118,7 @@ pub fn escaped(path: &Path) -> String {
 
 /// Returns whether a terminal interprets a character instead of showing it: control characters,
 /// line and paragraph separators, and the marks, embeddings, overrides and isolates that change the
-/// direction of text, and so can make a line read differently from what it says.
+/// direction of text, which can make a line look different from its content.
 pub(crate) fn is_unseen(c: char) -> bool {
     let is_separator = matches!(c, '\u{2028}' | '\u{2029}');
     let is_direction = matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

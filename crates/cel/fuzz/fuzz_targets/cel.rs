@@ -1,7 +1,7 @@
 //! Compiles arbitrary text and evaluates it over values of every type. Asserts that a budget error
 //! occurs only when the budget is spent, that the span of each error lies within the text, and that
-//! an expression that is said to fail for all values has no value. The first byte selects whether
-//! types are checked at compilation or at evaluation.
+//! an expression for which `Program::failure` predicts a failure has no value. The first byte
+//! selects whether types are checked at compilation or at evaluation.
 #![no_main]
 
 use std::sync::Arc;

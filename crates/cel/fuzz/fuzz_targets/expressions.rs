@@ -2,7 +2,7 @@
 //! The expression must compile, and its value must be a bool or an error. Its negation, equivalent
 //! forms, and the same expression with types checked at evaluation must have consistent values. If
 //! the expression has a form over scalars alone, that form may hold only if the expression is true
-//! or spends its budget. An expression that is said to fail for all values must have no value.
+//! or spends its budget. An expression for which a failure is predicted must have no value.
 #![no_main]
 
 use std::rc::Rc;

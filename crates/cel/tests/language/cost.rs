@@ -112,7 +112,7 @@ const CASES: &[(&str, u64)] = &[
     ("this.begins.getHours(this.name + '+01:00') >= 0", 2),
 ];
 
-/// Asserts that no evaluation costs more than its bound, and that the bound for 40 elements is not
+/// Asserts that no evaluation costs more than the bound, and that the bound for 40 elements is not
 /// much higher than the actual cost.
 #[test]
 fn no_evaluation_costs_more() {

@@ -1,4 +1,5 @@
-//! Tests of parts that fail whenever they are evaluated, which are found before any evaluation.
+//! Tests of the search for parts that fail whenever they are evaluated. The search needs no
+//! evaluation of the whole expression.
 
 use gateway_cel::{Failure, Type, Value};
 
@@ -200,7 +201,8 @@ fn types_that_dyn_hides_always_fail() {
     }
 }
 
-/// A part that fails fails the whole expression, unless something else may decide.
+/// A part that always fails makes the whole expression fail, unless another part may decide the
+/// result.
 #[test]
 fn a_part_that_may_not_matter_is_told_apart() {
     let language = Language::new();

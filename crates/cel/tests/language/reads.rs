@@ -1,4 +1,4 @@
-//! Tests of the facts about an expression that are known before it is evaluated.
+//! Tests of the list of fields and variables that an expression reads.
 
 use gateway_cel::Schema;
 
