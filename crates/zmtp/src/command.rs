@@ -18,7 +18,7 @@ const REASON_MAX: usize = 255;
 pub enum Command {
     /// The peer is ready, and sends its metadata.
     Ready(Ready),
-    /// The peer gives up, for this reason.
+    /// The peer refuses the connection, for this reason.
     Error(String),
     /// The peer asks for a PONG.
     Ping {
@@ -137,8 +137,7 @@ pub fn put_error(into: &mut Vec<u8>, reason: &str) {
     put_frame(into, COMMAND, &body);
 }
 
-/// Appends a PING. It sets no TTL, because how long the peer accepts silence is the peer's
-/// decision.
+/// Appends a PING without a TTL, because the peer decides how long it accepts silence.
 pub fn put_ping(into: &mut Vec<u8>) {
     put_frame(into, COMMAND, b"\x04PING\0\0");
 }
@@ -150,8 +149,8 @@ pub fn put_pong(into: &mut Vec<u8>, context: &[u8]) {
     put_frame(into, COMMAND, &body);
 }
 
-/// Appends a SUBSCRIBE, which asks a publisher for the messages whose first frame begins with
-/// `prefix`. Peers of ZMTP 3.0 do not understand it, and take the message of
+/// Appends a SUBSCRIBE, which subscribes to the messages whose first frame begins with `prefix`.
+/// Peers of ZMTP 3.0 do not understand it, and must be sent the message of
 /// [`Wish::message`](crate::subscription::Wish::message).
 pub fn put_subscribe(into: &mut Vec<u8>, prefix: &[u8]) {
     put_command(into, b"\x09SUBSCRIBE", prefix);

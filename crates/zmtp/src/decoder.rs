@@ -44,8 +44,8 @@ pub struct Bounds {
 pub enum Item {
     /// The frames of a message: only the first [`Bounds::frames`] of them if it has more.
     Message(Message),
-    /// The kept frames, each whole, of a message with more than [`Bounds::bytes`], or of one that
-    /// was cut off at fewer frames than are allowed at its end.
+    /// The kept frames, each whole, of a message with more than [`Bounds::bytes`] bytes, or of a
+    /// message that was cut off when fewer frames were allowed than at its end.
     Oversize(Message),
     /// A command's body.
     Command(Bytes),
@@ -91,11 +91,12 @@ pub struct Decoder {
     /// The number of bytes of the message, including skipped ones.
     bytes: u64,
     oversize: bool,
-    /// The message has more frames than were allowed when they arrived, so later ones are not kept.
+    /// Set if the message has more frames than were allowed when they arrived, so that later ones
+    /// are not kept.
     cut: bool,
-    /// A frame of the message has begun, but the last frame of the message is not complete.
+    /// Set if a frame of the message has begun and the last frame of the message is not complete.
     inside: bool,
-    /// The flag [`MORE`] means nothing, so that each frame is a message of its own.
+    /// Set if the flag [`MORE`] is ignored, so that each frame is a message of its own.
     single: bool,
 }
 
@@ -120,7 +121,7 @@ enum Partial {
 }
 
 impl Decoder {
-    /// Returns a decoder of frames each of which is a message of its own, whatever its flags say of
+    /// Returns a decoder that takes each frame as a message of its own, and ignores the flag for
     /// further frames.
     pub(crate) fn of_single_frames() -> Self {
         Self {
@@ -393,8 +394,8 @@ impl Decoder {
         self.bytes = 0;
         let frames = Message::from(std::mem::take(&mut self.message));
         // If a cut message has as many frames as are allowed now, its number of frames shows that
-        // it may be cut. If more frames have been allowed meanwhile, it has fewer, and would pass
-        // for a whole message.
+        // it may be cut. If the bound was raised meanwhile, it has fewer frames, and would look
+        // like a whole message.
         let cut = std::mem::take(&mut self.cut) && frames.len() < bounds.frames;
         Some(match std::mem::take(&mut self.oversize) || cut {
             true => Item::Oversize(frames),

@@ -110,7 +110,7 @@ impl Greeting {
         self.judge()
     }
 
-    /// Returns whether enough has arrived to be sure that the peer speaks ZMTP.
+    /// Returns whether the signature has arrived, which proves that the peer speaks ZMTP.
     pub fn is_signed(&self) -> bool {
         self.length >= SIGNATURE
     }

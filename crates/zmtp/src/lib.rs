@@ -1,9 +1,9 @@
 #![cfg_attr(not(feature = "sodium"), forbid(unsafe_code))]
 #![warn(unreachable_pub)]
 //! ZMTP 3.1 (RFC 37/ZMTP) and 3.0 (RFC 23/ZMTP) as state machines without I/O: bytes in, messages
-//! and commands out, and back. Nothing here knows a socket or a clock.
+//! and commands out, and the reverse. Nothing here uses a socket or a clock.
 //!
-//! A peer's bytes go through a [`Session`](session::Session), which returns what the peer says:
+//! A [`Session`](session::Session) takes a peer's bytes and returns events:
 //!
 //! ```
 //! use gateway_zmtp::bytes::Input;
@@ -12,7 +12,7 @@
 //! use gateway_zmtp::session::{SessionEvent, Session};
 //! use gateway_zmtp::{MORE, command, greeting, put_frame};
 //!
-//! // What a REQ socket sends: a greeting, a READY, and a message of two frames.
+//! // A REQ socket sends a greeting, a READY, and a message of two frames.
 //! let mut bytes = greeting::OURS.to_vec();
 //! command::put_ready(&mut bytes, "REQ");
 //! put_frame(&mut bytes, MORE, b"");
@@ -45,7 +45,8 @@
 //!
 //! Each side of a connection sends a [greeting] of 64 bytes, then the [commands](command) of the
 //! handshake of its [mechanism], in which it states its socket type, and then traffic: messages of
-//! one or more frames, and commands between them. The [decoder] takes the traffic apart.
+//! one or more frames, and commands between them. The [decoder] splits the traffic into messages
+//! and commands.
 
 pub mod bytes;
 pub mod command;

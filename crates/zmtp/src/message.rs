@@ -26,7 +26,7 @@ enum Form {
 
 /// A message in the form in which it is written.
 pub enum Wire<'a> {
-    /// Frames with their headers. The header of the last frame says that no frame follows.
+    /// Frames with their headers. The flags of the last frame mark it as the last.
     Span(&'a [u8]),
     /// Frames without headers.
     Frames(&'a [Bytes]),

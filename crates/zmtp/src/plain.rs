@@ -45,7 +45,7 @@ pub const CREDENTIAL_MAX: usize = 255;
 pub enum PlainError {
     /// A command has the wrong name or layout for this step of the handshake.
     Malformed(&'static str),
-    /// The peer gave up, for this reason.
+    /// The peer refused the connection, for this reason.
     Refused(String),
 }
 
@@ -122,7 +122,7 @@ impl Credentials {
         both.unwrap_or_default()
     }
 
-    /// Accepts the credentials, and returns the body of the WELCOME that says so.
+    /// Accepts the credentials, and returns the body of the WELCOME command that confirms them.
     pub fn accept(self) -> (Server, Vec<u8>) {
         (Server(()), WELCOME.to_vec())
     }

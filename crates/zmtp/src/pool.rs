@@ -1,4 +1,4 @@
-//! Memory that is reused, so that a steady flow of messages allocates nothing.
+//! A pool of buffers that are reused, so that a steady flow of messages allocates nothing.
 
 use std::rc::Rc;
 
@@ -21,8 +21,8 @@ const LARGE_MIN: usize = 32 << 10;
 /// size.
 const LARGE_KEPT_MAX: usize = 16 << 20;
 
-/// The number of bytes after which a new piece of output begins, so that no piece has to be moved
-/// to grow.
+/// The number of bytes after which a new piece of output begins, so that pieces need not grow,
+/// which would copy them.
 pub const PIECE: usize = 64 << 10;
 
 /// The number of written pieces that are kept for later writes.
@@ -45,14 +45,14 @@ const QUEUED_SIZE_CLASSES: usize = 5;
 /// the requests of busy clients that are queued at a time.
 const QUEUED_KEPT_MAX: usize = 1024;
 
-/// Read buffers, frames' memory, pieces to write and lists of frames, shared by all connections. A
-/// connection at rest owns none of them.
+/// Read buffers, frames' memory, pieces to write and lists of frames, shared by all connections. An
+/// idle connection owns none of them.
 #[derive(Debug, Default)]
 pub struct BufferPool {
     chunks: Vec<Rc<Vec<u8>>>,
     lists: Vec<Vec<Bytes>>,
     pieces: Vec<Vec<u8>>,
-    /// The memory of small messages that have waited, by its size.
+    /// The memory of small messages that were queued, by its size class.
     waiting: [Vec<Rc<Vec<u8>>>; QUEUED_SIZE_CLASSES],
     large: Vec<Vec<u8>>,
     /// The sum of the capacities in `large`.
@@ -156,8 +156,8 @@ impl BufferPool {
         self.lists.pop().unwrap_or_default()
     }
 
-    /// Returns the same message in memory of about its size, so that a message that has to wait
-    /// does not keep the buffer that received it from being reused.
+    /// Returns the same message in memory of about its size, so that a queued message does not keep
+    /// its read buffer from being reused.
     pub fn settle(&mut self, message: Message) -> Message {
         let waiting = &mut self.waiting;
         message.settle(|size| match waiting_class(size) {
@@ -182,7 +182,7 @@ impl BufferPool {
         }
     }
 
-    /// Keeps the memory of a message that has waited.
+    /// Keeps the memory of a message that was queued.
     fn keep_waiting(&mut self, buffer: Rc<Vec<u8>>) {
         let bytes = buffer.capacity();
         if let Some(class) = waiting_class(bytes)

@@ -1,6 +1,6 @@
 //! The dialogue with a peer over a connection, from the first byte on: greeting, handshake and
-//! traffic. Bytes go in, and events come out. Anything that the peer may not send at a given point
-//! is a fault. A session knows no socket and no clock.
+//! traffic. Bytes go in, and events come out. Anything that the peer must not send at a given point
+//! is a fault. A session does no I/O and reads no clock.
 
 mod curve_handshake;
 mod error;
@@ -137,7 +137,7 @@ impl Session {
     /// Returns the next message if it is small, lies whole at the front of the input and is not
     /// sealed, as nearly all messages of peers without CURVE do. Everything else, such messages
     /// included, is returned by [`Session::next`], which takes more time, because an event is a
-    /// larger value that is stored and loaded several times.
+    /// large value that is stored and loaded several times.
     #[inline]
     pub fn next_message(&mut self, input: &mut Input, bounds: Bounds) -> Option<Message> {
         match self.stage {
@@ -213,8 +213,8 @@ impl Session {
             }
         }
         if awaited {
-            // Only a listener has not named it yet. A listener is never a CURVE client, so this
-            // event replaces no first step.
+            // Only a listener has not named its mechanism yet. A listener is never a CURVE client,
+            // so this event does not replace a first step.
             let ours = greeting::naming(mechanism);
             return Ok(Some(SessionEvent::Answer(
                 ours[greeting::OPENING..].to_vec(),
@@ -225,7 +225,8 @@ impl Session {
 
     /// Returns the event of a command of the handshake.
     fn shake_hands(&mut self, body: &Bytes) -> Result<SessionEvent, SessionError> {
-        // Nothing of a message before READY is kept, so READY must not arrive between its frames.
+        // No part of a message before READY is kept, so READY must not arrive between frames of a
+        // message.
         let inside = self.decoder.is_inside();
         match &mut self.stage {
             Stage::NullHandshake => {}
@@ -292,7 +293,7 @@ impl Session {
     }
 
     /// Continues a PLAIN handshake after the credentials of [`SessionEvent::Credentials`] were
-    /// found to be right.
+    /// verified.
     pub fn accept(&mut self, credentials: Credentials) -> SessionEvent {
         let welcome = match &mut self.stage {
             Stage::Plain(handshake) => handshake.accept(credentials),
@@ -351,7 +352,8 @@ impl Session {
             socket_type: socket_type.into(),
             ..Ready::default()
         };
-        // A peer that is admitted too early stays in the stage of a greeting, and gets nowhere.
+        // A peer that is admitted too early stays in the greeting stage, in which no message is
+        // accepted.
         match std::mem::take(&mut self.stage) {
             Stage::Plain(handshake) => {
                 put_frame(into, COMMAND, &handshake.admit(&ours)?);
@@ -371,14 +373,14 @@ impl Session {
         Ok(())
     }
 
-    /// Returns whether the peer understands PING, which came with ZMTP 3.1.
+    /// Returns whether the peer understands PING, which ZMTP 3.1 introduced.
     pub fn understands_ping(&self) -> bool {
         self.minor >= 1
     }
 
-    /// Returns whether the peer understands SUBSCRIBE and CANCEL, which came with ZMTP 3.1. Another
-    /// publisher takes subscriptions as messages ([`Wish`](crate::subscription::Wish)). Subscribers
-    /// send both, whatever their version.
+    /// Returns whether the peer understands SUBSCRIBE and CANCEL, which ZMTP 3.1 introduced. Any
+    /// other publisher takes subscriptions as messages ([`Wish`](crate::subscription::Wish)).
+    /// Subscribers may send both forms, whatever their version.
     pub fn understands_subscribe(&self) -> bool {
         self.minor >= 1
     }
@@ -399,8 +401,8 @@ impl Session {
         boxed || self.large() > 0 || self.decoder.is_inside()
     }
 
-    /// Returns whether a message has begun and is not complete. Commands between its frames make no
-    /// difference. The content of an incomplete box is not known yet, and does not count.
+    /// Returns whether a message has begun and is not complete. Commands between its frames do not
+    /// affect the result. The content of an incomplete box is not known yet, and does not count.
     pub fn is_inside_message(&self) -> bool {
         self.decoder.is_inside_message()
     }
@@ -451,7 +453,7 @@ impl Session {
     }
 }
 
-/// Returns nothing for a peer that waits for an answer.
+/// Returns no event, for a peer that has to wait for this side.
 ///
 /// # Errors
 ///
@@ -502,8 +504,8 @@ mod tests {
         Session::new(SessionSecurity::None, Side::Connects)
     }
 
-    /// Returns the events, in words, of a stream that arrives in pieces of this size. A fault is
-    /// the last event. Both ways to ask for the next message give the same events.
+    /// Returns the events of a stream that arrives in pieces of this size, as text. A fault is the
+    /// last event. Asserts that both methods that return the next message give the same events.
     fn heard(bytes: &[u8], piece: usize) -> Vec<String> {
         let heard = heard_by(bytes, piece, Session::next);
         let messages_first = heard_by(

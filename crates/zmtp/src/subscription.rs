@@ -7,9 +7,9 @@ use crate::message::Message;
 /// A wish of a subscriber about the messages whose first frame begins with a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// It subscribes to them.
+    /// The peer subscribes to these messages.
     Subscribe,
-    /// It cancels one of its subscriptions to them.
+    /// The peer cancels one of its subscriptions to these messages.
     Cancel,
 }
 

@@ -81,7 +81,7 @@ fn a_wrong_password_and_an_unknown_user_receive_no_reason() {
     }
 }
 
-/// A session whose credentials nobody accepts goes no further, whatever the peer sends.
+/// A session whose credentials are not accepted makes no progress, whatever the peer sends.
 #[test]
 fn nothing_is_read_before_the_password_is_verified() {
     let (hello, initiate) = said(USER, PASSWORD);
@@ -144,7 +144,7 @@ fn passwords_are_accepted_only_where_plain_peers_are_admitted() {
     both.hear(&hello);
     both.hear(&initiate);
     assert!(both.is_met() && both.key.is_none() && both.sealer.is_none());
-    // Keys are accepted beside passwords.
+    // Keys are accepted in addition to passwords.
     let mut listener = End::new(server(PlainPeers::Admitted), Side::Listens, "ROUTER");
     let security = client(&keys(), server_keys.public());
     let mut peer = End::new(security, Side::Connects, "DEALER");
@@ -160,7 +160,7 @@ fn passwords_are_accepted_only_where_plain_peers_are_admitted() {
             })
         ));
     }
-    // Whoever has neither is admitted only where that is said.
+    // A peer with neither is admitted only if the security says so.
     for (null, admitted) in [(NullPeers::Refused, false), (NullPeers::Admitted, true)] {
         let mut listener = End::new(SessionSecurity::Plain { null }, Side::Listens, "ROUTER");
         listener.hear(&greeting::naming(Mechanism::Null));

@@ -11,7 +11,8 @@ pub enum CurveError {
     Malformed(&'static str),
     /// The HELLO was made for a key that is not this server's.
     WrongServerKey,
-    /// With this public key, every secret key agrees on the same key, so its boxes protect nothing.
+    /// The public key has a small order: every secret key agrees with it on the same shared key, so
+    /// its boxes protect nothing.
     WeakKey,
     /// A box was not sealed with the key of this connection, or was changed in transit.
     Forged(&'static str),
@@ -25,7 +26,7 @@ pub enum CurveError {
     NoncesExhausted,
     /// A frame inside a box has flags that CURVE does not have.
     UnknownFlags(u8),
-    /// The peer gave up, for this reason.
+    /// The peer refused the connection, for this reason.
     Refused(String),
     /// The operating system provides no random bytes.
     NoRandomness,

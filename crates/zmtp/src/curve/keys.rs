@@ -9,7 +9,7 @@ use super::crypto::{self, KEY};
 use super::error::CurveError;
 use crate::z85::{self, Z85Error};
 
-/// A public key, which may be shown to anybody.
+/// A public key, which is not secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublicKey([u8; KEY]);
 

@@ -1,4 +1,4 @@
-//! Large frames, which take so long to seal and to open that this may happen on any thread.
+//! Large frames, which take so long to seal and to open that another thread may do this.
 //!
 //! A frame gets its nonce before it leaves, and the frames of a direction are opened one after the
 //! other, so the order of frames and nonces is that of all other frames.
@@ -13,8 +13,8 @@ use super::frame::{FrameKind, OVERHEAD, open_at, write};
 use super::nonce;
 use crate::HEADER_MAX;
 
-/// The size from which a frame is sealed and opened apart, in bytes. To seal or to open such a
-/// frame takes a millisecond or more.
+/// The size from which a frame is sealed or opened on another thread, in bytes. Such a frame takes
+/// a millisecond or more.
 pub const LARGE_MIN: usize = 256 << 10;
 
 /// A frame that is to be sealed.

@@ -45,7 +45,7 @@ impl Outgoing {
 /// The short nonces of the other direction, each of which must be the next integer (RFC 26, "The
 /// server SHALL verify that a client connection does use correctly incrementing short nonces").
 /// libzmq accepts gaps, but a stream does not lose data by itself. A gap means that an attacker on
-/// the path removed a frame, which could join two messages into one that nobody sent.
+/// the path removed a frame, which could join two messages into one that the peer never sent.
 #[derive(Clone, Debug)]
 pub(super) struct Incoming {
     last: u64,

@@ -23,7 +23,7 @@ pub struct AwaitsInitiate {
     addressed: PublicKey,
     /// The client's short-term key, C'.
     client: PublicKey,
-    /// This side's short-term keys, s' and S'.
+    /// The short-term keys of this side, s' and S'.
     short_term: KeyPair,
     cookie: [u8; layout::COOKIE],
 }
@@ -155,8 +155,8 @@ impl AwaitsInitiate {
         })
     }
 
-    /// Checks that the owner of the client's long-term key made the short-term key for this very
-    /// server. libzmq checks the short-term key alone.
+    /// Checks that the owner of the client's long-term key vouches for the short-term key, and does
+    /// so to this server. libzmq checks only the short-term key.
     fn check_vouch(
         &self,
         client: &PublicKey,
@@ -191,7 +191,7 @@ impl Introduced {
         &self.metadata
     }
 
-    /// Admits the client, and returns the body of the READY command that says so.
+    /// Admits the client, and returns the body of the READY command, which completes the handshake.
     ///
     /// # Errors
     ///
@@ -218,8 +218,8 @@ mod tests {
     use super::*;
     use crate::curve::Client;
 
-    /// A server that a client trusts holds the client's vouch, and must not be admitted elsewhere
-    /// with it.
+    /// A server that a client trusts receives the client's vouch. No other server may admit it with
+    /// this vouch.
     #[test]
     fn a_vouch_for_another_server_or_another_connection_is_refused() {
         let keys = || KeyPair::generate().expect("random bytes");

@@ -79,8 +79,8 @@ impl Sealer {
         Ok(())
     }
 
-    /// Returns the work of sealing a frame, for any thread. The frame is a part of `memory`, and
-    /// must be sent before the frames that are sealed after this call.
+    /// Returns the work of sealing a frame, which any thread may do. The frame is a part of
+    /// `memory`, and must be sent before the frames that are sealed after this call.
     ///
     /// # Errors
     ///
@@ -130,8 +130,8 @@ impl Opener {
         Ok(Frame { kind, data })
     }
 
-    /// Returns the work of opening the body of a MESSAGE, for any thread. Its result goes to
-    /// [`Self::opened`] before the next box is opened.
+    /// Returns the work of opening the body of a MESSAGE, which any thread may do. Its result must
+    /// be passed to [`Self::opened`] before the next box is opened.
     ///
     /// # Errors
     ///
@@ -147,7 +147,7 @@ impl Opener {
         })
     }
 
-    /// Returns the kind and the body of a frame that was opened apart.
+    /// Returns the kind and the body of a frame that another thread has opened.
     ///
     /// # Errors
     ///

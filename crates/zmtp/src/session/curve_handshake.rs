@@ -1,4 +1,4 @@
-//! The CURVE handshake within a session, in which each side sends only when it is its turn.
+//! The CURVE handshake within a session, in which the two sides send in turn.
 
 use crate::COMMAND;
 use crate::bytes::Bytes;
@@ -20,7 +20,7 @@ pub(super) enum CurveHandshake {
     Introduced(Introduced),
     AwaitsWelcome(AwaitsWelcome, ExpectedServer),
     AwaitsReady(AwaitsReady, PublicKey),
-    /// A costly step is being taken elsewhere.
+    /// A costly step is being taken on another thread.
     Working(Option<ExpectedServer>),
 }
 

@@ -1,4 +1,4 @@
-//! The faults of a peer, after which it is not read any further.
+//! The faults of a peer, after which nothing more is read from the peer.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::greeting::GreetingError;
 use crate::mechanism::Mechanism;
 use crate::plain::PlainError;
 
-/// The reason why a peer is not read any further.
+/// The reason why nothing more is read from a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionError {
     /// The peer's protocol or mechanism is not supported, so no ERROR is sent to it.
@@ -24,7 +24,7 @@ pub enum SessionError {
     Frame(decoder::FrameError),
     /// A command is malformed.
     Command(&'static str),
-    /// A message, or its beginning, arrived before READY.
+    /// A message, or the beginning of one, arrived before READY.
     Early,
     /// READY arrived a second time.
     Again,
@@ -34,7 +34,7 @@ pub enum SessionError {
     Curve(CurveError),
     /// The PLAIN handshake of the peer is malformed.
     Plain(PlainError),
-    /// A frame arrived in clear text where everything must be sealed.
+    /// A frame arrived in clear text although all frames must be sealed.
     Clear,
     /// A sealed frame has more than this number of bytes.
     Large(u64),
@@ -43,8 +43,8 @@ pub enum SessionError {
 impl SessionError {
     /// Returns whether the peer understands an ERROR and should receive one. A libzmq peer that
     /// receives an ERROR never connects again. No ERROR is therefore sent to a peer without the
-    /// right key, because it may be given the key later. A peer that tampers receives no ERROR,
-    /// either.
+    /// right key, because its key may become known later. A peer that tampers with the traffic
+    /// receives no ERROR, either.
     pub fn can_be_told(&self) -> bool {
         match self {
             Self::Stranger(_)

@@ -16,8 +16,8 @@ pub enum SessionEvent {
     /// [`Bounds::frames`](crate::decoder::Bounds::frames) of them if it has more.
     Message(Message),
     /// The kept frames, each whole, of a message with more than
-    /// [`Bounds::bytes`](crate::decoder::Bounds::bytes), or of one that was cut off at fewer frames
-    /// than are allowed at its end.
+    /// [`Bounds::bytes`](crate::decoder::Bounds::bytes) bytes, or of a message that was cut off
+    /// when fewer frames were allowed than at its end.
     Oversize(Message),
     /// The peer asks for a PONG.
     Ping {
@@ -31,19 +31,19 @@ pub enum SessionEvent {
     Subscribe(Vec<u8>),
     /// The peer cancels one of its subscriptions to this prefix.
     Cancel(Vec<u8>),
-    /// The peer gives up, for this reason.
+    /// The peer refuses the connection, for this reason.
     Error(String),
     /// Bytes that must be sent to the peer as they are.
     Answer(Vec<u8>),
-    /// A costly step of the handshake, which may be taken on any thread. Its result goes to
-    /// [`Session::resume`](super::Session::resume); until then the peer may send nothing.
+    /// A costly step of the handshake, which any thread may take. Its result must be passed to
+    /// [`Session::resume`](super::Session::resume). Until then the peer may send nothing.
     Work(HandshakeWork),
-    /// The user name and password of a peer, which the user of this crate verifies, on any thread.
-    /// If they are right, they go to [`Session::accept`](super::Session::accept), and otherwise the
-    /// connection ends. Until then the peer may send nothing.
+    /// The user name and password of a peer, which the caller verifies, on any thread. If they are
+    /// right, the caller passes them to [`Session::accept`](super::Session::accept). Otherwise, it
+    /// closes the connection. Until then the peer may send nothing.
     Credentials(Credentials),
-    /// A large sealed frame, which takes long to open, on any thread. The result goes to
-    /// [`Session::opened`](super::Session::opened); until then there is no event, and no input is
+    /// A large sealed frame, which any thread may open. The result must be passed to
+    /// [`Session::opened`](super::Session::opened). Until then no event is returned and no input is
     /// used.
     Open(Box<OpenWork>),
     /// A command that requires nothing. Its arrival is a sign of life.

@@ -1,6 +1,6 @@
 //! Sealed traffic. Each frame on the wire holds one box. The content of the boxes is passed on as a
 //! plain stream to the decoder that every connection has, so that all bounds and checks are the
-//! same with CURVE and without.
+//! same with and without CURVE.
 
 use std::rc::Rc;
 
@@ -23,19 +23,19 @@ pub(super) struct Sealed {
     /// The peer's long-term key.
     key: PublicKey,
     /// Decodes the stream of boxes. Some peers, such as pyomq, repeat the flag for further frames
-    /// outside of the box, where it proves nothing.
+    /// outside of the box, where it is not authenticated and therefore ignored.
     boxes: Decoder,
     large: Large,
 }
 
-/// A large frame, which is opened apart from the others.
+/// A large frame, which is opened on another thread.
 #[derive(Default)]
 enum Large {
     #[default]
     None,
-    /// It is being opened elsewhere, and has this number of bytes.
+    /// A frame of this number of bytes is being opened on another thread.
     Opening(usize),
-    /// It is opened, and not decoded yet.
+    /// The frame is opened and not decoded yet.
     Opened(FrameKind, Vec<u8>),
 }
 
@@ -43,7 +43,7 @@ enum Large {
 enum Content {
     /// Plain frames.
     Frames(Input),
-    /// A large box, which is to be opened elsewhere.
+    /// A large box, which is to be opened on another thread.
     Work(Box<OpenWork>),
 }
 
@@ -90,12 +90,12 @@ impl Sealed {
         }
     }
 
-    /// Returns whether a large frame is being opened elsewhere.
+    /// Returns whether a large frame is being opened on another thread.
     pub(super) const fn is_opening(&self) -> bool {
         matches!(self.large, Large::Opening(_))
     }
 
-    /// Takes a large frame that was opened elsewhere.
+    /// Takes a large frame that another thread has opened.
     pub(super) fn opened(&mut self, opened: Opened) -> Result<(), SessionError> {
         let (kind, body) = self.opener.opened(opened).map_err(SessionError::Curve)?;
         self.large = Large::Opened(kind, body);

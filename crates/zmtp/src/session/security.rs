@@ -9,20 +9,20 @@ use crate::mechanism::Mechanism;
 /// the client or the server, but a side that listens is the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Side {
-    /// The peer connected. This side waits for the peer's mechanism before it names its own, so
-    /// that an address can accept several mechanisms, and the fault of a peer with the wrong one
-    /// can be named. A libzmq peer that reads the wrong mechanism closes the connection before it
+    /// The peer connected to this side, which waits for the peer's mechanism before it names its
+    /// own. An address can thus accept several mechanisms, and an error can say which mechanism the
+    /// peer named. A libzmq peer that reads the wrong mechanism closes the connection before it
     /// sends its own, and never reconnects.
     #[default]
     Listens,
-    /// This side connected, and names its mechanism at once.
+    /// This side connected to the peer, and names its mechanism at once.
     Connects,
 }
 
 /// The treatment of peers that offer NULL where CURVE is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NullPeers {
-    /// They are admitted where this side listens, in clear text and without a key.
+    /// A listener admits them, in clear text and without a key.
     Admitted,
     /// They are refused.
     Refused,
@@ -31,7 +31,7 @@ pub enum NullPeers {
 /// The treatment of peers that offer PLAIN where CURVE is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlainPeers {
-    /// They are admitted where this side listens, in clear text, if their passwords are right.
+    /// A listener admits them, in clear text, if their passwords are right.
     Admitted,
     /// They are refused.
     Refused,
@@ -40,7 +40,7 @@ pub enum PlainPeers {
 /// The mechanisms of an address, and their parameters.
 #[derive(Clone, Debug, Default)]
 pub enum SessionSecurity {
-    /// NULL alone: everybody is admitted, in clear text.
+    /// NULL alone: every peer is admitted, in clear text.
     #[default]
     None,
     /// CURVE, where peers must know this side's key.
@@ -49,7 +49,7 @@ pub enum SessionSecurity {
         keys: Arc<[KeyPair]>,
         /// The treatment of peers with a password instead of a key.
         plain: PlainPeers,
-        /// The treatment of peers with neither.
+        /// The treatment of peers with neither a key nor a password.
         null: NullPeers,
     },
     /// PLAIN, where the user of this crate verifies the passwords of peers.
@@ -59,7 +59,7 @@ pub enum SessionSecurity {
     },
     /// CURVE, where this side must know the peer's key.
     Client {
-        /// This side's keys.
+        /// The keys of this side.
         keys: KeyPair,
         /// The peer's key.
         server: PublicKey,
@@ -69,7 +69,7 @@ pub enum SessionSecurity {
 }
 
 impl SessionSecurity {
-    /// Returns the mechanism that this side names if it may choose.
+    /// Returns the mechanism that this side names if it does not know the peer's.
     pub(super) const fn preferred(&self) -> Mechanism {
         match self {
             Self::None => Mechanism::Null,

@@ -217,7 +217,8 @@ pub fn read_greeting(bytes: &[u8], cut: usize) {
         Ok(None) => greeting.feed(&mut Input::from(other.to_vec())),
         verdict => verdict,
     };
-    // A stranger may be named less precisely by its first bytes alone, but it is still a stranger.
+    // The first bytes alone may identify an unsupported protocol less precisely, but they are still
+    // refused.
     assert_eq!(whole.is_ok(), cut.is_ok(), "{whole:?} {cut:?}");
     if whole.is_ok() {
         assert_eq!(whole, cut);

@@ -29,7 +29,7 @@ pub struct End {
     pub sealer: Option<Box<Sealer>>,
     /// The bytes for the peer.
     pub out: Vec<u8>,
-    /// The events of the peer, in words.
+    /// The events of the peer, as text.
     pub heard: Vec<String>,
     pub messages: Vec<Vec<Vec<u8>>>,
     pub key: Option<PublicKey>,
@@ -274,7 +274,7 @@ pub fn attack(instructions: &[u8]) -> usize {
 }
 
 /// Gives a side with PLAIN the greeting of its peer and then any bytes. Checks that the peer is
-/// admitted, and a message of it received, only if the bytes contain the right credentials. Returns
+/// admitted and a message received from it only if the bytes contain the right credentials. Returns
 /// whether the peer is admitted.
 pub fn knock(bytes: &[u8]) -> bool {
     let null = NullPeers::Refused;
