@@ -2,8 +2,9 @@
 //!
 //! Requests with the same timeout expire in the order in which they arrived, so each distinct
 //! timeout has a queue and no heap is needed: adding is O(1), and the next deadline is the earliest
-//! front. A request that ends early leaves its entry behind. When the entries of ended requests
-//! outnumber the others, all of them are swept, which keeps the memory within twice what is in use.
+//! front. The entry of a request that ends early stays in its queue. When the entries of ended
+//! requests outnumber the others, all of them are swept, so the queues take at most about twice the
+//! memory of their live entries.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -16,7 +17,7 @@ const SWEEP_SLACK: usize = 64;
 /// The deadlines of requests, by number.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
-    /// The timeouts that somebody keeps or that have entries, in ascending order.
+    /// The timeouts that callers hold or that have entries, in ascending order.
     timeouts: Vec<Rc<Timeout>>,
     /// A lower bound of all deadlines in the queues. Nothing expires before this time, so no queue
     /// is examined.
@@ -28,8 +29,8 @@ pub(crate) struct Deadlines {
     dead: usize,
 }
 
-/// A timeout and the queue of its deadlines. It stays the same for as long as anybody keeps it,
-/// whatever other timeouts come and go.
+/// A timeout and the queue of its deadlines. It stays valid while a caller holds it, even if other
+/// timeouts are added and removed.
 #[derive(Debug)]
 pub(crate) struct Timeout {
     after: Duration,
@@ -38,7 +39,8 @@ pub(crate) struct Timeout {
 }
 
 impl Deadlines {
-    /// Returns the timeout of this duration. The caller keeps it for as long as it adds deadlines.
+    /// Returns the timeout of this duration. The caller holds the timeout for as long as it adds
+    /// deadlines.
     pub(crate) fn timeout(&mut self, after: Duration) -> Rc<Timeout> {
         let place = match self.timeouts.binary_search_by_key(&after, |it| it.after) {
             Ok(place) => place,
@@ -52,7 +54,7 @@ impl Deadlines {
         Rc::clone(&self.timeouts[place])
     }
 
-    /// Drops the timeouts that nobody keeps and that have no entries.
+    /// Drops the timeouts that no caller holds and that have no entries.
     pub(crate) fn drop_unused(&mut self) {
         let is_used = |it: &Rc<Timeout>| Rc::strong_count(it) > 1 || !it.queue.borrow().is_empty();
         self.timeouts.retain(is_used);
@@ -111,7 +113,7 @@ impl Deadlines {
             while let Some(&(_, number)) = queue.front().filter(|(at, _)| *at <= now) {
                 queue.pop_front();
                 if alive(number) {
-                    // The call of `ended` that must follow counts this entry as dead.
+                    // The caller must call `ended` next, which counts this entry as dead.
                     return Some(number);
                 }
                 self.entries -= 1;
@@ -152,7 +154,7 @@ mod tests {
         let mut deadlines = Deadlines::default();
         let before = [100, 20, 30].map(|n| deadlines.timeout(ms(n)));
         deadlines.add(1, ms(0), &before[0]);
-        // Others come between, and one whose deadlines are earlier.
+        // Timeouts between these are added, and one whose deadlines are earlier.
         let after = [10, 50, 100].map(|n| deadlines.timeout(ms(n)));
         assert!(Rc::ptr_eq(&before[0], &after[2]));
         deadlines.add(2, ms(1), &after[2]);

@@ -1,4 +1,4 @@
-//! The entry for programs that run a gateway: configuration → [`Gateway`] → [`Handle`].
+//! The interface for programs that run a gateway: configuration → [`Gateway`] → [`Handle`].
 //!
 //! `gateway run` starts in the same way. `binds` makes diagnostics for addresses that cannot be
 //! bound, `error` has the error type, and `handle` controls a running gateway.
@@ -126,7 +126,7 @@ pub struct Gateway {
     observe: Observe,
     panics: Panics,
     release_memory: fn(),
-    /// The content of the files from which `loaded` comes.
+    /// The content of the files from which `loaded` was built.
     seen: FilesIdentity,
     loaded: Loaded,
     /// The compiled files, for the first reload.

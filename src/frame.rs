@@ -49,8 +49,8 @@ pub trait Frames: Default + Debug {
     /// The same frames in a form that may go to another thread.
     type Parcel: Frames<Parcel = Self::Parcel> + Send + 'static;
 
-    /// Returns the frames in the form that may go to another thread. A large frame with memory of
-    /// its own isn't copied.
+    /// Returns the frames in the form that may go to another thread. A large frame that has its own
+    /// memory is not copied.
     fn pack(self) -> Self::Parcel;
 
     /// Returns the message of packed frames.
@@ -138,13 +138,13 @@ impl<F: Frame> Frames for Vec<F> {
 /// needs no list, so a small request costs no allocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Envelope {
-    /// No frames.
+    /// The envelope has no frames.
     #[default]
     None,
-    /// One empty frame.
+    /// The envelope is one empty frame.
     Delimiter,
-    /// The frames up to the delimiter, such as a REQ's request number. They are copies, since they
-    /// wait for the answer.
+    /// The frames up to the delimiter, such as a REQ's request number. They are copied, because
+    /// they must be kept until the answer arrives.
     Frames(Box<[Vec<u8>]>),
     /// The frames before an answer, or none, for a client that receives its answers in another
     /// form.
@@ -286,7 +286,7 @@ impl<M: Frames> Message<M> {
         has_shape(&self.body, self.envelope.len(), most_frames)
     }
 
-    /// Describes what is wrong with the form of the body.
+    /// Describes the fault in the form of the body.
     pub(crate) fn fault(&self, most_frames: usize) -> String {
         shape_fault(&self.body, self.envelope.len(), most_frames)
     }
@@ -308,7 +308,7 @@ pub(crate) fn shape_fault<M: Frames>(body: &M, envelope: usize, most_frames: usi
     misfit(body.len(), kind.len(), envelope, most_frames)
 }
 
-/// Describes what is wrong with a message of `frames` frames whose type has `kind` bytes.
+/// Describes the fault of a message of `frames` frames whose type has `kind` bytes.
 fn misfit(frames: usize, kind: usize, envelope: usize, most_frames: usize) -> String {
     match (frames, kind) {
         _ if envelope + frames > most_frames => {

@@ -326,12 +326,12 @@ pub struct PoolCounters {
     pub unsolicited: u64,
 }
 
-/// The clients of a frontend that are connected.
+/// The connected clients of a frontend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientGauges {
-    /// All of them.
+    /// All connected clients.
     pub connected: u64,
-    /// Those whose principal is `anonymous`.
+    /// The connected clients whose principal is `anonymous`.
     pub anonymous: u64,
 }
 
@@ -344,9 +344,9 @@ pub(crate) const OTHER_PRINCIPALS: &str = "*others*";
 pub struct PrincipalCounters {
     /// Complete messages from its clients, since the start.
     pub requests: u64,
-    /// Rejections of these, since the start, without those whose client had disconnected.
+    /// Rejections of these messages, since the start, without those whose client had disconnected.
     pub rejected: u64,
-    /// Its connected clients: a gauge.
+    /// The connected clients of the principal: a gauge.
     pub clients: u64,
     /// The requests of connected clients without an answer yet: a gauge.
     pub open: u64,
@@ -413,16 +413,16 @@ pub struct WorkerSample {
     pub seat: usize,
     /// The name of the worker.
     pub name: Arc<PeerName>,
-    /// Its socket type.
+    /// The socket type of the worker.
     pub kind: WorkerKind,
-    /// Requests that it holds and whose clients still wait for an answer.
+    /// Requests that the worker holds and whose clients still wait for an answer.
     pub held: usize,
-    /// Requests that timed out at it since its last answer.
+    /// Requests that timed out at the worker since its last answer.
     pub overdue: usize,
-    /// The number of requests that it may hold at once, or `None` if the engine cannot tell the
-    /// pool's workers apart.
+    /// The number of requests that the worker may hold at once, or `None` if the engine cannot tell
+    /// the pool's workers apart.
     pub room: Option<usize>,
-    /// The number of its messages that answered nothing and were dropped.
+    /// The number of messages of the worker that answered no request and were dropped.
     pub unsolicited: u64,
 }
 
@@ -464,7 +464,7 @@ pub struct MemoryGauges {
     pub bound: u64,
     /// The memory charged to peers: messages, answers, requests and connections.
     pub held: u64,
-    /// The resident memory in addition to that, when it was last measured.
+    /// The resident memory that is not charged to peers, when it was last measured.
     pub others: u64,
     /// The bytes that a client may hold, while memory is short.
     pub client_max: Option<u64>,

@@ -46,12 +46,12 @@
 //!
 //! # The modules
 //!
-//! The modules follow the flow **frame → route → schema → pool → reply**. A message comes in
-//! through an `engine`, which reports it to the `core`; `frame` takes it apart, `route` finds its
-//! route, [`gateway_schema`] checks its payload, `pool` chooses a worker, and `reply` encodes
-//! rejections. All of them use one `snapshot`. `config` builds the snapshot from the files,
-//! `reload` compares it with the next one, and `watch` keeps it up to date. `metrics` takes samples
-//! of the counters, and `admin` shows them over HTTP.
+//! The modules follow the flow **frame → route → schema → pool → reply**. A message arrives through
+//! an `engine`, which reports it to the `core`; `frame` splits it, `route` finds its route,
+//! [`gateway_schema`] checks its payload, `pool` chooses a worker, and `reply` encodes rejections.
+//! All of them use one `snapshot`. `config` builds the snapshot from the files, `reload` compares
+//! it with the next one, and `watch` keeps it up to date. `metrics` takes samples of the counters,
+//! and `admin` shows them over HTTP.
 //!
 //! Read `core::Core::on` first, then the modules in that order. `ARCHITECTURE.md` has the
 //! invariants.

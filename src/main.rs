@@ -5,9 +5,9 @@ use std::process::ExitCode;
 /// Returns the free memory of glibc's allocator to the system.
 ///
 /// Compiling .proto files allocates many times their size in small pieces, which glibc keeps when
-/// they are freed. It has an arena for each of several threads, and what one of them keeps is of no
-/// use to the others, so the process would grow with each of the first reloads. A burst of messages
-/// leaves free memory behind, too.
+/// they are freed. It has an arena for each of several threads, and memory that one arena keeps
+/// cannot be used by the others, so the process would grow with each of the first reloads. Free
+/// memory also remains after a burst of messages.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn release_memory() {
     // The library forbids unsafe code, and no well-kept crate has this function without it.
@@ -20,7 +20,8 @@ fn release_memory() {
     malloc_trim(0);
 }
 
-/// Does nothing, because other allocators return free memory by themselves, or cannot.
+/// Does nothing, because other allocators return free memory by themselves, or have no function for
+/// it.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn release_memory() {}
 

@@ -1,14 +1,15 @@
-//! Samples of the counters, and their way from the data thread to a reader.
+//! Samples of the counters, and the channel by which a reader gets them from the data thread.
 //!
 //! Only the data thread counts, in plain integers that it owns and finds by the number of a route
 //! or a pool: counting a message takes no lock, no atomic operation and no look-up by name. A
 //! reader asks through an [`Inquirer`]. The core reads one flag after each event and, when asked,
-//! copies everything at once into a [`Sample`]. So a sample describes one moment between two
-//! events, in which the ledger balances, and gauges cost nothing until somebody reads them.
+//! copies everything at once into a [`Sample`]. A sample therefore describes one moment between two
+//! events, in which the ledger balances, and gauges cost nothing until they are read.
 //!
-//! Counters belong to names for the life of the process: a route that stays, changes or comes back
-//! continues its counts, and a removed one keeps them, so that no sum over routes ever falls.
-//! Nothing here grows with what a peer sends. The data thread must never wait for a reader.
+//! Counters belong to names for the life of the process. A route that stays, is changed or is added
+//! again continues its counts, and a removed route keeps them, so that no sum over routes ever
+//! decreases. Nothing here grows with the number or the content of messages. The data thread must
+//! never wait for a reader.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,7 +53,8 @@ pub struct Sample {
     pub principals: Vec<PrincipalSample>,
     /// The last rejections, newest first.
     pub(crate) rejections: Vec<Arc<Rejected>>,
-    /// The number of messages that wait for a judge's verdict, or for an earlier message that does.
+    /// The number of messages that wait for a judge's verdict on their own payload or on that of an
+    /// earlier message.
     pub judging: u64,
     /// Payloads that judges have checked.
     pub judged: u64,

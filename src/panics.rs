@@ -2,7 +2,7 @@
 //! standard error by itself.
 //!
 //! The code of each thread decides the effect of a panic: a panic of the data thread ends the
-//! process with a message, and other threads continue or end without harm.
+//! process with a message; other threads continue, or end without affecting the rest.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::HashMap;
@@ -20,7 +20,8 @@ use gateway_proto::reason;
 /// and peers may send many of them.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The maximum number of places in the code that have lines of their own. Further places share one.
+/// The maximum number of places in the code that have lines of their own. All further places share
+/// one line.
 const PLACES_MAX: usize = 64;
 
 /// The maximum length of a panic's message in the log, in characters. The message may quote what a

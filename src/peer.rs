@@ -32,9 +32,9 @@ pub enum WorkerKind {
 /// The number of workers or subscribers on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Headcount {
-    /// One of them.
+    /// One worker or subscriber.
     One,
-    /// Any number of them, which the engine cannot tell apart.
+    /// Any number of workers or subscribers, which the engine cannot tell apart.
     Crowd,
 }
 

@@ -4,9 +4,10 @@
 //! core asks [`Pool::next_handout`] for the next request and worker, and reports the outcome.
 //!
 //! Under `identity: client`, a DEALER worker holds at most one request of each client. If that
-//! request times out, the worker receives no other of this client until it answers or disconnects,
-//! so that no answer is mistaken for another. Queued requests of a client that no free worker may
-//! serve stand aside, so that they do not delay others, until a worker that may take them is free.
+//! request times out, the worker receives no further request of this client until it answers or
+//! disconnects, so that no answer is taken for that of another request. Queued requests of a client
+//! that no free worker may serve stand aside, so that they do not delay others, until a worker that
+//! may take them is free.
 
 mod free;
 mod handed;
@@ -39,9 +40,9 @@ pub(crate) struct Seat(pub(crate) usize);
 /// A worker's message that answers no open request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dropped {
-    /// It names a request that has ended, or that another worker holds.
+    /// An answer to a request that has ended, or that another worker holds.
     Late,
-    /// No answer to any request.
+    /// A message that is not an answer to any request.
     Unsolicited,
 }
 
@@ -55,7 +56,8 @@ pub(crate) struct Pool {
     count: usize,
     /// The seats of the workers that can take a request, best first.
     free: Free,
-    /// The seats of unproven workers that let a request time out, and so receive no other.
+    /// The seats of unproven workers that let a request time out, and therefore receive no further
+    /// requests.
     excluded: Vec<Seat>,
     queue: Queue,
     /// The open requests of the pool whose payload waits for a verdict. They are in no queue yet.
@@ -254,9 +256,9 @@ impl Pool {
         self.queue.has_room(bytes)
     }
 
-    /// Returns the queued requests of another client to evict from a full queue for a request of
-    /// this client, if this client fills less of the queue. Returns `None` if this client's request
-    /// must be rejected instead.
+    /// Returns the queued requests that are to be evicted from a full queue to make room for a
+    /// request of this client. They belong to another client, which fills more of the queue.
+    /// Returns `None` if this client's request must be rejected instead.
     pub(crate) fn make_way(&self, client: PeerId, bytes: u64) -> Option<Vec<u64>> {
         self.queue.make_way(client, bytes)
     }
@@ -414,8 +416,9 @@ impl Pool {
         leaves
     }
 
-    /// Records that the request timed out at the worker. Returns whether the worker is unproven and
-    /// so receives no other request until it answers or [`Self::try_excluded`] allows one.
+    /// Records that the request timed out at the worker. Returns whether the worker is unproven. An
+    /// unproven worker receives no further request until it answers or [`Self::try_excluded`]
+    /// allows one.
     pub(crate) fn overdue(&mut self, seat: Seat, number: u64, at: HeldAt) -> bool {
         let Some(worker) = self.worker_mut(seat) else {
             return false;

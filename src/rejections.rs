@@ -34,7 +34,7 @@ pub(crate) struct Rejected {
 /// The sender of a message, by the names that the log and `GET /rejections` use.
 #[derive(Debug)]
 pub(crate) struct SenderInfo {
-    /// The place to which it is connected.
+    /// The frontend or the channel to which the sender is connected.
     pub entry: Entry,
     /// The identity in printable form.
     pub identity: String,
@@ -74,9 +74,9 @@ impl Entry {
 pub(crate) enum Severity {
     /// The level at which every rejection is logged, for debugging.
     Debug,
-    /// The cause lies with the client, or the gateway shuts down.
+    /// The client caused the rejection, or the gateway is shutting down.
     Info,
-    /// The cause lies with the workers or the schema, so an operator should look.
+    /// The workers or the schema caused the rejection, which an operator should examine.
     Warn,
 }
 

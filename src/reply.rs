@@ -17,7 +17,7 @@ use gateway_schema::Violation;
 pub enum Reason {
     /// The message has too few or too many frames, or an empty or oversize type.
     Malformed,
-    /// No route matches the type.
+    /// The type matches no route.
     UnknownType,
     /// The payload fails its schema.
     SchemaViolation,

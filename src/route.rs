@@ -69,7 +69,8 @@ impl<T> ByPlace<T> {
 type ByBytes = FxHashMap<Box<[u8]>, RoutePlace>;
 
 impl<R> Table<R> {
-    /// Returns the table of these routes. Of two with the same pattern, the later one is used.
+    /// Returns the table of these routes. If two routes have the same pattern, the later one is
+    /// used.
     pub fn new(all: impl IntoIterator<Item = (Pattern, Arc<R>)>) -> Self {
         let mut routes = Vec::new();
         let mut exact = ByBytes::default();
@@ -147,7 +148,7 @@ impl<R> Table<R> {
         place.copied()
     }
 
-    /// Returns whether a route names the type `kind`, or a prefix of it. The catch-all names none.
+    /// Returns whether the key of a route is the type `kind`, or a non-empty prefix of it.
     pub fn knows(&self, kind: &[u8]) -> bool {
         let mut prefixes = self.prefixes.iter().filter(|(length, _)| *length > 0);
         self.exact.contains_key(kind)

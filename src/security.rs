@@ -22,8 +22,8 @@ pub(crate) const ANONYMOUS: &str = "anonymous";
 /// The maximum length of a principal, in bytes, which is that of an identity (RFC 37, "Identity").
 const PRINCIPAL_MAX: usize = 255;
 
-/// The conditions on which peers are admitted. Without `curve` and `plain` they need to prove
-/// nothing.
+/// The conditions under which peers are admitted. Without `curve` and `plain`, peers need no proof
+/// of who they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Security {
     /// The keys of both sides, or `None` if keys are not accepted.
@@ -40,8 +40,8 @@ pub struct Security {
 /// The keys of both sides.
 #[derive(Clone, Debug)]
 pub struct Curve {
-    /// This side's key pairs. The first is the current one, and a HELLO for any of the others is
-    /// accepted, too.
+    /// The key pairs of the gateway. The first is the current one, and a HELLO for any of the
+    /// others is accepted, too.
     pub keys: Arc<[KeyPair]>,
     /// The keys that are admitted.
     pub peers: KnownPeers,
@@ -54,14 +54,14 @@ pub struct Curve {
 pub enum KnownPeers {
     /// Any key.
     Any,
-    /// These keys, each with the principal that it stands for.
+    /// The listed keys, each with the principal that it stands for.
     Named(HashMap<PublicKey, Arc<str>>),
 }
 
 /// The keys of peers that are CURVE servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Servers {
-    /// This side is the server on every connection that it makes.
+    /// The gateway is the CURVE server on every connection that it makes.
     #[default]
     None,
     /// All peers have this key.
@@ -110,7 +110,7 @@ impl PartialEq for Curve {
 
 impl Eq for Curve {}
 
-/// The proof by which a peer is known.
+/// The proof of a peer's identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// The peer's mechanism proves nothing.
@@ -126,7 +126,7 @@ pub enum Proof {
 pub enum Initiator {
     /// The peer.
     Peer,
-    /// This side.
+    /// The gateway.
     Us,
 }
 
@@ -152,7 +152,7 @@ impl Security {
         }
     }
 
-    /// Returns whether peers must prove by a key or a password who they are.
+    /// Returns whether peers must prove their identity by a key or a password.
     fn wants_proof(&self) -> bool {
         self.curve.is_some() || self.plain.is_some()
     }

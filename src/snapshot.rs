@@ -313,7 +313,7 @@ pub enum WorkerFrames {
 pub enum PerWorker {
     /// About as many requests as the worker answers in 10 ms.
     Auto,
-    /// This number.
+    /// A fixed number.
     Most(u32),
 }
 

@@ -1,10 +1,10 @@
 //! The follower of the files. After an event, and periodically, it checks whether their content has
 //! changed. If so, it waits until the files have settled, and reloads them.
 //!
-//! Events only trigger a look at the files. The decision depends on the content of every file, and
+//! Events only trigger a check of the files. The decision depends on the content of every file, and
 //! the bytes that are compared are the bytes that are loaded ([`Inputs`](crate::config::Inputs)). A
-//! later write raises another event or is found by the next look, so the last write is never
-//! missed. Watches are placed anew before each look, because a watch ends with its directory, and
+//! later write raises another event or is found by the next check, so the last write is never
+//! missed. Watches are placed anew before each check, because a watch ends with its directory, and
 //! editors, `git checkout` and Kubernetes replace both files and directories.
 //!
 //! [`Wake`] wakes the follower, `watches` raises events, `apply` hands the result to the running
@@ -38,21 +38,21 @@ use past::Past;
 use repeats::Repeats;
 use watches::{PlaceWatches, Watches, place_watches, watched_directories};
 
-/// The interval between two looks at the files without an event, for filesystems that raise no
+/// The interval between two checks of the files without an event, for filesystems that raise no
 /// events and for files on which no watch could be placed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The maximum wait for a burst of writes to end, in multiples of `reload.settle`.
 const SETTLE_FACTOR_MAX: u32 = 10;
 
-/// The reason for which the follower looks at the files.
+/// The reason why the follower checks the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LookReason {
     /// There was an event, after which the files have settled.
     FileEvent,
     /// A reload was requested.
     Requested,
-    /// The time between two looks has passed.
+    /// The interval between two checks has passed.
     Interval,
 }
 
@@ -65,7 +65,7 @@ enum Logging {
     Suppressed,
 }
 
-/// Keeps a running gateway in step with its files.
+/// Reloads a running gateway when its files change.
 pub struct Follower {
     origin: Origin,
     running: Arc<Snapshot>,
@@ -80,7 +80,7 @@ pub struct Follower {
     /// The .proto files of the last load, for reuse by the next.
     cache: Cache,
     /// The last refusal by the engine or the admin listener. The refused reload is tried again at
-    /// each periodic look, because an address may become free.
+    /// each periodic check, because an address may become free.
     refused: Option<Diagnostic>,
     /// True if the last reload failed or was refused.
     failed: bool,
@@ -169,7 +169,7 @@ impl Follower {
         self
     }
 
-    /// Sets the time between two looks without an event, which is five seconds by default. A test
+    /// Sets the time between two checks without an event, which is five seconds by default. A test
     /// sets a long time to show that events alone suffice.
     pub fn looking_every(mut self, pause: Duration) -> Self {
         self.look_every = pause;
@@ -220,7 +220,7 @@ impl Follower {
         let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self))) else {
             return;
         };
-        // The cache may be half changed.
+        // The cache may be inconsistent after the panic.
         self.cache = Cache::default();
         let logging = self.logging(Instant::now());
         let mut found = Diagnostics::new();
@@ -252,7 +252,7 @@ impl Follower {
         }
     }
 
-    /// Looks at the files, and wakes the follower again if there are now other files to watch.
+    /// Checks the files, and wakes the follower again if there are now other files to watch.
     fn look_after(&mut self, why: LookReason) {
         let watched = (self.running.reload.watch, self.seen.roots.clone());
         self.look(why);
@@ -292,7 +292,7 @@ impl Follower {
     }
 
     /// Reloads if the content has changed or a reload was requested. A refused reload is tried
-    /// again at each periodic look.
+    /// again at each periodic check.
     fn look(&mut self, mut why: LookReason) {
         let mut began = Instant::now();
         let mut now = self.origin.read(&self.seen.roots);
@@ -344,7 +344,7 @@ impl Follower {
         }
         report.compile = compile;
         if !changed && !asked && report.outcome == ReloadOutcome::Refused {
-            // This is the same refusal after another try, which is not reported again.
+            // The reload was refused again for the same reason, which is not reported again.
             (self.observe)(Step::Settled(&self.running));
             return;
         }

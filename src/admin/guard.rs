@@ -1,6 +1,6 @@
 //! The guard against requests that a browser sends on behalf of a page that its user visits.
 //!
-//! There is no password, so a page must not be able to do what its user could. Two attacks are
+//! There is no password, so a page must not have the access that its user has. Two attacks are
 //! known. In the first, the page makes the browser send a request to this address. Such a request
 //! has the header `Origin` or `Sec-Fetch-Site`, and the request of a form has a content type, even
 //! in an old browser. In the second, the name of the page's server is made to resolve to this

@@ -23,7 +23,7 @@ use crate::metrics::Sample;
 /// their sample is never older than their request.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The maximum time for the data thread to answer: thousands of times the usual time.
+/// The maximum time to wait for the data thread's answer: thousands of times the usual time.
 const SAMPLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Asker = oneshot::Sender<Arc<Sample>>;

@@ -1,4 +1,5 @@
-//! The sources of everything that the admin listener shows, and its means of control.
+//! The sources of everything that the admin listener shows, and the handle by which it requests
+//! reloads.
 
 use std::sync::Arc;
 

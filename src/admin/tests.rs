@@ -259,7 +259,7 @@ fn a_reload_that_takes_too_long_is_answered_as_accepted() {
     let request = Request::builder().method("POST").uri("/reload");
     let request = request.body(()).unwrap();
     let answer = on_a_runtime(async {
-        // Nobody follows the files, so any time is too short.
+        // The files are not followed, so no reload ends within any time limit.
         let answer = answer::reload(&request, &gateway.sources, Duration::from_millis(1)).await;
         told(answer).await
     });

@@ -1,4 +1,4 @@
-//! `gateway health` and `gateway reload`: one question to the running gateway, at the admin address
+//! `gateway health` and `gateway reload`: one request to the running gateway, at the admin address
 //! of its configuration.
 
 use std::io::{self, Read as _, Write as _};
@@ -14,15 +14,15 @@ use crate::config;
 /// The maximum size of an answer, in bytes. The answers of a gateway are smaller.
 const ANSWER_MAX: usize = 4 << 20;
 
-/// The maximum time for connecting, and for sending the question.
+/// The maximum time for connecting, and for sending the request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A question to a running gateway.
+/// A request to a running gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AdminRequest {
-    /// Does it accept requests?
+    /// Asks whether the gateway accepts requests.
     Health,
-    /// Load the files now.
+    /// Makes the gateway load its files now.
     Reload,
 }
 
@@ -106,7 +106,7 @@ fn request(
 }
 
 /// Reads until the connection ends or [`ANSWER_MAX`] bytes have arrived. Fails at `deadline`, even
-/// if single bytes still arrive.
+/// if bytes are still arriving.
 fn answer_by(stream: &mut TcpStream, deadline: Instant) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut part = [0; 16 << 10];

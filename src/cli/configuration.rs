@@ -1,4 +1,4 @@
-//! The path of the configuration, as people give it.
+//! The path of the configuration, as it is written on the command line.
 
 use std::path::{Path, PathBuf};
 

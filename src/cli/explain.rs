@@ -14,8 +14,8 @@ use gateway_schema::{ExplainedRule, RuleCost};
 /// The maximum length of a cell of the table, in characters. A longer text is cut.
 const CELL_MAX: usize = 72;
 
-/// An upper bound of the number of elements in a payload. If even so many do not exceed the limit,
-/// no number is shown.
+/// An upper bound of the number of elements in a payload. If this many elements do not exceed the
+/// limit, no number is shown.
 const ELEMENTS_MAX: u64 = 1 << 24;
 
 /// Prints the rules of `message` in the configuration at `path`.

@@ -109,9 +109,9 @@ fn filter_of(text: &str, level: LogLevel) -> Result<LogFilter, String> {
 /// The expected form of a directive.
 const EXPECTED: &str = "expected a level (off, error, warn, info, debug, trace) or TARGET=LEVEL, such as gateway=debug";
 
-/// Returns a warning if a directive matches no lines of this process, as one for another program
-/// that shares the variable. Fails with a message if the directive is invalid, or if its target is
-/// probably a misspelt [`OWN_TARGET`].
+/// Returns a warning if a directive matches no lines of this process, for example because it is
+/// meant for another program that shares the variable. Fails with a message if the directive is
+/// invalid, or if its target is probably a misspelt [`OWN_TARGET`].
 fn doubt(written: &str) -> Result<Option<String>, String> {
     let is_level = |word: &str| {
         let is_number = word.parse::<u8>().is_ok_and(|level| level <= 5);

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 /// The mode of a secret key's file: only the owner may read and write it.
 const SECRET_MODE: u32 = 0o600;
 
-/// The mode of a public key's file: everybody may read it.
+/// The mode of a public key's file: every user may read it.
 const PUBLIC_MODE: u32 = 0o644;
 
 /// Makes a key pair, and writes `NAME.key` with the public key and `NAME.key_secret` with both keys
@@ -85,7 +85,7 @@ pub(super) fn user(name: &str) -> ExitCode {
 }
 
 /// Reads a password of at least one byte and at most [`CREDENTIAL_MAX`] bytes, and the end of its
-/// line. The end of the line is no part of it.
+/// line. The end of the line does not belong to the password.
 fn read_password() -> io::Result<Zeroizing<Vec<u8>>> {
     const ENDING: &[u8] = b"\r\n";
     let wrong = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidData, why));

@@ -80,7 +80,7 @@ pub(super) fn start(
     })
 }
 
-/// Applies the log settings of the configuration in force, where neither the command line nor the
+/// Applies the log settings of the configuration in force, unless the command line or the
 /// environment takes precedence.
 pub(super) struct LogFollower<F> {
     /// The format that the command line gave.

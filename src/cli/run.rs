@@ -19,7 +19,7 @@ use crate::panics::Panics;
 use crate::reload::{Observe, Step};
 use crate::snapshot::LogSettings;
 
-/// Serves until a signal says to end, and returns the exit code.
+/// Serves until a signal ends the gateway, and returns the exit code.
 ///
 /// `release_memory` is called after each load, since a load needs much more memory than its result,
 /// and after bursts of messages.
@@ -88,8 +88,8 @@ fn serve(
     let config = path.display();
     info!(%config, version = VERSION, "loaded {}", gateway.summary());
     release_memory();
-    // The thread is started before listening, which may take long and which a signal must be able
-    // to end.
+    // The thread is started before listening, because listening may take long and a signal must be
+    // able to end it.
     let signals = match SignalThread::start(Arc::clone(&service)) {
         Ok(signals) => signals,
         Err(error) => {

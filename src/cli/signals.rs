@@ -194,7 +194,7 @@ fn end_at_once() {
 }
 
 /// A watchdog, which calls a function at the earliest of the deadlines that it has received. If it
-/// is dropped before, it never calls the function.
+/// is dropped before that deadline, it never calls the function.
 struct Watchdog(Sender<Instant>);
 
 impl Watchdog {
@@ -208,7 +208,7 @@ impl Watchdog {
     }
 
     fn end_within(&self, time: Duration) {
-        // A time beyond the range of the clock never comes.
+        // A time beyond the range of the clock is never reached.
         if let Some(deadline) = Instant::now().checked_add(time) {
             // Sending fails only after the deadline has passed and the watchdog has ended.
             let _ = self.0.send(deadline);

@@ -11,8 +11,8 @@ use std::sync::Arc;
 pub struct Environment(Arc<HashMap<String, OsString>>);
 
 impl Environment {
-    /// Reads the environment of this process. A variable whose name is not UTF-8 can't be referred
-    /// to, and is left out.
+    /// Reads the environment of this process. A variable whose name is not UTF-8 is left out,
+    /// because routes.yaml cannot refer to it.
     pub(crate) fn of_process() -> Self {
         let named = |(name, value): (OsString, _)| Some((name.into_string().ok()?, value));
         env::vars_os().filter_map(named).collect()

@@ -45,7 +45,7 @@ const DEPTH_MAX: usize = 8;
 /// The end of the names of files with secret keys, as pyzmq and czmq write them.
 const SECRET_ENDING: &str = "_secret";
 
-/// Permissions of everybody who is neither the owner nor in the group.
+/// The permissions of users that are neither the owner nor in the group.
 const OTHERS: u32 = 0o007;
 
 /// Every key file and every file of users of a configuration, by its path as routes.yaml gives it.
@@ -101,7 +101,7 @@ pub(super) struct KeyFile {
 pub(super) enum FileAccess {
     /// The owner, and perhaps the group.
     Restricted,
-    /// Everybody on the machine.
+    /// Every user of the machine.
     Everybody,
 }
 
@@ -323,7 +323,8 @@ impl KeyFile {
         })
     }
 
-    /// Returns whether a file in a directory is meant as a key, by its name or by its content.
+    /// Returns whether a file in a directory is probably meant as a key, judging by its name or its
+    /// content.
     fn is_meant(&self) -> bool {
         let extension = self.file.path.extension();
         let named = extension.is_some_and(|extension| extension == "key" || extension == "pub");

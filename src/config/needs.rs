@@ -1,7 +1,8 @@
 //! Notes for the errors of .proto files, which name the routes that need the file.
 //!
-//! A file that does not compile has no descriptors, so this uses the texts: a file is needed by the
-//! routes whose message it seems to define, and by those that need a file which imports it.
+//! A file that does not compile has no descriptors, so this module uses the texts. A file is needed
+//! by the routes whose message it seems to define, and by the routes that need a file which imports
+//! it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;

@@ -54,7 +54,7 @@ impl Origin {
         }
     }
 
-    /// Overrides the key `reload.watch`, whatever its value in this and later generations.
+    /// Overrides the key `reload.watch` in this and later generations.
     pub(crate) fn set_watch(&mut self, watch: bool) {
         self.watch = Some(watch);
     }

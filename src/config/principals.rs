@@ -31,7 +31,7 @@ pub(super) fn allowed(
             Some(TargetSource::Pool(_)) | None => None,
         };
         let securities: Vec<_> = of_frontends.iter().copied().chain(of_publishers).collect();
-        // If no frontend has `security`, its clients choose their names themselves.
+        // If no frontend has `security`, clients choose their names themselves.
         if of_frontends.is_empty() && (of_publishers.is_none() || !source.frontends.is_empty()) {
             if let Some(first) = allowed.first() {
                 let of = route.target.as_ref();
@@ -63,7 +63,7 @@ fn names(security: &Security, allowed: &Allowed) -> bool {
     names.any(|name| allowed.contains(name.as_bytes()))
 }
 
-/// Returns the error of `allow` at a route some of whose senders have no principals.
+/// Returns the error of an `allow` at a route that has senders without principals.
 fn nameless(
     source: &Source,
     target: Option<&TargetSource>,

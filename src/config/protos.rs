@@ -43,15 +43,15 @@ pub(super) struct Protos {
     /// All words of the files that do not compile, or `None` if every file compiles. A message that
     /// is missing may be defined there if its name is among them.
     doubtful: Option<HashSet<String>>,
-    /// The pairs of a message and a required field without presence, so that each is warned about
-    /// only once.
+    /// The pairs of a message and a required field without presence that were reported, so that
+    /// there is only one warning for each.
     required: RefCell<HashSet<(String, String)>>,
 }
 
 impl Protos {
     /// Compiles `texts`, and reuses the results of unchanged files from `cache`. Without texts, the
-    /// result has no messages. Returns `None` if nothing can be used; the reason is then in
-    /// `found`.
+    /// result has no messages. Returns `None` if no part of the result can be used; the reason is
+    /// then in `found`.
     pub(super) fn compile(
         file: &Arc<SourceFile>,
         source: &Source,
@@ -198,7 +198,7 @@ pub(super) fn import_paths(
             );
         }
     }
-    // If one is missing, a missing message may be in it.
+    // If a directory is missing, a missing message may be in it.
     (!roots.is_empty() && roots.len() == paths.len()).then_some(roots)
 }
 
@@ -224,7 +224,7 @@ impl Protos {
         descriptors.map_or_else(Definitions::default, |it| it.definitions(messages))
     }
 
-    /// Returns whether every file compiled. If not, the result only serves to find further errors.
+    /// Returns whether every file compiled. If not, the result is only used to find further errors.
     pub(super) fn is_whole(&self) -> bool {
         self.doubtful.is_none()
     }
@@ -241,7 +241,7 @@ impl Protos {
         let Some(message) = self.table.message(&name.value) else {
             let last = name.value.rsplit('.').next().unwrap_or_default();
             if self.doubtful.as_ref().is_some_and(|it| it.contains(last)) {
-                // It may be in a file whose errors are reported.
+                // The message may be defined in a file whose errors are reported.
                 return None;
             }
             let fault = self.no_message(&name.value);

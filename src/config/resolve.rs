@@ -226,7 +226,8 @@ fn resolve_route(
     })
 }
 
-/// Returns the limits on the use of a route, or `None` if every client may use it at any rate.
+/// Returns the limits on the use of a route, or `None` if every client may use the route at any
+/// rate.
 fn access(
     frontends: Option<Vec<FrontendId>>,
     allow: Option<&[Spanned<Allowed>]>,

@@ -28,7 +28,7 @@ pub(super) struct ExpectedMap<'a> {
     pub is: &'a dyn Fn(&Node) -> bool,
     /// The value that is probably meant instead, if that is known.
     pub meant: Option<&'a str>,
-    /// The minimum content of the map, as it is written.
+    /// The minimum content of the map, in the syntax of the file.
     pub least: &'a str,
 }
 
@@ -72,8 +72,8 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// Begins to read `node`, which should be a map. Any other value is reported, unless it is
-    /// unknown, and read as an empty map. `later` lists keys of later releases, which this release
+    /// Begins to read `node`, which should be a map. Any other value is read as an empty map, and
+    /// is reported unless it is unknown. `later` lists keys of later releases, which this release
     /// rejects.
     pub(super) fn open(
         node: &'a Node,
@@ -132,7 +132,7 @@ impl<'a> Section<'a> {
         self.place
     }
 
-    /// Returns whether the key is there, known or not.
+    /// Returns whether the key is present, known or not.
     pub(super) fn has(&self, key: &str) -> bool {
         self.pairs.iter().any(|(name, _)| name.text() == key)
     }
@@ -144,8 +144,8 @@ impl<'a> Section<'a> {
     }
 
     /// Returns `key` and its value, as nodes, and the name of the key that contains it, if `key`
-    /// belongs in this map but is nested one level too deep. An entry of a section may be called
-    /// `key`, too: it is recognized by its own keys, and is not returned.
+    /// belongs in this map but is nested one level too deep. An entry of a section may also have
+    /// the name `key`. Such an entry is recognized by its own keys, and is not returned.
     pub(super) fn misplaced(&self, key: &str) -> Option<(&'a Node, &'a Node, &'a str)> {
         if self.has(key) {
             return None;
@@ -187,7 +187,7 @@ impl<'a> Section<'a> {
         pair.map(|(_, value)| value)
     }
 
-    /// Returns the value of `key`, if it is there and is a `T`.
+    /// Returns the value of `key`, if the key is present and its value is a `T`.
     pub(super) fn value<T: DeserializeOwned>(
         &mut self,
         key: &'static str,
@@ -197,7 +197,8 @@ impl<'a> Section<'a> {
         read(node, key, found)
     }
 
-    /// Returns the meaning of the word at `key`, if it is there and is one of `words`.
+    /// Returns the meaning of the word at `key`, if the key is present and its value is one of
+    /// `words`.
     pub(super) fn word<T: Copy>(
         &mut self,
         key: &'static str,
@@ -333,7 +334,7 @@ pub(super) fn homes(key: &str) -> Vec<&'static str> {
         ("plain", "security.plain"),
     ];
     const SECTIONS: [&str; 6] = ["proto", "limits", "shutdown", "reload", "admin", "log"];
-    // It is parsed once, because a file may have as many unknown keys as it has lines.
+    // The schema is parsed once, because a file may have as many unknown keys as lines.
     static SCHEMA: LazyLock<serde_json::Value> =
         LazyLock::new(|| serde_json::from_str(JSON_SCHEMA).unwrap_or_default());
     let schema = &*SCHEMA;

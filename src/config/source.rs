@@ -1,6 +1,6 @@
 //! The content of routes.yaml: its sections, with defaults filled in and names not yet looked up.
 //!
-//! The whole file is read whatever is wrong with parts of it, so that one run reports every error.
+//! The whole file is read even if parts of it are wrong, so that one run reports every error.
 
 mod channels;
 mod endpoints;
@@ -100,7 +100,8 @@ pub(super) struct Named<T> {
 pub(super) struct FrontendSource {
     /// The frontend.
     pub frontend: Frontend,
-    /// The value of `type` as written, if the frontend has one: its clients' messages have no type.
+    /// The value of `type` as written, if the frontend has this key. Its clients' messages then
+    /// have no type.
     pub kind: Option<Spanned<String>>,
     /// Its own `security`.
     pub security: SecurityKey,

@@ -6,11 +6,11 @@ use saphyr_parser::ScanError;
 
 use gateway_diagnostic::{Diagnostic, Place, SourceFile};
 
-/// The characters that may follow a backslash in double quotes.
+/// The characters that may follow a backslash in a double-quoted text.
 const ESCAPE_CHARACTERS: &str = "0abtnvfre \"/\\N_LPxuU\t";
 
-/// Returns the diagnostic of a syntax error. There is only one, because nothing after it can be
-/// trusted. `bracket` is the innermost open bracket.
+/// Returns the diagnostic of a syntax error. There is only one, because the text after a syntax
+/// error cannot be interpreted. `bracket` is the innermost open bracket.
 pub(super) fn syntax_fault(
     file: &Arc<SourceFile>,
     error: &ScanError,

@@ -1,6 +1,6 @@
 //! Values of routes.yaml with a syntax of their own: durations, sizes, endpoints, names, types.
 //!
-//! Parse, don't validate: a value of these types is valid, and nobody checks it again. Each error
+//! Parse, don't validate: a value of these types is valid, and is never checked again. Each error
 //! is a sentence about the value alone; the caller adds its place.
 
 mod endpoint;

@@ -197,7 +197,7 @@ impl<'a> Sign<'a> {
         })
     }
 
-    /// Returns a warning where a text is probably meant as a variable.
+    /// Returns a warning if a text is probably meant as a variable.
     fn doubt(&self) -> Option<Diagnostic> {
         let SignKind::Bare = self.kind else {
             return None;

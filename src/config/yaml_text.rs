@@ -10,7 +10,8 @@ use gateway_diagnostic::{
     CONFLICT, CONFLICT_HELP, CONFLICT_LABEL, Diagnostic, SourceFile, conflict_markers,
 };
 
-/// Returns an error for each unresolved merge conflict. Nothing else in such a file can be trusted.
+/// Returns an error for each unresolved merge conflict. Other errors in such a file would be
+/// consequences of the conflict.
 pub(super) fn conflicts(file: &Arc<SourceFile>) -> impl Iterator<Item = Diagnostic> {
     conflict_markers(&file.text).map(|marker| {
         let fault = Diagnostic::error(CONFLICT).at(file.place_of_bytes(marker));

@@ -83,7 +83,7 @@ impl Handle {
     pub fn wait(self) -> Result<Ledger, Error> {
         let ended = self.running.wait();
         self.stop.wake.end();
-        // A panic of the follower has been logged already, and the ledger is still right.
+        // A panic of the follower has been logged already, and does not affect the ledger.
         let _ = self.follower.join();
         Ok(ended?)
     }

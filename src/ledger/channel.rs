@@ -49,17 +49,17 @@ pub(crate) const SUBSCRIBERS_SHOWN_MAX: usize = 1_000;
 pub struct SubscriberSample {
     /// The name of the subscriber.
     pub name: Arc<PeerName>,
-    /// The first of its prefixes.
+    /// The first prefixes of the subscriber.
     pub prefixes: Vec<Vec<u8>>,
-    /// The number of its prefixes.
+    /// The number of prefixes of the subscriber.
     pub prefix_count: usize,
     /// Messages that matched one of its prefixes.
     pub matched: u64,
-    /// Messages handed to the engine for it.
+    /// Messages handed to the engine for the subscriber.
     pub sent: u64,
-    /// Messages that it missed because it was slow.
+    /// Messages that the subscriber missed because it was slow.
     pub dropped: u64,
-    /// Messages that wait for it.
+    /// Messages that wait for the subscriber.
     pub waiting: usize,
     /// The memory of these messages, in bytes.
     pub waiting_bytes: u64,

@@ -1,6 +1,6 @@
 //! The workers that can take a request, in the order in which they are chosen: the least busy
-//! first, and among workers of equal load the one that has had this load, or has had no turn, for
-//! longest.
+//! first, and among workers of equal load the one that has had this load, or has waited for its
+//! turn, the longest.
 //!
 //! Each load has a lane, which is a linked list of seats. Adding, removing and finding the first
 //! worker therefore take a few steps, however many workers there are. These operations happen with
@@ -22,7 +22,7 @@ pub(super) enum FreePosition {
 #[derive(Debug, Default)]
 pub(super) struct Free {
     seats: Vec<Seat>,
-    /// The seats of workers that are gone.
+    /// The seats of workers that have disconnected.
     empty: Vec<usize>,
     lanes: Vec<Lane>,
     /// A load below which no lane has a worker.
@@ -64,7 +64,7 @@ impl Free {
         }
     }
 
-    /// Removes a worker that is gone.
+    /// Removes a worker that has disconnected.
     pub(super) fn leave(&mut self, seat: usize) {
         self.unlink(seat);
         self.empty.push(seat);

@@ -1,11 +1,11 @@
 //! The number of requests that a worker of a pool with `per_worker: auto` may hold: as many as it
 //! answers within [`ANSWER_WINDOW`].
 //!
-//! A worker that answers in microseconds needs many at once, or it would be idle while answers and
-//! requests travel. A slow worker should have few, since no other worker can take the requests that
-//! it holds, and all of them are lost with the worker. The rate of answers tells the two apart. A
-//! request therefore waits at its worker for little longer than the window, except behind the few
-//! that every worker may hold.
+//! A worker that answers in microseconds needs many requests at once, or it would be idle while
+//! answers and requests travel. A slow worker should have few, since no other worker can take the
+//! requests that it holds, and all of them are lost if it disconnects. The rate of answers
+//! distinguishes the two. A request therefore waits at its worker for little longer than the
+//! window, except behind the few that every worker may hold.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Returns the pace of a worker about which nothing is known.
+    /// Returns the pace of a worker that has not answered yet.
     pub(super) fn new() -> Self {
         Self {
             since: Duration::ZERO,
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     /// Simulates a worker that answers a request every `each` for the time `lasting`, and always
-    /// holds as many as it may. Returns the number that it may hold in the end.
+    /// holds as many requests as it may. Returns the number that it may hold in the end.
     fn after(pace: &mut Pace, start: Duration, each: Duration, lasting: Duration) -> usize {
         pace.resumed(start);
         let mut now = start;

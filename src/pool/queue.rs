@@ -1,11 +1,11 @@
-//! The queue of a pool. Clients take turns, however many requests each has sent: a client's own
-//! requests keep the order in which they arrived, but those of a client that sends thousands do not
-//! delay another's.
+//! The queue of a pool. Clients take turns, however many requests each has sent: the requests of
+//! one client keep the order in which they arrived, and a client that sends thousands of requests
+//! does not delay the others.
 //!
 //! There is a lane for each client, and a ring of lanes in the order of their turns. Under
-//! `identity: client` a lane whose client is barred from every free worker stands *aside*, out of
-//! the others' way, and keeps its turn. When the queue is full, requests of a client that fills
-//! much of it are evicted for a request of a client that fills less.
+//! `identity: client`, a lane whose client no free worker may serve stands *aside*: it is skipped,
+//! so that it does not delay the others, and keeps its turn. When the queue is full, requests of a
+//! client that fills much of it are evicted for a request of a client that fills less.
 
 mod fill;
 mod lane;
@@ -22,7 +22,7 @@ use lane::{ClientQueue, Waiting};
 use turns::{Turn, Turns};
 
 /// The maximum number of clients that are considered for eviction, in descending order of fill. The
-/// one that fills most may have no requests whose eviction helps.
+/// client that fills most may have no requests whose eviction makes enough room.
 const EVICTION_CANDIDATES_MAX: usize = 4;
 
 /// The maximum number of emptied lanes whose memory is kept for reuse: enough for the clients of a
@@ -119,7 +119,7 @@ impl Queue {
     }
 
     /// Queues a request after the others of its client that arrived before it. A judge's verdict
-    /// may come after that on a later request of the same client.
+    /// may arrive after the verdict on a later request of the same client.
     pub(super) fn push(&mut self, number: u64, client: PeerId, identity: &Identity, bytes: u64) {
         let (lane, fill) = self.lane(client, identity);
         let entry = Waiting {
@@ -271,7 +271,7 @@ impl Queue {
         (lane, &mut self.fill)
     }
 
-    /// Removes a client that has no requests here any more.
+    /// Removes a client that has no queued requests any more.
     fn leave(&mut self, client: PeerId) {
         let Some(lane) = self.lanes.get(&client) else {
             return;

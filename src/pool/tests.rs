@@ -63,7 +63,7 @@ fn a_fast_worker_may_hold_more_and_a_slow_one_few() {
     assert!(held.is_sorted(), "{held:?}");
     let last = held[held.len() - 1];
     assert!((900..=1_000).contains(&last), "{last}");
-    // It took ten seconds for all of these, so few are allowed from then on.
+    // The worker took ten seconds for all of these, so it may hold few from then on.
     assert_eq!(round(&mut pool, Duration::from_secs(10)), last);
     assert!(round(&mut pool, Duration::from_secs(1)) <= 20);
     assert_eq!(round(&mut pool, Duration::from_secs(1)), 10);
@@ -108,8 +108,8 @@ fn a_worker_that_has_never_answered_gets_one_request_and_then_none() {
     assert!(pool.overdue(seat, third, third_at));
     pool.dropped(seat, Dropped::Late);
     assert_eq!(next(&mut pool).len(), 10, "it answered after all");
-    // A worker that sends something that answers nothing is back at one request, and may hold no
-    // more until it has answered one.
+    // A worker that sends a message that answers no request may hold one request again, and no more
+    // until it has answered one.
     pool.answered(other, second, second_at, now);
     let held = next(&mut pool);
     assert_eq!(held.len(), 10);
@@ -125,7 +125,7 @@ fn a_worker_that_has_never_answered_gets_one_request_and_then_none() {
     assert_eq!(pool.sample().seats[other.0].room, Some(1));
 }
 
-/// When excluded workers are tried again, the seat may belong to another worker.
+/// A seat may belong to another worker by the time excluded workers are tried again.
 #[test]
 fn a_seat_is_not_excluded_with_the_worker_that_had_it() {
     let (mut pool, identity) = with_waiting(settings(PerWorker::Auto, IdentityMode::Token), 2);

@@ -13,8 +13,8 @@ use crate::snapshot::{Balance, PerWorker, PoolSettings};
 
 /// The maximum number of clients that a worker may owe an answer under `identity: client`. A worker
 /// that let so many requests time out is broken, and its debts must not grow for ever, so it
-/// receives nothing more until it answers. A crowd forgets the older half of its debts instead
-/// ([`Worker::owe`]).
+/// receives nothing more until it answers. If the connection hides several workers, the older half
+/// of the debts is forgotten instead ([`Worker::owe`]).
 const OWED_MAX: usize = 100_000;
 
 /// The maximum load. Loads beyond it count as equal, so that a worker that lets every request time
@@ -28,7 +28,7 @@ pub(super) enum Pacing {
     Fixed,
     /// The worker has not answered a request correctly since it connected, or since it last sent
     /// anything other than a correct or late answer. It may hold one request, or none once that
-    /// request has timed out, so that no more is lost to a peer that is no worker.
+    /// request has timed out, so that no more requests are lost to a peer that is not a worker.
     Unproven,
     /// The number follows the rate of its answers.
     Auto(Pace),
@@ -36,7 +36,7 @@ pub(super) enum Pacing {
     Leaving,
 }
 
-/// One worker, or the crowd of workers behind a connection that hides them.
+/// One worker, or the workers behind a connection that hides their number.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) peer: PeerId,
@@ -51,13 +51,13 @@ pub(super) struct Worker {
     /// The rule for `capacity`.
     pub(super) pacing: Pacing,
     pub(super) held: Held,
-    /// The number of requests that timed out since its last answer. They take no room, but a worker
-    /// that has some is chosen after those that have none.
+    /// The number of requests that timed out since its last answer. They do not count towards the
+    /// capacity, but a worker with such requests is chosen after workers without.
     pub(super) overdue: usize,
-    /// The engine cannot send more to it now.
+    /// Set while the engine cannot send more to the worker.
     pub(super) blocked: bool,
-    /// Under `identity: client`, the clients that it owes an answer, each with the request. A debt
-    /// outlives a timeout.
+    /// Under `identity: client`, the clients that the worker owes an answer, each with the number
+    /// of the request. A debt remains after the request has timed out.
     pub(super) owes: HashMap<Identity, u64>,
 }
 
@@ -117,7 +117,7 @@ impl Worker {
         !self.is_crowd()
     }
 
-    /// Records a correct answer, which ends the probation.
+    /// Records a correct answer, after which the worker is no longer unproven.
     #[cold]
     fn prove(&mut self) {
         let pace = Pace::new();
@@ -185,7 +185,8 @@ impl Worker {
             && self.held.len() < self.capacity
             && (self.is_crowd() || self.owes.len() < OWED_MAX);
         let load = match balance {
-            // A crowd is the only worker of its pool, so there is nothing to compare it with.
+            // A connection that hides several workers is the only entry of its pool, so its load is
+            // compared with no other.
             Balance::LeastBusy if !self.is_crowd() => self.held.len() + self.overdue,
             _ => 0,
         };

@@ -11,8 +11,8 @@ pub(crate) enum Step<'a> {
     Loading,
     /// The reload has ended, with or without a change, and this snapshot is in force.
     Settled(&'a Snapshot),
-    /// Everything that only the reload needed, and the replaced snapshot, is free. This comes a few
-    /// seconds later, or when the last request under that snapshot has ended.
+    /// The memory of the reload and of the replaced snapshot has been freed. This step follows a
+    /// few seconds later, or when the last request under that snapshot has ended.
     Freed,
 }
 

@@ -10,7 +10,8 @@ use super::report::Report;
 #[derive(Clone, Debug)]
 pub struct Wake {
     wakes: Sender<WakeReason>,
-    /// True while a change is on its way to the follower, so further changes need no message.
+    /// True while the follower has not yet received the last change, in which case further changes
+    /// need no message.
     pending: Arc<AtomicBool>,
     /// True once the follower must end.
     ended: Arc<AtomicBool>,
@@ -69,8 +70,8 @@ impl Wake {
         }
     }
 
-    /// Records that the follower has received every change so far and is about to look at the
-    /// files, so that the next change wakes it again.
+    /// Records that the follower has received every change so far and is about to check the files,
+    /// so that the next change wakes it again.
     pub(crate) fn acknowledge(&self) {
         self.pending.store(false, Ordering::SeqCst);
     }

@@ -1,8 +1,8 @@
 //! The users of PLAIN: names and the hashes of their passwords.
 //!
-//! Verifying a password takes tens of milliseconds and much memory, on purpose, so it never happens
-//! on the data thread. A verified password is remembered by a keyed hash, so that a client that
-//! connects again need not wait. Neither passwords nor hashes are ever printed.
+//! The verification of a password takes tens of milliseconds and much memory, by design, so it
+//! never happens on the data thread. A verified password is remembered by a keyed hash, so that a
+//! client that connects again need not wait. Neither passwords nor hashes are ever printed.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -356,7 +356,7 @@ mod tests {
             assert_eq!(users.verify(&wrong), Err(denied), "{user}");
             assert_eq!(users.remembered(&wrong), None, "{user}");
         }
-        // A wrong password does not make the right one forgotten.
+        // After a wrong password, the right one is still remembered.
         assert!(users.remembered(&right).is_some());
     }
 

@@ -30,7 +30,8 @@ pub struct ChannelSettings {
 }
 
 impl ChannelSettings {
-    /// Returns whether publishers are asked for every message, whoever subscribes.
+    /// Returns whether the gateway subscribes to all messages of publishers, whatever its own
+    /// subscribers subscribe to.
     pub(crate) fn asks_for_all(&self) -> bool {
         match self.upstream {
             Upstream::Auto => self.keep != Keep::None,
@@ -52,11 +53,11 @@ pub struct ChannelSide {
 /// The messages that a channel keeps for later subscribers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// No messages.
+    /// No messages are kept.
     None,
     /// The last messages of each type: this many, which is at least 1.
     Last(u32),
-    /// The messages of this time.
+    /// The messages of the last period of this length.
     For(Duration),
 }
 

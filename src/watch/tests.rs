@@ -75,12 +75,12 @@ fn equal_content_is_reloaded_only_on_request() {
     follower.look(LookReason::Requested);
     let unchanged = ReloadOutcome::Unchanged as usize;
     assert_eq!(reloads(&follower)[unchanged], 1);
-    // The content changes and changes back between two looks.
+    // The content changes and changes back between two checks.
     write(&followed.file(), "B: { pool: p }");
     write(&followed.file(), "A: { pool: p }");
     follower.look(LookReason::FileEvent);
     assert_eq!(reloads(&follower).iter().sum::<u64>(), 1);
-    // The content changes before the first look, and changes back before the second.
+    // The content changes before the first check, and changes back before the second.
     for (generation, route) in [(2, "B"), (3, "A")] {
         write(&followed.file(), &format!("{route}: {{ pool: p }}"));
         follower.look(LookReason::FileEvent);
@@ -99,7 +99,7 @@ fn a_requested_reload_loses_no_later_event() {
     followed.end();
 }
 
-/// A user of an old snapshot is never the one that frees it.
+/// An old snapshot is never freed by its last user.
 #[test]
 fn replaced_snapshots_are_kept_while_they_are_in_use_and_no_longer() {
     let (followed, mut follower) = Followed::start();

@@ -134,7 +134,7 @@ pub(super) fn place_watches<W: Watcher + Send + 'static>(
             WatchScope::Entries | WatchScope::Named(_) => RecursiveMode::NonRecursive,
         };
         match watcher.watch(&directory, mode) {
-            // The directory may come back. Its parent is watched, too.
+            // The directory may be created again. Its parent is watched, too.
             Err(error) if matches!(error.kind, ErrorKind::PathNotFound) => {}
             Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => {
                 let limit = "the system's limit of watches is reached, in Linux \

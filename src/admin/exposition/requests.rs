@@ -12,8 +12,8 @@ use crate::reply::Reason;
 use crate::snapshot::{AnyOf, FrontendId, RouteId};
 
 /// The maximum number of routes for which the page shows every rejection reason and the times in
-/// the queue and at workers from the start, at 0. With more routes, the page leaves out each of
-/// these that a route does not have yet, so that it stays small.
+/// the queue and at workers from the start, at 0. With more routes, the page omits those that are
+/// still 0 for a route, so that it stays small.
 const ROUTES_SHOWN_WHOLE_MAX: usize = 1_000;
 
 /// A route and its counters.
@@ -113,7 +113,7 @@ fn principals(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     Ok(())
 }
 
-/// Writes a gauge of each frontend that the configuration has, or that still has clients.
+/// Writes a gauge for each frontend that the configuration has, or that still has clients.
 fn clients_family(
     page: &mut Page<'_>,
     sample: &Sample,

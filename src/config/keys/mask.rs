@@ -32,7 +32,7 @@ fn masked_line(line: &str, role: KeyRole) -> String {
         None => (line, ""),
     };
     let shown = match role {
-        // Any other word may be the secret key, even one that is called public.
+        // Any other word may be the secret key, even if its name says that it is public.
         KeyRole::Ours => masked_words(shown),
         KeyRole::Theirs => shown.to_owned(),
     };

@@ -3,7 +3,7 @@
 /// The side whose keys a file should contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::config) enum KeyRole {
-    /// This side, whose keys are secret.
+    /// The gateway, whose keys are secret.
     Ours,
     /// The peer, whose keys are public.
     Theirs,

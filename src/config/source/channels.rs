@@ -32,7 +32,7 @@ pub(crate) struct ChannelSource {
 pub(crate) struct SideSource {
     /// The addresses to listen on, each with its place.
     pub binds: Vec<Spanned<BindEndpoint>>,
-    /// Its own `security`.
+    /// The `security` of this side.
     pub security: SecurityKey,
 }
 

@@ -25,7 +25,8 @@ const ERROR_FRAMES: [(&str, ErrorFrames); 2] = [
 
 /// The framing of a frontend's messages and their answers.
 pub(super) struct FrontendFrames {
-    /// The value of `type` as written, if the frontend has one: its clients' messages have no type.
+    /// The value of `type` as written, if the frontend has this key. Its clients' messages then
+    /// have no type.
     pub kind: Option<Spanned<String>>,
     /// The encoding of rejections of requests whose route has no schema, or that no route matches.
     pub errors: ErrorEncoding,
@@ -60,8 +61,8 @@ pub(super) fn frontend_frames(
         found.push(unsupported("envelope \"routed\"", mode, why));
     }
     let (errors, frames) = errors(section, what, found);
-    // A REQ client that sends no types and reads one frame would be stuck in the middle of a longer
-    // message.
+    // A REQ client that sends no types reads one frame. It could not send again after a longer
+    // message of which it has read only a part.
     let frames = frames.unwrap_or(match kind {
         Some(_) => ErrorFrames::Payload,
         None => ErrorFrames::All,

@@ -176,7 +176,7 @@ fn target(
         }
     };
     if !section.has("publish") {
-        // Both keys exist, although they are absent here.
+        // Both keys are known, although they are absent here.
         section.node("publish");
         acknowledges(section, found);
     }

@@ -1,4 +1,4 @@
-//! The peers that may connect: `security` of the file, of a frontend and of a pool, as written.
+//! The key `security` of the file, of a frontend, of a pool and of a channel's side, as written.
 
 use std::path::{Path, PathBuf};
 
@@ -50,7 +50,8 @@ pub(crate) struct PlainSource {
 pub(crate) struct CurveSource {
     /// The place in the file.
     pub place: Place,
-    /// The files with this side's keys. If empty, the files of the top-level `security` apply.
+    /// The files with the gateway's keys. If there are none, the files of the top-level `security`
+    /// apply.
     pub secret: Vec<Spanned<PathBuf>>,
     /// The keys that are admitted.
     pub peers: Option<Spanned<PeersSource>>,
@@ -67,7 +68,7 @@ pub(crate) enum PeersSource {
     Any,
     /// The keys in a file or in a directory.
     Path(PathBuf),
-    /// These keys, each with its principal.
+    /// A list of keys, each with its principal.
     Named(Vec<(String, Spanned<PublicKey>)>),
 }
 

@@ -9,8 +9,8 @@ use crate::peer::Identity;
 /// work.
 pub(super) const SLACK: usize = 64;
 
-/// The maximum number of requests that are evicted for one, so that a large request does not cost a
-/// crowd of small ones.
+/// The maximum number of requests that are evicted for one, so that one large request does not
+/// evict a large number of small ones.
 const EVICTIONS_MAX: u64 = 16;
 
 /// A client's requests in a queue.

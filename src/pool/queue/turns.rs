@@ -30,7 +30,7 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// Returns whether nobody has a turn.
+    /// Returns whether no client has a turn.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.line.is_empty() && self.elsewhere.is_empty()
@@ -84,7 +84,7 @@ impl Turns {
         Some((turn, client?))
     }
 
-    /// Removes a turn, and returns whether anybody had it.
+    /// Removes a turn, and returns whether a client had it.
     pub(super) fn remove(&mut self, turn: Turn) -> bool {
         if let Ok(at) = self.line.binary_search_by_key(&turn, |(turn, _)| *turn) {
             let there = self.line.get_mut(at).and_then(|(_, client)| client.take());
