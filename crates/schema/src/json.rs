@@ -54,7 +54,7 @@ pub(crate) struct Walk<'a, G> {
 
 /// The members that an object may hold in addition to the fields of its message.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Beside {
+enum ExtraMembers {
     Nothing,
     /// The `@type` of a `google.protobuf.Any`.
     Type,
@@ -107,7 +107,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     fn fields(&self, reader: &mut JsonReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.token();
         match reader.opening()? {
-            JsonHead::Object => self.object(reader, scope, at, depth, Beside::Nothing),
+            JsonHead::Object => self.object(reader, scope, at, depth, ExtraMembers::Nothing),
             head => {
                 let expected = format!("{} as an object", scope.message.name);
                 Err(Fault::new(at, expected, head.describe()))
@@ -122,7 +122,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         scope: Scope<'a>,
         start: usize,
         depth: u32,
-        beside: Beside,
+        extra: ExtraMembers,
     ) -> Checked<()> {
         // Most writers write plain members in the declared order. These are not recorded one by
         // one, but all at once when any other member follows or the message has required fields.
@@ -135,10 +135,10 @@ impl<'a, G: Gather> Walk<'a, G> {
         match next {
             Next::End if scope.needs.is_empty() => Ok(()),
             Next::End => G::over(|faults| {
-                let met = SeenFields::new(scope, passed);
-                scope.complete(met.seen.marked(), start, faults)
+                let fields = SeenFields::new(scope, passed);
+                scope.complete(fields.seen.marked(), start, faults)
             }),
-            Next::Another => self.further(reader, scope, passed, start, depth, beside),
+            Next::Another => self.further(reader, scope, passed, start, depth, extra),
         }
     }
 
@@ -151,24 +151,28 @@ impl<'a, G: Gather> Walk<'a, G> {
         passed: usize,
         start: usize,
         depth: u32,
-        beside: Beside,
+        extra: ExtraMembers,
     ) -> Checked<()> {
         G::over(|faults| {
-            let mut met = SeenFields::new(scope, passed);
+            let mut fields = SeenFields::new(scope, passed);
             loop {
-                self.member(reader, scope, &mut met, depth, beside, faults)?;
+                self.member(reader, scope, &mut fields, depth, extra, faults)?;
                 if !reader.another(b'}')? {
                     break;
                 }
-                let left = scope.message.members.get(met.place..).unwrap_or_default();
+                let left = scope
+                    .message
+                    .members
+                    .get(fields.place..)
+                    .unwrap_or_default();
                 let (others, next) =
-                    reader.plain_members(left, |index, _| met.seen.name_and_mark(index));
-                met.place += left.len() - others.len();
+                    reader.plain_members(left, |index, _| fields.seen.name_and_mark(index));
+                fields.place += left.len() - others.len();
                 if let Next::End = next {
                     break;
                 }
             }
-            scope.complete(met.seen.marked(), start, faults)
+            scope.complete(fields.seen.marked(), start, faults)
         })
     }
 
@@ -178,29 +182,36 @@ impl<'a, G: Gather> Walk<'a, G> {
         &self,
         reader: &mut JsonReader<'p>,
         scope: Scope<'a>,
-        met: &mut SeenFields<'p>,
+        fields: &mut SeenFields<'p>,
         depth: u32,
-        beside: Beside,
+        extra: ExtraMembers,
         faults: &mut G,
     ) -> Checked<()> {
         let message = scope.message;
         let at = reader.token();
-        let next = message.members.get(met.place);
+        let next = message.members.get(fields.place);
         let next = next.filter(|member| reader.expected(member));
         let (index, key) = match next {
             Some(member) => (Some(member.index), Text::default()),
             None => {
                 let key = reader.key()?;
-                (self.named_so(message, met.place, key), key)
+                (self.field_with_key(message, fields.place, key), key)
             }
         };
         let value = reader.token();
         let checked = match index {
             Some(index) => {
-                met.place = message.place_after(index);
-                self.named(reader, scope, index, &mut met.seen, at, depth)
+                fields.place = message.place_after(index);
+                self.named(reader, scope, index, &mut fields.seen, at, depth)
             }
-            None => self.unknown(reader, &mut met.unknown, message, (key, at), depth, beside),
+            None => self.unknown(
+                reader,
+                &mut fields.unknown,
+                message,
+                (key, at),
+                depth,
+                extra,
+            ),
         };
         match checked {
             Ok(()) => Ok(()),
@@ -217,11 +228,11 @@ impl<'a, G: Gather> Walk<'a, G> {
         message: &Message,
         (name, at): (Text<'p>, usize),
         depth: u32,
-        beside: Beside,
+        extra: ExtraMembers,
     ) -> Checked<()> {
         let names = names.get_or_insert_with(|| Names::new(&reader.back(at)));
         names.add(name, at)?;
-        let of_any = beside == Beside::Type && &*name.bytes() == b"@type";
+        let of_any = extra == ExtraMembers::Type && &*name.bytes() == b"@type";
         match self.reject_unknown && !of_any {
             true => Err(unknown_key(message, &name.bytes(), at)),
             false => reader.skip(depth),
@@ -230,7 +241,7 @@ impl<'a, G: Gather> Walk<'a, G> {
 
     /// Returns the index of the field with this key. The field declared at `place` is tried first.
     #[inline]
-    fn named_so(&self, message: &Message, place: usize, key: Text) -> Option<u32> {
+    fn field_with_key(&self, message: &Message, place: usize, key: Text) -> Option<u32> {
         let next = |name| message.declared_as(place, name);
         (key.plain().and_then(next)).or_else(|| message.by_name(&key.decoded()))
     }

@@ -167,17 +167,22 @@ impl<'a, G: Gather> Walk<'a, G> {
         depth: u32,
     ) -> Checked<()> {
         G::over(|faults| {
-            let mut met = SeenFields::new(scope, passed);
+            let mut fields = SeenFields::new(scope, passed);
             while left > 0 {
-                self.pair(reader, scope, &mut met, depth, faults)?;
+                self.pair(reader, scope, &mut fields, depth, faults)?;
                 left -= 1;
-                let likely = scope.message.members.get(met.place..).unwrap_or_default();
+                let likely = scope
+                    .message
+                    .members
+                    .get(fields.place..)
+                    .unwrap_or_default();
                 let likely = &likely[..likely.len().min(left)];
-                let others = reader.plain_pairs(likely, |index, _| met.seen.name_and_mark(index));
+                let others =
+                    reader.plain_pairs(likely, |index, _| fields.seen.name_and_mark(index));
                 let passed = likely.len() - others.len();
-                (met.place, left) = (met.place + passed, left - passed);
+                (fields.place, left) = (fields.place + passed, left - passed);
             }
-            scope.complete(met.seen.marked(), start, faults)
+            scope.complete(fields.seen.marked(), start, faults)
         })
     }
 
@@ -187,20 +192,20 @@ impl<'a, G: Gather> Walk<'a, G> {
         &self,
         reader: &mut MsgpackReader<'p>,
         scope: Scope<'a>,
-        met: &mut SeenFields<'a, 'p>,
+        fields: &mut SeenFields<'a, 'p>,
         depth: u32,
         faults: &mut G,
     ) -> Checked<()> {
         let message = scope.message;
         let at = reader.at();
-        let (index, key) = any_key(reader, message, met.place)?;
+        let (index, key) = any_key(reader, message, fields.place)?;
         let value = reader.at();
         let checked = match index {
             Some(index) => {
-                met.place = message.place_after(index);
-                self.named(reader, scope, index, &mut met.seen, at, depth)
+                fields.place = message.place_after(index);
+                self.named(reader, scope, index, &mut fields.seen, at, depth)
             }
-            None => self.unknown(reader, &mut met.unknown, message, key, at, depth),
+            None => self.unknown(reader, &mut fields.unknown, message, key, at, depth),
         };
         match checked {
             Ok(()) => Ok(()),

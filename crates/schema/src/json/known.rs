@@ -4,7 +4,7 @@
 use super::head::{JsonHead, JsonReader, Names};
 use super::scalar::scalar;
 use super::time::{duration, is_field_mask, timestamp};
-use super::{Beside, Walk};
+use super::{ExtraMembers, Walk};
 use crate::scope::Scope;
 use crate::table::{Form, Message, MessageId};
 use crate::violation::{Checked, Fault, Gather, deeper, excerpt};
@@ -124,7 +124,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         let inner = Scope { message, needs };
         reader.head()?;
         let checked = match message.form {
-            Form::Fields => self.object(reader, inner, start, depth, Beside::Type),
+            Form::Fields => self.object(reader, inner, start, depth, ExtraMembers::Type),
             _ => G::over(|faults| self.any_of_known(reader, inner, start, depth, faults)),
         };
         self.late_types.set(late);
