@@ -184,14 +184,14 @@ impl<'a> WireReader<'a> {
     }
 
     /// Consumes fields while the fast path can check them (a tag of one byte and a value of an
-    /// expected form), and calls `met` with the number of each. Ends at the first other field,
+    /// expected form), and calls `visit` with the number of each. Ends at the first other field,
     /// which the general path reads.
     #[inline]
     pub(crate) fn plain_fields(
         &mut self,
         fields: &[Plain],
         reject_unknown: bool,
-        mut met: impl FnMut(u32),
+        mut visit: impl FnMut(u32),
     ) {
         let mut at = self.at;
         while at < self.end {
@@ -206,7 +206,7 @@ impl<'a> WireReader<'a> {
             if behind > self.end {
                 break;
             }
-            met(u32::from(tag >> 3));
+            visit(u32::from(tag >> 3));
             at = behind;
         }
         self.at = at;

@@ -10,11 +10,11 @@
 //! and each encoding has a file.
 
 pub(super) mod json;
-mod met;
 mod msgpack;
 pub(super) mod plan;
 pub(super) mod protobuf;
 mod scalar;
+mod seen;
 pub(super) mod test;
 #[cfg(test)]
 mod tests;

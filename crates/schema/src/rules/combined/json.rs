@@ -1,8 +1,8 @@
 //! The combined pass over JSON.
 
-use super::met::SeenFields;
 use super::plan::{CombinedMessage, CombinedPlans, FieldShape};
 use super::scalar;
+use super::seen::SeenFields;
 use super::test::{Quick, Scalar, ValueTest, WholeKind};
 use crate::contract::Contract;
 use crate::json::Walk;
@@ -47,7 +47,7 @@ struct OpenMessage<'a> {
     combined: &'a CombinedMessage,
     message: &'a Message,
     depth: u32,
-    met: SeenFields,
+    seen: SeenFields,
     /// The place, in declaration order, of the field that probably comes next.
     place: usize,
 }
@@ -65,7 +65,7 @@ impl<'a> Pass<'a> {
             combined,
             message: &self.table[plan.message],
             depth,
-            met: SeenFields::default(),
+            seen: SeenFields::default(),
             place: 0,
         };
         let mut more = reader.opened(b'}');
@@ -80,7 +80,7 @@ impl<'a> Pass<'a> {
             self.member(reader, &mut open)?;
             more = reader.another(b'}').ok()?;
         }
-        open.met.fits(combined).then_some(())
+        open.seen.fits(combined).then_some(())
     }
 
     /// Reads a member that the fast path did not read.
@@ -106,14 +106,14 @@ impl<'a> Pass<'a> {
                 return open.scalar(index, (kind, test), reader.since(start));
             }
         }
-        if !open.met.name(field) {
+        if !open.seen.name(field) {
             return None;
         }
         if let FieldShape::Message(nested) = field.shape
             && reader.next() == Some(b'{')
         {
             let depth = open.depth.checked_sub(1)?;
-            return match open.met.set(field, true) {
+            return match open.seen.set(field, true) {
                 true => self.message(reader, nested, depth),
                 false => None,
             };
@@ -136,7 +136,7 @@ impl<'a> Pass<'a> {
             }
             None => true,
         };
-        open.met.set(field, is_set).then_some(())
+        open.seen.set(field, is_set).then_some(())
     }
 }
 
@@ -171,7 +171,7 @@ impl OpenMessage<'_> {
             }
             Quick::Other => return self.other(index, value),
         };
-        self.met.quick(field, is_zero, passes)
+        self.seen.quick(field, is_zero, passes)
     }
 
     /// Judges a value that the fast path has read and whose field has no quick form.
@@ -194,7 +194,7 @@ impl OpenMessage<'_> {
     ) -> Option<()> {
         let field = &self.combined.fields[index as usize];
         let value = read(kind, text)?;
-        scalar::judge(&mut self.met, self.plan, field, (kind, test), value).then_some(())
+        scalar::judge(&mut self.seen, self.plan, field, (kind, test), value).then_some(())
     }
 }
 

@@ -1,8 +1,8 @@
 //! The combined pass over MessagePack.
 
-use super::met::SeenFields;
 use super::plan::{CombinedMessage, CombinedPlans, FieldShape};
 use super::scalar;
+use super::seen::SeenFields;
 use super::test::{Quick, Scalar, WholeKind, has_chars};
 use crate::contract::Contract;
 use crate::msgpack::head::{MsgpackHead, MsgpackReader};
@@ -48,7 +48,7 @@ struct OpenMessage<'a> {
     combined: &'a CombinedMessage,
     message: &'a Message,
     depth: u32,
-    met: SeenFields,
+    seen: SeenFields,
 }
 
 impl<'a> Pass<'a> {
@@ -61,7 +61,7 @@ impl<'a> Pass<'a> {
             combined,
             message: &self.table[plan.message],
             depth,
-            met: SeenFields::default(),
+            seen: SeenFields::default(),
         };
         let head = match reader.short_map() {
             Some(count) => MsgpackHead::Map(count),
@@ -76,7 +76,7 @@ impl<'a> Pass<'a> {
             }
             _ => return None,
         }
-        open.met.fits(combined).then_some(())
+        open.seen.fits(combined).then_some(())
     }
 
     /// Reads a message as a map of `left` pairs.
@@ -135,14 +135,14 @@ impl<'a> Pass<'a> {
     ) -> Option<()> {
         let message = open.message;
         let field = &open.combined.fields[index as usize];
-        if !open.met.name(field) {
+        if !open.seen.name(field) {
             return None;
         }
         if let FieldShape::Message(nested) = field.shape
             && !reader.is_nil()
         {
             let depth = open.depth.checked_sub(1)?;
-            return match open.met.set(field, true) {
+            return match open.seen.set(field, true) {
                 true => self.message(reader, nested, depth),
                 false => None,
             };
@@ -165,7 +165,7 @@ impl<'a> Pass<'a> {
             }
             None => true,
         };
-        open.met.set(field, is_set).then_some(())
+        open.seen.set(field, is_set).then_some(())
     }
 }
 
@@ -215,7 +215,7 @@ impl OpenMessage<'_> {
             }
             Quick::Other => return self.other(index, bytes),
         };
-        self.met.quick(field, is_zero, passes)
+        self.seen.quick(field, is_zero, passes)
     }
 
     /// Judges a value that the fast path has read and whose field has no quick form.
@@ -227,7 +227,7 @@ impl OpenMessage<'_> {
             FieldShape::Scalar(kind, test) if field.oneof == 0 => {
                 let value = read(kind, bytes);
                 value.is_some_and(|value| {
-                    scalar::judge(&mut self.met, self.plan, field, (kind, test), value)
+                    scalar::judge(&mut self.seen, self.plan, field, (kind, test), value)
                 })
             }
             _ => false,

@@ -4,9 +4,9 @@
 //! is left to the judge, because only the last occurrence counts. A group with rules is left to the
 //! judge, too.
 
-use super::met::SeenFields;
 use super::plan::{CombinedField, CombinedMessage, CombinedPlans, FieldShape, LISTS_MAX};
 use super::scalar;
+use super::seen::SeenFields;
 use super::test::{Quick, Scalar, ValueTest, WholeKind, has_chars};
 use crate::contract::Contract;
 use crate::options::UnknownFields;
@@ -51,7 +51,7 @@ struct OpenMessage<'a, 'p> {
     combined: &'a CombinedMessage,
     message: &'a Message,
     depth: u32,
-    met: SeenFields,
+    seen: SeenFields,
     /// The number of elements of each counted list, by its slot.
     counts: [u32; LISTS_MAX],
     /// The elements of each list whose elements must differ, by the bit of its field.
@@ -71,7 +71,7 @@ impl<'a> Pass<'a> {
             combined,
             message,
             depth,
-            met: SeenFields::default(),
+            seen: SeenFields::default(),
             counts: [0; LISTS_MAX],
             distincts: Vec::new(),
         };
@@ -132,7 +132,7 @@ impl<'a> Pass<'a> {
             }
             Quick::Other => return self.other(open, index, tag, value),
         };
-        open.met.quick(field, is_zero, passes)
+        open.seen.quick(field, is_zero, passes)
     }
 
     /// Judges a value that the fast path has read and whose field has no quick form.
@@ -150,7 +150,7 @@ impl<'a> Pass<'a> {
         let value = value.get(usize::from(is_long)..).unwrap_or_default();
         match field.shape {
             FieldShape::Scalar(kind, test) => self.scalar(open, field, (kind, test), value),
-            FieldShape::Unruled => open.met.set(field, true),
+            FieldShape::Unruled => open.seen.set(field, true),
             _ => self.elements(open, index as u32, field, is_long, value),
         }
     }
@@ -167,7 +167,7 @@ impl<'a> Pass<'a> {
         let Some(value) = self.read(kind, bytes) else {
             return false;
         };
-        scalar::judge(&mut open.met, open.plan, field, (kind, test), value)
+        scalar::judge(&mut open.seen, open.plan, field, (kind, test), value)
     }
 
     /// Judges the scalars of one record of a list.
@@ -307,7 +307,7 @@ impl<'a> Pass<'a> {
                 open.count(field);
                 true
             }
-            _ => open.met.name(field) && open.met.set(field, true),
+            _ => open.seen.name(field) && open.seen.set(field, true),
         };
         accepted && self.message(body, nested, depth)
     }
@@ -334,7 +334,7 @@ impl<'a> Pass<'a> {
                 self.elements(open, index, field, wire == wire::LEN, content)
             }
             // The field may occur several times, since its value has no rules.
-            FieldShape::Unruled => open.met.set(field, true),
+            FieldShape::Unruled => open.seen.set(field, true),
             FieldShape::Judged => self.judged(open, index, value, wire),
             FieldShape::Entries => self.entry(open, index, value, wire),
             FieldShape::Message(_) | FieldShape::Messages(_) => false,
@@ -376,8 +376,8 @@ impl<'a> Pass<'a> {
             return false;
         };
         let kind = open.message.fields[index as usize].kind;
-        open.met.name(field)
-            && open.met.set(field, true)
+        open.seen.name(field)
+            && open.seen.set(field, true)
             && judge_value::<First>(self.table, self.plans, body, kind, rules).is_ok()
     }
 }
@@ -404,7 +404,7 @@ impl<'a, 'p> OpenMessage<'a, 'p> {
     /// Counts an element of a list or map, whose field is then set.
     #[inline]
     fn count(&mut self, field: &CombinedField) {
-        self.met.set(field, true);
+        self.seen.set(field, true);
         if let Some(count) = field
             .slot
             .and_then(|slot| self.counts.get_mut(usize::from(slot)))
@@ -433,7 +433,7 @@ impl<'a, 'p> OpenMessage<'a, 'p> {
         let counted = lists.all(|(list, count)| {
             *count == 0 || u64::from(*count).wrapping_sub(list.least) <= list.span
         });
-        counted && self.met.fits(self.combined)
+        counted && self.seen.fits(self.combined)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Judges a scalar in the combined pass.
 
-use super::met::SeenFields;
 use super::plan::CombinedField;
+use super::seen::SeenFields;
 use super::test::{Scalar, ValueTest};
 use crate::rules::plan::{FieldRules, MessagePlan, ValuePlan};
 use crate::table::FieldKind;
@@ -10,20 +10,20 @@ use crate::table::FieldKind;
 /// its oneof has occurred before, or if the value breaks a rule.
 #[inline]
 pub(super) fn judge(
-    met: &mut SeenFields,
+    seen: &mut SeenFields,
     plan: &MessagePlan,
     field: &CombinedField,
     (kind, test): (FieldKind, ValueTest),
     value: Scalar,
 ) -> bool {
-    if !met.name(field) {
+    if !seen.name(field) {
         return false;
     }
     // Required fields are checked at the end of the message.
     if field.implicit && value.is_zero() {
         return true;
     }
-    met.set(field, true) && value.passes(test, kind, rules(plan, field))
+    seen.set(field, true) && value.passes(test, kind, rules(plan, field))
 }
 
 /// Returns the rules of the value or the elements of a field, or `None` for a map.

@@ -71,25 +71,25 @@ impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
     fn message(&self, source: &mut S, plan: &'a MessagePlan) -> Checked<()> {
         let message = &self.table[plan.message];
         let at = source.start();
-        let mut met = SeenFields::default();
+        let mut seen = SeenFields::default();
         G::over(|faults| {
             let mut fields = source.open_fields()?;
             while let Some(index) = source.field(&mut fields, message)? {
                 if let Some(index) = index {
-                    self.field(source, index, plan, (&mut met, faults))?;
+                    self.field(source, index, plan, (&mut seen, faults))?;
                 } else {
                     source.skip()?;
                 }
             }
             for (place, plan) in (0u32..).zip(&plan.fields) {
-                if met.set.contains(place) {
+                if seen.set.contains(place) {
                     continue;
                 }
                 if let Err(fault) = absent::<G>(plan, field_of(message, plan), at) {
                     faults.keep(fault, || Ok(()))?;
                 }
             }
-            choices(plan, &met.set, &met.oneofs, at, faults)
+            choices(plan, &seen.set, &seen.oneofs, at, faults)
         })
     }
 
@@ -99,7 +99,7 @@ impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
         source: &mut S,
         index: u32,
         plan: &'a MessagePlan,
-        (met, faults): (&mut SeenFields, &mut G),
+        (seen, faults): (&mut SeenFields, &mut G),
     ) -> Checked<()> {
         let field = &self.table[plan.message].fields[index as usize];
         let place = plan.place(index);
@@ -113,7 +113,7 @@ impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
             return source.skip();
         }
         if let Some(oneof) = oneof {
-            met.oneofs.insert(oneof);
+            seen.oneofs.insert(oneof);
         }
         let Some(place) = place else {
             return source.skip();
@@ -121,12 +121,12 @@ impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
         let rules = &plan.fields[place];
         match self.rules(source, rules, field) {
             Ok(true) => {
-                met.set.insert(place as u32);
+                seen.set.insert(place as u32);
                 Ok(())
             }
             Ok(false) => Ok(()),
             Err(fault) => {
-                met.set.insert(place as u32);
+                seen.set.insert(place as u32);
                 faults.keep(fault.under(&*field.name), || Ok(()))
             }
         }

@@ -93,7 +93,7 @@ struct Judge<'a, G> {
 
 /// The records of a field that were read so far.
 #[derive(Default)]
-struct Met<'a, 'p> {
+struct FieldRecords<'a, 'p> {
     /// The value of the last record.
     last: Option<WireReader<'p>>,
     /// The values of the earlier records, for a message field or a map.
@@ -108,7 +108,7 @@ struct Met<'a, 'p> {
     equal: bool,
 }
 
-impl<'p> Met<'_, 'p> {
+impl<'p> FieldRecords<'_, 'p> {
     fn push(&mut self, reader: WireReader<'p>) {
         self.earlier.extend(self.last.replace(reader));
     }
@@ -125,7 +125,7 @@ struct Open<'a, 'p> {
     /// The byte where the message begins.
     at: usize,
     /// The records of each field, by the place of its rules.
-    fields: Vec<Met<'a, 'p>>,
+    fields: Vec<FieldRecords<'a, 'p>>,
     /// The index of the member that is set in each oneof, by the index of the oneof.
     members: Vec<Option<u32>>,
 }
@@ -133,7 +133,7 @@ struct Open<'a, 'p> {
 impl<'a> Open<'a, '_> {
     fn new(plan: &'a MessagePlan, at: usize) -> Self {
         let mut fields = Vec::new();
-        fields.resize_with(plan.fields.len(), Met::default);
+        fields.resize_with(plan.fields.len(), FieldRecords::default);
         let members = vec![None; plan.oneof_count];
         Self {
             plan,
@@ -244,30 +244,30 @@ impl<'a, G: Gather> Judge<'a, G> {
     ) -> Checked<()> {
         let plan = &open.plan.fields[place];
         let field = field_of(&self.table[open.plan.message], plan);
-        let met = &mut open.fields[place];
+        let records = &mut open.fields[place];
         let checked = match &plan.rules {
             FieldRules::One(rules) => {
                 let nested = rules.nested.filter(|_| kind == wire::START_GROUP);
                 if let Some(nested) = nested {
-                    self.singular_group(reader, self.plans.get(nested), met)
+                    self.singular_group(reader, self.plans.get(nested), records)
                 } else {
                     let value = reader.clone();
                     self.skip(reader, field.number, kind)?;
                     if field.kind.message().is_some() {
-                        met.push(body(&value, kind)?);
+                        records.push(body(&value, kind)?);
                     } else {
-                        met.last = Some(value);
+                        records.last = Some(value);
                     }
                     Ok(())
                 }
             }
             FieldRules::Map(_) => {
-                met.push(reader.body()?);
+                records.push(reader.body()?);
                 Ok(())
             }
             FieldRules::List(list) => {
-                met.last = Some(reader.clone());
-                self.elements(reader, kind, (field, list), met)
+                records.last = Some(reader.clone());
+                self.elements(reader, kind, (field, list), records)
             }
         };
         match checked {
@@ -281,11 +281,11 @@ impl<'a, G: Gather> Judge<'a, G> {
         &self,
         reader: &mut WireReader<'p>,
         plan: &'a MessagePlan,
-        met: &mut Met<'a, 'p>,
+        records: &mut FieldRecords<'a, 'p>,
     ) -> Checked<()> {
-        met.last = Some(reader.clone());
+        records.last = Some(reader.clone());
         let open = Open::new(plan, reader.at());
-        let open = met.group.get_or_insert_with(|| Box::new(open));
+        let open = records.group.get_or_insert_with(|| Box::new(open));
         G::over(|faults| self.records(reader, open, faults))
     }
 
@@ -305,15 +305,15 @@ impl<'a, G: Gather> Judge<'a, G> {
         reader: &mut WireReader<'p>,
         kind: u8,
         (field, list): (&Field, &'a ListPlan),
-        met: &mut Met<'a, 'p>,
+        records: &mut FieldRecords<'a, 'p>,
     ) -> Checked<()> {
         if kind == field.wire {
-            return self.element(reader, field, list, met);
+            return self.element(reader, field, list, records);
         }
         let mut run = reader.body()?;
         G::over(|faults| {
             while !run.is_empty() {
-                if let Err(fault) = self.element(&mut run, field, list, met) {
+                if let Err(fault) = self.element(&mut run, field, list, records) {
                     faults.keep(fault, || Ok(()))?;
                 }
             }
@@ -327,26 +327,26 @@ impl<'a, G: Gather> Judge<'a, G> {
         reader: &mut WireReader<'p>,
         field: &Field,
         list: &'a ListPlan,
-        met: &mut Met<'a, 'p>,
+        records: &mut FieldRecords<'a, 'p>,
     ) -> Checked<()> {
         let value = reader.clone();
-        let index = met.count;
+        let index = records.count;
         let nested = list
             .items
             .nested
             .filter(|_| field.wire == wire::START_GROUP);
         let checked = if let Some(nested) = nested {
-            met.count += 1;
+            records.count += 1;
             self.group(reader, self.plans.get(nested))
         } else {
             self.skip(reader, field.number, field.wire)?;
             if self.is_unknown(field.kind, &value)? {
                 return Ok(());
             }
-            met.count += 1;
-            if list.unique && !met.equal {
+            records.count += 1;
+            if list.unique && !records.equal {
                 let element = scalar_or_bytes(field.kind, &value)?;
-                met.equal = met.distinct.insert(element, index).is_some();
+                records.equal = records.distinct.insert(element, index).is_some();
             }
             match field.kind.message() {
                 Some(_) => self.value(&[body(&value, field.wire)?], field.kind, &list.items),
@@ -387,11 +387,11 @@ impl<'a, G: Gather> Judge<'a, G> {
     fn end(&self, open: &Open<'a, '_>, faults: &mut G) -> Checked<()> {
         let message = &self.table[open.plan.message];
         let mut set = IndexSet::default();
-        for (place, (plan, met)) in (0u32..).zip(open.plan.fields.iter().zip(&open.fields)) {
+        for (place, (plan, records)) in (0u32..).zip(open.plan.fields.iter().zip(&open.fields)) {
             let field = field_of(message, plan);
-            let checked = if Self::is_set(plan, field, met)? {
+            let checked = if Self::is_set(plan, field, records)? {
                 set.insert(place);
-                let checked = self.field(plan, field, met, open.at);
+                let checked = self.field(plan, field, records, open.at);
                 checked.map_err(|fault| fault.under(&*field.name))
             } else {
                 absent::<G>(plan, field, open.at)
@@ -408,9 +408,9 @@ impl<'a, G: Gather> Judge<'a, G> {
         choices(open.plan, &set, &oneofs, open.at, faults)
     }
 
-    fn is_set(plan: &FieldPlan, field: &Field, met: &Met) -> Checked<bool> {
-        Ok(match (&plan.rules, &met.last) {
-            (FieldRules::List(_), _) => met.count > 0,
+    fn is_set(plan: &FieldPlan, field: &Field, records: &FieldRecords) -> Checked<bool> {
+        Ok(match (&plan.rules, &records.last) {
+            (FieldRules::List(_), _) => records.count > 0,
             (FieldRules::One(_), Some(last)) if plan.implicit => {
                 !scalar_or_bytes(field.kind, last)?.is_zero()
             }
@@ -420,34 +420,46 @@ impl<'a, G: Gather> Judge<'a, G> {
 
     /// Judges a field that is set. For a list, only the number and the uniqueness of its elements
     /// remain to be judged.
-    fn field(&self, plan: &'a FieldPlan, field: &Field, met: &Met, at: usize) -> Checked<()> {
-        let at = met.last.as_ref().map_or(at, WireReader::at);
+    fn field(
+        &self,
+        plan: &'a FieldPlan,
+        field: &Field,
+        records: &FieldRecords,
+        at: usize,
+    ) -> Checked<()> {
+        let at = records.last.as_ref().map_or(at, WireReader::at);
         match &plan.rules {
-            FieldRules::One(_) if met.group.is_some() => match &met.group {
+            FieldRules::One(_) if records.group.is_some() => match &records.group {
                 Some(open) => G::over(|faults| self.end(open, faults)),
                 None => Ok(()),
             },
             FieldRules::One(rules) => {
-                let bodies: Cow<[WireReader]> = match &met.last {
-                    Some(last) if met.earlier.is_empty() => std::slice::from_ref(last).into(),
-                    _ => met.all().cloned().collect::<Vec<_>>().into(),
+                let bodies: Cow<[WireReader]> = match &records.last {
+                    Some(last) if records.earlier.is_empty() => std::slice::from_ref(last).into(),
+                    _ => records.all().cloned().collect::<Vec<_>>().into(),
                 };
                 self.value(&bodies, field.kind, rules)
             }
-            FieldRules::List(list) => count::<G>(&list.counts, met.count, met.equal, at),
-            FieldRules::Map(map) => self.map(map, field, met, at),
+            FieldRules::List(list) => count::<G>(&list.counts, records.count, records.equal, at),
+            FieldRules::Map(map) => self.map(map, field, records, at),
         }
     }
 
     /// Judges a map. If several pairs have the same key, the last of them counts.
-    fn map(&self, plan: &'a MapPlan, field: &Field, met: &Met, at: usize) -> Checked<()> {
+    fn map(
+        &self,
+        plan: &'a MapPlan,
+        field: &Field,
+        records: &FieldRecords,
+        at: usize,
+    ) -> Checked<()> {
         let entry = field.kind.message().map(|id| &*self.table[id].fields);
         let Some([of_key, of_value]) = entry else {
             return Ok(());
         };
         let mut pairs: Vec<(Value, Vec<WireReader>, &WireReader)> = Vec::new();
         let mut keys = Distincts::default();
-        for body in met.all() {
+        for body in records.all() {
             let Some((key, values)) = self.pair(body, of_key, of_value)? else {
                 continue;
             };
@@ -526,6 +538,6 @@ fn note_member(index: u32, field: &Field, open: &mut Open) {
     if let Some(before) = before.filter(|before| *before != index)
         && let Some(place) = open.plan.place(before)
     {
-        open.fields[place] = Met::default();
+        open.fields[place] = FieldRecords::default();
     }
 }
