@@ -13,7 +13,7 @@ const EXCERPT_MAX: usize = 48;
 
 /// The maximum number of violations that are reported for one payload. It is enough to correct a
 /// payload, and bounds the answer to one that is wrong everywhere.
-pub(super) const MOST: usize = 16;
+pub(super) const VIOLATIONS_MAX: usize = 16;
 
 /// The text of [`Violation::expected`] for a missing required field.
 pub(super) const REQUIRED: &str = "a value, because it is required";
@@ -287,7 +287,7 @@ impl Gather for First {
     }
 }
 
-/// Collects all faults of one message, list or map, and of its content, up to [`MOST`].
+/// Collects all faults of one message, list or map, and of its content, up to [`VIOLATIONS_MAX`].
 #[derive(Default)]
 pub(super) struct All {
     faults: Option<Box<Fault>>,
@@ -310,7 +310,7 @@ impl Gather for All {
             ReaderPosition::Lost => false,
         };
         let before = self.faults.as_ref().map_or(0, |first| first.count());
-        if !behind || before + fault.count() >= MOST {
+        if !behind || before + fault.count() >= VIOLATIONS_MAX {
             fault.standing = ReaderPosition::Lost;
             return Err(fault);
         }
@@ -351,7 +351,7 @@ impl All {
             }
         }
         if let Some(first) = &mut self.faults {
-            first.others.truncate(MOST - 1);
+            first.others.truncate(VIOLATIONS_MAX - 1);
         }
     }
 }

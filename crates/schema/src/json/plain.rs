@@ -78,9 +78,9 @@ fn list(bytes: &[u8], kind: FieldKind) -> Option<&[u8]> {
     }
     // The maximum number of elements. Longer lists are left to the general path, so that they
     // are not read twice to the end.
-    const MOST: usize = 16;
+    const ELEMENTS_MAX: usize = 16;
     let mut rest = first;
-    for _ in 0..MOST {
+    for _ in 0..ELEMENTS_MAX {
         let (behind, what) = next(scalar(rest, kind)?, b']')?;
         rest = behind;
         if let Next::End = what {
@@ -208,9 +208,9 @@ fn perhaps_quoted(bytes: &[u8], number: impl Fn(&[u8]) -> Option<&[u8]>) -> Opti
 #[inline(never)]
 fn decimal(bytes: &[u8]) -> Option<&[u8]> {
     /// The maximum number of digits: 10³⁸ is within a float's range.
-    const MOST: usize = 38;
+    const DIGITS_MAX: usize = 38;
     let number = bytes.strip_prefix(b"-").unwrap_or(bytes);
-    let rest = whole(number, MOST)?;
+    let rest = whole(number, DIGITS_MAX)?;
     let rest = match rest {
         [b'.', fraction @ ..] => match digits(fraction) {
             0 => return None,
@@ -218,7 +218,7 @@ fn decimal(bytes: &[u8]) -> Option<&[u8]> {
         },
         _ => rest,
     };
-    (number.len() - rest.len() <= MOST).then_some(rest)
+    (number.len() - rest.len() <= DIGITS_MAX).then_some(rest)
 }
 
 #[cfg(test)]

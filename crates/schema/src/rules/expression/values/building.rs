@@ -7,7 +7,7 @@ use super::tree::Node;
 use crate::rules::unique::Distincts;
 
 /// The maximum number of fields that are compared one by one. With more, a hash map is used.
-const FEW: usize = 16;
+const LINEAR_SEARCH_MAX: usize = 16;
 
 /// The fields of a message that were read so far.
 #[derive(Default)]
@@ -84,17 +84,17 @@ impl<'a> Building<'a> {
 }
 
 fn place<T>(entries: &[(u32, T)], places: &FxHashMap<u32, usize>, key: u32) -> Option<usize> {
-    if entries.len() > FEW {
+    if entries.len() > LINEAR_SEARCH_MAX {
         return places.get(&key).copied();
     }
     entries.iter().position(|(of, _)| *of == key)
 }
 
-/// Updates the places after an entry was added. They are only kept for more than [`FEW`] entries.
+/// Updates the places after an entry was added. They are only kept for more than [`LINEAR_SEARCH_MAX`] entries.
 fn grown<T>(entries: &[(u32, T)], places: &mut FxHashMap<u32, usize>) {
     match entries.len() {
-        0..=FEW => {}
-        count if count == FEW + 1 => {
+        0..=LINEAR_SEARCH_MAX => {}
+        count if count == LINEAR_SEARCH_MAX + 1 => {
             places.extend(entries.iter().enumerate().map(|(at, (key, _))| (*key, at)));
         }
         count => {

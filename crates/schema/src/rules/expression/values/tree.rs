@@ -10,7 +10,7 @@ use gateway_cel::{
 };
 
 /// The maximum number of entries that are compared one by one. With more, a hash map is used.
-const FEW: usize = 8;
+const LINEAR_SEARCH_MAX: usize = 8;
 
 /// The steps that hashing an entry takes.
 const HASH_STEPS: u64 = 2;
@@ -203,7 +203,7 @@ impl<'a> Map<'a> for MapNode<'a> {
         if let Key::String(text) = key {
             budget.look_at(text.len())?;
         }
-        let place = if self.entries.len() <= FEW {
+        let place = if self.entries.len() <= LINEAR_SEARCH_MAX {
             self.entries.iter().position(|(own, _)| {
                 let own = own.value.as_ref().ok();
                 own.and_then(Key::of).as_ref() == Some(key)
