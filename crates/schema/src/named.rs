@@ -83,7 +83,7 @@ impl Seen {
             return Ok(());
         }
         let fault = Fault::new(at, "at most one field of its oneof", "a second one");
-        Err(fault.behind().under(&*message.fields[index as usize].name))
+        Err(fault.after().under(&*message.fields[index as usize].name))
     }
 }
 

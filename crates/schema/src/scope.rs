@@ -39,7 +39,7 @@ impl<'a> Scope<'a> {
     #[cold]
     fn lacks(self, index: u32, offset: usize) -> Box<Fault> {
         let name = &*self.message.fields[index as usize].name;
-        let fault = Fault::new(offset, REQUIRED, NONE).behind();
+        let fault = Fault::new(offset, REQUIRED, NONE).after();
         // A map entry is not a level of the path.
         if self.message.map_entry {
             fault

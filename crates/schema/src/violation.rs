@@ -104,7 +104,7 @@ pub(super) struct Fault {
     pub offset: usize,
     /// Further faults of the same message, list or map.
     others: Vec<Fault>,
-    standing: ReaderPosition,
+    position: ReaderPosition,
 }
 
 /// The position of a walk's reader when a fault is found, which decides how the walk can continue.
@@ -132,7 +132,7 @@ impl Fault {
             rule: None,
             offset,
             others: Vec::new(),
-            standing: ReaderPosition::Within,
+            position: ReaderPosition::Within,
         })
     }
 
@@ -141,7 +141,7 @@ impl Fault {
     pub(crate) fn broken(offset: usize, id: &str, message: &str) -> Box<Self> {
         let mut fault = Self::new(offset, message, "");
         fault.rule = Some(id.into());
-        fault.behind()
+        fault.after()
     }
 
     /// Returns the fault of the rule `id`, described by `message`, which could not be evaluated for
@@ -150,21 +150,21 @@ impl Fault {
     pub(crate) fn failed(offset: usize, id: &str, message: &str, why: &str) -> Box<Self> {
         let mut fault = Self::broken(offset, id, message);
         why.clone_into(&mut fault.found);
-        fault.standing = ReaderPosition::Lost;
+        fault.position = ReaderPosition::Lost;
         fault
     }
 
     /// Declares that the faulty value can be skipped as a whole, whatever is wrong inside it.
     #[cold]
     pub(crate) fn within(mut self: Box<Self>) -> Box<Self> {
-        self.standing = ReaderPosition::Within;
+        self.position = ReaderPosition::Within;
         self
     }
 
     /// Declares that the faulty value was read to its end.
     #[cold]
-    pub(crate) fn behind(mut self: Box<Self>) -> Box<Self> {
-        self.standing = ReaderPosition::After;
+    pub(crate) fn after(mut self: Box<Self>) -> Box<Self> {
+        self.position = ReaderPosition::After;
         self
     }
 
@@ -192,7 +192,7 @@ impl Fault {
         self.rule.is_some() && !self.found.is_empty()
     }
 
-    fn tells_the_same(&self, other: &Self) -> bool {
+    fn is_same(&self, other: &Self) -> bool {
         let of = |fault: &Self| (fault.offset, fault.expected.clone(), fault.found.clone());
         of(self) == of(other)
     }
@@ -296,12 +296,12 @@ pub(super) struct All {
 impl Gather for All {
     #[cold]
     fn keep(&mut self, mut fault: Box<Fault>, pass: impl FnOnce() -> Checked<()>) -> Checked<()> {
-        let behind = match fault.standing {
+        let after = match fault.position {
             ReaderPosition::After => true,
             ReaderPosition::Within => match pass() {
                 Ok(()) => true,
                 Err(end) => {
-                    if !end.tells_the_same(&fault) {
+                    if !end.is_same(&fault) {
                         fault.others.push(*end);
                     }
                     false
@@ -310,8 +310,8 @@ impl Gather for All {
             ReaderPosition::Lost => false,
         };
         let before = self.faults.as_ref().map_or(0, |first| first.count());
-        if !behind || before + fault.count() >= VIOLATIONS_MAX {
-            fault.standing = ReaderPosition::Lost;
+        if !after || before + fault.count() >= VIOLATIONS_MAX {
+            fault.position = ReaderPosition::Lost;
             return Err(fault);
         }
         self.add(fault);
@@ -319,20 +319,20 @@ impl Gather for All {
     }
 
     fn close(mut self, end: Checked<()>) -> Checked<()> {
-        let standing = match end {
+        let position = match end {
             Ok(()) => ReaderPosition::After,
             Err(fault) => {
-                let standing = match fault.standing {
+                let position = match fault.position {
                     ReaderPosition::After => ReaderPosition::After,
                     ReaderPosition::Within | ReaderPosition::Lost => ReaderPosition::Lost,
                 };
                 self.add(fault);
-                standing
+                position
             }
         };
         match self.faults {
             Some(mut first) => {
-                first.standing = standing;
+                first.position = position;
                 Err(first)
             }
             None => Ok(()),

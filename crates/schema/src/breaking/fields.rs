@@ -62,11 +62,11 @@ impl Comparison<'_> {
         let (number, name) = (was.number, &*was.name);
         // The successor has the name of the removed field and another number, or its number and
         // another name.
-        let heir = match numbers {
+        let successor = match numbers {
             true => here.new.by_name(name),
             false => here.new.by_number(number),
         };
-        let heir = heir.map(|index| &here.new.fields[index as usize]);
+        let successor = successor.map(|index| &here.new.fields[index as usize]);
         let aside = here.after.is_some_and(|it| match numbers {
             true => it.reserves(number as i32),
             false => it.reserves_name(name),
@@ -74,16 +74,16 @@ impl Comparison<'_> {
         if aside && !self.strict {
             return None;
         }
-        let (what, help) = match (heir, numbers) {
-            (Some(heir), true) => (
-                format!("changed its number from {number} to {}", heir.number),
+        let (what, help) = match (successor, numbers) {
+            (Some(successor), true) => (
+                format!("changed its number from {number} to {}", successor.number),
                 format!("keep the number {number}, or write `reserved {number};` in the message"),
             ),
-            (Some(heir), false) => (
-                format!("was renamed to {}", heir.name),
+            (Some(successor), false) => (
+                format!("was renamed to {}", successor.name),
                 format!(
                     "give {} the option [json_name = \"{name}\"], which is read too",
-                    heir.name
+                    successor.name
                 ),
             ),
             _ if self.strict => (
@@ -103,7 +103,7 @@ impl Comparison<'_> {
                 ),
             ),
         };
-        let now = heir.map_or("", |heir| &heir.name);
+        let now = successor.map_or("", |successor| &successor.name);
         Some(here.field(name, now, what, help))
     }
 

@@ -119,8 +119,8 @@ impl<'a> JsonReader<'a> {
     /// Takes the key of `member` and the colon, if they come next and in the usual form.
     #[inline]
     pub(crate) fn expected(&mut self, member: &Member) -> bool {
-        let behind = member.json.strip(self.rest());
-        behind.inspect(|rest| self.go_to(rest)).is_some()
+        let after = member.json.strip(self.rest());
+        after.inspect(|rest| self.go_to(rest)).is_some()
     }
 
     /// Reads a member's name and the colon.
@@ -189,13 +189,13 @@ impl<'a> JsonReader<'a> {
         let mut rest = plain::gap(self.rest());
         let (mut left, mut next) = (members, Next::Another);
         while let (Next::Another, [member, others @ ..]) = (&next, left) {
-            let Some((value, behind, what)) = plain::member(rest, member) else {
+            let Some((value, after, what)) = plain::member(rest, member) else {
                 break;
             };
             if !accepts(member.index, value) {
                 break;
             }
-            (rest, left, next) = (behind, others, what);
+            (rest, left, next) = (after, others, what);
         }
         self.go_to(rest);
         (left, next)

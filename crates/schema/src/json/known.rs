@@ -208,7 +208,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
         if !held {
             let expected = format!("a \"value\" of {}", scope.message.name);
-            let fault = Fault::new(start, expected, "none").behind();
+            let fault = Fault::new(start, expected, "none").after();
             faults.keep(fault, || Ok(()))?;
         }
         Ok(())

@@ -116,11 +116,11 @@ fn magnitude(text: &[u8]) -> Option<i128> {
     let e = text.iter().position(|byte| byte | 0x20 == b'e');
     let (mantissa, exponent) = text.split_at(e.unwrap_or(text.len()));
     let point = mantissa.iter().position(|byte| *byte == b'.');
-    let (before, behind) = mantissa.split_at(point.unwrap_or(mantissa.len()));
-    let behind = behind.get(1..).unwrap_or_default();
-    let digits = || before.iter().chain(behind).map(|digit| digit - b'0');
+    let (before, fraction) = mantissa.split_at(point.unwrap_or(mantissa.len()));
+    let fraction = fraction.get(1..).unwrap_or_default();
+    let digits = || before.iter().chain(fraction).map(|digit| digit - b'0');
 
-    let count = before.len() + behind.len();
+    let count = before.len() + fraction.len();
     let leading = digits().take_while(|digit| *digit == 0).count();
     if leading == count {
         return Some(0);
@@ -128,7 +128,7 @@ fn magnitude(text: &[u8]) -> Option<i128> {
     let trailing = digits().rev().take_while(|digit| *digit == 0).count();
     // The number is its significant digits times ten to this power.
     let shift = power(exponent.get(1..).unwrap_or_default())
-        .saturating_sub(behind.len() as i64)
+        .saturating_sub(fraction.len() as i64)
         .saturating_add(trailing as i64);
     let significant = count - leading - trailing;
     if shift < 0 {

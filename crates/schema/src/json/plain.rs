@@ -19,14 +19,14 @@ pub(crate) enum Next {
 #[inline(always)]
 pub(super) fn member<'p>(bytes: &'p [u8], member: &Member) -> Option<(&'p [u8], &'p [u8], Next)> {
     let value = gap(member.json.strip(bytes)?);
-    let behind = match member.value {
+    let after = match member.value {
         MemberValue::One(kind) => scalar(value, kind)?,
         MemberValue::List(kind) => list(value, kind)?,
         MemberValue::Other => return None,
     };
-    let size = value.len() - behind.len();
-    let (behind, next) = next(behind, b'}')?;
-    Some((value.get(..size).unwrap_or_default(), behind, next))
+    let size = value.len() - after.len();
+    let (after, next) = next(after, b'}')?;
+    Some((value.get(..size).unwrap_or_default(), after, next))
 }
 
 /// Skips white space. Most writers put no space or one space between tokens.
@@ -81,8 +81,8 @@ fn list(bytes: &[u8], kind: FieldKind) -> Option<&[u8]> {
     const ELEMENTS_MAX: usize = 16;
     let mut rest = first;
     for _ in 0..ELEMENTS_MAX {
-        let (behind, what) = next(scalar(rest, kind)?, b']')?;
-        rest = behind;
+        let (after, what) = next(scalar(rest, kind)?, b']')?;
+        rest = after;
         if let Next::End = what {
             return Some(rest);
         }
@@ -351,10 +351,10 @@ mod tests {
     #[test]
     fn what_follows_a_value_is_looked_at() {
         for (text, rest) in [(",1", "1"), (", 1", "1"), ("\n,\n\t1", "1"), (",", "")] {
-            let Some((behind, Next::Another)) = next(text.as_bytes(), b']') else {
+            let Some((after, Next::Another)) = next(text.as_bytes(), b']') else {
                 panic!("{text}");
             };
-            assert_eq!(behind, rest.as_bytes(), "{text}");
+            assert_eq!(after, rest.as_bytes(), "{text}");
         }
         for text in ["]1", " \r\n]1"] {
             let Some((b"1", Next::End)) = next(text.as_bytes(), b']') else {
