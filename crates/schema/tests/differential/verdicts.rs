@@ -84,14 +84,14 @@ fn tell(out: &mut impl Write, index: u8, schemas: &[Schema], payload: &[u8]) {
     out.write_all(&length(payload)).unwrap();
     out.write_all(payload).unwrap();
     if let Err(first) = verdict {
-        let text = told(&first);
+        let text = violation_lines(&first);
         out.write_all(&length(text.as_bytes())).unwrap();
         out.write_all(text.as_bytes()).unwrap();
     }
 }
 
 /// Returns the violations, one on each line: path, expected, found and offset, separated by tabs.
-fn told(first: &Violation) -> String {
+fn violation_lines(first: &Violation) -> String {
     let all = std::iter::once(first).chain(first.others.iter().flatten());
     let line = |it: &Violation| {
         let Violation {

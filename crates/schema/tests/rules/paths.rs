@@ -47,27 +47,33 @@ fn what_lies_below_has_its_path() {
     );
     // A rule of a message reports its own text, at every path of the message.
     let three = json!([{"zip": "12345"}, {"zip": "12345"}, {"zip": "12345"}]);
-    let told = ruled.refuses(&with("lines", three), "", "m.lines");
-    assert_eq!(told.to_string(), "two lines at most (rule m.lines)");
-    let told = ruled.refuses(
+    let assert_offset = ruled.refuses(&with("lines", three), "", "m.lines");
+    assert_eq!(
+        assert_offset.to_string(),
+        "two lines at most (rule m.lines)"
+    );
+    let assert_offset = ruled.refuses(
         &with("lines", json!([{"zip": "00000"}])),
         "lines[0]",
         "line",
     );
-    assert_eq!(told.to_string(), "lines[0]: no zip of zeros (rule line)");
+    assert_eq!(
+        assert_offset.to_string(),
+        "lines[0]: no zip of zeros (rule line)"
+    );
     // Maps with keys that are not strings, which JSON cannot encode directly.
     let texts = b"\x0a\x07\x0a\x0512345\x30\x01\x2a\x04\x08\x00\x12\x00";
-    let told = ruled.protobuf.check(texts, DEPTH).unwrap_err();
+    let assert_offset = ruled.protobuf.check(texts, DEPTH).unwrap_err();
     assert_eq!(
-        (&*told.path, told.rule.as_deref()),
+        (&*assert_offset.path, assert_offset.rule.as_deref()),
         ("texts[0] (key)", Some("int32.gt"))
     );
-    let told = ruled
+    let assert_offset = ruled
         .msgpack
         .check(b"\x82\xa1a\x01\xa5texts\x81\x07\xa0", DEPTH)
         .unwrap_err();
     assert_eq!(
-        (&*told.path, told.rule.as_deref()),
+        (&*assert_offset.path, assert_offset.rule.as_deref()),
         ("texts[7]", Some("string.min_len"))
     );
 }
@@ -76,16 +82,16 @@ fn what_lies_below_has_its_path() {
 fn the_walk_goes_first() {
     let ruled =
         Ruled::new("message M { int32 f = 1 [(buf.validate.field).int32.gt = 5]; string s = 2; }");
-    let told = ruled
+    let assert_offset = ruled
         .protobuf
         .check(b"\x08\x01\x10\x01", DEPTH)
         .unwrap_err();
-    assert_eq!((told.rule, &*told.path), (None, "s"));
-    let told = ruled
+    assert_eq!((assert_offset.rule, &*assert_offset.path), (None, "s"));
+    let assert_offset = ruled
         .msgpack
         .check(b"\x82\xa1f\x01\xa1s\x01", DEPTH)
         .unwrap_err();
-    assert_eq!((told.rule, &*told.path), (None, "s"));
+    assert_eq!((assert_offset.rule, &*assert_offset.path), (None, "s"));
 }
 
 #[test]
@@ -100,8 +106,11 @@ fn rules_of_ones_own_and_predefined_ones() {
            required int32 g = 2 [(buf.validate.field).int32.gt = 0]; }",
     );
     ruled.accepts(&json!({"f": 4, "g": 1}));
-    let told = ruled.refuses(&json!({"f": 3, "g": 1}), "f", "int32.even");
-    assert_eq!(told.to_string(), "f: must be even (rule int32.even)");
+    let assert_offset = ruled.refuses(&json!({"f": 3, "g": 1}), "f", "int32.even");
+    assert_eq!(
+        assert_offset.to_string(),
+        "f: must be even (rule int32.even)"
+    );
     ruled.refuses(&json!({"f": 4, "g": 0}), "g", "int32.gt");
 }
 
@@ -119,12 +128,20 @@ fn all_violations_are_told_where_they_are_asked_for() {
     let root = table.message("t.M").unwrap();
     let mut schema = Schema::new(Encoding::Json, table, root, options);
     assert!(schema.enforce(&ruler, LIMITS));
-    let told = schema.check(br#"{"n": [1, 0, -1]}"#, DEPTH).unwrap_err();
-    let others: Vec<_> = told.others.iter().flatten().map(|it| &*it.path).collect();
-    assert_eq!((&*told.path, &*others), ("n[1]", &["n[2]", "f"][..]));
+    let assert_offset = schema.check(br#"{"n": [1, 0, -1]}"#, DEPTH).unwrap_err();
+    let others: Vec<_> = assert_offset
+        .others
+        .iter()
+        .flatten()
+        .map(|it| &*it.path)
+        .collect();
+    assert_eq!(
+        (&*assert_offset.path, &*others),
+        ("n[1]", &["n[2]", "f"][..])
+    );
     let many = format!("{{\"n\": {:?}}}", vec![0; 1000]);
-    let told = schema.check(many.as_bytes(), DEPTH).unwrap_err();
-    assert_eq!(told.others.unwrap().len(), 15);
+    let assert_offset = schema.check(many.as_bytes(), DEPTH).unwrap_err();
+    assert_eq!(assert_offset.others.unwrap().len(), 15);
 }
 
 /// Returns schemas for singular, repeated and map fields with rules.
@@ -145,12 +162,12 @@ fn places() -> Ruled {
 /// Asserts that the value at `path` breaks a rule, and that the violation has the offset of the end
 /// of `before`, where the value begins, or the message that lacks the value.
 #[track_caller]
-fn told(schema: &Schema, before: &[u8], after: &[u8], path: &str) {
+fn assert_offset(schema: &Schema, before: &[u8], after: &[u8], path: &str) {
     let payload = [before, after].concat();
-    let told = schema.check(&payload, DEPTH).unwrap_err();
-    assert!(told.rule.is_some(), "{told}");
+    let assert_offset = schema.check(&payload, DEPTH).unwrap_err();
+    assert!(assert_offset.rule.is_some(), "{assert_offset}");
     assert_eq!(
-        (&*told.path, told.offset),
+        (&*assert_offset.path, assert_offset.offset),
         (path, before.len()),
         "{payload:02x?}"
     );
@@ -160,7 +177,7 @@ fn told(schema: &Schema, before: &[u8], after: &[u8], path: &str) {
 fn the_byte_of_what_breaks_a_rule_is_told_in_json() {
     let ruled = places();
     let json = |before: &str, behind: &str, path: &str| {
-        told(&ruled.json, before.as_bytes(), behind.as_bytes(), path);
+        assert_offset(&ruled.json, before.as_bytes(), behind.as_bytes(), path);
     };
     json(" {\"first\":1, \"name\": ", "\"ab\"}", "name");
     json(
@@ -186,7 +203,7 @@ fn the_byte_of_what_breaks_a_rule_is_told_in_json() {
 fn the_byte_of_what_breaks_a_rule_is_told_in_msgpack() {
     let ruled = places();
     let msgpack = |before: &[u8], behind: &[u8], path: &str| {
-        told(&ruled.msgpack, before, behind, path);
+        assert_offset(&ruled.msgpack, before, behind, path);
     };
     msgpack(b"\x82\xa5first\x01\xa4name", b"\xa2ab", "name");
     msgpack(b"\x96\x01\xc0\xc0\xc0\xc0", b"\xa2ab", "name");
@@ -213,7 +230,7 @@ fn the_byte_of_what_breaks_a_rule_is_told_in_msgpack() {
 fn the_byte_of_what_breaks_a_rule_is_told_in_protobuf() {
     let ruled = places();
     let protobuf = |before: &[u8], behind: &[u8], path: &str| {
-        told(&ruled.protobuf, before, behind, path);
+        assert_offset(&ruled.protobuf, before, behind, path);
     };
     protobuf(b"\x08\x01\x32", b"\x02ab", "name");
     protobuf(b"\x32\x03abc\x32", b"\x02ab", "name");

@@ -86,7 +86,7 @@ struct Judge<'a, 'b> {
 impl<'a> Judge<'a, '_> {
     fn message<G: Gather>(&mut self, node: &Node<'a>, plan: &'a ExpressionPlan) -> Checked<()> {
         G::over(|faults| {
-            self.ask(&plan.own, &node.value, node.at, faults)?;
+            self.evaluate(&plan.own, &node.value, node.at, faults)?;
             let Some(body) = &node.body else {
                 return Ok(());
             };
@@ -114,7 +114,7 @@ impl<'a> Judge<'a, '_> {
         plan: &'a FieldExpressions,
     ) -> Checked<()> {
         G::over(|faults| {
-            self.ask(&plan.own, &content.value(), content.at(), faults)?;
+            self.evaluate(&plan.own, &content.value(), content.at(), faults)?;
             match content {
                 Content::One(node) => {
                     if let Err(fault) = self.value::<G>(node, &plan.values) {
@@ -156,7 +156,7 @@ impl<'a> Judge<'a, '_> {
         };
         G::over(|faults| {
             if !(plan.skips_zero && zero()) {
-                self.ask(&plan.own, &node.value, node.at, faults)?;
+                self.evaluate(&plan.own, &node.value, node.at, faults)?;
             }
             if let Some(nested) = plan.nested
                 && let Err(fault) = self.message::<G>(node, self.plans.get(nested))
@@ -180,11 +180,11 @@ impl<'a> Judge<'a, '_> {
             Cardinality::Repeated => Value::List(ListValue::Constant(&[])),
             Cardinality::Map => Value::Map(MapValue::Empty),
         };
-        G::over(|faults| self.ask(&plan.own, &Ok(zero), at, faults))
+        G::over(|faults| self.evaluate(&plan.own, &Ok(zero), at, faults))
     }
 
     /// Evaluates `rules` on a value.
-    fn ask<G: Gather>(
+    fn evaluate<G: Gather>(
         &mut self,
         rules: &'a [Expression],
         value: &Result<Value<'a>, ErrorKind>,
