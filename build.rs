@@ -46,7 +46,7 @@ fn checked_out() -> Option<String> {
         "--abbrev=12",
         "--exclude=*",
     ];
-    let told = Command::new("git").args(words).output().ok()?;
-    let commit = String::from_utf8(told.stdout).ok()?;
-    told.status.success().then(|| commit.trim().to_owned())
+    let reported = Command::new("git").args(words).output().ok()?;
+    let commit = String::from_utf8(reported.stdout).ok()?;
+    reported.status.success().then(|| commit.trim().to_owned())
 }

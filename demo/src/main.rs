@@ -86,7 +86,7 @@ impl Demo {
         self.violates("MSGPACK", b"\x82\xa2id\xa17\xa4name\xa4John", "id", 4)?;
         self.rejected("PIGEON", b"coo", Reason::UnknownType)?;
 
-        let title = "A worker dies while it holds a request, and the client is told at once";
+        let title = "A worker dies while it holds a request, and the client is notified at once";
         self.printer.title(title);
         let poison = Person {
             name: peers::POISON.into(),

@@ -130,10 +130,10 @@ pub(super) async fn reload<B>(
     sources: &AdminSources,
     patience: Duration,
 ) -> HttpAnswer {
-    let (told, report) = oneshot::channel();
+    let (reported, report) = oneshot::channel();
     sources.wake.reload_with(move |report| {
         // The client may have disconnected.
-        let _ = told.send(report);
+        let _ = reported.send(report);
     });
     match timeout(patience, report).await {
         Ok(Ok(report)) => {

@@ -91,10 +91,10 @@ async fn ask(
     ring: &Arc<StdUnixStream>,
     bell: &UnixStream,
 ) -> Option<Arc<Sample>> {
-    let (told, samples) = std_mpsc::channel();
+    let (reported, samples) = std_mpsc::channel();
     let ring = Arc::clone(ring);
     let asked = observer.ask(move |sample| {
-        let _ = told.send(sample);
+        let _ = reported.send(sample);
         // This fails only if the reader has ended, or if the socket is full of unread bytes, each
         // of which wakes the reader.
         let _ = io::Write::write(&mut &*ring, &[0]);

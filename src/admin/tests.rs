@@ -211,7 +211,7 @@ fn on_a_runtime<T>(work: impl Future<Output = T>) -> T {
     runtime.enable_all().build().unwrap().block_on(work)
 }
 
-async fn told(answer: answer::HttpAnswer) -> (StatusCode, String) {
+async fn reported(answer: answer::HttpAnswer) -> (StatusCode, String) {
     let code = answer.status();
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     (code, String::from_utf8(body.to_vec()).unwrap())
@@ -226,7 +226,7 @@ fn a_hanging_data_thread_is_reported_until_the_thread_recovers() {
             let request = Request::builder().uri(path).header("host", "127.0.0.1");
             let request = request.body(()).unwrap();
             let answer = answer::answer(&request, &gateway.sources, &sampler, true).await;
-            told(answer.unwrap()).await
+            reported(answer.unwrap()).await
         };
         assert_eq!(get("/healthz").await, (StatusCode::OK, "ok\n".into()));
         let (go_on, until) = mpsc::channel::<()>();
@@ -249,7 +249,7 @@ fn a_hanging_data_thread_is_reported_until_the_thread_recovers() {
             .header("host", "127.0.0.1");
         let request = request.body(()).unwrap();
         let ended = answer::answer(&request, &gateway.sources, &sampler, true).await;
-        assert_eq!(told(ended.unwrap()).await, (unavailable, why));
+        assert_eq!(reported(ended.unwrap()).await, (unavailable, why));
     });
 }
 
@@ -261,7 +261,7 @@ fn a_reload_that_takes_too_long_is_answered_as_accepted() {
     let answer = on_a_runtime(async {
         // The files are not followed, so no reload ends within any time limit.
         let answer = answer::reload(&request, &gateway.sources, Duration::from_millis(1)).await;
-        told(answer).await
+        reported(answer).await
     });
     let why = "still loading; GET /status will show the outcome\n";
     assert_eq!(answer, (StatusCode::ACCEPTED, why.to_owned()));

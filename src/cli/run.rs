@@ -24,23 +24,23 @@ use crate::snapshot::LogSettings;
 /// `release_memory` is called after each load, since a load needs much more memory than its result,
 /// and after bursts of messages.
 pub(super) fn run(arguments: &Arguments, release_memory: fn()) -> ExitCode {
-    let told = |error: String| {
+    let reported = |error: String| {
         let _ = writeln!(io::stderr(), "error: {error}");
         ExitCode::FAILURE
     };
     let defaults = LogSettings::default();
     let start_settings = match StartSettings::new(arguments.log_level) {
         Ok(start_settings) => start_settings,
-        Err(error) => return told(error),
+        Err(error) => return reported(error),
     };
     let LogFilter { filter, doubts } = match start_settings.filter(defaults.level) {
         Ok(filter) => filter,
-        Err(error) => return told(error),
+        Err(error) => return reported(error),
     };
     let format = arguments.log_format;
     let set_filter = match log::start(format.unwrap_or(defaults.format), filter) {
         Ok(set_filter) => set_filter,
-        Err(error) => return told(format!("can't log: {error}")),
+        Err(error) => return reported(format!("can't log: {error}")),
     };
     let panics = Panics::watch();
     for doubt in doubts {

@@ -176,7 +176,7 @@ mod tests {
     /// The loop has no end, so the test leaves it by a panic.
     #[test]
     fn a_hanging_data_thread_sends_no_sign_of_life() {
-        let (asked, told) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (asked, reported) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let is_alive = |patience: Duration| {
             assert!(patience <= Duration::from_millis(1));
             match asked.fetch_add(1, Ordering::Relaxed) {
@@ -186,10 +186,10 @@ mod tests {
             }
         };
         let tell = || {
-            told.fetch_add(1, Ordering::Relaxed);
+            reported.fetch_add(1, Ordering::Relaxed);
         };
         let keep = || keep_alive(Duration::from_millis(2), is_alive, tell);
         assert!(catch_unwind(AssertUnwindSafe(keep)).is_err());
-        assert_eq!(told.into_inner(), 2);
+        assert_eq!(reported.into_inner(), 2);
     }
 }

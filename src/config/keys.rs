@@ -392,7 +392,7 @@ mod tests {
             ("missing.key", "No such file"),
         ] {
             match Stored::read(&path(name), KeyRole::Ours) {
-                Stored::Unreadable(told) => assert!(told.contains(why), "{told}"),
+                Stored::Unreadable(reported) => assert!(reported.contains(why), "{reported}"),
                 other => panic!("{other:?}"),
             }
         }
@@ -414,13 +414,13 @@ mod tests {
             panic!("{stored:?}");
         };
         assert!(file.secret.is_some() && file.access == FileAccess::Restricted);
-        let told: String = file
+        let reported: String = file
             .faults
             .iter()
             .map(|fault| fault.render(false))
             .collect();
         for part in [SECRET, &SECRET[..8], &SECRET[30..]] {
-            assert!(!format!("{stored:?}{told}").contains(part));
+            assert!(!format!("{stored:?}{reported}").contains(part));
         }
     }
 }

@@ -99,9 +99,9 @@ struct Resolver<'a> {
     running: Option<&'a Snapshot>,
     unusable: Unusable,
     /// Key files whose faults have been reported.
-    told: BTreeSet<(KeyRole, &'a Path)>,
+    reported: BTreeSet<(KeyRole, &'a Path)>,
     /// Files of users whose faults have been reported.
-    told_users: BTreeSet<&'a Path>,
+    reported_users: BTreeSet<&'a Path>,
     found: &'a mut Diagnostics,
     left_out: &'a mut Diagnostics,
 }
@@ -166,8 +166,8 @@ impl<'a> Resolver<'a> {
             default: source.security.map(),
             running,
             unusable: Unusable::default(),
-            told: BTreeSet::new(),
-            told_users: BTreeSet::new(),
+            reported: BTreeSet::new(),
+            reported_users: BTreeSet::new(),
             found,
             left_out,
         }
@@ -395,7 +395,7 @@ impl<'a> Resolver<'a> {
 
     /// Returns the file of users at a path, or `None` if it cannot be read, which is reported once.
     fn users(&mut self, path: &'a Spanned<PathBuf>) -> Option<&'a UsersFile> {
-        let is_new = self.told_users.insert(&path.value);
+        let is_new = self.reported_users.insert(&path.value);
         let file = match self.files.users(&path.value)? {
             Ok(file) => file,
             Err(why) => {
@@ -471,7 +471,7 @@ impl<'a> Resolver<'a> {
     fn ours(&mut self, path: &'a Spanned<PathBuf>) -> Option<KeyPair> {
         let file = self.file(KeyRole::Ours, path)?;
         let secret = file.secret.as_ref();
-        let is_new = self.told.insert((KeyRole::Ours, &path.value));
+        let is_new = self.reported.insert((KeyRole::Ours, &path.value));
         if is_new {
             file.faults
                 .iter()
@@ -516,7 +516,7 @@ impl<'a> Resolver<'a> {
             Stored::Directory(..) => format!("{} is a directory", quoted_path(&path.value)),
             Stored::Unreadable(why) => why.clone(),
         };
-        if self.told.insert((role, &path.value)) {
+        if self.reported.insert((role, &path.value)) {
             let fault = Diagnostic::error(wrong).at(path.place.clone());
             self.found.push(fault.label("expected a key file"));
         }
@@ -553,7 +553,7 @@ impl<'a> Resolver<'a> {
 
     /// Adds the keys of a file or a directory.
     fn keys_at(&mut self, path: &'a Path, place: &Place, named: &mut Owners) {
-        let is_new = self.told.insert((KeyRole::Theirs, path));
+        let is_new = self.reported.insert((KeyRole::Theirs, path));
         match self.files.get(KeyRole::Theirs, path) {
             None => {}
             Some(Stored::Unreadable(why)) if is_new => {
@@ -680,7 +680,7 @@ impl<'a> Resolver<'a> {
             ServerKey::Key(key) => return Some(*key),
             ServerKey::File(path) => path,
         };
-        let is_new = self.told.insert((KeyRole::Theirs, path));
+        let is_new = self.reported.insert((KeyRole::Theirs, path));
         let wrong = match self.files.get(KeyRole::Theirs, path)? {
             Stored::File(file) => {
                 if is_new {

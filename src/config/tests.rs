@@ -648,11 +648,11 @@ fn hostile_texts_end_with_errors() {
             .read(&[])
             .load()
             .unwrap_err();
-        let told = found.render(false);
+        let reported = found.render(false);
         assert!(
-            told.contains(expected),
+            reported.contains(expected),
             "{}",
-            &told[..told.len().min(2_000)]
+            &reported[..reported.len().min(2_000)]
         );
     }
 }

@@ -26,10 +26,10 @@ fn diagnostic(fault: &BindFault, binds: &[Bind]) -> Diagnostic {
         |bind: &&Bind| bind.role == *role && bind.name == *name && bind.endpoint == *endpoint;
     let place = binds.iter().find(is_it).map(|bind| bind.place.clone());
     let (label, help) = advice(error.kind(), endpoint.starts_with("ipc://"));
-    let told = Diagnostic::error(text).help(help);
+    let reported = Diagnostic::error(text).help(help);
     match place {
-        Some(place) => told.at(place).label(label),
-        None => told,
+        Some(place) => reported.at(place).label(label),
+        None => reported,
     }
 }
 

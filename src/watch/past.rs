@@ -47,15 +47,15 @@ mod tests {
 
     #[test]
     fn a_snapshot_released_last_by_another_thread_is_freed_here() {
-        let (tell, told) = std::sync::mpsc::channel();
+        let (tell, reported) = std::sync::mpsc::channel();
         let mut past = Past::default();
         let old = Arc::new(Told(tell));
         past.keep(Arc::clone(&old));
         past.sweep();
-        assert!(told.try_recv().is_err(), "freed while in use");
+        assert!(reported.try_recv().is_err(), "freed while in use");
         thread::spawn(move || drop(old)).join().unwrap();
-        assert!(told.try_recv().is_err(), "freed by whoever used it");
+        assert!(reported.try_recv().is_err(), "freed by whoever used it");
         past.sweep();
-        assert_eq!(told.try_recv(), Ok(thread::current().id()));
+        assert_eq!(reported.try_recv(), Ok(thread::current().id()));
     }
 }

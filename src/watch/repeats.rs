@@ -10,7 +10,7 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     /// The time of the last request that was logged.
-    told: Option<Instant>,
+    reported: Option<Instant>,
     left_out: u64,
 }
 
@@ -18,10 +18,10 @@ impl Repeats {
     /// Returns whether a request at `now` is to be logged. If not, counts it.
     pub(super) fn is_due(&mut self, now: Instant) -> bool {
         let is_due = self
-            .told
-            .is_none_or(|told| now.saturating_duration_since(told) >= LINE_INTERVAL);
+            .reported
+            .is_none_or(|reported| now.saturating_duration_since(reported) >= LINE_INTERVAL);
         if is_due {
-            self.told = Some(now);
+            self.reported = Some(now);
         } else {
             self.left_out += 1;
         }

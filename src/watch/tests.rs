@@ -168,11 +168,11 @@ fn a_panic_during_a_reload_is_logged_and_the_next_edit_takes_effect() {
         (follower.wake(), follower.control_status(), followed.file());
     let follows = std::thread::spawn(|| follower.follow());
     let reload = || {
-        let (tell, told) = mpsc::channel();
+        let (tell, reported) = mpsc::channel();
         wake.reload_with(move |report| {
             let _ = tell.send(report);
         });
-        told.recv_timeout(Duration::from_secs(30)).unwrap()
+        reported.recv_timeout(Duration::from_secs(30)).unwrap()
     };
     write(&file, "A: { pool: none }");
     assert_eq!(reload().outcome, ReloadOutcome::Invalid);
@@ -190,12 +190,12 @@ fn a_panic_during_a_reload_is_logged_and_the_next_edit_takes_effect() {
 #[test]
 fn a_panic_while_files_are_loaded_is_an_error_of_the_reload() {
     let (followed, mut follower) = Followed::start();
-    let (tell, told) = mpsc::channel();
+    let (tell, reported) = mpsc::channel();
     follower.waiting.push(Box::new(move |report| {
         let _ = tell.send(report);
     }));
     follower.survive(|_| panic!("on purpose"));
-    let report = told.recv().unwrap();
+    let report = reported.recv().unwrap();
     assert_eq!(report.outcome, ReloadOutcome::Invalid);
     let text = report.diagnostics.render(false);
     assert!(text.contains("could not be loaded: on purpose"), "{text}");

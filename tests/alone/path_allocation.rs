@@ -60,11 +60,11 @@ impl Pair {
 
 /// Marks the data thread, so that [`allocations`] counts its allocations.
 fn mark_data_thread(gateway: &Gateway) {
-    let (told, marked) = channel();
+    let (reported, marked) = channel();
     let observer = gateway.running.as_ref().unwrap().observer();
     let asked = observer.ask(move |_| {
         mark_thread();
-        told.send(()).unwrap();
+        reported.send(()).unwrap();
     });
     assert!(asked);
     marked.recv().unwrap();

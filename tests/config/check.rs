@@ -320,11 +320,11 @@ fn an_unset_variable_is_reported_at_its_place_without_further_errors() {
         &["check", "--format", "json"],
         &VARIABLES[1..],
     );
-    let told: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let reported: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(
-        (&told[0]["line"], &told[0]["column"]),
+        (&reported[0]["line"], &reported[0]["column"]),
         (&1.into(), &40.into()),
-        "{told}"
+        "{reported}"
     );
 }
 

@@ -251,7 +251,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 fn the_pages_have_every_key_and_its_default() {
     let pages = ["docs/routes.md", "docs/schemas.md"];
     let pages = pages.map(|page| fs::read_to_string(Path::new(ROOT).join(page)).unwrap());
-    let (mut told, mut bounds) = (BTreeSet::new(), BTreeSet::new());
+    let (mut reported, mut bounds) = (BTreeSet::new(), BTreeSet::new());
     let mut section = String::new();
     for line in pages.concat().lines() {
         let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
@@ -291,7 +291,10 @@ fn the_pages_have_every_key_and_its_default() {
             if let Some(most) = most {
                 bounds.insert((of.clone(), name.to_owned(), most.to_owned()));
             }
-            assert!(told.insert((of, name.to_owned(), default)), "twice: {name}");
+            assert!(
+                reported.insert((of, name.to_owned(), default)),
+                "twice: {name}"
+            );
         }
     }
     let there = described(&schema()).into_iter();
@@ -302,7 +305,7 @@ fn the_pages_have_every_key_and_its_default() {
     // The encodings of a schema are not among its options.
     let encodings = ["protobuf", "msgpack", "json"].map(|it| ("schema".into(), it.into(), None));
     let there: BTreeSet<_> = there.filter(|it| !encodings.contains(it)).collect();
-    assert_eq!(told, there);
+    assert_eq!(reported, there);
     assert!(bounds.len() >= 2, "{bounds:?}");
     for (section, name, most) in bounds {
         let mut of_it = described(&schema()).into_iter();

@@ -96,8 +96,9 @@ fn as_json(text: &str) -> Option<Value> {
 }
 
 fn faults(validator: &jsonschema::Validator, value: &Value) -> Vec<String> {
-    let told = |fault: jsonschema::ValidationError| format!("{}: {fault}", fault.instance_path());
-    validator.iter_errors(value).map(told).collect()
+    let reported =
+        |fault: jsonschema::ValidationError| format!("{}: {fault}", fault.instance_path());
+    validator.iter_errors(value).map(reported).collect()
 }
 
 /// Returns the configurations below a directory, at any depth.
@@ -200,12 +201,12 @@ fn expected_at(path: &[String], wrong: Value, message: &str) -> BTreeSet<String>
     // JSON is YAML too.
     fs::write(&file, value.to_string()).unwrap();
     let found = gateway::config::load(&file).unwrap_err();
-    let mut told = found.iter().filter(|it| it.message.contains(message));
-    let told = told
+    let mut reported = found.iter().filter(|it| it.message.contains(message));
+    let reported = reported
         .next()
         .unwrap_or_else(|| panic!("nothing about {path:?} in\n{found}"));
     // The label has the form `expected "a", "b" or "c"`.
-    let words = told.label.split('"').skip(1).step_by(2);
+    let words = reported.label.split('"').skip(1).step_by(2);
     words.map(str::to_owned).collect()
 }
 

@@ -166,7 +166,7 @@ fn principals_have_their_names_by_file_metadata_and_map() {
 fn a_fault_in_a_peers_file_leaves_out_that_key_alone() {
     let files = Files::new(SECURED);
     let alice = files.add("keys/clients/alice.key");
-    for (name, text, told) in [
+    for (name, text, reported) in [
         (
             "typo.key",
             format!("curve\n    public-key = \"{}\"\n", &PUBLIC[1..]),
@@ -186,7 +186,7 @@ fn a_fault_in_a_peers_file_leaves_out_that_key_alone() {
         let (code, stdout, stderr) = files.check();
         assert_eq!((code, &*stdout), (Some(1), ""), "{name}");
         assert!(
-            stderr.contains(told) && stderr.contains("this key is ignored"),
+            stderr.contains(reported) && stderr.contains("this key is ignored"),
             "{stderr}"
         );
         assert!(!stderr.contains(&SECRET[..8]), "{stderr}");
@@ -209,7 +209,7 @@ fn other_faults_of_keys_are_errors_at_their_places() {
     let other = KeyPair::generate().unwrap();
     let whole = |text: &str| SECURED.replace("keys/gateway.key_secret", text);
     let peers = |text: &str| SECURED.replace("keys/clients", text);
-    for (yaml, told) in [
+    for (yaml, reported) in [
         (whole("keys/missing"), "routes.yaml:2:76"),
         (whole("keys"), "is a directory"),
         (whole("keys/clients/alice.key"), "no secret key in the file"),
@@ -269,7 +269,7 @@ fn other_faults_of_keys_are_errors_at_their_places() {
         files.write("keys/swapped", &swapped);
         let (code, _, stderr) = files.check();
         assert_eq!(code, Some(1), "{yaml}");
-        assert!(stderr.contains(told), "{told}: {stderr}");
+        assert!(stderr.contains(reported), "{reported}: {stderr}");
         for secret in [SECRET, &other.secret().to_z85()] {
             assert!(!stderr.contains(&secret[..8]), "{stderr}");
         }
@@ -319,8 +319,8 @@ fn keygen_writes_a_pair_that_only_its_owner_can_read_and_overwrites_nothing() {
     let files = Files::new(SECURED);
     let keys = files.path("keys");
     fs::remove_file(files.path("keys/gateway.key_secret")).unwrap();
-    let (code, told) = keygen(&keys, "gateway");
-    assert_eq!(code, Some(0), "{told}");
+    let (code, reported) = keygen(&keys, "gateway");
+    assert_eq!(code, Some(0), "{reported}");
     let text = |name: &str| fs::read_to_string(files.path(name)).unwrap();
     let (public, secret) = (text("keys/gateway.key"), text("keys/gateway.key_secret"));
     let mode = fs::metadata(files.path("keys/gateway.key_secret"))
@@ -329,9 +329,12 @@ fn keygen_writes_a_pair_that_only_its_owner_can_read_and_overwrites_nothing() {
         .mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(secret.starts_with(&public) && secret.contains("secret-key"));
-    assert!(!public.contains("secret") && !told.contains(secret.rsplit('"').nth(1).unwrap()));
-    let (code, told) = keygen(&keys, "gateway");
-    assert!(code == Some(1) && told.contains("already exists"), "{told}");
+    assert!(!public.contains("secret") && !reported.contains(secret.rsplit('"').nth(1).unwrap()));
+    let (code, reported) = keygen(&keys, "gateway");
+    assert!(
+        code == Some(1) && reported.contains("already exists"),
+        "{reported}"
+    );
     fs::remove_file(files.path("keys/gateway.key")).unwrap();
     assert_eq!(keygen(&keys, "gateway").0, Some(1));
     assert_eq!(text("keys/gateway.key_secret"), secret);
@@ -354,13 +357,13 @@ fn keygen_writes_a_pair_that_only_its_owner_can_read_and_overwrites_nothing() {
 /// Writes a key of alice, runs `gateway check` on each configuration, and compares its exit code
 /// and a part of its standard error, which is empty if the part is.
 fn check_with_alice(cases: &[(String, i32, &str)]) {
-    for (yaml, code, told) in cases {
+    for (yaml, code, reported) in cases {
         let files = Files::new(yaml);
         files.add("keys/clients/alice.key");
         let (found, _, stderr) = files.check();
         assert_eq!(found, Some(*code), "{yaml}{stderr}");
         assert!(
-            stderr.contains(told) && (stderr.is_empty() == told.is_empty()),
+            stderr.contains(reported) && (stderr.is_empty() == reported.is_empty()),
             "{yaml}{stderr}"
         );
     }
@@ -518,7 +521,7 @@ fn a_fault_in_a_file_of_users_is_reported_at_its_place_and_leaves_out_that_user(
     files.restrict("keys/users");
     let (code, _, stderr) = files.check();
     assert_eq!(code, Some(1), "{stderr}");
-    for told in [
+    for reported in [
         "error: this is not a valid hash of argon2",
         "keys/users:3:5",
         "expected a hash of argon2",
@@ -530,7 +533,7 @@ fn a_fault_in_a_file_of_users_is_reported_at_its_place_and_leaves_out_that_user(
         "keys/users:6:1",
         "this user is ignored, and all other users are in force",
     ] {
-        assert!(stderr.contains(told), "{told}: {stderr}");
+        assert!(stderr.contains(reported), "{reported}: {stderr}");
     }
     // Neither a hash nor what may be a password is shown.
     assert!(
@@ -546,14 +549,14 @@ fn a_fault_in_a_file_of_users_is_reported_at_its_place_and_leaves_out_that_user(
 /// Runs `gateway check` on each configuration, with a user, and compares its exit code and a part
 /// of its standard error, which is empty if the part is.
 fn check_each(cases: &[(String, i32, &str)]) {
-    for (yaml, code, told) in cases {
+    for (yaml, code, reported) in cases {
         let files = Files::new(yaml);
         files.write("keys/users", &format!("alice:{HASH}\n"));
         files.restrict("keys/users");
         let (found, _, stderr) = files.check();
         assert_eq!(found, Some(*code), "{yaml}{stderr}");
         assert!(
-            stderr.contains(told) && (stderr.is_empty() == told.is_empty()),
+            stderr.contains(reported) && (stderr.is_empty() == reported.is_empty()),
             "{yaml}{stderr}"
         );
     }
@@ -654,7 +657,7 @@ fn keygen_prints_the_line_of_a_user() {
     files.restrict("keys/users");
     assert_eq!(files.check().0, Some(0));
     assert_eq!(keygen_user("alice", &[b'x'; 255]).0, Some(0));
-    for (name, input, told) in [
+    for (name, input, reported) in [
         ("alice", &b""[..], "it is empty"),
         ("alice", b"\n", "it is empty"),
         ("alice", &[b'x'; 256], "more than 255 bytes"),
@@ -663,6 +666,6 @@ fn keygen_prints_the_line_of_a_user() {
         ("anonymous", b"secret", "can't name a user"),
     ] {
         let (code, text) = keygen_user(name, input);
-        assert!(code == Some(1) && text.contains(told), "{name}: {text}");
+        assert!(code == Some(1) && text.contains(reported), "{name}: {text}");
     }
 }

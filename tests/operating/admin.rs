@@ -174,11 +174,11 @@ fn a_reload_is_answered_with_its_outcome_changes_and_errors() {
     fs::write(process.file(), &first).unwrap();
     let applied = process.reload();
     assert_eq!(applied.code, 200);
-    let told = applied.json();
-    assert_eq!(told["changes"]["routes"]["removed"][0], "RAW");
-    assert_eq!(told["changes"]["pools"]["changed"][0], "people");
-    assert_eq!(told["generation"], 3);
-    assert!(told["swap_seconds"].as_f64().unwrap() > 0.0);
+    let reported = applied.json();
+    assert_eq!(reported["changes"]["routes"]["removed"][0], "RAW");
+    assert_eq!(reported["changes"]["pools"]["changed"][0], "people");
+    assert_eq!(reported["generation"], 3);
+    assert!(reported["swap_seconds"].as_f64().unwrap() > 0.0);
     let metrics = process.metrics();
     for (outcome, count) in [
         ("applied", 2.0),
@@ -214,14 +214,14 @@ fn assert_an_invalid_edit_is_answered_with_its_faults(process: &Process) {
     assert!(diagnostics.starts_with("error: there is no pool \"peple\"\n --> routes.yaml:8:16\n"));
     let invalid = process.reload();
     assert_eq!(invalid.code, 422);
-    let told = invalid.json();
-    assert_eq!(told["outcome"], "invalid");
-    assert_eq!(told["generation"], 2);
-    let fault = &told["diagnostics"][0];
+    let reported = invalid.json();
+    assert_eq!(reported["outcome"], "invalid");
+    assert_eq!(reported["generation"], 2);
+    let fault = &reported["diagnostics"][0];
     assert_eq!(fault["message"], "there is no pool \"peple\"");
     assert_eq!((&fault["line"], &fault["column"]), (&8.into(), &16.into()));
     assert_eq!(fault["help"], "did you mean \"people\"?");
-    assert_eq!(process.status()["last_reload"], told);
+    assert_eq!(process.status()["last_reload"], reported);
     assert_eq!(process.metrics().sum("gateway_reload_good", &[]), 0.0);
 }
 
@@ -233,9 +233,9 @@ fn assert_a_taken_address_is_refused(process: &Process) {
     fs::write(process.file(), with_admin("", "", &admin)).unwrap();
     let refused = process.reload();
     assert_eq!(refused.code, 409);
-    let told = refused.json();
-    assert_eq!(told["outcome"], "refused");
-    let fault = &told["diagnostics"][0];
+    let reported = refused.json();
+    assert_eq!(reported["outcome"], "refused");
+    let fault = &reported["diagnostics"][0];
     let message = fault["message"].as_str().unwrap();
     let expected = format!("admin can't listen on {address}: ");
     assert!(message.starts_with(&expected), "{message}");
@@ -252,16 +252,16 @@ fn diagnostics_over_http_are_those_of_check() {
         broken,
     )
     .unwrap();
-    let told = process.reload().json()["diagnostics"].clone();
-    assert_eq!(process.status()["last_reload"]["diagnostics"], told);
+    let reported = process.reload().json()["diagnostics"].clone();
+    assert_eq!(process.status()["last_reload"]["diagnostics"], reported);
     let checked = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
         .args(["check", "--format", "json"])
         .current_dir(&process.directory)
         .output()
         .unwrap();
     let checked: serde_json::Value = serde_json::from_slice(&checked.stdout).unwrap();
-    assert_eq!(told, checked);
-    let fault = &told[0];
+    assert_eq!(reported, checked);
+    let fault = &reported[0];
     assert_eq!(fault["related"][0]["message"], "needed by route PERSON");
     let place = |line: &str, column: &str| (fault[line].as_u64(), fault[column].as_u64());
     assert_eq!(place("line", "column"), (Some(1), Some(51)));
@@ -458,12 +458,15 @@ fn every_address_that_is_taken_is_reported_with_its_place() {
         ] {
             let at = said.find(&format!("error: {fault}"));
             let rest = &said[at.unwrap_or_else(|| panic!("{fault}: {said}"))..];
-            let told = rest.split("\n\n").next().unwrap();
+            let reported = rest.split("\n\n").next().unwrap();
             assert!(
-                told.contains(&format!("\n --> routes.yaml:{place}\n")),
+                reported.contains(&format!("\n --> routes.yaml:{place}\n")),
                 "{said}"
             );
-            assert!(told.contains(label) && told.contains("help: "), "{said}");
+            assert!(
+                reported.contains(label) && reported.contains("help: "),
+                "{said}"
+            );
         }
         assert!(said.ends_with(&format!("\n{errors} errors\n")), "{said}");
     }
@@ -752,12 +755,12 @@ fn the_status_of_a_file_with_many_faults_stays_small() {
     let process = Process::start(&yaml("", ""));
     let faults: String = (0..20_000).map(|n| format!("  {n}: {{}}\n")).collect();
     fs::write(process.file(), yaml(&faults, "")).unwrap();
-    let told = process.reload();
-    assert_eq!(told.code, 422);
-    let told = told.json()["diagnostics"].clone();
-    assert_eq!(told.as_array().unwrap().len(), 201);
-    assert_eq!(told[200]["message"], "and 19800 more errors");
+    let reported = process.reload();
+    assert_eq!(reported.code, 422);
+    let reported = reported.json()["diagnostics"].clone();
+    assert_eq!(reported.as_array().unwrap().len(), 201);
+    assert_eq!(reported[200]["message"], "and 19800 more errors");
     let status = process.get("/status");
     assert!(status.body.len() < 1 << 20, "{}", status.body.len());
-    assert_eq!(status.json()["last_reload"]["diagnostics"], told);
+    assert_eq!(status.json()["last_reload"]["diagnostics"], reported);
 }

@@ -73,7 +73,7 @@ fn what_is_published_sent_and_kept_is_counted() {
     let table = table.split("\n\n").nth(1).unwrap();
     let rows = table.lines().filter(|row| row.starts_with("| `gateway_"));
     let rows = rows.map(|row| row.split(" | ").collect::<Vec<_>>());
-    let mut told = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     for row in rows {
         let [name, kind, "channel", help] = row[..] else {
             panic!("{row:?}");
@@ -82,14 +82,14 @@ fn what_is_published_sent_and_kept_is_counted() {
         let family = &metrics.families[name.trim_end_matches("_total")];
         let help = help.trim_end_matches([' ', '|']);
         assert_eq!((&*family.kind, &*family.help), (kind, help), "{name}");
-        told.insert(name.to_owned());
+        reported.insert(name.to_owned());
     }
     let of_channels = metrics
         .samples
         .iter()
         .filter(|((name, _), _)| name.starts_with("gateway_channel_"));
     let there: BTreeSet<_> = of_channels.map(|((name, _), _)| name.clone()).collect();
-    assert_eq!(told, there);
+    assert_eq!(reported, there);
     for (name, expected) in [
         ("published_total", 2.0),
         ("sent_total", 2.0),

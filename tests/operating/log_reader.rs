@@ -112,7 +112,7 @@ impl Drop for Chatty {
 }
 
 /// Returns the number of debug lines, each of which reports a single rejection.
-fn told(lines: &[Value]) -> usize {
+fn reported(lines: &[Value]) -> usize {
     let debug = lines.iter().filter(|it| it["level"] == "DEBUG");
     debug.filter(|it| it["message"] == "rejected").count()
 }
@@ -136,7 +136,7 @@ fn an_unread_log_stops_nothing_and_dropped_lines_are_reported() {
     assert_eq!(dropped[0]["message"], said.as_str());
     // The dropped lines may include the line about the first rejection and those with the counts of
     // the others, which are not debug lines.
-    let debug = told(&lines);
+    let debug = reported(&lines);
     let off = debug as i64 + count as i64 - REQUESTS as i64;
     assert!((0..10).contains(&off), "{debug} + {count}");
     assert_eq!(lines.last().unwrap()["message"], "stopped");
@@ -151,7 +151,7 @@ fn every_line_is_written_before_the_end() {
     gateway.end();
     let lines = gateway.rest();
     assert!(gateway.process.wait().unwrap().success());
-    assert_eq!(told(&lines), REQUESTS);
+    assert_eq!(reported(&lines), REQUESTS);
     assert_eq!(lines.last().unwrap()["message"], "stopped");
 }
 

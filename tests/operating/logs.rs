@@ -236,19 +236,19 @@ fn rejections_are_logged_once_and_then_counted() {
         ("schema_violation", Some("A"), "INFO"),
         ("queue_full", Some("A"), "WARN"),
     ] {
-        let told = rejected(reason);
-        let told_of = told
+        let reported = rejected(reason);
+        let told_of = reported
             .iter()
             .filter(|line| line["message"] == "rejected")
             .count() as u64;
-        let left_out: u64 = told
+        let left_out: u64 = reported
             .iter()
             .filter_map(|line| line["left_out"].as_u64())
             .sum();
-        assert_eq!(told_of + left_out, 500, "{told:#?}");
+        assert_eq!(told_of + left_out, 500, "{reported:#?}");
         // There is one line, and one with a count for each ten seconds that the requests took.
-        assert!(told.len() < 10, "{told:#?}");
-        let first = &told[0];
+        assert!(reported.len() < 10, "{reported:#?}");
+        let first = &reported[0];
         assert_eq!(first["route"].as_str(), route, "{first}");
         assert_eq!(first["level"], level);
         assert_eq!(
@@ -281,15 +281,18 @@ fn each_client_is_named_with_its_address_and_the_type() {
         assert_eq!(client.recv_multipart(0).unwrap()[0], b"ERROR");
     }
     let lines: Vec<_> = gateway.end().iter().map(|line| json(line)).collect();
-    let told = lines.iter().filter(|line| line["message"] == "rejected");
-    let told: Vec<_> = told.collect();
-    let mut clients: Vec<_> = told.iter().map(|line| line["client"].as_str()).collect();
+    let reported = lines.iter().filter(|line| line["message"] == "rejected");
+    let reported: Vec<_> = reported.collect();
+    let mut clients: Vec<_> = reported
+        .iter()
+        .map(|line| line["client"].as_str())
+        .collect();
     clients.sort_unstable();
     clients.dedup();
     assert_eq!(clients, [Some("one"), Some("two")]);
-    assert!(told.len() < 10, "{told:#?}");
+    assert!(reported.len() < 10, "{reported:#?}");
     let mut peers = std::collections::BTreeSet::new();
-    for line in told {
+    for line in reported {
         assert_eq!(
             (&line["route"], &line["type"]),
             (&"person.*".into(), &"person.new".into())
@@ -340,21 +343,22 @@ fn a_rule_that_fails_is_named_in_a_warning() {
         let client = named(&context, why.as_bytes(), at.as_str().unwrap());
         client.send_multipart(["RULED", &payload], 0).unwrap();
         let frames = client.recv_multipart(0).unwrap();
-        let told: Value = serde_json::from_slice(&frames[1]).unwrap();
+        let reported: Value = serde_json::from_slice(&frames[1]).unwrap();
         assert_eq!(
-            (&told["reason"], &told["code"]),
+            (&reported["reason"], &reported["code"]),
             (&"rule_failed".into(), &13.into()),
-            "{told}"
+            "{reported}"
         );
         let line = json(&gateway.until(&["rule_failed"]));
         assert_eq!(
             (&line["level"], &line["route"]),
             (&"WARN".into(), &"RULED".into())
         );
-        let told = line["why"].as_str().unwrap();
+        let reported = line["why"].as_str().unwrap();
         assert!(
-            told.contains("a rule of demo.Many could not be evaluated") && told.ends_with(why),
-            "{told}"
+            reported.contains("a rule of demo.Many could not be evaluated")
+                && reported.ends_with(why),
+            "{reported}"
         );
     }
 }
@@ -532,8 +536,8 @@ fn workers_that_connect_and_disconnect_are_logged_and_then_counted() {
         }
     }
     let lines = gateway.end();
-    let told = lines.iter().filter(|line| line.contains("worker")).count();
-    assert!(told <= 4, "{lines:#?}");
+    let reported = lines.iter().filter(|line| line.contains("worker")).count();
+    assert!(reported <= 4, "{lines:#?}");
 }
 
 #[test]

@@ -342,13 +342,13 @@ fn the_ledger_balances_in_every_scrape_under_load_reloads_and_losses() {
 /// Asserts that the counters agree with what the clients saw.
 #[track_caller]
 fn assert_fates(metrics: &Metrics, fates: &[Fates]) {
-    let told = |outcome: &str| {
+    let reported = |outcome: &str| {
         let of = |labels: &[&str]| metrics.sum("gateway_requests_total", labels) as usize;
         of(&[outcome]) - of(&[outcome, "route=\"GONE\""]) - of(&[outcome, "route=\"SLOW\""])
     };
     let sum = |of: fn(&Fates) -> usize| fates.iter().map(of).sum::<usize>();
-    assert_eq!(told("outcome=\"answered\""), sum(|it| it.answered));
-    assert_eq!(told("outcome=\"rejected\""), sum(|it| it.rejected));
+    assert_eq!(reported("outcome=\"answered\""), sum(|it| it.answered));
+    assert_eq!(reported("outcome=\"rejected\""), sum(|it| it.rejected));
     assert!(sum(|it| it.answered) > 0 && sum(|it| it.rejected) > 0);
     // A removed route keeps its counts, and continues with them when it comes back.
     let received = |route: &str| metrics.sum("gateway_received_total", &[route]) as usize;

@@ -14,8 +14,8 @@ fn now() -> f64 {
 }
 
 fn rejections(process: &Process) -> Vec<Value> {
-    let told = process.get("/rejections").json();
-    told["rejections"].as_array().unwrap().clone()
+    let reported = process.get("/rejections").json();
+    reported["rejections"].as_array().unwrap().clone()
 }
 
 #[test]
@@ -33,14 +33,14 @@ fn the_last_rejections_are_shown_newest_first() {
     client.recv_multipart(0).unwrap();
     client.send_multipart([&b"\xff\n"[..], b""], 0).unwrap();
     client.recv_multipart(0).unwrap();
-    let told = rejections(&process);
-    assert_eq!(told.len(), 2);
+    let reported = rejections(&process);
+    assert_eq!(reported.len(), 2);
     assert_eq!(
-        (&told[0]["reason"], &told[0]["type"]),
+        (&reported[0]["reason"], &reported[0]["type"]),
         (&json!("unknown_type"), &json!("hex:ff0a"))
     );
-    assert_eq!(told[0]["route"], json!(null));
-    let mut first = told[1].clone();
+    assert_eq!(reported[0]["route"], json!(null));
+    let mut first = reported[1].clone();
     let at = first["at"].as_f64().unwrap();
     assert!((began - 1.0..now() + 1.0).contains(&at), "{at}");
     let peer = first["peer"].as_str().map(str::to_owned);
@@ -77,9 +77,9 @@ fn at_most_a_hundred_rejections_are_kept_within_bounded_bytes() {
     }
     let answer = process.get("/rejections");
     assert!(answer.body.len() < 256 << 10, "{}", answer.body.len());
-    let told = rejections(&process);
-    assert_eq!(told.len(), 100);
-    let kinds = told
+    let reported = rejections(&process);
+    assert_eq!(reported.len(), 100);
+    let kinds = reported
         .iter()
         .map(|it| it["type"].as_str().unwrap().to_owned());
     let expected = (150..250_u8)

@@ -151,7 +151,7 @@ fn the_table_of_the_log_has_every_line_with_its_level_and_its_fields() {
     let section = OPERATING.split("## What the log says").nth(1).unwrap();
     let section = section.split("\n## ").next().unwrap();
     let mut documented = 0;
-    let mut told = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     for row in rows(section).filter(|row| row.len() == 4 && row[0] != "message") {
         let levels: BTreeSet<_> = row[1].split(", ").map(str::to_owned).collect();
         let fields: BTreeSet<_> = words(row[2]).into_iter().collect();
@@ -170,14 +170,17 @@ fn the_table_of_the_log_has_every_line_with_its_level_and_its_fields() {
             if here && line.levels.is_subset(&levels) && line.fields.is_subset(&fields) {
                 had_levels.extend(line.levels.clone());
                 had_fields.extend(line.fields.clone());
-                told.insert(n);
+                reported.insert(n);
             }
         }
         assert_eq!((had_levels, had_fields), (levels, fields), "{row:?}");
         documented += 1;
     }
     assert!(documented > 20, "{documented}");
-    let untold = lines.iter().enumerate().filter(|(n, _)| !told.contains(n));
+    let untold = lines
+        .iter()
+        .enumerate()
+        .filter(|(n, _)| !reported.contains(n));
     let untold: Vec<_> = untold.map(|(_, line)| &line.call).collect();
     assert!(untold.is_empty(), "not in docs/operating.md: {untold:#?}");
 }
@@ -289,8 +292,8 @@ fn the_page_on_status_has_its_keys() {
     let text = text.replace("far: {", "near: {");
     let text = format!("{text}shutdown: {{ grace: 1s }}\n");
     fs::write(process.file(), text).unwrap();
-    let told = process.reload();
-    assert_eq!(told.code, 200, "{}", told.body);
+    let reported = process.reload();
+    assert_eq!(reported.code, 200, "{}", reported.body);
     let proto = process.directory.path().join("schemas/person.proto");
     let person = fs::read_to_string(&proto).unwrap();
     let status = process.status();
@@ -336,8 +339,8 @@ fn the_page_on_rejections_has_its_keys() {
     client.send_multipart(["PERSON", "{"], 0).unwrap();
     client.recv_multipart(0).unwrap();
     let mut there = BTreeSet::new();
-    let told = process.get("/rejections").json();
-    paths(&told["rejections"][0], "", &[], &mut there);
+    let reported = process.get("/rejections").json();
+    paths(&reported["rejections"][0], "", &[], &mut there);
     let page = include_str!("../../docs/status.md");
     let table = page.split("\n# /rejections").nth(1).unwrap();
     let listed: BTreeSet<_> = rows(table)
@@ -356,9 +359,9 @@ fn the_keys_of_an_entry_are_those_of_its_table() {
         "syntax = \"proto3\"; package demo; message Person { strin a = 1; }",
     )
     .unwrap();
-    let told = process.reload().json();
+    let reported = process.reload().json();
     let mut there = BTreeSet::new();
-    paths(&told["diagnostics"][0], "", &["related[]"], &mut there);
+    paths(&reported["diagnostics"][0], "", &["related[]"], &mut there);
     let mut there: BTreeSet<_> = there.iter().map(|it| it.replace("[]", "")).collect();
     let table = OPERATING.split("Each entry has these keys").nth(1).unwrap();
     let table = table.split("Entries are sorted").next().unwrap();
@@ -368,6 +371,8 @@ fn the_keys_of_an_entry_are_those_of_its_table() {
     for key in ["severity", "label", "help", "related"] {
         assert!(there.remove(key));
     }
-    let related = told["diagnostics"][0]["related"][0].as_object().unwrap();
+    let related = reported["diagnostics"][0]["related"][0]
+        .as_object()
+        .unwrap();
     assert_eq!(related.keys().cloned().collect::<BTreeSet<_>>(), there);
 }

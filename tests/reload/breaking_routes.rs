@@ -5,7 +5,7 @@ use std::fs;
 
 /// Returns the warnings about an edit, each as its message and the notes that name a route. A
 /// configuration is given by its `routes` and the content of its .proto file.
-fn told(old: (&str, &str), new: (&str, &str)) -> Vec<String> {
+fn reported(old: (&str, &str), new: (&str, &str)) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let write = |(routes, proto): (&str, &str)| {
         fs::create_dir_all(dir.path().join("schemas")).unwrap();
@@ -40,7 +40,7 @@ fn a_routes_schemas_are_compared_with_its_earlier_ones() {
     let person = "message A { int32 id = 1; } message B { string id = 1; } message C { int32 id = 1; int32 n = 2; }";
     let edit = |old: &str, new: &str| {
         let line = |route: &str| format!("  X: {{ {route}, pool: p }}\n");
-        told((&line(old), person), (&line(new), person))
+        reported((&line(old), person), (&line(new), person))
     };
     let b = ["t.A.id changed its type from int32 to string; route X has it in id, in protobuf"];
     assert_eq!(
@@ -83,14 +83,14 @@ fn a_routes_schemas_are_compared_with_its_earlier_ones() {
         "  X: { schema: t.A, pool: p }\n",
         "  Y: { schema: t.B, pool: p }\n",
     );
-    assert_eq!(told((x, person), (y, person)), [""; 0]);
+    assert_eq!(reported((x, person), (y, person)), [""; 0]);
     // Many routes share one diagnostic, which names some of them, and fields of nested messages
     // count.
     let routes: String = (0..10)
         .map(|n| format!("  R{n}: {{ schema: t.D, pool: p }}\n"))
         .collect();
     let d = |kind: &str| format!("message D {{ A a = 1; }} message A {{ {kind} id = 1; }}");
-    let all = told((&routes, &d("int32")), (&routes, &d("string")));
+    let all = reported((&routes, &d("int32")), (&routes, &d("string")));
     assert_eq!(all.len(), 1);
     assert!(
         all[0].contains("route R7 has it in a.id") && !all[0].contains("R8"),

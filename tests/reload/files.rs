@@ -304,9 +304,9 @@ fn a_file_that_is_removed_is_to_be_put_back() {
     fs::remove_file(&edited.file).unwrap();
     let report = edited.reload();
     assert_eq!(report.outcome, ReloadOutcome::Invalid);
-    let told = report.diagnostics.to_string();
+    let reported = report.diagnostics.to_string();
     let remedy = "it existed when the gateway started: put it back";
-    assert!(told.contains(remedy), "{told}");
+    assert!(reported.contains(remedy), "{reported}");
     assert_eq!(edited.generation(), 1);
     fs::write(&edited.file, text).unwrap();
     assert_eq!(edited.reload().outcome, ReloadOutcome::Unchanged);

@@ -119,11 +119,12 @@ impl Edited {
 
     /// Requests a load of the files, changed or not, and returns the report.
     pub fn reload(&self) -> Arc<Report> {
-        let (tell, told) = mpsc::channel();
+        let (tell, reported) = mpsc::channel();
         self.following.wake.reload_with(move |report| {
             let _ = tell.send(report);
         });
-        told.recv_timeout(Duration::from_millis(PATIENCE_MS as u64))
+        reported
+            .recv_timeout(Duration::from_millis(PATIENCE_MS as u64))
             .expect("a report in time")
     }
 

@@ -130,7 +130,7 @@ impl Process {
             .status()
             .unwrap();
         assert!(sent.success());
-        // A process that is told to stop runs on for a moment.
+        // A process continues for a moment after it was asked to stop.
         while name == "STOP" && !self.is_stopped() {
             std::thread::yield_now();
         }

@@ -416,16 +416,16 @@ fn other_protocols_and_wrong_socket_types_are_named_in_the_log() {
             let from = format!("tcp://{}", stream.local_addr().unwrap());
             stream.write_all(&bytes).unwrap();
             let line = process.next_line(std::time::Duration::from_millis(200));
-            let told = line.is_some_and(|line| {
+            let reported = line.is_some_and(|line| {
                 let said = line["message"].as_str().unwrap_or_default();
-                let told = said.starts_with(&place) && said.contains(hint);
-                assert!(!told || line["peer"] == from, "{line}");
-                told
+                let reported = said.starts_with(&place) && said.contains(hint);
+                assert!(!reported || line["peer"] == from, "{line}");
+                reported
             });
-            if told {
+            if reported {
                 break;
             }
-            assert!(std::time::Instant::now() < until, "never told: {hint}");
+            assert!(std::time::Instant::now() < until, "never reported: {hint}");
         }
     }
 }
@@ -458,10 +458,10 @@ fn another_gateway_at_the_far_end_is_named() {
         let waited = start.elapsed();
         assert!(waited.as_secs() < 8, "{waited:?}");
         assert_eq!(line["level"], "WARN", "{line}");
-        let told = line["message"].as_str().unwrap();
+        let reported = line["message"].as_str().unwrap();
         assert!(
-            told.contains("another gateway") && told.contains(words),
-            "{told}"
+            reported.contains("another gateway") && reported.contains(words),
+            "{reported}"
         );
         let address = if place.starts_with("pool") {
             "clients"

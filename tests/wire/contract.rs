@@ -278,19 +278,19 @@ fn invalid_payloads_are_rejected_with_path_and_offset() {
 fn a_rejection_suggests_what_the_sender_probably_meant() {
     let gateway = Gateway::people("");
     let client = gateway.dealer();
-    let told = |frames: &[&[u8]]| {
+    let reported = |frames: &[&[u8]]| {
         client.send_multipart(frames, 0).unwrap();
         read_rejection::<Error>(receive(&client).last().unwrap()).message
     };
-    let json = told(&[b"MSGPACK", br#"{"name": "Ann"}"#]);
+    let json = reported(&[b"MSGPACK", br#"{"name": "Ann"}"#]);
     let ends = "; the payload looks like JSON, but msgpack is expected";
     assert!(json.ends_with(ends), "{json}");
-    let lower = told(&[b"protobuf", ANN]);
+    let lower = reported(&[b"protobuf", ANN]);
     assert_eq!(
         lower,
         "no route matches type protobuf; did you mean PROTOBUF?"
     );
-    let swapped = told(&[ANN, b"PROTOBUF"]);
+    let swapped = reported(&[ANN, b"PROTOBUF"]);
     let ends =
         "; the last frame is a type of route PROTOBUF: the type comes first, and the payload last";
     assert!(swapped.ends_with(ends), "{swapped}");

@@ -254,11 +254,11 @@ fn held_requests_finish_during_a_drain_and_new_ones_are_rejected() {
     gateway.control().drain();
     // The drain takes effect after a moment, so requests are sent until one is rejected for it.
     let asker = gateway.dealer();
-    let told = || {
+    let reported = || {
         send(&asker, &["nobody", "x"]);
         rejection(&asker, &[]).reason == Reason::ShuttingDown.label()
     };
-    while !told() {}
+    while !reported() {}
     send(&client, &["OPAQUE", "new", "x"]);
     rejected(&client, &["new"], Reason::ShuttingDown);
     send(&worker, &[&held[0][..], b"REPLY", b"held", b"y"]);

@@ -208,7 +208,7 @@ fn await_end(child: &mut Child) -> io::Result<Option<(ExitStatus, String)>> {
 /// Reads protoc's output on stderr to its end, on a thread of its own. Returns the receiver of the
 /// beginning of the output.
 fn read_stderr(child: &mut Child) -> io::Result<Receiver<String>> {
-    let (tell, told) = channel();
+    let (tell, reported) = channel();
     let mut stderr = child.stderr.take();
     let read = move || {
         let mut kept = Vec::new();
@@ -223,7 +223,7 @@ fn read_stderr(child: &mut Child) -> io::Result<Receiver<String>> {
     thread::Builder::new()
         .name("protoc".to_owned())
         .spawn(read)?;
-    Ok(told)
+    Ok(reported)
 }
 
 /// Adds the diagnostics in protoc's output. `prefix` is the start of the paths that protoc was

@@ -261,8 +261,8 @@ mod tests {
         let refused = PlainError::Refused("400".into());
         let client = || Client::hello("a", "b").expect("short").0;
         let ours = Ready::default();
-        let told = client().welcome(error, &ours).map(drop);
-        assert_eq!(told, Err(refused.clone()));
+        let reported = client().welcome(error, &ours).map(drop);
+        assert_eq!(reported, Err(refused.clone()));
         let (waits, _) = client().welcome(WELCOME, &ours).expect("a WELCOME");
         assert_eq!(waits.ready(error), Err(refused));
         let wrong = client().welcome(READY, &ours).map(drop);

@@ -271,8 +271,8 @@ fn a_refused_client_receives_the_reason() {
     let (client, _, _) = peers.welcomed();
     let mut forged = welcome.clone();
     forged[100] ^= 1;
-    let told = client.welcome(&forged, &metadata("REQ")).map(drop);
-    assert_eq!(told, Err(CurveError::Forged("WELCOME")));
+    let reported = client.welcome(&forged, &metadata("REQ")).map(drop);
+    assert_eq!(reported, Err(CurveError::Forged("WELCOME")));
     let (client, _, welcome) = peers.welcomed();
     let (client, _) = client.welcome(&welcome, &metadata("REQ")).expect("right");
     assert_eq!(client.ready(error).map(drop), refused);

@@ -141,8 +141,11 @@ fn an_edit_that_leaves_a_frontends_type_without_a_route_is_rejected() {
     fs::write(&edited.file, text.replace("  T: {", "  U: {")).unwrap();
     let report = edited.reload();
     assert!(!report.outcome.is_good());
-    let told = report.diagnostics.to_string();
-    assert!(told.contains("no route matches the type \"T\""), "{told}");
+    let reported = report.diagnostics.to_string();
+    assert!(
+        reported.contains("no route matches the type \"T\""),
+        "{reported}"
+    );
     let (client, worker) = (edited.gateway.dealer(), edited.gateway.worker());
     send(&client, &["p"]);
     let request = receive(&worker);

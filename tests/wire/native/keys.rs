@@ -461,15 +461,21 @@ fn a_repeated_mistake_is_logged_once() {
         assert!(!gateway.peer(&stranger).is_admitted());
     }
     assert!(!gateway.peer(&other).is_admitted());
-    let mut told = Vec::new();
-    while told.len() < 2 {
+    let mut reported = Vec::new();
+    while reported.len() < 2 {
         let line = gateway
             .process
             .await_line("frontend clients: a connection is refused: its key");
-        told.push(line["message"].as_str().unwrap().to_owned());
+        reported.push(line["message"].as_str().unwrap().to_owned());
     }
-    assert!(told[0].contains(&stranger.public().to_string()), "{told:?}");
-    assert!(told[1].contains(&other.public().to_string()), "{told:?}");
+    assert!(
+        reported[0].contains(&stranger.public().to_string()),
+        "{reported:?}"
+    );
+    assert!(
+        reported[1].contains(&other.public().to_string()),
+        "{reported:?}"
+    );
 }
 
 /// A worker that listens is the CURVE server. The gateway knows the worker's public key from a

@@ -234,35 +234,38 @@ fn each_mistake_of_a_user_is_logged_with_its_remedy() {
         // The log does not repeat a mistake of one address, so each has a gateway of its own.
         let mut fresh = Guarded::start(PLAIN, &[line("alice", "secret")]);
         assert!(fresh.user(user, password).is_none());
-        let told = fresh
+        let reported = fresh
             .process
             .await_line("frontend clients: a connection is refused");
-        let told = told["message"].as_str().unwrap();
-        assert!(told.contains(said) && !told.contains(password), "{told}");
+        let reported = reported["message"].as_str().unwrap();
+        assert!(
+            reported.contains(said) && !reported.contains(password),
+            "{reported}"
+        );
     }
     let mut raw = Raw::connect(&gateway.clients());
     raw.say(&naming(Mechanism::Null));
-    let told = gateway
+    let reported = gateway
         .process
         .await_line("frontend clients: a connection is refused");
-    let told = told["message"].as_str().unwrap();
+    let reported = reported["message"].as_str().unwrap();
     let said =
         "it has no password (mechanism NULL), and PLAIN is required here: give it a user name";
-    assert!(told.contains(said), "{told}");
+    assert!(reported.contains(said), "{reported}");
     let mut gateway = Guarded::start(PLAIN, &[]);
     let mut raw = Raw::connect(&gateway.clients());
     raw.say(&naming(Mechanism::Curve));
-    let told = gateway
+    let reported = gateway
         .process
         .await_line("frontend clients: a connection is refused");
-    let told = told["message"].as_str().unwrap();
+    let reported = reported["message"].as_str().unwrap();
     assert!(
-        told.contains("mechanism CURVE, and PLAIN is required here"),
-        "{told}"
+        reported.contains("mechanism CURVE, and PLAIN is required here"),
+        "{reported}"
     );
 }
 
-/// A peer that names PLAIN and then does not speak it is told nothing and served nothing.
+/// A peer that names PLAIN and then does not speak it receives no reason and no service.
 #[test]
 fn a_peer_that_only_names_plain_is_not_admitted() {
     if !engine_is("native") {

@@ -199,7 +199,7 @@ fn primitive(number: i32) -> Primitive {
 
 /// Converts a `cel.expr.Value`, or an `ExprValue` that contains one, to a value.
 fn value_of<'a>(schema: &'a Reflected, stated: &DynamicMessage) -> Result<Value<'a>, String> {
-    let told = |error: ErrorKind| error.to_string();
+    let reported = |error: ErrorKind| error.to_string();
     let Some((kind, value)) = stated.fields().next() else {
         return Ok(Value::Null);
     };
@@ -229,7 +229,7 @@ fn value_of<'a>(schema: &'a Reflected, stated: &DynamicMessage) -> Result<Value<
         }
         "enum_value" => return Err("has an enum of its own type".to_owned()),
         "value" => return value_of(schema, value.as_message().unwrap()),
-        _ => schema.value(value).map_err(told)?,
+        _ => schema.value(value).map_err(reported)?,
     })
 }
 

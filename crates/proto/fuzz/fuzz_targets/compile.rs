@@ -26,10 +26,10 @@ libfuzzer_sys::fuzz_target!(|text: &[u8]| {
         }
         None => {
             assert!(found.has_errors());
-            let told = found.render(false);
-            assert!(!told.contains("the .proto compiler failed"), "{told}");
+            let reported = found.render(false);
+            assert!(!reported.contains("the .proto compiler failed"), "{reported}");
             // Every diagnostic has a place.
-            assert!(found.iter().all(|it| it.place.is_some()), "{told}");
+            assert!(found.iter().all(|it| it.place.is_some()), "{reported}");
         }
     }
 });

@@ -42,7 +42,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     };
     let [plain, ruled] = &SCHEMAS[usize::from(choice % 3)];
     match (plain.check(payload, 100), ruled.check(payload, 100)) {
-        (Err(walked), told) => assert_eq!(told, Err(walked)),
+        (Err(walked), reported) => assert_eq!(reported, Err(walked)),
         (Ok(()), Err(broken)) => {
             assert!(broken.offset <= payload.len());
             assert!(broken.rule.is_some() || broken.path.is_empty() && !broken.found.is_empty());

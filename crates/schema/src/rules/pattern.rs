@@ -132,13 +132,13 @@ mod tests {
 
     #[test]
     fn what_does_not_compile_says_why() {
-        for (pattern, told) in [
+        for (pattern, reported) in [
             ("(", "unclosed group"),
             (r"(?=a)", "look-around"),
             (r"a{1000}{1000}{1000}", "more than 10485760 bytes"),
         ] {
             let error = compile(pattern).err().unwrap();
-            assert!(error.contains(told), "{pattern}: {error}");
+            assert!(error.contains(reported), "{pattern}: {error}");
         }
         assert!(compile(&"(".repeat(10_000)).is_err());
     }

@@ -152,12 +152,12 @@ fn tell(out: &mut impl Write, payload: &Payload, schemas: &[Schema; 3]) -> bool 
         .iter()
         .position(|encoding| *encoding == payload.encoding);
     let verdict = schemas[place.unwrap()].check(&payload.bytes, 100);
-    let (verdict, told) = match &verdict {
+    let (verdict, reported) = match &verdict {
         Ok(()) => ("kept", Vec::new()),
-        Err(told) if told.is_failure() => ("failed", rows(told)),
-        Err(told) if told.rule.is_none() && payload.is_mutation => return false,
-        Err(told) if told.rule.is_none() => ("malformed", Vec::new()),
-        Err(told) => ("broken", rows(told)),
+        Err(reported) if reported.is_failure() => ("failed", rows(reported)),
+        Err(reported) if reported.rule.is_none() && payload.is_mutation => return false,
+        Err(reported) if reported.rule.is_none() => ("malformed", Vec::new()),
+        Err(reported) => ("broken", rows(reported)),
     };
     let hex: String = payload
         .bytes
@@ -165,7 +165,7 @@ fn tell(out: &mut impl Write, payload: &Payload, schemas: &[Schema; 3]) -> bool 
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let (message, encoding) = (payload.message, payload.encoding.label());
-    let mut line = json!({ "m": message, "e": encoding, "p": hex, "v": verdict, "t": told });
+    let mut line = json!({ "m": message, "e": encoding, "p": hex, "v": verdict, "t": reported });
     if payload.is_mutation {
         line["mutation"] = true.into();
     }
@@ -177,13 +177,13 @@ fn tell(out: &mut impl Write, payload: &Payload, schemas: &[Schema; 3]) -> bool 
 /// reason of the failure.
 fn rows(first: &Violation) -> Vec<[String; 3]> {
     let all = std::iter::once(first).chain(first.others.iter().flatten());
-    let row = |told: &Violation| {
-        let rule = told.rule.as_deref().unwrap_or_default();
-        let sentence = match &*told.found {
-            "" => &told.expected,
+    let row = |reported: &Violation| {
+        let rule = reported.rule.as_deref().unwrap_or_default();
+        let sentence = match &*reported.found {
+            "" => &reported.expected,
             why => why,
         };
-        [told.path.clone(), rule.to_owned(), sentence.to_owned()]
+        [reported.path.clone(), rule.to_owned(), sentence.to_owned()]
     };
     all.map(row).collect()
 }

@@ -16,18 +16,18 @@ fn nothing_in_a_payload_makes_rules_hang_or_fall() {
     let many = |s: &str| json!({"n": vec![1; 60_000], "s": s});
     ruled.accepts(&many(""));
     for (encoding, verdict) in ruled.check(&many("nest")) {
-        let told = verdict.expect_err(encoding);
-        assert!(told.is_failure(), "{encoding}: {told}");
-        assert_eq!(told.rule.as_deref(), Some("nest"), "{encoding}");
+        let reported = verdict.expect_err(encoding);
+        assert!(reported.is_failure(), "{encoding}: {reported}");
+        assert_eq!(reported.rule.as_deref(), Some("nest"), "{encoding}");
         let why = "it takes more steps than limits.rules_cost allows";
-        assert_eq!(told.found, why, "{encoding}");
+        assert_eq!(reported.found, why, "{encoding}");
     }
     // A rule that fails to evaluate is reported as a failure, not as a broken rule.
     for (encoding, verdict) in ruled.check(&json!({"s": "x"})) {
-        let told = verdict.expect_err(encoding);
-        assert!(told.is_failure(), "{encoding}: {told}");
+        let reported = verdict.expect_err(encoding);
+        assert!(reported.is_failure(), "{encoding}: {reported}");
         let why = "a rule of t.M could not be evaluated: division by zero (rule divide)";
-        assert_eq!(told.to_string(), why, "{encoding}");
+        assert_eq!(reported.to_string(), why, "{encoding}");
     }
     // Deeply nested payloads are checked on a thread with the default stack size, 2 MiB.
     let deep = |levels: usize| (0..levels).fold(json!({"n": [1]}), |inner, _| json!({"m": inner}));
@@ -59,8 +59,11 @@ fn nothing_in_a_payload_makes_rules_hang_or_fall() {
             assert_eq!(ruled.json.check(json(990).as_bytes(), 1000), Ok(()));
             // A payload that exceeds the size limit for rules.
             let large = [b"\x1a\x80\x80\x80\x01".to_vec(), vec![b'a'; 2 << 20]].concat();
-            let told = ruled.protobuf.check(&large, 1000).unwrap_err();
-            assert!(told.to_string().contains("at most 1048576 bytes"), "{told}");
+            let reported = ruled.protobuf.check(&large, 1000).unwrap_err();
+            assert!(
+                reported.to_string().contains("at most 1048576 bytes"),
+                "{reported}"
+            );
         });
     checked.unwrap().join().unwrap();
 }
@@ -118,8 +121,8 @@ fn expressions_are_bounded_before_anything_recurses() {
             START,
         ),
     ] {
-        let told = "bad rules of t.M.f: an expression has at most 65536 bytes";
-        loading::bad(&expression(&expression_of), &[(told, (3, column))]);
+        let reported = "bad rules of t.M.f: an expression has at most 65536 bytes";
+        loading::bad(&expression(&expression_of), &[(reported, (3, column))]);
     }
     for (expression_of, column) in [
         (format!("this{} > 0", "+1".repeat(4_990)), START),
@@ -130,8 +133,8 @@ fn expressions_are_bounded_before_anything_recurses() {
             START + 128,
         ),
     ] {
-        let told = "bad rules of t.M.f: an expression has at most 128 levels";
-        loading::bad(&expression(&expression_of), &[(told, (3, column))]);
+        let reported = "bad rules of t.M.f: an expression has at most 128 levels";
+        loading::bad(&expression(&expression_of), &[(reported, (3, column))]);
     }
     let predefined = format!(
         "extend buf.validate.Int32Rules {{\n  bool odd = 80048952 [(buf.validate.predefined).cel = {{id: \"odd\", expression: \"this{} > 0\"}}];\n}}\nmessage M {{ int32 f = 1 [(buf.validate.field).int32.(odd) = true]; }}",
@@ -178,15 +181,15 @@ fn all_rules_together_are_bounded() {
         )
     });
     let text = format!("message M {{\n{}}}", fields.collect::<String>());
-    let told = "bad rules of t.M.f13: the patterns up to this one together compile to more than 134217728 bytes";
-    loading::bad(&text, &[(told, (15, 20))]);
+    let reported = "bad rules of t.M.f13: the patterns up to this one together compile to more than 134217728 bytes";
+    loading::bad(&text, &[(reported, (15, 20))]);
     let fields = (1..=120).map(|n| {
         let long = format!("this != '{}'", "x".repeat(9_900));
         format!("  string f{n} = {n} [(buf.validate.field).cel = {{id: \"x\", expression: \"{long}\"}}];\n")
     });
     let text = format!("message M {{\n{}}}", fields.collect::<String>());
-    let told = "the expressions up to this one are together longer than 1048576 bytes";
-    loading::bad(&text, &[(told, (108, 22))]);
+    let reported = "the expressions up to this one are together longer than 1048576 bytes";
+    loading::bad(&text, &[(reported, (108, 22))]);
 }
 
 /// Asserts that nested Any messages take time linear in the length of the payload, not quadratic.
@@ -220,7 +223,7 @@ fn a_reload_refuses_what_is_too_long_or_deep() {
     fs::create_dir_all(dir.path().join("schemas/buf/validate")).unwrap();
     let validate = dir.path().join("schemas/buf/validate/validate.proto");
     fs::copy(VALIDATE, validate).unwrap();
-    for (text, told) in [
+    for (text, reported) in [
         (format!("this{} > 0", "+1".repeat(120)), None),
         (
             format!("this{} > 0", "+1".repeat(4_900)),
@@ -242,10 +245,10 @@ fn a_reload_refuses_what_is_too_long_or_deep() {
             .spawn(move || load(&path));
         let loaded = loading.unwrap().join().unwrap();
         let found = loaded.err().map(|found| found.render(false));
-        assert_eq!(found.is_some(), told.is_some(), "{found:?}");
-        for (found, told) in found.iter().zip(told) {
+        assert_eq!(found.is_some(), reported.is_some(), "{found:?}");
+        for (found, reported) in found.iter().zip(reported) {
             assert!(
-                found.contains(told) && found.contains("t.proto:3:80"),
+                found.contains(reported) && found.contains("t.proto:3:80"),
                 "{found}"
             );
         }
@@ -296,16 +299,16 @@ fn the_deepest_message_is_judged_anywhere() {
                 let deepest = (0..levels).fold(b"\x08\x01".to_vec(), |inner, _| level(inner));
                 assert_eq!(ruled.protobuf.check(&deepest, 1000), Ok(()));
                 let deepest = (0..levels).fold(b"\x08\x00".to_vec(), |inner, _| level(inner));
-                let told = ruled.protobuf.check(&deepest, 1000).unwrap_err();
-                assert_eq!(told.rule.as_deref(), Some("int32.gt"));
+                let reported = ruled.protobuf.check(&deepest, 1000).unwrap_err();
+                assert_eq!(reported.rule.as_deref(), Some("int32.gt"));
             }
             let open = "{\"m\":".repeat(LEVELS);
             let json = format!("{open}{{\"n\":0}}{}", "}".repeat(LEVELS));
-            let told = ruled.json.check(json.as_bytes(), 1000).unwrap_err();
-            assert_eq!(told.rule.as_deref(), Some("int32.gt"));
+            let reported = ruled.json.check(json.as_bytes(), 1000).unwrap_err();
+            assert_eq!(reported.rule.as_deref(), Some("int32.gt"));
             let packed = [b"\x81\xa1m".repeat(LEVELS), b"\x81\xa1n\x00".to_vec()].concat();
-            let told = ruled.msgpack.check(&packed, 1000).unwrap_err();
-            assert_eq!(told.rule.as_deref(), Some("int32.gt"));
+            let reported = ruled.msgpack.check(&packed, 1000).unwrap_err();
+            assert_eq!(reported.rule.as_deref(), Some("int32.gt"));
         });
     checked.unwrap().join().unwrap();
 }
@@ -339,9 +342,9 @@ fn sixteen_violations_are_told_and_no_more_are_looked_for() {
         let root = table.message("t.M").unwrap();
         let mut schema = Schema::new(encoding, Arc::clone(&table), root, options);
         assert!(schema.enforce(&ruler, LIMITS));
-        let told = schema.check(&payload, DEPTH).unwrap_err();
-        assert_eq!(told.path, "n[0]");
-        let others = told.others.unwrap();
+        let reported = schema.check(&payload, DEPTH).unwrap_err();
+        assert_eq!(reported.path, "n[0]");
+        let others = reported.others.unwrap();
         assert_eq!((others.len(), &*others[14].path), (15, "n[15]"));
     }
 }
@@ -361,8 +364,8 @@ fn rules_allocate_a_bounded_amount_of_memory() {
     assert!(schema.enforce(&ruler, RuleLimits { steps, ..LIMITS }));
     let payload = |count: usize| json!({"n": vec![1; count]}).to_string();
     assert_eq!(schema.check(payload(20).as_bytes(), DEPTH), Ok(()));
-    let told = schema.check(payload(4_000).as_bytes(), DEPTH).unwrap_err();
+    let reported = schema.check(payload(4_000).as_bytes(), DEPTH).unwrap_err();
     let why =
         "a rule of t.M could not be evaluated: it takes more than 64 MiB of memory (rule copies)";
-    assert_eq!(told.to_string(), why);
+    assert_eq!(reported.to_string(), why);
 }

@@ -438,14 +438,18 @@ fn hold(ruled: &Ruled, cases: &[Case]) {
             assert_eq!(kept, Ok(()), "{}", case.rules);
         }
         for broken in check(&case.breaks) {
-            let told = broken.expect_err(&case.rules);
+            let reported = broken.expect_err(&case.rules);
             assert_eq!(
-                told.rule.as_deref(),
+                reported.rule.as_deref(),
                 Some(&*case.id),
-                "{}: {told}",
+                "{}: {reported}",
                 case.rules
             );
-            assert!(told.path.starts_with(&name), "{}: {told}", case.rules);
+            assert!(
+                reported.path.starts_with(&name),
+                "{}: {reported}",
+                case.rules
+            );
         }
     }
 }

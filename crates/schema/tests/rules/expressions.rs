@@ -43,13 +43,13 @@ fn judge(expression: &str, cases: &[(Value, Says)]) {
     for (value, expected) in cases {
         for (encoding, verdict) in ruled.check(value) {
             // The JSON form of some numbers and times is malformed in MessagePack.
-            let misfit = matches!(&verdict, Err(told) if told.rule.is_none());
+            let misfit = matches!(&verdict, Err(reported) if reported.rule.is_none());
             if encoding == "msgpack" && misfit {
                 continue;
             }
             let said = match &verdict {
                 Ok(()) => Holds,
-                Err(told) if told.is_failure() => Fails,
+                Err(reported) if reported.is_failure() => Fails,
                 Err(_) => Broken,
             };
             assert_eq!(
@@ -384,8 +384,8 @@ fn comparisons_of_scalars_are_judged_as_the_language_says() {
     ruled.refuses(&json!({"b": 1, "c": 1, "s": "z", "t": ""}), "", text);
     ruled.refuses(&json!({"b": 1, "c": 1, "s": "z", "t": "aa"}), "", text);
     ruled.accepts(&json!({"b": 1, "c": 1, "s": "", "t": ""}));
-    let told = ruled.refuses(&json!({"b": 7, "c": 1, "e": 1.25}), "", "gap");
-    assert_eq!(told.expected, "the gap is too wide");
+    let reported = ruled.refuses(&json!({"b": 7, "c": 1, "e": 1.25}), "", "gap");
+    assert_eq!(reported.expected, "the gap is too wide");
     // An overflow is an evaluation failure, and NaN equals nothing.
     for (encoding, verdict) in ruled.check(&json!({"a": -1, "b": i64::MAX, "c": 1})) {
         assert!(verdict.unwrap_err().is_failure(), "{encoding}");
@@ -490,8 +490,8 @@ fn predefined_rules_hold() {
     ruled.refuses(&json!({"m": 5}), "m", "int32.multiple");
     ruled.refuses(&json!({"a": 3}), "a", "int32.among");
     assert_eq!(ruled.json.check(br#"{"d": "5s"}"#, DEPTH), Ok(()));
-    let told = ruled.json.check(br#"{"d": "5.1s"}"#, DEPTH).unwrap_err();
-    assert_eq!(told.rule.as_deref(), Some("duration.longest"));
+    let reported = ruled.json.check(br#"{"d": "5.1s"}"#, DEPTH).unwrap_err();
+    assert_eq!(reported.rule.as_deref(), Some("duration.longest"));
     ruled.refuses(&json!({"list": [2, 3]}), "list[1]", "int32.multiple");
     for (_, verdict) in ruled.check(&json!({"m": 5})) {
         assert_eq!(verdict.unwrap_err().expected, "must be a multiple of 3");
@@ -566,14 +566,14 @@ fn standard_rules_and_expressions_are_told_together() {
     let root = table.message("t.M").unwrap();
     let mut schema = Schema::new(Encoding::Json, Arc::clone(&table), root, options);
     assert!(schema.enforce(&Arc::new(ruler.unwrap()), LIMITS));
-    let told = schema.check(br#"{"a": 3, "b": 1}"#, DEPTH).unwrap_err();
-    let others = told.others.unwrap();
+    let reported = schema.check(br#"{"a": 3, "b": 1}"#, DEPTH).unwrap_err();
+    let others = reported.others.unwrap();
     let rules: Vec<_> = others.iter().map(|other| other.rule.as_deref()).collect();
-    assert_eq!(told.rule.as_deref(), Some("int32.gt"));
+    assert_eq!(reported.rule.as_deref(), Some("int32.gt"));
     assert_eq!(rules, [Some("this != 3")]);
-    let told = schema.check(br#"{"a": 3}"#, DEPTH).unwrap_err();
-    assert!(told.is_failure());
-    assert_eq!((told.path.as_str(), told.others), ("b", None));
+    let reported = schema.check(br#"{"a": 3}"#, DEPTH).unwrap_err();
+    assert!(reported.is_failure());
+    assert_eq!((reported.path.as_str(), reported.others), ("b", None));
 }
 
 /// Asserts that rules of every kind see the number or bool that a text key stands for.

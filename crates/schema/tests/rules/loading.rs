@@ -11,19 +11,19 @@ pub fn bad(text: &str, expected: &[(&str, (u32, u32))]) {
     let built = ruler(&descriptors, "t.M", &mut found);
     found.sort();
     assert_eq!(built.is_none(), found.has_errors());
-    let told: Vec<_> = found
+    let reported: Vec<_> = found
         .iter()
         .map(|it| {
             let place = it.place.as_ref().map(|place| (place.line, place.column));
             (it.message.clone(), place.unwrap_or_default())
         })
         .collect();
-    let same = told.len() == expected.len()
-        && told
+    let same = reported.len() == expected.len()
+        && reported
             .iter()
             .zip(expected)
             .all(|(t, e)| t.0.contains(e.0) && t.1 == e.1);
-    assert!(same, "{told:#?}");
+    assert!(same, "{reported:#?}");
 }
 
 #[test]
@@ -124,8 +124,8 @@ fn rules_that_lie_in_no_file_are_a_fault() {
     let other = "syntax = \"proto2\"; package t; import \"google/protobuf/descriptor.proto\";
 extend google.protobuf.FieldOptions { optional string mine = 1159; }
 message M { optional int32 a = 1 [(mine) = \"x\"]; }";
-    let told = "buf.validate.field is defined in none of the files";
-    bad(other, &[(told, (3, 9))]);
+    let reported = "buf.validate.field is defined in none of the files";
+    bad(other, &[(reported, (3, 9))]);
     // A message that does not exist.
     assert!(ruler(&descriptors, "t.N", &mut found).is_none());
     assert!(found.has_errors());
@@ -143,10 +143,10 @@ fn a_rule_that_nobody_here_knows_is_a_fault() {
     let (descriptors, _dir) = descriptors_beside(text, &later);
     let mut found = Diagnostics::new();
     assert!(ruler(&descriptors, "t.M", &mut found).is_none());
-    let told = found.render(false);
+    let reported = found.render(false);
     assert!(
-        told.contains("bad rules of t.M.f: unknown rules") && told.contains("t.proto:3:17"),
-        "{told}"
+        reported.contains("bad rules of t.M.f: unknown rules") && reported.contains("t.proto:3:17"),
+        "{reported}"
     );
 }
 
@@ -163,8 +163,8 @@ fn rules_of_very_many_fields_are_read_in_time() {
     };
     let started = std::time::Instant::now();
     bad(&fields("string.len = 1"), &[]);
-    let told = "bad rules of t.M.f: int32 rules on a value of type string";
-    bad(&fields("int32.gt = 1"), &[(told, (15_004, 19))]);
+    let reported = "bad rules of t.M.f: int32 rules on a value of type string";
+    bad(&fields("int32.gt = 1"), &[(reported, (15_004, 19))]);
     assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
 
@@ -179,7 +179,7 @@ fn errors_of_very_many_rules_are_reported_in_time() {
         format!("message M {{ {fields} }}\n{}", messages.collect::<String>())
     };
     let started = std::time::Instant::now();
-    for (rule, told) in [
+    for (rule, reported) in [
         (
             "(buf.validate.field).string.len = 1",
             "string rules on a value of type int32",
@@ -199,7 +199,7 @@ fn errors_of_very_many_rules_are_reported_in_time() {
         assert_eq!(found.errors(), 15_000);
         assert_eq!(found.iter().count(), 200);
         for fault in found.iter() {
-            assert!(fault.message.contains(told), "{}", fault.message);
+            assert!(fault.message.contains(reported), "{}", fault.message);
             assert!(fault.place.as_ref().unwrap().line > 15_000);
         }
     }
@@ -210,7 +210,7 @@ fn errors_of_very_many_rules_are_reported_in_time() {
 #[test]
 fn each_bad_standard_rule_is_told_with_what_fits() {
     let field = |field: &str| format!("message M {{\n  {field}\n}}\nmessage N {{}}");
-    for (text, told) in [
+    for (text, reported) in [
         (
             "string f = 1 [(buf.validate.field).int32.gt = 3];",
             "bad rules of t.M.f: int32 rules on a value of type string, which takes string rules",
@@ -241,9 +241,9 @@ fn each_bad_standard_rule_is_told_with_what_fits() {
         ),
     ] {
         let column = 3 + text.find("(buf").unwrap() as u32;
-        bad(&field(text), &[(told, (3, column))]);
+        bad(&field(text), &[(reported, (3, column))]);
     }
-    for (oneof, told) in [
+    for (oneof, reported) in [
         (
             "fields: ['nme']",
             "field nme not found (did you mean \"name\"?)",
@@ -257,6 +257,6 @@ fn each_bad_standard_rule_is_told_with_what_fits() {
         let text = format!(
             "message M {{\n  option (buf.validate.message).oneof = {{{oneof}}};\n  string name = 1;\n}}"
         );
-        bad(&text, &[(told, (3, 10))]);
+        bad(&text, &[(reported, (3, 10))]);
     }
 }

@@ -155,8 +155,8 @@ impl Ruled {
     /// violation.
     #[track_caller]
     fn refuses(&self, value: &Value, path: &str, rule: &str) -> Violation {
-        let told = self.check(value);
-        for (encoding, verdict) in &told {
+        let reported = self.check(value);
+        for (encoding, verdict) in &reported {
             match verdict {
                 Ok(()) => panic!("{encoding}: {value} passes"),
                 Err(violation) => assert_eq!(
@@ -167,9 +167,11 @@ impl Ruled {
             }
         }
         // The violations of the encodings differ only in their offset.
-        let mut told = told.map(|(_, verdict)| verdict.unwrap_err()).into_iter();
-        let first = told.next().unwrap();
-        for mut other in told {
+        let mut reported = reported
+            .map(|(_, verdict)| verdict.unwrap_err())
+            .into_iter();
+        let first = reported.next().unwrap();
+        for mut other in reported {
             other.offset = first.offset;
             assert_eq!(other, first);
         }

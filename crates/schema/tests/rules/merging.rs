@@ -8,11 +8,11 @@ use super::*;
 #[track_caller]
 fn protobuf(ruled: &Ruled, payload: &[u8], broken: Option<(&str, &str)>) {
     let verdict = ruled.protobuf.check(payload, DEPTH);
-    let told = verdict.as_ref().map_err(|violation| {
+    let reported = verdict.as_ref().map_err(|violation| {
         let rule = violation.rule.as_deref().unwrap_or_default();
         (violation.path.as_str(), rule)
     });
-    assert_eq!(told.err(), broken, "{payload:02x?}: {verdict:?}");
+    assert_eq!(reported.err(), broken, "{payload:02x?}: {verdict:?}");
 }
 
 #[test]
@@ -300,9 +300,9 @@ fn zeros_and_absences_are_told_apart_by_presence() {
     let wire = b"\x08\x01\x42\x00\x31\x00\x00\x00\x00\x00\x00\x00\x80";
     protobuf(&ruled, wire, Some(("float", "double.gt")));
     let payload = br#"{"plain": 1, "needed": ["x"], "float": -0.0}"#;
-    let told = ruled.json.check(payload, DEPTH).unwrap_err();
+    let reported = ruled.json.check(payload, DEPTH).unwrap_err();
     assert_eq!(
-        (&*told.path, told.rule.as_deref()),
+        (&*reported.path, reported.rule.as_deref()),
         ("float", Some("double.gt"))
     );
 }
@@ -383,9 +383,9 @@ fn judges_negative_zero(field: &str, path: &str, id: &str) {
             .check(format!("{{\"f\": {json}}}").as_bytes(), DEPTH),
     ];
     for verdict in verdicts {
-        let told = verdict.err().map(|told| (told.path, told.rule));
+        let reported = verdict.err().map(|reported| (reported.path, reported.rule));
         let expected = (!path.is_empty()).then(|| (path.to_owned(), Some(id.into())));
-        assert_eq!(told, expected, "{field}");
+        assert_eq!(reported, expected, "{field}");
     }
 }
 

@@ -3,8 +3,8 @@
 use super::*;
 
 /// Asserts the message of the rule that a value breaks, for each field, value and message.
-fn told(cases: &[(&str, Value, &str)]) {
-    for (field, value, told) in cases {
+fn assert_sentences(cases: &[(&str, Value, &str)]) {
+    for (field, value, reported) in cases {
         let ruled = Ruled::new(&format!(
             "import \"google/protobuf/duration.proto\"; import \"google/protobuf/timestamp.proto\";
              import \"google/protobuf/field_mask.proto\"; message M {{ {field} }}"
@@ -17,7 +17,7 @@ fn told(cases: &[(&str, Value, &str)]) {
         ];
         for (schema, payload) in schemas {
             let violation = schema.check(&payload, DEPTH).expect_err(field);
-            assert_eq!(violation.expected, *told, "{field}");
+            assert_eq!(violation.expected, *reported, "{field}");
             assert!(violation.rule.is_some() && violation.found.is_empty());
         }
     }
@@ -25,7 +25,7 @@ fn told(cases: &[(&str, Value, &str)]) {
 
 #[test]
 fn sentences_of_strings() {
-    told(&[
+    assert_sentences(&[
         (
             "string f = 1 [(buf.validate.field).string.email = true];",
             json!("a@"),
@@ -76,7 +76,7 @@ fn sentences_of_strings() {
 
 #[test]
 fn sentences_of_times_and_masks() {
-    told(&[
+    assert_sentences(&[
         (
             "google.protobuf.Duration f = 1 [(buf.validate.field).duration.gt = {seconds: 1, nanos: 500000000}];",
             json!({"seconds": 1}),
@@ -112,7 +112,7 @@ fn sentences_of_times_and_masks() {
 
 #[test]
 fn sentences_of_numbers_lists_and_presence() {
-    told(&[
+    assert_sentences(&[
         (
             "double f = 1 [(buf.validate.field).double = {in: [1.5, 1e23, 1e-7, 3]}];",
             json!(2),
@@ -177,12 +177,12 @@ fn rules_of_messages_and_oneofs_name_their_fields() {
         "message M { option (buf.validate.message).oneof = {fields: ['a', 'b'], required: true};
            string a = 1; string b = 2; oneof c { option (buf.validate.oneof).required = true; int32 d = 3; } }",
     );
-    let told = ruled.refuses(&json!({"a": "x", "b": "y", "d": 1}), "", "message.oneof");
-    assert_eq!(told.expected, "only one of a, b can be set");
-    let told = ruled.refuses(&json!({"d": 1}), "", "message.oneof");
-    assert_eq!(told.expected, "one of a, b must be set");
-    let told = ruled.refuses(&json!({"a": "x"}), "c", "required");
-    assert_eq!(told.expected, "exactly one field is required in oneof");
+    let reported = ruled.refuses(&json!({"a": "x", "b": "y", "d": 1}), "", "message.oneof");
+    assert_eq!(reported.expected, "only one of a, b can be set");
+    let reported = ruled.refuses(&json!({"d": 1}), "", "message.oneof");
+    assert_eq!(reported.expected, "one of a, b must be set");
+    let reported = ruled.refuses(&json!({"a": "x"}), "c", "required");
+    assert_eq!(reported.expected, "exactly one field is required in oneof");
 }
 
 /// Asserts that the values of rules on bytes are printed in hexadecimal.
@@ -191,8 +191,8 @@ fn bytes_are_told_in_hexadecimal() {
     let ruled = Ruled::new(
         "message M { bytes f = 1 [(buf.validate.field).bytes = {prefix: 'ab\\xff', const: 'ab'}]; }",
     );
-    let told = ruled.json.check(br#"{"f": "YQ=="}"#, DEPTH).unwrap_err();
-    assert_eq!(told.expected, "must be 6162");
-    let told = ruled.json.check(br#"{"f": "YWI="}"#, DEPTH).unwrap_err();
-    assert_eq!(told.expected, "does not have prefix 6162ff");
+    let reported = ruled.json.check(br#"{"f": "YQ=="}"#, DEPTH).unwrap_err();
+    assert_eq!(reported.expected, "must be 6162");
+    let reported = ruled.json.check(br#"{"f": "YWI="}"#, DEPTH).unwrap_err();
+    assert_eq!(reported.expected, "does not have prefix 6162ff");
 }

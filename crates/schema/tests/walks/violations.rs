@@ -251,15 +251,15 @@ fn sixteen_are_enough() {
             .unwrap()
     };
     for bad in [1, 15, 16, 17, 100] {
-        let told = bad.min(16);
+        let reported = bad.min(16);
         let protobuf = found(&every(Encoding::Protobuf), &trees(bad));
         let json = found(&every(Encoding::Json), list(bad).as_bytes());
         let msgpack = found(&every(Encoding::Msgpack), &packed(bad));
         for found in [protobuf, json, msgpack] {
-            assert_eq!(found.len(), told);
+            assert_eq!(found.len(), reported);
             let paths = found.iter().map(|(path, _)| path.clone());
             assert!(
-                paths.eq((0..told).map(|n| format!("trees[{n}].n"))),
+                paths.eq((0..reported).map(|n| format!("trees[{n}].n"))),
                 "{found:?}"
             );
         }
