@@ -95,7 +95,7 @@ impl Admin {
             _ if wanted == serving => Change::None,
             None => Change::Close,
             Some(settings) => {
-                let (listener, suspended) = self.bind_beside(settings, place)?;
+                let (listener, suspended) = self.bind_while_open(settings, place)?;
                 Change::Open(self.opening(settings, listener)?, suspended)
             }
         };
@@ -104,7 +104,7 @@ impl Admin {
 
     /// Binds the new listener while the old one is open. If the old one is in the way, as `*:9559`
     /// is for `127.0.0.1:9559`, closes it temporarily and returns it, too.
-    fn bind_beside(
+    fn bind_while_open(
         &self,
         settings: &AdminSettings,
         place: Option<Place>,

@@ -26,7 +26,7 @@ use crate::reload::{Observe, SharedControlStatus};
 use crate::security::NO_SECURITY;
 use crate::snapshot::{AdminSettings, LogSettings, Snapshot};
 use crate::watch::Follower;
-use binds::tell_binds;
+use binds::report_binds;
 pub use error::Error;
 pub use handle::Handle;
 
@@ -263,7 +263,7 @@ fn listen(
         }
     };
     if let Some(error) = error
-        && !tell_binds(&error, binds, &mut found)
+        && !report_binds(&error, binds, &mut found)
     {
         return Err(error.into());
     }

@@ -40,14 +40,14 @@ use watches::{PlaceWatches, Watches, place_watches, watched_directories};
 
 /// The interval between two checks of the files without an event, for filesystems that raise no
 /// events and for files on which no watch could be placed.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The maximum wait for a burst of writes to end, in multiples of `reload.settle`.
 const SETTLE_FACTOR_MAX: u32 = 10;
 
 /// The reason why the follower checks the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum LookReason {
+enum CheckReason {
     /// There was an event, after which the files have settled.
     FileEvent,
     /// A reload was requested.
@@ -93,12 +93,12 @@ pub struct Follower {
     control_status: Arc<SharedControlStatus>,
     admin: Option<Admin>,
     /// Reports errors and warnings in the files to the user.
-    tell: fn(&Diagnostics),
+    show_faults: fn(&Diagnostics),
     observe: Observe,
     /// True once the log has reported that watches could not be placed.
     has_logged_unwatched: bool,
     place_watches: PlaceWatches,
-    look_every: Duration,
+    check_every: Duration,
 }
 
 impl Follower {
@@ -108,7 +108,7 @@ impl Follower {
         seen: FilesIdentity,
         running: Arc<Snapshot>,
         reloader: Reloader,
-        tell: fn(&Diagnostics),
+        show_faults: fn(&Diagnostics),
     ) -> Self {
         let (wake, woken) = Wake::new();
         Self {
@@ -128,11 +128,11 @@ impl Follower {
             waiting: Vec::new(),
             control_status: Arc::default(),
             admin: None,
-            tell,
+            show_faults,
             observe: Arc::new(|_| ()),
             has_logged_unwatched: false,
             place_watches: place_watches::<RecommendedWatcher>,
-            look_every: LOOK_INTERVAL,
+            check_every: CHECK_INTERVAL,
         }
     }
 
@@ -171,8 +171,8 @@ impl Follower {
 
     /// Sets the time between two checks without an event, which is five seconds by default. A test
     /// sets a long time to show that events alone suffice.
-    pub fn looking_every(mut self, pause: Duration) -> Self {
-        self.look_every = pause;
+    pub fn checking_every(mut self, pause: Duration) -> Self {
+        self.check_every = pause;
         self
     }
 
@@ -182,10 +182,10 @@ impl Follower {
         self.survive(|follower| {
             watches = follower.watches();
             // No event reports writes between the load and the placing of the watches.
-            follower.look_after(LookReason::Interval);
+            follower.check_after(CheckReason::Interval);
         });
         loop {
-            let woken = self.woken.recv_timeout(self.look_every);
+            let woken = self.woken.recv_timeout(self.check_every);
             self.wake.acknowledge();
             if self.wake.has_ended() {
                 if let Some(admin) = self.admin.take() {
@@ -199,17 +199,17 @@ impl Follower {
                 (self.observe)(Step::Freed);
             }
             let why = match woken {
-                Ok(WakeReason::Requested(tell)) => self.asked(tell),
+                Ok(WakeReason::Requested(callback)) => self.take_requests(callback),
                 _ if !self.running.reload.watch => continue,
                 Ok(WakeReason::Changed) => self.settle(),
                 // This follower holds a sender itself, so the error is the timeout.
-                Err(_) => LookReason::Interval,
+                Err(_) => CheckReason::Interval,
             };
             self.survive(|follower| {
                 // The new watches are placed first, so that there is no moment without any.
                 let laid = follower.watches();
                 drop(std::mem::replace(&mut watches, laid));
-                follower.look_after(why);
+                follower.check_after(why);
             });
         }
     }
@@ -238,8 +238,8 @@ impl Follower {
         (self.observe)(Step::Settled(&self.running));
         let report = Arc::new(report);
         self.control_status.record_reload(&report);
-        for tell in self.waiting.drain(..) {
-            tell(Arc::clone(&report));
+        for callback in self.waiting.drain(..) {
+            callback(Arc::clone(&report));
         }
     }
 
@@ -253,9 +253,9 @@ impl Follower {
     }
 
     /// Checks the files, and wakes the follower again if there are now other files to watch.
-    fn look_after(&mut self, why: LookReason) {
+    fn check_after(&mut self, why: CheckReason) {
         let watched = (self.running.reload.watch, self.seen.roots.clone());
-        self.look(why);
+        self.check(why);
         if watched != (self.running.reload.watch, self.seen.roots.clone()) {
             // These files may have changed before they were watched.
             self.wake.changed();
@@ -264,43 +264,43 @@ impl Follower {
 
     /// Takes a request for a reload, and all others that have arrived, which the same reload
     /// answers.
-    fn asked(&mut self, tell: Option<ReportCallback>) -> LookReason {
-        self.waiting.extend(tell);
+    fn take_requests(&mut self, callback: Option<ReportCallback>) -> CheckReason {
+        self.waiting.extend(callback);
         while let Ok(reason) = self.woken.try_recv() {
-            if let WakeReason::Requested(tell) = reason {
-                self.waiting.extend(tell);
+            if let WakeReason::Requested(callback) = reason {
+                self.waiting.extend(callback);
             }
         }
         self.wake.acknowledge();
-        LookReason::Requested
+        CheckReason::Requested
     }
 
-    /// Waits until the files have settled. Returns [`LookReason::Requested`] if a reload was
-    /// requested meanwhile, and [`LookReason::FileEvent`] otherwise.
-    fn settle(&mut self) -> LookReason {
+    /// Waits until the files have settled. Returns [`CheckReason::Requested`] if a reload was
+    /// requested meanwhile, and [`CheckReason::FileEvent`] otherwise.
+    fn settle(&mut self) -> CheckReason {
         let settle = self.running.reload.settle;
         let until = Instant::now() + settle * SETTLE_FACTOR_MAX;
         loop {
             let woken = self.woken.recv_timeout(settle);
             self.wake.acknowledge();
             match woken {
-                Ok(WakeReason::Requested(tell)) => return self.asked(tell),
+                Ok(WakeReason::Requested(callback)) => return self.take_requests(callback),
                 Ok(WakeReason::Changed) if Instant::now() < until && !self.wake.has_ended() => {}
-                _ => return LookReason::FileEvent,
+                _ => return CheckReason::FileEvent,
             }
         }
     }
 
     /// Reloads if the content has changed or a reload was requested. A refused reload is tried
     /// again at each periodic check.
-    fn look(&mut self, mut why: LookReason) {
+    fn check(&mut self, mut why: CheckReason) {
         let mut began = Instant::now();
         let mut now = self.origin.read(&self.seen.roots);
-        if why == LookReason::Interval && *now.seen() != self.seen {
+        if why == CheckReason::Interval && *now.seen() != self.seen {
             // No event reported this change, so a program may still be writing.
             for _ in 0..SETTLE_FACTOR_MAX {
-                if self.settle() == LookReason::Requested {
-                    why = LookReason::Requested;
+                if self.settle() == CheckReason::Requested {
+                    why = CheckReason::Requested;
                 }
                 let before = now.seen().clone();
                 began = Instant::now();
@@ -311,20 +311,20 @@ impl Follower {
             }
         }
         let changed = *now.seen() != self.seen;
-        let asked = why == LookReason::Requested;
-        let again = why == LookReason::Interval && self.refused.is_some();
-        if !changed && !asked && !again {
+        let requested = why == CheckReason::Requested;
+        let again = why == CheckReason::Interval && self.refused.is_some();
+        if !changed && !requested && !again {
             if self.failed {
                 self.follow_keys();
             }
             return;
         }
-        let logging = match (changed, asked) {
+        let logging = match (changed, requested) {
             (true, _) => Logging::Due,
             (false, true) => self.logging(began),
             (false, false) => Logging::Suppressed,
         };
-        if changed || asked {
+        if changed || requested {
             (self.observe)(Step::Loading);
         }
         self.seen = now.seen().clone();
@@ -343,7 +343,7 @@ impl Follower {
             }
         }
         report.compile = compile;
-        if !changed && !asked && report.outcome == ReloadOutcome::Refused {
+        if !changed && !requested && report.outcome == ReloadOutcome::Refused {
             // The reload was refused again for the same reason, which is not reported again.
             (self.observe)(Step::Settled(&self.running));
             return;
@@ -361,7 +361,7 @@ impl Follower {
         let (watches, blind) = (self.place_watches)(watched_directories, self.wake.clone());
         if let Some(why) = blind.filter(|_| !self.has_logged_unwatched) {
             self.has_logged_unwatched = true;
-            let every = self.look_every;
+            let every = self.check_every;
             warn!("can't watch every file ({why}): also checking every {every:?}");
         }
         watches

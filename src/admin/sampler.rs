@@ -26,12 +26,12 @@ const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 /// The maximum time to wait for the data thread's answer: thousands of times the usual time.
 const SAMPLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-type Asker = oneshot::Sender<Arc<Sample>>;
+type Waiter = oneshot::Sender<Arc<Sample>>;
 
 /// A source of samples, which requests them on behalf of all clients.
 #[derive(Debug)]
 pub(super) struct Sampler {
-    askers: mpsc::Sender<Asker>,
+    waiters: mpsc::Sender<Waiter>,
 }
 
 impl Sampler {
@@ -42,45 +42,45 @@ impl Sampler {
         bell.set_nonblocking(true)?;
         let bell = UnixStream::from_std(bell)?;
         // There may be more connections than places in the channel. Further clients wait in `send`.
-        let (askers, asked) = mpsc::channel(16);
-        let (mut asked, ring) = (asked, Arc::new(ring));
+        let (waiters, requests) = mpsc::channel(16);
+        let (mut requests, ring) = (requests, Arc::new(ring));
         tokio::spawn(async move {
-            while guarded(ask_for_all(&observer, &mut asked, &ring, &bell))
+            while guarded(sample_for_all(&observer, &mut requests, &ring, &bell))
                 .await
                 .is_none()
             {}
         });
-        Ok(Self { askers })
+        Ok(Self { waiters })
     }
 
     /// Returns a sample that is taken after this call, or `None` if the data thread does not
     /// answer.
     pub(super) async fn sample(&self) -> Option<Arc<Sample>> {
-        let (asker, sample) = oneshot::channel();
-        self.askers.send(asker).await.ok()?;
+        let (waiter, sample) = oneshot::channel();
+        self.waiters.send(waiter).await.ok()?;
         sample.await.ok()
     }
 }
 
-async fn ask_for_all(
+async fn sample_for_all(
     observer: &Observer,
-    asked: &mut mpsc::Receiver<Asker>,
+    requests: &mut mpsc::Receiver<Waiter>,
     ring: &Arc<StdUnixStream>,
     bell: &UnixStream,
 ) {
     let mut next = Instant::now();
-    while let Some(first) = asked.recv().await {
+    while let Some(first) = requests.recv().await {
         sleep_until(next).await;
-        let mut askers = vec![first];
-        while let Ok(other) = asked.try_recv() {
-            askers.push(other);
+        let mut waiters = vec![first];
+        while let Ok(other) = requests.try_recv() {
+            waiters.push(other);
         }
         let answered = timeout(SAMPLE_TIMEOUT, ask(observer, ring, bell)).await;
         next = Instant::now() + SAMPLE_INTERVAL;
         if let Ok(Some(sample)) = answered {
-            for asker in askers {
+            for waiter in waiters {
                 // The client may have disconnected.
-                let _ = asker.send(Arc::clone(&sample));
+                let _ = waiter.send(Arc::clone(&sample));
             }
         }
     }
@@ -91,15 +91,15 @@ async fn ask(
     ring: &Arc<StdUnixStream>,
     bell: &UnixStream,
 ) -> Option<Arc<Sample>> {
-    let (reported, samples) = std_mpsc::channel();
+    let (sender, samples) = std_mpsc::channel();
     let ring = Arc::clone(ring);
-    let asked = observer.ask(move |sample| {
-        let _ = reported.send(sample);
+    let sent = observer.ask(move |sample| {
+        let _ = sender.send(sample);
         // This fails only if the reader has ended, or if the socket is full of unread bytes, each
         // of which wakes the reader.
         let _ = io::Write::write(&mut &*ring, &[0]);
     });
-    if !asked {
+    if !sent {
         return None;
     }
     loop {

@@ -43,7 +43,7 @@ const DROPPED_TARGET: &str = "gateway::log::dropped";
 static LINES: LineQueue = LineQueue {
     is_json: AtomicBool::new(false),
     waiting: Mutex::new(QueuedLines::new()),
-    come: Condvar::new(),
+    queued: Condvar::new(),
     written: Condvar::new(),
 };
 
@@ -146,7 +146,7 @@ pub(super) fn finish() {
 }
 
 /// Logs diagnostics: as text in the human format, and as one line each in the JSON format.
-pub(super) fn tell(found: &Diagnostics) {
+pub(super) fn report_diagnostics(found: &Diagnostics) {
     match LINES.format() {
         LogFormat::Json => log_diagnostics(found),
         LogFormat::Human if found.is_empty() => {}
@@ -170,7 +170,7 @@ struct LineQueue {
     is_json: AtomicBool,
     waiting: Mutex<QueuedLines>,
     /// Signalled when lines are queued.
-    come: Condvar,
+    queued: Condvar,
     /// Signalled when all lines are written.
     written: Condvar,
 }
@@ -229,7 +229,7 @@ impl LineQueue {
         waiting.text.extend_from_slice(line);
         drop(waiting);
         if first {
-            self.come.notify_one();
+            self.queued.notify_one();
         }
     }
 
@@ -242,7 +242,7 @@ impl LineQueue {
         if waiting.all_written() {
             self.written.notify_all();
         }
-        let waiting = self.come.wait_while(waiting, |it| it.text.is_empty());
+        let waiting = self.queued.wait_while(waiting, |it| it.text.is_empty());
         let mut waiting = waiting.unwrap_or_else(|poisoned| poisoned.into_inner());
         waiting.writing = true;
         std::mem::swap(&mut waiting.text, written);
@@ -332,7 +332,7 @@ mod tests {
         let lines = LineQueue {
             is_json: AtomicBool::new(false),
             waiting: Mutex::new(QueuedLines::new()),
-            come: Condvar::new(),
+            queued: Condvar::new(),
             written: Condvar::new(),
         };
         let line = vec![b'x'; WAITING_MAX / 4 + 1];

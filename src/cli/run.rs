@@ -71,7 +71,7 @@ fn serve(
     let path = file_of(arguments.configuration());
     let follow_log = Arc::new(follow_log);
     let gateway = Gateway::from_path(&path)
-        .report_with(log::tell)
+        .report_with(log::report_diagnostics)
         .show_panics(panics)
         .release_memory_with(release_memory)
         .observe(observer(
@@ -84,7 +84,7 @@ fn serve(
         Err(error) => return failed("can't start", error),
     };
     follow_log(gateway.log());
-    log::tell(gateway.warnings());
+    log::report_diagnostics(gateway.warnings());
     let config = path.display();
     info!(%config, version = VERSION, "loaded {}", gateway.summary());
     release_memory();
@@ -156,7 +156,7 @@ fn take_descriptors() {
 /// code.
 fn failed(what: &str, error: Error) -> ExitCode {
     match error {
-        Error::Configuration(found) => log::tell(&found),
+        Error::Configuration(found) => log::report_diagnostics(&found),
         Error::Engine(error) => error!("{what}: {error}"),
     }
     ExitCode::FAILURE

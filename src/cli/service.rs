@@ -136,14 +136,14 @@ fn watchdog_time(variable: impl Fn(&str) -> Option<String>, id: u32) -> Option<D
     (is_meant && time > 0).then(|| Duration::from_micros(time))
 }
 
-/// Loops forever, and calls `tell` twice per `time` as long as `is_alive` returns true within half
+/// Loops forever, and calls `notify` twice per `time` as long as `is_alive` returns true within half
 /// of that time.
-fn keep_alive(time: Duration, is_alive: impl Fn(Duration) -> bool, tell: impl Fn()) {
+fn keep_alive(time: Duration, is_alive: impl Fn(Duration) -> bool, notify: impl Fn()) {
     let pause = time / 2;
     loop {
         let asked = Instant::now();
         if is_alive(pause) {
-            tell();
+            notify();
         }
         thread::sleep(pause.saturating_sub(asked.elapsed()));
     }
@@ -185,10 +185,10 @@ mod tests {
                 _ => panic!("enough"),
             }
         };
-        let tell = || {
+        let notify = || {
             reported.fetch_add(1, Ordering::Relaxed);
         };
-        let keep = || keep_alive(Duration::from_millis(2), is_alive, tell);
+        let keep = || keep_alive(Duration::from_millis(2), is_alive, notify);
         assert!(catch_unwind(AssertUnwindSafe(keep)).is_err());
         assert_eq!(reported.into_inner(), 2);
     }

@@ -63,7 +63,7 @@ pub(super) struct Section<'a> {
     sound: bool,
     place: &'a Place,
     pairs: &'a [(Node, Node)],
-    asked: Vec<&'static str>,
+    known: Vec<&'static str>,
     /// The keys that do not belong to this map, and were reported.
     reported: Vec<&'static str>,
     later: &'static [&'static str],
@@ -97,7 +97,7 @@ impl<'a> Section<'a> {
             sound: map.is_some(),
             place: &node.place,
             pairs: map.unwrap_or_default(),
-            asked: Vec::new(),
+            known: Vec::new(),
             reported: Vec::new(),
             later,
             lacks: Vec::new(),
@@ -180,8 +180,8 @@ impl<'a> Section<'a> {
 
     /// Returns the value of `key` as a node, and records that the key is known.
     pub(super) fn node(&mut self, key: &'static str) -> Option<&'a Node> {
-        if !self.asked.contains(&key) {
-            self.asked.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
         }
         let pair = self.pairs.iter().find(|(name, _)| name.text() == key);
         pair.map(|(_, value)| value)
@@ -264,10 +264,10 @@ impl<'a> Section<'a> {
         let mut lacks = std::mem::take(&mut self.lacks);
         for (key, _) in self.pairs {
             let name = key.text();
-            if self.asked.contains(&name) || self.reported.contains(&name) {
+            if self.known.contains(&name) || self.reported.contains(&name) {
                 continue;
             }
-            let near = did_you_mean(name, self.asked.iter().chain(self.later).copied());
+            let near = did_you_mean(name, self.known.iter().chain(self.later).copied());
             lacks.retain(|(keys, _)| !near.is_some_and(|near| keys.contains(&near)));
             found.push(self.unknown(key, near));
         }
@@ -285,7 +285,7 @@ impl<'a> Section<'a> {
             );
         }
         let fault = Diagnostic::error(format!("{} has no key {}", self.what, quoted(name)));
-        let known = one_of(self.asked.iter().copied());
+        let known = one_of(self.known.iter().copied());
         let fault = fault.at(place).label(format!("expected {known}"));
         let elsewhere = || {
             let homes = homes(name);

@@ -576,9 +576,9 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Adds the key of a peer's file. If the file has an error, leaves the key out and, if `tell`
+    /// Adds the key of a peer's file. If the file has an error, leaves the key out and, if `should_report`
     /// is true, reports the reason.
-    fn key_of(&mut self, file: &'a KeyFile, tell: bool, named: &mut Owners) {
+    fn key_of(&mut self, file: &'a KeyFile, should_report: bool, named: &mut Owners) {
         let (name, place) = match &file.name {
             Some(name) => (name.value.as_str(), name.place.clone()),
             None => (file.stem.as_str(), file.file.place(1, 1, 1)),
@@ -608,7 +608,7 @@ impl<'a> Resolver<'a> {
             }
             _ => {}
         }
-        for fault in faults.into_iter().filter(|_| tell) {
+        for fault in faults.into_iter().filter(|_| should_report) {
             self.left_out
                 .push(fault.note("this key is ignored, and all other keys are in force"));
         }

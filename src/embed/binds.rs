@@ -7,7 +7,7 @@ use crate::engine::{BindFault, EngineError};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
 /// Adds a diagnostic for each address that `error` names, and returns whether there was one.
-pub(super) fn tell_binds(error: &EngineError, binds: &[Bind], found: &mut Diagnostics) -> bool {
+pub(super) fn report_binds(error: &EngineError, binds: &[Bind], found: &mut Diagnostics) -> bool {
     for fault in error.binds() {
         found.push(diagnostic(fault, binds));
     }

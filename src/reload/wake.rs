@@ -46,10 +46,12 @@ impl Wake {
         let _ = self.wakes.send(WakeReason::Requested(None));
     }
 
-    /// Requests a reload now. `tell` is called with the report; it must not block, and is dropped
+    /// Requests a reload now. `callback` is called with the report; it must not block, and is dropped
     /// if the follower has ended.
-    pub fn reload_with(&self, tell: impl FnOnce(Arc<Report>) + Send + 'static) {
-        let _ = self.wakes.send(WakeReason::Requested(Some(Box::new(tell))));
+    pub fn reload_with(&self, callback: impl FnOnce(Arc<Report>) + Send + 'static) {
+        let _ = self
+            .wakes
+            .send(WakeReason::Requested(Some(Box::new(callback))));
     }
 
     /// Ends the follower, after a reload that is in progress.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{error, info};
 
-use super::{Follower, Logging, LookReason};
+use super::{CheckReason, Follower, Logging};
 use crate::admin::Admin;
 use crate::config::Loaded;
 use crate::reload::{Plan, ReloadOutcome, Report};
@@ -15,10 +15,10 @@ use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 impl Follower {
     /// Applies a configuration that was loaded without errors, and returns the report on the
     /// reload.
-    pub(super) fn apply(&mut self, loaded: Loaded, why: LookReason, logging: Logging) -> Report {
+    pub(super) fn apply(&mut self, loaded: Loaded, why: CheckReason, logging: Logging) -> Report {
         let plan = Plan::between(&self.running, &loaded.snapshot);
         if logging == Logging::Due {
-            (self.tell)(&loaded.warnings);
+            (self.show_faults)(&loaded.warnings);
         }
         let Loaded {
             snapshot,
@@ -29,7 +29,7 @@ impl Follower {
         } = loaded;
         if plan.is_empty() {
             let had_failed = std::mem::take(&mut self.failed);
-            let is_verdict_due = why == LookReason::Requested || !warnings.is_empty();
+            let is_verdict_due = why == CheckReason::Requested || !warnings.is_empty();
             if had_failed || (logging == Logging::Due && is_verdict_due) {
                 let generation = self.running.generation;
                 let left_out = self.repeats.left_out();
@@ -69,7 +69,7 @@ impl Follower {
         self.failed = true;
         self.refused = None;
         if logging == Logging::Due {
-            (self.tell)(&found);
+            (self.show_faults)(&found);
             let generation = self.running.generation;
             let left_out = self.repeats.left_out();
             error!(
@@ -183,7 +183,7 @@ impl Follower {
             if refusal.place.is_some() {
                 let mut found = Diagnostics::new();
                 found.push(refusal.clone());
-                (self.tell)(&found);
+                (self.show_faults)(&found);
             }
             error!(generation, "reload failed: {}", refusal.message);
         }

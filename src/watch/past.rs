@@ -47,9 +47,9 @@ mod tests {
 
     #[test]
     fn a_snapshot_released_last_by_another_thread_is_freed_here() {
-        let (tell, reported) = std::sync::mpsc::channel();
+        let (sender, reported) = std::sync::mpsc::channel();
         let mut past = Past::default();
-        let old = Arc::new(Told(tell));
+        let old = Arc::new(Told(sender));
         past.keep(Arc::clone(&old));
         past.sweep();
         assert!(reported.try_recv().is_err(), "freed while in use");

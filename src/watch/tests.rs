@@ -67,23 +67,23 @@ fn write(file: &Path, routes: &str) {
 fn equal_content_is_reloaded_only_on_request() {
     let (followed, mut follower) = Followed::start();
     let reloads = |follower: &Follower| follower.control_status.current().reloads;
-    for why in [LookReason::FileEvent, LookReason::Interval] {
+    for why in [CheckReason::FileEvent, CheckReason::Interval] {
         write(&followed.file(), "A: { pool: p }");
-        follower.look(why);
+        follower.check(why);
         assert_eq!(reloads(&follower), [0; 4], "{why:?}");
     }
-    follower.look(LookReason::Requested);
+    follower.check(CheckReason::Requested);
     let unchanged = ReloadOutcome::Unchanged as usize;
     assert_eq!(reloads(&follower)[unchanged], 1);
     // The content changes and changes back between two checks.
     write(&followed.file(), "B: { pool: p }");
     write(&followed.file(), "A: { pool: p }");
-    follower.look(LookReason::FileEvent);
+    follower.check(CheckReason::FileEvent);
     assert_eq!(reloads(&follower).iter().sum::<u64>(), 1);
     // The content changes before the first check, and changes back before the second.
     for (generation, route) in [(2, "B"), (3, "A")] {
         write(&followed.file(), &format!("{route}: {{ pool: p }}"));
-        follower.look(LookReason::FileEvent);
+        follower.check(CheckReason::FileEvent);
         assert_eq!(follower.running.generation, generation);
     }
     followed.end();
@@ -93,7 +93,7 @@ fn equal_content_is_reloaded_only_on_request() {
 fn a_requested_reload_loses_no_later_event() {
     let (followed, mut follower) = Followed::start();
     follower.wake.changed();
-    assert_eq!(follower.asked(None), LookReason::Requested);
+    assert_eq!(follower.take_requests(None), CheckReason::Requested);
     follower.wake.changed();
     assert!(matches!(follower.woken.try_recv(), Ok(WakeReason::Changed)));
     followed.end();
@@ -106,7 +106,7 @@ fn replaced_snapshots_are_kept_while_they_are_in_use_and_no_longer() {
     let first = Arc::downgrade(&follower.running);
     let in_use = Arc::clone(&follower.running);
     write(&followed.file(), "B: { pool: p }");
-    follower.look(LookReason::FileEvent);
+    follower.check(CheckReason::FileEvent);
     follower.past.sweep();
     drop(in_use);
     assert!(first.upgrade().is_some(), "freed by its user");
@@ -119,7 +119,7 @@ fn follows_without_watches(place_watches: PlaceWatches, why: &str) {
     let (followed, mut follower) = Followed::start();
     let file = followed.file();
     follower.place_watches = place_watches;
-    follower.look_every = Duration::from_millis(100);
+    follower.check_every = Duration::from_millis(100);
     let (lines, said) = mpsc::channel();
     std::thread::spawn(move || {
         let lines = Lines(lines);
@@ -163,14 +163,14 @@ fn panics_at_faults(found: &Diagnostics) {
 #[test]
 fn a_panic_during_a_reload_is_logged_and_the_next_edit_takes_effect() {
     let (followed, mut follower) = Followed::start();
-    follower.tell = panics_at_faults;
+    follower.show_faults = panics_at_faults;
     let (wake, control_status, file) =
         (follower.wake(), follower.control_status(), followed.file());
     let follows = std::thread::spawn(|| follower.follow());
     let reload = || {
-        let (tell, reported) = mpsc::channel();
+        let (sender, reported) = mpsc::channel();
         wake.reload_with(move |report| {
-            let _ = tell.send(report);
+            let _ = sender.send(report);
         });
         reported.recv_timeout(Duration::from_secs(30)).unwrap()
     };
@@ -190,9 +190,9 @@ fn a_panic_during_a_reload_is_logged_and_the_next_edit_takes_effect() {
 #[test]
 fn a_panic_while_files_are_loaded_is_an_error_of_the_reload() {
     let (followed, mut follower) = Followed::start();
-    let (tell, reported) = mpsc::channel();
+    let (sender, reported) = mpsc::channel();
     follower.waiting.push(Box::new(move |report| {
-        let _ = tell.send(report);
+        let _ = sender.send(report);
     }));
     follower.survive(|_| panic!("on purpose"));
     let report = reported.recv().unwrap();
@@ -200,7 +200,7 @@ fn a_panic_while_files_are_loaded_is_an_error_of_the_reload() {
     let text = report.diagnostics.render(false);
     assert!(text.contains("could not be loaded: on purpose"), "{text}");
     write(&followed.file(), "B: { pool: p }");
-    follower.look(LookReason::FileEvent);
+    follower.check(CheckReason::FileEvent);
     assert_eq!(follower.running.generation, 2);
     followed.end();
 }

@@ -48,12 +48,12 @@ impl Edited {
     }
 
     /// Starts a gateway with this routes.yaml. Without an event, it looks at its files this often.
-    pub fn of(yaml: &str, look_every: Duration) -> Self {
-        Self::following(Gateway::start(yaml), look_every)
+    pub fn of(yaml: &str, check_every: Duration) -> Self {
+        Self::following(Gateway::start(yaml), check_every)
     }
 
-    pub fn following(gateway: Gateway, look_every: Duration) -> Self {
-        let following = gateway.follow_telling(look_every, |_| {});
+    pub fn following(gateway: Gateway, check_every: Duration) -> Self {
+        let following = gateway.follow_with(check_every, |_| {});
         let client = gateway.dealer();
         let file = gateway.directory.path().join("routes.yaml");
         let edited = Self {
@@ -119,9 +119,9 @@ impl Edited {
 
     /// Requests a load of the files, changed or not, and returns the report.
     pub fn reload(&self) -> Arc<Report> {
-        let (tell, reported) = mpsc::channel();
+        let (sender, reported) = mpsc::channel();
         self.following.wake.reload_with(move |report| {
-            let _ = tell.send(report);
+            let _ = sender.send(report);
         });
         reported
             .recv_timeout(Duration::from_millis(PATIENCE_MS as u64))

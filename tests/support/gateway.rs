@@ -120,19 +120,23 @@ impl Gateway {
     /// Follows the files from now on, on a thread that lives as long as this process. The follower
     /// relies on events alone, so that a missed event fails the test.
     pub fn follow(&self) -> Following {
-        self.follow_telling(NEVER, |_| {})
+        self.follow_with(NEVER, |_| {})
     }
 
     /// Follows the files, looks at them this often without an event, and passes diagnostics to
-    /// `tell`.
-    pub fn follow_telling(&self, look_every: Duration, tell: fn(&Diagnostics)) -> Following {
-        follow(self.follower(look_every, tell))
+    /// `show_faults`.
+    pub fn follow_with(&self, check_every: Duration, show_faults: fn(&Diagnostics)) -> Following {
+        follow(self.follower(check_every, show_faults))
     }
 
-    /// Follows the files as [`Self::follow_telling`] does, with an HTTP listener if routes.yaml has
+    /// Follows the files as [`Self::follow_with`] does, with an HTTP listener if routes.yaml has
     /// `admin`.
-    pub fn follow_with_admin(&self, look_every: Duration, tell: fn(&Diagnostics)) -> Following {
-        let follower = self.follower(look_every, tell);
+    pub fn follow_with_admin(
+        &self,
+        check_every: Duration,
+        show_faults: fn(&Diagnostics),
+    ) -> Following {
+        let follower = self.follower(check_every, show_faults);
         let sources = AdminSources {
             observer: self.running.as_ref().unwrap().observer(),
             control_status: follower.control_status(),
@@ -143,11 +147,11 @@ impl Gateway {
         follow(follower.with_admin(Admin::new(sources), control_status))
     }
 
-    fn follower(&self, look_every: Duration, tell: fn(&Diagnostics)) -> Follower {
+    fn follower(&self, check_every: Duration, show_faults: fn(&Diagnostics)) -> Follower {
         let (seen, snapshot) = (self.seen.clone(), Arc::clone(&self.snapshot));
         let reloader = self.running.as_ref().unwrap().reloader();
-        let follower = Follower::new(&self.file(), seen, snapshot, reloader, tell);
-        follower.looking_every(look_every)
+        let follower = Follower::new(&self.file(), seen, snapshot, reloader, show_faults);
+        follower.checking_every(check_every)
     }
 
     /// Starts a gateway with one frontend `clients`, one pool `people` with these settings, and

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 /// The number of steps between two readings of the clock. A step handles a token, a name, an option
 /// or the like. It takes microseconds, or a few milliseconds if a file is crafted to be slow.
-const STEPS_PER_LOOK: u32 = 128;
+const STEPS_PER_READING: u32 = 128;
 
 /// The error of a compile whose time is over. The result so far is incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Budget {
     pub(crate) fn until(end: Instant) -> Self {
         Self {
             end: Some(end),
-            left: Cell::new(STEPS_PER_LOOK),
+            left: Cell::new(STEPS_PER_READING),
         }
     }
 
@@ -40,7 +40,7 @@ impl Budget {
     pub(crate) fn unlimited() -> Self {
         Self {
             end: None,
-            left: Cell::new(STEPS_PER_LOOK),
+            left: Cell::new(STEPS_PER_READING),
         }
     }
 
@@ -48,7 +48,7 @@ impl Budget {
     pub(crate) fn step(&self) -> Result<(), OutOfTime> {
         match self.left.get() {
             0 => Err(OutOfTime),
-            1 => self.look(),
+            1 => self.read_clock(),
             left => {
                 self.left.set(left - 1);
                 Ok(())
@@ -58,15 +58,15 @@ impl Budget {
 
     /// Reads the clock, and returns an error if the time is over.
     #[cold]
-    pub(crate) fn look(&self) -> Result<(), OutOfTime> {
+    pub(crate) fn read_clock(&self) -> Result<(), OutOfTime> {
         let is_over = self.end.is_some_and(|end| Instant::now() >= end);
-        self.left.set(if is_over { 0 } else { STEPS_PER_LOOK });
-        self.held()
+        self.left.set(if is_over { 0 } else { STEPS_PER_READING });
+        self.check()
     }
 
     /// Returns an error if an earlier call has found that the time is over. Does not read the
     /// clock.
-    pub(crate) fn held(&self) -> Result<(), OutOfTime> {
+    pub(crate) fn check(&self) -> Result<(), OutOfTime> {
         match self.left.get() {
             0 => Err(OutOfTime),
             _ => Ok(()),
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn long_work_ends_and_short_work_does_not() {
-        let long = "message M {} ".repeat(STEPS_PER_LOOK as usize);
+        let long = "message M {} ".repeat(STEPS_PER_READING as usize);
         assert_eq!(tokens(&long, &over()).err(), Some(OutOfTime));
         assert!(matches!(
             parse("a.proto", &long, &over()),
@@ -108,7 +108,7 @@ mod tests {
             ("option (o) = { ", "a { } "),
             ("option (o) = { a: [ 1", ", 1"),
         ] {
-            let text = head.to_owned() + &part.repeat(STEPS_PER_LOOK as usize);
+            let text = head.to_owned() + &part.repeat(STEPS_PER_READING as usize);
             let lexed = tokens(&text, &Budget::unlimited()).unwrap();
             let parsed = parse_tokens("a.proto", &text, lexed, &over());
             assert!(matches!(parsed, Err(ParseError::OutOfTime)), "{text:.40}");
@@ -118,16 +118,16 @@ mod tests {
     #[test]
     fn a_budget_that_has_ended_stays_ended() {
         let budget = over();
-        assert!((1..STEPS_PER_LOOK).all(|_| budget.step().is_ok()));
-        assert_eq!(budget.held(), Ok(()));
-        assert!((0..STEPS_PER_LOOK * 2).all(|_| budget.step().is_err()));
-        assert_eq!(budget.held(), Err(OutOfTime));
+        assert!((1..STEPS_PER_READING).all(|_| budget.step().is_ok()));
+        assert_eq!(budget.check(), Ok(()));
+        assert!((0..STEPS_PER_READING * 2).all(|_| budget.step().is_err()));
+        assert_eq!(budget.check(), Err(OutOfTime));
     }
 
     #[test]
     fn an_unlimited_budget_never_ends() {
         let budget = Budget::unlimited();
-        assert!((0..STEPS_PER_LOOK * 2).all(|_| budget.step().is_ok()));
-        assert_eq!(budget.look(), Ok(()));
+        assert!((0..STEPS_PER_READING * 2).all(|_| budget.step().is_ok()));
+        assert_eq!(budget.read_clock(), Ok(()));
     }
 }

@@ -191,7 +191,7 @@ impl<'a> Run<'a> {
 
     /// Returns whether the time is over, and reports that once.
     fn is_late(&mut self, name: &'a str) -> bool {
-        if !self.faults.late && self.budget.look().is_err() {
+        if !self.faults.late && self.budget.read_clock().is_err() {
             self.late(name);
         }
         self.faults.late

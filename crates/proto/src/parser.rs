@@ -93,7 +93,7 @@ pub(super) fn parse_tokens(
     // The parser stops early only where an error gives the reason.
     let _ = parser.file();
     // A parser that is out of time skips to the end of the tokens, so its errors mean nothing.
-    budget.held()?;
+    budget.check()?;
     if let Some(hash) = lexed.hash {
         parser.faults.insert(0, hash);
         parser.faults.truncate(FAULTS_MAX);

@@ -208,7 +208,7 @@ fn await_end(child: &mut Child) -> io::Result<Option<(ExitStatus, String)>> {
 /// Reads protoc's output on stderr to its end, on a thread of its own. Returns the receiver of the
 /// beginning of the output.
 fn read_stderr(child: &mut Child) -> io::Result<Receiver<String>> {
-    let (tell, reported) = channel();
+    let (sender, reported) = channel();
     let mut stderr = child.stderr.take();
     let read = move || {
         let mut kept = Vec::new();
@@ -218,7 +218,7 @@ fn read_stderr(child: &mut Child) -> io::Result<Receiver<String>> {
             let _ = io::copy(stderr, &mut io::sink());
         }
         // After the time limit, nothing receives it.
-        let _ = tell.send(String::from_utf8_lossy(&kept).into_owned());
+        let _ = sender.send(String::from_utf8_lossy(&kept).into_owned());
     };
     thread::Builder::new()
         .name("protoc".to_owned())

@@ -60,7 +60,7 @@ impl<'a> FaultReport<'a> {
 
     /// Returns all errors and warnings, or an error if the time was over before all were found.
     pub(crate) fn into_diagnostics(self) -> Result<Vec<Diagnostic>, OutOfTime> {
-        self.budget.held()?;
+        self.budget.check()?;
         Ok(self.faults)
     }
 

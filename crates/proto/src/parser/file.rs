@@ -27,7 +27,7 @@ impl Parser<'_> {
             // Without the syntax, the meaning of the rest is unknown.
             let syntax = self.syntax();
             if let Err(fault) = syntax {
-                let _ = self.tell(fault);
+                let _ = self.report(fault);
                 return Ok(());
             }
         }
@@ -36,7 +36,7 @@ impl Parser<'_> {
                 // After an error, the matching `{` may have been skipped with the statement.
                 if self.faults.is_empty() {
                     let stray = self.unexpected::<()>(STATEMENT_EXPECTED);
-                    stray.or_else(|fault| self.tell(fault))?;
+                    stray.or_else(|fault| self.report(fault))?;
                 }
                 self.next();
                 continue;

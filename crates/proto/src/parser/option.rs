@@ -88,7 +88,7 @@ impl Parser<'_> {
         if self.token().kind == TokenKind::Word && self.ahead(1).kind == TokenKind::Sign(b':') {
             // Only the bracket is missing.
             let unexpected = self.unexpected::<()>("'{'");
-            unexpected.or_else(|fault| self.tell(fault))?;
+            unexpected.or_else(|fault| self.report(fault))?;
             return self.aggregate(b'}').map(Value::Aggregate);
         }
         self.scalar_value("the option's value", false)

@@ -29,7 +29,7 @@ impl Parser<'_> {
             Ok(()) => Ok(()),
             Err(fault) => {
                 self.depth = depth;
-                self.tell(fault)?;
+                self.report(fault)?;
                 self.pass_over(from);
                 Ok(())
             }
@@ -38,7 +38,7 @@ impl Parser<'_> {
 
     /// Reports an error, unless the error is a consequence of another. Returns the error once
     /// [`FAULTS_MAX`] errors are reported.
-    pub(super) fn tell(&mut self, fault: Box<TextFault>) -> Parse<()> {
+    pub(super) fn report(&mut self, fault: Box<TextFault>) -> Parse<()> {
         if self.faults.len() == FAULTS_MAX {
             return Err(fault);
         }
@@ -125,7 +125,7 @@ impl Parser<'_> {
             let last = self.faults.last().map(TextFault::range);
             return match last == Some(fault.range()) {
                 true => Ok(()),
-                false => self.tell(fault),
+                false => self.report(fault),
             };
         }
         Ok(())
@@ -163,7 +163,7 @@ impl Parser<'_> {
         let opened = self.expect_sign(b'{');
         let goes_on = here.kind == TokenKind::Word && self.ahead(1).kind != TokenKind::Sign(b'{');
         match opened {
-            Err(fault) if goes_on => self.tell(fault).map(|()| here),
+            Err(fault) if goes_on => self.report(fault).map(|()| here),
             opened => opened,
         }
     }

@@ -134,7 +134,7 @@ impl<'a> Parser<'a> {
         let help = "is the ; at the end of the line above missing?";
         let unexpected = unexpected.map_err(|fault| fault.help(help).boxed());
         match (unexpected, self.token().kind) {
-            (Err(fault), TokenKind::Word | TokenKind::Sign(b'}')) => self.tell(fault),
+            (Err(fault), TokenKind::Word | TokenKind::Sign(b'}')) => self.report(fault),
             (unexpected, _) => unexpected,
         }
     }

@@ -34,11 +34,11 @@ fn main() {
     let mut random = Random(seed.parse::<u64>().unwrap() | 1);
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
     for (schema, payload) in &seeds {
-        tell(&mut out, *schema, &schemas, payload);
+        print_payload(&mut out, *schema, &schemas, payload);
     }
     for _ in 0..count.parse().unwrap() {
         let (schema, payload) = &seeds[random.below(seeds.len())];
-        tell(&mut out, *schema, &schemas, &mutated(payload, &mut random));
+        print_payload(&mut out, *schema, &schemas, &mutated(payload, &mut random));
     }
     out.flush().unwrap();
 }
@@ -76,7 +76,7 @@ fn seeds() -> Vec<(u8, Vec<u8>)> {
     seeds
 }
 
-fn tell(out: &mut impl Write, index: u8, schemas: &[Schema], payload: &[u8]) {
+fn print_payload(out: &mut impl Write, index: u8, schemas: &[Schema], payload: &[u8]) {
     let verdict = schemas[usize::from(index)].check(payload, 100);
     let length = |bytes: &[u8]| (bytes.len() as u32).to_le_bytes();
     let code = if verdict.is_ok() { RIGHT } else { WRONG };

@@ -72,7 +72,7 @@ fn main() {
     let payloads: Vec<Payload> = io::stdin().lock().lines().map(payload).collect();
     for payload in &payloads {
         if let Ok(schemas) = &schemas[payload.message] {
-            tell(&mut out, payload, schemas);
+            print_payload(&mut out, payload, schemas);
         }
     }
     let mut random = Random(seed.parse::<u64>().unwrap() | 1);
@@ -89,7 +89,7 @@ fn main() {
                 ..*payload
             });
             for mutation in mutations {
-                if tell(&mut out, &mutation, schemas) {
+                if print_payload(&mut out, &mutation, schemas) {
                     break;
                 }
             }
@@ -147,7 +147,7 @@ fn payload(line: io::Result<String>) -> Payload {
 }
 
 /// Prints a payload with its verdict, unless it is a malformed mutation. Returns whether it did.
-fn tell(out: &mut impl Write, payload: &Payload, schemas: &[Schema; 3]) -> bool {
+fn print_payload(out: &mut impl Write, payload: &Payload, schemas: &[Schema; 3]) -> bool {
     let place = ENCODINGS
         .iter()
         .position(|encoding| *encoding == payload.encoding);
