@@ -66,7 +66,7 @@ fn costs(allocations: usize, expression: &str) {
 }
 
 #[test]
-fn comparisons_cost_nothing() {
+fn comparisons_allocate_nothing() {
     costs(0, "soft <= hard && hard < 10 && soft + 1 == hard");
     costs(0, "soft > hard ? name == '' : name != ''");
     costs(
@@ -84,7 +84,7 @@ fn comparisons_cost_nothing() {
 }
 
 #[test]
-fn looking_into_texts_costs_nothing() {
+fn reading_texts_allocates_nothing() {
     costs(
         0,
         "name.startsWith('al') && name.contains('ph') && size(name) <= 5",
@@ -94,14 +94,14 @@ fn looking_into_texts_costs_nothing() {
 }
 
 #[test]
-fn visits_cost_their_variables() {
+fn macros_allocate_their_variables() {
     costs(1, "tags.all(tag, tag.size() == 3 && tag != name)");
     costs(1, "tags.exists(at, tag, at == 99 && tag == 'tag')");
     costs(1, "tags.all(left, tags.exists(right, left == right))");
 }
 
 #[test]
-fn what_is_made_costs_what_it_takes() {
+fn created_values_allocate_their_memory() {
     // Three arguments are collected in a list on the heap.
     costs(1, "name.substring(1, 3) == 'lp'");
     // One allocation for the concatenated string, and one for its shared copy.

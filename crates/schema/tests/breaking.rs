@@ -83,7 +83,7 @@ fn one(field: &str) -> String {
 }
 
 #[test]
-fn what_hurts_no_protobuf_client() {
+fn edits_that_break_no_protobuf_client() {
     let base = "message M { int32 a = 1; string b = 2; Sub sub = 3; } message Sub { int32 x = 1; }";
     let same_to_protobuf = [
         base,
@@ -226,7 +226,7 @@ fn fields_by_number() {
 }
 
 #[test]
-fn fields_that_change_places_mean_something_else_though_every_byte_is_taken() {
+fn fields_that_swap_numbers_are_breaks_though_every_payload_decodes() {
     broken(
         PROTOBUF,
         Options::default(),
@@ -584,7 +584,7 @@ fn fields_by_order() {
 }
 
 #[test]
-fn what_lies_below_has_its_path_and_both_its_places() {
+fn nested_changes_have_their_path_and_both_places() {
     let old = "message M { repeated Line lines = 1; map<string, Line> named = 2; M again = 3; }\n\
                message Line { Zip zip = 1; }\nmessage Zip {\n  string code = 1;\n}";
     let new = "message M { repeated Line lines = 1; map<string, Line> named = 2; M again = 3; }\n\
@@ -608,7 +608,7 @@ fn what_lies_below_has_its_path_and_both_its_places() {
 }
 
 #[test]
-fn imports_are_followed_and_types_without_end_are_no_trouble() {
+fn imports_are_followed_and_recursive_types_end() {
     let mut long = String::from("message M { M0 m = 1; }\n");
     for n in 0..3000 {
         long.push_str(&format!(

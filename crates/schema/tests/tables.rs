@@ -8,7 +8,7 @@ use gateway_proto::{Compiler, compile};
 use gateway_schema::{Encoding, Layout, Options, Presence, Schema, Table, TextKeys, UnknownFields};
 
 #[test]
-fn features_of_editions_decide_on_the_wire() {
+fn features_of_editions_determine_the_encoding() {
     let text = "edition = \"2023\"; package e; option features.field_presence = IMPLICIT;
         option features.enum_type = CLOSED;
         enum Closed { C = 1; } enum Open { option features.enum_type = OPEN; O = 0; }

@@ -83,7 +83,7 @@ fn mutated(bytes: &[u8], random: &mut Rng) -> Vec<u8> {
 }
 
 #[test]
-fn a_stream_means_the_same_however_it_is_cut() {
+fn a_stream_is_decoded_alike_however_it_is_cut() {
     for seed in 1..=STREAMS {
         let mut random = Rng::with_seed(seed);
         let bytes = stream(&mut random);

@@ -102,7 +102,7 @@ fn no_event_is_returned_while_a_large_frame_is_opened_on_another_thread() {
 
 /// pyomq does so. The flag in the box counts.
 #[test]
-fn the_flag_for_further_frames_means_nothing_outside_of_a_box() {
+fn the_flag_for_further_frames_is_ignored_outside_of_a_box() {
     let (mut one, mut other) = met();
     let messages = [
         vec![
@@ -364,7 +364,7 @@ fn a_frame_of_another_connection_or_direction_is_refused() {
 }
 
 #[test]
-fn a_peer_that_sends_out_of_turn_is_refused() {
+fn a_peer_that_does_not_wait_for_its_turn_is_refused() {
     let server_keys = keys();
     let security = server(&server_keys, NullPeers::Refused);
     let mut one = End::new(security, Side::Listens, "ROUTER");
@@ -417,7 +417,7 @@ fn bounds_are_those_of_a_connection_without_a_mechanism() {
 }
 
 #[test]
-fn an_attacker_on_the_path_can_add_no_message() {
+fn an_attacker_on_the_network_can_add_no_message() {
     assert_eq!(attack(&[]), 4, "left alone, all of it arrives");
     let mut random = fastrand::Rng::with_seed(7);
     for _ in 0..300 {

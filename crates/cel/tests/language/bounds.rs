@@ -54,7 +54,7 @@ fn a_spent_budget_is_never_absorbed() {
 }
 
 #[test]
-fn memory_is_counted_where_it_is_taken() {
+fn memory_is_counted_when_it_is_allocated() {
     let doubling = "[1,1,1,1,1,1,1,1,1,1,1,1].map(a, [1,1,1,1,1,1,1,1,1,1,1,1].map(b, this.tags.map(c, c + c)))";
     assert!(spends(
         doubling,
@@ -82,7 +82,7 @@ fn memory_is_counted_where_it_is_taken() {
 }
 
 #[test]
-fn looking_at_long_texts_takes_steps() {
+fn reading_long_texts_takes_steps() {
     let payload = format!("name: '{}'", "x".repeat(100_000));
     for expression in [
         "this.name.size() == 0",
@@ -116,7 +116,7 @@ fn steps(expression: &str, payload: &str) -> u64 {
 }
 
 #[test]
-fn a_pattern_costs_by_its_repetitions_written_out() {
+fn the_cost_of_a_pattern_counts_its_expanded_repetitions() {
     let payload = format!("name: '{}'", "0110".repeat(1_000));
     // An automaton with few states visits each byte once and caches the states that it builds.
     let short = steps("this.name.matches('^[01]+2*$')", &payload);
@@ -129,7 +129,7 @@ fn a_pattern_costs_by_its_repetitions_written_out() {
 }
 
 #[test]
-fn equal_keys_are_compared_at_a_cost() {
+fn comparisons_of_equal_keys_take_steps() {
     let payload = format!("name: '{}' {}", "x".repeat(10_000), tags(64));
     let doubled = "this.tags.transformMapEntry(i, t, {this.name: 1}) == {}";
     let program = Language::new().compile(doubled);
@@ -145,7 +145,7 @@ fn equal_keys_are_compared_at_a_cost() {
 }
 
 #[test]
-fn expressions_have_at_most_so_many_levels() {
+fn the_levels_of_expressions_are_bounded() {
     let language = Language::new();
     let deep = [
         format!("{}1{}", "(".repeat(1_000), ")".repeat(1_000)),
@@ -177,7 +177,7 @@ fn expressions_have_at_most_so_many_levels() {
 }
 
 #[test]
-fn what_is_deep_but_allowed_is_evaluated_on_a_small_stack() {
+fn the_deepest_allowed_expressions_fit_a_small_stack() {
     let run = || {
         let language = Language::new();
         for expression in [
@@ -201,14 +201,14 @@ fn what_is_deep_but_allowed_is_evaluated_on_a_small_stack() {
 }
 
 #[test]
-fn expressions_have_at_most_so_many_bytes() {
+fn the_length_of_expressions_is_bounded() {
     let long = format!("'{}'", "x".repeat(64 * 1024));
     let errors = Language::new().environment.compile(&long).unwrap_err();
     assert!(errors[0].message.contains("65536 bytes"), "{errors:?}");
 }
 
 #[test]
-fn values_with_many_levels_are_compared_up_to_a_bound() {
+fn comparisons_of_nested_values_are_bounded() {
     let deep = |levels| {
         let mut deep = Value::Int(1);
         for _ in 0..levels {

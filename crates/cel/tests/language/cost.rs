@@ -115,7 +115,7 @@ const CASES: &[(&str, u64)] = &[
 /// Asserts that no evaluation costs more than the bound, and that the bound for 40 elements is not
 /// much higher than the actual cost.
 #[test]
-fn no_evaluation_costs_more() {
+fn no_evaluation_costs_more_than_its_bound() {
     let language = Language::new();
     for (expression, slack) in CASES {
         for count in [0_u64, 1, 7, 40] {

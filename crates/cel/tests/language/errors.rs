@@ -24,7 +24,7 @@ fn assert_error(
 }
 
 #[test]
-fn names_that_do_not_exist_are_reported_with_what_was_meant() {
+fn names_that_do_not_exist_are_reported_with_a_suggestion() {
     let language = Language::new();
     let cases = [
         (
@@ -221,7 +221,7 @@ fn constants_that_can_only_fail_are_reported() {
 }
 
 #[test]
-fn syntax_errors_name_what_was_expected() {
+fn syntax_errors_name_the_expected_token() {
     let language = Language::new();
     let cases = [
         (
@@ -280,7 +280,7 @@ fn syntax_errors_name_what_was_expected() {
 }
 
 #[test]
-fn all_faults_of_a_text_are_reported_in_its_order() {
+fn all_errors_of_a_text_are_reported_in_order() {
     let language = Language::new();
     let errors = language
         .environment

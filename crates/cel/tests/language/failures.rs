@@ -61,7 +61,7 @@ fn constants_without_a_value_always_fail() {
 }
 
 #[test]
-fn operands_for_which_no_other_operand_helps_always_fail() {
+fn operands_that_no_other_operand_can_absorb_always_fail() {
     for (expression, part, reason) in [
         ("this.soft / 0 > 1", "this.soft / 0", "division by zero"),
         (
@@ -204,7 +204,7 @@ fn types_that_dyn_hides_always_fail() {
 /// A part that always fails makes the whole expression fail, unless another part may decide the
 /// result.
 #[test]
-fn a_part_that_may_not_matter_is_told_apart() {
+fn a_part_that_may_not_decide_is_distinguished() {
     let language = Language::new();
     for (expression, decides) in [
         ("1 / 0 == 1 || 2 / 0 == 1", Some(true)),
@@ -231,7 +231,7 @@ fn a_part_that_may_not_matter_is_told_apart() {
 }
 
 #[test]
-fn values_of_variables_that_never_change_count() {
+fn constant_values_of_variables_are_used() {
     let mut language = Language::new();
     language.environment.variable("rule", Type::Int);
     let decides = |expression: &str, rule: i64| {
@@ -247,7 +247,7 @@ fn values_of_variables_that_never_change_count() {
 
 /// The values of a rule that `dyn()` hides from the checker.
 #[test]
-fn the_type_of_all_values_is_known_in_spite_of_dyn() {
+fn the_static_type_is_known_in_spite_of_dyn() {
     let language = Language::new();
     for (expression, expected) in [
         ("dyn(this.soft)", Some(Type::Int)),

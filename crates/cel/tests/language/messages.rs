@@ -26,7 +26,7 @@ fn unset_fields_have_their_defaults() {
 }
 
 #[test]
-fn has_asks_for_presence() {
+fn has_tests_presence() {
     let language = Language::new();
     let asked = [
         "name", "rank", "first", "tags", "stock", "bonus", "limit", "weight",
@@ -101,7 +101,7 @@ fn lists_and_maps_are_read_by_index_and_key() {
 }
 
 #[test]
-fn an_any_is_the_message_that_it_holds() {
+fn an_any_stands_for_its_message() {
     let language = Language::new();
     language.assert(
         "any { [type.googleapis.com/demo.Item] { id: 'x' price: 3 } }",

@@ -8,7 +8,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 #[test]
-fn perl_classes_are_about_ascii() {
+fn perl_classes_match_only_ascii() {
     assert!(matches(r"^\d\w\s$", "5_ "));
     // Perl classes do not match digits, letters and spaces outside ASCII.
     assert!(!matches(r"^\d$", "٣"));
@@ -36,7 +36,7 @@ fn classes_have_no_operators() {
 }
 
 #[test]
-fn braces_that_count_nothing_are_themselves() {
+fn braces_that_are_no_repetition_are_literals() {
     assert!(matches(r"^a{,2}$", "a{,2}"));
     assert!(matches(r"^{}$", "{}"));
     assert!(matches(r"^a{2}$", "aa"));
@@ -58,7 +58,7 @@ fn escapes_are_those_of_re2() {
 }
 
 #[test]
-fn what_re2_refuses_is_refused() {
+fn patterns_that_re2_refuses_are_refused() {
     for pattern in [
         "a**",
         "a*+",

@@ -27,7 +27,7 @@ fn fields_and_variables_are_listed() {
 }
 
 #[test]
-fn what_only_the_evaluation_can_tell_is_marked() {
+fn reads_that_are_known_only_at_evaluation_are_marked() {
     let language = Language::new();
     for expression in [
         "this == this",

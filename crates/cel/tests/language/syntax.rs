@@ -30,7 +30,7 @@ fn literals_have_every_form() {
 }
 
 #[test]
-fn operators_bind_as_in_c() {
+fn operators_have_the_precedence_of_c() {
     Language::new().assert(
         "",
         &[
@@ -46,7 +46,7 @@ fn operators_bind_as_in_c() {
 }
 
 #[test]
-fn an_operand_that_decides_makes_errors_of_the_others_good() {
+fn an_operand_that_decides_absorbs_errors_of_the_others() {
     Language::new().assert(
         "",
         &[
@@ -96,7 +96,7 @@ fn macros_visit_lists_and_maps() {
 }
 
 #[test]
-fn the_innermost_variable_hides_those_around() {
+fn inner_variables_hide_outer_ones() {
     let mut language = Language::new();
     language.environment.container("demo.inner");
     language.assert(

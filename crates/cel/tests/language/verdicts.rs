@@ -11,7 +11,7 @@ fn sizes_of_strings_count_code_points() {
 }
 
 #[test]
-fn each_of_several_signs_counts() {
+fn each_minus_sign_negates() {
     Language::new().assert(
         "paid: true soft: 5",
         &[
@@ -115,7 +115,7 @@ fn arithmetic_that_has_no_result_is_an_error() {
 }
 
 #[test]
-fn messages_maps_and_dynamic_values_are_whole() {
+fn messages_maps_and_dynamic_values_are_compared_as_wholes() {
     Language::new().assert(
         "extra { fields { key: 'a' value { number_value: 1 } } } free { list_value { values { bool_value: true } } }",
         &[

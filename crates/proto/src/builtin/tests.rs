@@ -19,7 +19,7 @@ fn said(files: &[(&str, &str)], limit: Duration) -> (usize, String) {
 }
 
 #[test]
-fn a_run_over_the_time_limit_is_reported_once_with_its_file() {
+fn a_compile_over_the_time_limit_is_reported_once_with_its_file() {
     let (made, said) = said(&[("a.proto", ""), ("b.proto", "")], Duration::ZERO);
     assert_eq!(made, 0);
     assert_eq!(

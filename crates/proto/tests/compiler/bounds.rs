@@ -47,7 +47,7 @@ fn lists_within_a_statement_count_by_their_elements() {
 }
 
 #[test]
-fn many_faulty_files_end_the_run() {
+fn compiling_ends_after_many_faulty_files() {
     let names: Vec<_> = (0..150).map(|i| format!("f{i}.proto")).collect();
     let files: Vec<_> = names.iter().map(|n| (n.as_str(), "nonsense")).collect();
     let (_, said) = of_files(&files);
@@ -199,17 +199,17 @@ fn slow_options() -> Vec<String> {
 }
 
 #[test]
-fn definitions_made_to_be_slow_compile_in_time() {
+fn definitions_crafted_to_be_slow_compile_in_time() {
     take_seconds(&slow_definitions());
 }
 
 #[test]
-fn names_made_to_be_slow_compile_in_time() {
+fn names_crafted_to_be_slow_compile_in_time() {
     take_seconds(&slow_names());
 }
 
 #[test]
-fn options_made_to_be_slow_compile_in_time() {
+fn options_crafted_to_be_slow_compile_in_time() {
     take_seconds(&slow_options());
 }
 
@@ -231,7 +231,7 @@ fn take_seconds(texts: &[String]) {
 /// Asserts the message for each file that is rejected because it would need unreasonable memory or
 /// has too many errors.
 #[test]
-fn files_that_are_made_to_be_large_are_refused() {
+fn files_that_need_unreasonable_memory_are_refused() {
     let long = "a".repeat(60_000);
     let values: String = (1..60_000).map(|i| format!("V{i}={i};")).collect();
     let ranges: String = (0..30_000).map(|i| format!("{},", i * 2 + 1)).collect();
@@ -274,7 +274,7 @@ fn files_that_are_made_to_be_large_are_refused() {
 }
 
 #[test]
-fn public_imports_that_grow_without_end_are_refused() {
+fn public_imports_that_multiply_are_refused() {
     let texts: Vec<_> = (0..3500)
         .map(|i| {
             (

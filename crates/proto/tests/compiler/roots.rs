@@ -7,7 +7,7 @@ const TIMESTAMP: &str = "syntax = \"proto3\"; package google.protobuf; message T
 
 /// The second copy is not a valid file. It causes no error, since no copy is read.
 #[test]
-fn a_copy_of_a_well_known_file_under_its_own_name_does_no_harm() {
+fn a_copy_of_a_well_known_file_under_its_own_name_is_ignored() {
     let unreadable =
         "syntax = \"proto2\"; message F { extensions 1000 [declaration = { number: 1000 }]; }";
     for copy in [TIMESTAMP, unreadable] {
@@ -23,7 +23,7 @@ fn a_copy_of_a_well_known_file_under_its_own_name_does_no_harm() {
 }
 
 #[test]
-fn a_copy_of_a_well_known_file_under_another_name_does_no_harm() {
+fn a_copy_of_a_well_known_file_under_another_name_is_ignored() {
     let (made, said) = of_files(&[
         ("stamp.proto", STAMP),
         ("third_party/google/protobuf/timestamp.proto", TIMESTAMP),

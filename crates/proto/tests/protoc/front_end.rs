@@ -65,11 +65,11 @@ fn run(root: &Path, compiler: Compiler) -> (Option<Descriptors>, String) {
 }
 
 #[test]
-fn protoc_reads_editions_and_its_places_are_the_files() {
+fn protoc_reads_editions_and_reports_places_in_the_users_files() {
     let Some(protoc) = protoc() else { return };
     let directory = directory_of(&protoc);
     if alone(
-        "front_end::protoc_reads_editions_and_its_places_are_the_files",
+        "front_end::protoc_reads_editions_and_reports_places_in_the_users_files",
         directory.path(),
     ) {
         return;

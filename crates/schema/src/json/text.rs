@@ -251,7 +251,7 @@ mod tests {
     /// Strings of any length, with the closing quote, a forbidden byte or a byte that is not ASCII
     /// at any position.
     #[test]
-    fn every_byte_of_a_string_is_looked_at() {
+    fn every_byte_of_a_string_is_checked() {
         for length in 0..100 {
             for at in 0..length {
                 let with = |byte: &[u8]| {

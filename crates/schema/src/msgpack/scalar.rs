@@ -174,7 +174,7 @@ mod tests {
     /// Every value that the fast path accepts, by marker and size, is accepted by the general path
     /// with the same end.
     #[test]
-    fn what_is_plain_is_right() {
+    fn the_fast_path_agrees_with_the_general_path() {
         let table = Table::default();
         let mut plain = 0;
         for kind in KINDS {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn nothing_in_a_payload_makes_rules_hang_or_fall() {
+fn no_payload_makes_rules_hang_or_crash() {
     let ruled = Ruled::new(
         "message M { repeated int32 n = 1; M m = 2; string s = 3;
            option (buf.validate.message).cel = {id: \"gather\", message: \"m\", expression: \"this.n.filter(i, i >= 0).size() == this.n.size()\"};
@@ -77,7 +77,7 @@ fn load(directory: &Path) -> Result<(), Diagnostics> {
 }
 
 #[test]
-fn types_that_lead_into_each_other_without_end_overflow_nothing() {
+fn long_chains_of_types_overflow_no_stack() {
     let chain = |n: usize| {
         let mut text = String::from("message M { M0 m = 1; }\n");
         for i in 0..n {
@@ -155,7 +155,7 @@ fn expressions_are_bounded_before_anything_recurses() {
 /// Evaluates a very deep expression on a very deep message, on a thread with the default stack
 /// size.
 #[test]
-fn the_deepest_expression_runs_anywhere() {
+fn the_deepest_expression_fits_the_default_stack() {
     let deep = format!("this{} > 0", "+1".repeat(120));
     let ruled = Ruled::new(&expression(&deep));
     let nested = (0..990).fold(json!({"f": 1}), |inner, _| json!({"f": 1, "m": inner}));
@@ -194,7 +194,7 @@ fn all_rules_together_are_bounded() {
 
 /// Asserts that nested Any messages take time linear in the length of the payload, not quadratic.
 #[test]
-fn what_lies_in_an_any_is_read_once() {
+fn the_content_of_an_any_is_read_once() {
     let ruled = Ruled::new(
         "import \"google/protobuf/any.proto\"; message M { google.protobuf.Any any = 1; int32 f = 2 [(buf.validate.field).int32.gt = 0]; repeated int32 n = 3; }",
     );
@@ -218,7 +218,7 @@ fn what_lies_in_an_any_is_read_once() {
 /// Loads rules as a reload does: on a thread with the default stack size, in a process that must
 /// continue.
 #[test]
-fn a_reload_refuses_what_is_too_long_or_deep() {
+fn a_reload_refuses_rules_that_are_too_long_or_deep() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join("schemas/buf/validate")).unwrap();
     let validate = dir.path().join("schemas/buf/validate/validate.proto");
@@ -258,7 +258,7 @@ fn a_reload_refuses_what_is_too_long_or_deep() {
 /// Asserts that standard rules are checked at every nesting level that the walk accepts, on a
 /// thread with the default stack size.
 #[test]
-fn the_deepest_message_is_judged_anywhere() {
+fn rules_of_the_deepest_message_fit_the_default_stack() {
     let ruled = Ruled::new(
         "syntax = \"proto2\"; package t; import \"buf/validate/validate.proto\";
          message M { optional int32 n = 1 [(buf.validate.field).int32.gt = 0]; optional M m = 2;
@@ -315,7 +315,7 @@ fn the_deepest_message_is_judged_anywhere() {
 
 /// Asserts that at most sixteen violations of a payload are reported.
 #[test]
-fn sixteen_violations_are_told_and_no_more_are_looked_for() {
+fn at_most_sixteen_violations_are_found_and_reported() {
     let text = "message M { repeated int32 n = 1 [(buf.validate.field).repeated.items.int32.gt = 0]; repeated M m = 2; }";
     let (descriptors, _dir) = descriptors(text);
     let table = Arc::new(Table::build(descriptors.files()).unwrap());

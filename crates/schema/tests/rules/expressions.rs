@@ -236,7 +236,7 @@ fn protovalidates_functions_are_known() {
 
 /// An Any stands for the message that it holds, if its type is known.
 #[test]
-fn any_is_opened() {
+fn the_message_in_an_any_is_read() {
     let ruled = with_rule("!has(this.any) || this.any.n == 5");
     let held = |n: u8| [b"\x6a\x0b\x0a\x05x/t.M".to_vec(), vec![0x12, 2, 0x18, n]].concat();
     assert_eq!(ruled.protobuf.check(&held(5), DEPTH), Ok(()));
@@ -288,7 +288,7 @@ fn delimited(tag: u8, inner: &[u8]) -> Vec<u8> {
 
 /// In protobuf the last record of a field counts, and the records of a message are merged.
 #[test]
-fn rules_see_the_value_that_a_reader_ends_up_with() {
+fn rules_check_the_value_that_a_decoder_returns() {
     let ruled = with_rule(
         "this.n == 1 || this.n == 2 && this.m.n == 1 && this.m.name == 'a' && !has(this.a)",
     );
@@ -319,7 +319,7 @@ fn rules_see_the_value_that_a_reader_ends_up_with() {
 /// Tests rules that read only scalars of a message: fields in any order, repeated records, and
 /// defaults.
 #[test]
-fn scalars_alone_are_read_in_any_order() {
+fn rules_over_scalars_read_fields_in_any_order() {
     let ruled = Ruled::new(
         r#"syntax = "proto2"; package t; import "buf/validate/validate.proto";
         enum E { A = 0; B = 4; }
@@ -360,7 +360,7 @@ fn scalars_alone_are_read_in_any_order() {
 /// evaluation accepts a payload, a debug build asserts that the full evaluation does, too. The
 /// rules read eight fields, which is the maximum for the direct evaluation.
 #[test]
-fn comparisons_of_scalars_are_judged_as_the_language_says() {
+fn comparisons_of_scalars_have_the_verdicts_of_the_language() {
     let ruled = Ruled::new(
         r#"message M {
           sint32 a = 1; int64 b = 2; uint32 c = 3; double e = 5; string s = 6; optional string t = 7;
@@ -404,7 +404,7 @@ fn comparisons_of_scalars_are_judged_as_the_language_says() {
 
 /// Tests rules of fields, elements, keys and values, and the conditions under which rules apply.
 #[test]
-fn each_place_of_a_rule_is_judged() {
+fn rules_apply_to_fields_elements_keys_and_values() {
     let ruled = Ruled::new(
         r#"message M {
           int32 odd = 1 [(buf.validate.field).cel = {id: "odd", expression: "this % 2 == 1 ? '' : 'is even'"}];
@@ -553,7 +553,7 @@ fn types_that_only_rules_name_are_found() {
 
 /// Asserts that all violations of both kinds are reported together, but a failed rule alone.
 #[test]
-fn standard_rules_and_expressions_are_told_together() {
+fn standard_rules_and_expressions_are_reported_together() {
     let text = r#"message M { int32 a = 1 [(buf.validate.field) = {int32: {gt: 5}, cel_expression: "this != 3"}];
       int32 b = 2 [(buf.validate.field).cel_expression = "1 / this > 0"]; }"#;
     let (descriptors, _dir) = descriptors(text);
@@ -578,7 +578,7 @@ fn standard_rules_and_expressions_are_told_together() {
 
 /// Asserts that rules of every kind see the number or bool that a text key stands for.
 #[test]
-fn rules_read_keys_that_are_text_for_numbers() {
+fn rules_convert_text_keys_to_numbers() {
     let text = r#"message M { map<int32, int32> n = 1 [(buf.validate.field) = {map: {keys: {int32: {gt: 5}}},
       cel_expression: "this.all(key, key < 9) && (!(6 in this) || this[6] == 1)"}];
       map<bool, int32> b = 2 [(buf.validate.field).cel_expression = "!(true in this)"]; }"#;

@@ -27,7 +27,7 @@ pub fn bad(text: &str, expected: &[(&str, (u32, u32))]) {
 }
 
 #[test]
-fn a_bad_rule_is_a_fault_at_its_place() {
+fn a_bad_rule_is_an_error_at_its_place() {
     bad(
         "message M {\n  int32 a = 1;\n  string f = 2 [\n    deprecated = true,\n    (buf.validate.field).int32.gt = 3\n  ];\n}",
         &[("bad rules of t.M.f", (6, 5))],
@@ -114,7 +114,7 @@ fn rules_hold_in_editions_and_where_only_options_are_imported() {
 }
 
 #[test]
-fn rules_that_lie_in_no_file_are_a_fault() {
+fn rules_that_no_file_defines_are_an_error() {
     let (descriptors, _dir) =
         descriptors("message M {\n int32 a = 1 [(buf.validate.field).int32.gt = 5]; }");
     let mut found = Diagnostics::new();
@@ -134,7 +134,7 @@ message M { optional int32 a = 1 [(mine) = \"x\"]; }";
 /// Asserts that a rule of a later validate.proto is an error, since the gateway does not know its
 /// meaning.
 #[test]
-fn a_rule_that_nobody_here_knows_is_a_fault() {
+fn an_unknown_rule_is_an_error() {
     let later = fs::read_to_string(VALIDATE).unwrap();
     let strict = "  optional bool strict = 25;\n";
     assert_eq!(later.matches(strict).count(), 1);
@@ -208,7 +208,7 @@ fn errors_of_very_many_rules_are_reported_in_time() {
 
 /// Asserts that a fault of a standard rule is reported at its place.
 #[test]
-fn each_bad_standard_rule_is_told_with_what_fits() {
+fn each_bad_standard_rule_is_reported_with_the_fitting_rules() {
     let field = |field: &str| format!("message M {{\n  {field}\n}}\nmessage N {{}}");
     for (text, reported) in [
         (

@@ -16,7 +16,7 @@ fn protobuf(ruled: &Ruled, payload: &[u8], broken: Option<(&str, &str)>) {
 }
 
 #[test]
-fn of_several_values_the_last_one_counts() {
+fn the_last_of_several_values_counts() {
     let ruled = Ruled::new(
         "message M { int32 f = 1 [(buf.validate.field).int32.gt = 5];
            optional string s = 2 [(buf.validate.field).string.len = 1]; }",
@@ -180,7 +180,7 @@ fn records_of_a_message_are_merged() {
 }
 
 #[test]
-fn a_member_takes_the_place_of_another() {
+fn a_later_member_of_a_oneof_replaces_an_earlier_one() {
     let ruled = Ruled::new(
         "message M { oneof one { option (buf.validate.oneof).required = true;
              int32 a = 1 [(buf.validate.field).int32.gt = 5]; string b = 2; N c = 3; } }
@@ -214,7 +214,7 @@ fn a_member_takes_the_place_of_another() {
 
 /// Tests that a number that a closed enum does not define is treated as an unknown field.
 #[test]
-fn numbers_unknown_to_a_closed_enum_are_no_values() {
+fn numbers_that_a_closed_enum_does_not_define_are_unknown_fields() {
     let ruled = Ruled::new(
         "syntax = \"proto2\"; package t; import \"buf/validate/validate.proto\";
          enum E { Z = 0; A = 1; B = 2; }
@@ -265,7 +265,7 @@ fn groups_are_judged_as_messages() {
 }
 
 #[test]
-fn zeros_and_absences_are_told_apart_by_presence() {
+fn presence_distinguishes_zero_from_absence() {
     let ruled = Ruled::new(
         "message M {
            int32 plain = 1 [(buf.validate.field).int32.not_in = 0];

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_lies_below_has_its_path() {
+fn violations_in_nested_messages_have_their_path() {
     let ruled = Ruled::new(
         "message M {
            repeated Line lines = 1; map<string, Line> named = 2; M again = 3;
@@ -79,7 +79,7 @@ fn what_lies_below_has_its_path() {
 }
 
 #[test]
-fn the_walk_goes_first() {
+fn structure_is_checked_before_rules() {
     let ruled =
         Ruled::new("message M { int32 f = 1 [(buf.validate.field).int32.gt = 5]; string s = 2; }");
     let assert_offset = ruled
@@ -95,7 +95,7 @@ fn the_walk_goes_first() {
 }
 
 #[test]
-fn rules_of_ones_own_and_predefined_ones() {
+fn own_and_predefined_rules_are_reported_by_their_ids() {
     let ruled = Ruled::new(
         "syntax = \"proto2\"; package t; import \"buf/validate/validate.proto\";
          extend buf.validate.Int32Rules {
@@ -115,7 +115,7 @@ fn rules_of_ones_own_and_predefined_ones() {
 }
 
 #[test]
-fn all_violations_are_told_where_they_are_asked_for() {
+fn all_violations_are_reported_if_the_option_is_set() {
     let text = "message M { repeated int32 n = 1 [(buf.validate.field).repeated.items.int32.gt = 0]; int32 f = 2 [(buf.validate.field).int32.gt = 0]; }";
     let (descriptors, _dir) = descriptors(text);
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
@@ -174,7 +174,7 @@ fn assert_offset(schema: &Schema, before: &[u8], after: &[u8], path: &str) {
 }
 
 #[test]
-fn the_byte_of_what_breaks_a_rule_is_told_in_json() {
+fn the_offset_of_a_broken_rule_in_json() {
     let ruled = places();
     let json = |before: &str, behind: &str, path: &str| {
         assert_offset(&ruled.json, before.as_bytes(), behind.as_bytes(), path);
@@ -200,7 +200,7 @@ fn the_byte_of_what_breaks_a_rule_is_told_in_json() {
 }
 
 #[test]
-fn the_byte_of_what_breaks_a_rule_is_told_in_msgpack() {
+fn the_offset_of_a_broken_rule_in_msgpack() {
     let ruled = places();
     let msgpack = |before: &[u8], behind: &[u8], path: &str| {
         assert_offset(&ruled.msgpack, before, behind, path);
@@ -227,7 +227,7 @@ fn the_byte_of_what_breaks_a_rule_is_told_in_msgpack() {
 }
 
 #[test]
-fn the_byte_of_what_breaks_a_rule_is_told_in_protobuf() {
+fn the_offset_of_a_broken_rule_in_protobuf() {
     let ruled = places();
     let protobuf = |before: &[u8], behind: &[u8], path: &str| {
         assert_offset(&ruled.protobuf, before, behind, path);

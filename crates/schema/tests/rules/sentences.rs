@@ -187,7 +187,7 @@ fn rules_of_messages_and_oneofs_name_their_fields() {
 
 /// Asserts that the values of rules on bytes are printed in hexadecimal.
 #[test]
-fn bytes_are_told_in_hexadecimal() {
+fn bytes_are_reported_in_hexadecimal() {
     let ruled = Ruled::new(
         "message M { bytes f = 1 [(buf.validate.field).bytes = {prefix: 'ab\\xff', const: 'ab'}]; }",
     );

@@ -347,7 +347,7 @@ fn values_in_declaration_order_in_msgpack() {
 /// Tests that the empty string is a valid URI reference, to the document itself, so that an unset
 /// field passes, too.
 #[test]
-fn an_empty_text_is_a_uri_reference() {
+fn the_empty_string_is_a_uri_reference() {
     let rule = "(buf.validate.field).string.uri_ref = true";
     let ruled = Ruled::new(&format!("message M {{ string f = 1 [{rule}]; }}"));
     ruled.accepts(&json!({}));

@@ -189,7 +189,7 @@ fn run(cases: impl Fn(&mut Bench, Syntax)) -> (usize, usize) {
 }
 
 #[test]
-fn valid_data_of_every_kind_once_often_and_in_a_oneof() {
+fn valid_values_of_every_kind_single_repeated_and_in_a_oneof() {
     let (right, _) = run(|bench, syntax| {
         for (place, kind, wire, _) in kinds() {
             for base in [ONE, MANY, WHICH] {
@@ -299,7 +299,7 @@ fn premature_ends_before_and_within_every_value() {
 }
 
 #[test]
-fn tags_that_are_none() {
+fn invalid_tags_are_rejected() {
     run(|bench, syntax| {
         for wire in 0..8 {
             for value in [&b""[..], b"\x00", b"\x01\x01", &[1; 8]] {
@@ -513,7 +513,7 @@ fn strings_of_proto3_are_utf8_and_bytes_and_proto2_need_not_be() {
 }
 
 #[test]
-fn enums_take_any_number_as_parsers_do() {
+fn enums_accept_any_number_as_parsers_do() {
     run(|bench, syntax| {
         for number in [0, 1, -1i64 as u64, 99, 1 << 31, u64::MAX >> 1] {
             let value = varint(number);
@@ -592,7 +592,7 @@ fn groups_extensions_and_required_fields_of_proto2() {
 
 /// Parsers treat a known field with a wrong wire type as an unknown field. This walk rejects it.
 #[test]
-fn our_policy_a_known_field_has_its_wire_type() {
+fn a_known_field_with_a_wrong_wire_type_is_rejected() {
     run(|bench, syntax| {
         let any = |number: u32, wire: u32| match wire {
             VARINT => field(number, wire, &[1]),
@@ -617,7 +617,7 @@ fn our_policy_a_known_field_has_its_wire_type() {
 }
 
 #[test]
-fn depth_is_the_parsers_hundred() {
+fn the_depth_limit_is_the_hundred_levels_of_parsers() {
     let nest = |levels: usize| (0..levels).fold(Vec::new(), |body, _| len(17, len(2, body)));
     let bench = Bench::new();
     for syntax in [Proto2, Proto3] {
@@ -633,7 +633,7 @@ fn depth_is_the_parsers_hundred() {
 
 /// Each item of a message set is a `group(1) { type_id = 2, message = 3 }`.
 #[test]
-fn what_lies_in_the_items_of_a_message_set_is_judged() {
+fn the_content_of_message_set_items_is_checked() {
     const SETS: &str = r#"syntax = "proto2"; package t;
         message Set { option message_set_wire_format = true; extensions 4 to max; }
         message X { extend Set { optional X x = 100; } required int32 a = 1; optional string s = 2; optional Set set = 3; }

@@ -163,7 +163,7 @@ fn integers_in_range_as_numbers_and_as_strings() {
 }
 
 #[test]
-fn floats_are_numbers_or_strings_of_one() {
+fn floats_are_numbers_or_strings_that_hold_a_number() {
     let long = "1".repeat(200);
     yes(
         "f64",
@@ -207,7 +207,7 @@ fn floats_are_numbers_or_strings_of_one() {
 }
 
 #[test]
-fn bools_and_strings_are_written_as_such() {
+fn bools_and_strings_are_not_converted() {
     yes("flag", &["true", "false"]);
     no("flag", "\"true\"", "bool", "the string \"true\"");
     no("flag", "1", "bool", "the number 1");
@@ -284,7 +284,7 @@ fn enums_by_name_or_number_open_or_closed() {
 }
 
 #[test]
-fn null_is_absent_in_a_field_and_refused_as_an_element() {
+fn null_is_an_absent_field_and_rejected_as_an_element() {
     for field in [
         "i32", "text", "numbers", "tags", "child", "color", "wrapped", "at",
     ] {
@@ -364,7 +364,7 @@ fn lists_and_maps_are_typed() {
 }
 
 #[test]
-fn duplicate_keys_are_violations_wherever_they_lie() {
+fn duplicate_keys_are_violations_at_every_level() {
     let twice = r#"{"full_name":"a","fullName":null}"#;
     fails(
         &person(),
@@ -618,7 +618,7 @@ fn no_other_scalar_or_blank_is_json() {
 }
 
 #[test]
-fn what_is_wrong_is_said_where_it_is() {
+fn each_violation_has_its_offset() {
     fails(
         &all(),
         r#"{"i32":1}x"#,
@@ -680,7 +680,7 @@ fn what_is_wrong_is_said_where_it_is() {
 }
 
 #[test]
-fn a_string_that_is_not_utf_8_is_told_at_its_first_wrong_byte() {
+fn a_string_that_is_not_utf_8_is_reported_at_its_first_invalid_byte() {
     let bad = b"{\"text\":\"a\xffb\"}";
     refused(
         &all(),
@@ -785,7 +785,7 @@ fn an_object_for_a_well_known_type_has_one_of_its_fields() {
 }
 
 #[test]
-fn wrappers_are_their_bare_value_or_an_object() {
+fn wrappers_are_a_bare_value_or_an_object() {
     let known = known();
     takes(&known, "empty", &["{}"]);
     for (field, value) in [
@@ -893,7 +893,7 @@ fn any_is_checked_as_the_message_that_it_names() {
 }
 
 #[test]
-fn types_that_come_late_do_not_cost_a_reading_for_each_level() {
+fn late_types_of_nested_anys_are_bounded() {
     let nested = |levels: usize| {
         let inner = |any: String| format!(r#"{{"any":{any},"@type":"x/t.Known"}}"#);
         (0..levels).fold(r#"{"@type":"x/t.Known"}"#.to_owned(), |any, _| inner(any))
@@ -922,7 +922,7 @@ fn types_that_come_late_do_not_cost_a_reading_for_each_level() {
 }
 
 #[test]
-fn depth_counts_messages_and_free_containers() {
+fn depth_counts_messages_and_containers_in_values_of_any_type() {
     for (open, close) in [
         ("{\"child\":", "}"),
         ("{\"children\":[", "]}"),
@@ -1063,14 +1063,14 @@ fn ada() -> Person {
 }
 
 #[test]
-fn what_serde_writes_passes() {
+fn the_output_of_serde_passes() {
     let strict = with(Encoding::Json, PERSON, "t.Person", STRICT);
     accepted(&strict, &serde_json::to_vec(&ada()).unwrap());
     accepted(&strict, &serde_json::to_vec_pretty(&ada()).unwrap());
 }
 
 #[test]
-fn mutated_payloads_are_as_well_formed_as_an_independent_reader_says() {
+fn an_independent_reader_agrees_which_mutated_payloads_are_well_formed() {
     // The message has no fields, so the walk rejects only payloads that are not well-formed objects
     // and payloads with duplicate keys, which serde_json accepts.
     let schema = schema(

@@ -39,7 +39,7 @@ fn a_message_in_another_encoding_is_recognised() {
 }
 
 #[test]
-fn what_programs_send_by_mistake_is_recognised() {
+fn common_mistakes_of_senders_are_recognised() {
     for (payload, looks) in [
         (&b"{'name': 'Ada'}"[..], Lookalike::PythonText),
         (b"[{'name': 'Ada'}]", Lookalike::PythonText),
@@ -66,7 +66,7 @@ fn what_programs_send_by_mistake_is_recognised() {
 }
 
 #[test]
-fn a_wrong_payload_of_the_own_encoding_is_nothing_else() {
+fn a_wrong_payload_in_the_schemas_encoding_resembles_no_other_format() {
     for (encoding, payload) in [
         (Encoding::Json, &b"{\"age\": \"x\"}"[..]),
         (Encoding::Json, b"{\"age\": 1,}"),
@@ -84,7 +84,7 @@ fn a_wrong_payload_of_the_own_encoding_is_nothing_else() {
 
 /// A guess walks a hostile payload at most twice, and not at all if it is longer than 64 KiB.
 #[test]
-fn large_and_deep_payloads_are_guessed_at_in_bounds() {
+fn guesses_about_large_and_deep_payloads_are_bounded() {
     let deep = b"\x81\xa1a".repeat(20_000);
     assert_eq!(seen(Encoding::Protobuf, &deep), None);
     let mut large = b"\xdd\0\x80\0\0".to_vec();

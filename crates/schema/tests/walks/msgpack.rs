@@ -239,7 +239,7 @@ fn enums_by_name_or_number_open_or_closed() {
 }
 
 #[test]
-fn nil_is_absent_in_a_field_and_refused_as_an_element() {
+fn nil_is_an_absent_field_and_rejected_as_an_element() {
     yes("i32", &[NIL.into()]);
     yes("numbers", &[NIL.into()]);
     yes("tags", &[NIL.into()]);
@@ -304,7 +304,7 @@ fn lists_and_maps_are_typed() {
 }
 
 #[test]
-fn a_key_that_no_field_has_comes_once_too() {
+fn an_unknown_key_may_occur_only_once() {
     for size in [2usize, 8, 9, 10, 500] {
         let mut pairs: Vec<_> = (0..size).map(|n| (s(&format!("k{n}")), i(1))).collect();
         pairs.insert(1, (s("full_name"), s("x")));
@@ -357,7 +357,7 @@ fn duplicate_keys_are_violations_by_either_name_and_in_maps() {
 
 /// JavaScript's encoders write the keys of every object as strings.
 #[test]
-fn keys_may_be_text_for_what_they_are_where_the_schema_allows_it() {
+fn keys_may_be_the_text_of_their_value_if_the_schema_allows_it() {
     let options = Options {
         text_keys: TextKeys::Allow,
         ..Options::default()
@@ -751,7 +751,7 @@ fn truncated_trailing_reserved_and_lying_lengths() {
 }
 
 #[test]
-fn depth_counts_messages_and_free_containers() {
+fn depth_counts_messages_and_containers_in_values_of_any_type() {
     let nested = |levels, inner: Vec<u8>| (0..levels).fold(inner, |inner, _| one("child", inner));
     assert!(all().check(&nested(5, vec![0x80]), 5).is_ok());
     let found = "a level below the deepest allowed";
@@ -911,7 +911,7 @@ fn ada(phones: usize) -> Person {
 }
 
 #[test]
-fn what_serde_writes_passes() {
+fn the_output_of_serde_passes() {
     let strict = with(Encoding::Msgpack, PERSON, "t.Person", STRICT);
     for phones in [0, 1, 40] {
         accepted(&strict, &rmp_serde::to_vec(&ada(phones)).unwrap());
@@ -920,7 +920,7 @@ fn what_serde_writes_passes() {
 }
 
 #[test]
-fn mutated_payloads_are_as_well_formed_as_an_independent_reader_says() {
+fn an_independent_reader_agrees_which_mutated_payloads_are_well_formed() {
     let schema = person();
     let mut random = Random(0x5eed);
     let (mut passed, mut malformed) = (0, 0);

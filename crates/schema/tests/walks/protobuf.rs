@@ -28,7 +28,7 @@ fn line() -> Schema {
 }
 
 #[test]
-fn every_scalar_takes_its_wire_type_and_no_other() {
+fn every_scalar_accepts_its_wire_type_alone() {
     let (schema, strict) = (all(), with(Encoding::Protobuf, KINDS, "t.All", STRICT));
     let right: [(u32, u32); 16] = [
         (1, 1),
@@ -73,7 +73,7 @@ fn every_scalar_takes_its_wire_type_and_no_other() {
 }
 
 #[test]
-fn a_wrong_wire_type_is_told_with_the_right_one() {
+fn a_wrong_wire_type_is_reported_with_the_right_one() {
     let schema = all();
     refused(
         &schema,
@@ -230,7 +230,7 @@ fn truncation_is_found_at_every_byte() {
 }
 
 #[test]
-fn inner_truncation_is_found_though_the_payload_goes_on() {
+fn truncation_of_a_nested_message_is_found_though_the_payload_continues() {
     let schema = all();
     let more = int(3, 1);
     let child = [len(17, [tag(14, 2), vec![9, b'x']].concat()), more.clone()].concat();
@@ -269,7 +269,7 @@ fn inner_truncation_is_found_though_the_payload_goes_on() {
 }
 
 #[test]
-fn packed_and_unpacked_are_both_right_and_counted() {
+fn packed_and_unpacked_elements_are_accepted_and_counted() {
     let schema = all();
     let mixed = [int(18, 1), len(18, [2, 3]), int(18, 4)].concat();
     accepted(&schema, &mixed);
@@ -334,7 +334,7 @@ fn strings_are_utf8_in_proto3_and_unchecked_in_proto2() {
 }
 
 #[test]
-fn map_entries_may_lack_a_key_or_a_value_and_say_the_key() {
+fn map_entries_may_lack_key_or_value_and_paths_have_the_key() {
     let schema = all();
     for entry in [
         vec![],
@@ -500,7 +500,7 @@ fn messages_and_groups_count_as_depth() {
 }
 
 #[test]
-fn proto2_required_is_judged_for_each_occurrence() {
+fn proto2_required_is_checked_for_each_occurrence() {
     let schema = line();
     let point = [int(1, 1), int(2, 1)].concat();
     accepted(&schema, &[]);
@@ -541,7 +541,7 @@ fn hundreds_of_required_fields_are_all_seen() {
 }
 
 #[test]
-fn unknown_fields_pass_or_not_by_option() {
+fn the_option_unknown_fields_decides_whether_they_pass() {
     let strict = with(Encoding::Protobuf, KINDS, "t.All", STRICT);
     accepted(&all(), &int(999, 1));
     refused(
@@ -774,7 +774,7 @@ fn may_differ(ours: Option<&str>, theirs: Option<&str>) -> bool {
 }
 
 #[test]
-fn mutated_payloads_get_the_verdict_of_an_independent_parser() {
+fn mutated_payloads_have_the_verdict_of_an_independent_parser() {
     let (files, pool) = compile(KINDS);
     let table = std::sync::Arc::new(Table::build(&files).unwrap());
     let id = table.message("t.All").unwrap();

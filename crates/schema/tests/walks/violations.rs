@@ -50,7 +50,7 @@ fn finds(schema: &Schema, payload: &[u8], expected: &[(&str, usize)]) {
 }
 
 #[test]
-fn protobuf_reads_on_behind_every_field() {
+fn protobuf_continues_after_every_field() {
     let schema = every(Encoding::Protobuf);
     let wrong = len(1, "x"); // 3 bytes: a string for the int32
     let payload = [
@@ -87,7 +87,7 @@ fn protobuf_reads_on_behind_every_field() {
 }
 
 #[test]
-fn protobuf_ends_where_nothing_can_be_read() {
+fn protobuf_ends_at_unreadable_bytes() {
     let schema = every(Encoding::Protobuf);
     let wrong = len(1, "x");
     let broken = [wrong.clone(), vec![0x07]].concat(); // wire type 7
@@ -106,7 +106,7 @@ fn protobuf_ends_where_nothing_can_be_read() {
 }
 
 #[test]
-fn msgpack_reads_on_behind_every_value() {
+fn msgpack_continues_after_every_value() {
     let schema = every(Encoding::Msgpack);
     let value = serde_json::json!({
         "n": "x",
@@ -174,7 +174,7 @@ fn msgpack_reads_on_behind_every_value() {
 }
 
 #[test]
-fn json_reads_on_behind_every_value() {
+fn json_continues_after_every_value() {
     let schema = every(Encoding::Json);
     let payload = br#"{"n":"x","trees":[{"n":"x","text":5},{},{"trees":[null]}],"nobody":[1,{"a":null}],"color":"BLUE","leaf":{"c":1},"by_name":{"k":{"n":true},"l":5},"fixed":[1,-1,"x"],"left":1,"right":2,"n":3}"#;
     let at = |text: &str| std::str::from_utf8(payload).unwrap().find(text).unwrap();
@@ -222,7 +222,7 @@ fn json_reads_on_behind_every_value() {
 }
 
 #[test]
-fn json_reads_on_after_an_object_that_is_no_well_known_type() {
+fn json_continues_after_an_object_that_is_no_well_known_type() {
     let options = Options {
         all_violations: true,
         ..STRICT
@@ -238,7 +238,7 @@ fn json_reads_on_after_an_object_that_is_no_well_known_type() {
 }
 
 #[test]
-fn sixteen_are_enough() {
+fn at_most_sixteen_violations_are_reported() {
     let trees = |bad: usize| {
         (0..bad)
             .map(|_| len(3, len(1, "x")))
@@ -269,7 +269,7 @@ fn sixteen_are_enough() {
 /// Asserts that the violation that is reported without `all_violations` is the first that is
 /// reported with it, and that the verdict is the same.
 #[test]
-fn the_first_is_the_same_with_and_without_the_others() {
+fn the_first_violation_is_the_same_with_and_without_the_others() {
     let seeds = [
         [len(3, [len(3, int(1, 1)), len(2, "x")].concat()), group(8, int(2, 1)), len(6, [int(1, 1), int(2, 2)].concat())].concat(),
         rmp_serde::to_vec(&serde_json::json!({"trees": [{"n": 1, "text": "x"}], "leaf": {"a": 1, "b": 2}, "numbers": {}})).unwrap(),

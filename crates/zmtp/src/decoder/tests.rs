@@ -82,7 +82,7 @@ fn everything() -> (Vec<u8>, Vec<Said>) {
 }
 
 #[test]
-fn a_stream_means_the_same_wherever_it_is_cut_in_two() {
+fn a_stream_is_decoded_alike_wherever_it_is_cut_in_two() {
     let (bytes, said) = everything();
     assert_eq!(decode([&bytes[..]]).0, said);
     // Inside the huge frames, every cut is like the next one.
@@ -97,7 +97,7 @@ fn a_stream_means_the_same_wherever_it_is_cut_in_two() {
 }
 
 #[test]
-fn a_stream_means_the_same_in_pieces_of_any_size() {
+fn a_stream_is_decoded_alike_in_pieces_of_any_size() {
     let (bytes, said) = everything();
     for size in [1, 2, 3, 5, 7, 11, 64, 1000, 65_536] {
         assert_eq!(decode(bytes.chunks(size)).0, said, "pieces of {size}");

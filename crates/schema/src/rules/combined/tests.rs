@@ -106,7 +106,7 @@ fn judged(
 }
 
 #[test]
-fn payloads_as_writers_write_them_are_known_to_pass() {
+fn payloads_of_usual_writers_are_accepted_by_the_pass() {
     judged(&compiled(), <[u8]>::to_vec, |payload, known, right| {
         let shown = payload.escape_ascii();
         assert!(right, "{shown}");
@@ -116,7 +116,7 @@ fn payloads_as_writers_write_them_are_known_to_pass() {
 
 /// The pass never accepts a payload that walk or judge reject, whatever bytes are changed.
 #[test]
-fn what_is_known_to_pass_passes() {
+fn payloads_that_the_pass_accepts_are_valid() {
     let mut random = Random(7);
     let (mut kept, mut refused) = (0, 0);
     let compiled = compiled();

@@ -406,7 +406,7 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-fn each_format_accepts_what_has_it_and_nothing_else() {
+fn each_format_accepts_its_texts_and_no_others() {
     for case in CASES {
         for text in case.right {
             assert!((case.is)(text), "{text:?} is no {}", case.name);
@@ -418,7 +418,7 @@ fn each_format_accepts_what_has_it_and_nothing_else() {
 }
 
 #[test]
-fn names_of_hosts_are_bounded() {
+fn host_names_are_bounded() {
     let label = "a".repeat(63);
     let name = |last: usize| format!("{label}.{label}.{label}.{}", "a".repeat(last));
     assert!(is_hostname(&name(61)) && is_hostname(&(name(61) + ".")));
@@ -429,14 +429,14 @@ fn names_of_hosts_are_bounded() {
 }
 
 #[test]
-fn a_version_is_4_or_6_or_either() {
+fn an_ip_version_is_4_or_6_or_either() {
     let versions = [-1, 0, 1, 4, 6, i64::MAX].map(IpVersion::from_number);
     let [any, four, six] = [IpVersion::Any, IpVersion::V4, IpVersion::V6].map(Some);
     assert_eq!(versions, [None, any, None, four, six, None]);
 }
 
 #[test]
-fn infinities_are_told_apart_by_sign() {
+fn infinities_are_distinguished_by_sign() {
     let [plus, minus] = [f64::INFINITY, f64::NEG_INFINITY];
     assert!(is_inf(plus, 0) && is_inf(plus, 1) && !is_inf(plus, -1));
     assert!(is_inf(minus, 0) && is_inf(minus, i64::MIN) && !is_inf(minus, i64::MAX));
@@ -596,7 +596,7 @@ fn changed(text: &str, random: &mut fastrand::Rng) -> String {
 }
 
 #[test]
-fn any_text_is_judged_as_the_grammar_does() {
+fn formats_agree_with_the_grammar_on_any_text() {
     let seeds: Vec<&str> = CASES
         .iter()
         .flat_map(|case| case.right.iter().chain(case.wrong))

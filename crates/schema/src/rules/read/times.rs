@@ -115,7 +115,7 @@ mod tests {
 
     /// If several members of a oneof are written, the last one counts.
     #[test]
-    fn the_last_bound_of_an_end_counts_alone() {
+    fn only_the_last_bound_of_an_end_counts() {
         // Five seconds.
         let fixed = |number| Entry {
             number,

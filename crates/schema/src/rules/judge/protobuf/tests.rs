@@ -38,7 +38,7 @@ fn nested(levels: usize) -> Vec<u8> {
 /// A nested message is read once to collect it and once to judge it, not once for each level around
 /// it.
 #[test]
-fn a_payload_takes_steps_by_its_size_and_not_by_its_levels() {
+fn the_steps_for_a_payload_grow_with_its_size_and_not_with_its_depth() {
     let descriptors = descriptors();
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
     let root = table.message("t.M").unwrap();
