@@ -127,7 +127,7 @@ fn a_worker_that_has_never_answered_gets_one_request_and_then_none() {
 
 /// A seat may belong to another worker by the time excluded workers are tried again.
 #[test]
-fn a_seat_is_not_excluded_with_the_worker_that_had_it() {
+fn the_next_worker_of_an_excluded_seat_is_not_excluded() {
     let (mut pool, identity) = with_waiting(settings(PerWorker::Auto, IdentityMode::Token), 2);
     let (number, seat, at) = hand_out(&mut pool, &identity, Duration::ZERO)[0];
     pool.overdue(seat, number, at);
@@ -145,7 +145,7 @@ fn a_seat_is_not_excluded_with_the_worker_that_had_it() {
 
 /// However many clients have an identity, one answer makes room for one of them.
 #[test]
-fn under_client_identity_connections_of_one_name_take_turns() {
+fn under_client_identity_connections_of_one_identity_take_turns() {
     let settings = settings(PerWorker::Auto, IdentityMode::Client);
     let (mut pool, identity) = with_waiting(settings, 3);
     for (number, client) in [(4, 7), (5, 7), (6, 8)] {
@@ -168,7 +168,7 @@ fn under_client_identity_connections_of_one_name_take_turns() {
 
 /// The worker that hangs has room, but not for the clients that it owes an answer.
 #[test]
-fn clients_barred_from_a_free_worker_take_turns_at_the_other() {
+fn clients_that_a_free_worker_may_not_serve_take_turns_at_the_other() {
     let settings = settings(PerWorker::Most(1), IdentityMode::Client);
     let (mut pool, _) = with_waiting(settings, 0);
     let names: [Identity; 2] = [b"greedy"[..].into(), b"modest"[..].into()];

@@ -1,5 +1,5 @@
-//! Tests that a small request that a free worker takes at once, and its answer, cost the core no
-//! allocation, once its tables have grown to the size of the load.
+//! Tests that the core allocates nothing for a small request that a free worker takes at once, and
+//! for its answer, once its tables have grown to the size of the load.
 #![allow(unsafe_code)]
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Tests that a small request and its answer cost the native engine's data thread no allocation,
+//! Tests that the native engine's data thread allocates nothing for a small request and its answer,
 //! from the bytes that are read to the bytes that are written, once its memory has grown to the
 //! size of the load. The gateway and the sockets are real; only the allocations of the data thread
 //! are counted.

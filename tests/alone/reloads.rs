@@ -7,14 +7,14 @@ use crate::support::gateway::{Gateway, NEVER, with_admin};
 use crate::support::{footprint, turns};
 
 #[test]
-fn descriptors_and_memory_are_flat_over_two_thousand_reloads() {
+fn descriptors_and_memory_do_not_grow_over_two_thousand_reloads() {
     let _turn = turns::take();
     let directory = tempfile::tempdir().unwrap();
     let more = |name: &str| {
         let path = directory.path().join(name);
         format!("{{ more: {{ bind: \"ipc://{}\" }},", path.display())
     };
-    // Files are loaded on request only, so that each report is that of an edit.
+    // Files are loaded on request only, so that each report belongs to an edit.
     let few = with_admin("", "", "");
     let many = few
         .replace("frontends: {", &format!("frontends: {}", more("f")))

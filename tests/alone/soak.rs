@@ -109,7 +109,7 @@ fn rewrite(gateway: &Gateway, editor: &Editor, edits: u64) -> ((usize, usize), u
 }
 
 #[test]
-fn not_one_answer_is_lost_or_wrong_while_everything_is_rewritten() {
+fn no_answer_is_lost_or_wrong_while_all_files_are_rewritten() {
     let _turn = turns::take();
     let edits = std::env::var("SOAK_EDITS").map_or(EDITS, |n| n.parse().unwrap());
     let gateway = Gateway::people("");

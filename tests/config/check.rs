@@ -16,7 +16,7 @@ use crate::pages::{configurations_in, pages};
 
 const CONFIGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config/configs");
 
-/// The maximum time of a check, whatever is in the file, for a debug build on a busy machine.
+/// The maximum time of a check of any file, for a debug build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const FRONTENDS: &str = "frontends: { clients: { bind: \"tcp://*:5559\" } }\n";
@@ -179,7 +179,7 @@ fn every_error_of_the_corpus_has_a_place() {
 
 /// Each of the rejected words has a more common synonym: space, after, take effect.
 #[test]
-fn expected_texts_have_the_words_that_people_search_for() {
+fn expected_diagnostics_have_the_words_that_people_search_for() {
     let is_uncommon = |line: &str| {
         let words = [" blank", " behind ", " take hold", " takes hold"];
         words.iter().find(|word| line.contains(**word)).copied()
@@ -212,7 +212,7 @@ fn expected_texts_have_the_words_that_people_search_for() {
 
 #[test]
 fn a_path_that_is_not_a_file_is_rejected() {
-    // Opening the pipe would block until somebody writes to it.
+    // Opening the pipe would block until a program writes to it.
     let directory = tempfile::tempdir().unwrap();
     let pipe = directory.path().join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
@@ -539,7 +539,7 @@ fn the_version_names_the_commit_of_a_clone() {
     assert!(hash.bytes().all(|b| b.is_ascii_hexdigit()), "{version}");
 }
 
-/// The example must be valid, because the error of an empty file refers to `--help`.
+/// The example in the help must be valid, because the error of an empty file refers to it.
 #[test]
 fn the_example_in_the_help_passes() {
     let help = gateway(&["--help"]).stdout;
@@ -805,7 +805,7 @@ fn a_mistake_in_rust_log_is_reported() {
     let misspelt = without_effect("gatway");
     let error = format!("error: {misspelt}; did you mean \"gateway\"?\n");
     assert_eq!((code, said), (Some(1), error));
-    // A directive for another program is no reason not to start.
+    // A directive for another program does not prevent the start.
     let (_, said) = run("sqlx=debug");
     assert!(said.contains(&without_effect("sqlx")), "{said}");
     assert!(said.contains("the file has no \"routes\""), "{said}");

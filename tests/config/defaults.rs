@@ -50,7 +50,7 @@ fn described(root: &Value) -> Vec<(String, At, Value)> {
         ("plain", "plain", &["frontends", "c", "security", "plain"]),
     ] {
         for (key, schema) in properties(&format!("/$defs/{definition}/properties")) {
-            // Some keys are only valid beside others.
+            // Some keys are only valid together with others.
             let at = match &*key {
                 "ack" => &["routes", "P"],
                 "topic_end" => &["channels", "single"],

@@ -99,7 +99,7 @@ fn nested_messages_are_listed_and_a_quadratic_cost_is_shown() {
 }
 
 #[test]
-fn a_message_without_rules_and_one_that_is_not_there() {
+fn messages_without_rules_and_missing_messages_are_explained() {
     let (code, stdout, _) = explained(NESTED, "shop.Plain", &[]);
     assert_eq!((code, &*stdout), (Some(0), "shop.Plain has no rules\n"));
     let (code, stdout, stderr) = explained(NESTED, "shop.Shpo", &[]);

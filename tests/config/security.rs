@@ -126,7 +126,7 @@ fn the_configurations_of_the_page_pass() {
 }
 
 #[test]
-fn principals_have_their_names_by_file_metadata_and_map() {
+fn principals_are_named_by_file_metadata_and_map() {
     let files = Files::new(SECURED);
     let alice = files.add("keys/clients/alice.key");
     let berlin = files.add("keys/clients/berlin/sensor-1.key");
@@ -163,7 +163,7 @@ fn principals_have_their_names_by_file_metadata_and_map() {
 
 /// `gateway check` fails, but a gateway runs with the other keys.
 #[test]
-fn a_fault_in_a_peers_file_leaves_out_that_key_alone() {
+fn an_error_in_a_peers_file_excludes_only_that_key() {
     let files = Files::new(SECURED);
     let alice = files.add("keys/clients/alice.key");
     for (name, text, reported) in [
@@ -205,7 +205,7 @@ fn a_fault_in_a_peers_file_leaves_out_that_key_alone() {
 
 /// Any other error rejects the configuration as a whole.
 #[test]
-fn other_faults_of_keys_are_errors_at_their_places() {
+fn other_errors_of_keys_are_reported_at_their_places() {
     let other = KeyPair::generate().unwrap();
     let whole = |text: &str| SECURED.replace("keys/gateway.key_secret", text);
     let peers = |text: &str| SECURED.replace("keys/clients", text);
@@ -445,7 +445,7 @@ fn a_route_to_a_channel_may_name_principals_where_every_sender_has_one() {
     ]);
 }
 
-/// Publishers and subscribers take nothing but `secret` from the file's own `security`.
+/// Publishers and subscribers inherit only `secret` from the file's own `security`.
 #[test]
 fn each_side_of_a_channel_names_its_own_peers() {
     let own = "security: { curve: { secret: keys/gateway.key_secret, peers: keys/clients } }";
@@ -514,7 +514,7 @@ routes: { A: { pool: people, allow: alice } }
 "#;
 
 #[test]
-fn a_fault_in_a_file_of_users_is_reported_at_its_place_and_leaves_out_that_user() {
+fn an_error_in_a_file_of_users_is_reported_and_excludes_only_that_user() {
     let files = Files::new(PLAIN);
     let text = format!("# Users\nalice:{HASH}\nbob:{HASH}x!\na b:{HASH}\nsecret\nalice:{HASH}\n");
     files.write("keys/users", &text);
@@ -535,7 +535,7 @@ fn a_fault_in_a_file_of_users_is_reported_at_its_place_and_leaves_out_that_user(
     ] {
         assert!(stderr.contains(reported), "{reported}: {stderr}");
     }
-    // Neither a hash nor what may be a password is shown.
+    // Neither a hash nor a text that may be a password is shown.
     assert!(
         !stderr.contains("c29tZXNh") && !stderr.contains("secret"),
         "{stderr}"

@@ -1,11 +1,11 @@
-//! Channels under seeded random schedules. Publishers, subscribers and publishing clients come, go
-//! and stall, subscribe twice, cancel what they never had, judges reach their verdicts in any
-//! order, and reloads change every setting.
+//! Channels under seeded random schedules. Publishers, subscribers and publishing clients connect,
+//! disconnect, stall, subscribe twice and cancel subscriptions that they do not have. Judges reach
+//! their verdicts in any order, and reloads change every setting.
 //!
-//! On each channel a witness subscribes to everything and always has room, so its messages are what
-//! was published, in order. Every other subscriber must receive those with its prefixes, preceded
-//! by the kept ones for each new prefix, in the same order, except as many as are counted as
-//! dropped.
+//! On each channel, a witness subscribes to all messages and always has room, so it receives every
+//! published message in order. Every other subscriber must receive, in the same order, the messages
+//! with its prefixes, preceded by the kept ones for each new prefix. Only as many messages may be
+//! missing as are counted as dropped.
 //!
 //! In some schedules an event does only a part of the work that can be continued, and other events
 //! come before the rest is done.
@@ -89,7 +89,7 @@ fn every_subscriber_receives_exactly_the_valid_messages_with_its_prefixes() {
     }
 }
 
-/// The number of times that each outcome occurred.
+/// The number of occurrences of each outcome.
 #[derive(Debug, Default)]
 struct Reached {
     published: u64,
@@ -125,17 +125,17 @@ impl Reached {
 struct SimSubscriber {
     channel: usize,
     prefixes: Vec<Vec<u8>>,
-    /// The kept messages that it must receive first, by their numbers and those of its
+    /// The kept messages that the subscriber must receive first, by their numbers and those of its
     /// subscriptions: it may cancel one and subscribe again before it reads.
     replay: BTreeMap<(u64, u64), Frames>,
-    /// The messages that it must receive next, the oldest first.
+    /// The messages that the subscriber must receive next, the oldest first.
     expected: VecDeque<Frames>,
-    /// A change of its subscriptions may be deferred.
+    /// A change of the subscriber's subscriptions may be deferred.
     has_deferred: bool,
-    /// The messages that it received during the present event.
+    /// The messages that the subscriber received during the present event.
     received: Vec<Frames>,
-    /// The numbers of all messages that it should have received, that it received, and that it
-    /// cannot receive any more, because a later one has arrived.
+    /// The numbers of messages that the subscriber should have received, that it received, and that
+    /// it can no longer receive, because a later one has arrived.
     counts: [u64; 3],
     has_room: bool,
 }
@@ -145,9 +145,10 @@ struct SimSubscriber {
 struct Sender {
     /// The channel, or `None` for a client.
     channel: Option<usize>,
-    /// The prefixes that the gateway asks a publisher for.
+    /// The prefixes to which the gateway has subscribed at a publisher.
     asked: BTreeSet<Vec<u8>>,
-    /// The valid messages that it has sent and that are not published yet, each with its channel.
+    /// The valid messages that the sender has sent and that are not published yet, each with its
+    /// channel.
     valid: VecDeque<(usize, Frames)>,
     /// The headers of a client's messages that are not answered yet.
     open: Vec<Vec<u8>>,
@@ -259,7 +260,7 @@ struct KeptMessage {
     kind: Vec<u8>,
     frames: Frames,
     at: Duration,
-    /// The generation by whose routes it was checked last.
+    /// The generation by whose routes the message was checked last.
     generation: u64,
 }
 
@@ -268,7 +269,7 @@ struct KeptMessage {
 struct SimChannel {
     settings: ChannelSettings,
     kept: Vec<KeptMessage>,
-    /// The generation from which on its routes are as they are now.
+    /// The generation since which the routes of the channel have not changed.
     routes_since: u64,
 }
 
@@ -774,7 +775,7 @@ impl World {
         let payload = match pattern.is_some_and(|n| PATTERNS[n].1) {
             true if is_wrong => [&[0xff], &*id].concat(),
             true => [&[0x0a, id.len() as u8], &*id].concat(),
-            // It would violate a schema that its type's route may have later.
+            // The payload would violate a schema that the route of its type may have later.
             false => [&[0xff], &*id].concat(),
         };
         let sender = self.net.senders.get_mut(&peer).unwrap();
@@ -783,7 +784,7 @@ impl World {
         let has_schema = pattern.is_some_and(|n| PATTERNS[n].1);
         let has_several = self.rng.u8(0..8) == 0;
         let is_single = |n: usize| self.channels[n].settings.frames != ChannelFrames::Typed;
-        // A publisher's message of several frames has no place on a channel of single frames.
+        // A channel of single frames rejects a publisher's message of several frames.
         let is_misplaced = has_several && sender.channel.is_some_and(is_single);
         let is_valid = to.is_some() && !(is_wrong && has_schema) && !is_misplaced;
         let one_frame = vec![[&*kind, b" ", &*payload].concat()];
@@ -809,7 +810,7 @@ impl World {
         self.on(Event::Message { peer, frames });
     }
 
-    /// Tells the core of an event, and checks what it did.
+    /// Passes an event to the core, and checks the effects.
     fn on(&mut self, event: Event<Frames>) {
         self.happens(event);
         while self.core.has_unfinished_work() && self.rng.u8(0..4) > 0 {
@@ -853,8 +854,8 @@ impl World {
         }
     }
 
-    /// Adds to the model what the witnesses received: each must be the oldest unpublished message
-    /// of its sender.
+    /// Adds the messages that the witnesses received to the model. Each must be the oldest
+    /// unpublished message of its sender.
     fn follow_publications(&mut self) {
         for (number, frames) in std::mem::take(&mut self.net.witnessed) {
             self.net.reached.published += 1;
@@ -967,7 +968,8 @@ impl World {
         }
     }
 
-    /// Checks that every publisher is asked for the union of its channel's subscriptions.
+    /// Checks that the gateway subscribes at every publisher to the union of the channel's
+    /// subscriptions.
     fn check_asked(&self) {
         let senders = self.net.senders.values();
         for sender in senders.filter(|it| !it.is_gone && it.has_room) {
@@ -990,8 +992,8 @@ impl World {
         }
     }
 
-    /// Ends the schedule: all verdicts are given, some subscribers read what waits, and the gateway
-    /// drains.
+    /// Ends the schedule: all verdicts are reached, some subscribers read their queued messages,
+    /// and the gateway drains.
     fn end(&mut self) {
         while !self.net.cases.is_empty() {
             self.gives_verdict();
@@ -1010,7 +1012,7 @@ impl World {
         self.settle();
         let deadline = self.now + Duration::from_secs(10);
         self.on(Event::Drain { deadline });
-        // Subscribers that take nothing are given up after a second.
+        // The gateway stops waiting for subscribers that read nothing after a second.
         for _ in 0..3 {
             if self.core.is_drained() {
                 break;
@@ -1046,9 +1048,9 @@ fn allow_alice((pattern, route): (Pattern, &Arc<Route>)) -> (Pattern, Arc<Route>
     (pattern, Arc::new(route))
 }
 
-/// A name that a publisher chose must not become that of a principal by an edit.
+/// An edit must not turn a name that a publisher chose into the name of a principal.
 #[test]
-fn a_publisher_that_came_without_security_is_anonymous_once_there_is_some() {
+fn a_publisher_from_before_security_becomes_anonymous() {
     let mut rng = Rng::with_seed(1);
     let channel = SimChannel {
         settings: settings(0, ChannelFrames::Typed, &mut rng),
@@ -1104,9 +1106,10 @@ fn a_publisher_that_came_without_security_is_anonymous_once_there_is_some() {
     assert_eq!(publish(&mut core, &mut net), (1, 1));
 }
 
-/// The prefixes of a crowd are those of all its subscribers, which are bounded for the channel.
+/// The prefixes of a shared connection are those of all its subscribers. Their number is bounded
+/// for the channel.
 #[test]
-fn only_a_crowd_may_have_more_prefixes_than_one_subscriber() {
+fn only_a_shared_connection_may_have_more_prefixes_than_one_subscriber() {
     let mut rng = Rng::with_seed(1);
     let channel = SimChannel {
         settings: settings(0, ChannelFrames::Typed, &mut rng),

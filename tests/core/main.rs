@@ -2,7 +2,8 @@
 //!
 //! - `channels`: Each subscriber receives exactly the valid messages with its prefixes, in order,
 //!   except those counted as dropped, under thousands of seeded random schedules.
-//! - `session`: A session's events do not depend on timing, and an outbox writes what was put in.
+//! - `session`: A session's events do not depend on timing, and an outbox writes the messages that
+//!   were put in.
 //! - `simulation`: Each message has exactly one answer, under thousands of seeded random schedules.
 
 mod channels;

@@ -33,7 +33,7 @@ fn body(random: &mut Random) -> Vec<u8> {
 /// A fuzzer tries inputs of some hundred bytes. Here they stand for much larger frames, which are
 /// read directly into memory of their own.
 #[test]
-fn a_session_holds_with_large_frames() {
+fn a_session_agrees_with_its_model_on_large_frames() {
     for seed in 1..=500 {
         let mut random = Random(seed);
         let mut bytes = Vec::new();
@@ -95,7 +95,7 @@ fn words(random: &mut Random) -> Vec<u8> {
         2 => "GSSAPI",
         _ => "NULL",
     };
-    // Some peers use another mechanism than the gateway.
+    // Some peers use a different mechanism from the gateway's.
     bytes[12..][..mechanism.len()].copy_from_slice(mechanism.as_bytes());
     bytes[11] = random.below(2) as u8;
     let early = [0, 0, 0, random.below(3)][random.below(4)];
@@ -114,7 +114,7 @@ fn words(random: &mut Random) -> Vec<u8> {
 }
 
 #[test]
-fn a_session_holds_whatever_is_said_and_whenever() {
+fn a_session_agrees_with_its_model_on_any_input_and_timing() {
     for seed in 1..=20_000 {
         let mut random = Random(seed);
         let bytes = words(&mut random);
@@ -129,7 +129,7 @@ fn a_session_holds_whatever_is_said_and_whenever() {
 /// The messages go out through an outbox, whose peer takes any number of bytes at a time, and are
 /// decoded again.
 #[test]
-fn what_an_outbox_says_is_what_was_put_in() {
+fn an_outbox_writes_the_messages_that_were_put_in() {
     let bounds = Bounds {
         bytes: u64::MAX,
         frames: usize::MAX,

@@ -1,10 +1,10 @@
-//! The core under seeded random schedules. Clients and workers of every kind come, go, stall, and
-//! answer late, twice, out of order or wrongly, judges reach their verdicts in any order, deadlines
-//! pass, and at the end comes a shutdown.
+//! The core under seeded random schedules. Clients and workers of every kind connect, disconnect,
+//! stall, and answer late, twice, out of order or wrongly. Judges reach their verdicts in any
+//! order, deadlines pass, and each schedule ends with a shutdown.
 //!
-//! After every event the ledger must balance and no request may wait while a worker is free; after
-//! every schedule each message must have had exactly one answer, the right one, at the right
-//! client.
+//! After every event, the ledger must balance and no request may wait while a worker is free. After
+//! every schedule, the client of each message must have received exactly one answer, and the right
+//! one.
 //!
 //! A failing seed is printed; `SIMULATION_SEED=n cargo test --test core` replays it and prints
 //! every step.
@@ -74,7 +74,7 @@ fn number_from(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// The schedules prove little unless they reach every outcome.
+/// The schedules are only meaningful if they reach every outcome.
 #[test]
 fn schedules_reach_every_outcome() {
     let mut rejected = [0_u64; Reason::ALL.len()];
@@ -149,10 +149,10 @@ struct Net {
     sent: Vec<Sent>,
     /// The number of workers that left after they had sent and received BYE.
     left: u64,
-    /// The number of rejections of messages too broken to be recorded.
+    /// The number of rejections of messages that are too malformed to be recorded.
     nameless: u64,
-    /// A message too broken to be recorded was sent, and must be rejected before anything else
-    /// happens.
+    /// Set if a message was sent that is too malformed to be recorded. It must be rejected before
+    /// anything else happens.
     broken: bool,
     pools: Vec<Arc<PoolSettings>>,
     /// The framings, by frontend.
@@ -161,16 +161,16 @@ struct Net {
     now: Duration,
     /// The value of `limits.client_bytes`.
     client_bytes: u64,
-    /// The bytes of open requests and of an answer that memory has room for, which bounds each
-    /// client.
+    /// The bytes of open requests, and of an answer, that each client may hold while memory is
+    /// short.
     memory_max: u64,
     /// The answers that were replaced by a rejection for lack of memory.
     lacked: u64,
-    /// The sizes from which the routes in force leave payloads to judges.
+    /// The sizes from which judges check payloads, by the routes in force.
     direct: Direct,
     /// The cases that judges have.
     cases: Vec<Case<Frames>>,
-    /// Messages that wait for a verdict, or behind such.
+    /// Messages that wait for a verdict on their own payload or on that of an earlier message.
     lanes: BTreeMap<Lane, VecDeque<usize>>,
     /// Set while there are judges.
     has_judges: bool,
@@ -199,7 +199,7 @@ impl Direct {
     }
 }
 
-/// Messages of a client and an envelope that keep their order, or the answers to them.
+/// The messages with one client and one envelope, which keep their order, or the answers to them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Lane {
     client: PeerId,
@@ -209,7 +209,7 @@ struct Lane {
 
 struct SimClient {
     kind: ClientKind,
-    /// The peer has sent something, so an empty frame no longer counts as a probe of its socket.
+    /// Set if the peer has sent a message, after which an empty frame is not a probe of its socket.
     heard: bool,
     identity: Vec<u8>,
     frontend: FrontendId,
@@ -225,7 +225,7 @@ enum Reads {
     Well,
     Late,
     Never,
-    /// The peer is gone, and the core does not know yet.
+    /// The peer has disconnected, and the core has not been notified.
     Left,
 }
 
@@ -233,7 +233,7 @@ struct SimWorker {
     pool: PoolId,
     kind: WorkerKind,
     crowd: bool,
-    /// The connection can take no more.
+    /// Set if the connection has no room.
     full: bool,
     /// The requests that the worker has not answered.
     inbox: Vec<Order>,
@@ -260,8 +260,8 @@ struct Order {
     form: WorkerFrames,
 }
 
-/// The state of a worker of a pool with `per_worker: auto`: whether it has answered correctly, and
-/// sent nothing wrong since.
+/// The trust in a worker of a pool with `per_worker: auto`: whether it has answered correctly, and
+/// sent no wrong message since.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Trust {
     No,
@@ -283,9 +283,11 @@ struct Sent {
     pool: Option<PoolId>,
     /// The sizes in force when it was sent.
     direct: Direct,
-    /// It waits for a verdict, or behind such.
+    /// Set while the request waits for a verdict on its own payload or on that of an earlier
+    /// message.
     unjudged: bool,
-    /// Its answer waits for a verdict, or behind such.
+    /// Set while the answer waits for a verdict on its own payload or on that of an earlier
+    /// message.
     answered: bool,
     must: Option<Reason>,
     holder: Option<PeerId>,
@@ -296,7 +298,8 @@ struct Sent {
     /// The answer has the type ERROR.
     failed: bool,
     ended: bool,
-    /// Its client, a REQ, has sent another request since, so the answer must not reach it.
+    /// Set if the client, a REQ, has sent another request since, so that it must not receive this
+    /// answer.
     abandoned: bool,
 }
 
@@ -334,7 +337,7 @@ fn id_of(frame: &[u8]) -> usize {
     std::str::from_utf8(frame).unwrap().parse().unwrap()
 }
 
-/// The id in a payload, whatever is around it.
+/// Returns the id in a payload, which may have other content.
 fn id_in(payload: &[u8]) -> usize {
     let digits = payload.iter().skip_while(|byte| !byte.is_ascii_digit());
     let digits: Vec<u8> = digits.copied().take_while(u8::is_ascii_digit).collect();
@@ -350,7 +353,7 @@ impl Outlet<Frames> for Net {
         let lane = self.sent[id].lane(false);
         let overtakes = self.sent[..id].iter().any(|older| {
             let same = older.client == self.sent[id].client && older.pool == self.sent[id].pool;
-            // Behind a proxy are many clients, each with an envelope of its own.
+            // A proxy forwards the messages of many clients, each with its own envelope.
             let same = same && (!older.unjudged || older.lane(false) == lane);
             same && self.is_watched(older) && older.holder.is_none() && !older.ended
         });
@@ -399,7 +402,8 @@ impl Outlet<Frames> for Net {
             return Err(case);
         }
         let (lane, id) = self.lane_of(case.body());
-        // Those before it are decided with this event: the first that is left is checked after it.
+        // The messages before it are decided with this event, and the first of the remaining ones
+        // is checked afterwards.
         assert!(self.lanes[&lane].contains(&id), "{id} waits in no lane");
         let mut with_judges = self.cases.iter().map(|other| self.lane_of(other.body()).0);
         assert!(with_judges.all(|other| other != lane), "two of {lane:?}");
@@ -468,7 +472,8 @@ impl Outlet<Frames> for Net {
             }
             RequestOutcome::Rejected(_, reason) => {
                 let early = matches!(reason, Reason::ShuttingDown | Reason::ClientLimit);
-                // One that was not judged in time times out, or finds its queue full.
+                // A request that was not judged in time either times out or is rejected because the
+                // queue is full.
                 let late = matches!(reason, Reason::Timeout) && sent.unjudged;
                 let early = early || late;
                 let lacks = reason == Reason::ClientLimit && sent.holder.is_some();
@@ -529,13 +534,14 @@ impl Net {
         (self.sent[id].lane(answers), id)
     }
 
-    /// Returns whether a message waits for a verdict: its check takes long, or one waits before it.
+    /// Returns whether a message waits for a verdict, because its check takes long or an earlier
+    /// message of its lane waits.
     fn is_deferred(&self, lane: &Lane, is_long: bool) -> bool {
         self.lanes.contains_key(lane) || (is_long && self.has_judges)
     }
 
-    /// Returns the lane in which an answer waits for a verdict, if it waits. `checked` says whether
-    /// its schema applies.
+    /// Returns the lane in which an answer waits for a verdict, or `None` if it need not wait.
+    /// `checked` says whether its schema applies.
     fn answer_lane(&self, id: usize, frames: &Frames, checked: bool) -> Option<Lane> {
         let sent = &self.sent[id];
         let lane = sent.lane(true);
@@ -556,7 +562,7 @@ impl Net {
     /// Asserts that every request has ended whose deadline has passed.
     fn nobody_outlives_a_deadline(&self) {
         for (id, sent) in self.sent.iter().enumerate() {
-            // An answer that came in time may wait for its verdict longer than that.
+            // An answer that arrived in time may still wait for its verdict after the deadline.
             let is_due = !sent.answered && sent.deadline.is_some_and(|at| at <= self.now);
             assert!(
                 sent.ended || !is_due || !self.is_watched(sent),
@@ -597,7 +603,7 @@ impl Sent {
     fn lane(&self, answers: bool) -> Lane {
         Lane {
             client: self.client,
-            // The delimiter alone is as good as none.
+            // A delimiter alone is treated like an empty envelope.
             envelope: match self.envelope.len() {
                 0 | 1 => vec![],
                 _ => self.envelope.clone(),
@@ -612,16 +618,16 @@ impl Sent {
 }
 
 impl SimWorker {
-    /// Returns the number of requests that the worker must hold before others may wait, and the
-    /// maximum number that it may hold.
+    /// Returns the number of requests that the worker must hold before other requests may wait, and
+    /// the maximum number that it may hold.
     fn capacity(&self, settings: &PoolSettings) -> (usize, usize) {
         match (self.kind, settings.per_worker) {
             _ if self.farewell != Farewell::No => (0, 0),
             _ if self.crowd => (usize::MAX, usize::MAX),
             (WorkerKind::Dealer, PerWorker::Auto) => match self.trust {
                 Trust::Yes => (10, 1_000),
-                // If a request that it holds has ended, it receives nothing more until a request
-                // has waited in vain.
+                // If a request that the worker holds has ended, the worker receives no other until
+                // a queued request has timed out.
                 Trust::Perhaps => (usize::from(self.inbox.is_empty()), 1_000),
                 Trust::No => (usize::from(self.inbox.is_empty()), 1),
             },
@@ -631,8 +637,8 @@ impl SimWorker {
     }
 
     /// Returns the number of requests that the worker has not answered and may still hold. If the
-    /// client of a request is gone or gave it up, the timeout of that request is not observed.
-    /// `orphans` says whether such requests count.
+    /// client of a request has disconnected or abandoned it, the timeout of that request is not
+    /// observed. `orphans` says whether such requests count.
     fn live(&self, net: &Net, me: PeerId, orphans: bool) -> usize {
         let live = |id: usize| {
             let sent = &net.sent[id];
@@ -710,7 +716,7 @@ impl World {
         self
     }
 
-    /// Memory is short, or is not short any more.
+    /// Makes memory short, or ends the shortage.
     fn memory_changes(&mut self) {
         self.net.memory_max = match self.rng.u8(0..10) {
             0 => self.rng.u64(5..1_500),
@@ -742,7 +748,7 @@ impl World {
         );
     }
 
-    /// No request waits for a worker that is free, and no worker to leave.
+    /// Asserts that no request waits while a worker is free, and that no worker waits to leave.
     fn nothing_stands_still(&self) {
         for (n, settings) in self.net.pools.iter().enumerate() {
             self.nobody_waits_for_a_free_worker(PoolId(n), settings);
@@ -768,7 +774,8 @@ impl World {
             }
             for (id, sent) in net.sent.iter().enumerate() {
                 let waits = sent.pool == Some(pool) && sent.holder.is_none() && !sent.ended;
-                // If the client is gone, it is not observed whether the request still waits.
+                // If the client has disconnected, the model does not know whether the request still
+                // waits.
                 let waits = waits && net.is_watched(sent) && !sent.unjudged;
                 let Some(client) = net.clients.get(&sent.client).filter(|_| waits) else {
                     continue;
@@ -1015,7 +1022,7 @@ impl World {
         let sent = &mut self.net.sent[id];
         let checked = matches!(&sent.kind[..], b"P2" | b"P3" | b"person" | b"ruled");
         let is_long = frames[frames.len() - 1].len() >= sent.direct.request;
-        // A rule that can't be evaluated with few steps may be with many.
+        // A rule that cannot be evaluated within few steps may be evaluated within more.
         let is_long = checked && (is_long || sent.must == Some(Reason::RuleFailed));
         let lane = sent.lane(false);
         let deferred = self.net.is_deferred(&lane, is_long);
@@ -1030,7 +1037,7 @@ impl World {
         let sent = &mut self.net.sent[id];
         assert!(waits == deferred || sent.ended, "{id} waits: {waits}");
         if deferred && !waits {
-            // It was rejected for another reason.
+            // The message was rejected for another reason.
             sent.unjudged = false;
             let ids = self.net.lanes.get_mut(&lane).unwrap();
             assert_eq!(ids.pop_back(), Some(id));
@@ -1040,12 +1047,12 @@ impl World {
         }
     }
 
-    /// Messages that wait for a verdict, or behind such.
+    /// Returns the number of messages that wait for a verdict, their own or an earlier message's.
     fn judging(&self) -> u64 {
         self.core.sample(&self.net).judging
     }
 
-    /// One of the judges is done, whichever.
+    /// Lets a random judge finish its check.
     fn judge_decides(&mut self) {
         if self.net.cases.is_empty() {
             return;
@@ -1087,7 +1094,7 @@ impl World {
         self.nothing_stands_still();
     }
 
-    /// A worker's answer turns out to be wrong, if the worker is still there.
+    /// Records that a worker's answer was wrong, if the worker is still connected.
     fn lose_trust(&mut self, id: usize) {
         let holder = self.net.sent[id].holder.unwrap();
         if let Some(worker) = self.net.workers.get_mut(&holder) {
@@ -1276,7 +1283,8 @@ impl World {
             return false;
         };
         if !waits {
-            // Its client is gone, so nobody heard that it had ended.
+            // The client has disconnected, so the model could not observe that the request had
+            // ended.
             self.net.sent[id].answered = false;
             assert!(!self.net.is_watched(&self.net.sent[id]), "{id} waits");
             let ids = self.net.lanes.get_mut(&lane).unwrap();
@@ -1400,7 +1408,8 @@ impl World {
             let unjudged = sent.any(|sent| {
                 sent.unjudged && !sent.ended && sent.pool == Some(id) && self.net.is_watched(sent)
             });
-            // What is judged may be of clients that have gone, whose requests aren't observed.
+            // Judges may check messages of clients that have disconnected, whose requests the model
+            // does not observe.
             let may_be_busy = queued_or_held || sample.judging > 0;
             let busy = !self.core.is_idle(id);
             assert!(busy || !(queued_or_held || unjudged), "{id:?} is not idle");
@@ -1446,7 +1455,8 @@ impl World {
         }
     }
 
-    /// Sends BYE from a worker. A REP or a crowd cannot leave that way, so it counts as an error.
+    /// Sends BYE from a worker. A REP, or a connection that hides several workers, cannot leave in
+    /// this way, so this counts as an error.
     fn worker_says_bye(&mut self) {
         let Some(peer) = self.any_worker() else {
             return;
@@ -1507,7 +1517,7 @@ impl World {
         self.now = deadline;
         self.over = true;
         self.on(Event::Tick);
-        // Nobody waits for what judges still have.
+        // No client waits for the messages that judges still have.
         assert_eq!(self.core.in_flight(), self.unread());
         while !self.net.cases.is_empty() {
             self.judge_decides();
@@ -1542,7 +1552,7 @@ impl World {
         }
     }
 
-    /// Answers that clients have yet to read.
+    /// Returns the number of answers that clients have not read.
     fn unread(&self) -> u64 {
         let unread = self.net.clients.values().map(|client| client.unread.len());
         unread.sum::<usize>() as u64
@@ -1738,7 +1748,7 @@ const RULES_LIMITS: RuleLimits = RuleLimits {
     steps: 1_000_000,
 };
 
-/// Returns the schema of a route. Some accept any JSON, which an id is.
+/// Returns the schema of a route. Some schemas accept any JSON, such as an id.
 fn schema(route: &str) -> Option<AnyOf> {
     match route {
         "person" => Some(any_of("P", &[Encoding::Protobuf])),

@@ -31,7 +31,7 @@ message Meeting {
 /// A `demo.Meeting` of 292 years, which overflows any timestamp when it is added to the year 9999.
 const MEETING: &[u8] = b"\x0a\x082562047h";
 
-/// A gateway whose log is read up to `ready` and then left in its pipe.
+/// A gateway whose log is read up to `ready`, and not read any further.
 struct Unread {
     child: Child,
     _log: BufReader<ChildStderr>,
@@ -115,7 +115,7 @@ fn ended(child: &mut Child) -> ExitStatus {
 }
 
 #[test]
-fn rules_that_fail_stop_nobody_and_fill_no_pipe() {
+fn rules_that_fail_stop_no_service_and_fill_no_pipe() {
     let yaml = r#"
 frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
 pools: { people: { bind: "tcp://127.0.0.1:0" } }
@@ -156,7 +156,7 @@ fn full_queue(path: &Path) -> (UnixListener, Vec<socket2::Socket>) {
 }
 
 #[test]
-fn a_full_queue_behind_a_path_hangs_no_start_reload_or_end() {
+fn a_full_backlog_at_a_path_blocks_no_start_reload_or_end() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("taken");
     let _full = full_queue(&path);
@@ -195,7 +195,7 @@ fn a_full_queue_behind_a_path_hangs_no_start_reload_or_end() {
 }
 
 #[test]
-fn a_pipe_that_briefly_replaces_a_file_hangs_no_reload() {
+fn a_pipe_that_briefly_replaces_a_file_blocks_no_reload() {
     let yaml = |route: &str| {
         format!(
             "frontends: {{ clients: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
@@ -342,7 +342,7 @@ fn to_a_full_disk(directory: &Path, arguments: &[&str]) -> Output {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn what_can_not_be_printed_is_an_error_of_every_command() {
+fn output_that_cannot_be_written_fails_every_command() {
     let process = Process::start(
         r#"
 frontends: { clients: { bind: "tcp://127.0.0.1:0" } }

@@ -45,7 +45,7 @@ fn requests_that_a_browser_page_can_send_reload_nothing() {
 }
 
 #[test]
-fn hostile_http_clients_hurt_neither_requests_nor_memory() {
+fn hostile_http_clients_affect_neither_requests_nor_memory() {
     let process = Process::start(&yaml("", ""));
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");

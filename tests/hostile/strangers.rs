@@ -23,7 +23,7 @@ fn raw(gateway: &Gateway, name: &str) -> TcpStream {
 }
 
 #[test]
-fn strangers_on_the_ports_do_no_harm() {
+fn other_protocols_on_the_ports_affect_no_peer() {
     let gateway = Gateway::people("");
     let mut held = Vec::new();
     for name in ["clients", "people"] {
@@ -48,7 +48,7 @@ fn strangers_on_the_ports_do_no_harm() {
 
 /// A DEALER that speaks ZMTP 3.0 sends a frame header that claims 2^62 bytes.
 #[test]
-fn a_huge_length_header_allocates_nothing() {
+fn a_frame_of_a_huge_size_allocates_nothing() {
     let gateway = Gateway::people("");
     for name in ["clients", "people"] {
         let mut stream = raw(&gateway, name);
@@ -66,7 +66,7 @@ fn a_huge_length_header_allocates_nothing() {
 }
 
 #[test]
-fn deep_and_lying_payloads_are_violations() {
+fn payloads_with_deep_nesting_or_false_lengths_are_violations() {
     let gateway = Gateway::people("");
     let client = gateway.dealer();
     let deep_groups = vec![0x0b; 1 << 20];
@@ -90,7 +90,7 @@ fn deep_and_lying_payloads_are_violations() {
 }
 
 #[test]
-fn a_client_that_never_reads_is_given_up_and_the_others_served() {
+fn a_client_that_never_reads_loses_its_answers_and_delays_no_other() {
     let mut gateway = Gateway::start(
         r#"
 frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
@@ -141,9 +141,9 @@ shutdown: { grace: 100ms }
     assert!(ledger.client_slow > 0, "{ledger:?}");
 }
 
-/// A request whose client has left is still processed, and its answer is counted.
+/// A request whose client has disconnected is still processed, and its answer is counted.
 #[test]
-fn clients_that_leave_are_counted_and_their_requests_still_done() {
+fn requests_of_disconnected_clients_are_processed_and_counted() {
     let gateway = Gateway::people("");
     let worker = gateway.worker();
     let watched = gateway.context.socket(zmq::DEALER).unwrap();
@@ -173,7 +173,7 @@ fn closed_monitor(gateway: &Gateway, of: &zmq::Socket) -> zmq::Socket {
 }
 
 #[test]
-fn workers_that_talk_nonsense_do_no_harm() {
+fn invalid_messages_from_workers_affect_no_other_peer() {
     let gateway = Gateway::people("");
     let worker = gateway.worker();
     for n in 0..200_usize {

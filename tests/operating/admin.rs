@@ -126,7 +126,7 @@ fn a_worker_has_its_name_in_the_status_and_a_number_in_the_metrics() {
 }
 
 #[test]
-fn a_worker_whose_requests_time_out_stands_out() {
+fn a_worker_whose_requests_time_out_is_visible_in_the_metrics() {
     if !engine_is("native") {
         return;
     }
@@ -269,7 +269,7 @@ fn diagnostics_over_http_are_those_of_check() {
 }
 
 #[test]
-fn concurrent_reloads_are_all_answered() {
+fn concurrent_reload_requests_are_all_answered() {
     let process = Arc::new(Process::start(&yaml("", "")));
     process.await_first_look();
     fs::write(process.file(), yaml("  RAW: { pool: people }", "")).unwrap();
@@ -344,7 +344,7 @@ fn the_listener_follows_the_configuration() {
 
 /// One address covers the other, so both cannot be bound at once.
 #[test]
-fn the_listener_moves_from_one_address_to_all_and_back_on_its_port() {
+fn the_listener_moves_between_one_address_and_all_on_one_port() {
     let mut process = Process::start(&yaml("", ""));
     process.await_first_look();
     let first = process.admin();
@@ -546,7 +546,7 @@ fn is_healthy_in_time(process: &Process) {
 /// Connections that are silent, or have sent a part of a request, or read an answer slowly or not
 /// at all, are closed in favor of new ones.
 #[test]
-fn a_health_check_is_answered_within_a_second_beside_a_thousand_silent_or_slow_connections() {
+fn a_health_check_is_answered_within_a_second_during_a_thousand_slow_connections() {
     let _turn = turns::take();
     let process = Process::start(&yaml("", ""));
     let at = process.admin();
@@ -751,7 +751,7 @@ fn reloads_requested_in_a_loop_are_one_log_line() {
 }
 
 #[test]
-fn the_status_of_a_file_with_many_faults_stays_small() {
+fn the_status_after_many_errors_stays_small() {
     let process = Process::start(&yaml("", ""));
     let faults: String = (0..20_000).map(|n| format!("  {n}: {{}}\n")).collect();
     fs::write(process.file(), yaml(&faults, "")).unwrap();

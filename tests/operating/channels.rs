@@ -20,7 +20,8 @@ admin: { bind: "127.0.0.1:0" }
 /// A payload of `demo.Person`.
 const PERSON: &[u8] = b"\x12\x03Ann";
 
-/// Starts a gateway with a subscriber of `tick.` and a publisher that is asked for everything.
+/// Starts a gateway with a subscriber to `tick.` and a publisher at which the gateway subscribes to
+/// all messages.
 fn start(context: &zmq::Context) -> (Process, zmq::Socket, zmq::Socket) {
     // Only engine native keeps messages.
     let more = match engine_is("native") {
@@ -40,7 +41,8 @@ fn start(context: &zmq::Context) -> (Process, zmq::Socket, zmq::Socket) {
     (process, subscriber, publisher)
 }
 
-/// Asks for the status until that of the channel is as wanted, and returns the whole status.
+/// Requests the status until `wanted` returns true for that of the channel, and returns the whole
+/// status.
 fn await_channel(process: &Process, wanted: impl Fn(&Value) -> bool) -> Value {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -53,7 +55,7 @@ fn await_channel(process: &Process, wanted: impl Fn(&Value) -> bool) -> Value {
 }
 
 #[test]
-fn what_is_published_sent_and_kept_is_counted() {
+fn published_sent_and_kept_messages_are_counted() {
     let context = zmq::Context::new();
     let (process, subscriber, publisher) = start(&context);
     process.await_metrics("a subscriber", |metrics| {

@@ -119,7 +119,7 @@ fn reported(lines: &[Value]) -> usize {
 
 /// The log lines, a few MiB, exceed what the pipe and the gateway's own buffer hold.
 #[test]
-fn an_unread_log_stops_nothing_and_dropped_lines_are_reported() {
+fn an_unread_log_blocks_nothing_and_dropped_lines_are_reported() {
     const REQUESTS: usize = 25_000;
     let mut gateway = Chatty::start();
     gateway.reject(REQUESTS);
@@ -156,7 +156,7 @@ fn every_line_is_written_before_the_end() {
 }
 
 #[test]
-fn a_log_without_a_reader_stops_nothing() {
+fn a_log_without_a_reader_blocks_nothing() {
     let mut gateway = Chatty::start();
     // The reading end is closed. The field `log` needs a value, so the reading end of another
     // process replaces it.

@@ -585,7 +585,7 @@ fn a_worker_that_has_never_answered_is_named_when_a_request_times_out() {
 
 /// The answers exceed what the system buffers for a client that does not read.
 #[test]
-fn a_drain_logs_that_clients_have_yet_to_read() {
+fn a_drain_logs_that_clients_have_not_read_their_answers() {
     if !engine_is("native") {
         return;
     }
@@ -611,9 +611,10 @@ fn a_drain_logs_that_clients_have_yet_to_read() {
     assert!(process.wait().success());
 }
 
-/// A worker that connects to a frontend sends nothing, so it looks like an idle client.
+/// A worker that connects to a frontend sends nothing, so the gateway cannot distinguish it from an
+/// idle client.
 #[test]
-fn a_worker_that_waits_at_the_clients_address_is_named() {
+fn a_worker_that_connects_to_a_frontend_is_logged() {
     if !engine_is("native") {
         return;
     }
@@ -724,7 +725,7 @@ fn colours_are_for_terminals_and_no_color_turns_them_off() {
 /// other events report no change. Without an event, the gateway reads the files only five seconds
 /// after the last reading, so a reload within four seconds was caused by the overflow.
 #[test]
-fn an_edit_whose_event_was_dropped_is_seen() {
+fn an_edit_whose_event_was_dropped_is_noticed() {
     const SOONER: Duration = Duration::from_secs(4);
     let mut gateway = Logged::start(&yaml("settle: 20ms", ""), &[]);
     gateway.until(&["ready"]);

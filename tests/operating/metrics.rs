@@ -252,7 +252,7 @@ fn client_at_work(socket: &zmq::Socket, kinds: &[&str], over: &AtomicBool) -> Fa
     }
 }
 
-/// Disconnects a client while a worker holds its request, so that nobody receives the answer.
+/// Disconnects a client while a worker holds its request, so that no peer receives the answer.
 fn vanish(process: &Process, worker: &zmq::Socket) {
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
@@ -263,8 +263,8 @@ fn vanish(process: &Process, worker: &zmq::Socket) {
     send(worker, &[&request[0][..], b"REPLY", b"x"]);
 }
 
-/// Sends a client more answers than all buffers on the way hold, while it reads none. Returns its
-/// socket.
+/// Sends more answers to a client that does not read than all buffers on the way can hold. Returns
+/// the client's socket.
 fn stall(process: &Process, context: &zmq::Context, worker: &zmq::Socket) -> zmq::Socket {
     const ANSWERS: usize = 2_500;
     let client = context.socket(zmq::DEALER).unwrap();
@@ -350,7 +350,7 @@ fn assert_fates(metrics: &Metrics, fates: &[Fates]) {
     assert_eq!(reported("outcome=\"answered\""), sum(|it| it.answered));
     assert_eq!(reported("outcome=\"rejected\""), sum(|it| it.rejected));
     assert!(sum(|it| it.answered) > 0 && sum(|it| it.rejected) > 0);
-    // A removed route keeps its counts, and continues with them when it comes back.
+    // A removed route keeps its counts, and continues with them when it is added again.
     let received = |route: &str| metrics.sum("gateway_received_total", &[route]) as usize;
     assert_eq!(received("route=\"PERSON\""), sum(|it| it.sent[0]));
     assert_eq!(received("route=\"RAW\""), sum(|it| it.sent[1]));

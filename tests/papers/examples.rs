@@ -77,7 +77,7 @@ fn gateway(routes: &Path) -> (Process, String, String) {
 }
 
 #[test]
-fn client_and_worker_meet_at_the_gateway() {
+fn the_client_and_worker_examples_exchange_messages() {
     let dir = tempfile::tempdir().unwrap();
     let (_gateway, clients, workers) = gateway(&routes(dir.path()));
     let _worker = Process::start(example("worker").arg(workers));
@@ -112,7 +112,7 @@ fn channel(dir: &Path) -> (Process, String, String) {
 }
 
 #[test]
-fn a_subscriber_receives_the_last_messages_of_the_past_and_every_new_one() {
+fn a_subscriber_receives_kept_messages_and_every_new_one() {
     if !engine_is("native") {
         return;
     }
@@ -158,7 +158,7 @@ fn the_client_to_copy_handles_each_answer() {
     );
     std::fs::write(&routes, on_this_engine(&text)).unwrap();
     let (_gateway, clients, workers) = gateway(&routes);
-    // Nobody listens at the second address.
+    // No program listens at the second address.
     let client = Process::start(example("calls").args([&clients, "tcp://127.0.0.1:9"]));
     let context = zmq::Context::new();
     let worker = connected(&context, zmq::DEALER, &workers);

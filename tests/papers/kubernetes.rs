@@ -33,7 +33,7 @@ fn manifest() -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn the_manifest_runs_what_its_config_map_holds() {
+fn the_manifest_runs_the_configuration_of_its_config_map() {
     let manifest = manifest();
     let kinds: Vec<_> = manifest.keys().map(String::as_str).collect();
     assert_eq!(

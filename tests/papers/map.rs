@@ -8,7 +8,7 @@ use std::path::Path;
 const ENDINGS: [&str; 8] = [".rs", ".sh", ".py", ".md", ".proto", ".json", ".yaml", "/"];
 
 #[test]
-fn every_file_that_the_map_names_is_there() {
+fn every_file_that_the_pages_name_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut tree = BTreeSet::new();
     collect(root, "", &mut tree);

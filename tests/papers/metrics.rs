@@ -91,7 +91,7 @@ fn the_reference_lists_every_metric() {
     }
 }
 
-/// Only the rejections of a gateway that shuts down are no reason to alert anybody.
+/// Only the rejections of a gateway that shuts down need no alert.
 #[test]
 fn every_reason_is_in_one_alert() {
     let page = include_str!("../../docs/metrics.md");

@@ -118,7 +118,7 @@ fn says(log: &str, expected: &str) {
 }
 
 #[test]
-fn reject_refuses_the_edit_and_the_old_snapshot_serves_on() {
+fn reject_refuses_the_edit_and_the_old_snapshot_stays_in_force() {
     let live = Live::start("breaking: reject");
     let broken = PERSON.replace("  string name = 2;\n", "\n  int32 name = 2;\n");
     live.edit(&broken, "breaking: reject");

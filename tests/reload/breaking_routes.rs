@@ -36,7 +36,7 @@ fn reported(old: (&str, &str), new: (&str, &str)) -> Vec<String> {
 }
 
 #[test]
-fn a_routes_schemas_are_compared_with_its_earlier_ones() {
+fn the_schemas_of_a_route_are_compared_with_its_earlier_ones() {
     let person = "message A { int32 id = 1; } message B { string id = 1; } message C { int32 id = 1; int32 n = 2; }";
     let edit = |old: &str, new: &str| {
         let line = |route: &str| format!("  X: {{ {route}, pool: p }}\n");

@@ -12,7 +12,7 @@ use crate::support::gateway::{Gateway, NEVER};
 use crate::support::sockets::{PATIENCE_MS, receive, send, texts};
 
 #[test]
-fn every_way_of_writing_a_file_is_seen() {
+fn every_way_of_writing_a_file_is_noticed() {
     let edited = Edited::start();
     edited.write("  A: { pool: people }");
     edited.await_generation(2);
@@ -51,7 +51,7 @@ fn run_in(directory: &Path, program: &str, arguments: &[&str]) {
 }
 
 #[test]
-fn a_checkout_of_another_branch_is_seen_as_one_edit() {
+fn a_checkout_of_another_branch_is_one_edit() {
     // This settle time exceeds any pause of git between two files, even on a slow machine.
     let slowly = |text: &str| text.replace("settle: 20ms", "settle: 1s");
     let edited = Edited::of(&slowly(&beside_engine("", "")), NEVER);
@@ -94,7 +94,7 @@ fn a_checkout_of_another_branch_is_seen_as_one_edit() {
 }
 
 #[test]
-fn edits_by_sed_and_vim_are_seen() {
+fn edits_by_sed_and_vim_are_noticed() {
     let edited = Edited::start();
     let directory = edited.gateway.directory.path().to_owned();
     run_in(&directory, "sed", &["-i", "s/OPAQUE:/SED:/", "routes.yaml"]);
@@ -130,7 +130,7 @@ fn a_burst_of_writes_is_one_reload() {
 
 /// `..data` is a link to a directory. It is replaced by renaming another link over it.
 #[test]
-fn a_config_maps_swap_is_seen() {
+fn a_swap_of_a_config_map_is_noticed() {
     let edited = Edited::start();
     let directory = edited.gateway.directory.path();
     let version = |name: &str, routes: &str| {
@@ -188,7 +188,7 @@ fn proto_files_are_followed_when_their_directory_is_removed_and_recreated() {
     assert!(!judge(b"\x0a\x01x"), "n is no string yet");
     fs::write(schemas.join("deep/er/order.proto"), order("string n = 1;")).unwrap();
     edited.await_generation(3);
-    // A directory disappears and comes back, as with git checkout.
+    // A directory is removed and created again, as by git checkout.
     fs::remove_dir_all(&schemas).unwrap();
     fs::create_dir_all(&schemas).unwrap();
     fs::write(schemas.join("order.proto"), order("bytes other = 1;")).unwrap();
@@ -298,7 +298,7 @@ fn schemas_stay_found_by_a_relative_path() {
 }
 
 #[test]
-fn a_file_that_is_removed_is_to_be_put_back() {
+fn the_error_for_a_removed_file_says_to_put_it_back() {
     let edited = Edited::start();
     let text = fs::read(&edited.file).unwrap();
     fs::remove_file(&edited.file).unwrap();

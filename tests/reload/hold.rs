@@ -1,4 +1,4 @@
-//! Tests of edits while messages flow.
+//! Tests of edits while requests are in flight.
 
 use std::fs;
 use std::net::TcpListener;
@@ -141,7 +141,7 @@ routes: {{ OPAQUE: {{ pool: people }} }}
 /// released again, the running configuration stays in force, and the reload is retried until the
 /// second is free.
 #[test]
-fn a_reload_that_cannot_bind_leaves_nothing_behind_and_is_tried_again() {
+fn a_reload_that_cannot_bind_changes_nothing_and_is_retried() {
     if !engine_is("native") {
         return;
     }

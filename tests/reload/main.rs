@@ -4,7 +4,7 @@
 //! - `breaking_routes`: A route that changes its schema is compared with the configuration in
 //!   force.
 //! - `files`: File changes of every kind are noticed by events alone.
-//! - `hold`: Edits take effect while requests flow, and no answer is lost.
+//! - `hold`: Edits take effect while requests are in flight, and no answer is lost.
 //! - `last`: The last content of the files takes effect, and a rewrite with equal content is no
 //!   change.
 //! - `libzmq`: Engine libzmq refuses changes that it cannot apply while it runs.

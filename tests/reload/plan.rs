@@ -523,14 +523,14 @@ fn each_is_in_the_plan(routes: &str, keys: &[(&str, &str, &str, &str)]) {
 }
 
 #[test]
-fn each_key_alone_is_in_the_plan() {
+fn the_plan_contains_the_edit_of_each_single_key() {
     each_is_in_the_plan(ROUTES, KEYS);
     each_is_in_the_plan(&secured(), SECURITY_KEYS);
     each_is_in_the_plan(&with_channel(), CHANNEL_KEYS);
 }
 
 #[test]
-fn a_proto_file_alone_is_in_the_plan() {
+fn the_plan_contains_the_edit_of_a_single_proto_file() {
     let (plan, _) = plans((ROUTES, PROTO), (ROUTES, &format!("// A word.\n{PROTO}")));
     assert_eq!(plan.to_string(), "~1 .proto file (demo.proto)");
     let (plan, _) = plans((ROUTES, PROTO), (ROUTES, PROTO));

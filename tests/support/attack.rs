@@ -1,5 +1,5 @@
-//! Hostile peers that attack the binary, while honest peers must be served and memory must stay
-//! bounded.
+//! Hostile peers that attack the binary. Honest peers must be served meanwhile, and memory must
+//! stay bounded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -129,8 +129,8 @@ pub fn serves(gateway: &Process) {
     Service::start(gateway).end();
 }
 
-/// Sends a request that the gateway rejects, and waits for the rejection: earlier bytes of other
-/// peers have been read by then.
+/// Sends a request that the gateway rejects, and waits for the rejection. By then, the gateway has
+/// read earlier bytes of other peers.
 #[track_caller]
 pub fn await_rejection(gateway: &Process) {
     let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");

@@ -36,18 +36,19 @@ pub struct Edited {
     pub client: zmq::Socket,
     pub file: PathBuf,
     pub following: Following,
-    /// The only worker of a test, connected when it is first needed. A second worker, or a worker
-    /// that has just gone, might receive a request in its place.
+    /// The only worker of a test, connected when it is first needed. A second worker, or one that
+    /// has just disconnected, might receive a request in its place.
     worker: OnceCell<zmq::Socket>,
 }
 
 impl Edited {
-    /// Starts a gateway that looks at its files after events only.
+    /// Starts a gateway that checks its files after events only.
     pub fn start() -> Self {
         Self::of(&beside_engine("", ""), NEVER)
     }
 
-    /// Starts a gateway with this routes.yaml. Without an event, it looks at its files this often.
+    /// Starts a gateway with this routes.yaml, which checks its files at this interval if there is
+    /// no event.
     pub fn of(yaml: &str, check_every: Duration) -> Self {
         Self::following(Gateway::start(yaml), check_every)
     }

@@ -123,8 +123,8 @@ impl Gateway {
         self.follow_with(NEVER, |_| {})
     }
 
-    /// Follows the files, looks at them this often without an event, and passes diagnostics to
-    /// `show_faults`.
+    /// Follows the files, checks them at this interval if there is no event, and passes diagnostics
+    /// to `show_faults`.
     pub fn follow_with(&self, check_every: Duration, show_faults: fn(&Diagnostics)) -> Following {
         follow(self.follower(check_every, show_faults))
     }

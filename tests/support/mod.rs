@@ -7,8 +7,8 @@
 //! - `random`: A seeded generator and mutations.
 //! - `sealed`: Peers that speak CURVE.
 //! - `sockets`: Sockets of libzmq, and the messages that go through them.
-//! - `turns`: Turns of tests that must not run side by side.
-//! - `zmtp`: A ZMTP peer by hand.
+//! - `turns`: Turns of tests that must not run at the same time.
+//! - `zmtp`: A ZMTP peer that sends the bytes that a test chooses.
 #![allow(dead_code)] // No program uses all of it.
 
 pub mod attack;

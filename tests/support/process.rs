@@ -49,7 +49,7 @@ impl Process {
         Self::start_by(command, yaml)
     }
 
-    /// Starts a gateway by a command that becomes the gateway.
+    /// Starts a gateway by a command whose process becomes that of the gateway.
     pub fn start_by(mut command: Command, yaml: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("schemas")).unwrap();
@@ -101,7 +101,7 @@ impl Process {
         }
     }
 
-    /// Returns the next line of the log, if a line comes within `moment`.
+    /// Returns the next line of the log, if a line is written within `moment`.
     pub fn next_line(&mut self, moment: Duration) -> Option<Value> {
         self.log.get_mut().unwrap().recv_timeout(moment).ok()
     }
@@ -233,8 +233,8 @@ impl Process {
         self.ask("POST", "/reload", &[("Accept", "application/json")])
     }
 
-    /// Waits until the gateway has looked at its files for the first time. If `reload.watch` is
-    /// off, later edits are loaded on request only.
+    /// Waits until the gateway has checked its files for the first time. If `reload.watch` is off,
+    /// later edits are loaded on request only.
     pub fn await_first_look(&self) {
         assert_eq!(self.reload().json()["outcome"], "unchanged");
     }

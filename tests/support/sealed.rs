@@ -61,11 +61,11 @@ impl Peer {
 
     /// Sends what the codec has written.
     pub fn write(&mut self) {
-        // The write fails if the gateway has hung up, which the next read shows.
+        // The write fails if the gateway has disconnected, which the next read shows.
         let _ = self.stream.write_all(&std::mem::take(&mut self.end.out));
     }
 
-    /// Reads once. Returns whether there was something.
+    /// Reads once. Returns false at the end of the connection.
     fn read(&mut self) -> bool {
         let mut bytes = vec![0; 64 << 10];
         // A reset also ends the connection. A timeout does not, and fails the test.
@@ -99,7 +99,7 @@ impl Peer {
         self
     }
 
-    /// Reads until the gateway hangs up, and returns true. Fails if that takes too long.
+    /// Reads until the gateway disconnects, and returns true. Fails if that takes too long.
     pub fn is_ended(&mut self) -> bool {
         while self.read() {}
         true

@@ -1,7 +1,7 @@
 //! A connection without its stream, driven as the engine drives one: a peer's bytes arrive in any
-//! pieces, time passes in between, and output is written as far as the peer takes it. It is
-//! compared with a model that reads all bytes at once and is too simple to be wrong. The property
-//! test and the fuzz target share this module, which needs the module `model`.
+//! pieces, time passes in between, and output is written as far as the peer reads it. The
+//! connection is compared with a model that reads all bytes at once and is too simple to be wrong.
+//! The property test and the fuzz target share this module, which needs the module `model`.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::io::IoSlice;
@@ -25,7 +25,7 @@ use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
 
 use super::model::{self, BOUNDS, expected};
 
-/// The number of bytes that a session may hold beyond twice the bytes that have arrived.
+/// The number of bytes that a session may hold in addition to twice the bytes that have arrived.
 const ROOM: u64 = 16 << 10;
 
 /// The position of the minor version in a greeting. PING came with 3.1.
@@ -70,8 +70,8 @@ fn step(byte: u8) -> (usize, Duration) {
     (sizes[size], Duration::from_millis(millis[time]))
 }
 
-/// The number of pieces after which all remaining bytes come at once. A few bytes can be made into
-/// megabytes, for which one byte at a time would take too long.
+/// The number of pieces after which all remaining bytes arrive at once. A few bytes of input can
+/// stand for megabytes, for which one byte at a time would take too long.
 const PIECES: usize = 50_000;
 
 /// Drives a connection whose peer sends `bytes`, and asserts everything that must hold. `steps`, of
@@ -112,7 +112,7 @@ struct Side {
     now: Duration,
     came: u64,
     ttl: Option<Duration>,
-    /// The messages and commands of the peer, in words.
+    /// The messages and commands of the peer, as text.
     heard: Vec<String>,
     /// The bodies of the commands that the peer must receive, without PINGs.
     owed: Vec<Vec<u8>>,
@@ -229,7 +229,7 @@ impl Side {
         self.liveness.inside(come, whole, self.now);
     }
 
-    /// Does what the engine does for an event of the session.
+    /// Handles an event of the session as the engine does.
     fn obey(&mut self, said: session::SessionEvent) {
         self.heard.push(word(&said));
         match said {
@@ -294,7 +294,7 @@ impl Side {
         self.owe(body, |into| command::put_error(into, why));
     }
 
-    /// Sends a command, and records the body that must come out.
+    /// Sends a command, and records the body that must be written.
     fn owe(&mut self, body: Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
         self.owed.push(body);
         self.outbox.put(&mut self.buffers, put);
@@ -353,7 +353,7 @@ fn word(said: &session::SessionEvent) -> String {
     }
 }
 
-/// Describes bodies in words; a long one by its size and a hash.
+/// Describes bodies as text: short ones by their bytes, long ones by size and a hash.
 fn body_words<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> String {
     let word = |body: &[u8]| match body.len() {
         0..=100 => format!("{body:?}"),
@@ -366,8 +366,8 @@ fn body_words<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> String {
     bodies.map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// Describes a fault. All strangers have one description, because the details depend on how many
-/// bytes come at once.
+/// Describes a fault. All unsupported protocols have one description, because the details depend on
+/// how many bytes arrive at once.
 fn fault_word(fault: &SessionError) -> String {
     match fault {
         SessionError::Stranger(_) => "a stranger".into(),

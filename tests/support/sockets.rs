@@ -1,4 +1,4 @@
-//! Sockets of libzmq with limited waiting times, and the messages that go through them.
+//! Sockets of libzmq with limited waiting times, and the messages that are sent over them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 /// nothing is wrong.
 pub const PATIENCE_MS: i32 = 20_000;
 
-/// Returns a socket that gives up sending and receiving in time, and is closed without waiting.
+/// Returns a socket whose sends and receives have a time limit, and that is closed without waiting.
 pub fn socket(context: &zmq::Context, kind: zmq::SocketType) -> zmq::Socket {
     let socket = context.socket(kind).unwrap();
     socket.set_rcvtimeo(PATIENCE_MS).unwrap();

@@ -1,4 +1,4 @@
-//! Turns of tests that must not run side by side in one program.
+//! Turns of tests that must not run at the same time in one program.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

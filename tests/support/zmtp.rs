@@ -9,7 +9,7 @@ pub const MORE: u8 = 1;
 pub const LONG: u8 = 2;
 pub const COMMAND: u8 = 4;
 
-/// Something that the gateway sends.
+/// A message or a command from the gateway, or the end of the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     Message(Vec<Vec<u8>>),

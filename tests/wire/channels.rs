@@ -1,6 +1,6 @@
-//! Tests of channels: publishers and subscribers of libzmq, and peers by hand of either version of
-//! ZMTP. An engine that cannot tell subscribers apart counts a message once, however many of them
-//! it matches.
+//! Tests of channels, with publishers and subscribers of libzmq, and with peers that send ZMTP 3.0
+//! or 3.1 byte by byte. An engine that cannot tell subscribers apart counts a message once, however
+//! many of them it matches.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -43,7 +43,7 @@ pub fn subscriber(gateway: &Gateway, prefix: &str) -> zmq::Socket {
     subscriber
 }
 
-/// Asks for samples of the channel until one is as wanted, and returns it.
+/// Requests samples of the channel until `wanted` returns true for one, and returns that sample.
 #[track_caller]
 pub fn await_channel(gateway: &Gateway, wanted: impl Fn(&ChannelSample) -> bool) -> ChannelSample {
     let until = Instant::now() + PATIENCE;
@@ -58,7 +58,7 @@ pub fn await_channel(gateway: &Gateway, wanted: impl Fn(&ChannelSample) -> bool)
     }
 }
 
-/// Waits until subscribers have so many subscriptions, to different prefixes.
+/// Waits until subscribers have `count` subscriptions to different prefixes.
 #[track_caller]
 pub fn await_prefixes(gateway: &Gateway, count: usize) {
     await_channel(gateway, |it| {
@@ -78,7 +78,7 @@ pub fn raw(endpoint: &str, minor: u8, ours: &str, theirs: &str) -> Raw {
 }
 
 #[test]
-fn a_valid_message_reaches_those_with_a_matching_prefix_and_an_invalid_one_nobody() {
+fn valid_messages_reach_matching_subscribers_and_invalid_ones_no_peer() {
     let gateway = ticks("upstream: all");
     let persons = subscriber(&gateway, "PER");
     let all = gateway.peer(zmq::XSUB, "ticks.subscribers");
@@ -109,7 +109,7 @@ fn a_plain_pub_is_served() {
     let gateway = ticks("");
     let (publisher, subscriber) = (publisher(&gateway, zmq::PUB), subscriber(&gateway, "RAW"));
     subscriber.set_rcvtimeo(10).unwrap();
-    // A PUB does not notice when it is asked, and drops what nobody has asked for.
+    // A PUB does not notice when it receives a subscription, and drops messages that match none.
     let until = Instant::now() + PATIENCE;
     let got = loop {
         send(&publisher, &["RAW", "x"]);
@@ -122,14 +122,15 @@ fn a_plain_pub_is_served() {
 }
 
 #[test]
-fn subscriptions_are_taken_as_commands_and_as_messages_from_either_version() {
+fn subscriptions_are_accepted_as_commands_and_as_messages() {
     let gateway = ticks("upstream: all");
     let at = gateway.endpoint("ticks.subscribers");
     let publisher = publisher(&gateway, zmq::XPUB);
     receive(&publisher);
     for minor in [0, 1] {
         let mut peer = raw(&at, minor, "SUB", "XPUB");
-        // Each frame of a message counts, data does not, and a cancellation may be of nothing.
+        // Each frame of a message may be a subscription. Other frames are ignored, and so is the
+        // cancellation of a subscription that does not exist.
         peer.say(&message(&[
             &b"\x01RAW.a"[..],
             b"data",
@@ -140,7 +141,7 @@ fn subscriptions_are_taken_as_commands_and_as_messages_from_either_version() {
         peer.say(&command(b"\x09SUBSCRIBERAW.d"));
         peer.say(&command(b"\x06CANCELRAW.d"));
         peer.say(&message(&[b"\0RAW.b"]));
-        // The last subscription shows that all of them were taken.
+        // The last subscription shows that all of them were accepted.
         let last = format!("LAST{minor}");
         peer.say(&command(format!("\x09SUBSCRIBE{last}").as_bytes()));
         await_channel(&gateway, |it| {
@@ -213,7 +214,7 @@ fn a_removed_channel_is_closed_and_the_others_stay() {
 }
 
 #[test]
-fn what_a_subscriber_has_not_read_is_sent_before_the_end() {
+fn messages_queued_for_a_subscriber_are_sent_before_the_end() {
     let gateway = ticks("upstream: all");
     let mut subscriber = raw(&gateway.endpoint("ticks.subscribers"), 1, "SUB", "XPUB");
     subscriber.say(&command(b"\x09SUBSCRIBE"));
@@ -236,7 +237,7 @@ fn what_a_subscriber_has_not_read_is_sent_before_the_end() {
 }
 
 #[test]
-fn publishers_are_asked_for_each_prefix_once_and_again_when_they_return() {
+fn publishers_receive_each_subscription_once_and_again_when_they_reconnect() {
     let gateway = ticks("");
     let first = subscriber(&gateway, "RAW");
     let second = subscriber(&gateway, "RAW");
@@ -251,7 +252,8 @@ fn publishers_are_asked_for_each_prefix_once_and_again_when_they_return() {
         first.set_unsubscribe(prefix.as_bytes()).unwrap();
         assert_eq!(texts(&receive(&publisher)), [format!("\0{prefix}")]);
     }
-    // What nobody is subscribed to any more is cancelled, once the last subscriber has left.
+    // A subscription at the publisher is cancelled once the last subscriber with this prefix has
+    // disconnected.
     let publisher = publisher(&gateway, zmq::XPUB);
     assert_eq!(texts(&receive(&publisher)), ["\x01RAW"]);
     drop((first, second));
@@ -259,7 +261,7 @@ fn publishers_are_asked_for_each_prefix_once_and_again_when_they_return() {
 }
 
 #[test]
-fn a_subscriber_that_does_not_read_delays_nobody() {
+fn a_subscriber_that_does_not_read_delays_no_other_peer() {
     let gateway = ticks("upstream: all");
     let mut silent = raw(&gateway.endpoint("ticks.subscribers"), 1, "SUB", "XPUB");
     silent.say(&command(b"\x09SUBSCRIBERAW"));
@@ -278,7 +280,7 @@ fn a_subscriber_that_does_not_read_delays_nobody() {
 /// libzmq's XPUB passes on only the first frame of a message with a subscription that is known
 /// already, and that frame announces more.
 #[test]
-fn messages_of_a_subscriber_are_dropped_and_end_nothing() {
+fn messages_from_a_subscriber_are_dropped_and_the_connection_stays() {
     let gateway = ticks("upstream: all");
     let reader = subscriber(&gateway, "RAW");
     await_prefixes(&gateway, 1);
@@ -304,7 +306,7 @@ fn clients_publish_and_are_answered() {
     let frontends = "frontends: { clients: { bind: \"tcp://127.0.0.1:0\" } }";
     let gateway = Gateway::start(&format!("{frontends}\n{yaml}"));
     let (dealer, req) = (gateway.dealer(), gateway.req());
-    // Nobody needs to be subscribed.
+    // No subscriber is needed.
     send(&dealer, &[&b"PERSON"[..], b"h", ANN]);
     assert_eq!(texts(&receive(&dealer)), ["ACK", "h", ""]);
     let subscriber = subscriber(&gateway, "");

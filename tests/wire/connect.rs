@@ -1,5 +1,5 @@
 //! Tests of connections to peers that listen, which may start late, stop and restart; of every kind
-//! of address to connect to or to listen on; and of peers that the log must name.
+//! of address to connect to or to listen on; and of the log lines about peers that do not fit.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
@@ -186,7 +186,7 @@ fn a_host_name_that_does_not_resolve_delays_no_peer() {
 }
 
 #[test]
-fn ipv6_carries_both_sides_both_ways() {
+fn ipv6_works_for_listening_and_connecting_on_both_sides() {
     if !has_ipv6() {
         return;
     }
@@ -301,7 +301,7 @@ fn a_peer_that_disconnects_during_its_greeting_is_logged() {
 /// Only engine native is tested. The system no longer knows the address when the gateway is
 /// notified of the reset, so the gateway must have stored it.
 #[test]
-fn a_peer_that_resets_during_its_greeting_is_named_by_its_address() {
+fn a_peer_that_resets_during_its_greeting_is_logged_with_its_address() {
     if !engine_is("native") {
         return;
     }
@@ -397,9 +397,9 @@ fn misfits() -> [(&'static str, Vec<u8>, &'static str); 8] {
     ]
 }
 
-/// Only engine native is tested. The log says what the peer is and what to change.
+/// Only engine native is tested. The log says which kind of peer it is and what to change.
 #[test]
-fn other_protocols_and_wrong_socket_types_are_named_in_the_log() {
+fn other_protocols_and_wrong_socket_types_are_logged() {
     if !engine_is("native") {
         return;
     }
@@ -432,7 +432,7 @@ fn other_protocols_and_wrong_socket_types_are_named_in_the_log() {
 
 /// Each gateway waits for the READY of the other.
 #[test]
-fn another_gateway_at_the_far_end_is_named() {
+fn two_gateways_that_connect_to_each_other_are_logged() {
     if !engine_is("native") {
         return;
     }

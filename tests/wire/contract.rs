@@ -55,7 +55,7 @@ fn an_unnamed_clients_token_decodes_as_text() {
 }
 
 #[test]
-fn a_dealers_empty_delimiter_comes_back_and_does_not_reach_the_worker() {
+fn a_dealers_empty_delimiter_is_returned_and_not_sent_to_the_worker() {
     let gateway = Gateway::people("");
     let (client, worker) = (gateway.dealer(), gateway.worker());
     send(&client, &["", "OPAQUE", "x"]);
@@ -67,7 +67,7 @@ fn a_dealers_empty_delimiter_comes_back_and_does_not_reach_the_worker() {
 }
 
 #[test]
-fn req_clients_are_served_and_rejected_without_harm_to_them() {
+fn req_clients_are_served_and_rejected_and_can_send_again() {
     let gateway = Gateway::people("");
     let (client, worker) = (gateway.req(), gateway.worker());
     for _ in 0..3 {
@@ -130,8 +130,8 @@ fn a_client_that_connects_again_under_its_identity_receives_only_its_own_answers
         send(&worker, &frames);
     };
     for n in 0..40 {
-        // The first connection is closed when its context has ended. Of two open connections of one
-        // identity, engine libzmq cannot tell which receives an answer.
+        // The first connection is closed when its context has ended. If two connections have the
+        // same identity, engine libzmq cannot choose which of them receives an answer.
         let context = zmq::Context::new();
         let first = named(&context, b"ann", &gateway.endpoint("clients"));
         send(&first, &["OPAQUE", "old", "x"]);
@@ -157,7 +157,7 @@ fn a_client_that_connects_again_under_its_identity_receives_only_its_own_answers
 
 /// Without correlation, a REQ cannot recognise an old answer, so the gateway must not deliver it.
 #[test]
-fn a_req_that_asks_again_never_gets_the_old_answer() {
+fn a_req_that_sends_again_never_receives_the_old_answer() {
     let gateway = Gateway::people("per_worker: 2");
     let worker = gateway.worker();
     let client = socket(&gateway.context, zmq::REQ);
@@ -227,7 +227,7 @@ routes:
 }
 
 #[test]
-fn malformed_messages_are_rejected_with_the_cause() {
+fn malformed_messages_are_rejected_with_the_reason() {
     let gateway = Gateway::people("");
     let client = gateway.dealer();
     let many: Vec<String> = (0..20).map(|n| format!("h{n}")).collect();

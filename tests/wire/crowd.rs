@@ -1,7 +1,7 @@
 //! Tests of thousands of clients at once: each is served, and an idle one costs little memory.
 //!
 //! `GATEWAY_TEST_CLIENTS` sets the number of clients (2,000 by default). This process and the
-//! gateway each need one descriptor per client.
+//! gateway each need one descriptor for each client.
 
 use crate::support::gateway::{engine_is, on_this_engine};
 use crate::support::process::Process;
@@ -141,7 +141,7 @@ fn thousands_of_clients_are_served_and_cost_little_while_idle() {
 
 /// Shells often set a soft limit of 1024 descriptors, which many clients would exceed.
 #[test]
-fn the_limit_of_descriptors_is_raised_to_what_the_system_grants() {
+fn the_limit_of_descriptors_is_raised_to_the_hard_limit() {
     let mut shell = Command::new("sh");
     let limited = r#"ulimit -S -n 64 && exec "$0" "$@""#;
     shell.args(["-c", limited, env!("CARGO_BIN_EXE_gateway")]);

@@ -1,5 +1,5 @@
-//! Large payloads, which are not checked on the data thread. The order of messages, the answers and
-//! the handling of disconnects are the same as for small payloads.
+//! Tests of large payloads, which are not checked on the data thread. The order of messages, the
+//! answers and the handling of disconnects are the same as for small payloads.
 
 use gateway::reply::Reason;
 
@@ -104,7 +104,7 @@ fn each_client_and_each_envelope_has_an_order_of_its_own() {
 }
 
 #[test]
-fn a_large_payload_that_is_wrong_is_rejected_and_the_next_message_served() {
+fn a_large_invalid_payload_is_rejected_and_the_next_message_served() {
     let gateway = Gateway::people("");
     let (client, worker) = (gateway.dealer(), gateway.worker());
     send(&client, &[&b"PROTOBUF"[..], &b"bad"[..], &broken(LARGE)]);

@@ -1,4 +1,5 @@
-//! Tests of what only engine libzmq does with channels. They use that engine in every test run.
+//! Tests of the behaviour of channels that is specific to engine libzmq. They use that engine in
+//! every test run.
 
 use serde_json::json;
 
@@ -79,8 +80,8 @@ fn the_peers_of_a_channel_are_counted_and_its_subscriptions_share_an_entry() {
     await_prefixes(&gateway, 0);
 }
 
-/// The number of messages that wait for judges is bounded as that of a client is by `limits`. The
-/// others stay with libzmq.
+/// The number of messages that wait for judges is bounded by `limits`, as for a client. Further
+/// messages remain in libzmq's queue.
 #[test]
 fn publishers_that_send_faster_than_judges_check_are_not_read() {
     const MESSAGES: usize = 300;

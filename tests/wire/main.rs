@@ -5,7 +5,7 @@
 //! - `contract`: Each kind of client and worker exchanges types, headers and payloads as
 //!   docs/wire.md promises.
 //! - `crowd`: Thousands of clients are served at once, and an idle one costs little memory.
-//! - `judged`: Large payloads are checked beside the data thread, and are served as any others are.
+//! - `judged`: Large payloads are checked off the data thread, and are served like all others.
 //! - `libzmq`: Channels on engine libzmq, as far as they differ.
 //! - `native`: The features of engine native alone, such as security, plain peers, the loss of
 //!   workers, and ZMTP byte by byte.

@@ -133,7 +133,7 @@ fn unsolicited_and_second_answers_are_dropped() {
 
 #[test]
 fn an_answer_to_a_request_of_another_gateway_is_dropped() {
-    // As before and after a restart, a worker holds the first request of a client of this name.
+    // Before and after a restart, a worker holds the first request of a client with this identity.
     let holding = || {
         let gateway = Gateway::people("");
         let (client, worker) = (gateway.named_dealer(b"client1"), gateway.worker());
@@ -177,7 +177,7 @@ fn answers_sent_before_a_worker_disconnects_count() {
 }
 
 #[test]
-fn a_bare_client_identity_is_handed_out_for_one_request_at_a_time() {
+fn a_worker_with_bare_identities_has_one_request_of_a_client_at_a_time() {
     let gateway = Gateway::people("identity: client, timeout: 2s, per_worker: 10");
     let worker = gateway.worker();
     let client = gateway.named_dealer(b"client1");
@@ -186,7 +186,7 @@ fn a_bare_client_identity_is_handed_out_for_one_request_at_a_time() {
     let other = gateway.dealer();
     let first = receive(&worker);
     assert_eq!(texts(&first), ["client1", "OPAQUE", "1", "x"]);
-    // Another client's request is not delayed, though it came later.
+    // Another client's request is not delayed, though it arrived later.
     send(&other, &["OPAQUE", "3", "x"]);
     assert_eq!(texts(&answer(&worker, b"y")[1..]), ["OPAQUE", "3", "x"]);
     assert_eq!(texts(&receive(&other)), ["REPLY", "3", "y"]);
@@ -232,7 +232,7 @@ limits: { client_requests: 2, client_bytes: 2KiB }
     send(&other, &["OPAQUE", "2", &large]);
     let error = rejected(&other, &["2"], Reason::ClientLimit);
     assert!(error.message.contains("limits.client_bytes"));
-    // A request that no client may ever open is not to be sent again.
+    // A request that exceeds the limit by itself is rejected as not retryable.
     send(&other, &["OPAQUE", "3", &"x".repeat(3_000)]);
     let error = rejected(&other, &["3"], Reason::TooLarge);
     assert!(error.message.contains("limits.client_bytes"));
@@ -246,7 +246,7 @@ limits: { client_requests: 2, client_bytes: 2KiB }
 }
 
 #[test]
-fn held_requests_finish_during_a_drain_and_new_ones_are_rejected() {
+fn open_requests_finish_during_a_drain_and_new_ones_are_rejected() {
     let mut gateway = Gateway::people("");
     let (client, worker) = (gateway.dealer(), gateway.worker());
     send(&client, &["OPAQUE", "held", "x"]);
@@ -269,7 +269,7 @@ fn held_requests_finish_during_a_drain_and_new_ones_are_rejected() {
 }
 
 #[test]
-fn requests_held_beyond_the_grace_are_rejected() {
+fn requests_that_workers_hold_after_the_grace_are_rejected() {
     let mut gateway = Gateway::start(
         r#"
 frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
@@ -306,7 +306,7 @@ routes: {{ OPAQUE: {{ pool: people }} }}
 }
 
 #[test]
-fn ipc_carries_both_sides() {
+fn ipc_works_for_clients_and_workers() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| format!("ipc://{}/{name}", directory.path().display());
     let gateway = Gateway::start(&format!(

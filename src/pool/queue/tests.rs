@@ -119,7 +119,7 @@ fn requests_stay_when_the_queue_becomes_smaller() {
 }
 
 #[test]
-fn lanes_that_stand_aside_block_nobody() {
+fn lanes_that_stand_aside_delay_no_other_lane() {
     let mut queue = queue(9, &[ONE, TWO, ONE, TWO]);
     queue.step_aside();
     assert!(!queue.lets_pass(THREE), "it is the turn of another");
@@ -137,7 +137,7 @@ fn lanes_that_stand_aside_block_nobody() {
 
 /// Lanes are called back in the order of their turns, not by the age of their requests.
 #[test]
-fn lanes_that_stand_aside_are_called_by_turns() {
+fn lanes_that_stand_aside_are_called_back_in_turn() {
     let mut queue = queue(9, &[ONE, ONE, ONE, TWO, TWO, THREE]);
     let mut served = Vec::new();
     for _ in 0..6 {
@@ -152,7 +152,7 @@ fn lanes_that_stand_aside_are_called_by_turns() {
 
 /// Two connections of one identity are two clients.
 #[test]
-fn clients_of_one_name_are_called_by_turns_and_one_at_a_time() {
+fn clients_of_one_identity_are_called_back_in_turn_one_at_a_time() {
     let mut queue = Queue::new(9, 1_000);
     let same = name(ONE);
     for (number, client) in [(1, ONE), (2, ONE), (3, TWO), (4, TWO), (5, THREE)] {

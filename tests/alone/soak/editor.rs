@@ -20,7 +20,7 @@ use crate::support::sockets::{PATIENCE_MS, receive, send, texts};
 pub struct Editor {
     pub directory: PathBuf,
     pub file: PathBuf,
-    /// The client that finds out which edit is in force: only edit `n` has the route `R{n}`.
+    /// The client by which the edit in force is found: only edit `n` has the route `R{n}`.
     pub client: zmq::Socket,
     pub following: Following,
 }
@@ -339,8 +339,8 @@ fn field(n: u64) -> u64 {
 
 fn probe_of(n: u64) -> String {
     let field = field(n);
-    // The ballast makes each configuration large, so that one that is never freed shows up in the
-    // memory.
+    // These messages make each configuration large, so that a configuration that is never freed is
+    // noticed in the memory.
     let ballast = (0..60).map(|m| {
         format!("message M{m} {{ int32 a = 1; string b = 2; repeated M{m} c = 3; map<string, M0> d = 4; }}\n")
     });

@@ -1,5 +1,5 @@
-//! Tests of publishers and subscribers that do their worst: what they send is dropped, refused or
-//! bounded, the log says so, and the other peers of the channel are served.
+//! Tests of hostile publishers and subscribers: their messages are dropped, refused or bounded, the
+//! log says so, and the other peers of the channel are served.
 
 use std::time::{Duration, Instant};
 
@@ -100,7 +100,7 @@ fn a_prefix_that_is_too_long_is_refused_in_every_form() {
             subscribe(&large[..16 * MIB]),
             "subscriber side of channel ticks: a connection is refused: a command of 16777226 bytes",
         ),
-        // It is larger than limits.message, and so it was not read to its end.
+        // The message is larger than limits.message, so it was not read to its end.
         (
             as_message(&large),
             "a subscriber sent a message, which is dropped",
@@ -115,7 +115,7 @@ fn a_prefix_that_is_too_long_is_refused_in_every_form() {
         peer.try_say(&bytes);
         gateway.await_line(line);
         honest.are_served();
-        // The message itself, and the prefix in it.
+        // Memory for the message itself, and for the prefix in it.
         let grown = gateway.peak().saturating_sub(before);
         assert!(grown < 2 * 17 * 1024, "{line}: {grown} KiB");
     }
@@ -149,7 +149,7 @@ fn a_channel_takes_a_million_subscriptions_and_no_more() {
     let honest = Honest::connect(&gateway);
     let before = gateway.forget_peak();
     let at = gateway.endpoint(SUBSCRIBERS);
-    // The honest one has the one that is missing.
+    // The honest subscriber has the one subscription that is missing.
     let counts = std::iter::repeat_n(10_000, 99).chain([9_999]);
     let crowd = counts.enumerate().map(|(n, count)| {
         let mut peer = Raw::peer(&at, "SUB");
@@ -168,7 +168,7 @@ fn a_channel_takes_a_million_subscriptions_and_no_more() {
     println!("a million subscriptions take {} MiB", grown / 1024);
     assert!(grown < MEMORY_MAX, "{grown} KiB");
     honest.are_served();
-    // Where one is cancelled, there is room for another.
+    // A cancelled subscription makes room for another.
     crowd[0].say(&cancel(b"00.0000"));
     sync(&mut crowd[0]);
     let mut later = Raw::peer(&at, "SUB");
@@ -190,7 +190,7 @@ fn cancellations_of_nothing_change_nothing() {
     sync(&mut peer);
     let grown = gateway.peak().saturating_sub(before);
     assert!(grown < 8 * 1024, "{grown} KiB");
-    // The publisher hears of nothing but the subscription, which is in force.
+    // The publisher receives nothing but the subscription, which is in force.
     peer.say(&subscribe(b"RAW"));
     assert_eq!(
         publisher.hear(),
@@ -201,7 +201,7 @@ fn cancellations_of_nothing_change_nothing() {
 }
 
 #[test]
-fn what_a_subscriber_publishes_is_dropped_and_told_in_the_log() {
+fn messages_from_a_subscriber_are_dropped_and_logged() {
     let mut gateway = start("upstream: all", "");
     let honest = Honest::connect(&gateway);
     let mut peer = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "XSUB");
@@ -219,7 +219,7 @@ fn what_a_subscriber_publishes_is_dropped_and_told_in_the_log() {
 }
 
 #[test]
-fn one_invalid_message_among_a_million_reaches_nobody_and_is_named() {
+fn one_invalid_message_among_a_million_reaches_no_subscriber_and_is_logged() {
     const BURSTS: usize = 100;
     const BURST: usize = 10_000;
     let mut gateway = start("upstream: all", "");
@@ -254,7 +254,7 @@ fn one_invalid_message_among_a_million_reaches_nobody_and_is_named() {
 }
 
 #[test]
-fn a_type_that_nobody_knows_is_rejected_once_a_second_in_the_log() {
+fn rejections_of_an_unknown_type_are_logged_once_a_second() {
     let mut gateway = start("upstream: all", "");
     let honest = Honest::connect(&gateway);
     let mut publisher = Raw::peer(&gateway.endpoint(PUBLISHERS), "PUB");
@@ -274,7 +274,7 @@ fn a_slow_subscriber_is_disconnected_where_the_channel_says_so() {
     let mut gateway = start(settings, "");
     let honest = Honest::connect(&gateway);
     let at = gateway.endpoint(SUBSCRIBERS);
-    // It reads nothing until it is disconnected.
+    // The slow subscriber reads nothing until it is disconnected.
     let mut slow = Raw::peer(&at, "SUB");
     slow.say(&subscribe(b"RAW"));
     sync(&mut slow);
@@ -296,7 +296,7 @@ fn a_slow_subscriber_is_disconnected_where_the_channel_says_so() {
         assert_eq!(receive(&honest.subscriber)[1], payload);
         sent += 1;
     }
-    // It receives what had been written, and the end.
+    // The slow subscriber receives the bytes that had been written, and then the end.
     let mut heard = 0;
     while slow.hear() != Said::End {
         heard += 1;
@@ -310,8 +310,8 @@ fn a_slow_subscriber_is_disconnected_where_the_channel_says_so() {
 }
 
 #[test]
-fn a_publisher_that_does_not_read_what_it_is_asked_for_is_disconnected() {
-    /// The bound on what waits for a publisher, and a quarter more, in KiB.
+fn a_publisher_that_does_not_read_its_subscriptions_is_disconnected() {
+    /// The bound on the subscriptions that are queued for a publisher, and a quarter more, in KiB.
     const MEMORY_MAX: usize = 80 * 1024;
     let mut gateway = start("", "");
     let before = gateway.forget_peak();

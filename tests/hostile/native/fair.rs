@@ -1,5 +1,5 @@
-//! Tests of many peers at once, and of slow ones: the time and memory that all of them take
-//! together is bounded. These bounds hold for engine native.
+//! Tests of many peers at once, and of slow ones: their total time and memory are bounded. These
+//! bounds hold for engine native.
 
 use std::io::{ErrorKind, Write};
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use crate::support::process::Process;
 use crate::support::turns;
 use crate::support::zmtp::{LONG, MORE, Raw, Said, command, frame, greeting, message, ready};
 
-/// A flooding crowd is read in turns, which are shorter the more peers there are.
+/// Peers that flood the gateway are read in turns, which are shorter the more peers there are.
 #[test]
-fn a_quiet_peer_waits_for_little_of_what_a_crowd_says() {
+fn a_quiet_peer_waits_for_a_small_part_of_a_flood() {
     let gateway = Process::start(
         r#"
 engine: native
@@ -48,9 +48,9 @@ routes: { OTHER: { pool: idle } }
     assert!(before <= 10_000, "{before} before the quiet one's");
 }
 
-/// The gateway buffers few of the bytes that such peers send, and delays no other peer.
+/// The gateway buffers only few of the bytes that such peers send, and delays no other peer.
 #[test]
-fn a_crowd_that_floods_without_end_holds_up_nobody() {
+fn an_endless_flood_from_many_peers_delays_no_other_peer() {
     let _turn = turns::take();
     let gateway = Process::start(&yaml(""));
     let done = Arc::new(AtomicBool::new(false));
@@ -104,7 +104,7 @@ fn a_crowd_that_floods_without_end_holds_up_nobody() {
 /// of their own, and to the pool that also serves the honest peers, where one client may fill the
 /// queue.
 #[test]
-fn a_flood_of_valid_requests_holds_up_nobody() {
+fn a_flood_of_valid_requests_delays_no_other_peer() {
     for kind in ["OTHER", "OPAQUE"] {
         flood(&Process::start(&yaml("")), kind);
     }
@@ -125,9 +125,9 @@ fn flood(gateway: &Process, kind: &str) {
     });
 }
 
-/// Each partial message is within its bounds; all of them together would take 600 MiB.
+/// Each incomplete message is within its bounds, but all of them together would take 600 MiB.
 #[test]
-fn half_messages_of_all_peers_together_are_bounded() {
+fn incomplete_messages_of_all_peers_together_are_bounded() {
     let gateway = Process::start(&yaml(""));
     let held = bounded(&gateway, 420, || {
         let mut held = Vec::new();
@@ -157,7 +157,7 @@ fn half_messages_of_all_peers_together_are_bounded() {
 /// Other peers send most of a message at once and then stop. An upload that continues, although
 /// more slowly than their bytes arrived, is not dropped.
 #[test]
-fn a_slow_upload_is_not_given_up_for_those_that_stop() {
+fn a_slow_upload_is_kept_while_stalled_messages_are_dropped() {
     let gateway = Process::start(&yaml(""));
     bounded(&gateway, 420, || {
         let large = vec![0; 10 << 20];
@@ -188,7 +188,7 @@ fn a_slow_upload_is_not_given_up_for_those_that_stop() {
 
 /// Thousands of handshakes are admitted at once, because none of them has lasted long.
 #[test]
-fn honest_newcomers_are_never_cut() {
+fn handshakes_of_honest_peers_are_never_ended() {
     let _turn = turns::take();
     let gateway = Process::start(&yaml(""));
     let count = 4_300;

@@ -1,6 +1,6 @@
-//! A client that sends the payloads which take longest to check, beside an honest one. By the
-//! histogram of the data thread's turns, none of them is checked there; and the client, which is
-//! not read for a while, keeps its heartbeat.
+//! Tests of a client that sends the payloads that take longest to check, together with an honest
+//! client. The histogram of the data thread's turns shows that none of these payloads is checked
+//! there. The first client is not read for a while, and its heartbeats are answered nevertheless.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,12 +10,12 @@ use crate::support::process::Process;
 use crate::support::sockets::{SetOnDrop, reason_or_type, receive, send, texts};
 use crate::support::turns;
 
-/// Bytes of a payload: checked on the data thread, most of them would take longer than [`TURN_MAX`]
-/// in an unoptimised build.
+/// The size of a payload, in bytes. On the data thread, the check of most payloads of this size
+/// would take longer than [`TURN_MAX`] in an unoptimised build.
 const SIZE: usize = 8 << 20;
 
-/// Seconds that a turn may take at most, on a busy machine and unoptimised: `time.sh` sets another
-/// bound.
+/// The maximum time of a turn, in seconds, on a busy machine and in an unoptimised build. `time.sh`
+/// sets another bound.
 const TURN_MAX: &str = "0.25";
 
 const HEAVY: &str = r#"
@@ -36,12 +36,12 @@ message Looped {
 }
 "#;
 
-/// Payloads of rules with loops that are sent in a row.
+/// The number of payloads with loops in their rules that are sent in a row.
 const LOOPED: usize = 8;
 
-/// Wrong payloads that one client sends in a row. Together they have more bytes than
-/// `limits.client_bytes`, so some would be rejected for another reason if the client were read on
-/// while the first are checked.
+/// The number of wrong payloads that one client sends in a row. Together they exceed
+/// `limits.client_bytes`, so some would be rejected for another reason if the gateway continued to
+/// read while the first are checked.
 const WRONG: usize = 16;
 
 /// The interval of the flooding client's heartbeats, and the time after which one has failed. A
@@ -67,10 +67,11 @@ const ROUTES: &str = r#"  PROTOBUF: { schema: heavy.Heavy, pool: idle }
   ANSWER: { reply: { json: heavy.Heavy }, pool: idle }
 "#;
 
-/// Levels of messages within each other, of two bytes each: as many as have a length of one byte.
+/// The number of levels of nested messages, of two bytes each: the maximum for which each length
+/// takes one byte.
 const LEVELS: usize = 60;
 
-/// A message, and the type or the reason of its answer.
+/// A message, and the type of its answer or the reason of its rejection.
 pub(super) struct Attack {
     pub(super) kind: &'static str,
     pub(super) payload: Vec<u8>,
@@ -119,7 +120,7 @@ pub(super) fn attacks() -> Vec<Attack> {
         attack("ANSWER", keys, "REPLY"),
     ];
     for _ in 0..LOOPED {
-        // As many steps as `limits.rules_cost` allows, and more.
+        // This takes as many steps as `limits.rules_cost` allows, and the next one takes more.
         attacks.push(attack("LOOPED", looped(300), "REPLY"));
         attacks.push(attack("LOOPED", looped(2_000), "rule_failed"));
     }
@@ -183,7 +184,8 @@ fn work(process: &Process, context: &zmq::Context, done: &AtomicBool) {
     }
 }
 
-/// Floods the gateway for so long, and once at least. Returns how many messages were answered.
+/// Floods the gateway for the given time, and at least once. Returns the number of messages that
+/// were answered.
 fn flood_for(time: Duration, process: &Process) -> usize {
     let context = zmq::Context::new();
     let done = AtomicBool::new(false);
@@ -202,7 +204,7 @@ fn flood_for(time: Duration, process: &Process) -> usize {
     })
 }
 
-/// Works as much as the judges do under a flood, without a gateway.
+/// Keeps the processor as busy as the judges do during a flood, without a gateway.
 fn keep_busy(time: Duration) {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let until = Instant::now() + time;
@@ -267,7 +269,7 @@ fn a_client_that_sends_faster_than_judges_check_is_read_later() {
 }
 
 #[test]
-fn payloads_that_take_long_to_check_hold_nobody_up() {
+fn payloads_that_take_long_to_check_delay_no_other_peer() {
     let _turn = turns::take();
     let process = start();
     let seconds = std::env::var("JUDGED_SECONDS").ok();

@@ -1,5 +1,5 @@
-//! Tests of `limits.memory`, the one bound on what all peers together make the gateway hold. They
-//! run under real limits of the system, beyond which an allocation fails and the process aborts.
+//! Tests of `limits.memory`, the bound on the memory that all peers together take. They run under
+//! real limits of the system, beyond which an allocation fails and the process aborts.
 
 use std::net::Shutdown;
 use std::sync::Arc;
@@ -108,7 +108,7 @@ fn attacks() -> Vec<Attack> {
             bytes: message(&[&b"NONE"[..], &large, b""]),
             times: 2,
         },
-        // Messages that never end.
+        // Messages that never become complete.
         Attack {
             socket: CLIENT,
             connections: 30,
@@ -136,7 +136,7 @@ fn attacks() -> Vec<Attack> {
             bytes: message(&[&b"LAVISH"[..], &large[..MIB / 4], b"x"]),
             times: 100,
         },
-        // Large answers that nobody reads.
+        // Large answers that are not read.
         Attack {
             socket: CLIENT,
             connections: 20,
@@ -179,7 +179,7 @@ fn answer_lavishly(gateway: &Process, done: &Arc<AtomicBool>) -> JoinHandle<()> 
     })
 }
 
-/// Sends a request of 16 KiB, which is little, and receives its answer.
+/// Sends a small request, of 16 KiB, and receives its answer.
 fn asks_for_little(gateway: &Process) {
     let mut honest = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let payload = vec![7; 16 << 10];
@@ -245,7 +245,7 @@ fn all_peers_together_stay_within_the_bound_under_limits_of_the_system() {
     );
     assert!(peak <= PEAK_MAX * bound, "{peak} bytes");
     assert!(refused > 0.0, "each refusal is counted by its reason");
-    // What the burst took goes back to the system.
+    // The memory of the burst is returned to the system.
     for attacker in crowds.iter().flatten() {
         let _ = attacker.raw.stream.shutdown(Shutdown::Both);
     }
@@ -261,7 +261,7 @@ fn all_peers_together_stay_within_the_bound_under_limits_of_the_system() {
 
 /// Answers wait for a client that does not read, and are dropped when it disconnects.
 #[test]
-fn memory_of_a_burst_goes_back_to_the_system() {
+fn memory_of_a_burst_is_returned_to_the_system() {
     let _turn = turns::take();
     let gateway = Process::start(YAML);
     let done = Arc::new(AtomicBool::new(false));
@@ -291,7 +291,7 @@ fn memory_of_a_burst_goes_back_to_the_system() {
 }
 
 #[test]
-fn an_edit_of_the_bound_takes_effect_live() {
+fn an_edit_of_the_memory_bound_takes_effect_live() {
     let gateway = Process::start(&format!("{YAML}limits: {{ memory: 64MiB }}\n"));
     gateway.await_first_look();
     let limit = |gateway: &Process| gateway.metrics().sum("gateway_memory_limit_bytes", &[]);

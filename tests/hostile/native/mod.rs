@@ -1,12 +1,13 @@
 //! Tests of bounds that engine native keeps, and libzmq does not.
 //!
-//! - `channels`: Publishers and subscribers that do their worst are refused or bounded.
+//! - `channels`: Hostile publishers and subscribers are refused or bounded.
 //! - `fair`: Many hostile peers at once share one bound on time and memory.
 //! - `judged`: Payloads that take long to check delay no other peer.
-//! - `long_work`: Nothing that peers of channels cause is done in one long turn.
-//! - `memory`: All peers together make the gateway hold no more than `limits.memory`.
+//! - `long_work`: Work for peers of channels is never done in one long turn.
+//! - `memory`: All peers together take no more memory than `limits.memory`.
 //! - `sealed`: No message of an attack on CURVE is accepted, and no other peer is delayed.
-//! - `subscribers`: Subscriptions of any length, and messages where only subscriptions belong.
+//! - `subscribers`: Subscriptions of any length, and messages from peers that may only send
+//!   subscriptions.
 //! - `surface`: Each kind of attack alone costs bounded memory, and honest peers are served
 //!   meanwhile.
 //! - `together`: All attacks at once take nothing from honest peers.

@@ -23,7 +23,7 @@ use gateway_zmtp::mechanism::Mechanism;
 use gateway_zmtp::plain::Client;
 use gateway_zmtp::session::{SessionSecurity, Side};
 
-/// A gateway with one frontend for everybody and one for `alice` alone.
+/// A gateway with one frontend for all clients and one for `alice` alone.
 struct Secured {
     process: Process,
     ours: KeyPair,
@@ -89,9 +89,9 @@ limits: {{ client_bytes: 256MiB }}
     }
 }
 
-/// The connections send HELLO and close at once, faster than key agreements can be computed.
+/// Connections send HELLO and close at once, faster than key agreements can be computed.
 #[test]
-fn a_flood_of_hellos_costs_no_memory_and_keeps_no_other_address_out() {
+fn a_flood_of_hellos_costs_no_memory_and_blocks_no_other_address() {
     let _turn = turns::take();
     let gateway = Secured::start();
     let (hello, endpoint) = (gateway.hello(), gateway.endpoint());
@@ -126,8 +126,8 @@ const HELLOS: u32 = 10_000;
 /// The time between two bursts of HELLOs.
 const BURST_TIME: Duration = Duration::from_millis(10);
 
-/// Sends [`HELLOS`] each second, or as many as there is time for, each on a connection of its own,
-/// until `end` is dropped. Returns their number.
+/// Sends [`HELLOS`] HELLOs each second, or as many as possible, each on its own connection, until
+/// `end` is dropped. Returns their number.
 fn flood(gateway: &Secured, end: &Receiver<()>) -> u32 {
     let (hello, endpoint) = (gateway.hello(), gateway.endpoint());
     let address = endpoint.strip_prefix("tcp://").unwrap();
@@ -148,10 +148,10 @@ fn flood(gateway: &Secured, end: &Receiver<()>) -> u32 {
     }
 }
 
-/// `hellos.sh` compares the round trips with those beside a flood of another gateway, for which it
-/// sets `HELLOS_CONTROL`. That load of the machine is the same.
+/// `hellos.sh` compares the round trips with those during a flood of another gateway, for which it
+/// sets `HELLOS_CONTROL`. The load of the machine is the same in both cases.
 #[test]
-fn clients_and_newcomers_are_served_beside_ten_thousand_hellos_a_second() {
+fn clients_and_new_peers_are_served_during_ten_thousand_hellos_a_second() {
     let _turn = turns::take();
     let gateway = Secured::start();
     let control = std::env::var_os("HELLOS_CONTROL").map(|_| Secured::start());
@@ -183,9 +183,9 @@ fn clients_and_newcomers_are_served_beside_ten_thousand_hellos_a_second() {
     service.end();
 }
 
-/// The handshakes stop after the greeting, within HELLO and after HELLO.
+/// Handshakes stop after the greeting, within HELLO and after HELLO.
 #[test]
-fn handshakes_held_open_between_their_steps_keep_nobody_out() {
+fn stalled_handshakes_block_no_other_peer() {
     let _turn = turns::take();
     let gateway = Secured::start();
     let (hello, endpoint) = (gateway.hello(), gateway.endpoint());
@@ -210,7 +210,7 @@ fn handshakes_held_open_between_their_steps_keep_nobody_out() {
 
 /// An attacker on the network changes, repeats or replaces the frames of an admitted client.
 #[test]
-fn what_is_changed_or_repeated_on_its_way_ends_the_connection() {
+fn changed_or_repeated_frames_end_the_connection() {
     type Attack = fn(&[Vec<u8>]) -> Vec<u8>;
     let attacks: [(&str, Attack); 9] = [
         ("a changed byte", |sent| {
@@ -259,9 +259,9 @@ fn what_is_changed_or_repeated_on_its_way_ends_the_connection() {
 }
 
 /// An admitted client announces another identity, or subscribes as if the gateway were a PUB. The
-/// frames are sealed as they should be.
+/// frames are correctly sealed.
 #[test]
-fn sealed_commands_change_no_name_and_cost_no_memory() {
+fn sealed_commands_change_no_principal_and_cost_no_memory() {
     let gateway = Secured::start();
     let context = zmq::Context::new();
     let worker = gateway.process.peer(&context, zmq::DEALER, "pool idle");
@@ -291,9 +291,9 @@ fn seal(peer: &mut Peer, body: &[u8]) {
     peer.write();
 }
 
-/// More connections than libzmq 4.3.2 could bear (CVE-2020-15166) say nothing at all.
+/// More connections than libzmq 4.3.2 could handle (CVE-2020-15166) send no bytes.
 #[test]
-fn a_thousand_silent_connections_keep_nobody_out() {
+fn a_thousand_silent_connections_block_no_other_peer() {
     let _turn = turns::take();
     let gateway = Secured::start();
     let endpoint = gateway.endpoint();
@@ -308,7 +308,7 @@ fn a_thousand_silent_connections_keep_nobody_out() {
 
 /// Connections with wrong passwords from one address occupy the thread that verifies them.
 #[test]
-fn a_flood_of_wrong_passwords_keeps_no_other_address_out() {
+fn a_flood_of_wrong_passwords_blocks_no_other_address() {
     const FLOOD: usize = 100;
     let _turn = turns::take();
     let files = tempfile::tempdir().unwrap();
@@ -371,7 +371,7 @@ fn line(user: &str, password: &str) -> String {
 
 /// A frame that is not the next one of the handshake ends the connection before READY.
 #[test]
-fn nothing_gets_in_ahead_of_the_handshake() {
+fn frames_out_of_the_order_of_the_handshake_end_the_connection() {
     let gateway = Secured::start();
     let hello = gateway.hello();
     let (greeting, command_of_hello) = hello.split_at(64);
@@ -402,9 +402,9 @@ fn nothing_gets_in_ahead_of_the_handshake() {
     serves(&gateway.process);
 }
 
-/// Small frames and PINGs go between large ones, which a thread of their own opens and seals.
+/// Small frames and PINGs are sent between large frames, which another thread opens and seals.
 #[test]
-fn large_frames_take_little_of_the_data_threads_time_and_keep_their_order() {
+fn large_frames_are_opened_off_the_data_thread_in_their_order() {
     const ROUNDS: usize = 40;
     let _turn = turns::take();
     let gateway = Secured::start();

@@ -1,5 +1,5 @@
-//! Tests of subscribers that do their worst, as the advisories on libzmq's publishers describe it:
-//! subscriptions of any length, which libzmq followed by recursion, and messages to a publisher,
+//! Tests of attacks by subscribers that the advisories on libzmq's publishers describe:
+//! subscriptions of any length, which libzmq processed by recursion, and messages to a publisher,
 //! whose metadata libzmq kept.
 
 use crate::support::attack::bounded;
@@ -70,7 +70,7 @@ fn subscriptions_of_any_length_end_the_connection_and_cost_no_stack() {
 }
 
 #[test]
-fn messages_of_a_subscriber_reach_nobody_and_cost_no_memory() {
+fn messages_from_a_subscriber_reach_no_peer_and_cost_no_memory() {
     let gateway = start();
     let endpoint = gateway.endpoint(SUBSCRIBERS);
     let mut reader = Raw::peer(&endpoint, "SUB");

@@ -14,7 +14,7 @@ use crate::support::zmtp::{
 use crate::support::{PATIENCE, turns};
 
 #[test]
-fn handshakes_that_never_end_keep_nobody_out() {
+fn handshakes_that_never_end_block_no_other_peer() {
     let _turn = turns::take();
     let gateway = Process::start(&yaml(""));
     let held = bounded(&gateway, 32, || {
@@ -59,7 +59,7 @@ fn endless_frames_cost_no_memory() {
 }
 
 #[test]
-fn announced_bytes_that_never_come_cost_no_memory() {
+fn announced_bytes_that_never_arrive_cost_no_memory() {
     let _turn = turns::take();
     let gateway = Process::start(&yaml(""));
     bounded(&gateway, 24, || {
@@ -78,8 +78,8 @@ fn announced_bytes_that_never_come_cost_no_memory() {
     });
 }
 
-/// Each request arrives in the same read as 40 KB that are no longer needed. A queued request must
-/// not keep those bytes in memory.
+/// Each request arrives in the same read as 40 KB that are not needed afterwards. A queued request
+/// must not keep those bytes in memory.
 #[test]
 fn queued_requests_cost_only_their_own_bytes() {
     let pool = r#"
@@ -108,7 +108,7 @@ routes: { OTHER: { pool: idle, timeout: none } }
 }
 
 #[test]
-fn half_messages_cost_only_the_bytes_that_have_come() {
+fn incomplete_messages_cost_only_the_bytes_that_have_arrived() {
     let gateway = Process::start(&yaml(""));
     let held = bounded(&gateway, 100, || {
         let mut held = Vec::new();
@@ -123,7 +123,7 @@ fn half_messages_cost_only_the_bytes_that_have_come() {
         await_rejection(&gateway);
         held
     });
-    // The memory is freed when the peers are gone.
+    // The memory is freed when the peers have disconnected.
     let (before, _) = gateway.footprint();
     drop(held);
     let until = Instant::now() + PATIENCE;
@@ -137,7 +137,7 @@ fn half_messages_cost_only_the_bytes_that_have_come() {
 
 /// Small messages that never become complete must not keep the memory of a large request.
 #[test]
-fn half_messages_hold_no_memory_of_whole_ones() {
+fn incomplete_messages_hold_no_memory_of_complete_ones() {
     let gateway = Process::start(&yaml(""));
     let context = zmq::Context::new();
     let worker = gateway.peer(&context, zmq::DEALER, IDLE);
@@ -169,10 +169,10 @@ fn half_messages_hold_no_memory_of_whole_ones() {
     });
 }
 
-/// Anything that a peer may not send after READY ends the connection and costs no memory, however
+/// A frame that a peer may not send after READY ends the connection and costs no memory, however
 /// often it is sent.
 #[test]
-fn nonsense_after_ready_costs_no_memory() {
+fn invalid_frames_after_ready_cost_no_memory() {
     let gateway = Process::start(&yaml(""));
     let mut huge = vec![COMMAND | LONG];
     huge.extend_from_slice(&(1_u64 << 62).to_be_bytes());
@@ -201,7 +201,7 @@ fn nonsense_after_ready_costs_no_memory() {
 }
 
 #[test]
-fn bytes_one_by_one_hold_up_nobody() {
+fn bytes_that_arrive_one_by_one_delay_no_other_peer() {
     let gateway = Process::start(&yaml(""));
     bounded(&gateway, 16, || {
         let endpoint = gateway.endpoint(CLIENTS);
@@ -226,7 +226,7 @@ fn bytes_one_by_one_hold_up_nobody() {
 }
 
 #[test]
-fn connections_that_come_and_go_leave_nothing_behind() {
+fn connections_that_open_and_close_leave_no_memory_in_use() {
     let gateway = Process::start(&yaml(""));
     serves(&gateway);
     let (_, before) = gateway.footprint();
@@ -250,7 +250,7 @@ fn connections_that_come_and_go_leave_nothing_behind() {
 
 /// Each PING has a slightly shorter TTL than the one before.
 #[test]
-fn pings_with_all_kinds_of_ttl_leave_nothing_behind() {
+fn pings_with_all_kinds_of_ttl_leave_no_memory_in_use() {
     let gateway = Process::start(&yaml(""));
     bounded(&gateway, 16, || {
         let pings: Vec<u8> = (1..=u16::MAX)
@@ -285,7 +285,7 @@ fn pings_of_a_peer_that_does_not_read_cost_no_memory() {
 
 /// The messages are as small and as many as possible, and come from several peers at once.
 #[test]
-fn floods_of_tiny_messages_hold_up_nobody() {
+fn floods_of_tiny_messages_delay_no_other_peer() {
     let gateway = Process::start(&yaml(
         "limits: { client_bytes: 1MiB, client_requests: 100 }",
     ));
@@ -313,7 +313,7 @@ fn floods_of_tiny_messages_hold_up_nobody() {
 
 /// One read holds more of the smallest requests than one turn processes.
 #[test]
-fn a_flood_is_taken_in_by_turns() {
+fn a_flood_is_read_in_turns() {
     let gateway = Process::start(&yaml(""));
     let mut flood = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let mut other = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
@@ -338,9 +338,9 @@ fn a_flood_is_taken_in_by_turns() {
     assert!(before <= 1_100, "{before} of {count} before the other's");
 }
 
-/// The gateway itself did not run, so the silence of its peers means nothing.
+/// The gateway itself was paused, so it must not treat its peers as silent.
 #[test]
-fn a_gateway_that_was_stopped_loses_no_worker() {
+fn a_gateway_that_was_paused_loses_no_worker() {
     let _turn = turns::take();
     let pools = r#"{ people: { bind: "tcp://127.0.0.1:0", heartbeat: 200ms } }"#;
     let gateway = Process::start(&format!(
@@ -410,7 +410,7 @@ fn a_client_that_does_not_read_is_not_read() {
 /// dropped and counted. Meanwhile its requests are not read, other peers are served, and nothing
 /// else is lost.
 #[test]
-fn answers_wait_for_a_client_up_to_its_bound_and_no_further() {
+fn answers_are_queued_for_a_client_up_to_its_bound() {
     const ANSWERS: usize = 500;
     const PAYLOAD: usize = 100_000;
     let bound = (4 << 20) as f64;
@@ -474,7 +474,7 @@ fn answers_wait_for_a_client_up_to_its_bound_and_no_further() {
 }
 
 #[test]
-fn without_descriptors_accepting_rests_and_goes_on() {
+fn without_descriptors_accepting_pauses_and_resumes() {
     let mut gateway = Process::start_with_descriptors(64, &yaml(""));
     let served = Service::start(&gateway);
     let mut held = Vec::new();
@@ -502,7 +502,7 @@ fn without_descriptors_accepting_rests_and_goes_on() {
     let used = gateway.cpu() - cpu;
     println!("{used} of {wall} hundredths of a second");
     assert!(used * 10 < wall.max(100), "{used} of {wall}: it spins");
-    // The connected peers are served, and so is a waiting one once there are free descriptors.
+    // The connected peers are served, and a waiting peer is served once there are free descriptors.
     for raw in &mut held {
         raw.say(&ping(0, b"x"));
         assert_eq!(raw.hear(), Said::Command(b"\x04PONGx".to_vec()));
@@ -515,7 +515,7 @@ fn without_descriptors_accepting_rests_and_goes_on() {
     serves(&gateway);
 }
 
-/// Workers and HTTP get descriptors however many clients there are, and however long these stay.
+/// Workers and HTTP get descriptors however many clients connect, and however long they stay.
 #[test]
 fn clients_leave_descriptors_for_workers_and_http() {
     let mut gateway =
@@ -543,7 +543,7 @@ fn clients_leave_descriptors_for_workers_and_http() {
 /// The gateway does not retry a write to a peer that does not read, since the system reports when
 /// the peer has room again.
 #[test]
-fn bytes_that_a_peer_has_no_room_for_are_not_offered_again() {
+fn writes_to_a_peer_without_room_are_not_retried() {
     let gateway = Process::start(&yaml("admin: { bind: \"127.0.0.1:0\" }"));
     let mut deaf = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let full = || gateway.metrics().sum("gateway_engine_full_total", &[]);
@@ -569,7 +569,7 @@ fn bytes_that_a_peer_has_no_room_for_are_not_offered_again() {
 
 /// Silent peers are disconnected when there is no descriptor left for others.
 #[test]
-fn strangers_can_not_take_all_descriptors() {
+fn unknown_peers_cannot_use_up_the_descriptors() {
     let mut gateway = Process::start_with_descriptors(64, &yaml(""));
     let held: Vec<_> = (0..100)
         .map(|_| Raw::connect(&gateway.endpoint(CLIENTS)))

@@ -45,7 +45,7 @@ fn ask(client: &mut Raw, header: &str) {
     client.say(&message(&["OPAQUE", header, "x"]));
 }
 
-/// Answers the worker's next request, and every PING before it.
+/// Answers the next request of the worker, and every PING before it.
 #[track_caller]
 fn answer(worker: &mut Raw) {
     let request = request(worker);
@@ -255,7 +255,7 @@ fn heartbeats_change_for_connected_peers() {
 }
 
 #[test]
-fn a_worker_of_a_kind_that_an_edit_forbids_finishes_and_is_disconnected() {
+fn a_worker_that_an_edit_forbids_finishes_and_is_disconnected() {
     let mut gateway = Process::start(&yaml(&format!("{BOUND}, timeout: none"), ""));
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let mut dealer = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
@@ -313,7 +313,7 @@ fn connect_addresses_change_while_requests_are_held() {
 
 /// A DEALER with two connections may answer on either, so the gateway keeps one at a time.
 #[test]
-fn an_address_moved_to_another_pool_is_connected_after_the_last_answer_for_the_old_pool() {
+fn an_address_that_moves_between_pools_is_connected_after_the_last_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
     let settings = format!(r#"connect: "tcp://{at}", timeout: none, heartbeat: off"#);
@@ -380,7 +380,7 @@ fn an_answer_has_the_limits_in_force_when_its_request_arrived() {
 /// libzmq does not reconnect after a ZMTP ERROR: a peer that received one would stay refused until
 /// its program restarts.
 #[test]
-fn refused_peers_of_libzmq_are_served_after_the_edit_that_admits_them() {
+fn refused_libzmq_peers_are_served_after_the_edit_that_admits_them() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| format!("ipc://{}", directory.path().join(name).display());
     let (left, right) = (at("left"), at("right"));
@@ -405,11 +405,11 @@ fn refused_peers_of_libzmq_are_served_after_the_edit_that_admits_them() {
     assert_eq!(texts(&receive(&client)), ["REPLY", "id", "y"]);
 }
 
-/// The edit that adds the addresses again comes while the removed pool still holds a request, so
-/// the listeners of both are still open. The edit has the same names or other ones, and the peers
-/// connect over TCP or over ipc.
+/// The addresses are added again while the removed pool still holds a request, so the listeners of
+/// both are still open. The edit uses the same names or other ones, and the peers connect over TCP
+/// or over ipc.
 #[test]
-fn addresses_that_are_put_back_while_their_pool_holds_a_request_are_taken_over() {
+fn addresses_that_return_while_their_old_pool_holds_a_request_are_taken_over() {
     let directory = tempfile::tempdir().unwrap();
     let ipc = |name: &str| format!("ipc://{}", directory.path().join(name).display());
     let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
@@ -449,7 +449,7 @@ fn addresses_that_are_put_back_while_their_pool_holds_a_request_are_taken_over()
         );
         send(&worker, &[&held[0][..], b"REPLY", b"owed"]);
         assert_eq!(texts(&receive(&client)), ["REPLY", "owed"], "{case}");
-        // The worker that answered is this pool's again, or connects again.
+        // The worker that answered belongs to the new pool, or connects again.
         for address in clients {
             let newcomer = connected(&context, zmq::REQ, address);
             send(&newcomer, &["MORE", "x"]);

@@ -70,7 +70,7 @@ fn fate_of(client: &zmq::Socket, kind: &str, headers: usize, payload: &[u8]) -> 
     frames.resize(2 + headers, b"header");
     frames.push(payload);
     send(client, &frames);
-    // A rejection of the first message comes before that of this one.
+    // A rejection of the first message arrives before that of this one.
     send(client, &["no such route", "mark", ""]);
     let said = receive(client);
     if said[1] == b"mark" {

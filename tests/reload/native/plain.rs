@@ -19,7 +19,7 @@ routes:
   T: { pool: people }
 "#;
 
-/// The time in which everything must happen, on a busy machine too.
+/// The maximum time of each step, even on a busy machine.
 const PATIENCE: Duration = Duration::from_millis(PATIENCE_MS as u64);
 
 const CLIENTS: &str = "clients: { bind: \"tcp://127.0.0.1:0\"";
@@ -38,7 +38,7 @@ fn edit(edited: &Edited, from: &str, to: &str) {
     assert!(report.outcome.is_good(), "{}", report.diagnostics);
 }
 
-/// Waits until the gateway has received so many requests, since an edit applies to those that it
+/// Waits until the gateway has received `count` requests. An edit applies to requests that it
 /// receives later.
 #[track_caller]
 fn await_received(edited: &Edited, count: u64) {
@@ -56,7 +56,7 @@ fn expect(socket: &zmq::Socket, frames: &[&str]) {
 }
 
 #[test]
-fn a_worker_answers_in_the_form_in_which_it_was_handed_the_request() {
+fn a_workers_answer_is_read_in_the_form_of_its_request() {
     let Some(edited) = start() else { return };
     let (client, worker) = (edited.gateway.dealer(), edited.gateway.worker());
     let form = |frames: &str| match frames {
@@ -96,7 +96,7 @@ fn a_worker_answers_in_the_form_in_which_it_was_handed_the_request() {
 }
 
 #[test]
-fn a_clients_answer_has_the_form_in_which_it_asked() {
+fn an_answer_has_the_form_of_its_request() {
     let Some(edited) = start() else { return };
     let (client, worker) = (edited.gateway.dealer(), edited.gateway.worker());
     let echo = || {
@@ -104,7 +104,7 @@ fn a_clients_answer_has_the_form_in_which_it_asked() {
         send(&worker, &request);
     };
     let plain = format!("{CLIENTS}, type: T");
-    // The first request is the one by which the generation at the start was found.
+    // The first request was sent to find the generation at the start.
     let received = 1;
     send(&client, &["T", "typed"]);
     await_received(&edited, received + 1);
@@ -114,7 +114,7 @@ fn a_clients_answer_has_the_form_in_which_it_asked() {
     edit(&edited, ", type: T", ", envelope: routed");
     send(&client, &["address", "", "T", "routed"]);
     send(&client, &["address", "", "U", "routed"]);
-    // The rejection comes at once, in the envelope.
+    // The rejection is sent at once, in the envelope.
     let said = receive(&client);
     assert_eq!(texts(&said[..3]), ["address", "", "ERROR"]);
     edit(&edited, ", envelope: routed", ", errors: { as: payload }");

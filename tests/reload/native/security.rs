@@ -60,9 +60,9 @@ fn answer(worker: &mut Raw, token: &[u8], header: &str, client: &mut Raw) {
     assert_eq!(client.hear_message(), expected);
 }
 
-/// Workers answer with the tokens that they received, of before an edit or of after it.
+/// Workers answer with the tokens that they received before or after an edit.
 #[test]
-fn clients_without_a_key_stay_connected_while_anonymous_ones_are_admitted() {
+fn clients_without_a_key_stay_connected_with_anonymous() {
     if !engine_is("native") {
         return;
     }
@@ -97,7 +97,7 @@ fn clients_without_a_key_stay_connected_while_anonymous_ones_are_admitted() {
     let security = client(&alice, ours.public());
     let mut known = Peer::connect(&gateway.endpoint(CLIENTS), security, "DEALER").met();
     answer(&mut worker, &held, "held", &mut keyless);
-    // A queued request keeps the name under which it arrived, too.
+    // A queued request also keeps the principal under which it arrived.
     let queued = token(&mut worker, "queued");
     assert!(queued.starts_with(b"alice#"), "{queued:?}");
     answer(&mut worker, &queued, "queued", &mut keyless);

@@ -1,4 +1,4 @@
-//! Tests of what only engine native does with publishers and subscribers.
+//! Tests of the behaviour of channels that is specific to engine native.
 
 use crate::channels::{ANYWHERE, await_channel, publisher, raw, subscriber, ticks, yaml};
 use crate::support::gateway::on_this_engine;
@@ -7,7 +7,7 @@ use crate::support::sockets::{receive, send, texts};
 use crate::support::zmtp::{Raw, Said, command, greeting, ready};
 
 #[test]
-fn publishers_of_both_versions_are_asked_for_each_prefix_once_and_again_when_they_return() {
+fn publishers_of_both_versions_receive_each_subscription_once_and_when_they_reconnect() {
     let gateway = ticks("");
     let first = subscriber(&gateway, "RAW");
     let second = subscriber(&gateway, "RAW");
@@ -52,10 +52,10 @@ fn a_late_subscriber_first_receives_the_kept_value() {
 }
 
 #[test]
-fn a_slow_subscriber_delays_nobody_and_its_losses_are_counted() {
+fn a_slow_subscriber_delays_no_other_peer_and_its_losses_are_counted() {
     const MESSAGES: usize = 400;
     let gateway = ticks("upstream: all, subscriber_bytes: 1MiB");
-    // It never reads.
+    // The slow subscriber never reads.
     let mut slow = raw(&gateway.endpoint("ticks.subscribers"), 1, "SUB", "XPUB");
     slow.say(&command(b"\x09SUBSCRIBE"));
     let quick = subscriber(&gateway, "");
@@ -82,7 +82,7 @@ fn a_slow_subscriber_delays_nobody_and_its_losses_are_counted() {
     for it in &channel.shown {
         assert_eq!(it.matched, it.sent + it.dropped + it.waiting as u64);
     }
-    // Once it reads, it receives what waits, in order.
+    // Once it reads, it receives the queued messages in order.
     let waiting = channel.waiting;
     let sent = channel.shown.iter().map(|it| it.sent).min().unwrap();
     let read = (0..sent + waiting).map(|_| slow.hear_message());
@@ -91,7 +91,7 @@ fn a_slow_subscriber_delays_nobody_and_its_losses_are_counted() {
 }
 
 #[test]
-fn a_socket_at_the_wrong_side_is_told_in_the_log() {
+fn a_socket_at_the_wrong_side_is_logged_with_the_remedy() {
     let mut process = Process::start(&on_this_engine(&yaml(ANYWHERE, ANYWHERE, "")));
     for (side, kind, hint) in [
         (

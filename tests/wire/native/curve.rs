@@ -173,7 +173,7 @@ fn unknown_peers_are_rejected_without_an_error() {
 }
 
 #[test]
-fn keys_that_come_and_go_take_effect_on_a_live_address() {
+fn added_and_removed_keys_take_effect_on_a_live_address() {
     if !engine_is("native") {
         return;
     }
@@ -188,13 +188,13 @@ fn keys_that_come_and_go_take_effect_on_a_live_address() {
     raw.write_all(&hello).unwrap();
     let mut greeting = [0; 64 + 8];
     raw.read_exact(&mut greeting).unwrap();
-    // From none to CURVE: a peer that connected without a key is disconnected.
+    // After the change from none to CURVE, a peer that connected without a key is disconnected.
     reload(&gateway, Some(security(&ours, &[("alice", &alice)])));
     let mut rest = Vec::new();
     let _ = raw.read_to_end(&mut rest);
     let mut first = connect(&alice).met();
     assert!(!connect(&bob).is_admitted());
-    // A peer with an added key is admitted, and other connections go on.
+    // A peer with an added key is admitted, and other connections stay open.
     let both = security(&ours, &[("alice", &alice), ("bob", &bob)]);
     reload(&gateway, Some(both));
     let mut second = connect(&bob).met();
@@ -202,7 +202,7 @@ fn keys_that_come_and_go_take_effect_on_a_live_address() {
     reload(&gateway, Some(security(&ours, &[("bob", &bob)])));
     assert!(first.is_ended());
     assert!(!connect(&alice).is_admitted());
-    // Back to none: an encrypted connection goes on, and new peers need no key.
+    // After the change back to none, an encrypted connection stays open, and new peers need no key.
     reload(&gateway, None);
     second.say(&[b"NOBODY", b""]);
     assert_eq!(second.message()[0], b"ERROR");

@@ -146,7 +146,7 @@ fn an_added_key_admits_its_owner_and_a_removed_key_ends_its_connections() {
 
 /// The file of the gateway's key is missing for a while, and then the directory of its peers' keys.
 #[test]
-fn a_fault_of_the_gateways_own_files_keeps_the_keys_in_force() {
+fn an_error_in_the_gateways_own_files_keeps_the_keys_in_force() {
     if !engine_is("native") {
         return;
     }
@@ -167,10 +167,10 @@ fn a_fault_of_the_gateways_own_files_keeps_the_keys_in_force() {
     assert_eq!(first.message()[0], b"ERROR");
 }
 
-/// Each error keeps the files as a whole from taking effect. A removed key is refused all the same,
-/// and a new one is admitted.
+/// Each error prevents the files as a whole from taking effect. A removed key is refused
+/// nevertheless, and a new one is admitted.
 #[test]
-fn a_removed_key_is_refused_whatever_else_is_broken() {
+fn a_removed_key_is_refused_despite_other_errors() {
     if !engine_is("native") {
         return;
     }
@@ -481,7 +481,7 @@ fn a_repeated_mistake_is_logged_once() {
 /// A worker that listens is the CURVE server. The gateway knows the worker's public key from a
 /// file.
 #[test]
-fn a_worker_that_listens_is_known_by_the_key_of_its_address() {
+fn a_worker_that_listens_is_identified_by_the_key_of_its_address() {
     if !engine_is("native") {
         return;
     }
@@ -507,7 +507,7 @@ fn a_worker_that_listens_is_known_by_the_key_of_its_address() {
 }
 
 #[test]
-fn a_route_takes_requests_of_the_principals_that_it_names() {
+fn a_route_accepts_requests_of_its_principals() {
     if !engine_is("native") {
         return;
     }
@@ -549,7 +549,7 @@ fn a_route_takes_requests_of_the_principals_that_it_names() {
 }
 
 #[test]
-fn a_rate_counts_all_connections_of_a_principal_and_gives_the_time_to_wait() {
+fn a_rate_counts_all_connections_of_a_principal_and_rejections_have_the_wait() {
     if !engine_is("native") {
         return;
     }
@@ -605,7 +605,7 @@ fn each_side_of_a_channel_admits_its_own_keys() {
     };
     let [mut feed, mut guest] = [feed, guest].map(|keys| connect(&keys, "PUB", "publishers").met());
     feed.say(&[b"OPEN", b"first"]);
-    // Both receive it, kept or live, each sealed by keys of its own.
+    // Both subscribers receive the message, kept or live, each sealed with its own keys.
     let mut subscribers = [subscribe(), subscribe()];
     for subscriber in &mut subscribers {
         assert_eq!(subscriber.message(), [&b"OPEN"[..], b"first"]);

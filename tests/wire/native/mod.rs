@@ -2,7 +2,7 @@
 //!
 //! - `channels`: Kept messages, the counts of each subscriber, and the subscriptions that
 //!   publishers of either version of ZMTP receive.
-//! - `curve`: CURVE peers of both sides are served, and nobody unknown gets in.
+//! - `curve`: CURVE peers of both sides are served, and unknown peers are refused.
 //! - `greetings`: The gateway names its security mechanism once the peer has named its own.
 //! - `keys`: Key files of `security` are added and removed, and the log explains mistakes of peers.
 //! - `passwords`: Users of `plain` are admitted by their passwords, and edits of their file hold.

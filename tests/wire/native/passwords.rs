@@ -173,7 +173,7 @@ fn users_of_libzmq_are_served_as_soon_as_their_lines_are_in_the_file() {
 }
 
 #[test]
-fn another_password_or_a_removal_ends_the_connections_of_a_user() {
+fn a_changed_password_or_a_removal_ends_the_connections_of_a_user() {
     if !engine_is("native") {
         return;
     }
@@ -198,7 +198,7 @@ fn another_password_or_a_removal_ends_the_connections_of_a_user() {
     assert!(gateway.user("bob", "secret").is_none());
     let mut second = gateway.user("bob", "other").unwrap();
     assert!(exchange(&mut second, &mut worker).starts_with("bob#"));
-    // Without `plain`, a password is worth nothing.
+    // Without `plain`, no password is accepted.
     let yaml = fs::read_to_string(gateway.process.file()).unwrap();
     let at = yaml.find("{ plain").unwrap();
     let end = at + yaml[at..].find("} }").unwrap() + 3;

@@ -241,7 +241,7 @@ fn a_typed_workers_error_is_one_frame_for_a_plain_client() {
 }
 
 #[test]
-fn a_plain_worker_that_answers_in_other_frames_is_reported() {
+fn a_plain_workers_answer_in_other_frames_is_reported() {
     for (frames, answer, why) in [
         ("frames: payload", &["REPLY", "hi"][..], "this one sent 2"),
         ("frames: payload", &["", "hi"], "needs `frames: delimited`"),
@@ -346,7 +346,7 @@ fn the_empty_message_of_a_probing_socket_is_ignored() {
 }
 
 #[test]
-fn a_plain_request_that_waits_is_whole_when_a_worker_comes() {
+fn a_queued_plain_request_is_complete_when_a_worker_connects() {
     let gateway = gateway("frames: payload");
     let clients: Vec<_> = (0..50)
         .map(|n| {

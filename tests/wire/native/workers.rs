@@ -53,7 +53,7 @@ impl Worker {
         let sent = Command::new("kill").args(["-s", name, &id]).status();
         assert!(sent.unwrap().success());
         if name == "STOP" {
-            // The process runs on for a moment after the signal.
+            // The process continues for a moment after the signal.
             let stat = format!("/proc/{id}/status");
             let stopped = || {
                 let file = BufReader::new(std::fs::File::open(&stat).unwrap());
@@ -345,8 +345,8 @@ fn a_worker_that_does_not_read_delays_no_other_peer() {
     assert!(served >= 400);
 }
 
-/// A worker may have to send an answer before it reads on. If the gateway read only from workers
-/// that read, both would wait for each other.
+/// A worker may have to send an answer before it continues to read. If the gateway read only from
+/// workers that read, both would wait for each other.
 #[test]
 fn a_worker_that_does_not_read_is_still_read() {
     let pool = "heartbeat: off, timeout: none, per_worker: 100000";

@@ -37,7 +37,7 @@ fn serves(gateway: &Gateway, raw: &mut Raw) {
 }
 
 #[test]
-fn each_peer_receives_the_matching_socket_type_in_either_version() {
+fn each_peer_receives_the_matching_socket_type_in_both_versions() {
     if !native() {
         return;
     }
@@ -248,7 +248,7 @@ fn foreign_protocols_are_disconnected_by_their_first_bytes() {
     for (mut raw, bytes) in connected {
         raw.hear_greeting();
         raw.try_say(bytes);
-        // The gateway waits for nothing more before it disconnects.
+        // The gateway disconnects without waiting for further bytes.
         assert_eq!(raw.hear(), Said::End, "{bytes:?}");
     }
     let mut raw = Raw::peer(&gateway.endpoint("clients"), "DEALER");
@@ -319,7 +319,7 @@ fn a_peer_silent_beyond_the_ttl_of_its_own_ping_is_disconnected() {
 }
 
 #[test]
-fn long_and_short_frames_mean_the_same_and_bytes_may_come_one_by_one() {
+fn long_and_short_frames_are_equivalent_and_bytes_may_arrive_one_by_one() {
     if !native() {
         return;
     }
