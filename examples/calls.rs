@@ -2,7 +2,7 @@
 //! `gateway` and a worker running. It needs the crates `zmq` and `serde_json`.
 //!
 //! Each request carries a number as a header, which the gateway and the workers return. Answers may
-//! therefore come in any order, and a late answer is never taken for that to another request. If
+//! therefore arrive in any order, and a late answer is never taken for that of another request. If
 //! there are several addresses, each request goes to a gateway that is connected.
 
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ enum Error {
     /// The answer is an ERROR, from the gateway or from the worker itself. This is its payload as
     /// JSON, or null if the payload is in another encoding.
     Rejected(Value),
-    /// No answer came in time.
+    /// No answer arrived in time.
     Timeout,
     Socket(zmq::Error),
 }
@@ -52,7 +52,7 @@ impl From<zmq::Error> for Error {
 struct Client {
     socket: zmq::Socket,
     last: u64,
-    /// The requests whose answers are still wanted, with the answers that have come.
+    /// The requests whose answers are still wanted, with the answers that have arrived.
     waiting: HashMap<u64, Option<Result<Vec<u8>, Error>>>,
     timeout: Duration,
 }
@@ -90,7 +90,7 @@ impl Client {
         Ok(self.last)
     }
 
-    /// Returns the payload of the answer to a request, however many others come before.
+    /// Returns the payload of the answer to a request, however many other answers arrive before it.
     fn answer(&mut self, number: u64) -> Result<Vec<u8>, Error> {
         let deadline = Instant::now() + self.timeout;
         loop {

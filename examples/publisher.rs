@@ -1,7 +1,7 @@
 //! A publisher: `cargo run --example publisher [ADDRESS]`, with `gateway` running by the first
 //! routes.yaml of docs/channels.md.
 //!
-//! It publishes two persons, and one whose payload is broken, which reaches nobody.
+//! It publishes two persons, and one whose payload is broken, which no subscriber receives.
 
 mod messages;
 
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     socket.set_rcvtimeo(5_000)?;
     socket.connect(address)?;
     match socket.recv_bytes(0) {
-        // It had nothing to send, so there is nothing to wait for at the end either.
+        // No message was sent, so there is nothing to wait for at the end.
         Err(zmq::Error::EAGAIN) => {
             return Err("asked for nothing in 5 s: does `gateway` run?".into());
         }

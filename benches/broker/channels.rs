@@ -2,8 +2,8 @@
 //! those that match its prefixes.
 //!
 //! The peers write ZMTP by hand and cost next to nothing. A further burst is sent once every
-//! subscriber has received all but the last one, so less waits for a subscriber than any broker
-//! drops at its defaults, and a message that is lost stops the load.
+//! subscriber has received all but the last one. The queue of a subscriber is therefore shorter
+//! than the default bound of any broker, and a lost message stops the load.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -24,7 +24,7 @@ use crate::zmtp;
 /// The time after which a load has lost a message.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The number of bursts that the publisher is ahead of the slowest subscriber.
+/// The maximum number of bursts by which the publisher is ahead of the slowest subscriber.
 const AHEAD: usize = 2;
 
 /// The number of types of a load in which one message in a hundred matches.
@@ -146,8 +146,8 @@ impl ChannelLoad {
         for (n, (prefixes, received)) in self.prefixes.iter().zip(&self.received).enumerate() {
             let wish = |first: u8, prefix: &[u8]| [&[first], prefix].concat();
             let mut wishes: Vec<_> = prefixes.iter().map(|prefix| wish(1, prefix)).collect();
-            // A prefix of its own, which the publisher is asked for once all prefixes before are
-            // in force.
+            // A prefix of this subscriber alone. Once the broker subscribes to it at the publisher,
+            // all earlier prefixes are in force.
             let own = format!("ready-{n}");
             wishes.push(wish(1, own.as_bytes()));
             wishes.push(wish(0, own.as_bytes()));
@@ -221,7 +221,7 @@ fn sealed_size(messages: &[u8]) -> usize {
     size
 }
 
-/// A publisher that reads what it is asked for.
+/// A publisher that reads its subscriptions.
 struct Publisher {
     stream: TcpStream,
     input: Vec<u8>,
@@ -268,7 +268,7 @@ pub struct Connected<'a> {
 #[derive(Clone, Copy)]
 enum Expected<'a> {
     Bytes(&'a [u8]),
-    /// This number of bytes, which nobody opens.
+    /// This number of sealed bytes, which are not opened.
     Sealed(usize),
 }
 

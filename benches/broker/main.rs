@@ -3,11 +3,11 @@
 //!
 //! Each broker is a process of its own, and is loaded in turn by the same clients and the same
 //! echoing workers. The peers of most loads write ZMTP by hand and cost next to nothing, so that
-//! the broker is what is measured; those of the loads named "libzmq's peers" use libzmq, as most
-//! users do. The gateway checks every payload against its schema; zmq_proxy checks nothing. The
-//! bare forwarder, written for this bench, shows the minimum cost of a broker that checks payloads
-//! and does nothing else. Figures are medians over rounds in which the brokers take turns, with the
-//! spread in brackets. Only the ratios mean anything.
+//! the measurement shows the cost of the broker. Those of the loads named "libzmq's peers" use
+//! libzmq, as most users do. The gateway checks every payload against its schema; zmq_proxy checks
+//! nothing. The bare forwarder, written for this bench, shows the minimum cost of a broker that
+//! checks payloads and does nothing else. Figures are medians over rounds in which the brokers take
+//! turns, with the spread in brackets. Only the ratios mean anything.
 //!
 //! The loads of channels have one publisher and many subscribers, and compare the gateway on engine
 //! native with zmq_proxy between XSUB and XPUB.

@@ -15,8 +15,8 @@ mod whole;
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 
-/// The rounds of the two runs: so many that differences between two set-ups (hash maps are seeded
-/// at random) do not matter.
+/// The rounds of the two runs: enough that differences between two set-ups (hash maps are seeded at
+/// random) do not matter.
 const FEW: u64 = 1_000;
 const MANY: u64 = 21_000;
 
@@ -24,8 +24,8 @@ const MANY: u64 = 21_000;
 const TOLERANCE: f64 = 0.05;
 
 /// The number of instructions by which a count may always differ from the committed number. The
-/// compiler lays the same code out differently where it lies in another directory, which has
-/// changed short cases by up to 16 instructions.
+/// compiler lays out the same code differently if its directory has another name, which has changed
+/// short cases by up to 16 instructions.
 const SLACK: f64 = 16.0;
 
 const BASELINE: &str = concat!(
@@ -72,7 +72,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Returns if a count fails beside the committed one, and what to print about it.
+/// Returns whether a count fails in comparison with the committed one, and the text to print about
+/// it.
 fn verdict(before: f64, count: f64) -> (bool, &'static str) {
     let allowed = (before * TOLERANCE).max(SLACK);
     if count > before + allowed {

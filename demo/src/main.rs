@@ -151,7 +151,7 @@ impl Demo {
     }
 
     /// Publishes a broken message and a valid one. The first message that a subscriber receives is
-    /// the valid one, even if the subscriber comes afterwards.
+    /// the valid one, even if the subscriber connects afterwards.
     fn publish(&mut self, broken: &[u8], valid: &[u8]) -> Result<()> {
         let kind = "TICK";
         let subscribers = endpoint(&self.gateway, "ticks.subscribers")?;

@@ -1,5 +1,5 @@
-//! The clients, the worker, the publisher and the subscribers: plain ZeroMQ sockets that know
-//! nothing of a gateway.
+//! The clients, the worker, the publisher and the subscribers: plain ZeroMQ sockets, which need no
+//! support for the gateway.
 
 use std::error::Error;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -78,7 +78,7 @@ impl Client {
 pub struct Publisher(zmq::Socket);
 
 impl Publisher {
-    /// Connects a publisher to a channel, and waits until it is asked for messages.
+    /// Connects a publisher to a channel, and waits until the gateway subscribes to its messages.
     pub fn connect(context: &zmq::Context, endpoint: &str) -> Result<Self> {
         let socket = connect(context, zmq::XPUB, endpoint)?;
         socket.recv_bytes(0)?;

@@ -1,5 +1,5 @@
 //! Drives a connection from its first byte on: its session, its liveness and its output. The bytes
-//! of the peer arrive in pieces of any size and at any pace. The first byte of the input determines
+//! of the peer arrive in pieces of any size and at any rate. The first byte of the input determines
 //! the settings, and the next eight the sizes of the pieces and the times between them. The peer
 //! sends the remaining bytes, after a valid greeting and READY if the first byte's highest bit is
 //! set. A few bytes can stand for a large frame: see [`model::stretched`].
