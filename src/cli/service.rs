@@ -136,8 +136,8 @@ fn watchdog_time(variable: impl Fn(&str) -> Option<String>, id: u32) -> Option<D
     (is_meant && time > 0).then(|| Duration::from_micros(time))
 }
 
-/// Loops forever, and calls `notify` twice per `time` as long as `is_alive` returns true within half
-/// of that time.
+/// Loops forever, and calls `notify` twice per `time` as long as `is_alive` returns true within
+/// half of that time.
 fn keep_alive(time: Duration, is_alive: impl Fn(Duration) -> bool, notify: impl Fn()) {
     let pause = time / 2;
     loop {

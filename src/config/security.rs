@@ -576,8 +576,8 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Adds the key of a peer's file. If the file has an error, leaves the key out and, if `should_report`
-    /// is true, reports the reason.
+    /// Adds the key of a peer's file. If the file has an error, leaves the key out and, if
+    /// `should_report` is true, reports the reason.
     fn key_of(&mut self, file: &'a KeyFile, should_report: bool, named: &mut Owners) {
         let (name, place) = match &file.name {
             Some(name) => (name.value.as_str(), name.place.clone()),

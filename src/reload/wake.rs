@@ -46,8 +46,8 @@ impl Wake {
         let _ = self.wakes.send(WakeReason::Requested(None));
     }
 
-    /// Requests a reload now. `callback` is called with the report; it must not block, and is dropped
-    /// if the follower has ended.
+    /// Requests a reload now. `callback` is called with the report; it must not block, and is
+    /// dropped if the follower has ended.
     pub fn reload_with(&self, callback: impl FnOnce(Arc<Report>) + Send + 'static) {
         let _ = self
             .wakes

@@ -251,7 +251,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 fn the_pages_have_every_key_and_its_default() {
     let pages = ["docs/routes.md", "docs/schemas.md"];
     let pages = pages.map(|page| fs::read_to_string(Path::new(ROOT).join(page)).unwrap());
-    let (mut reported, mut bounds) = (BTreeSet::new(), BTreeSet::new());
+    let (mut listed, mut bounds) = (BTreeSet::new(), BTreeSet::new());
     let mut section = String::new();
     for line in pages.concat().lines() {
         let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
@@ -291,26 +291,24 @@ fn the_pages_have_every_key_and_its_default() {
             if let Some(most) = most {
                 bounds.insert((of.clone(), name.to_owned(), most.to_owned()));
             }
-            assert!(
-                reported.insert((of, name.to_owned(), default)),
-                "twice: {name}"
-            );
+            let is_new = listed.insert((of, name.to_owned(), default));
+            assert!(is_new, "twice: {name}");
         }
     }
-    let there = described(&schema()).into_iter();
-    let there = there.map(|(section, at, schema)| {
+    let expected = described(&schema()).into_iter();
+    let expected = expected.map(|(section, at, schema)| {
         let default = schema.get("default").map(Value::to_string);
         (section, at[at.len() - 1].clone(), default)
     });
     // The encodings of a schema are not among its options.
     let encodings = ["protobuf", "msgpack", "json"].map(|it| ("schema".into(), it.into(), None));
-    let there: BTreeSet<_> = there.filter(|it| !encodings.contains(it)).collect();
-    assert_eq!(reported, there);
+    let expected: BTreeSet<_> = expected.filter(|it| !encodings.contains(it)).collect();
+    assert_eq!(listed, expected);
     assert!(bounds.len() >= 2, "{bounds:?}");
     for (section, name, most) in bounds {
-        let mut of_it = described(&schema()).into_iter();
-        let of_it = of_it.find(|it| it.0 == section && it.1.last() == Some(&name));
-        let schema = of_it.unwrap().2;
+        let mut keys = described(&schema()).into_iter();
+        let key = keys.find(|it| it.0 == section && it.1.last() == Some(&name));
+        let schema = key.unwrap().2;
         // A number may be one of several alternatives, next to a variable.
         let forms = schema.get("anyOf").and_then(Value::as_array);
         let mut forms = forms.into_iter().flatten().chain([&schema]);

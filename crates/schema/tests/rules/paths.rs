@@ -47,33 +47,27 @@ fn violations_in_nested_messages_have_their_path() {
     );
     // A rule of a message reports its own text, at every path of the message.
     let three = json!([{"zip": "12345"}, {"zip": "12345"}, {"zip": "12345"}]);
-    let assert_offset = ruled.refuses(&with("lines", three), "", "m.lines");
-    assert_eq!(
-        assert_offset.to_string(),
-        "two lines at most (rule m.lines)"
-    );
-    let assert_offset = ruled.refuses(
+    let fault = ruled.refuses(&with("lines", three), "", "m.lines");
+    assert_eq!(fault.to_string(), "two lines at most (rule m.lines)");
+    let fault = ruled.refuses(
         &with("lines", json!([{"zip": "00000"}])),
         "lines[0]",
         "line",
     );
-    assert_eq!(
-        assert_offset.to_string(),
-        "lines[0]: no zip of zeros (rule line)"
-    );
+    assert_eq!(fault.to_string(), "lines[0]: no zip of zeros (rule line)");
     // Maps with keys that are not strings, which JSON cannot encode directly.
     let texts = b"\x0a\x07\x0a\x0512345\x30\x01\x2a\x04\x08\x00\x12\x00";
-    let assert_offset = ruled.protobuf.check(texts, DEPTH).unwrap_err();
+    let fault = ruled.protobuf.check(texts, DEPTH).unwrap_err();
     assert_eq!(
-        (&*assert_offset.path, assert_offset.rule.as_deref()),
+        (&*fault.path, fault.rule.as_deref()),
         ("texts[0] (key)", Some("int32.gt"))
     );
-    let assert_offset = ruled
+    let fault = ruled
         .msgpack
         .check(b"\x82\xa1a\x01\xa5texts\x81\x07\xa0", DEPTH)
         .unwrap_err();
     assert_eq!(
-        (&*assert_offset.path, assert_offset.rule.as_deref()),
+        (&*fault.path, fault.rule.as_deref()),
         ("texts[7]", Some("string.min_len"))
     );
 }
@@ -82,16 +76,16 @@ fn violations_in_nested_messages_have_their_path() {
 fn structure_is_checked_before_rules() {
     let ruled =
         Ruled::new("message M { int32 f = 1 [(buf.validate.field).int32.gt = 5]; string s = 2; }");
-    let assert_offset = ruled
+    let fault = ruled
         .protobuf
         .check(b"\x08\x01\x10\x01", DEPTH)
         .unwrap_err();
-    assert_eq!((assert_offset.rule, &*assert_offset.path), (None, "s"));
-    let assert_offset = ruled
+    assert_eq!((fault.rule, &*fault.path), (None, "s"));
+    let fault = ruled
         .msgpack
         .check(b"\x82\xa1f\x01\xa1s\x01", DEPTH)
         .unwrap_err();
-    assert_eq!((assert_offset.rule, &*assert_offset.path), (None, "s"));
+    assert_eq!((fault.rule, &*fault.path), (None, "s"));
 }
 
 #[test]
@@ -106,11 +100,8 @@ fn own_and_predefined_rules_are_reported_by_their_ids() {
            required int32 g = 2 [(buf.validate.field).int32.gt = 0]; }",
     );
     ruled.accepts(&json!({"f": 4, "g": 1}));
-    let assert_offset = ruled.refuses(&json!({"f": 3, "g": 1}), "f", "int32.even");
-    assert_eq!(
-        assert_offset.to_string(),
-        "f: must be even (rule int32.even)"
-    );
+    let fault = ruled.refuses(&json!({"f": 3, "g": 1}), "f", "int32.even");
+    assert_eq!(fault.to_string(), "f: must be even (rule int32.even)");
     ruled.refuses(&json!({"f": 4, "g": 0}), "g", "int32.gt");
 }
 
@@ -128,20 +119,12 @@ fn all_violations_are_reported_if_the_option_is_set() {
     let root = table.message("t.M").unwrap();
     let mut schema = Schema::new(Encoding::Json, table, root, options);
     assert!(schema.enforce(&ruler, LIMITS));
-    let assert_offset = schema.check(br#"{"n": [1, 0, -1]}"#, DEPTH).unwrap_err();
-    let others: Vec<_> = assert_offset
-        .others
-        .iter()
-        .flatten()
-        .map(|it| &*it.path)
-        .collect();
-    assert_eq!(
-        (&*assert_offset.path, &*others),
-        ("n[1]", &["n[2]", "f"][..])
-    );
+    let fault = schema.check(br#"{"n": [1, 0, -1]}"#, DEPTH).unwrap_err();
+    let others: Vec<_> = fault.others.iter().flatten().map(|it| &*it.path).collect();
+    assert_eq!((&*fault.path, &*others), ("n[1]", &["n[2]", "f"][..]));
     let many = format!("{{\"n\": {:?}}}", vec![0; 1000]);
-    let assert_offset = schema.check(many.as_bytes(), DEPTH).unwrap_err();
-    assert_eq!(assert_offset.others.unwrap().len(), 15);
+    let fault = schema.check(many.as_bytes(), DEPTH).unwrap_err();
+    assert_eq!(fault.others.unwrap().len(), 15);
 }
 
 /// Returns schemas for singular, repeated and map fields with rules.
@@ -164,10 +147,10 @@ fn places() -> Ruled {
 #[track_caller]
 fn assert_offset(schema: &Schema, before: &[u8], after: &[u8], path: &str) {
     let payload = [before, after].concat();
-    let assert_offset = schema.check(&payload, DEPTH).unwrap_err();
-    assert!(assert_offset.rule.is_some(), "{assert_offset}");
+    let fault = schema.check(&payload, DEPTH).unwrap_err();
+    assert!(fault.rule.is_some(), "{fault}");
     assert_eq!(
-        (&*assert_offset.path, assert_offset.offset),
+        (&*fault.path, fault.offset),
         (path, before.len()),
         "{payload:02x?}"
     );

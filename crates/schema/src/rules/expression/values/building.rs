@@ -90,7 +90,8 @@ fn place<T>(entries: &[(u32, T)], places: &FxHashMap<u32, usize>, key: u32) -> O
     entries.iter().position(|(of, _)| *of == key)
 }
 
-/// Updates the places after an entry was added. They are only kept for more than [`LINEAR_SEARCH_MAX`] entries.
+/// Updates the places after an entry was added. They are only kept for more than
+/// [`LINEAR_SEARCH_MAX`] entries.
 fn grown<T>(entries: &[(u32, T)], places: &mut FxHashMap<u32, usize>) {
     match entries.len() {
         0..=LINEAR_SEARCH_MAX => {}
