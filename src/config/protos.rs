@@ -37,7 +37,7 @@ pub(super) struct Protos {
     /// The table of the messages that routes name.
     table: Arc<Table>,
     /// The compiled buf.validate rules of the messages that routes name, or `None` without rules.
-    ruler: Option<Arc<RuleSet>>,
+    rule_set: Option<Arc<RuleSet>>,
     /// The limits on checks by these rules: the size of the payload, and the number of steps.
     rule_limits: RuleLimits,
     /// All words of the files that do not compile, or `None` if every file compiles. A message that
@@ -63,7 +63,7 @@ impl Protos {
             return Some(Self {
                 descriptors: None,
                 table: Arc::default(),
-                ruler: None,
+                rule_set: None,
                 rule_limits: rule_limits(source),
                 doubtful: None,
                 required: RefCell::default(),
@@ -87,8 +87,10 @@ impl Protos {
                 None
             }
         };
-        let ruler = match (&descriptors, &table) {
-            (Some(descriptors), Some(table)) => ruler(source, descriptors, table, &mut of_protos),
+        let rule_set = match (&descriptors, &table) {
+            (Some(descriptors), Some(table)) => {
+                rule_set(source, descriptors, table, &mut of_protos)
+            }
             _ => None,
         };
         name_routes(source, texts, &mut of_protos);
@@ -97,7 +99,7 @@ impl Protos {
         Some(Self {
             descriptors,
             table,
-            ruler,
+            rule_set,
             rule_limits: rule_limits(source),
             doubtful,
             required: RefCell::default(),
@@ -128,7 +130,7 @@ fn roots(source: &Source) -> HashSet<(Encoding, &str)> {
         .collect()
 }
 
-fn ruler(
+fn rule_set(
     source: &Source,
     descriptors: &Descriptors,
     table: &Arc<Table>,
@@ -269,8 +271,8 @@ impl Protos {
         let descriptors = self.descriptors.as_ref();
         let ruled = descriptors.is_some_and(|descriptors| descriptors.has_rules(&name.value));
         if ruled
-            && let Some(ruler) = &self.ruler
-            && !schema.enforce(ruler, self.rule_limits)
+            && let Some(rule_set) = &self.rule_set
+            && !schema.enforce(rule_set, self.rule_limits)
         {
             let fault = format!("the buf.validate rules of {} aren't there", name.value);
             found.push(Diagnostic::error(fault).at(name.place.clone()));
@@ -300,8 +302,8 @@ impl Protos {
         // same files had none.
         let table = Table::for_roots(descriptors, [(Encoding::Protobuf, name)]).ok()?;
         let table = Arc::new(table);
-        let ruler = RuleSet::build(descriptors, &table, &[name], found)?;
-        Some(ruler.explain(&table))
+        let rule_set = RuleSet::build(descriptors, &table, &[name], found)?;
+        Some(rule_set.explain(&table))
     }
 
     /// Records that a field of a message is required, and returns whether that is new.

@@ -285,14 +285,15 @@ message Doubling {
         let made = gateway_proto::compile(&roots, Compiler::Builtin, &mut found);
         let made = made.expect("compiles");
         let table = Arc::new(Table::build(made.files()).unwrap());
-        let ruler = Arc::new(RuleSet::build(&made, &table, &[message], &mut found).expect("rules"));
+        let rule_set =
+            Arc::new(RuleSet::build(&made, &table, &[message], &mut found).expect("rules"));
         let root = table.message(message).unwrap();
         let mut schema = Schema::new(Encoding::Protobuf, table, root, Options::default());
         let limits = RuleLimits {
             bytes: 1 << 20,
             steps: 10_000_000,
         };
-        assert!(schema.enforce(&ruler, limits));
+        assert!(schema.enforce(&rule_set, limits));
         AnyOf::new(schema, Vec::new())
     }
 

@@ -1759,7 +1759,7 @@ fn schema(route: &str) -> Option<AnyOf> {
 }
 
 pub(crate) fn any_of(message: &str, encodings: &[Encoding]) -> AnyOf {
-    // The table and the ruler are built once, because there are thousands of schedules.
+    // The table and the rule set are built once, because there are thousands of schedules.
     static MADE: LazyLock<(Arc<gateway_schema::Table>, Arc<RuleSet>)> = LazyLock::new(|| {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("p.proto"), PROTO).unwrap();
@@ -1768,15 +1768,15 @@ pub(crate) fn any_of(message: &str, encodings: &[Encoding]) -> AnyOf {
         let made = gateway_proto::compile(&roots, Compiler::Builtin, &mut found);
         let made = made.expect("compiles");
         let table = Arc::new(gateway_schema::Table::build(made.files()).unwrap());
-        let ruler = RuleSet::build(&made, &table, &["Ruled"], &mut found).expect("rules");
-        (table, Arc::new(ruler))
+        let rule_set = RuleSet::build(&made, &table, &["Ruled"], &mut found).expect("rules");
+        (table, Arc::new(rule_set))
     });
-    let (table, ruler) = &*MADE;
+    let (table, rule_set) = &*MADE;
     let root = table.message(message).unwrap();
     let mut schemas = encodings.iter().map(|encoding| {
         let mut schema = Schema::new(*encoding, Arc::clone(table), root, Options::default());
         if message == "Ruled" {
-            assert!(schema.enforce(ruler, RULES_LIMITS));
+            assert!(schema.enforce(rule_set, RULES_LIMITS));
         }
         schema
     });

@@ -72,8 +72,8 @@ fn main() {
         .map(|name| format!("t.{name}"))
         .collect();
     let ruled: Vec<&str> = ruled.iter().map(String::as_str).collect();
-    let ruler = RuleSet::build(&descriptors, &table, &ruled, &mut Diagnostics::new());
-    let ruler = Arc::new(ruler.expect("good rules"));
+    let rule_set = RuleSet::build(&descriptors, &table, &ruled, &mut Diagnostics::new());
+    let rule_set = Arc::new(rule_set.expect("good rules"));
     println!("| encoding | rules | time | × the walk |");
     println!("|---|---|---:|---:|");
     for (encoding, payload) in [
@@ -87,7 +87,7 @@ fn main() {
             let id = table.message(&full).unwrap();
             let mut schema = Schema::new(encoding, Arc::clone(&table), id, Options::default());
             if descriptors.has_rules(&full) {
-                assert!(schema.enforce(&ruler, LIMITS));
+                assert!(schema.enforce(&rule_set, LIMITS));
             }
             let nanos = time(|| schema.check(black_box(payload), 100).is_ok());
             let ratio = nanos / *walk.get_or_insert(nanos);
@@ -116,8 +116,8 @@ fn compile_many() {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let start = Instant::now();
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
-    let ruler = RuleSet::build(&descriptors, &table, &names, &mut Diagnostics::new());
-    assert!(ruler.is_some());
+    let rule_set = RuleSet::build(&descriptors, &table, &names, &mut Diagnostics::new());
+    assert!(rule_set.is_some());
     let millis = start.elapsed().as_millis();
     println!("\n{MANY} messages with eleven rules each are compiled in {millis} ms.");
 }

@@ -156,7 +156,7 @@ impl RuleSet {
 
     /// Returns the rules of the messages for which the set was built, and then those of the
     /// messages below them. Messages are sorted by name, and the rules of a message by its fields.
-    /// `table` must be the one that the ruler was built with.
+    /// `table` must be the one that the rule set was built with.
     pub fn explain(&self, table: &Table) -> Vec<ExplainedRule> {
         explain::explain(&self.compiled, &self.roots, table)
     }

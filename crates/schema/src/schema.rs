@@ -65,8 +65,8 @@ impl Schema {
     ///
     /// Returns false, and enforces no rules, if `rule_set` was not built for this schema's message.
     #[must_use]
-    pub fn enforce(&mut self, ruler: &Arc<RuleSet>, limits: RuleLimits) -> bool {
-        let rules = ruler.rules(self.contract.root, limits);
+    pub fn enforce(&mut self, rule_set: &Arc<RuleSet>, limits: RuleLimits) -> bool {
+        let rules = rule_set.rules(self.contract.root, limits);
         let known = rules.is_some();
         self.rules = rules.flatten();
         known

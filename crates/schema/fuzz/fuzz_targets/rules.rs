@@ -22,13 +22,13 @@ static SCHEMAS: LazyLock<Vec<[Schema; 2]>> = LazyLock::new(|| {
     let descriptors = compile(&roots, Compiler::Builtin, &mut found);
     let descriptors = descriptors.unwrap_or_else(|| panic!("{found}"));
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
-    let ruler = RuleSet::build(&descriptors, &table, &["ruled.All"], &mut found);
-    let ruler = Arc::new(ruler.unwrap_or_else(|| panic!("{found}")));
+    let rule_set = RuleSet::build(&descriptors, &table, &["ruled.All"], &mut found);
+    let rule_set = Arc::new(rule_set.unwrap_or_else(|| panic!("{found}")));
     let root = table.message("ruled.All").unwrap();
     let of = |encoding| {
         let plain = || Schema::new(encoding, Arc::clone(&table), root, Options::default());
         let mut ruled = plain();
-        assert!(ruled.enforce(&ruler, LIMITS));
+        assert!(ruled.enforce(&rule_set, LIMITS));
         [plain(), ruled]
     };
     [Encoding::Protobuf, Encoding::Msgpack, Encoding::Json]

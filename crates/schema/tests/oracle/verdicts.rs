@@ -112,17 +112,17 @@ fn schemas(
         ..Options::default()
     };
     let mut found = Diagnostics::new();
-    let ruler = RuleSet::build(descriptors, table, &[name], &mut found);
+    let rule_set = RuleSet::build(descriptors, table, &[name], &mut found);
     let ruled = descriptors.has_rules(name);
-    let ruler = match ruler {
-        Some(ruler) => Some(Arc::new(ruler)),
+    let rule_set = match rule_set {
+        Some(rule_set) => Some(Arc::new(rule_set)),
         None if ruled => return Err(found.iter().map(|fault| fault.message.clone()).collect()),
         None => None,
     };
     Ok(ENCODINGS.map(|encoding| {
         let mut schema = Schema::new(encoding, Arc::clone(table), root, options);
-        if let Some(ruler) = ruler.as_ref().filter(|_| ruled) {
-            assert!(schema.enforce(ruler, LIMITS));
+        if let Some(rule_set) = rule_set.as_ref().filter(|_| ruled) {
+            assert!(schema.enforce(rule_set, LIMITS));
         }
         schema
     }))

@@ -72,8 +72,8 @@ fn no_payload_makes_rules_hang_or_crash() {
 fn load(directory: &Path) -> Result<(), Diagnostics> {
     let mut found = Diagnostics::new();
     let descriptors = compile(&[directory.to_owned()], Compiler::Builtin, &mut found);
-    let ruler = descriptors.and_then(|it| ruler(&it, "t.M", &mut found));
-    ruler.map(drop).ok_or(found)
+    let rule_set = descriptors.and_then(|it| rule_set(&it, "t.M", &mut found));
+    rule_set.map(drop).ok_or(found)
 }
 
 #[test]
@@ -319,8 +319,8 @@ fn at_most_sixteen_violations_are_found_and_reported() {
     let text = "message M { repeated int32 n = 1 [(buf.validate.field).repeated.items.int32.gt = 0]; repeated M m = 2; }";
     let (descriptors, _dir) = descriptors(text);
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
-    let ruler = RuleSet::build(&descriptors, &table, &["t.M"], &mut Diagnostics::new());
-    let ruler = Arc::new(ruler.unwrap());
+    let rule_set = RuleSet::build(&descriptors, &table, &["t.M"], &mut Diagnostics::new());
+    let rule_set = Arc::new(rule_set.unwrap());
     let options = Options {
         all_violations: true,
         ..Options::default()
@@ -341,7 +341,7 @@ fn at_most_sixteen_violations_are_found_and_reported() {
     ] {
         let root = table.message("t.M").unwrap();
         let mut schema = Schema::new(encoding, Arc::clone(&table), root, options);
-        assert!(schema.enforce(&ruler, LIMITS));
+        assert!(schema.enforce(&rule_set, LIMITS));
         let reported = schema.check(&payload, DEPTH).unwrap_err();
         assert_eq!(reported.path, "n[0]");
         let others = reported.others.unwrap();
@@ -357,11 +357,11 @@ fn rules_allocate_a_bounded_amount_of_memory() {
     let (descriptors, _dir) = descriptors(text);
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
     let mut found = Diagnostics::new();
-    let ruler = Arc::new(RuleSet::build(&descriptors, &table, &["t.M"], &mut found).unwrap());
+    let rule_set = Arc::new(RuleSet::build(&descriptors, &table, &["t.M"], &mut found).unwrap());
     let root = table.message("t.M").unwrap();
     let mut schema = Schema::new(Encoding::Json, Arc::clone(&table), root, Options::default());
     let steps = 1 << 40;
-    assert!(schema.enforce(&ruler, RuleLimits { steps, ..LIMITS }));
+    assert!(schema.enforce(&rule_set, RuleLimits { steps, ..LIMITS }));
     let payload = |count: usize| json!({"n": vec![1; count]}).to_string();
     assert_eq!(schema.check(payload(20).as_bytes(), DEPTH), Ok(()));
     let reported = schema.check(payload(4_000).as_bytes(), DEPTH).unwrap_err();

@@ -558,14 +558,14 @@ fn standard_rules_and_expressions_are_reported_together() {
       int32 b = 2 [(buf.validate.field).cel_expression = "1 / this > 0"]; }"#;
     let (descriptors, _dir) = descriptors(text);
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
-    let ruler = RuleSet::build(&descriptors, &table, &["t.M"], &mut Diagnostics::new());
+    let rule_set = RuleSet::build(&descriptors, &table, &["t.M"], &mut Diagnostics::new());
     let options = Options {
         all_violations: true,
         ..Options::default()
     };
     let root = table.message("t.M").unwrap();
     let mut schema = Schema::new(Encoding::Json, Arc::clone(&table), root, options);
-    assert!(schema.enforce(&Arc::new(ruler.unwrap()), LIMITS));
+    assert!(schema.enforce(&Arc::new(rule_set.unwrap()), LIMITS));
     let reported = schema.check(br#"{"a": 3, "b": 1}"#, DEPTH).unwrap_err();
     let others = reported.others.unwrap();
     let rules: Vec<_> = others.iter().map(|other| other.rule.as_deref()).collect();
@@ -584,14 +584,14 @@ fn rules_convert_text_keys_to_numbers() {
       map<bool, int32> b = 2 [(buf.validate.field).cel_expression = "!(true in this)"]; }"#;
     let (descriptors, _dir) = descriptors(text);
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
-    let ruler = RuleSet::build(&descriptors, &table, &["t.M"], &mut Diagnostics::new());
+    let rule_set = RuleSet::build(&descriptors, &table, &["t.M"], &mut Diagnostics::new());
     let options = Options {
         text_keys: TextKeys::Allow,
         ..Options::default()
     };
     let root = table.message("t.M").unwrap();
     let mut schema = Schema::new(Encoding::Msgpack, Arc::clone(&table), root, options);
-    assert!(schema.enforce(&Arc::new(ruler.unwrap()), LIMITS));
+    assert!(schema.enforce(&Arc::new(rule_set.unwrap()), LIMITS));
     let check = |value: Value| schema.check(&rmp_serde::to_vec(&value).unwrap(), DEPTH);
     assert_eq!(
         check(json!({"n": {"6": 1, "8": 0}, "b": {"false": 1}})),
@@ -617,8 +617,9 @@ fn rules_need_no_copy_of_validate_proto() {
     let load = || {
         let mut found = Diagnostics::new();
         let descriptors = compile(&[dir.path().to_owned()], Compiler::Builtin, &mut found);
-        let ruler = descriptors.and_then(|descriptors| ruler(&descriptors, "t.M", &mut found));
-        ruler.map(drop).ok_or_else(|| found.render(false))
+        let rule_set =
+            descriptors.and_then(|descriptors| rule_set(&descriptors, "t.M", &mut found));
+        rule_set.map(drop).ok_or_else(|| found.render(false))
     };
     assert_eq!(load(), Ok(()));
     fs::create_dir_all(dir.path().join("buf/validate")).unwrap();

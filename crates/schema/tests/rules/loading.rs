@@ -8,7 +8,7 @@ use super::*;
 pub fn bad(text: &str, expected: &[(&str, (u32, u32))]) {
     let (descriptors, _dir) = descriptors(text);
     let mut found = Diagnostics::new();
-    let built = ruler(&descriptors, "t.M", &mut found);
+    let built = rule_set(&descriptors, "t.M", &mut found);
     found.sort();
     assert_eq!(built.is_none(), found.has_errors());
     let reported: Vec<_> = found
@@ -118,7 +118,7 @@ fn rules_that_no_file_defines_are_an_error() {
     let (descriptors, _dir) =
         descriptors("message M {\n int32 a = 1 [(buf.validate.field).int32.gt = 5]; }");
     let mut found = Diagnostics::new();
-    assert!(ruler(&descriptors, "t.M", &mut found).is_some());
+    assert!(rule_set(&descriptors, "t.M", &mut found).is_some());
     // The user's own option has the number of buf.validate.field. It may be a rule, so it is an
     // error, and the message is not treated as a message without rules.
     let other = "syntax = \"proto2\"; package t; import \"google/protobuf/descriptor.proto\";
@@ -127,7 +127,7 @@ message M { optional int32 a = 1 [(mine) = \"x\"]; }";
     let reported = "buf.validate.field is defined in none of the files";
     bad(other, &[(reported, (3, 9))]);
     // A message that does not exist.
-    assert!(ruler(&descriptors, "t.N", &mut found).is_none());
+    assert!(rule_set(&descriptors, "t.N", &mut found).is_none());
     assert!(found.has_errors());
 }
 
@@ -142,7 +142,7 @@ fn an_unknown_rule_is_an_error() {
     let text = "message M {\n  string f = 1 [(buf.validate.field).string.shiny = true];\n}";
     let (descriptors, _dir) = descriptors_beside(text, &later);
     let mut found = Diagnostics::new();
-    assert!(ruler(&descriptors, "t.M", &mut found).is_none());
+    assert!(rule_set(&descriptors, "t.M", &mut found).is_none());
     let reported = found.render(false);
     assert!(
         reported.contains("bad rules of t.M.f: unknown rules") && reported.contains("t.proto:3:17"),
@@ -195,7 +195,7 @@ fn errors_of_very_many_rules_are_reported_in_time() {
     ] {
         let (descriptors, _dir) = descriptors(&rules(rule));
         let mut found = Diagnostics::new();
-        assert!(ruler(&descriptors, "t.M", &mut found).is_none());
+        assert!(rule_set(&descriptors, "t.M", &mut found).is_none());
         assert_eq!(found.errors(), 15_000);
         assert_eq!(found.iter().count(), 200);
         for fault in found.iter() {

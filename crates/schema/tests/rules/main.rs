@@ -80,7 +80,7 @@ fn without_edition(file: &FileDescriptorProto) -> FileDescriptorProto {
 }
 
 /// Builds the rules of the message `name`.
-fn ruler(descriptors: &Descriptors, name: &str, found: &mut Diagnostics) -> Option<RuleSet> {
+fn rule_set(descriptors: &Descriptors, name: &str, found: &mut Diagnostics) -> Option<RuleSet> {
     let table = Table::for_roots(descriptors, [(Encoding::Protobuf, name)]).unwrap();
     RuleSet::build(descriptors, &Arc::new(table), &[name], found)
 }
@@ -101,12 +101,12 @@ impl Ruled {
             let mut found = Diagnostics::new();
             // The table holds only the types that the rules need.
             let table = Arc::new(Table::for_roots(&descriptors, [(encoding, "t.M")]).unwrap());
-            let ruler = RuleSet::build(&descriptors, &table, &["t.M"], &mut found);
-            let ruler = Arc::new(ruler.unwrap_or_else(|| panic!("{text}\n{found}")));
+            let rule_set = RuleSet::build(&descriptors, &table, &["t.M"], &mut found);
+            let rule_set = Arc::new(rule_set.unwrap_or_else(|| panic!("{text}\n{found}")));
             assert_eq!(found.render(false), "", "{text}");
             let root = table.message("t.M").unwrap();
             let mut schema = Schema::new(encoding, table, root, Options::default());
-            assert!(schema.enforce(&ruler, LIMITS));
+            assert!(schema.enforce(&rule_set, LIMITS));
             schema
         };
         let mut set = protobuf::descriptor::FileDescriptorSet::new();

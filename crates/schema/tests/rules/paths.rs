@@ -110,15 +110,15 @@ fn all_violations_are_reported_if_the_option_is_set() {
     let text = "message M { repeated int32 n = 1 [(buf.validate.field).repeated.items.int32.gt = 0]; int32 f = 2 [(buf.validate.field).int32.gt = 0]; }";
     let (descriptors, _dir) = descriptors(text);
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
-    let ruler = RuleSet::build(&descriptors, &table, &["t.M"], &mut Diagnostics::new());
-    let ruler = Arc::new(ruler.unwrap());
+    let rule_set = RuleSet::build(&descriptors, &table, &["t.M"], &mut Diagnostics::new());
+    let rule_set = Arc::new(rule_set.unwrap());
     let options = Options {
         all_violations: true,
         ..Options::default()
     };
     let root = table.message("t.M").unwrap();
     let mut schema = Schema::new(Encoding::Json, table, root, options);
-    assert!(schema.enforce(&ruler, LIMITS));
+    assert!(schema.enforce(&rule_set, LIMITS));
     let fault = schema.check(br#"{"n": [1, 0, -1]}"#, DEPTH).unwrap_err();
     let others: Vec<_> = fault.others.iter().flatten().map(|it| &*it.path).collect();
     assert_eq!((&*fault.path, &*others), ("n[1]", &["n[2]", "f"][..]));
