@@ -45,7 +45,7 @@ pub struct Curve {
     pub keys: Arc<[KeyPair]>,
     /// The keys that are admitted.
     pub peers: KnownPeers,
-    /// The keys of the peers that this side connects to, where they are CURVE servers.
+    /// The keys of the CURVE servers that the gateway connects to.
     pub servers: Servers,
 }
 
@@ -71,7 +71,8 @@ pub enum Servers {
 }
 
 impl Servers {
-    /// Returns the key of the peer at an endpoint, or `None` if this side is the server there.
+    /// Returns the key of the server at an endpoint, or `None` if the gateway is the CURVE server
+    /// there.
     fn key_of(&self, is_endpoint: impl Fn(&str) -> bool) -> Option<PublicKey> {
         match self {
             Self::None => None,
@@ -83,7 +84,7 @@ impl Servers {
         }
     }
 
-    /// Returns whether this is the key of a server that this side connects to.
+    /// Returns whether this is the key of a server that the gateway connects to.
     fn know(&self, key: &PublicKey) -> bool {
         match self {
             Self::None => false,
@@ -127,7 +128,7 @@ pub enum Initiator {
     /// The peer.
     Peer,
     /// The gateway.
-    Us,
+    Gateway,
 }
 
 impl Security {
@@ -142,7 +143,7 @@ impl Security {
             Proof::Key(key) => {
                 let curve = self.curve.as_ref()?;
                 match &curve.peers {
-                    _ if caller == Initiator::Us && curve.servers.know(key) => {
+                    _ if caller == Initiator::Gateway && curve.servers.know(key) => {
                         Some(ANONYMOUS.into())
                     }
                     KnownPeers::Any => Some(ANONYMOUS.into()),
@@ -184,9 +185,9 @@ impl Security {
         }
     }
 
-    /// Returns the security of the session on a connection that this side makes to the endpoint for
-    /// which `is_endpoint` returns true, as a socket of type `socket_type`. Where keys
-    /// are accepted, passwords are not.
+    /// Returns the security of the session on a connection that the gateway makes to the endpoint
+    /// for which `is_endpoint` returns true, as a socket of type `socket_type`. If it accepts keys,
+    /// it accepts no passwords.
     pub(crate) fn of_caller(
         &self,
         is_endpoint: impl Fn(&str) -> bool,
@@ -214,7 +215,7 @@ impl Security {
         }
     }
 
-    /// Returns the public key by which peers know this side, or `None` without CURVE.
+    /// Returns the public key by which peers know the gateway, or `None` without CURVE.
     pub fn key(&self) -> Option<PublicKey> {
         let curve = self.curve.as_ref()?;
         curve.keys.first().map(KeyPair::public)
@@ -286,12 +287,12 @@ mod tests {
             Some("alice".into())
         );
         assert_eq!(
-            principal(Some(key(2)), Initiator::Us),
+            principal(Some(key(2)), Initiator::Gateway),
             Some(ANONYMOUS.into())
         );
         // The key of a server does not admit a peer that connects.
         assert_eq!(principal(Some(key(2)), Initiator::Peer), None);
-        assert_eq!(principal(Some(key(3)), Initiator::Us), None);
+        assert_eq!(principal(Some(key(3)), Initiator::Gateway), None);
         assert_eq!(principal(None, Initiator::Peer), None);
     }
 

@@ -232,7 +232,7 @@ pub struct Frontend {
     pub errors: ErrorEncoding,
     /// The framing of its clients' messages, and of the answers to them.
     pub framing: Arc<Framing>,
-    /// The admission of peers. `None` admits everybody.
+    /// The admission of peers. `None` admits every peer.
     pub security: Option<Arc<Security>>,
 }
 
@@ -292,7 +292,7 @@ pub struct PoolSettings {
     pub heartbeat: Option<Duration>,
     /// The frames of a request for its workers, and of their answers.
     pub frames: WorkerFrames,
-    /// The admission of peers. `None` admits everybody.
+    /// The admission of peers. `None` admits every peer.
     pub security: Option<Arc<Security>>,
 }
 

@@ -226,7 +226,7 @@ fn read_directory(
                 display(&path)
             ));
         } else {
-            match KeyFile::read(&path, KeyRole::Theirs) {
+            match KeyFile::read(&path, KeyRole::Peer) {
                 Ok(file) if file.is_meant() => files.push(file),
                 Ok(_) => {}
                 Err(error) => faults.push(format!("can't read {}: {error}", display(&path))),
@@ -339,7 +339,7 @@ mod tests {
     const KEY: &str = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
 
     fn files(directory: &Path) -> (Vec<String>, Vec<String>) {
-        match Stored::read(directory, KeyRole::Theirs) {
+        match Stored::read(directory, KeyRole::Peer) {
             Stored::Directory(files, faults) => {
                 let stems = files.into_iter().map(|file| file.stem);
                 (stems.collect(), faults)
@@ -391,7 +391,7 @@ mod tests {
             ("bytes.key", "not a text"),
             ("missing.key", "No such file"),
         ] {
-            match Stored::read(&path(name), KeyRole::Ours) {
+            match Stored::read(&path(name), KeyRole::Gateway) {
                 Stored::Unreadable(reported) => assert!(reported.contains(why), "{reported}"),
                 other => panic!("{other:?}"),
             }
@@ -409,7 +409,7 @@ mod tests {
         )
         .unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        let stored = Stored::read(&path, KeyRole::Ours);
+        let stored = Stored::read(&path, KeyRole::Gateway);
         let Stored::File(file) = &stored else {
             panic!("{stored:?}");
         };

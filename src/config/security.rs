@@ -388,7 +388,7 @@ impl<'a> Resolver<'a> {
             let fault = Diagnostic::error(format!("the system provides no random bytes: {error}"));
             self.found.push(fault.at(source.place.clone()));
             self.unusable.users = true;
-            Users::nobody()
+            Users::empty()
         });
         Arc::new(users)
     }
@@ -467,11 +467,11 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Returns this side's key pair in a file, or `None` after an error, which is reported once.
+    /// Returns the gateway's key pair in a file, or `None` after an error, which is reported once.
     fn ours(&mut self, path: &'a Spanned<PathBuf>) -> Option<KeyPair> {
-        let file = self.file(KeyRole::Ours, path)?;
+        let file = self.file(KeyRole::Gateway, path)?;
         let secret = file.secret.as_ref();
-        let is_new = self.reported.insert((KeyRole::Ours, &path.value));
+        let is_new = self.reported.insert((KeyRole::Gateway, &path.value));
         if is_new {
             file.faults
                 .iter()
@@ -553,8 +553,8 @@ impl<'a> Resolver<'a> {
 
     /// Adds the keys of a file or a directory.
     fn keys_at(&mut self, path: &'a Path, place: &Place, named: &mut Owners) {
-        let is_new = self.reported.insert((KeyRole::Theirs, path));
-        match self.files.get(KeyRole::Theirs, path) {
+        let is_new = self.reported.insert((KeyRole::Peer, path));
+        match self.files.get(KeyRole::Peer, path) {
             None => {}
             Some(Stored::Unreadable(why)) if is_new => {
                 self.unusable.peers = true;
@@ -624,7 +624,7 @@ impl<'a> Resolver<'a> {
                 let fault = Diagnostic::error(format!("the key has two names, {other} and {name}"));
                 let fault = fault.at(place.clone()).label("expected a key of its own");
                 self.found
-                    .push(fault.note_at(format!("it is {other}'s at"), first.clone()));
+                    .push(fault.note_at(format!("it belongs to {other} at"), first.clone()));
             }
             Some(_) => {}
         }
@@ -680,8 +680,8 @@ impl<'a> Resolver<'a> {
             ServerKey::Key(key) => return Some(*key),
             ServerKey::File(path) => path,
         };
-        let is_new = self.reported.insert((KeyRole::Theirs, path));
-        let wrong = match self.files.get(KeyRole::Theirs, path)? {
+        let is_new = self.reported.insert((KeyRole::Peer, path));
+        let wrong = match self.files.get(KeyRole::Peer, path)? {
             Stored::File(file) => {
                 if is_new {
                     file.faults

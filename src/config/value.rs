@@ -193,7 +193,7 @@ pub(super) fn pattern_doubt(key: &str) -> Option<Diagnostic> {
     Some(match start.trim_matches('.') {
         "" => fault.help("write the types out, or a prefix such as person.*"),
         start => fault.help(format!(
-            "write {} for all types that begin so",
+            "write {} for all types with this prefix",
             quoted(&format!("{start}.*"))
         )),
     })

@@ -124,7 +124,7 @@ enum SignKind<'a> {
     /// `$$`.
     Dollar,
     /// A `$` that is not followed by a name, `{` or `$`.
-    ExpectedMap,
+    Lone,
     /// `$NAME`, which is text.
     Bare,
     /// `${NAME}` or `${NAME:-DEFAULT}`.
@@ -148,17 +148,17 @@ fn next_sign<'a>(rest: &mut &'a str) -> Option<(&'a str, Sign<'a>)> {
 impl<'a> Sign<'a> {
     /// Reads the sign at the start of `text`, which begins with a dollar sign.
     fn read(text: &'a str) -> Self {
-        let behind = text.get(1..).unwrap_or_default();
-        let (length, kind) = if behind.starts_with('$') {
+        let after = text.get(1..).unwrap_or_default();
+        let (length, kind) = if after.starts_with('$') {
             (2, SignKind::Dollar)
-        } else if let Some(inner) = behind.strip_prefix('{') {
+        } else if let Some(inner) = after.strip_prefix('{') {
             match inner.split_once('}') {
                 Some((inner, _)) => (inner.len() + 3, variable(inner)),
                 None => (text.len(), SignKind::Malformed),
             }
         } else {
-            match name_length(behind) {
-                0 => (1, SignKind::ExpectedMap),
+            match name_length(after) {
+                0 => (1, SignKind::Lone),
                 length => (1 + length, SignKind::Bare),
             }
         };
@@ -172,7 +172,7 @@ impl<'a> Sign<'a> {
     fn meaning(&self, environment: &Environment) -> Result<Cow<'a, str>, Box<Diagnostic>> {
         let (name, default) = match self.kind {
             SignKind::Dollar => return Ok("$".into()),
-            SignKind::ExpectedMap | SignKind::Bare => return Ok(self.written.into()),
+            SignKind::Lone | SignKind::Bare => return Ok(self.written.into()),
             SignKind::Malformed => return Err(Box::new(self.malformed())),
             SignKind::Variable { name, default } => (name, default),
         };

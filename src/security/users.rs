@@ -212,7 +212,7 @@ impl Users {
     }
 
     /// Returns an empty set of users.
-    pub(crate) fn nobody() -> Self {
+    pub(crate) fn empty() -> Self {
         Self {
             users: HashMap::new(),
             key: Zeroizing::default(),

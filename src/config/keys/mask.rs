@@ -33,8 +33,8 @@ fn masked_line(line: &str, role: KeyRole) -> String {
     };
     let shown = match role {
         // Any other word may be the secret key, even if its name says that it is public.
-        KeyRole::Ours => masked_words(shown),
-        KeyRole::Theirs => shown.to_owned(),
+        KeyRole::Gateway => masked_words(shown),
+        KeyRole::Peer => shown.to_owned(),
     };
     shown + &stars(hidden)
 }
@@ -105,7 +105,7 @@ mod tests {
             (format!("# {SECRET}"), "# "),
             (format!("public-key = \"{SECRET}\""), "public-key = "),
         ] {
-            let masked = masked(&line, KeyRole::Ours);
+            let masked = masked(&line, KeyRole::Gateway);
             assert!(masked.starts_with(shown), "{masked}");
             assert_eq!(masked.chars().count(), line.chars().count());
             let rest = masked[shown.len()..].trim_end();
@@ -115,10 +115,13 @@ mod tests {
             );
         }
         let line = format!("{SECRET} secret: {SECRET}");
-        assert_eq!(masked(&line, KeyRole::Ours).matches("secret: *").count(), 1);
-        assert!(!masked(&line, KeyRole::Ours).contains("D:)"));
+        assert_eq!(
+            masked(&line, KeyRole::Gateway).matches("secret: *").count(),
+            1
+        );
+        assert!(!masked(&line, KeyRole::Gateway).contains("D:)"));
         let line = format!("secret-key = {SECRET}");
-        assert!(!masked(&line, KeyRole::Theirs).contains("D:)"));
+        assert!(!masked(&line, KeyRole::Peer).contains("D:)"));
     }
 
     #[test]
@@ -131,7 +134,7 @@ mod tests {
     #[test]
     fn a_peers_public_key_is_shown() {
         let line = format!("    public-key = \"{PUBLIC}\"\n");
-        assert_eq!(masked(&line, KeyRole::Theirs), line);
-        assert_eq!(masked(PUBLIC, KeyRole::Theirs), PUBLIC);
+        assert_eq!(masked(&line, KeyRole::Peer), line);
+        assert_eq!(masked(PUBLIC, KeyRole::Peer), PUBLIC);
     }
 }

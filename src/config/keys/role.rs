@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::config) enum KeyRole {
     /// The gateway, whose keys are secret.
-    Ours,
+    Gateway,
     /// The peer, whose keys are public.
-    Theirs,
+    Peer,
 }

@@ -109,8 +109,8 @@ impl<'a> KeyReader<'a> {
     fn pair(&mut self, line: Line<'_>, name: &str, value: &str) {
         let value = unquoted(value);
         match name {
-            PUBLIC => self.key(line, value, KeyRole::Theirs),
-            SECRET => self.key(line, value, KeyRole::Ours),
+            PUBLIC => self.key(line, value, KeyRole::Peer),
+            SECRET => self.key(line, value, KeyRole::Gateway),
             "name" if self.section != Some("curve") => {
                 let place = line.place(self.file, range(line.text, value));
                 let value = value.to_owned();
@@ -130,12 +130,12 @@ impl<'a> KeyReader<'a> {
         }
     }
 
-    /// Reads a key, which is secret for [`KeyRole::Ours`] and public for [`KeyRole::Theirs`].
+    /// Reads a key, which is secret for [`KeyRole::Gateway`] and public for [`KeyRole::Peer`].
     fn key(&mut self, line: Line<'_>, text: &str, role: KeyRole) {
         let place = line.place(self.file, range(line.text, text));
         let earlier = match role {
-            KeyRole::Ours => self.keys.secret.as_ref().map(|key| &key.place),
-            KeyRole::Theirs => self.keys.public.as_ref().map(|key| &key.place),
+            KeyRole::Gateway => self.keys.secret.as_ref().map(|key| &key.place),
+            KeyRole::Peer => self.keys.public.as_ref().map(|key| &key.place),
         };
         if let Some(earlier) = earlier {
             let fault = Diagnostic::error("a key file has one key of a kind").at(place);
@@ -145,11 +145,11 @@ impl<'a> KeyReader<'a> {
             return;
         }
         let read = match role {
-            KeyRole::Ours => SecretKey::from_z85(text).map(|value| {
+            KeyRole::Gateway => SecretKey::from_z85(text).map(|value| {
                 let place = place.clone();
                 self.keys.secret = Some(Spanned { value, place });
             }),
-            KeyRole::Theirs => PublicKey::from_z85(text).map(|value| {
+            KeyRole::Peer => PublicKey::from_z85(text).map(|value| {
                 let place = place.clone();
                 self.keys.public = Some(Spanned { value, place });
             }),
@@ -186,8 +186,8 @@ pub(in crate::config) fn z85_fault(
     part: impl FnOnce(Range<usize>) -> Place,
 ) -> Diagnostic {
     let kind = match role {
-        KeyRole::Ours => "secret",
-        KeyRole::Theirs => "public",
+        KeyRole::Gateway => "secret",
+        KeyRole::Peer => "public",
     };
     let fault = Diagnostic::error(format!("this is not a {kind} key"));
     match error {
@@ -195,8 +195,8 @@ pub(in crate::config) fn z85_fault(
         Z85Error::Character { found, at } => {
             let place = part(*at..*at + found.len_utf8());
             let label = match role {
-                KeyRole::Ours => "this character does not occur in Z85".to_owned(),
-                KeyRole::Theirs => error.to_string(),
+                KeyRole::Gateway => "this character does not occur in Z85".to_owned(),
+                KeyRole::Peer => error.to_string(),
             };
             fault.at(place).label(label)
         }
@@ -228,7 +228,7 @@ mod tests {
              curve\r\n    public-key = '{PUBLIC_KEY}'\r\n    secret-key = {SECRET_KEY}\r\n"
         );
         for (text, name) in [(pyzmq, None), (czmq, Some("alice"))] {
-            let keys = read(&text, KeyRole::Ours);
+            let keys = read(&text, KeyRole::Gateway);
             assert!(keys.faults.is_empty(), "{:?}", keys.faults);
             assert_eq!(keys.public.unwrap().value.to_string(), PUBLIC_KEY);
             assert_eq!(keys.secret.unwrap().value.to_z85().as_str(), SECRET_KEY);
@@ -238,14 +238,14 @@ mod tests {
 
     #[test]
     fn a_line_with_only_a_key_is_the_key_of_the_expected_role() {
-        let keys = read(&format!("{PUBLIC_KEY}\n"), KeyRole::Theirs);
+        let keys = read(&format!("{PUBLIC_KEY}\n"), KeyRole::Peer);
         assert_eq!(keys.public.unwrap().value.to_string(), PUBLIC_KEY);
-        let keys = read(&format!("# ours\n  {SECRET_KEY}"), KeyRole::Ours);
+        let keys = read(&format!("# ours\n  {SECRET_KEY}"), KeyRole::Gateway);
         assert_eq!(keys.secret.unwrap().value.to_z85().as_str(), SECRET_KEY);
         // Keys that look like a comment, and like a pair.
         for key in ["#".repeat(39) + "0", "0".repeat(20) + "=" + &"0".repeat(19)] {
             let sound = PublicKey::from_z85(&key).is_ok();
-            assert_eq!(read(&key, KeyRole::Theirs).public.is_some(), sound, "{key}");
+            assert_eq!(read(&key, KeyRole::Peer).public.is_some(), sound, "{key}");
         }
     }
 
@@ -277,7 +277,7 @@ mod tests {
             ),
             ("public-key =".to_owned(), "a.key:1:13", "found 0"),
         ] {
-            let keys = read(&text, KeyRole::Theirs);
+            let keys = read(&text, KeyRole::Peer);
             let [fault] = &keys.faults[..] else {
                 panic!("{text}: {:?}", keys.faults);
             };
@@ -307,8 +307,8 @@ mod tests {
             let text: String = (0..count)
                 .map(|_| *random.choice(&words).unwrap())
                 .collect();
-            read(&text, KeyRole::Theirs);
-            read(&text, KeyRole::Ours);
+            read(&text, KeyRole::Peer);
+            read(&text, KeyRole::Gateway);
         }
     }
 }

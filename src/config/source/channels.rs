@@ -32,7 +32,7 @@ pub(crate) struct ChannelSource {
 pub(crate) struct SideSource {
     /// The addresses to listen on, each with its place.
     pub binds: Vec<Spanned<BindEndpoint>>,
-    /// The `security` of this side.
+    /// The `security` of the publishers' or the subscribers' side.
     pub security: SecurityKey,
 }
 

@@ -106,14 +106,14 @@ impl SecuritySource {
         let curve = self.curve.iter();
         curve.flat_map(|curve| {
             let ours = curve.secret.iter().map(|path| &path.value);
-            let ours = ours.map(|path| (KeyRole::Ours, path.as_path()));
+            let ours = ours.map(|path| (KeyRole::Gateway, path.as_path()));
             let peers = match curve.peers.as_ref().map(|peers| &peers.value) {
                 Some(PeersSource::Path(path)) => Some(path),
                 _ => None,
             };
             let server = curve.server.iter().flat_map(|server| server.value.files());
             let theirs = peers.into_iter().chain(server);
-            ours.chain(theirs.map(|path| (KeyRole::Theirs, path.as_path())))
+            ours.chain(theirs.map(|path| (KeyRole::Peer, path.as_path())))
         })
     }
 
@@ -198,7 +198,7 @@ pub(super) fn security(
         let fault = fault
             .at(node.place.clone())
             .label("expected curve, plain or from");
-        found.push(fault.help("security: none asks nothing of peers"));
+        found.push(fault.help("security: none admits every peer"));
     }
     SecurityKey::Some(Box::new(SecuritySource {
         curve,
@@ -363,7 +363,7 @@ fn public_key(node: &Node, found: &mut Diagnostics) -> Option<Spanned<PublicKey>
     match PublicKey::from_z85(text) {
         Ok(value) => Some(Spanned { value, place }),
         Err(error) => {
-            let fault = z85_fault(&error, KeyRole::Theirs, place.clone(), |_| place);
+            let fault = z85_fault(&error, KeyRole::Peer, place.clone(), |_| place);
             found.push(fault.help(QUOTE_HELP));
             None
         }

@@ -285,7 +285,7 @@ impl Connection {
     pub(super) fn caller(&self) -> Initiator {
         match self.origin {
             Origin::Accepted => Initiator::Peer,
-            Origin::Called { .. } | Origin::Abandoned { .. } => Initiator::Us,
+            Origin::Called { .. } | Origin::Abandoned { .. } => Initiator::Gateway,
         }
     }
 

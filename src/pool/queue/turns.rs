@@ -24,9 +24,9 @@ pub(super) struct Turns {
     removed: usize,
     /// The turns that were added elsewhere.
     elsewhere: BTreeMap<Turn, PeerId>,
-    /// The bounds of all turns so far: none is less than `before` or greater than `behind`.
+    /// The bounds of all turns so far: none is less than `before` or greater than `after`.
     before: Turn,
-    behind: Turn,
+    after: Turn,
 }
 
 impl Turns {
@@ -49,9 +49,9 @@ impl Turns {
     /// Gives this client a turn after all others.
     #[inline]
     pub(super) fn add(&mut self, client: PeerId) -> Turn {
-        self.behind += 1;
-        self.line.push_back((self.behind, Some(client)));
-        self.behind
+        self.after += 1;
+        self.line.push_back((self.after, Some(client)));
+        self.after
     }
 
     /// Gives this client a turn before all others.
