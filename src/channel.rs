@@ -1,16 +1,16 @@
-//! Channels: their subscribers, the messages that each is still owed, and the messages that are
-//! kept for later ones.
+//! Channels: their subscribers, the messages that wait for each subscriber, and the messages that
+//! are kept for later subscribers.
 //!
-//! A channel is bookkeeping beside [`pool`](crate::pool). It knows no socket, schema or clock: the
-//! core gives it checked messages, and a [`Delivery`] that sends a message to a subscriber if its
-//! connection has room. What has no room waits here, bounded for each subscriber, so that a slow
-//! one delays nobody. For each subscriber, `matched` is always the sum of `sent`, `dropped` and the
+//! Like a [`pool`](crate::pool), a channel knows no socket, schema or clock. The core passes it
+//! checked messages, and a [`Delivery`] that sends a message to a subscriber if its connection has
+//! room. Messages without room wait here, bounded for each subscriber, so that a slow subscriber
+//! delays no other. For each subscriber, `matched` is always the sum of `sent`, `dropped` and the
 //! messages that wait.
 //!
-//! What may take long is done in parts: [`Channel::go_on`] continues it, as far as its caller has
-//! time. That is the sending of kept messages to a new subscriber and of waiting messages to one
-//! that reads again, the requests to a new publisher, and the removal of messages and subscriptions
-//! that nobody needs any more.
+//! Work that may take long is done in parts, which [`Channel::go_on`] continues as long as its
+//! caller has time: sending kept messages to a new subscriber, sending waiting messages to a
+//! subscriber that reads again, subscribing at a new publisher, and removing messages and
+//! subscriptions that are no longer needed.
 
 mod asked;
 mod kept;
@@ -45,7 +45,7 @@ pub(crate) use prefixes::{
 pub(crate) use subscriber::Change;
 pub(crate) use task::Undecided;
 
-/// The maximum number of prefixes of a subscriber in a sample, which a person can still read.
+/// The maximum number of prefixes of a subscriber in a sample: as many as a person can read.
 const PREFIXES_SHOWN_MAX: usize = 16;
 
 /// A channel.
@@ -56,7 +56,8 @@ pub(crate) struct Channel<M> {
     subscribers: Vec<Option<Subscriber<M>>>,
     /// The number of connected subscribers.
     connected: usize,
-    /// The numbers of subscribers that are gone, once they have no subscriptions any more.
+    /// The numbers of subscribers that have disconnected and whose subscriptions are removed, for
+    /// reuse.
     free: Vec<SubscriberId>,
     prefixes: Prefixes,
     kept: Kept<M>,
@@ -67,20 +68,21 @@ pub(crate) struct Channel<M> {
     counters: ChannelCounters,
     /// The number of the message that is being published, counted from 1.
     published: u64,
-    /// The tasks that are continued, in turns.
+    /// The tasks in progress, which take turns.
     tasks: VecDeque<Task<M>>,
-    /// The task that drops kept messages is in the list.
+    /// True if the task that drops kept messages is in `tasks`.
     is_trimming: bool,
-    /// The subscribers whose collections await the verdict of a judge, with the number of the kept
-    /// message.
+    /// The subscribers whose collections wait for the verdict of a judge, each with the number of
+    /// the kept message.
     awaiting: Vec<(SubscriberId, u64)>,
-    /// The kept messages that are to be judged.
+    /// The kept messages that have to be judged.
     undecided: VecDeque<Undecided<M>>,
-    /// The changes that the collections of kept messages have deferred, and that can be made now.
+    /// The changes of subscriptions that were deferred during a collection of kept messages, and
+    /// that can be made now.
     changes: VecDeque<(PeerId, VecDeque<Change>)>,
 }
 
-/// The way to the peers of a channel.
+/// The means of reaching the peers of a channel.
 pub(crate) trait Delivery<M> {
     /// Sends a message to a subscriber. Returns false if its connection has no room.
     fn send(&mut self, subscriber: PeerId, body: &M) -> bool;
@@ -92,18 +94,18 @@ pub(crate) trait Delivery<M> {
     /// or `u64::MAX` while it is not.
     fn bytes_max(&self) -> u64;
 
-    /// Asks a publisher for the messages with a prefix, or, if `wanted` is false, for no more of
-    /// them.
+    /// Subscribes at a publisher to a prefix, or, if `wanted` is false, cancels that subscription.
     fn ask(&mut self, publisher: PeerId, prefix: &[u8], wanted: bool);
 
-    /// Returns whether the connection of a publisher has room for requests that can wait.
+    /// Returns whether the connection of a publisher has room for subscriptions that can wait.
     fn has_room_to_ask(&mut self, publisher: PeerId) -> bool;
 }
 
 /// The result of a publication.
 #[derive(Debug, Default)]
 pub(crate) struct Publication {
-    /// The number of subscribers that the message matched, and of the look-ups that found them.
+    /// The number of subscribers that the message matched, plus that of the look-ups that found
+    /// them.
     pub work: usize,
     /// The subscribers that missed messages, with the number of messages.
     pub slow: Vec<(PeerId, u64)>,
@@ -139,8 +141,8 @@ impl<M: Frames> Channel<M> {
         &self.settings
     }
 
-    /// Uses `settings` from now on. Kept messages that they leave no room for are dropped, and
-    /// publishers are asked for other messages, by the next calls of [`Self::go_on`].
+    /// Uses `settings` from now on. The next calls of [`Self::go_on`] drop the kept messages that
+    /// exceed its limits, and change the subscriptions at publishers.
     pub(crate) fn set_settings(&mut self, settings: Arc<ChannelSettings>, now: Duration) {
         let before = std::mem::replace(&mut self.settings, settings);
         if before.keep != self.settings.keep {
@@ -166,7 +168,7 @@ impl<M: Frames> Channel<M> {
         self.kept.set_routes_changed(generation);
     }
 
-    /// Adds a publisher. It is asked for messages by the next calls of [`Self::go_on`].
+    /// Adds a publisher. The next calls of [`Self::go_on`] subscribe at it.
     pub(crate) fn publisher_came(&mut self, peer: PeerId) {
         self.publishers.insert(peer, Asked::nothing());
         self.ask_later(peer);
@@ -205,8 +207,8 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    /// Removes a subscriber, and drops what waits for it. Its subscriptions are removed by the next
-    /// calls of [`Self::go_on`].
+    /// Removes a subscriber, and drops the messages that wait for it. The next calls of
+    /// [`Self::go_on`] remove its subscriptions.
     pub(crate) fn subscriber_gone(&mut self, id: SubscriberId) {
         self.give_up(id);
         let place = self.subscribers.get_mut(id.0);
@@ -216,8 +218,8 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    /// Drops the messages that a subscriber is owed, and returns their number. Their memory is
-    /// freed by the next calls of [`Self::go_on`].
+    /// Drops the messages that a subscriber is owed, and returns their number. The next calls of
+    /// [`Self::go_on`] free their memory.
     pub(crate) fn give_up(&mut self, id: SubscriberId) -> u64 {
         let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
             return 0;
@@ -240,8 +242,8 @@ impl<M: Frames> Channel<M> {
     }
 
     /// Subscribes to a prefix. The subscriber first receives the kept messages that match, except
-    /// those that it could have received already by another of its prefixes. They are sent by the
-    /// next calls of [`Self::go_on`].
+    /// those that it could have received already by another of its prefixes. The next calls of
+    /// [`Self::go_on`] send them.
     ///
     /// # Errors
     ///
@@ -298,8 +300,9 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    /// Returns whether a subscriber should not be read from now on until [`Self::next_changes`]
-    /// returns it, because kept messages are being collected for it and its changes are deferred.
+    /// Returns whether a subscriber should not be read until [`Self::next_changes`] returns it,
+    /// because kept messages are being collected for it and changes of its subscriptions are
+    /// deferred.
     pub(crate) fn hold(&mut self, id: SubscriberId) -> bool {
         let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
             return false;
@@ -315,9 +318,9 @@ impl<M: Frames> Channel<M> {
         self.changes.pop_front()
     }
 
-    /// Asks publishers for the messages with a prefix to which somebody has subscribed now, or for
-    /// no more of them. A publisher that is not asked for the prefixes around it yet, or any more,
-    /// is left out. Returns the number of publishers.
+    /// Subscribes at publishers to a prefix that has got its first subscriber, or cancels the
+    /// subscription to a prefix that has lost its last one. Leaves out publishers whose task has
+    /// yet to reach the prefix. Returns the number of publishers.
     fn ask_all(&mut self, prefix: &[u8], wanted: bool, delivery: &mut impl Delivery<M>) -> usize {
         for (peer, asked) in &self.publishers {
             if asked.concerns(prefix) {
@@ -378,7 +381,8 @@ impl<M: Frames> Channel<M> {
             if keeps {
                 let mut bytes = self.settings.keep_bytes;
                 if delivery.bytes_max() < u64::MAX {
-                    // While memory is short, nothing that is kept is lost, and no more is kept.
+                    // While memory is short, no further memory is used for kept messages, and those
+                    // that are kept remain.
                     bytes = bytes.min(self.kept.bytes().max(delivery.bytes_max()));
                 }
                 let keep = self.settings.keep;
@@ -422,15 +426,15 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    /// Counts the time for which subscribers take nothing from `now` on.
+    /// Begins at `now` to measure the time for which subscribers take no message.
     pub(crate) fn begin_to_wait(&mut self, now: Duration) {
         for subscriber in self.subscribers.iter_mut().flatten() {
             subscriber.took = now;
         }
     }
 
-    /// Gives up the subscribers that have taken nothing since `since`, although messages wait for
-    /// them. Returns the number of messages that they miss.
+    /// Drops the messages for subscribers that have taken none since `since`. Returns the number of
+    /// these messages.
     pub(crate) fn give_up_stalled(&mut self, since: Duration) -> u64 {
         let stalled = |it: &Option<Subscriber<M>>| {
             let it = it.as_ref();
@@ -568,7 +572,7 @@ mod tests {
             channel.kept.len()
         };
         assert_eq!([1, 2, 3].map(|kind| publish(kind, u64::MAX)), [1, 2, 3]);
-        // The newest is kept instead of the oldest.
+        // The newest message is kept instead of the oldest.
         assert_eq!([4, 5].map(|kind| publish(kind, 0)), [3, 3]);
         assert_eq!([6, 7].map(|kind| publish(kind, 1_200)), [4, 4]);
         assert_eq!(publish(8, u64::MAX), 5);

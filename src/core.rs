@@ -150,7 +150,7 @@ impl<M: Frames> Core<M> {
         self
     }
 
-    /// Sets the inquiries that this core answers.
+    /// Sets the requests for samples that this core answers.
     pub(crate) fn answering(mut self, inquiries: Inquiries) -> Self {
         self.inquiries = inquiries;
         self
@@ -161,7 +161,7 @@ impl<M: Frames> Core<M> {
     pub fn on(&mut self, now: Duration, event: Event<M>, out: &mut impl Outlet<M>) {
         self.now = self.now.max(now);
         match event {
-            // A message and the report of its answer's fate come with every request.
+            // A message and the report of its answer's fate occur with every request.
             Event::Message { peer, frames } => self.message(peer, frames, Extent::Whole, out),
             // This moves no deadline, so the checks below can wait for the next event.
             Event::Settled { outcome, fate } => return self.counts.settled(outcome, fate),
@@ -180,7 +180,7 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Takes an event that does not come with every request.
+    /// Takes an event that does not occur with every request.
     fn on_other(&mut self, event: Event<M>, out: &mut impl Outlet<M>) {
         match event {
             Event::ClientCame {
@@ -269,8 +269,8 @@ impl<M: Frames> Core<M> {
     }
 
     /// Returns the memory that is charged for requests and for answers that wait for a verdict, in
-    /// bytes: their bodies in queues and at judges, what each open request takes besides, and
-    /// the messages and subscriptions of channels.
+    /// bytes: their bodies in queues and at judges, the charge of each open request, and the
+    /// messages and subscriptions of channels.
     pub fn memory(&self) -> u64 {
         let queues: u64 = self.pools.iter().map(Pool::queue_bytes).sum();
         let channels: u64 = self.channels.iter().map(Channel::memory).sum();
@@ -327,8 +327,8 @@ impl<M: Frames> Core<M> {
 
     /// Uses `snapshot` from now on; [`Self::adopt_channels`] does so for channels. Open requests
     /// keep their route and the name of their client, and a removed pool keeps its last settings.
-    /// If clients have principals from now on, those that came without one are anonymous; the
-    /// engine disconnects those that are not admitted as such.
+    /// If clients have principals from now on, those that connected without one become anonymous;
+    /// the engine disconnects those that are not admitted as such.
     fn adopt(&mut self, snapshot: Arc<Snapshot>) {
         self.counts.adopt(&snapshot);
         for (id, settings) in &snapshot.pools {
@@ -433,7 +433,8 @@ impl<M: Frames> Core<M> {
 
     fn gone(&mut self, peer: PeerId, out: &mut impl Outlet<M>) {
         match self.peers.remove(peer) {
-            // The client's requests continue, because it may leave as soon as it has sent them.
+            // The client's requests continue, because it may disconnect as soon as it has sent
+            // them.
             Some(Peer::Client(client)) => {
                 self.admitted.leave(&client);
                 self.counts.client_gone(&client);
@@ -449,7 +450,7 @@ impl<M: Frames> Core<M> {
                 for number in held {
                     let name = &self.pools[pool.0].settings().name;
                     let message =
-                        format!("the worker of pool {name} that held the request is gone");
+                        format!("the worker of pool {name} that had the request has disconnected");
                     self.reject_open(number, Rejection::new(Reason::WorkerLost, message), out);
                 }
                 self.dispatch(pool, out);
@@ -468,7 +469,7 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// Returns the particulars of a connected worker for a note.
+/// Returns the details of a connected worker for a note.
 fn worker_particulars(pool: &Pool, seat: Seat) -> Particulars {
     Particulars {
         workers: pool.workers(),
@@ -482,7 +483,7 @@ impl<M: Frames> Core<M> {
     /// Notes an event of a worker. Equal events of one pool are counted together.
     fn note_worker(&mut self, what: NotedEvent, worker: Worker, particulars: Particulars) {
         let name = &self.pools[worker.pool.0].settings().name;
-        // Workers are not told apart, because one that reconnects repeatedly is a new peer each
+        // Workers are not distinguished, because one that reconnects repeatedly is a new peer each
         // time.
         self.notes.note(self.now, what, name, None, || particulars);
     }

@@ -1,35 +1,35 @@
-//! The prefixes that one publisher has been asked for.
+//! The gateway's subscriptions at one publisher.
 
 use std::rc::Rc;
 
 use super::prefixes::Prefixes;
 
-/// The prefixes that one publisher has been asked for.
+/// The gateway's subscriptions at one publisher.
 ///
-/// It is asked for one prefix after the other, in ascending order, and told in descending order
-/// that they are no longer wanted. So at any time it has been asked for all prefixes below some
-/// text, and nothing else must be remembered, however many prefixes there are.
+/// The gateway subscribes to one prefix after the other, in ascending order, and cancels the
+/// subscriptions in descending order. At any time it is therefore subscribed to all prefixes below
+/// some text, which is all that must be stored, however many prefixes there are.
 #[derive(Debug)]
 pub(super) struct Asked {
-    /// The publisher has been asked for the prefixes that are less than this, or for each of them
-    /// if it is `None`.
+    /// The gateway is subscribed to the prefixes that are less than this text, or to all of them if
+    /// it is `None`.
     below: Option<Vec<u8>>,
-    /// The publisher has been asked for every message, because of `upstream`.
+    /// The gateway is subscribed to all messages, because of `upstream`.
     all: bool,
-    /// The publisher is to be asked for more, or told that something is not wanted any more.
+    /// True if a task of the channel has yet to change the subscriptions.
     pub(super) is_queued: bool,
 }
 
-/// A request to a publisher.
+/// A change of a subscription at a publisher.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) prefix: Rc<[u8]>,
-    /// Set if the messages with the prefix are wanted from now on, and not if they no longer are.
+    /// True for a subscription, and false for its cancellation.
     pub(super) wanted: bool,
 }
 
 impl Asked {
-    /// Returns the state of a publisher that has not been asked for anything.
+    /// Returns the state of a publisher without subscriptions.
     pub(super) fn nothing() -> Self {
         Self {
             below: Some(Vec::new()),
@@ -38,8 +38,8 @@ impl Asked {
         }
     }
 
-    /// Returns whether a publisher must be told at once that the first subscription to a prefix was
-    /// added, or the last one removed.
+    /// Returns whether a publisher must be sent the change at once when a prefix gets its first
+    /// subscriber or loses its last one.
     pub(super) fn concerns(&self, prefix: &[u8]) -> bool {
         self.covers(prefix) && !(self.all && prefix.is_empty())
     }
@@ -48,8 +48,8 @@ impl Asked {
         self.below.as_ref().is_none_or(|below| prefix < &**below)
     }
 
-    /// Returns the next request to a publisher that is to be asked for every message, or for
-    /// `prefixes`, or `None` if it has been asked for exactly that.
+    /// Returns the next change at a publisher, where the gateway has to be subscribed to all
+    /// messages if `for_all` is true, and otherwise to `prefixes`. Returns `None` if it is.
     pub(super) fn next(&mut self, for_all: bool, prefixes: &Prefixes) -> Option<Request> {
         if for_all {
             self.next_for_all(prefixes)
@@ -61,7 +61,8 @@ impl Asked {
     fn next_for_all(&mut self, prefixes: &Prefixes) -> Option<Request> {
         if !self.all {
             self.all = true;
-            // If somebody has subscribed to everything, the publisher may know already.
+            // If a subscriber has subscribed to the empty prefix, the publisher may have that
+            // subscription already.
             if !(self.covers(b"") && prefixes.contains(b"")) {
                 return Some(request(b"".as_slice().into(), true));
             }
@@ -86,7 +87,7 @@ impl Asked {
                 return Some(request(Rc::clone(prefix), true));
             }
         }
-        // The prefixes came first, so that no message is missed between the two.
+        // The prefixes were sent first, so that no message is missed in between.
         let was_all = std::mem::take(&mut self.all);
         let is_unwanted = was_all && !prefixes.contains(b"");
         is_unwanted.then(|| request(b"".as_slice().into(), false))
@@ -104,7 +105,7 @@ mod tests {
     use super::super::prefixes::{PREFIXES_PER_SUBSCRIBER_MAX, Subscribed, SubscriberId};
     use super::*;
 
-    /// Subscriptions change and `upstream` changes while a publisher is being asked.
+    /// Subscriptions and `upstream` change while the gateway subscribes at a publisher.
     #[test]
     fn a_publisher_is_asked_for_each_prefix_once() {
         let mut random = fastrand::Rng::with_seed(5);

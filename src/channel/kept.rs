@@ -1,8 +1,8 @@
 //! The messages that a channel keeps for later subscribers.
 //!
-//! All of them may have to be dropped at one moment, or be sent to a new subscriber, and there may
-//! be hundreds of thousands. So both are done in parts, as `left` allows: the work that the caller
-//! still has time for, counted in messages.
+//! There may be hundreds of thousands of them, and all may have to be dropped at once or be sent to
+//! a new subscriber. Both are therefore done in parts, within `left`: the work for which the caller
+//! still has time, counted in messages.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -14,8 +14,8 @@ use super::prefixes::SubscriberId;
 use crate::frame::Frames;
 use crate::snapshot::Keep;
 
-/// The maximum number of messages that are dropped for a new one. It is more than one, so that the
-/// others follow.
+/// The maximum number of messages that are dropped for a new one. It is more than one, so that a
+/// surplus shrinks with each new message.
 const DROPPED_AT_ONCE: usize = 16;
 
 /// The number of messages that can be moved within their list with as much work as dropping one.
@@ -32,11 +32,11 @@ pub(super) struct Kept<M> {
     next: u64,
     /// The memory of the messages, in bytes.
     bytes: u64,
-    /// The generation from which on the routes to the channel are as they are now. A message that
-    /// was checked by an earlier one is checked again before it is sent.
+    /// The generation in which the routes to the channel last changed. A message that was checked
+    /// by an earlier generation is checked again before it is sent.
     routes_since: u64,
-    /// The first type whose number of messages may exceed a lower maximum, or `None` if there is no
-    /// such type.
+    /// After the maximum number of messages of a type was lowered, the first type that may still
+    /// exceed it, or `None` if there is no such type.
     unlimited_from: Option<Vec<u8>>,
     /// The collections that have begun and are not complete.
     collections: Vec<Collection<M>>,
@@ -65,24 +65,24 @@ impl<M> Clone for KeptPost<M> {
 struct Collection<M> {
     subscriber: SubscriberId,
     prefix: Box<[u8]>,
-    /// The messages of smaller types are collected, and of this type those with smaller numbers
-    /// than `number`.
+    /// The messages of lesser types are already collected, and of this type those with numbers
+    /// below `number`.
     kind: Vec<u8>,
     number: u64,
     /// The number of the first message that was published after the subscription.
     end: u64,
-    /// The time of the oldest message that was kept at the subscription, at the least.
+    /// A lower bound on the times of the messages that were kept at the subscription.
     oldest: Duration,
     /// The maximum number of messages of a type.
     most: usize,
-    /// The messages that were dropped since the subscription, before they were collected, with
-    /// their types.
+    /// The messages, with their types, that were dropped after the subscription and before they
+    /// were collected.
     displaced: Vec<(Rc<[u8]>, KeptPost<M>)>,
 }
 
 impl<M: Frames> KeptPost<M> {
-    /// Returns whether the message still fits its route. It is checked again if it was checked
-    /// before the generation `since`.
+    /// Returns whether the message still matches its route's schema. Checks it again if it was
+    /// checked before the generation `since`.
     fn fit(&mut self, since: u64, conditions: &mut Conditions<impl FnMut(&M) -> Fit>) -> Fit {
         let fit = if self.generation < since {
             (conditions.fits)(self.post.body())
@@ -97,7 +97,7 @@ impl<M: Frames> KeptPost<M> {
 }
 
 impl<M> Collection<M> {
-    /// Returns whether a message of this type and number is still to be collected.
+    /// Returns whether a message of this type has yet to be collected.
     fn awaits(&self, kind: &[u8], it: &KeptPost<M>) -> bool {
         kind.starts_with(&self.prefix)
             && (kind, it.number) >= (&*self.kind, self.number)
@@ -121,7 +121,7 @@ pub(crate) struct Conditions<F> {
     pub now: Duration,
     /// The generation of the configuration in force.
     pub generation: u64,
-    /// Returns whether a kept message still fits its route.
+    /// Returns whether a kept message still matches its route's schema.
     pub fits: F,
 }
 
@@ -137,7 +137,7 @@ pub(crate) enum Fit {
 /// The result of a part of a collection.
 #[derive(Debug)]
 pub(super) struct Collected<M> {
-    /// The number of messages that were dropped because they do not fit any more.
+    /// The number of messages that were dropped because they no longer match their route's schema.
     pub(super) unfit: u64,
     pub(super) end: CollectionEnd<M>,
 }
@@ -148,7 +148,7 @@ pub(super) enum CollectionEnd<M> {
     Complete,
     /// No work was left.
     Paused,
-    /// A message, which is given with its number, must be judged first.
+    /// This message, with its number, must be judged first.
     Undecided(u64, Rc<Post<M>>),
 }
 
@@ -168,7 +168,7 @@ impl<M> Default for Kept<M> {
 
 impl<M: Frames> Kept<M> {
     /// Keeps a message that was checked by this generation of the configuration, and drops some of
-    /// those that `keep` and `bytes_max` leave no room for.
+    /// the messages that exceed `keep` and `bytes_max`.
     pub(super) fn add(
         &mut self,
         post: &Rc<Post<M>>,
@@ -199,13 +199,13 @@ impl<M: Frames> Kept<M> {
         self.trim(now, keep, bytes_max, &mut left);
     }
 
-    /// Returns whether there are messages that `keep` and `bytes_max` leave no room for.
+    /// Returns whether there are messages that exceed `keep` and `bytes_max`.
     pub(super) fn has_surplus(&self, now: Duration, keep: Keep, bytes_max: u64) -> bool {
         let is_limited = matches!(keep, Keep::Last(_));
         self.is_oldest_surplus(now, keep, bytes_max) || is_limited && self.unlimited_from.is_some()
     }
 
-    /// Drops messages that `keep` and `bytes_max` leave no room for.
+    /// Drops messages that exceed `keep` and `bytes_max`.
     pub(super) fn trim(&mut self, now: Duration, keep: Keep, bytes_max: u64, left: &mut usize) {
         while *left > 0 && self.is_oldest_surplus(now, keep, bytes_max) {
             self.drop_oldest();
@@ -269,14 +269,14 @@ impl<M: Frames> Kept<M> {
         });
     }
 
-    /// Ends the collection of a subscriber that is gone, if there is one.
+    /// Ends the collection for a subscriber that has disconnected, if there is one.
     pub(super) fn end(&mut self, subscriber: SubscriberId) {
         self.collections.retain(|it| it.subscriber != subscriber);
     }
 
-    /// Continues the collection of a subscriber. Calls `found` with each message for whose type
-    /// `wanted` returns true, and with its number. A message that was checked by an earlier
-    /// configuration is checked again, and dropped if it does not fit.
+    /// Continues the collection for a subscriber. Calls `found` with the number and the message of
+    /// each type for which `wanted` returns true. A message that was checked before the routes
+    /// changed is checked again, and dropped if it no longer matches its route's schema.
     pub(super) fn collect(
         &mut self,
         subscriber: SubscriberId,
@@ -337,7 +337,7 @@ impl<M: Frames> Kept<M> {
         collected
     }
 
-    /// Returns the next type whose messages are to be collected.
+    /// Returns the next type whose messages have to be collected.
     fn next_kind(&self, collection: &Collection<M>) -> Option<Rc<[u8]>> {
         let range = (Bound::Included(&*collection.kind), Bound::Unbounded);
         let (kind, _) = self.by_type.range::<[u8], _>(range).next()?;
@@ -345,8 +345,9 @@ impl<M: Frames> Kept<M> {
             .then(|| Rc::clone(kind))
     }
 
-    /// Collects messages of a type, and adds the number of those that were dropped because they do
-    /// not fit any more to `unfit`. Returns a message that must be judged first, with its number.
+    /// Collects messages of a type. Adds the number of messages that were dropped because they no
+    /// longer match their route's schema to `unfit`. Returns a message that must be judged first,
+    /// with its number, if there is one.
     fn collect_kind(
         &mut self,
         kind: &Rc<[u8]>,
@@ -362,7 +363,7 @@ impl<M: Frames> Kept<M> {
             collection.kind.pop();
         }
         let end = of_type.partition_point(|it| it.number < collection.end);
-        // An edit may have left no room for these.
+        // After an edit, these may exceed the limit.
         for _ in 0..end.saturating_sub(collection.most).min(*left) {
             if let Some(gone) = of_type.pop_front() {
                 self.by_age.remove(&gone.number);
@@ -405,8 +406,8 @@ impl<M: Frames> Kept<M> {
         None
     }
 
-    /// Records the verdict of a judge on a message, by the configuration of this generation. One
-    /// that does not fit is dropped. Returns whether it was dropped.
+    /// Records the verdict of a judge on a message, by the configuration of this generation. If
+    /// `fits` is false, drops the message. Returns whether it was dropped.
     pub(super) fn judged(&mut self, number: u64, generation: u64, fits: bool) -> bool {
         let mut dropped = false;
         for collection in &mut self.collections {
@@ -455,7 +456,7 @@ impl<M: Frames> Kept<M> {
         self.by_type.get(kind).map_or(0, VecDeque::len)
     }
 
-    /// Returns whether there is no room for the oldest message.
+    /// Returns whether the oldest message exceeds the limits.
     fn is_oldest_surplus(&self, now: Duration, keep: Keep, bytes_max: u64) -> bool {
         let is_old = |time| {
             let oldest = self.oldest();
@@ -481,7 +482,7 @@ impl<M: Frames> Kept<M> {
         }
     }
 
-    /// Drops the oldest message of a type. Collections that have yet to come to it take it.
+    /// Drops the oldest message of a type. Collections that have yet to reach it keep it.
     fn drop_oldest_of(&mut self, kind: &Rc<[u8]>) {
         let Some(gone) = self.remove_oldest_of(kind) else {
             return;
@@ -528,8 +529,8 @@ mod tests {
         kept
     }
 
-    /// Collects everything in parts of `work` messages. Returns the texts in their order, and the
-    /// number of messages that do not fit.
+    /// Collects all messages in parts of `work` messages. Returns the texts in their order, and the
+    /// number of messages that no longer match.
     fn collect(
         kept: &mut Kept<Vec<Frame>>,
         prefix: &str,
@@ -634,7 +635,7 @@ mod tests {
         };
         let mut left = 1;
         some.collect(id, &mut conditions, |_, _| true, &mut left, &mut take);
-        // Everything is displaced by messages that are not collected.
+        // All of these messages are displaced by messages that are not collected.
         let bytes_max = 2 * post("a1").bytes();
         for text in ["a3", "e1"] {
             some.add(&post(text), (Duration::ZERO, 1), Keep::Last(10), bytes_max);
@@ -652,7 +653,7 @@ mod tests {
         assert!(found.into_values().eq(["b1", "a1", "a2", "d1"]));
     }
 
-    /// Drops what there is no room for, one message at a time.
+    /// Drops the messages that exceed the limits, one at a time.
     fn trim(kept: &mut Kept<Vec<Frame>>, now: Duration, keep: Keep) {
         while kept.has_surplus(now, keep, u64::MAX) {
             kept.trim(now, keep, u64::MAX, &mut 1);

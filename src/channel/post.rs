@@ -8,7 +8,7 @@ use crate::frame::Frames;
 /// among the kept messages.
 pub(super) const POST_CHARGE: u64 = 256;
 
-/// The memory charged for each subscriber that a message waits for, in bytes: its place in that
+/// The memory charged for each subscriber for which a message waits, in bytes: its place in that
 /// subscriber's queue.
 pub(super) const PLACE_CHARGE: u64 = 48;
 

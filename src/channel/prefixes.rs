@@ -1,8 +1,9 @@
 //! The subscriptions of a channel, and the subscribers that a type matches.
 //!
-//! Subscriptions are counted (RFC 29): who has subscribed twice to a prefix must cancel it twice.
-//! A type is matched by a few look-ups, however many prefixes there are, and without recursion. No
-//! change takes long: the maps are ordered, so none of them is ever copied to a larger table.
+//! Subscriptions are counted (RFC 29): a subscriber that has subscribed twice to a prefix must
+//! cancel it twice. A type is matched by a few look-ups, however many prefixes there are, and
+//! without recursion. No change takes long, because the maps are trees, which are never copied to a
+//! larger table.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -60,7 +61,7 @@ struct Held {
 /// The effect of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Subscribed {
-    /// Nobody had subscribed to the prefix.
+    /// No subscriber had subscribed to the prefix.
     FirstOfAll,
     /// Others had subscribed to the prefix, and this subscriber had not.
     FirstOfSubscriber,
@@ -124,8 +125,8 @@ impl Prefixes {
         })
     }
 
-    /// Cancels one subscription to a prefix, if there is one. Returns whether nobody is subscribed
-    /// to the prefix any more.
+    /// Cancels one subscription to a prefix, if there is one. Returns whether the prefix has no
+    /// subscriber any more.
     pub(super) fn cancel(&mut self, subscriber: SubscriberId, prefix: &[u8]) -> bool {
         let Some(of_subscriber) = self.held.get_mut(&subscriber) else {
             return false;
@@ -144,7 +145,7 @@ impl Prefixes {
     }
 
     /// Cancels all subscriptions of a subscriber to one of its prefixes. Returns the prefix, and
-    /// whether nobody is subscribed to it any more, or `None` if the subscriber has no prefix.
+    /// whether it has no subscriber any more, or `None` if the subscriber has no prefix.
     pub(super) fn remove_one(&mut self, subscriber: SubscriberId) -> Option<(Rc<[u8]>, bool)> {
         let first = self.held.get_mut(&subscriber)?.prefixes.pop_first();
         let Some((prefix, held)) = first else {
@@ -197,7 +198,7 @@ impl Prefixes {
         (0..=usize::from(is_among)).all(|_| search.next(&held.prefixes).is_some())
     }
 
-    /// Returns whether somebody is subscribed to a prefix.
+    /// Returns whether a prefix has a subscriber.
     pub(super) fn contains(&self, prefix: &[u8]) -> bool {
         self.subscribers.contains_key(prefix)
     }
@@ -210,7 +211,7 @@ impl Prefixes {
     }
 
     /// Returns the last prefix, in ascending order, that is less than `below`, or the last of all
-    /// if that is `None`.
+    /// prefixes if `below` is `None`.
     pub(super) fn last_below(&self, below: Option<&[u8]>) -> Option<&Rc<[u8]>> {
         let end = below.map_or(Bound::Unbounded, Bound::Excluded);
         let mut prefixes = self.subscribers.range::<[u8], _>((Bound::Unbounded, end));
@@ -238,9 +239,9 @@ impl Prefixes {
 
 /// A search for the prefixes of a text in a map, the longest first.
 ///
-/// The greatest key that is not greater than the text either is a prefix of it, or differs from it
-/// after some bytes. In both cases, every other prefix of the text is shorter than the part that
-/// they have in common, and the search goes on with that part.
+/// The greatest key that is at most the text is either a prefix of the text, or differs from it
+/// after some bytes. In both cases, the remaining prefixes of the text are shorter than the part
+/// that key and text have in common, or equal to it, and the search continues with that part.
 struct Search<'a> {
     /// The part of the text that may still have prefixes.
     rest: Option<&'a [u8]>,

@@ -18,13 +18,14 @@ pub(super) struct Subscriber<M> {
     pub(super) headcount: Headcount,
     pub(super) name: Arc<PeerName>,
     pub(super) owed: Owed<M>,
-    /// The kept messages for its last prefix are being collected. Everything else waits for them.
+    /// True while the kept messages for its last prefix are being collected. All later messages and
+    /// changes wait.
     pub(super) is_collecting: bool,
-    /// It is not read until they are collected.
+    /// True while it is not read until they are collected.
     pub(super) is_held: bool,
-    /// The subscriptions and cancellations that arrived meanwhile.
+    /// The subscriptions and cancellations that arrived during the collection.
     pub(super) deferred: VecDeque<Change>,
-    /// It is in the list of subscribers that are to be served.
+    /// True if a task of the channel has yet to serve the subscriber.
     pub(super) is_queued: bool,
     /// The number of the last message that matched, so that a message that matches several prefixes
     /// is sent once.
@@ -32,7 +33,8 @@ pub(super) struct Subscriber<M> {
     pub(super) matched: u64,
     pub(super) sent: u64,
     pub(super) dropped: u64,
-    /// The time of the last message that it took, or of its first one that had to wait since.
+    /// The time of the last message that it took, or of the first message that had to wait after
+    /// that.
     pub(super) took: Duration,
 }
 
@@ -53,7 +55,8 @@ pub(super) struct Owed<M> {
     pub(super) waiting: Waiting<M>,
 }
 
-/// A kept message with its number. The one with the least number is the greatest.
+/// A kept message with its number. The order is reversed: the message with the least number is the
+/// greatest, because [`BinaryHeap`] returns the greatest first.
 #[derive(Debug)]
 struct Numbered<M> {
     number: u64,
@@ -107,8 +110,8 @@ impl<M: Frames> Owed<M> {
         self.kept_bytes + self.waiting.bytes()
     }
 
-    /// Adds a kept message, unless kept ones would then take more than `bytes_max`. Returns whether
-    /// it was added.
+    /// Adds a kept message, unless the kept messages would then take more than `bytes_max`. Returns
+    /// whether it was added.
     pub(super) fn add_kept(
         &mut self,
         number: u64,
@@ -167,15 +170,15 @@ impl<M: Frames> Subscriber<M> {
         }
     }
 
-    /// Ends the collection of kept messages. Returns the changes that were deferred, if there are
-    /// any or it was not read meanwhile.
+    /// Ends the collection of kept messages. Returns the deferred changes, if there are any or if
+    /// the subscriber was not read during the collection.
     pub(super) fn end_collection(&mut self) -> Option<VecDeque<Change>> {
         self.is_collecting = false;
         let deferred = std::mem::take(&mut self.deferred);
         (std::mem::take(&mut self.is_held) || !deferred.is_empty()).then_some(deferred)
     }
 
-    /// Returns whether a message can be sent to it without overtaking another.
+    /// Returns whether a message can be sent to the subscriber without overtaking another one.
     #[inline]
     pub(super) fn is_free(&self) -> bool {
         self.owed.is_empty() && !self.is_collecting

@@ -1,4 +1,4 @@
-//! The tasks of a channel that go on in parts.
+//! The tasks of a channel that are done in parts.
 
 use std::rc::Rc;
 
@@ -8,27 +8,27 @@ use super::subscriber::Owed;
 use crate::frame::Frames;
 use crate::peer::PeerId;
 
-/// Something that goes on in parts.
+/// A task that is done in parts.
 #[derive(Debug)]
 pub(super) enum Task<M> {
-    /// A publisher is asked for messages, or for no more of them.
+    /// The subscriptions at a publisher are changed.
     Ask(PeerId),
     /// Kept messages for a subscriber are collected, and messages are sent to it.
     Serve(SubscriberId),
     /// The messages that a subscriber will not receive are dropped.
     Drop(Box<Owed<M>>),
-    /// The subscriptions of a subscriber that is gone are removed.
+    /// The subscriptions of a subscriber that has disconnected are removed.
     Forget(SubscriberId),
-    /// Kept messages are dropped for which there is no room.
+    /// The kept messages that exceed the limits are dropped.
     Trim,
 }
 
 /// A kept message that must be judged before it is sent.
 #[derive(Debug)]
 pub(crate) struct Undecided<M> {
-    /// The subscriber that it is for.
+    /// The subscriber for which it is collected.
     pub subscriber: PeerId,
-    /// Its number, by which the verdict is recorded.
+    /// The message's number, under which the verdict is recorded.
     pub number: u64,
     pub(super) post: Rc<Post<M>>,
 }

@@ -14,7 +14,7 @@ const DROPPED_FOR_ONE_MAX: usize = 256;
 
 /// The messages that wait for one subscriber, the oldest first.
 ///
-/// Both maps grow and shrink entry by entry, so no message has to wait for the others to be moved.
+/// Both maps are trees, so that no operation ever moves all entries.
 #[derive(Debug)]
 pub(super) struct Waiting<M> {
     /// The messages by their numbers.
@@ -41,7 +41,7 @@ impl<M> Default for Waiting<M> {
 /// The result of adding a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Added {
-    /// The message waits, unless it is one of this number of messages that were dropped.
+    /// This number of messages was dropped, of which the new one may be one. Otherwise it waits.
     Dropped(u64),
     /// There is no room, and the subscriber must be disconnected.
     Overflow,
@@ -64,8 +64,8 @@ impl<M: Frames> Waiting<M> {
         self.bytes
     }
 
-    /// Adds a message behind the others. At most `bytes_max` bytes may wait; otherwise `slow`
-    /// decides. `memory` is the sum of the memory that posts take which wait for any subscriber.
+    /// Adds a message after the others. At most `bytes_max` bytes may wait; otherwise `slow`
+    /// decides. `memory` is the memory of all posts that wait for any subscriber.
     pub(super) fn add(
         &mut self,
         post: &Rc<Post<M>>,
@@ -131,7 +131,7 @@ impl<M: Frames> Waiting<M> {
         Some(post)
     }
 
-    /// Counts a message out that was removed from its place.
+    /// Subtracts a message that was removed from its place.
     fn removed(&mut self, post: &Post<M>, memory: &mut u64) {
         post.leave_queue(memory);
         self.bytes -= post.bytes();

@@ -1,4 +1,4 @@
-//! The work of a channel that goes on in parts.
+//! The work of a channel that is done in parts.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::{Channel, Delivery, SubscriberId};
 use crate::frame::Frames;
 use crate::peer::PeerId;
 
-/// The number of bytes of a message that are as much work to send as a small message.
+/// The number of bytes of a large message whose sending is as much work as that of a small message.
 const BYTES_OF_A_MESSAGE: u64 = 4 << 10;
 
 impl<M: Frames> Channel<M> {
@@ -19,8 +19,8 @@ impl<M: Frames> Channel<M> {
         !self.tasks.is_empty()
     }
 
-    /// Continues what goes on in parts, for at most as long as `work` small messages take to send.
-    /// Returns the work that was done.
+    /// Continues the tasks, for at most the time that sending `work` small messages takes. Returns
+    /// the work that was done, in small messages.
     pub(crate) fn go_on(
         &mut self,
         work: usize,
@@ -59,7 +59,7 @@ impl<M: Frames> Channel<M> {
         self.serve_later(id);
     }
 
-    /// Appends the task of asking a publisher, unless it is in the list.
+    /// Adds the task of subscribing at a publisher, unless there is one.
     pub(super) fn ask_later(&mut self, peer: PeerId) {
         if let Some(asked) = self.publishers.get_mut(&peer)
             && !std::mem::replace(&mut asked.is_queued, true)
@@ -68,7 +68,7 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    /// Appends the task of serving a subscriber, unless it is in the list.
+    /// Adds the task of serving a subscriber, unless there is one.
     pub(super) fn serve_later(&mut self, id: SubscriberId) {
         if let Some(Some(subscriber)) = self.subscribers.get_mut(id.0)
             && !std::mem::replace(&mut subscriber.is_queued, true)
@@ -77,7 +77,7 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    /// Appends the task of dropping kept messages, if it is necessary and not in the list.
+    /// Adds the task of dropping kept messages, if one is needed and there is none.
     pub(super) fn trim_later(&mut self, now: Duration) {
         let (keep, bytes) = (self.settings.keep, self.settings.keep_bytes);
         if !self.is_trimming && self.kept.has_surplus(now, keep, bytes) {
@@ -139,8 +139,8 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    /// Continues to collect kept messages for a subscriber. Returns whether that is done; if not,
-    /// it goes on later.
+    /// Continues to collect kept messages for a subscriber. Returns true if the collection is
+    /// complete.
     fn collect(
         &mut self,
         id: SubscriberId,
@@ -197,7 +197,7 @@ impl<M: Frames> Channel<M> {
         false
     }
 
-    /// Returns the next kept message that is to be judged.
+    /// Returns the next kept message that has to be judged.
     pub(crate) fn next_undecided(&mut self) -> Option<Undecided<M>> {
         self.undecided.pop_front()
     }

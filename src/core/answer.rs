@@ -16,8 +16,8 @@ use crate::pool::{Dropped, HeldAt, NameForm, RequestForm};
 use crate::reply::{Reason, Rejection};
 use crate::snapshot::{AnyOf, WorkerFrames};
 
-/// The maximum number of bytes that are logged of the first frame of a message that answers
-/// nothing. A token is seldom longer.
+/// The maximum number of bytes that are logged of the first frame of a message that answers no
+/// request. A token is seldom longer.
 const FIRST_SHOWN_MAX: usize = 64;
 
 /// A worker's message that is not the typed answer to a request that the worker holds.
@@ -77,8 +77,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Does what [`Self::judge_answer`] does, for any payload: large ones, those that violate the
-    /// schema, and those that have to wait for others.
+    /// Does what [`Self::judge_answer`] does, but for any payload: also for one that is large, that
+    /// violates the schema, or that has to wait for others.
     #[inline(never)]
     fn judge_unusual_answer(
         &mut self,
@@ -120,7 +120,7 @@ impl<M: Frames> Core<M> {
         fault: Box<Rejection>,
         out: &mut impl Outlet<M>,
     ) {
-        // The worker may have gone since it answered.
+        // The worker may have disconnected since it answered.
         if let Some(&Peer::Worker(worker)) = self.peers.get(by) {
             self.pools[worker.pool.0].doubt(worker.seat);
         }
@@ -182,9 +182,9 @@ impl<M: Frames> Core<M> {
     ) -> Result<Request<M>, Unmatched> {
         let name = frames.get(0).unwrap_or_default();
         let pool = &mut self.pools[by.pool.0];
-        // The bare identity is tried first, for requests that were handed out under
-        // `identity: client`. A farewell is not taken for an answer, even if the identity of a
-        // client is `BYE`.
+        // The bare identity is tried first, for requests that were handed out under `identity:
+        // client`. A farewell is not mistaken for an answer, even if the identity of a client is
+        // `BYE`.
         let settled = match pool.owes(by.seat) && !is_farewell(frames, extent) {
             true => pool.settle(by.seat, name),
             false => None,
@@ -259,7 +259,7 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Takes a worker's message that answers nothing. The farewell of a worker that can leave
+    /// Takes a worker's message that answers no request. The farewell of a worker that can leave
     /// starts its release. Any other message is counted, and noted with its likely nature.
     #[cold]
     fn drop_stray(&mut self, by: Worker, frames: &M, extent: Extent) {
@@ -353,7 +353,7 @@ fn reply_fault<M: Frames>(request: &Request<M>, body: &M) -> Option<Box<Rejectio
 
 #[cold]
 fn no_rep_fault() -> Box<Rejection> {
-    let message = "the worker of a pool with `workers: rep` doesn't answer as REP does: \
+    let message = "the worker of a pool with `workers: rep` doesn't answer as a REP does: \
                    the frame after the envelope is not empty";
     Box::new(Rejection::new(Reason::BadReply, message))
 }

@@ -34,11 +34,11 @@ pub(super) struct CheckedMessage {
     pub(super) fit: Fit,
 }
 
-/// The knowledge of a payload before its message becomes a request.
+/// The result of the payload's check before its message becomes a request.
 pub(super) enum Fit {
-    /// Nothing is asked of it.
+    /// Its route has no schema.
     Opaque,
-    /// It fits the schema at this place of the route's list.
+    /// It matches the schema at this place of the route's list.
     Place(usize),
     /// It waits for a judge's verdict.
     Unjudged,
@@ -339,7 +339,7 @@ fn is_probe<M: Frames>(client: &Client, frames: &M) -> bool {
     frames.len() == 1 && frames.get(0).is_some_and(<[u8]>::is_empty) && !may_be_payload
 }
 
-/// The state that checking a message needs.
+/// The state that is needed to check a message.
 struct ArrivalCheck<'a> {
     snapshot: &'a Snapshot,
     draining: bool,
@@ -443,9 +443,9 @@ impl ArrivalCheck<'_> {
     }
 }
 
-/// Returns a rejection if a route with `access` does not allow its sender, given by number, name
-/// and the name's source, or if the sender exceeds the rate of the route. Otherwise charges the
-/// message, if the route has a rate.
+/// Returns a rejection if a route with `access` does not allow the sender, or if the sender exceeds
+/// the rate of the route. The sender is given by its number, its name, and the source of the name.
+/// Otherwise charges the message, if the route has a rate.
 pub(super) fn deny(
     route: &Route,
     access: &Access,
@@ -473,8 +473,8 @@ pub(super) fn deny(
     Some(Rejection::new(Reason::RateLimited, message).after(wait))
 }
 
-/// Returns the knowledge of any payload of a message from this peer, or its rejection: of a large
-/// one, of one that violates the schema, and of one that has to wait for others.
+/// Returns the result for any payload of a message from this peer, or its rejection: also for one
+/// that is large, that violates the schema, or that has to wait for others.
 #[inline(never)]
 pub(super) fn fit_unusual<M: Frames>(
     (lanes, peer): (&Lanes, PeerId),

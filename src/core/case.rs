@@ -10,8 +10,8 @@ use crate::route::RoutePlace;
 use crate::snapshot::{AnyOf, BriefCheck, ChannelId, Route, Snapshot};
 use gateway_schema::Violation;
 
-/// A message whose payload takes long to check, with all that the check needs. Any thread can make
-/// the check.
+/// A message whose payload takes long to check, with everything that is needed for the check, on
+/// any thread.
 #[derive(Debug)]
 pub struct Case<P> {
     pub(super) subject: Subject,
@@ -25,7 +25,7 @@ pub struct Case<P> {
 /// The message of a case.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Subject {
-    /// The first message of a lane: the request of this number, or the answer to it.
+    /// The first message of a lane: the request with this number, or the answer to it.
     InLane { lane: LaneKey, number: u64 },
     /// A message that a channel keeps under this number, for a new subscriber. It is checked by the
     /// configuration of this generation.
@@ -89,8 +89,8 @@ impl<P: Frames> Case<P> {
         self.end(Some(found))
     }
 
-    /// Returns the client that sent the request, or that waits for the answer, or the subscriber
-    /// that waits for the kept message.
+    /// Returns the client that sent the request or waits for the answer, or the subscriber that
+    /// waits for the kept message.
     pub fn client(&self) -> PeerId {
         match self.subject {
             Subject::InLane { lane, .. } => lane.client,
@@ -98,7 +98,7 @@ impl<P: Frames> Case<P> {
         }
     }
 
-    /// Returns the message that is to be judged.
+    /// Returns the message that has to be judged.
     pub fn body(&self) -> &P {
         &self.body
     }
@@ -155,8 +155,8 @@ pub(super) fn check_payload<B: Frames>(
     }
 }
 
-/// Checks the payload of such a message on the data thread, as long as that takes a moment only.
-/// Returns `None` if a judge must check it. Adds to `work` as [`AnyOf::check_briefly`] does.
+/// Checks the payload of such a message on the data thread, if that takes only a moment. Returns
+/// `None` if a judge must check it. Adds to `work` as [`AnyOf::check_briefly`] does.
 pub(super) fn check_payload_briefly<B: Frames>(
     way: Direction,
     route: &Route,
@@ -197,7 +197,7 @@ fn fault(
     }
 }
 
-/// Returns the rejection of a request by a violation.
+/// Returns the rejection of a request that has this violation.
 #[cold]
 fn request_fault(schema: &AnyOf, payload: &[u8], depth: u32, violation: Violation) -> Rejection {
     let hint = hint(schema, payload, depth, &violation);
@@ -208,7 +208,7 @@ fn request_fault(schema: &AnyOf, payload: &[u8], depth: u32, violation: Violatio
     Rejection::violation(reason, violation).with_hint(hint)
 }
 
-/// Returns the rejection by a violation of a worker's answer.
+/// Returns the rejection for a worker's answer that has this violation.
 #[cold]
 fn answer_fault(
     schema: &AnyOf,

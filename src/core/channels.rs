@@ -1,5 +1,5 @@
-//! Publishers and subscribers: their coming and going, subscriptions, reloads of channels, and the
-//! end.
+//! Publishers and subscribers: their connections, subscriptions, reloads of channels, and the
+//! shutdown.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,10 +21,11 @@ use crate::peer::{Headcount, PeerId, PeerName};
 use crate::security::ANONYMOUS;
 use crate::snapshot::{ChannelFrames, ChannelId, Snapshot};
 
-/// The time after which a subscriber that takes nothing is given up, once the gateway drains.
+/// The time after which the messages for a subscriber that takes none are dropped, once the gateway
+/// drains.
 const STALLED_TIME: Duration = Duration::from_secs(1);
 
-/// The coming and going of publishers and subscribers.
+/// The connections of publishers and subscribers.
 impl<M: Frames> Core<M> {
     pub(super) fn publisher_came(
         &mut self,
@@ -101,7 +102,7 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// Work that goes on in parts.
+/// Work that is done in parts.
 impl<M: Frames> Core<M> {
     /// Returns whether [`Event::Continue`](super::Event::Continue) has something to do.
     pub fn has_unfinished_work(&self) -> bool {
@@ -141,7 +142,7 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Gives a kept message to a judge.
+    /// Passes a kept message to a judge.
     #[cold]
     fn judge_kept(&mut self, id: ChannelId, kept: &Undecided<M>, out: &mut impl Outlet<M>) {
         let channel = &mut self.channels[id.0];
@@ -219,8 +220,8 @@ fn subscription_fault(fault: SubscriptionFault) -> String {
     }
 }
 
-/// Returns the type and the payload of a kept message of one frame, or `None` if it has frames of
-/// its own for these.
+/// Returns the type and the payload of a kept message of one frame, or `None` if they are frames of
+/// their own.
 fn split<M: Frames>(body: &M, frames: &ChannelFrames) -> Option<M> {
     match frames {
         ChannelFrames::Single(end) => Some(single::split(body.get(0).unwrap_or_default(), end)),
@@ -228,7 +229,7 @@ fn split<M: Frames>(body: &M, frames: &ChannelFrames) -> Option<M> {
     }
 }
 
-/// Returns whether a kept message still fits the route of its type.
+/// Returns whether a kept message still matches the schema of its type's route.
 fn still_fits<M: Frames>(
     snapshot: &Snapshot,
     channel: ChannelId,
@@ -255,7 +256,7 @@ fn still_fits<M: Frames>(
     }
 }
 
-/// Reloads and the end.
+/// Reloads and the shutdown.
 impl<M: Frames> Core<M> {
     /// Adds the channels of a snapshot that the core does not have yet.
     pub(super) fn open_channels(&mut self, snapshot: &Snapshot) {
@@ -273,7 +274,8 @@ impl<M: Frames> Core<M> {
         self.rename_publishers(next);
         for (id, settings) in &next.channels {
             let channel = &mut self.channels[id.0];
-            // There may be many routes, and without a kept message it does not matter.
+            // There may be many routes to compare, and without kept messages the result is not
+            // needed.
             if channel.has_kept() && !same_routes(&self.snapshot, next, *id) {
                 channel.set_routes_changed(next.generation);
             }
@@ -281,8 +283,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Makes publishers anonymous that came when publishers had no principals and have stayed. The
-    /// engine disconnects those that are not admitted as such.
+    /// Makes publishers anonymous that connected when publishers had no principals, and are still
+    /// connected. The engine disconnects those that are not admitted as such.
     fn rename_publishers(&mut self, next: &Snapshot) {
         for peer in self.peers.values_mut() {
             if let Peer::Publisher(publisher) = peer
@@ -299,7 +301,8 @@ impl<M: Frames> Core<M> {
         self.channels.iter().any(|channel| channel.waiting() > 0)
     }
 
-    /// Begins to count the time for which subscribers take nothing, because the gateway drains.
+    /// Begins to measure the time for which subscribers take no message, because the gateway
+    /// drains.
     pub(super) fn begin_to_flush(&mut self) {
         for channel in &mut self.channels {
             channel.begin_to_wait(self.now);
@@ -312,7 +315,7 @@ impl<M: Frames> Core<M> {
         waits.then(|| self.now + STALLED_TIME)
     }
 
-    /// Gives up subscribers that take nothing while the gateway drains.
+    /// Drops the messages for subscribers that take none while the gateway drains.
     pub(super) fn give_up_stalled_subscribers(&mut self) {
         if self.drain.is_none() || !self.owes_subscribers() {
             return;

@@ -68,7 +68,7 @@ impl Counts {
         }
     }
 
-    /// Removes a client that left from the count.
+    /// Removes a client that has disconnected from the count.
     pub(super) fn client_gone(&mut self, client: &Client) {
         if let Some(gauges) = self.clients.get_mut(client.frontend.0) {
             let anonymous = u64::from(client.name_source == NameSource::Anonymous);

@@ -1,12 +1,12 @@
-//! The way of a channel's messages to an outlet.
+//! The delivery of a channel's messages to an outlet.
 
 use super::Outlet;
 use crate::channel::Delivery;
 use crate::frame::Frames;
 use crate::peer::PeerId;
 
-/// The number of deliveries to subscribers, or of requests to publishers, that are as much work as
-/// a small message.
+/// The number of deliveries to subscribers, or of subscriptions at publishers, that are as much
+/// work as a small message.
 pub(super) const DELIVERIES_OF_AN_ITEM: usize = 4;
 
 /// The delivery of a channel's messages by an outlet.

@@ -8,7 +8,7 @@ use crate::frame::{self, Frames, Message};
 use crate::peer::PeerId;
 use crate::snapshot::Snapshot;
 
-/// The state that noting a doubt about a client's message needs.
+/// The state that is needed to note a doubt about a client's message.
 pub(super) struct Doubts<'a> {
     pub(super) now: Duration,
     pub(super) notes: &'a mut Notes,

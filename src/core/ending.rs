@@ -1,4 +1,4 @@
-//! The ends of requests by a timeout, a rejection or the end of a drain, and the delivery of every
+//! The end of requests by a timeout, a rejection or the end of a drain, and the delivery of every
 //! answer, which is counted.
 
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const REJECTION_WORK: usize = 8;
 const EXPIRED_MAX: usize = 128;
 
 impl<M: Frames> Core<M> {
-    /// Ends the requests whose time is up.
+    /// Ends the requests whose deadline has passed.
     #[inline]
     pub(super) fn expire(&mut self, out: &mut impl Outlet<M>) {
         if self.deadlines.may_have_passed(self.now) || self.drain.is_some() {
@@ -212,7 +212,7 @@ impl<M: Frames> Core<M> {
         out: &mut impl Outlet<M>,
     ) {
         if asker.is_publisher() {
-            // A publisher can't be answered.
+            // A publisher receives no answers.
             return self.counts.count(outcome, Fate::Delivered);
         }
         let counters = self.counts.route(outcome.route());

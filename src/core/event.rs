@@ -19,8 +19,8 @@ pub(super) enum Extent {
     Oversize,
 }
 
-/// The work that one event does at most of what can be continued, unless the outlet sets another
-/// maximum. It takes a tenth of a millisecond.
+/// The maximum work that one event continues, unless the outlet sets another maximum. It takes a
+/// tenth of a millisecond.
 const WORK_MAX: usize = 256;
 
 /// An event that an engine reports to the core.
@@ -51,8 +51,8 @@ pub enum Event<M: Frames> {
         /// The name in logs and in /status.
         name: Arc<PeerName>,
     },
-    /// A publisher connected to a channel, or the first of publishers that the engine cannot tell
-    /// apart.
+    /// A publisher connected to a channel, or the first of publishers that the engine cannot
+    /// distinguish.
     PublisherCame {
         /// The connection.
         peer: PeerId,
@@ -109,14 +109,14 @@ pub enum Event<M: Frames> {
         /// The peer.
         peer: PeerId,
     },
-    /// An answer that the outlet kept for a client ([`Fate::Waiting`]) met its fate.
+    /// The fate of an answer that the outlet kept for a client ([`Fate::Waiting`]) is known.
     Settled {
         /// The kind of the answer.
         outcome: RequestOutcome,
         /// The fate, which is not [`Fate::Waiting`] again.
         fate: Fate,
     },
-    /// A judge has checked a payload that [`Outlet::judge`] gave it.
+    /// A judge has checked a payload that [`Outlet::judge`] passed to it.
     Judged {
         /// The verdict of the judge.
         verdict: Box<Verdict<M::Parcel>>,
@@ -128,8 +128,8 @@ pub enum Event<M: Frames> {
     },
     /// Time passed.
     Tick,
-    /// There is time to continue what takes long, of which the core
-    /// [has some left](super::Core::has_unfinished_work).
+    /// There is time to continue work that is done in parts, of which the core [has some
+    /// left](super::Core::has_unfinished_work).
     Continue,
     /// Another configuration takes effect. The engine's resources for its new frontends, pools and
     /// channels are ready.
@@ -168,24 +168,23 @@ pub trait Outlet<M: Frames> {
         false
     }
 
-    /// Asks a publisher for the messages whose first frame begins with a prefix, or, if `wanted` is
-    /// false, for no more of them.
+    /// Subscribes at a publisher to the messages whose first frame begins with a prefix, or, if
+    /// `wanted` is false, cancels that subscription.
     fn ask_publisher(&mut self, _publisher: PeerId, _prefix: &[u8], _wanted: bool) {}
 
-    /// Returns whether a publisher has room for requests that can wait. If not,
+    /// Returns whether a publisher has room for subscriptions that can wait. If not,
     /// [`Event::Writable`] or [`Event::Gone`] follows.
     fn has_room_to_ask(&mut self, _publisher: PeerId) -> bool {
         true
     }
 
-    /// Returns how much of the work that can be continued one event may do, counted in messages to
-    /// subscribers.
+    /// Returns the maximum work that one event continues, counted in messages to subscribers.
     fn work_max(&self) -> usize {
         WORK_MAX
     }
 
     /// Disconnects a peer for a reason that the log shows; [`Event::Gone`] follows. An engine that
-    /// cannot tell the peer from others only logs the reason.
+    /// cannot distinguish the peer from others only logs the reason.
     fn disconnect(&mut self, _peer: PeerId, _why: String) {}
 
     /// Returns the body of a request that must wait for a worker, or of a published message that
@@ -194,8 +193,8 @@ pub trait Outlet<M: Frames> {
         body.compact()
     }
 
-    /// Gives a judge a message to check its payload on another thread; [`Event::Judged`] follows.
-    /// Returns the case if there is no judge for it: it is judged at once, then.
+    /// Passes a message to a judge, which checks its payload on another thread; [`Event::Judged`]
+    /// follows. Returns the case if there is no judge. The core then judges it at once.
     fn judge(&mut self, case: Box<Case<M::Parcel>>) -> Result<(), Box<Case<M::Parcel>>> {
         Err(case)
     }
@@ -211,11 +210,11 @@ pub trait Outlet<M: Frames> {
     /// can leave a peer unread.
     fn pause(&mut self, _peer: PeerId) {}
 
-    /// A peer that was [paused](Self::pause), if it is still there, may be read again.
+    /// Allows that a peer that was [paused](Self::pause), if it is still connected, is read again.
     fn resume(&mut self, _peer: PeerId) {}
 
     /// Returns the address of a peer, for people, or `None` if the engine does not know it or the
-    /// peer has gone.
+    /// peer has disconnected.
     fn address(&self, _peer: PeerId) -> Option<String> {
         None
     }
@@ -235,14 +234,14 @@ pub trait Outlet<M: Frames> {
         EngineCounters::default()
     }
 
-    /// Returns the number of connections of a pool whose workers the engine cannot tell apart, or
+    /// Returns the number of connections of a pool whose workers the engine cannot distinguish, or
     /// `None` if the engine knows each worker.
     fn connections(&self, _pool: PoolId) -> Option<usize> {
         None
     }
 
-    /// Returns the number of connected publishers and that of subscribers of a channel whose peers
-    /// the engine cannot tell apart, or `None` if the engine knows each of them.
+    /// Returns the numbers of connected publishers and subscribers of a channel whose peers the
+    /// engine cannot distinguish, or `None` if the engine knows each of them.
     fn channel_connections(&self, _channel: ChannelId) -> Option<(usize, usize)> {
         None
     }

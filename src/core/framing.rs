@@ -88,7 +88,7 @@ fn front<M: Frames>(framing: &Framing, client: ClientKind, frames: &M, extent: E
             through_delimiter.map_or(Front::Missing, Front::Envelope)
         }
         (EnvelopeMode::Auto, ClientKind::Dealer) => {
-            // A plain client's only frame is its payload, empty or not.
+            // The only frame of a plain client is its payload, even if that is empty.
             let is_whole = extent == Extent::Whole && frames.len() == 1;
             let is_payload = framing.kind.is_some() && is_whole;
             Front::Envelope(usize::from(is_empty(&0) && !is_payload))
@@ -168,13 +168,13 @@ pub(super) fn typed_answer<M: Frames>(
             );
         }
         (WorkerKind::Rep, _) => {
-            return Err("the worker doesn't answer as REP does: no empty frame follows the envelope, or nothing follows that".to_owned());
+            return Err("the worker doesn't answer as a REP does: no empty frame follows the envelope, or no frame follows the empty one".to_owned());
         }
     };
     let frames = answer.len() - head.min(answer.len());
     if frames != 1 {
         let mut fault = format!(
-            "a plain worker answers with one frame, the payload, and this one sent {frames}"
+            "a plain worker answers with one frame, the payload, but this one sent {frames}"
         );
         if head == 1 && frames == 2 && is_delimited {
             fault.push_str(

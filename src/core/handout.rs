@@ -1,4 +1,4 @@
-//! The handing out of requests to workers, as long as some are free.
+//! Requests are handed out to workers, as long as some are free.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// The parts of a request that handing it to a worker needs, except the body.
+/// The parts of a request that are needed to hand it to a worker, except the body.
 pub(super) struct Handout<'a> {
     /// The request's number.
     pub(super) number: u64,

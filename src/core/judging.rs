@@ -5,7 +5,7 @@
 //! lane. Each lane has the messages of one client, one envelope and one direction, so that these
 //! keep their order. A judge has the first message of a lane, and the others wait, however small
 //! they are. A verdict removes the first message. The next ones are then checked on the data
-//! thread, as long as that takes a moment only.
+//! thread, as long as that takes only a moment.
 //!
 //! A verdict has no effect if the request has ended meanwhile.
 
@@ -134,8 +134,8 @@ impl<M: Frames> Core<M> {
         self.go_on(lane, FOLLOWING_MAX, out);
     }
 
-    /// Checks up to `following` messages at the front of a lane, as long as that takes a moment
-    /// only, and gives the next one to a judge.
+    /// Checks up to `following` messages at the front of a lane, as long as that takes only a
+    /// moment, and passes the next one to a judge.
     fn go_on(&mut self, lane: LaneKey, mut following: usize, out: &mut impl Outlet<M>) {
         let mut work = 0;
         while let Some(number) = self.lanes.first(lane) {

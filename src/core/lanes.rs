@@ -1,5 +1,5 @@
-//! The queues of messages that wait for the verdict of a judge or for an earlier message that does,
-//! and the backlog of each peer in them.
+//! The lanes: queues of messages that wait for the verdict of a judge, or for an earlier message in
+//! the lane that waits for one. Also the backlog of each peer in them.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -43,7 +43,7 @@ pub(super) struct Lanes {
 /// A message in a lane. Its request may have ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LaneEntry {
-    /// The number of the request: the message itself, or the request that it answers.
+    /// The number of the request, which is the message itself or which the message answers.
     pub(super) number: u64,
     /// The client or worker that sent the message.
     pub(super) sender: PeerId,

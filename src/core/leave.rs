@@ -12,8 +12,8 @@ use crate::peer::WorkerKind;
 /// releases it.
 const FAREWELL: &[u8] = b"BYE";
 
-/// Returns whether a worker's message is its farewell. No complete answer is a single frame, but
-/// only one frame may have been kept of an oversize answer.
+/// Returns whether a worker's message is its farewell. A complete answer has more than one frame,
+/// but of an oversize answer only one frame may have been kept.
 #[inline]
 pub(super) fn is_farewell<M: Frames>(frames: &M, extent: Extent) -> bool {
     extent == Extent::Whole && frames.len() == 1 && frames.get(0) == Some(FAREWELL)
@@ -21,7 +21,7 @@ pub(super) fn is_farewell<M: Frames>(frames: &M, extent: Extent) -> bool {
 
 impl<M: Frames> Core<M> {
     /// Stops requests to a worker, so that it is released once it holds none. Returns false if the
-    /// worker cannot leave, because its connection may hide several workers, or because it is a
+    /// worker cannot leave, because several workers may share its connection, or because it is a
     /// REP.
     pub(super) fn leaves(&mut self, worker: Worker) -> bool {
         let leaves = worker.kind == WorkerKind::Dealer
@@ -32,7 +32,7 @@ impl<M: Frames> Core<M> {
         leaves
     }
 
-    /// Releases the workers that are leaving and hold nothing any more.
+    /// Releases the workers that are leaving and hold no request any more.
     #[cold]
     pub(super) fn let_leave(&mut self, out: &mut impl Outlet<M>) {
         for worker in std::mem::take(&mut self.leaving) {

@@ -1,12 +1,12 @@
 //! Notes for the operator, at a bounded rate, which the engine writes to the log.
 //!
-//! The first event of a kind is noted at once, with its particulars. Those that follow within
+//! The first event of a kind is noted at once, with its details. Those that follow within
 //! [`REPEAT_INTERVAL`] are counted, and the count is noted when that time is over. A kind is an
 //! event, such as a rejection for one reason, and the route, pool or frontend that it concerns.
 //! Within a kind, the first rejection or doubt of each client and each worker's first message that
-//! answers nothing are noted as well, for up to [`CLIENTS_MAX`] peers within [`REPEAT_INTERVAL`].
-//! The memory is bounded whatever peers do, because nothing that a peer chose distinguishes kinds.
-//! This module knows no log and reads no clock.
+//! answers no request are noted as well, for up to [`CLIENTS_MAX`] peers within
+//! [`REPEAT_INTERVAL`]. The memory is bounded whatever peers do, because kinds are not
+//! distinguished by any text that a peer chose. This module knows no log and reads no clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub(crate) struct Note {
     /// The number of events that this note counts, all since the last note of their kind, or `None`
     /// for a note of a single event.
     pub left_out: Option<u64>,
-    /// The particulars of a single event.
+    /// The details of a single event.
     pub particulars: Particulars,
 }
 
@@ -61,13 +61,14 @@ pub(crate) enum NotedEvent {
     /// A message has no route, and a later frame is the type of one. The name is that of the
     /// frontend.
     TypeBehindOthers,
-    /// A worker connected, or the first one of a pool if the engine cannot tell them apart.
+    /// A worker connected, or the first one of a pool if the engine cannot distinguish its workers.
     WorkerCame,
-    /// A worker disconnected, or the last one of a pool if the engine cannot tell them apart.
+    /// A worker disconnected, or the last one of a pool if the engine cannot distinguish its
+    /// workers.
     WorkerGone,
     /// A worker announced that it leaves, and was released.
     WorkerLeft,
-    /// A worker sent a message that answers nothing.
+    /// A worker sent a message that answers no request.
     Stray(Stray),
     /// Requests wait at a pool that has no worker.
     NoWorker,
@@ -77,7 +78,7 @@ pub(crate) enum NotedEvent {
     Draining,
     /// The gateway drains and waits for clients to read their answers.
     Unread,
-    /// A worker that had not yet proved itself by an answer let a request time out.
+    /// A worker that had not yet answered any request let a request time out.
     Unanswered,
     /// A subscriber missed messages because it was slow. The name is that of the channel.
     SlowSubscriber,
@@ -85,8 +86,8 @@ pub(crate) enum NotedEvent {
     SubscriberData,
 }
 
-/// The particulars of an event. Text that a peer chose may hold any characters and must be escaped
-/// when it is shown.
+/// The details of an event. Text that a peer chose may hold any characters and must be escaped when
+/// it is shown.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Particulars {
     /// The request that was rejected.
@@ -114,7 +115,7 @@ pub(crate) struct Particulars {
     pub left: Duration,
     /// The number of messages that a subscriber missed.
     pub missed: u64,
-    /// The number of frames of the message that answers nothing.
+    /// The number of frames of the message that answers no request.
     pub frames: usize,
     /// The beginning of its first frame, in printable form.
     pub first: String,

@@ -1,8 +1,8 @@
-//! The open requests, each found by its number.
+//! The open requests, by number.
 //!
-//! A request's place in the table is given by the low bits of its number, so a look-up takes one
-//! comparison and no hash. Numbers whose place is taken are therefore skipped: numbers grow and are
-//! never reused, but some are never used at all.
+//! The low bits of a request's number are its place in the table, so a look-up takes one comparison
+//! and no hash. A number whose place is taken is skipped. Numbers therefore grow and are never
+//! reused, but some are never used at all.
 
 use std::time::Duration;
 
@@ -16,11 +16,12 @@ const PLACES_MIN: usize = 64;
 const PLACES_KEPT: usize = 1 << 11;
 
 /// The time for which a table that grew in a burst keeps its size although it is little used.
-/// Bursts with no open request in between would otherwise allocate the table anew each time.
+/// Otherwise, a series of bursts with no open request in between would allocate the table anew each
+/// time.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// A table is little used in a period if fewer than one in this many of its places were ever taken
-/// at the same time.
+/// A table is little used in a period if at most its size divided by this number was taken at the
+/// same time.
 const SHRINK_DIVISOR: usize = 8;
 
 /// The open requests, by number.
@@ -36,9 +37,9 @@ pub(super) struct OpenRequests<M: Frames> {
     peak: usize,
     /// The end of the period, or `None` while no period runs.
     period_end: Option<Duration>,
-    /// The least number that may be given.
+    /// The least number that a request may have.
     first: u64,
-    /// The last number that was given.
+    /// The number of the last request.
     last: u64,
 }
 
@@ -263,8 +264,8 @@ routes: { OPAQUE: { pool: people } }";
         let (mut open, mut model) = (OpenRequests::default(), BTreeMap::new());
         let mut last = 0;
         for step in 0..20_000 {
-            // The table grows, and the first hundred requests, which are never removed, stand in
-            // the way.
+            // The table grows, and the places of the first hundred requests, which are never
+            // removed, are skipped.
             if step < 500 || random.bool() {
                 let number = open.next_number();
                 insert(&mut open, request(number, step));

@@ -25,9 +25,8 @@ const PLACES_MIN: usize = 64;
 
 /// The peers by number.
 ///
-/// A peer's place is given by the low bits of its number, so a look-up takes one comparison if the
-/// numbers that the engine gives differ in these bits. A peer whose place is taken is in a hash
-/// map.
+/// The low bits of a peer's number are its place, so a look-up takes one comparison if the engine's
+/// numbers differ in these bits. A peer whose place is taken is in a hash map.
 #[derive(Debug)]
 pub(super) struct Peers {
     /// The places. Their number is a power of two, and at most half of them are taken.
@@ -146,7 +145,7 @@ pub(super) struct Publisher {
     /// The route of the last message that had a route, which is likely the route of the next
     /// message.
     pub(super) route: Option<RoutePlace>,
-    /// The publisher in the form that the log shows, or `None` until the log first needs it.
+    /// The publisher in the form for the log, or `None` until the log first needs it.
     info: Option<Arc<SenderInfo>>,
 }
 
@@ -168,15 +167,14 @@ impl Publisher {
         }
     }
 
-    /// Gives the publisher the principal of peers without a known key, instead of the name that it
-    /// chose.
+    /// Replaces the name that the publisher chose by the principal of peers without a known key.
     pub(super) fn become_anonymous(&mut self) {
         self.name = Rc::new(Name::new(ANONYMOUS.into()));
         self.name_source = NameSource::Anonymous;
         self.info = None;
     }
 
-    /// Returns the publisher in the form that the log shows. Calls `address` only the first time.
+    /// Returns the publisher in the form for the log. Calls `address` only the first time.
     pub(super) fn info(&mut self, address: impl FnOnce() -> Option<String>) -> Arc<SenderInfo> {
         let info = self.info.get_or_insert_with(|| {
             Arc::new(SenderInfo {
@@ -222,7 +220,7 @@ pub(super) struct Client {
     /// The route of the last message that had a route, which is likely the route of the next
     /// message.
     pub(super) route: Option<RoutePlace>,
-    /// The client in the form that the log shows, or `None` until the log first needs it.
+    /// The client in the form for the log, or `None` until the log first needs it.
     caller: Option<Arc<SenderInfo>>,
     admission: Admission,
     /// The number of open requests.
@@ -276,7 +274,7 @@ pub(super) enum MessagePosition {
     Later,
 }
 
-/// The number of admitted clients, and of publishers and subscribers.
+/// The number of admitted clients, publishers and subscribers.
 #[derive(Debug, Default)]
 pub(super) struct Admitted(usize);
 
@@ -307,15 +305,15 @@ impl Client {
         }
     }
 
-    /// Gives the client the principal of clients without a known key, instead of the name that it
-    /// or the engine chose. Its open requests keep that name, by which workers answer them.
+    /// Replaces the name that the client or the engine chose by the principal of clients without a
+    /// known key. Open requests keep the earlier name, by which workers answer them.
     pub(super) fn become_anonymous(&mut self) {
         self.name = Rc::new(Name::new(ANONYMOUS.into()));
         self.name_source = NameSource::Anonymous;
         self.caller = None;
     }
 
-    /// Returns the client in the form that the log shows. Calls `address` only the first time.
+    /// Returns the client in the form for the log. Calls `address` only the first time.
     pub(super) fn caller(&mut self, address: impl FnOnce() -> Option<String>) -> Arc<SenderInfo> {
         let caller = self.caller.get_or_insert_with(|| {
             Arc::new(SenderInfo {
@@ -327,9 +325,9 @@ impl Client {
         Arc::clone(caller)
     }
 
-    /// Counts a message, if the client is a REQ. A REQ that sends another request has given up the
-    /// last one, or another process has the same name. In both cases, the client would take a late
-    /// answer to the last request for the answer to the new one.
+    /// Counts a message, if the client is a REQ. A REQ that sends another request no longer waits
+    /// for the answer to the last one, or another process has the same name. In both cases, the
+    /// client would mistake a late answer to the last request for the answer to the new one.
     #[inline]
     fn asks(&mut self) {
         self.asked += u64::from(self.kind == ClientKind::Req);
@@ -399,8 +397,9 @@ impl Client {
             .saturating_add(requests)
     }
 
-    /// Returns why the client [may not open](Self::may_open) a request of this size. A request that
-    /// is larger than all requests of a client may be is rejected for good.
+    /// Returns the rejection of a request of this size, which the client [may not
+    /// open](Self::may_open). If the request exceeds `limits.client_bytes` by itself, the rejection
+    /// is not retryable.
     #[cold]
     pub(super) fn limit(&self, bytes: u64, limits: &Limits, memory_max: u64) -> (Reason, String) {
         let bytes_max = limits.client_bytes;
@@ -412,17 +411,17 @@ impl Client {
         }
         let message = if self.is_surplus() {
             let most = limits.clients;
-            format!("{most} clients are here already, the limit of limits.clients")
+            format!("{most} clients are connected already, the limit of limits.clients")
         } else if self.open >= limits.client_requests {
             let most = limits.client_requests;
             format!("this client has {most} requests open, the limit of limits.client_requests")
         } else if self.open_bytes.saturating_add(bytes) > bytes_max {
             format!(
-                "this client's open requests would pass {bytes_max} bytes, the limit of limits.client_bytes"
+                "this client's open requests would exceed {bytes_max} bytes, the limit of limits.client_bytes"
             )
         } else {
             format!(
-                "memory is short: this client's open requests would pass {memory_max} bytes, its share of limits.memory"
+                "memory is short: this client's open requests would exceed {memory_max} bytes, its share of limits.memory"
             )
         };
         (Reason::ClientLimit, message)
@@ -469,13 +468,13 @@ impl Admitted {
         turn
     }
 
-    /// Forgets a client that has left.
+    /// Forgets a client that has disconnected.
     pub(super) fn leave(&mut self, client: &Client) {
         self.0 -= usize::from(!client.is_surplus());
     }
 
-    /// Adds a publisher or a subscriber, which counts towards `limits.clients`, too. The engine has
-    /// admitted it. A crowd, whose members the engine cannot count, does not count.
+    /// Adds a publisher or a subscriber that the engine has admitted, and which counts towards
+    /// `limits.clients`, too. A crowd, whose members the engine cannot count, does not.
     pub(super) fn add(&mut self, headcount: Headcount) {
         self.0 += usize::from(headcount == Headcount::One);
     }

@@ -49,7 +49,8 @@ impl Principals {
         counters.open += u64::from(client.open());
     }
 
-    /// Removes a client that left, with its open requests, from the gauges of its principal.
+    /// Removes a client that has disconnected, with its open requests, from the gauges of its
+    /// principal.
     pub(super) fn client_gone(&mut self, client: &Client) {
         if let Some(counters) = self.of(client) {
             counters.clients -= 1;
@@ -65,7 +66,7 @@ impl Principals {
         }
     }
 
-    /// Counts a request of a client that became an open one.
+    /// Counts a request of a client that was opened.
     #[inline]
     pub(super) fn opened(&mut self, client: &Client) {
         if let Some(counters) = self.of(client) {

@@ -1,9 +1,9 @@
 //! Publishing: messages from publishers, and from clients whose route leads to a channel, are
 //! checked and sent to subscribers.
 //!
-//! A publisher's message passes the same checks as a request, except that nobody is told of a
-//! rejection but the operator. A payload that takes long to check is opened as a request is
-//! (`judging`), and published instead of handed out.
+//! A publisher's message passes the same checks as a request, but a rejection is only logged. A
+//! message whose payload takes long to check is opened like a request (`judging`), and published
+//! instead of handed out.
 
 use std::rc::Rc;
 
@@ -30,8 +30,8 @@ struct Size {
 }
 
 impl<M: Frames> Core<M> {
-    /// Takes a message of a publisher, or one of a subscriber that is no subscription. One of a
-    /// peer that is gone is dropped.
+    /// Takes a message of a publisher, or a message of a subscriber that is no subscription. Drops
+    /// the message of a peer that has disconnected.
     pub(super) fn message_on_channel(
         &mut self,
         peer: PeerId,
@@ -125,7 +125,7 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Checks a publisher's message. Returns the place of its route, and what is known of its
+    /// Checks a publisher's message. Returns the place of its route, and the result for its
     /// payload.
     fn check_publication(
         &mut self,
@@ -137,7 +137,7 @@ impl<M: Frames> Core<M> {
     ) -> Result<(RoutePlace, Fit), Box<Rejection>> {
         let refuse = |reason, text: String| Err(Box::new(Rejection::new(reason, text)));
         let Some(Peer::Publisher(publisher)) = self.peers.get(peer) else {
-            return refuse(Reason::Malformed, "its publisher is gone".into());
+            return refuse(Reason::Malformed, "its publisher has disconnected".into());
         };
         let (snapshot, limits) = (&self.snapshot, &self.snapshot.limits);
         let settings = self.channels[publisher.channel.0].settings();
@@ -195,7 +195,7 @@ impl<M: Frames> Core<M> {
         Ok((place, fit))
     }
 
-    /// Publishes a client's message whose payload was found to fit.
+    /// Publishes a client's message whose payload is valid.
     #[cold]
     pub(super) fn publish_accepted(
         &mut self,
@@ -214,7 +214,7 @@ impl<M: Frames> Core<M> {
         self.publish_of(asker, envelope, (id, target, bytes), body, out);
     }
 
-    /// Publishes a message on whose payload a judge gave a favourable verdict.
+    /// Publishes a message whose payload a judge found valid.
     pub(super) fn publish_judged(&mut self, number: u64, body: M, out: &mut impl Outlet<M>) {
         let Some(request) = self.end(number) else {
             return;
@@ -225,8 +225,7 @@ impl<M: Frames> Core<M> {
         self.publish_of(asker, envelope, about, body, out);
     }
 
-    /// Publishes a message, and acknowledges it to a client that expects so. The message is given
-    /// with its route's number and target and its size in bytes.
+    /// Publishes a message, and acknowledges it to a client that expects that.
     fn publish_of(
         &mut self,
         asker: Asker,
@@ -279,7 +278,7 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Notes the subscribers that missed messages, and disconnects those that must be.
+    /// Notes the subscribers that missed messages, and disconnects those that overflowed.
     #[cold]
     fn note_slow(&mut self, published: Publication, out: &mut impl Outlet<M>) {
         for (peer, missed) in published.slow {
@@ -293,7 +292,7 @@ impl<M: Frames> Core<M> {
             }
         }
         for peer in published.overflowed {
-            let why = "it is slow: as much waits for it as subscriber_bytes allow, or less while memory is short, and its channel has `slow: disconnect`";
+            let why = "it is slow: the messages that wait for it exceed subscriber_bytes, or a lower bound while memory is short, and its channel has `slow: disconnect`";
             out.disconnect(peer, why.to_owned());
         }
     }
@@ -318,7 +317,7 @@ impl<M: Frames> Core<M> {
 /// The number of bytes of a subscriber's message that the log shows.
 const FIRST_SHOWN: usize = 32;
 
-/// Describes why a publisher's message does not have the form of a message.
+/// Describes the fault in the frames of a publisher's message.
 #[cold]
 fn shape_fault<M: Frames>(
     message: &Message<M>,
@@ -335,18 +334,18 @@ fn shape_fault<M: Frames>(
     }
 }
 
-/// Describes what is wrong if a message has several frames on a channel whose messages have one.
+/// Describes the fault of a message with several frames on a channel whose messages have one.
 fn several_frames_fault(size: &Size, settings: &ChannelSettings) -> Option<String> {
     let is_single = matches!(settings.frames, ChannelFrames::Single(_));
     (is_single && size.frames > 1).then(|| {
         format!(
-            "the message has {} frames, and those of channel {} have one, topic and payload: it has `frames: single`",
+            "the message has {} frames, but channel {} has `frames: single`: its messages are one frame, topic and payload",
             size.frames, settings.name
         )
     })
 }
 
-/// Describes what is wrong if a message of one frame has no `topic_end`, and its payload or its
+/// Describes the fault of a message of one frame that has no `topic_end`, if its payload or its
 /// topic is needed.
 fn topic_fault<M: Frames>(
     message: &Message<M>,

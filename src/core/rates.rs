@@ -1,8 +1,8 @@
 //! The rates at which clients may use routes with a `rate`: a token bucket for each principal and
 //! route, or for each connection whose principal is unknown.
 //!
-//! A bucket is one number, the time at which it would be full again (the generic cell rate
-//! algorithm). A full bucket is therefore the same as none, and is dropped.
+//! A bucket is one number, the time at which it will be full again (the generic cell rate
+//! algorithm). A full bucket is therefore equivalent to none, and is dropped.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(super) struct RateLimiter(HashMap<Box<str>, Buckets>);
 struct Buckets {
     principals: HashMap<Box<[u8]>, Duration>,
     connections: FxHashMap<PeerId, Duration>,
-    /// The number of buckets at which the full ones are forgotten.
+    /// The number of buckets at which the full ones are dropped.
     sweep_at: usize,
 }
 
@@ -52,7 +52,7 @@ impl RateLimiter {
         buckets.charge(now, rate, payer)
     }
 
-    /// Forgets the buckets of routes that have no rate any more.
+    /// Drops the buckets of routes that have no rate any more.
     pub(super) fn retain(&mut self, routes: &Table<Route>) {
         if self.0.is_empty() {
             return;

@@ -63,7 +63,7 @@ impl Asker {
         }
     }
 
-    /// Returns the asker of a message that a publisher sends, which nobody answers.
+    /// Returns the asker of a message that a publisher sends, which is never answered.
     pub(super) fn publisher(peer: PeerId) -> Self {
         Self {
             client: peer,
@@ -83,8 +83,8 @@ pub(super) enum State<M: Frames> {
     Unjudged(Box<Unjudged<M::Parcel>>),
     /// Queued, with type, headers and payload.
     Waiting(M),
-    /// At a worker. The frames that a rejection would need are kept: the headers, and the type if
-    /// the route matches a pattern.
+    /// Handed to a worker. The frames that a rejection would need are kept: the headers, and the
+    /// type if the route matches a pattern.
     Held {
         worker: PeerId,
         /// The place among the requests that the worker holds.
@@ -102,7 +102,7 @@ pub(super) enum State<M: Frames> {
 pub(super) enum Unjudged<P> {
     /// In its lane.
     InLane(P),
-    /// A judge has it; what is kept is as of a request that a worker holds.
+    /// A judge has it. The kept frames are those of a request that a worker holds.
     AtJudge(Kept),
 }
 
@@ -158,8 +158,8 @@ impl<M: Frames> Request<M> {
         self.snapshot.routes.at(self.route)
     }
 
-    /// Returns whether a worker has answered: nothing but a verdict, or the end of a drain, ends
-    /// the request any more.
+    /// Returns whether a worker has answered. Such a request ends only by a verdict or the end of a
+    /// drain.
     pub(super) fn is_answered(&self) -> bool {
         matches!(self.state, State::Answered(_))
     }

@@ -1,6 +1,6 @@
 //! Copies of the frames that a rejection of a held request would need, above all headers. They are
-//! copied into reusable memory, because a frame that was kept itself would keep the whole buffer
-//! that received it.
+//! copied into reusable memory, because a frame itself refers to the whole buffer in which it
+//! arrived.
 
 /// The number of emptied places that are kept for reuse.
 const PLACES_KEPT: usize = 1024;

@@ -14,7 +14,7 @@ pub(super) fn split<M: Frames>(frame: &[u8], topic_end: &[u8]) -> M {
             frame[at + topic_end.len()..].to_vec(),
         ]),
         None => {
-            // The empty header shows `join` that there was no end.
+            // The empty header is the sign for `join` that there was no end.
             let (kind, rest) = frame.split_at(frame.len().min(TYPE_MAX));
             M::of(vec![kind.to_vec(), Vec::new(), rest.to_vec()])
         }

@@ -18,7 +18,7 @@ use crate::snapshot::PoolId;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The maximum number of silent peers whose addresses are noted. These suffice to find one
-/// misplaced worker, and a crowd of idle clients does not make the line long.
+/// misplaced worker, and a large number of idle clients does not make the line long.
 const SILENT_NAMED_MAX: usize = 8;
 
 /// The DEALERs that have sent nothing since they connected to a frontend.

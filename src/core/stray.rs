@@ -1,5 +1,5 @@
 //! Guesses about messages that arrived at the wrong place or in the wrong form. They name the
-//! likely nature of each message, so that an operator reads what to change.
+//! likely nature of each message, so that an operator knows what to change.
 
 use std::fmt;
 
@@ -10,9 +10,9 @@ use crate::frame::Frames;
 pub(crate) enum Stray {
     /// Only empty frames.
     Empty,
-    /// The farewell of a worker that cannot leave by it.
+    /// A farewell from a worker that cannot use it, such as a REP.
     Farewell,
-    /// A message that a worker of another pattern sends unasked.
+    /// A message that a worker of another pattern sends without a request.
     Pattern(Pattern),
     /// A client's request: the peer holds nothing, and the first frame is a route's type.
     Request,
@@ -53,8 +53,8 @@ pub(super) enum Naming {
 }
 
 impl Pattern {
-    /// Returns the pattern whose workers send such a message unasked, if there is one. Every
-    /// command of a Majordomo worker counts, answers included.
+    /// Returns the pattern whose workers send such a message without a request, if there is one.
+    /// Every command of a Majordomo worker counts, answers included.
     pub(super) fn of<M: Frames>(frames: &M) -> Option<Self> {
         let skip = usize::from(frames.get(0).is_some_and(<[u8]>::is_empty));
         let count = frames.len().saturating_sub(skip);
@@ -78,8 +78,9 @@ impl fmt::Display for Pattern {
 }
 
 impl Stray {
-    /// Returns the likely nature of a worker's message that answers nothing. `holds` says whether
-    /// the worker holds a request, and `is_type` whether a frame is the exact type of a route.
+    /// Returns the likely nature of a worker's message that answers no request. `holds` says
+    /// whether the worker holds a request, and `is_type` whether a frame is the exact type of a
+    /// route.
     pub(super) fn of<M: Frames>(
         frames: &M,
         naming: Naming,
@@ -112,13 +113,13 @@ impl fmt::Display for Stray {
         f.write_str(match self {
             Self::Empty => "it is empty",
             Self::Farewell => {
-                "it is BYE, by which a DEALER worker of engine native leaves: engine libzmq can't tell workers apart, and a \
+                "it is BYE, by which a DEALER worker of engine native leaves: engine libzmq can't distinguish workers, and a \
                  REP worker leaves once it has answered"
             }
             Self::Pattern(pattern) => {
                 return write!(
                     f,
-                    "it is {pattern}: a pool's workers are asked without having registered, and ZMTP has its own \
+                    "it is {pattern}: a pool's workers receive requests without registering, and ZMTP has its own \
                      heartbeats, so send nothing but answers"
                 );
             }

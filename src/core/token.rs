@@ -2,8 +2,8 @@
 //! readable.
 //!
 //! The identity is unchanged if it is printable ASCII, and in hex otherwise, so that a worker's
-//! `identity.decode()` never fails. The number alone identifies the request. An answer must repeat
-//! the identity nevertheless, so that a guessed number is not enough.
+//! `identity.decode()` never fails. The number alone identifies the request. An answer must
+//! nevertheless repeat the identity, so that a guessed number does not suffice.
 
 use std::rc::Rc;
 
@@ -63,7 +63,7 @@ impl Name {
         into.extend_from_slice(&end[first..]);
     }
 
-    /// Returns whether this part of a token stands for this client.
+    /// Returns whether this part of a token is that of this client.
     pub(super) fn is_shown_as(&self, shown: &[u8]) -> bool {
         *self.shown == *shown
     }

@@ -1,5 +1,5 @@
-//! Orders from the rest of the process to a running engine, with a byte on a socket that wakes the
-//! data thread wherever it waits.
+//! Orders from the rest of the process to a running engine. A byte on a socket wakes the data
+//! thread wherever it waits.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
@@ -68,9 +68,9 @@ impl Control {
         self.wake();
     }
 
-    /// Wakes the data thread, so that it looks for orders, reloads and inquiries.
+    /// Wakes the data thread, so that it checks for orders, reloads and requests for samples.
     pub(super) fn wake(&self) {
-        // This fails if the socket is full, or if the engine has ended. Both are fine.
+        // This fails if the socket is full, or if the engine has ended. No byte is needed then.
         let _ = (&self.0.waker).write(&[0]);
     }
 }

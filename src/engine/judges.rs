@@ -1,4 +1,4 @@
-//! The judges: threads that check payloads which take long to check.
+//! The judges: threads that check payloads if the check may take long.
 //!
 //! The core passes one message of each lane at a time, so the queue is bounded by the requests that
 //! clients may have open. The queue belongs to the data thread and serves clients in turn. The next

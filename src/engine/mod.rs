@@ -1,8 +1,8 @@
 //! The interface to engines, which move frames between the network and the core.
 //!
-//! An engine turns what peers do into [`Event`](crate::core::Event)s and carries out the core's
-//! decisions through an [`Outlet`](crate::core::Outlet). It knows no routes and no schemas. It owns
-//! one thread, on which it also runs the core, so nothing on a message's way takes a lock.
+//! An engine turns the actions of peers into [`Event`](crate::core::Event)s and carries out the
+//! core's decisions through an [`Outlet`](crate::core::Outlet). It knows no routes and no schemas.
+//! It owns one thread, on which it also runs the core, so nothing on a message's way takes a lock.
 //!
 //! Every engine must number each connection anew ([`PeerId`](crate::peer::PeerId) is never reused);
 //! report a peer before its messages, and its end after them; never block in a call of the outlet;
@@ -46,8 +46,8 @@ use started::Started;
 /// A gateway that runs on its own thread.
 pub struct Running(Started<Reloader>);
 
-/// A handle with which the thread that reads configurations gives a running gateway another
-/// configuration.
+/// A handle by which the thread that reads configurations passes another configuration to a running
+/// gateway.
 #[derive(Clone)]
 pub struct Reloader(OfEngine);
 
@@ -60,7 +60,7 @@ enum OfEngine {
 
 impl Reloader {
     /// Puts `snapshot` in force, and returns the addresses on which the gateway newly listens. All
-    /// steps that can fail come first and do not touch the running gateway, so an error changes
+    /// steps that can fail are first and do not affect the running gateway, so an error changes
     /// nothing. The change itself happens between two messages and cannot fail.
     pub fn reload(&self, snapshot: Arc<Snapshot>) -> Result<Vec<BoundAddress>, EngineError> {
         refuse_security(&snapshot)?;
@@ -167,7 +167,7 @@ impl Running {
         self.0.control.clone()
     }
 
-    /// Returns the handle that gives the gateway another configuration.
+    /// Returns the handle that passes another configuration to the gateway.
     pub fn reloader(&self) -> Reloader {
         self.0.reloader.clone()
     }

@@ -107,7 +107,7 @@ fn unanswered(note: &Note) {
             seat = particulars.seat,
             worker = identity,
             peer,
-            "a worker that never answered let a request time out; it gets no other request until it answers, or until a request waits for a worker in vain"
+            "a worker that never answered let a request time out; it receives no other request until it answers, or until a request ends because no worker was free"
         ),
     }
 }
@@ -119,7 +119,7 @@ fn dropped(stray: &dyn fmt::Display, note: &Note) {
         Some(left_out) => warn!(
             pool,
             left_out,
-            "messages of workers that answer nothing, dropped: {left_out} more within {REPEAT_INTERVAL:?}; {stray}"
+            "dropped {left_out} more messages of workers that answer no request within {REPEAT_INTERVAL:?}; {stray}"
         ),
         None => warn!(
             pool,
@@ -128,7 +128,7 @@ fn dropped(stray: &dyn fmt::Display, note: &Note) {
             peer,
             frames = particulars.frames,
             first = particulars.first,
-            "a worker's message answers nothing and is dropped: {stray}"
+            "a worker's message answers no request and is dropped: {stray}"
         ),
     }
 }
@@ -240,7 +240,8 @@ fn unread(note: &Note) {
     }
 }
 
-/// Returns a remaining time in whole seconds, rounded up, since nobody reads fractions.
+/// Returns a remaining time in whole seconds, rounded up, because fractions are of no use in the
+/// log.
 fn seconds(left: Duration) -> Duration {
     Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0))
 }
@@ -253,7 +254,8 @@ fn worker(what: &str, note: &Note) {
             pool,
             left_out, "worker {what}: {left_out} more within {REPEAT_INTERVAL:?}"
         ),
-        // Only a worker that held requests is worth a warning: the others may come back.
+        // Only a worker that held requests is worth a warning: others may have disconnected on
+        // purpose.
         None if particulars.held > 0 => warn!(
             pool,
             seat = particulars.seat,

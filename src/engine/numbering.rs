@@ -1,8 +1,8 @@
-//! The numbers from which an engine lets its core count requests.
+//! The first numbers of requests.
 
 use std::ops::Range;
 
-/// The range of the first request's number. Tokens stay short enough to read, and the few numbers
+/// The range of the first request's number. Tokens are short enough to read, and the few numbers
 /// that are in use at a time hardly ever occur in two processes.
 const FIRST_NUMBERS: Range<u64> = 100_000_000_000..1_000_000_000_000;
 

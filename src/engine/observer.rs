@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::engine::control::Control;
 use crate::metrics::{self, Inquirer, Inquiries, Sample};
 
-/// A handle that asks a running gateway for its counters, from any thread.
+/// A handle that requests the counters of a running gateway, from any thread.
 #[derive(Clone, Debug)]
 pub struct Observer {
     inquirer: Inquirer,
@@ -14,8 +14,8 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Returns an observer that wakes the engine through `control`, and the inquiries that the core
-    /// answers.
+    /// Returns an observer that wakes the engine through `control`, and the end of its channel from
+    /// which the core takes the requests.
     pub(super) fn new(control: Control) -> (Self, Inquiries) {
         let (inquirer, inquiries) = metrics::inquiries();
         (Self { inquirer, control }, inquiries)

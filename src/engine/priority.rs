@@ -1,8 +1,8 @@
-//! The priority of threads that do costly work beside the data thread.
+//! The priority of threads that do costly work while the data thread runs.
 
 /// The number that is added to the nice value of such a thread. On a busy machine, the data thread
-/// then runs as soon as it has something to do, instead of after the time slices of the others. A
-/// thread of this priority still has about a quarter of a processor beside a busy one.
+/// then runs as soon as it has something to do, instead of after the time slices of the others.
+/// Next to a busy thread, a thread of this priority still gets about a quarter of a processor.
 #[cfg(target_os = "linux")]
 const NICE_INCREMENT: i32 = 5;
 
@@ -10,7 +10,7 @@ const NICE_INCREMENT: i32 = 5;
 /// thread keeps its priority, which costs other threads time and nothing else.
 #[cfg(target_os = "linux")]
 pub(super) fn lower() {
-    // On Linux, a nice value belongs to a thread, and no process is the calling thread.
+    // On Linux, a nice value belongs to a thread, and `None` is the calling thread.
     if let Ok(nice) = rustix::process::getpriority_process(None) {
         let _ = rustix::process::setpriority_process(None, nice.saturating_add(NICE_INCREMENT));
     }

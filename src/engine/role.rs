@@ -34,7 +34,7 @@ impl Role {
         frontends.chain(pools).chain(channels)
     }
 
-    /// Returns a word or a few for what the name of the role stands for.
+    /// Returns the kind of the role in a word or a few, such as `frontend`.
     pub(super) fn kind(self) -> &'static str {
         match self {
             Self::Frontend(_) => "frontend",
@@ -75,8 +75,8 @@ impl Role {
         }
     }
 
-    /// Returns whether peers here are workers. All others count as clients: the limits that keep
-    /// room for workers apply to them.
+    /// Returns whether peers here are workers. All others count as clients, to which the limits
+    /// apply that keep room for workers.
     pub(super) fn has_workers(self) -> bool {
         matches!(self, Self::Pool(_))
     }

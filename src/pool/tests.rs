@@ -87,7 +87,11 @@ fn a_worker_that_has_never_answered_gets_one_request_and_then_none() {
     assert!(pool.overdue(seat, number, at), "it gets no other");
     assert_eq!(next(&mut pool), []);
     pool.dropped(seat, Dropped::Unsolicited);
-    assert_eq!(next(&mut pool), [], "what answers nothing is no answer");
+    assert_eq!(
+        next(&mut pool),
+        [],
+        "a message that answers no request is not counted as an answer"
+    );
     // Another worker is served meanwhile.
     let other = pool.worker_came(
         PeerId(3),

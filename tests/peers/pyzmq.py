@@ -289,7 +289,7 @@ def the_empty_message_of_a_probing_socket_is_ignored():
             for _ in range(2):
                 client.send(*address, b"RAW", b"x")
                 assert serve_until(client, worker) == [*address, b"REPLY", b"done"]
-        assert not log_of(gateway, "a worker's message answers nothing")
+        assert not log_of(gateway, "a worker's message answers no request")
     counts = gateway.ledger
     assert (counts["received"], counts["answered"], counts["late"]) == (6, 6, 0), counts
     assert counts["unsolicited"] == 1, counts
@@ -915,7 +915,7 @@ def a_workers_message_that_answers_nothing_is_named():
     with people() as gateway:
 
         def named(words):
-            line = gateway.lines_until("a worker's message answers nothing")[-1]
+            line = gateway.lines_until("a worker's message answers no request")[-1]
             assert words in line["message"], line
             assert line["pool"] == "people" and line["level"] == "WARN", line
             if ENGINE == "native":
@@ -951,7 +951,7 @@ def an_answer_without_the_identity_is_named():
         client.send(b"RAW", b"x")
         token, *_ = worker.get()
         worker.send(b"RAW", b"done")
-        line = gateway.lines_until("a worker's message answers nothing")[-1]
+        line = gateway.lines_until("a worker's message answers no request")[-1]
         assert "an answer without the identity" in line["message"], line
         worker.send(token, b"", b"REPLY", b"done")
         refusal = refused("bad_reply", client.get())
@@ -965,7 +965,7 @@ def a_bare_identity_that_nobody_has_is_named():
     with people("identity: client") as gateway:
         worker = gateway.worker()
         worker.send(b"nobody", b"REPLY", b"done")
-        line = gateway.lines_until("a worker's message answers nothing")[-1]
+        line = gateway.lines_until("a worker's message answers no request")[-1]
         assert "is not the identity of a client" in line["message"] and line["first"] == "nobody", line
 
 
@@ -1130,7 +1130,7 @@ def bye_that_can_not_be_taken_is_named():
         if ENGINE == "native":
             worker.expect(b"BYE")
         else:
-            line = gateway.lines_until("a worker's message answers nothing")[-1]
+            line = gateway.lines_until("a worker's message answers no request")[-1]
             assert "it is BYE" in line["message"], line
 
 

@@ -43,7 +43,7 @@ const EDITS: &[(&str, &str, &str, &str)] = &[
         "limits.message",
         "message: 1MiB",
         "message: 5MiB",
-        "frontend clients: engine libzmq can't change limits.message to more than twice what it was while it \
+        "frontend clients: engine libzmq can't change limits.message to more than twice its first value while it \
          runs: it may be 2097152B until the gateway is restarted",
     ),
     ("limits.message", "message: 1MiB", "message: 2MiB", ""),
@@ -261,5 +261,5 @@ fn a_frontend_with_a_probing_client_closes_when_it_is_removed() {
     assert_eq!(texts(&receive(&client)[..1]), ["ERROR"]);
     std::fs::write(process.file(), with("")).unwrap();
     assert_eq!(process.reload().code, 200);
-    process.await_line("frontend leaves has delivered what it owed and is closed");
+    process.await_line("frontend leaves has delivered all answers and is closed");
 }

@@ -441,13 +441,13 @@ fn two_gateways_that_connect_to_each_other_are_logged() {
         (
             ANYWHERE.to_owned(),
             format!("connect: {:?}", far.endpoint("clients")),
-            "pool people: the peer does not say what it is",
+            "pool people: the peer does not send its READY",
             "a pool connects to workers",
         ),
         (
             format!("connect: {:?}", far.endpoint("people")),
             ANYWHERE.to_owned(),
-            "frontend clients: the peer does not say what it is",
+            "frontend clients: the peer does not send its READY",
             "a frontend connects to clients",
         ),
     ] {

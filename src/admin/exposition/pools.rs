@@ -35,7 +35,7 @@ pub(super) fn pools(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
         count_of(&mut family, &[("pool", name)], pool.counters.handed)?;
     }
     let help =
-        "Workers' messages that were dropped: late answers, and messages that answer nothing";
+        "Workers' messages that were dropped: late answers, and messages that answer no request";
     let mut family = page.family("pool_dropped", help, MetricType::Counter)?;
     for (name, pool) in &pools {
         let counters = &pool.counters;

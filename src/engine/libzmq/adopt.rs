@@ -103,7 +103,7 @@ impl Libzmq {
             self.links.close_frontend(id);
             self.tell(now);
             let name = self.snapshot.names.of_frontend(id);
-            info!("frontend {name} has delivered what it owed and is closed");
+            info!("frontend {name} has delivered all answers and is closed");
         }
     }
 

@@ -13,7 +13,7 @@ use crate::peer::Headcount;
 
 impl Libzmq {
     /// Reports the publishers and the subscribers of new channels to the core. Each side counts as
-    /// one peer for as long as its socket exists, because libzmq does not tell whose subscription
+    /// one peer for as long as its socket exists, because libzmq does not report whose subscription
     /// ends when a connection closes.
     pub(super) fn introduce_sides(&mut self, now: Duration) {
         let sides = self.links.sides.iter();
@@ -84,9 +84,9 @@ impl Libzmq {
         Ok(())
     }
 
-    /// Takes the frames of subscribers one by one. libzmq takes each frame that has the form of a
-    /// subscription for one, also within a message, and leaves it out if it changes nothing, so the
-    /// last frame of a message may never come.
+    /// Takes the frames of subscribers one by one. libzmq treats each frame that has the form of a
+    /// subscription as one, also within a message, and omits it if it changes nothing, so the last
+    /// frame of a message may never arrive.
     fn drain_subscribers(&mut self, role: Role, now: Duration) -> Result<(), EngineError> {
         self.links.allowance = BUDGET;
         while self.links.allowance > 0 {

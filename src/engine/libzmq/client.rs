@@ -1,4 +1,4 @@
-//! A client: what the engine knows of it, and the answers queued until it reads.
+//! A client: its state in the engine, and the answers that are queued until it reads.
 
 use std::collections::VecDeque;
 
@@ -79,9 +79,9 @@ impl Client {
             && (looks_like(frames) == self.kind || kind(identity, frames) == self.kind)
     }
 
-    /// Records another message of the client. Returns whether that makes its queued answers
-    /// worthless: a REQ client that sends another request no longer expects the previous answer,
-    /// and would take it for the answer to the new request.
+    /// Records another message of the client. Returns whether its queued answers must be dropped: a
+    /// REQ client that sends another request no longer expects the previous answer, and would
+    /// mistake it for the answer to the new request.
     pub(super) fn note_message(&mut self) -> bool {
         self.owed += 1;
         self.active = true;

@@ -22,8 +22,8 @@ const SEND_WINDOW_MAX: u32 = 1_000;
 
 /// The largest frame that a subscriber may send, in bytes, which leaves room for the properties in
 /// its handshake: a prefix has at most 255 bytes. libzmq keeps subscriptions in a tree with a node
-/// for each byte, which it frees recursively, so that a long prefix would take much memory and, in
-/// the end, the stack.
+/// for each byte, which it frees recursively, so that a long prefix would take much memory and
+/// could overflow the stack.
 const SUBSCRIPTION_MAX: u64 = 4_096;
 
 /// The settings of a socket that cannot be changed while it is in use.
@@ -179,10 +179,11 @@ impl Fixed {
                 &format!("give the {part} with the new addresses another name, or restart"),
             );
         }
-        // `limits.message` may grow up to this value, since libzmq was given twice the limit.
+        // `limits.message` may grow up to this value, because libzmq's own limit is twice that of
+        // the gateway.
         if wanted.message_max / 2 > *message_max {
             let most = format!("it may be {message_max}B until the gateway is restarted");
-            return refuse("limits.message to more than twice what it was", &most);
+            return refuse("limits.message to more than twice its first value", &most);
         }
         if let (Some(pool), Some(wanted)) = (pool, &wanted.pool) {
             let restart = "restart the gateway, or give the pool another name and address";

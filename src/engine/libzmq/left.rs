@@ -1,6 +1,6 @@
-//! The addresses of sockets that were closed a moment ago. A closed socket is gone for the gateway,
-//! but libzmq stops listening for it on a thread of its own, some milliseconds later. A new socket
-//! at such an address waits for that.
+//! The addresses of sockets that were closed a moment ago. When the gateway has closed a socket,
+//! libzmq still listens for it for some milliseconds, on a thread of its own. A new socket at such
+//! an address waits for that.
 //!
 //! This concerns TCP alone: at an ipc path libzmq removes the file that it finds when it binds, and
 //! never the file of a socket that it closes.

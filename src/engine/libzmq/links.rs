@@ -1,5 +1,5 @@
-//! The sending half of the engine: the sockets, the clients, and when the queued answers of clients
-//! are sent.
+//! The sending half of the engine: the sockets, the clients, and the times at which queued answers
+//! of clients are sent.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -24,7 +24,7 @@ const RETRY_FIRST: Duration = Duration::from_millis(1);
 const RETRY_LAST: Duration = Duration::from_millis(64);
 
 /// The maximum number of clients that are tried in one turn, so that many clients that never read
-/// cost the others little.
+/// delay the others little.
 const RETRY_BUDGET: usize = 256;
 
 /// Sockets and clients.
@@ -178,7 +178,7 @@ impl Links {
     }
 
     /// Forgets the clients that set their identity and whose connections have closed, so that no
-    /// answer to such a client goes to the next connection with its identity.
+    /// answer to such a client is sent to the next connection with its identity.
     pub(super) fn forget_left(&mut self, frontend: FrontendId) {
         let frontend = self.frontends.get_mut(&frontend);
         for peer in frontend.map(FrontendSocket::left).unwrap_or_default() {
@@ -214,8 +214,8 @@ impl Links {
     }
 
     /// Forgets clients that wait for no answer and have sent nothing since the last call. A
-    /// forgotten client that sends again counts as a new peer, which makes no difference to
-    /// anybody.
+    /// forgotten client that sends again counts as a new peer, which makes no difference to it or
+    /// to others.
     pub(super) fn forget_idle(&mut self) {
         let mut idle = Vec::new();
         for (peer, client) in &mut self.clients {
@@ -234,7 +234,7 @@ impl Links {
         self.retry
     }
 
-    /// Tries again to send the queued answers, if it is time.
+    /// Tries again to send the queued answers, if that is due.
     pub(super) fn retry(&mut self, now: Duration) {
         if self.stalled.is_empty() {
             self.retry = None;
@@ -423,15 +423,15 @@ impl Outlet<Vec<Message>> for Links {
     }
 
     fn disconnect(&mut self, peer: PeerId, why: String) {
-        // libzmq cannot disconnect a single peer. Only subscribers that exceed a limit by a
-        // subscription come here, which has no effect then.
+        // libzmq cannot disconnect a single peer. This is only called for subscribers that exceed a
+        // limit of subscriptions, and such a subscription has no effect.
         if let Some(SideSocket { name, refused, .. }) = self.side(peer) {
             refused.log(name, &why);
         }
     }
 
     fn pause(&mut self, peer: PeerId) {
-        // Of clients, none can be left unread without the others.
+        // A single client cannot be left unread, because all clients share a socket.
         if let Some(side) = self.side(peer) {
             side.is_paused = true;
         }

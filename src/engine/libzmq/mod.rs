@@ -11,12 +11,12 @@
 //! `channels` handles publishers and subscribers; `reload` hands another configuration to the data
 //! thread, which adopts it in `adopt`.
 //!
-//! libzmq hides its peers, and the consequences are documented for users. A pool is one crowd of
-//! workers that libzmq serves in turn, so `per_worker`, `balance` and the loss of one of several
-//! workers cannot be supported. The loss of all workers can, because a monitor counts connections.
-//! The publishers of a channel are one peer for the core, and its subscribers another: libzmq finds
-//! those that a message matches, and drops it where there is no room, so messages cannot be kept
-//! for one subscriber, and `slow` cannot be supported.
+//! libzmq does not reveal its peers, and the consequences are documented for users. A pool is one
+//! crowd of workers that libzmq serves in turn, so `per_worker`, `balance` and the loss of one of
+//! several workers cannot be supported. The loss of all workers can, because a monitor counts
+//! connections. The publishers of a channel are one peer for the core, and its subscribers another:
+//! libzmq finds those that a message matches, and drops it where there is no room, so messages
+//! cannot be kept for one subscriber, and `slow` cannot be supported.
 //!
 //! Clients are known by their identities from their first message on, and are forgotten when idle.
 //! Back-pressure on one client is impossible, so answers that it does not read are dropped beyond
@@ -202,7 +202,7 @@ impl Libzmq {
         }
     }
 
-    /// Reports to the core what judges found, up to [`VERDICTS_MAX`] verdicts.
+    /// Reports up to [`VERDICTS_MAX`] verdicts of judges to the core.
     fn hear_judges(&mut self, now: Duration) {
         let mut heard = 0;
         while heard < VERDICTS_MAX
@@ -216,8 +216,8 @@ impl Libzmq {
         self.verdicts_left = heard == VERDICTS_MAX;
     }
 
-    /// Lets the core continue what takes long, once at least, as long as this turn, which began at
-    /// `now`, is short.
+    /// Lets the core continue work that is done in parts: at least once, and as long as this turn,
+    /// which began at `now`, is short.
     fn continue_work(&mut self, now: Duration) {
         while self.core.has_unfinished_work() {
             self.core.on(now, Event::Continue, &mut self.links);
@@ -256,7 +256,7 @@ impl Libzmq {
         Ok(self.ready(&items))
     }
 
-    /// Returns what a turn waits for: orders, and then each socket with its monitor.
+    /// Returns the items that a turn polls: orders, and then each socket with its monitor.
     fn poll_items(&self) -> Vec<zmq::PollItem<'_>> {
         let Links {
             frontends,
@@ -387,10 +387,7 @@ impl Libzmq {
         let give_up = self.flush_until.is_some_and(|until| until <= now);
         if give_up {
             let unread = self.links.give_up();
-            warn!(
-                answers = unread,
-                "given up: their clients did not read them"
-            );
+            warn!(answers = unread, "dropped: their clients did not read them");
             self.tell(now);
         }
         give_up

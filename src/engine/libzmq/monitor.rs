@@ -9,8 +9,8 @@ pub(super) struct Monitor {
     socket: Socket,
     /// The address at which the events are sent, which no other monitor has.
     endpoint: String,
-    /// The connections, by file descriptor. A connection counts from its acceptance, and so a
-    /// connection of a stranger counts until its handshake fails.
+    /// The connections, by file descriptor. A connection counts from its acceptance, so a
+    /// connection of a peer that does not speak ZMTP counts until its handshake fails.
     connections: HashSet<u32>,
 }
 
@@ -36,8 +36,8 @@ impl Monitor {
     /// Ends the monitoring of the socket `of`, which is about to close.
     ///
     /// libzmq's I/O thread sends each event to the monitor, and would wait forever for a monitor
-    /// that is gone. A connection that ended while the socket closes would then stop the I/O of all
-    /// sockets.
+    /// that has ended. A connection that ended while the socket closes would then stop the I/O of
+    /// all sockets.
     pub(super) fn end(&mut self, of: &Socket) {
         // This makes room for events, so that the I/O thread does not wait for room while this
         // thread waits for the socket's lock.

@@ -75,14 +75,14 @@ impl Opener<'_> {
         let named = |error: zmq::Error| EngineError::new(fixed, error);
         let socket = self.context.socket(zmq::ROUTER).map_err(named)?;
         set_options(&socket, fixed).map_err(named)?;
-        // Without this, an answer that a client has no room for is silently dropped.
+        // Without this, an answer for which a client has no room is silently dropped.
         socket.set_router_mandatory(true).map_err(named)?;
         // Without this, libzmq ignores a client that connects again under its identity until it has
         // noticed that the previous connection is dead.
         socket.set_router_handover(true).map_err(named)?;
         let monitor = self.monitor(&socket).map_err(named)?;
         let made = FrontendSocket::new(socket, monitor);
-        // From here on clients connect, and the monitor must end before the socket closes.
+        // From now on clients connect, and the monitor must end before the socket closes.
         self.open(made.socket(), fixed)?;
         Ok(made)
     }
@@ -105,7 +105,7 @@ impl Opener<'_> {
             leaving: false,
             blocked: false,
         };
-        // From here on workers connect, and the monitor must end before the socket closes.
+        // From now on workers connect, and the monitor must end before the socket closes.
         self.open(&made.socket, fixed)?;
         Ok(made)
     }
@@ -124,7 +124,7 @@ impl Opener<'_> {
         if is_of_publishers {
             // A subscription for which there is no room would be lost.
             socket.set_sndhwm(0).map_err(named)?;
-            // When the socket closes, nobody needs the subscriptions that are still to be sent.
+            // When the socket closes, subscriptions that are not sent yet are not needed any more.
             socket.set_linger(0).map_err(named)?;
         }
         let monitor = self.monitor(&socket).map_err(named)?;
@@ -136,7 +136,7 @@ impl Opener<'_> {
             is_paused: false,
             refused: Refused::default(),
         };
-        // From here on peers connect, and the monitor must end before the socket closes.
+        // From now on peers connect, and the monitor must end before the socket closes.
         self.open(&made.socket, fixed)?;
         Ok(made)
     }
@@ -190,7 +190,7 @@ fn set_options(socket: &Socket, fixed: &Fixed) -> zmq::Result<()> {
     socket.set_linger(FLUSH.as_millis() as i32)?;
     // With a domain set, libzmq disconnects peers that do not speak ZMTP 3. Without one, it takes
     // an HTTP request for a peer of ZMTP 1 and sends it work. No ZAP handler is registered, so the
-    // domain requires nothing of real peers.
+    // domain makes no difference to peers that speak ZMTP 3.
     socket.set_zap_domain("gateway")?;
     if let Some(pool) = &fixed.pool {
         // Up to this many requests may be queued for a worker that has stopped reading.

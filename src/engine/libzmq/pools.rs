@@ -1,4 +1,4 @@
-//! The pools' half of a turn: workers that come and go, and their answers.
+//! The pools' half of a turn: workers that connect and disconnect, and their answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +74,7 @@ impl Libzmq {
                         .on(now, Event::Message { peer, frames }, &mut self.links);
                     self.tell(now);
                 }
-                None => debug!("an answer from a worker that is gone"),
+                None => debug!("an answer from a worker that has disconnected"),
             }
         }
         Ok(())

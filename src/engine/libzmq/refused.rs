@@ -1,5 +1,5 @@
 //! The subscriptions that the core refuses. libzmq has made them already and cannot disconnect
-//! their subscriber, so nothing remains but to say so, at a bounded rate.
+//! their subscriber, so they are only logged, at a bounded rate.
 
 use std::time::{Duration, Instant};
 

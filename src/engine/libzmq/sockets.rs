@@ -1,5 +1,6 @@
-//! The sockets to peers, which are opened off the data thread, so that errors occur before anything
-//! changes; and the book of existing sockets, from which a reload learns which of them it can keep.
+//! The sockets to peers, which are opened on the thread that prepares a reload, so that errors
+//! occur before anything changes. Also the registry of existing sockets, by which a reload decides
+//! which of them it can keep.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -52,7 +53,7 @@ pub(super) struct SocketRegistry {
     monitors: usize,
 }
 
-/// The book, shared by the data thread and the thread that prepares a reload.
+/// The registry, shared by the data thread and the thread that prepares a reload.
 #[derive(Clone)]
 pub(super) struct SharedSocketRegistry {
     book: Arc<Mutex<SocketRegistry>>,
@@ -77,7 +78,7 @@ impl SharedSocketRegistry {
         }
     }
 
-    /// Locks the book, also after a panic, because no panic can leave it half changed.
+    /// Locks the registry, also after a panic, because no panic can leave it half changed.
     fn lock(&self) -> MutexGuard<'_, SocketRegistry> {
         self.book
             .lock()
@@ -89,8 +90,8 @@ impl SharedSocketRegistry {
     /// way that libzmq does not support, or if a socket cannot be created.
     ///
     /// After this, no existing socket closes until [`Self::committed`] is called. `commit` runs
-    /// under the book's lock, for which [`Self::close`] waits. If `commit` fails, its sockets are
-    /// therefore closed before the context ends.
+    /// under the registry's lock, for which [`Self::close`] waits. If `commit` fails, its sockets
+    /// are therefore closed before the context ends.
     pub(super) fn prepare(
         &self,
         snapshot: &Snapshot,
@@ -101,8 +102,7 @@ impl SharedSocketRegistry {
         let Some(context) = book.context.clone() else {
             return Err(EngineError::new("reload", "the gateway is ending"));
         };
-        // Everything that can be refused comes first, because an opened socket is visible to
-        // clients.
+        // All checks that can fail are first, because an opened socket is visible to clients.
         book.accepts(&wanted)?;
         let mut prepared = Prepared::default();
         if let Err(error) = book.open(&context, &wanted, &mut prepared) {
@@ -126,7 +126,7 @@ impl SharedSocketRegistry {
     }
 
     /// Waits until the sockets that are about to close have freed the addresses that `wanted`
-    /// needs, but at most for [`CLOSING_MAX`], and locks the book.
+    /// needs, but at most for [`CLOSING_MAX`], and locks the registry.
     fn lock_once_free(&self, wanted: &Wanted) -> MutexGuard<'_, SocketRegistry> {
         let until = Instant::now() + CLOSING_MAX;
         loop {
@@ -149,8 +149,8 @@ impl SharedSocketRegistry {
         self.pending.load(Ordering::SeqCst) == 0
     }
 
-    /// Returns whether a socket may close, and if so, removes it from the book. Never blocks: while
-    /// a reload is being prepared, returns false, and the caller must ask again.
+    /// Returns whether a socket may close, and if so, removes it from the registry. Never blocks:
+    /// while a reload is being prepared, returns false, and the caller must try again.
     pub(super) fn take_to_close(&self, role: Role) -> bool {
         let book = self.book.try_lock();
         book.is_ok_and(|mut book| {

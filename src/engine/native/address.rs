@@ -1,4 +1,4 @@
-//! Addresses of routes.yaml, in the form that the system takes.
+//! Addresses of routes.yaml, in the form that system calls take.
 
 use std::fmt;
 use std::io;
@@ -90,7 +90,7 @@ pub(super) fn is_abstract(path: &Path) -> bool {
     cfg!(target_os = "linux") && path.as_os_str().as_bytes().starts_with(b"@")
 }
 
-/// Returns an ipc path in the form that the system takes.
+/// Returns an ipc path in the form that system calls take.
 pub(super) fn unix(path: &Path) -> io::Result<UnixAddr> {
     #[cfg(target_os = "linux")]
     if is_abstract(path) {

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use crate::peer::PeerId;
 
 /// The maximum number of strangers: accepted connections that are in their handshake, or that were
-/// refused and are not closed yet. When there are as many, strangers that linger are disconnected,
-/// the oldest first, so that connections that are left open on purpose keep nobody out. While none
-/// lingers, further connections wait in the system's backlog.
+/// refused and are not closed yet. When this number is reached, strangers that linger are
+/// disconnected, the oldest first, so that connections that are left open on purpose do not keep
+/// other peers from connecting. While none lingers, further connections wait in the system's
+/// backlog.
 const HANDSHAKES_MAX: usize = 4096;
 
 /// The number of further strangers that are disconnected at the same time, so that during a flood
@@ -98,7 +99,7 @@ impl Admissions {
         vec![0, a, b, c, d]
     }
 
-    /// Records that a client, a publisher or a subscriber left.
+    /// Records that a client, a publisher or a subscriber has disconnected.
     pub(super) fn client_left(&mut self) {
         self.clients -= 1;
     }

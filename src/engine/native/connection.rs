@@ -102,7 +102,7 @@ pub(super) struct Connection {
     liveness: Liveness,
     receiving: Receiving,
     sending: Sending,
-    /// Set while the backlog of the peer at the judges is so large that it is not read.
+    /// True while the peer is not read because its backlog at the judges is too large.
     held_up: bool,
     /// The memory of an incomplete message when it was last examined, in bytes.
     half: u64,
@@ -174,14 +174,14 @@ impl Connection {
         if self.phase != Phase::Connecting || !self.stream.outcome()? {
             return Ok(false);
         }
-        // This fails only if the peer has gone.
+        // This fails only if the peer has disconnected.
         let _ = self.stream.set_up();
         self.phase = Phase::Meeting;
         self.liveness.begin(now);
         Ok(true)
     }
 
-    /// Serves the peer from now on as what this phase says.
+    /// Serves the peer from now on in this phase.
     pub(super) fn serve_as(&mut self, phase: Phase) {
         self.phase = phase;
     }
@@ -192,7 +192,7 @@ impl Connection {
             .then(|| std::mem::replace(&mut self.phase, Phase::Closing))
     }
 
-    /// Begins to wait for the peer to disconnect. A message that it has begun is dropped.
+    /// Begins to wait for the peer to disconnect. An incomplete message of the peer is dropped.
     pub(super) fn part(&mut self, now: Duration) {
         self.end_session(Phase::Closing, now);
     }
@@ -321,7 +321,7 @@ impl Connection {
         self.is_new() || matches!(self.phase, Phase::PutOff | Phase::Closing)
     }
 
-    /// Returns whether a new peer is in the middle of a greeting that is certainly ZMTP's.
+    /// Returns whether a new peer has sent a part of a greeting that is certainly one of ZMTP.
     pub(super) fn is_greeting(&self) -> bool {
         self.is_new() && self.session.is_greeting()
     }

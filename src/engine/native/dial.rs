@@ -16,7 +16,7 @@ use crate::engine::native::quiet::LineLimiter;
 use crate::engine::role::Role;
 use crate::peer::PeerId;
 
-/// The maximum pause before the second attempt: a peer that restarts is soon back.
+/// The maximum pause before the second attempt: a peer that restarts soon listens again.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// The maximum pause between attempts.
@@ -68,8 +68,8 @@ struct Call {
     served: bool,
     /// The number of attempts since the last success.
     attempts: u32,
-    /// Bounds on the log lines that a peer can cause by coming and going: about calls that succeed,
-    /// connections that end, and calls that fail.
+    /// Bounds on the log lines that a peer can cause by connecting and disconnecting: about calls
+    /// that succeed, connections that end, and calls that fail.
     stands: LineLimiter,
     ended: LineLimiter,
     fails: LineLimiter,
@@ -92,7 +92,7 @@ pub(super) enum Target {
 }
 
 impl Dialer {
-    /// Returns a dialer without calls, which asks `resolve` for the addresses of names.
+    /// Returns a dialer without calls, which looks up the addresses of names by `resolve`.
     pub(super) fn new(
         control: Control,
         resolve: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
@@ -189,7 +189,7 @@ impl Dialer {
                         call.state = State::Waiting(now);
                     }
                 }
-                Ok(_) => self.failed(id, &"the name stands for no address", now),
+                Ok(_) => self.failed(id, &"the name has no address", now),
                 Err(error) => self.failed(id, &error, now),
             }
         }

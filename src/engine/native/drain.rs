@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The time after the deadline of open requests in which queued answers may still be sent.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// The time after which subscribers that take nothing are given up at the end.
+/// The time at the end after which the gateway no longer waits for subscribers that take nothing.
 const STALLED_TIME: Duration = Duration::from_secs(1);
 
 /// The time for which messages that still arrive may delay the end. A publisher does not notice the
@@ -26,14 +26,15 @@ pub(super) enum Drain {
 /// The progress of subscribers, once nothing else is left to be done before the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LastReads {
-    /// The number of bytes that subscribers had left to read, and the time since when.
+    /// The number of bytes that subscribers have yet to read, and the time since which it is the
+    /// same.
     left: Option<(u64, Duration)>,
     /// The time at which nothing but subscribers had to be waited for.
     since: Option<Duration>,
 }
 
 impl LastReads {
-    /// Takes note of the bytes that subscribers have left to read. Returns whether there is
+    /// Records the number of bytes that subscribers have yet to read. Returns whether there is
     /// nothing left to wait for: no bytes are left, or no subscriber has taken any for
     /// [`STALLED_TIME`].
     pub(super) fn are_done(&mut self, left: u64, now: Duration) -> bool {
@@ -58,7 +59,8 @@ impl LastReads {
         *self = Self::default();
     }
 
-    /// Returns the time at which [`Self::are_done`] must be asked again, if nothing happens before.
+    /// Returns the time at which [`Self::are_done`] must be called again, if nothing happens
+    /// before.
     pub(super) fn due(&self) -> Option<Duration> {
         self.left.map(|(_, since)| since + STALLED_TIME)
     }

@@ -112,8 +112,8 @@ impl Handshakes {
     }
 }
 
-/// Returns the address that takes turns for a peer's: the network of 64 bits for IPv6, since a
-/// machine may have all addresses of one.
+/// Returns the address under which a peer's steps take turns. For IPv6 it is the network of 64
+/// bits, because a machine may have all addresses of one.
 fn sender(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -133,7 +133,7 @@ struct Queue {
     sweep_min: usize,
     /// The number of queued steps at which those of closed connections are dropped.
     sweep_at: usize,
-    /// The number of steps that the thread has.
+    /// The number of steps that were passed to the thread and are not done.
     given: usize,
 }
 
@@ -292,7 +292,7 @@ mod tests {
         assert!(handshakes.queued.is_empty() && handshakes.given == 0);
     }
 
-    /// Connections that say HELLO and hang up, faster than their steps can be taken.
+    /// Connections that send HELLO and disconnect, faster than their steps can be taken.
     #[test]
     fn steps_of_connections_that_have_gone_are_dropped() {
         let (control, _orders) = Control::new().unwrap();

@@ -30,8 +30,8 @@ const REST: Duration = Duration::from_millis(100);
 /// of them are reserved.
 const RESERVED: u64 = 128;
 
-/// The number of a listener, which is never reused. As tokens, the numbers of listeners are small
-/// and those of peers are large, so they cannot be confused.
+/// The number of a listener, which is never reused. Listeners have small numbers and peers have
+/// large ones, so their tokens differ.
 pub(super) type ListenerId = usize;
 
 /// The listeners by number.
@@ -173,7 +173,7 @@ impl Listeners {
         self.again
     }
 
-    /// Ends the pause, if it is time, and tries to bind the addresses that were in use.
+    /// Ends the pause, if that is due, and tries to bind the addresses that were in use.
     fn wake(&mut self, now: Duration) {
         if self.again.is_none_or(|again| again > now) {
             return;
@@ -202,7 +202,7 @@ impl Listeners {
                     self.ready.push(id);
                     break;
                 }
-                // Workers are admitted in any case: what they answer leaves the memory.
+                // Workers are admitted in any case, because their answers free memory.
                 let has_memory = !self.is_of_clients(id) || !service.is_out_of_memory();
                 if !has_memory || !service.has_room_for_strangers(now) {
                     // New connections wait in the system's backlog.
@@ -252,7 +252,7 @@ impl Listeners {
         let full = match role {
             _ if many >= CONNECTIONS_MAX => Some("there are a million connections"),
             _ if !role.has_workers() && many >= self.clients_max => {
-                Some("the last descriptors are kept for workers")
+                Some("the last descriptors are reserved for workers")
             }
             _ => None,
         };

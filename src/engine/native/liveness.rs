@@ -6,8 +6,9 @@
 use std::fmt;
 use std::time::Duration;
 
-/// The maximum time of a handshake, and for a peer to disconnect once the gateway waits for that.
-/// Over a slow network a handshake takes a second; an address that does not answer is tried again.
+/// The maximum time of a handshake, and also that for a peer to disconnect once the gateway waits
+/// for that. Over a slow network a handshake takes a second; an address that does not answer is
+/// tried again.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time that a listener waits for the peer's mechanism before it names its own. libzmq sends
@@ -21,7 +22,7 @@ pub(crate) const MECHANISM_WAIT_MAX: Duration = Duration::from_secs(1);
 pub(crate) const READY_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The time that a peer may wait until its password is verified, which does not count as the time
-/// of its handshake. The passwords of as many strangers as there may be take less.
+/// of its handshake. The passwords of the maximum number of strangers take less time.
 pub(crate) const VERIFICATION_MAX: Duration = Duration::from_secs(300);
 
 /// The time from the refusal of a peer that may be welcome later to the end of its connection.
@@ -49,7 +50,7 @@ pub(crate) const UNSENT_BYTES_MAX: u64 = 4 << 20;
 /// one, heartbeats of a second are too short for requests of many MiB.
 const TRANSIT_TIME_PER_BYTE: Duration = Duration::from_micros(1);
 
-/// The stage of a connection, as far as time is concerned.
+/// The stage of a connection, which decides its time limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Its handshake is not complete.
@@ -106,10 +107,10 @@ impl fmt::Display for EndReason {
         match self {
             Self::Handshake => write!(f, "no handshake within {HANDSHAKE_TIMEOUT:?}"),
             Self::PutOff => f.write_str("it was refused for now"),
-            Self::Goodbye => f.write_str("it did not hang up"),
+            Self::Goodbye => f.write_str("it did not disconnect"),
             Self::HalfMessage => write!(
                 f,
-                "the rest of its message has not come within {PARTIAL_MESSAGE_TIMEOUT:?}, nor {PARTIAL_MESSAGE_STEP} bytes of it"
+                "the rest of its message has not arrived within {PARTIAL_MESSAGE_TIMEOUT:?}, nor {PARTIAL_MESSAGE_STEP} bytes of it"
             ),
             Self::Ttl => f.write_str("it is silent for longer than its own PINGs allow"),
             Self::Heartbeat => f.write_str("it does not answer PINGs"),
@@ -132,8 +133,8 @@ pub struct Liveness {
     /// The time at which the peer's silence was first noticed. A PING was sent then, unless it
     /// would have had to wait.
     asked: Option<Duration>,
-    /// The TTL of the peer's last PING: the peer asks to be considered lost after this time of
-    /// silence.
+    /// The TTL of the peer's last PING: after this time of silence, the peer is to be considered
+    /// lost.
     ttl: Option<Duration>,
     half: Option<Half>,
 }
@@ -141,7 +142,7 @@ pub struct Liveness {
 /// A message that has begun.
 #[derive(Clone, Copy, Debug)]
 struct Half {
-    /// The number of bytes of it that have arrived.
+    /// The number of bytes of the message that have arrived.
     come: u64,
     /// The time at which it began, or had last grown by [`PARTIAL_MESSAGE_STEP`], and the number of
     /// bytes by then.
@@ -181,7 +182,7 @@ impl Liveness {
         self.asked = None;
     }
 
-    /// Records that the system accepted bytes, which says nothing about the peer.
+    /// Records that the system accepted bytes, which is no sign of life of the peer.
     pub fn wrote(&mut self, bytes: u64) {
         self.unheard = self.unheard.saturating_add(bytes);
     }
@@ -194,8 +195,7 @@ impl Liveness {
         self.asked = None;
     }
 
-    /// Clears everything that counts against the peer, because the gateway did not serve it in
-    /// time.
+    /// Restarts all times that limit the peer, because the gateway did not serve it in time.
     pub(crate) fn excuse(&mut self, now: Duration) {
         self.heard = now;
         self.asked = None;

@@ -1,13 +1,13 @@
-//! The one bound on memory, `limits.memory`: how much a peer may hold.
+//! The bound on memory, `limits.memory`, and the share of each peer.
 //!
-//! Once a turn, [`Memory::weigh`] is told what peers hold: the sum of two accounts, that of the
-//! connections (`peers`) and that of the core ([`Core::memory`](crate::core::Core::memory)). What
-//! else the process takes (schemas, gaps of the allocator, judges) is not counted but measured: it
-//! is the resident memory less what is held. [`Room::of`] decides by these figures alone, and the
-//! core and the peers obey: while more than half of the memory is taken, a client may hold half of
-//! what is free. So those that hold most are read less and refused first. A part of the memory is
-//! never free for them: it is shared out evenly, so that each client may hold its share, whatever
-//! the others hold and however long.
+//! Once a turn, [`Memory::weigh`] receives the memory that peers hold: the sum of two accounts,
+//! that of the connections (`peers`) and that of the core
+//! ([`Core::memory`](crate::core::Core::memory)). The other memory of the process (schemas, gaps of
+//! the allocator, judges) is not counted but measured: it is the resident memory less that of
+//! peers. [`Room::of`] decides by these figures alone, and the core and the peers obey: while more
+//! than half of the memory is taken, a client may hold half of what is free. So those that hold
+//! most are read less and refused first. A part of the memory is never free for them: it is shared
+//! out evenly, so that each client may hold its share, whatever the others hold and however long.
 
 use std::time::Duration;
 
@@ -17,29 +17,29 @@ use crate::memory::{Resident, release_apart};
 /// The maximum time between two measurements of the resident memory, while turns run.
 const MEASURE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The memory is measured again when what is held has changed by this part of the bound.
+/// The memory is measured again when the memory of peers has changed by this part of the bound.
 const MEASURE_STEPS: u64 = 32;
 
-/// The part of the bound that peers may use in any case. Memory that nobody holds, such as gaps of
-/// the allocator, must not keep the gateway from serving.
+/// The part of the bound that peers may use in any case. Other memory, such as gaps of the
+/// allocator, must not keep the gateway from serving.
 const BUDGET_MIN: u64 = 4;
 
-/// The part of the memory that is left for incomplete messages and for one turn, whatever clients
-/// hold.
+/// The part of the memory that is reserved for incomplete messages and for one turn, whatever
+/// clients hold.
 const RESERVE: u64 = 8;
 
-/// The part of the memory of which each client has its share, whatever the others hold. It counts
-/// twice, for open requests and for unread answers.
+/// The part of the memory that is divided evenly among all clients, whatever each of them holds. It
+/// counts twice, for open requests and for unread answers.
 const SHARED_OUT: u64 = 16;
 
 /// The least share of a client, in bytes: about what its connection takes. The number of
 /// connections is bounded by other means.
 const CLIENT_MIN: u64 = 4 << 10;
 
-/// The period in which a burst must not come again for its memory to be returned to the system.
+/// The period without another burst after which the memory of a burst is returned to the system.
 const RELEASE_PERIOD: Duration = Duration::from_secs(1);
 
-/// The number of bytes for which returning memory to the system is worth the time.
+/// The minimum number of bytes that are returned to the system, because the return takes time.
 const RELEASE_MIN: u64 = 16 << 20;
 
 /// The amounts of memory that peers may use.
@@ -77,8 +77,9 @@ impl Room {
         }
     }
 
-    /// Returns the bytes that incomplete messages may take, while peers hold `held` bytes besides:
-    /// what is free, but at most half of the memory, so that they alone never make it short.
+    /// Returns the bytes that incomplete messages may take, while peers hold `held` other bytes:
+    /// the free memory, but at most half of all, so that incomplete messages alone never make
+    /// memory short.
     fn halves(self, held: u64) -> u64 {
         let left = self.open.saturating_sub(held);
         left.clamp(self.budget / RESERVE, self.budget / 2)
@@ -95,7 +96,7 @@ pub(super) struct Memory {
     held: u64,
     /// The part of `held` in incomplete messages.
     halves: u64,
-    /// The bytes that the process took besides when it was last measured.
+    /// The other bytes of the process when they were last measured.
     others: u64,
     measured: Option<Measured>,
     resident: Resident,
@@ -274,19 +275,20 @@ mod tests {
             let room = Room::of(bound * MIB, others * MIB, held * MIB, peers);
             (room.client < u64::MAX).then_some(room.client)
         };
-        // Half of the memory may be taken without any question.
+        // Up to half of the memory, clients have no lower bound.
         assert_eq!(client(800, 0, 400, 10), None);
         assert_eq!(client(800, 0, 500, 10), Some(50 * MIB));
-        // Each has its share, whatever the others hold.
+        // Each client has its share, whatever the others hold.
         assert_eq!(client(800, 0, 700, 10), Some(5 * MIB));
         assert_eq!(client(800, 0, 5_000, 10), Some(5 * MIB));
         assert_eq!(client(800, 0, 5_000, 1_000_000), Some(CLIENT_MIN));
-        // What the process takes besides is not for peers, except for a part of the bound.
+        // The other memory of the process reduces that for peers, but a part of the bound always
+        // remains for them.
         assert_eq!(client(1_000, 200, 500, 10), Some(50 * MIB));
         assert_eq!(client(3_200, 4_000, 500, 10), Some(50 * MIB));
     }
 
-    /// Clients that take whatever they get, and give nothing back, leave each other its share.
+    /// Clients that use all of their bound and release nothing leave each other client its share.
     #[test]
     fn greedy_clients_do_not_take_everything() {
         for clients in [1, 10, 100, 1_000] {

@@ -2,8 +2,8 @@
 //!
 //! A turn (`Native::turn`) waits, accepts connections, reads from each peer that has sent
 //! something, passes each message to the core, and then writes to each peer with queued bytes. A
-//! frame thus goes from `service/traffic.rs` (read, [`gateway_zmtp::decoder`]) through the core
-//! into an [`outbox`] (`peers`) and out.
+//! frame thus passes from `service/traffic.rs` (read, [`gateway_zmtp::decoder`]) through the core
+//! into an [`outbox`] (`peers`), from which it is written.
 //!
 //! `Service` holds the state that serving a peer needs, and the files of `service/` are its
 //! actions. `listen` and `dial` start connections, `reload` hands over another configuration, and
@@ -198,8 +198,8 @@ impl Native {
 
     /// Runs one turn of the engine's loop, and returns whether another turn follows.
     fn turn(&mut self, events: &mut Events) -> io::Result<Go> {
-        // The clock is read before the wait and after it. All actions of the turn count as
-        // happening at the time of the second reading.
+        // The clock is read before and after the wait. The second reading is the time of all
+        // actions of the turn.
         let ends = self.clock.now();
         let wait = self.wait(ends);
         let busy = ends.saturating_sub(self.woke);
@@ -303,7 +303,7 @@ impl Native {
     }
 
     fn is_over(&mut self, busy: bool, now: Duration) -> Go {
-        // A busy turn is followed by another, so that messages that arrived in the meantime are
+        // A busy turn is followed by another one, so that messages that arrived in the meantime are
         // still rejected.
         if !self.service.is_drained() {
             self.last_reads.restart();
@@ -311,20 +311,14 @@ impl Native {
             let left = self.service.unread_by_subscribers();
             if self.last_reads.are_done(left, now) {
                 if left > 0 {
-                    warn!(
-                        bytes = left,
-                        "given up: their subscribers did not read them"
-                    );
+                    warn!(bytes = left, "dropped: their subscribers did not read them");
                 }
                 return Go::End;
             }
         }
         if self.drain.end().is_some_and(|end| end <= now) {
             let unread = self.service.give_up(now);
-            warn!(
-                answers = unread,
-                "given up: their clients did not read them"
-            );
+            warn!(answers = unread, "dropped: their clients did not read them");
             return Go::End;
         }
         Go::On

@@ -22,8 +22,9 @@ const PIECES_MAX: usize = 64;
 /// is bounded, too.
 const ANSWER_OVERHEAD: u64 = 64;
 
-/// The capacity of the last piece in a queue that waits, as a multiple of its bytes. More is
-/// returned, so that a peer that leaves few bytes unread does not hold a whole piece.
+/// The maximum capacity of the last piece in a queue that waits, as a multiple of its bytes.
+/// Further capacity is released, so that a peer that leaves few bytes unread does not hold a whole
+/// piece.
 const LAST_ROOM: usize = 4;
 
 /// The capacity that an empty outbox keeps in each of its lists, in entries: a few KiB, so that a
@@ -272,8 +273,8 @@ impl Outbox {
         self.answers.pop_front().map(|(_, outcome)| outcome)
     }
 
-    /// Writes as much as the peer takes. Returns true once nothing is queued that is sealed, and
-    /// false if the system has no room.
+    /// Writes as much as the peer takes. Returns true once all sealed bytes are written, and false
+    /// if the system has no room.
     pub fn write(
         &mut self,
         buffers: &mut BufferPool,
@@ -527,7 +528,7 @@ mod tests {
         let works: Vec<_> = std::iter::from_fn(|| outbox.next_to_seal()).collect();
         assert_eq!(works.len(), 2);
         let mut out = Vec::new();
-        // What comes before the first large frame may be written, and nothing else.
+        // The bytes before the first large frame may be written, and no others.
         assert!(take(&mut outbox, &mut out, usize::MAX / 2));
         assert_eq!(
             (outbox.unwritten(), outbox.waits_for_seal()),
@@ -552,7 +553,7 @@ mod tests {
             (FrameKind::Last, b"next".to_vec()),
         ];
         assert!(open(&mut opener, &out) == expected);
-        // A frame that comes after the queue was dropped has no place.
+        // A frame that is sealed after the queue was dropped has no place.
         outbox.sealed(vec![1]);
         assert!(outbox.is_empty());
     }

@@ -1,7 +1,7 @@
 //! The connections, and the sending half of the engine, which the core calls.
 //!
-//! Nothing here reads or writes a stream while the core decides: a call appends to an outbox, and
-//! all outboxes are written once a turn. Events that occur meanwhile are reported to the core
+//! No stream is read or written while the core decides: a call appends to an outbox, and all
+//! outboxes are written once a turn. Events that occur meanwhile are reported to the core
 //! afterwards.
 
 mod halves;
@@ -48,13 +48,14 @@ const WORKER_ROOM: u64 = 1 << 20;
 /// is as much as the system usually takes at once.
 const SUBSCRIBER_ROOM: u64 = 256 << 10;
 
-/// The number of queued bytes above which a publisher is not asked for further prefixes that can
-/// wait: those to which subscribers had subscribed before it connected.
+/// The number of queued bytes of a publisher above which the gateway does not subscribe there to
+/// further prefixes that can wait: those to which subscribers had subscribed before the publisher
+/// connected.
 const ASKING_ROOM: u64 = 256 << 10;
 
 /// The number of queued bytes above which a publisher that is asked for more messages is
 /// disconnected. Changes of subscriptions cannot be dropped, and this is room for a hundred
-/// thousand of them with long prefixes, which an honest publisher reads at once.
+/// thousand of them with long prefixes, which a publisher that works reads at once.
 const PUBLISHER_ROOM: u64 = 64 << 20;
 
 /// The time of a turn after which it leaves the remaining writes to the next, unless it has only
@@ -85,7 +86,8 @@ pub(super) struct Peers {
     dirty: Vec<PeerId>,
     /// The events that the core has not received yet.
     news: VecDeque<Event<Message>>,
-    /// The workers that the core has released, and whose disconnection is not awaited yet.
+    /// The workers that the core has released, and for which
+    /// [`Phase::Left`](super::connection::Phase) has not begun yet.
     released: Vec<PeerId>,
     /// The large frames that are to be sealed, each with its receiver.
     to_seal: VecDeque<(PeerId, SealWork)>,
@@ -365,7 +367,8 @@ impl Peers {
         {
             self.timers.add(at, peer);
         }
-        // A peer whose timer is set ever earlier, or that comes and goes, leaves obsolete entries.
+        // A peer whose timer is set to ever earlier times, or that connects repeatedly, leaves
+        // obsolete entries.
         let connections = self.count();
         if self.timers.len() > 2 * connections + TIMERS_SPARE {
             let places = &mut self.places;
@@ -449,7 +452,7 @@ impl Peers {
     }
 
     /// Writes to the peers with queued bytes, as far as they take them. If that takes long, the
-    /// remaining peers come first in the next turn.
+    /// remaining peers are first in the next turn.
     pub(super) fn flush(&mut self, now: Duration, clock: &Clock) {
         let mut dirty = std::mem::take(&mut self.dirty);
         let (mut work, mut begun, mut written) = (0, None, 0);
@@ -466,7 +469,7 @@ impl Peers {
             }
         }
         dirty.drain(..written);
-        // Peers that were marked during these writes come last; there are seldom any.
+        // Peers that were marked during these writes are last; there are seldom any.
         dirty.append(&mut self.dirty);
         self.dirty = dirty;
     }
@@ -573,7 +576,7 @@ impl Peers {
         }
     }
 
-    /// Settles every queued answer as [`Fate::Slow`], and returns the number of answers.
+    /// Drops every queued answer with the fate [`Fate::Slow`], and returns their number.
     pub(super) fn give_up(&mut self) -> usize {
         let before = self.news.len();
         for connection in self.places.iter_mut().flatten() {

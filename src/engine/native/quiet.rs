@@ -1,5 +1,5 @@
-//! Bounds on the log lines that peers can cause. Such a line is written once in a while, with the
-//! number of those left out.
+//! Bounds on the log lines that peers can cause. Such a line is written at a bounded rate, with the
+//! number of the lines left out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -39,38 +39,38 @@ impl LineLimiter {
     }
 }
 
-/// The causes for which a connection is refused. Lines of different causes do not suppress each
-/// other, because lines about strangers, which may recur each second, must not suppress those about
-/// mistakes that an operator has to correct.
+/// The causes for which a connection is refused. Lines of one cause do not suppress those of
+/// another, because lines about strangers, which may recur each second, must not suppress those
+/// about mistakes that an operator has to correct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Cause {
-    /// It speaks another protocol.
+    /// The peer speaks another protocol.
     Stranger,
-    /// It speaks ZMTP and sends something malformed.
+    /// The peer speaks ZMTP, but its data is malformed.
     Fault,
-    /// It names a security mechanism that its frontend or pool does not accept.
+    /// The peer names a security mechanism that its frontend or pool does not accept.
     Mechanism,
-    /// It uses another server key than the gateway's.
+    /// The peer uses another server key than the gateway's.
     ServerKey,
-    /// Its key is unknown.
+    /// The peer's key is unknown.
     Key,
-    /// Its user name is unknown, or its password is wrong.
+    /// The peer's user name is unknown, or its password is wrong.
     Password,
-    /// Its IP address is not allowed at its frontend or pool.
+    /// The peer's IP address is not allowed at its frontend or pool.
     Address,
-    /// Its CURVE handshake, or an encrypted frame, is not authentic.
+    /// The peer's CURVE handshake, or an encrypted frame, is not authentic.
     Curve,
-    /// Its socket type does not fit the address.
+    /// The peer's socket type does not fit the address.
     Misfit,
-    /// It refuses the gateway.
+    /// The peer refuses the gateway.
     Refused,
-    /// It does not complete its handshake or its message in time.
+    /// The peer does not complete its handshake or its message in time.
     Slow,
-    /// It exceeds a limit of its channel, or leaves too much unread.
+    /// The peer exceeds a limit of its channel, or leaves too much unread.
     Dismissed,
     /// There are too many clients already.
     Full,
-    /// It waits for the gateway's READY. It is not refused for that alone.
+    /// The peer waits for the gateway's READY. It is not refused for that alone.
     Waits,
 }
 
@@ -96,7 +96,7 @@ impl Cause {
 /// The peer that makes a mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Culprit {
-    /// None for a peer without an IP address.
+    /// The IP address, or `None` for a peer without one.
     pub(super) address: Option<IpAddr>,
     /// The key that it has proved to have.
     pub(super) key: Option<PublicKey>,

@@ -34,8 +34,8 @@ struct Commit {
     snapshot: Arc<Snapshot>,
     listeners: Vec<Planned>,
     calls: Vec<(Role, Address)>,
-    /// The value of `limits.memory` in bytes. The system's files tell it, so the data thread does
-    /// not ask for it.
+    /// The value of `limits.memory` in bytes. It may be read from the system's files, which the
+    /// data thread must not do.
     memory: u64,
     /// Receives a message once the reload has taken effect.
     done: mpsc::Sender<()>,
@@ -133,7 +133,7 @@ impl Reloads {
         }
     }
 
-    /// Returns the book of the listeners.
+    /// Returns the registry of the listeners.
     pub(super) fn book(&self) -> &SharedListenerRegistry {
         &self.book
     }

@@ -1,4 +1,5 @@
-//! Parts that were removed from the configuration. Each is closed once no answer is due through it.
+//! Parts that were removed from the configuration. Each is closed once no answer is owed through
+//! it.
 
 use std::time::Duration;
 

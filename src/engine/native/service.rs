@@ -153,7 +153,8 @@ impl Service {
     }
 
     /// Reports to the core the events that occurred while its effects were carried out, disconnects
-    /// the peers that it asked for, and begins to wait for the workers that it has released.
+    /// the peers that the core has dismissed, and begins to wait for the workers that it has
+    /// released.
     fn tell(&mut self, now: Duration) {
         loop {
             while let Some(event) = self.peers.next_news() {
@@ -170,8 +171,8 @@ impl Service {
         }
     }
 
-    /// Notifies the core of what judges found, as long as this turn, which began at `now`, is
-    /// short. Returns whether there was anything.
+    /// Reports verdicts of judges to the core, as long as this turn, which began at `now`, is
+    /// short. Returns whether there were any.
     pub(super) fn hear_judges(&mut self, now: Duration, clock: &Clock) -> bool {
         let mut heard = false;
         self.verdicts_left = false;
@@ -187,8 +188,8 @@ impl Service {
         heard
     }
 
-    /// Lets the core continue what takes long, once at least, as long as this turn, which began at
-    /// `now`, is short. Returns whether there was anything.
+    /// Lets the core continue work that is done in parts: at least once, and as long as this turn,
+    /// which began at `now`, is short. Returns whether there was any work.
     pub(super) fn continue_work(&mut self, now: Duration, clock: &Clock) -> bool {
         let mut continued = false;
         while self.core.has_unfinished_work() {
@@ -207,7 +208,7 @@ impl Service {
         self.peers.unread_by_subscribers()
     }
 
-    /// Takes account of the memory at the end of a turn.
+    /// Updates the bounds on memory at the end of a turn.
     pub(super) fn weigh(&mut self, now: Duration) {
         self.peers.weigh(self.core.memory(), now);
         self.bound_half_messages(now);
@@ -224,7 +225,7 @@ impl Service {
         }
     }
 
-    /// Writes the queued bytes of peers, as long as that is no long turn.
+    /// Writes the queued bytes of peers, until the turn has lasted too long.
     pub(super) fn write(&mut self, now: Duration, clock: &Clock) {
         self.peers.flush(now, clock);
         while let Some((peer, work)) = self.peers.next_to_seal() {
@@ -238,7 +239,7 @@ impl Service {
         log_notes(&mut self.core);
     }
 
-    /// Logs everything that the core has noted and not logged yet, and returns all that it counted.
+    /// Logs everything that the core has noted and not logged yet, and returns the core's counters.
     pub(super) fn close_books(&mut self) -> Ledger {
         log_last_notes(&mut self.core);
         self.core.ledger()

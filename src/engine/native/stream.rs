@@ -132,7 +132,7 @@ impl Stream {
 
     /// Shuts down writing, which notifies the peer that no more bytes follow.
     pub(super) fn finish(&self) {
-        // This fails only if the peer has gone.
+        // This fails only if the peer has disconnected.
         let _ = match self {
             Self::Tcp(stream, _) => stream.shutdown(Shutdown::Write),
             Self::Ipc(stream) => stream.shutdown(Shutdown::Write),
@@ -283,7 +283,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     match try_to_connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            let why = "somebody listens there and accepts no connections: its queue is full";
+            let why = "another process listens there and accepts no connections: its queue is full";
             Err(io::Error::new(io::ErrorKind::AddrInUse, why))
         }
         _ => Err(io::ErrorKind::AddrInUse.into()),
@@ -309,7 +309,7 @@ mod tests {
         let first = Listener::bind(&address).unwrap();
         let taken = Listener::bind(&address).unwrap_err();
         assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
-        // As if its process had died: the file stays.
+        // The file stays, as if its process had died.
         let Listener::Ipc(listener, file) = first else {
             panic!("{first:?}");
         };
@@ -345,7 +345,7 @@ mod tests {
         assert!(path.exists());
     }
 
-    /// Opens more connections than mio's own TCP listener would hold, and far fewer than the
+    /// Opens more connections than mio's own TCP listener would queue, and far fewer than the
     /// system's usual bound.
     #[test]
     fn hundreds_may_connect_before_any_is_taken_in() {

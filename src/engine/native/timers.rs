@@ -55,15 +55,15 @@ mod tests {
 
     use super::*;
 
-    /// The cost of the heap where a wheel would do best: `cargo test --release timers --
-    /// --nocapture` prints it.
+    /// Measures the cost of the heap in the case where a wheel would be best: `cargo test --release
+    /// timers -- --nocapture` prints it.
     #[test]
     fn ten_thousand_heartbeats_take_a_small_part_of_their_second() {
         const PEERS: u64 = 10_000;
         const SECONDS: u64 = 10;
         let mut timers = Timers::default();
         for peer in 0..PEERS {
-            // They come in no order.
+            // The times are in no order.
             let at = Duration::from_nanos(peer * 7_919_000_003 % 1_000_000_000);
             timers.0.push(Reverse((at, PeerId(peer))));
         }

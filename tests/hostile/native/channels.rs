@@ -283,7 +283,7 @@ fn a_slow_subscriber_is_disconnected_where_the_channel_says_so() {
     let is_over = |gateway: &mut Process| {
         let disconnected = |it: &serde_json::Value| {
             it["message"].as_str().is_some_and(|it| {
-                it.contains("a connection is refused: it is slow: as much waits for it as subscriber_bytes allow")
+                it.contains("a connection is refused: it is slow: the messages that wait for it exceed subscriber_bytes")
             })
         };
         std::iter::from_fn(|| gateway.next_line(Duration::ZERO)).any(|it| disconnected(&it))
@@ -348,7 +348,7 @@ fn publishers_and_subscribers_count_towards_the_limit_of_clients() {
         fourth.hear_greeting();
         fourth.say(&command(&crate::support::zmtp::ready(kind, &[])));
         gateway.await_line(&format!(
-            "{side}: a connection is refused: 3 clients are here already"
+            "{side}: a connection is refused: 3 clients are connected already"
         ));
         assert_eq!(fourth.hear(), Said::End);
     }

@@ -228,7 +228,7 @@ fn each_mistake_of_a_user_is_logged_with_its_remedy() {
         (
             "a b",
             "secret",
-            "its user name is unknown and can't be one: 612062",
+            "its user name is unknown and not a valid one: 612062",
         ),
     ] {
         // The log does not repeat a mistake of one address, so each has a gateway of its own.

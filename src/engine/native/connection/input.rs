@@ -15,8 +15,8 @@ use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::session::{HandshakeResult, SessionError, SessionEvent};
 
-/// Bytes of a large frame that one read copies at most, into memory that is touched for the first
-/// time: less than a millisecond's work.
+/// The maximum number of bytes of a large frame that one read copies, into memory that is used for
+/// the first time: less than a millisecond's work.
 const DIRECT_READ_MAX: usize = 512 << 10;
 
 impl Connection {
@@ -73,7 +73,7 @@ impl Connection {
                 self.receiving.got_nothing();
                 Ok(Read::Nothing)
             }
-            // The connection stays readable and has its turn again.
+            // The connection remains readable and gets another turn.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Read::Nothing),
             Err(error) => Err(error),
         }
@@ -123,8 +123,8 @@ impl Connection {
         self.session.resume(worked)
     }
 
-    /// Takes a large frame that was opened. The next turn of the connection acts on it, even if
-    /// nothing more is read.
+    /// Takes a large frame that was opened. It is processed in the next turn of the connection,
+    /// even if nothing more is read.
     ///
     /// # Errors
     ///
@@ -165,8 +165,8 @@ impl Connection {
     }
 
     /// Returns whether this is a client whose queued answers take more than half of `outbox_max`.
-    /// Such a client is not read from, so that TCP pushes back. A worker is always read from: each
-    /// answer frees it for another request, and it may have to send an answer before it reads on.
+    /// Such a client is not read, so that TCP stops it. A worker is always read: each answer frees
+    /// it for another request, and it may have to send an answer before it reads on.
     fn is_deaf(&self, outbox_max: u64) -> bool {
         matches!(self.role, Role::Frontend(_)) && self.sending.held() > outbox_max / 2
     }
@@ -176,15 +176,15 @@ impl Connection {
         self.held_up = held_up;
     }
 
-    /// Returns whether the peer is not read for now, because so many of its messages wait for
-    /// judges or a frame is being opened, and would understand a PONG.
+    /// Returns whether the peer is not read for now, because too many of its messages wait for
+    /// judges or a frame is being opened, and whether it accepts a PONG.
     pub(in crate::engine::native) fn awaits_pong(&self) -> bool {
         let waits = self.held_up || self.session.is_opening();
         waits && self.is_known() && self.session.understands_ping()
     }
 
-    /// Returns whether the peer may be read from: no frame of the peer is being opened, and nothing
-    /// else holds the peer up.
+    /// Returns whether the peer may be read: none of its frames is being opened, and it is not
+    /// paused for another reason.
     pub(in crate::engine::native) fn is_open(&self, outbox_max: u64) -> bool {
         !self.held_up && !self.session.is_opening() && !self.is_deaf(outbox_max)
     }

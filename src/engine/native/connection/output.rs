@@ -58,7 +58,7 @@ impl Connection {
 
     /// Returns whether the subscriber takes another message: it has not disconnected, and at most
     /// `room` bytes are queued for it. If not, the subscriber counts as blocked until
-    /// [`Self::unblock`]. A retired one is still sent what waits for it.
+    /// [`Self::unblock`]. A retired one is still sent the messages that wait for it.
     pub(in crate::engine::native) fn has_room_for_message(&mut self, room: u64) -> bool {
         let leaves = self.sending.is_gone() || self.receiving.is_last();
         self.has_room(!leaves, room)

@@ -1,4 +1,4 @@
-//! The receiving half of a connection: when it may be read.
+//! The receiving half of a connection, which decides whether the connection may be read.
 
 use mio::event::Event;
 
@@ -10,7 +10,7 @@ use gateway_zmtp::bytes::Input;
 enum Arrival {
     /// Nothing is to be read.
     Idle,
-    /// There may be something to read, until a read finds less than it asked for.
+    /// There may be bytes to read, until a read returns less than the buffer's size.
     Ready,
     /// The peer has sent its last bytes, which must be read to the end, since the system reports
     /// nothing more.

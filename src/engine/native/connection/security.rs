@@ -35,8 +35,8 @@ impl Connection {
         self.session.key()
     }
 
-    /// Returns the proof by which the peer is known, or `None` if its mechanism demands a proof
-    /// that the peer has not given.
+    /// Returns the proof of the peer's identity, or `None` if its mechanism requires a proof that
+    /// the peer has not given.
     pub(in crate::engine::native) fn proof(&self) -> Option<Proof> {
         match self.session.mechanism() {
             None | Some(Mechanism::Null) => Some(Proof::Nothing),
@@ -46,7 +46,7 @@ impl Connection {
     }
 
     /// Continues a PLAIN handshake after the password of this user was verified. The time for the
-    /// rest of the handshake begins now: the gateway alone was busy meanwhile.
+    /// rest of the handshake begins now, because the peer was waiting for the gateway until now.
     pub(in crate::engine::native) fn accept(
         &mut self,
         user: User,

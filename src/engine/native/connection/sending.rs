@@ -18,12 +18,13 @@ use gateway_zmtp::{HEADER_MAX, LONG};
 enum Room {
     /// The system has accepted all bytes so far.
     Free,
-    /// The system had no room and will report when it has. Trying before that would waste a call in
-    /// each turn.
+    /// The system had no room and will report when it has. A write before that would waste a system
+    /// call in each turn.
     Full,
     /// The system has reported room, and nothing has been written since.
     Again,
-    /// The system accepts no more bytes: the peer has gone, and its last input is still being read.
+    /// The system accepts no more bytes: the peer has disconnected, and its last input is still
+    /// being read.
     Gone,
 }
 
@@ -32,7 +33,8 @@ enum Room {
 pub(in crate::engine::native) enum WriteEnd {
     /// No write was attempted, since the system has no room.
     Untried,
-    /// The system took everything, or had no room for the rest, or the peer had gone before.
+    /// The system took everything, or had no room for the rest, or the peer had disconnected
+    /// before.
     Tried,
     /// The peer cannot be written to.
     Failed,
@@ -81,7 +83,7 @@ impl Sending {
     }
 
     /// Returns whether bytes that are appended now have to wait: the last write found no room, or
-    /// the peer has gone.
+    /// the peer has disconnected.
     pub(super) fn waits(&self) -> bool {
         self.room != Room::Free
     }

@@ -20,7 +20,8 @@ impl Connection {
             return LivenessAction::Rest(Some(now + HANDSHAKE_TIMEOUT));
         }
         if self.session.is_opening() || self.sending.waits_for_seal() {
-            // The gateway neither reads what the peer sends nor writes what would be answered.
+            // The gateway neither reads from the peer nor writes anything that the peer would
+            // answer.
             self.liveness.excuse(now);
         }
         let view = View {
@@ -43,8 +44,7 @@ impl Connection {
         self.liveness.promise(ttl);
     }
 
-    /// Clears everything that counts against the peer, because the gateway did not serve it in
-    /// time.
+    /// Restarts all times that limit the peer, because the gateway did not serve it in time.
     pub(in crate::engine::native) fn excuse(&mut self, now: Duration) {
         self.liveness.excuse(now);
     }

@@ -30,8 +30,8 @@ const STUCK: View = View {
     ..WORKER
 };
 
-/// Examines the connection whenever it asks for that, until its end or `until`. Returns the reason
-/// of the end, if it came, the time, and the number of PINGs.
+/// Examines the connection whenever that is due, until its end or `until`. Returns the reason if it
+/// ended, the time, and the number of PINGs.
 fn run(
     it: &mut Liveness,
     view: View,
@@ -139,7 +139,7 @@ fn a_message_must_grow_at_some_rate() {
     }
 }
 
-/// After the first frame, the peer sends only PINGs, as many as it likes.
+/// After the first frame, the peer sends only PINGs, but many of them.
 #[test]
 fn a_message_does_not_grow_by_the_commands_between_its_frames() {
     let bounds = Bounds {
@@ -172,7 +172,7 @@ fn a_message_does_not_grow_by_the_commands_between_its_frames() {
     for _ in 0..300_000 {
         put_frame(&mut pings, COMMAND, b"\x04PING\0\0");
     }
-    // The last PING of some of these pieces is cut off, and its rest comes with the next piece.
+    // The last PING of some of these pieces is cut off, and its rest is in the next piece.
     let mut pieces = pings.chunks(70_001).zip((1_000..).step_by(1_000).map(ms));
     for (piece, now) in pieces.by_ref().take(29) {
         hear(&mut it, piece, now);
@@ -280,9 +280,8 @@ fn a_worker_that_takes_nothing_is_lost() {
     assert!(at <= 3 * BEAT + ms(1), "{at:?}");
 }
 
-/// Peers of all kinds are examined at random times, when they ask for it or later. One that answers
-/// in time is never lost, and one that is silent is lost soon after three intervals and never
-/// before.
+/// Peers of all kinds are examined at random times, when that is due or later. A peer that answers
+/// in time is never lost, and a silent peer is lost soon after three intervals and never before.
 #[test]
 fn at_any_times_the_living_live_and_the_dead_are_lost() {
     for seed in 0..2_000 {

@@ -148,9 +148,9 @@ mod tests {
         // Until an eighth is free.
         check(&[(30, 30), (10, 30), (20, 30), (40, 30)], 100, &[1, 2]);
         check(&[(30, 30), (10, 20), (20, 30), (40, 20)], 88, &[1, 2]);
-        // Among messages of the same age, the largest go first, so that few go.
+        // Among messages of the same age, the largest are dropped first, so that few are dropped.
         check(&[(10, 1), (10, 60), (10, 1), (20, 88)], 100, &[1, 0, 2]);
-        // A single one may be too much.
+        // A single message may be too large.
         check(&[(10, 101)], 100, &[0]);
         check(&[], 100, &[]);
     }

@@ -39,7 +39,7 @@ impl Outlet<Message> for Peers {
         let waiting = connection.held();
         if waiting > 0 || self.memory.is_short() {
             let size = size(head) + body.size();
-            // A client that reads well holds for this turn only what waits.
+            // A client that reads fast holds memory only for this turn.
             let most = if connection.is_clogged() {
                 self.outbox_max
             } else {
@@ -116,7 +116,7 @@ impl Outlet<Message> for Peers {
     }
 
     fn disconnect(&mut self, peer: PeerId, why: String) {
-        // The peer may be given several reasons before it is disconnected.
+        // There may be several reasons before the peer is disconnected.
         if self.dismissed.iter().all(|(other, _)| *other != peer) {
             self.dismissed.push((peer, why));
         }
@@ -146,7 +146,7 @@ impl Outlet<Message> for Peers {
     fn pause(&mut self, peer: PeerId) {
         if let Some(connection) = find(&mut self.places, peer) {
             connection.hold_up(true);
-            // What it has sent beyond this message waits, too.
+            // Its later messages wait, too.
             self.allowance = 0;
         }
     }

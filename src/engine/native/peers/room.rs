@@ -6,8 +6,8 @@ use crate::engine::native::memory::Load;
 use crate::engine::native::peers::Peers;
 
 impl Peers {
-    /// Takes account of the memory that peers hold, of which the core has `core` bytes, and sets
-    /// what a client may hold. Reads clients again that may hold more than before.
+    /// Updates the memory that peers hold, of which `core` bytes are the core's, and sets the bound
+    /// of a client. Resumes reading from clients whose bound has grown.
     pub(in crate::engine::native) fn weigh(&mut self, core: u64, now: Duration) {
         let load = Load {
             held: self.account + core,
@@ -25,7 +25,7 @@ impl Peers {
         }
     }
 
-    /// Reads clients again that were paused, and may be read.
+    /// Resumes reading from paused clients that may be read.
     fn read_paused(&mut self) {
         if self.counters.paused == Some(0) {
             return;

@@ -38,7 +38,7 @@ pub(super) struct ListenerRegistry {
     state: State,
 }
 
-/// The state of the book.
+/// The state of the registry.
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     /// Reloads can be prepared. This number of them are being prepared or are not committed yet,
@@ -86,9 +86,9 @@ impl Entry {
     }
 }
 
-/// The book, shared by the data thread and the thread that prepares a reload.
+/// The registry, shared by the data thread and the thread that prepares a reload.
 ///
-/// The data thread locks the book, so no thread may block while it holds the lock. Binding an
+/// The data thread locks the registry, so no thread may block while it holds the lock. Binding an
 /// address may take long, so the preparation of a reload has a lock of its own.
 #[derive(Clone, Debug, Default)]
 pub(in crate::engine::native) struct SharedListenerRegistry {
@@ -98,7 +98,7 @@ pub(in crate::engine::native) struct SharedListenerRegistry {
 }
 
 impl SharedListenerRegistry {
-    /// Locks the book, also after a panic, because no panic can leave it half changed.
+    /// Locks the registry, also after a panic, because no panic can leave it half changed.
     pub(super) fn lock(&self) -> MutexGuard<'_, ListenerRegistry> {
         let book = self.book.lock();
         book.unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -138,7 +138,8 @@ impl SharedListenerRegistry {
     }
 
     /// Returns the right to close listeners. Never waits: returns `None` while a reload is prepared
-    /// or is not committed yet, while another thread locks the book, and once the engine has ended.
+    /// or is not committed yet, while another thread has locked the registry, and once the engine
+    /// has ended.
     pub(in crate::engine::native) fn closing(&self) -> Option<Closing<'_>> {
         let book = self.book.try_lock().ok()?;
         (book.state == State::Open { pending: 0 }).then_some(Closing(book))
@@ -146,11 +147,11 @@ impl SharedListenerRegistry {
 }
 
 /// The right to close listeners. While it is held, no reload can be prepared, so a reload finds
-/// each listener either open and in the book, or closed and removed from the book.
+/// each listener either open and in the registry, or closed and removed from it.
 pub(in crate::engine::native) struct Closing<'a>(MutexGuard<'a, ListenerRegistry>);
 
 impl Closing<'_> {
-    /// Removes a listener from the book. The caller must close it before giving the right back.
+    /// Removes a listener from the registry. The caller must close it before it drops this right.
     pub(in crate::engine::native) fn closes(&mut self, id: ListenerId) {
         self.0.there.retain(|entry| entry.id != id);
     }
@@ -289,7 +290,7 @@ fn plan(
 /// Moves the listeners that can be kept out of `old`. Each is returned at the index in `wanted` of
 /// the address that it serves. Listeners that keep their role are preferred to those that change
 /// it. A listener on a port that the system chose keeps its role, because another role with port 0
-/// or `*` does not ask for that very port.
+/// or `*` does not need that particular port.
 fn keep(old: &mut Vec<Entry>, wanted: &[(Role, &String)]) -> Vec<Option<Entry>> {
     let mut kept = vec![None; wanted.len()];
     for same_role in [true, false] {

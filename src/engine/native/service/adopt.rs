@@ -57,7 +57,7 @@ impl Service {
         let all: Vec<_> = self.peers.all().map(|there| there.peer()).collect();
         for peer in all {
             if !self.is_still_admitted(peer) {
-                let why = "the gateway does not admit it there any more";
+                let why = "the gateway no longer admits it there";
                 self.hang_up(peer, &why, now);
                 continue;
             }
@@ -73,8 +73,8 @@ impl Service {
         removed
     }
 
-    /// Returns whether this is a publisher whose channel or address was removed. Nobody waits for
-    /// an answer from it, and none of its messages may be published any more.
+    /// Returns whether this is a publisher whose channel or address was removed. No answer is owed
+    /// to it, and none of its messages may be published any more.
     fn is_removed_publisher(&mut self, peer: PeerId) -> bool {
         let Some(connection) = self.peers.look(peer) else {
             return false;

@@ -51,7 +51,7 @@ impl Service {
         })
     }
 
-    /// Sends the greeting to a peer that the gateway was calling, if the system has connected.
+    /// Sends the greeting to a peer that the gateway was calling, if the connection is established.
     /// Closes the connection if the system could not connect.
     pub(super) fn answered(&mut self, peer: PeerId, now: Duration) {
         let Some(connection) = self.peers.get(peer) else {

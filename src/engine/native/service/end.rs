@@ -27,18 +27,18 @@ const GOODBYE: Duration = Duration::from_millis(500);
 
 /// The reason why a connection is not served, and its further treatment.
 pub(super) enum Refusal {
-    /// It is closed at once.
+    /// The connection is closed at once.
     HangUp(Cow<'static, str>),
-    /// Its peer receives an ERROR, after which libzmq does not connect again. This is only for
+    /// The peer receives an ERROR, after which libzmq does not connect again. This is only for
     /// reasons that neither an edit of routes.yaml nor time can remove.
     Final(Cow<'static, str>),
-    /// It is closed without an ERROR after [`REFUSAL_PAUSE`], so that its peer connects again and
-    /// may be welcome then.
+    /// The connection is closed without an ERROR after [`REFUSAL_PAUSE`], so that the peer connects
+    /// again and may then be admitted.
     ForNow(Cow<'static, str>),
 }
 
 impl Service {
-    /// Disconnects a peer, if it is still served, because the core asks for that.
+    /// Disconnects a peer that the core has dismissed, if it is still served.
     #[cold]
     pub(super) fn dismiss(&mut self, peer: PeerId, why: String, now: Duration) {
         if self.peers.get(peer).is_some_and(|there| there.is_known()) {

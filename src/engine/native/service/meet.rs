@@ -22,8 +22,8 @@ use crate::snapshot::{ChannelId, FrontendId, PoolId};
 use gateway_zmtp::command::Ready;
 use gateway_zmtp::message::Message;
 
-/// The age at which a stranger counts as lingering, counted from the beginning of its handshake or
-/// from its refusal. An honest handshake takes less time.
+/// The age at which a stranger counts as lingering, from the beginning of its handshake or from its
+/// refusal. A usual handshake takes less time.
 const SLOW_HANDSHAKE_AGE: Duration = Duration::from_secs(1);
 
 fn misfit(misfit: Misfit) -> (Cause, Refusal) {
@@ -36,7 +36,7 @@ fn misfit(misfit: Misfit) -> (Cause, Refusal) {
 }
 
 fn full(most: usize) -> (Cause, Refusal) {
-    let why = format!("{most} clients are here already, the limit of limits.clients");
+    let why = format!("{most} clients are connected already, the limit of limits.clients");
     (Cause::Full, Refusal::ForNow(why.into()))
 }
 
@@ -96,7 +96,7 @@ impl Service {
         }
         self.look_through_strangers();
         if let Some(surplus) = self.admissions.surplus() {
-            let why = "too many connections that don't say what they are";
+            let why = "too many connections have not completed their handshake";
             self.shed(surplus, why, now);
         }
         !self.admissions.is_full()
@@ -106,7 +106,7 @@ impl Service {
     /// connections. Returns whether there were any.
     pub(in crate::engine::native) fn free_descriptors(&mut self, now: Duration) -> bool {
         self.look_through_strangers();
-        let why = "no descriptors are left, and it has not said what it is";
+        let why = "no descriptors are left, and its handshake is not complete";
         self.shed(usize::MAX, why, now)
     }
 
@@ -192,7 +192,7 @@ impl Service {
         })
     }
 
-    /// Logs a client that has connected, at level debug. No bound holds there.
+    /// Logs a client that has connected, at level debug. Lines of that level are not bounded.
     fn note_client(&self, peer: PeerId, frontend: FrontendId, identity: &[u8]) {
         debug!(
             frontend = self.snapshot.names.of_frontend(frontend),

@@ -7,13 +7,13 @@ use crate::engine::native::service::Service;
 use crate::engine::role::Role;
 use crate::peer::PeerId;
 
-/// The standing of a connection.
+/// The treatment of a connection.
 enum Standing {
-    /// It stays, or ends by itself.
+    /// The connection stays, or ends by itself.
     Stays,
-    /// It must be closed, but an answer is still owed through it.
+    /// The connection must be closed, but an answer is still owed through it.
     Owed,
-    /// It is closed now.
+    /// The connection is closed now.
     Goes,
 }
 
@@ -53,7 +53,7 @@ impl Service {
                     let why = "it was removed from the configuration";
                     let phase = self.peers.get(peer).map(|there| there.phase());
                     match phase {
-                        // The last bytes for it may still be on their way.
+                        // The last bytes for the peer may still be in transit.
                         Some(Phase::Client | Phase::Subscriber) => self.part(peer, &why, now),
                         _ => self.hang_up(peer, &why, now),
                     }

@@ -1,5 +1,5 @@
-//! The admission of peers: the mechanism that a connection requires, the course of its handshake,
-//! and the log lines about refused peers, with a remedy for each.
+//! The admission of peers: the mechanism that a connection requires, the steps of its handshake,
+//! and the log lines about refused peers, each with a remedy.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -120,7 +120,7 @@ impl Service {
         self.handshakes.add(address, peer, step, waits);
     }
 
-    /// Begins to verify a peer's password, which takes long unless it was right before.
+    /// Begins to verify a peer's password, which takes long unless it was verified before.
     pub(super) fn verify(&mut self, peer: PeerId, credentials: Credentials, now: Duration) {
         let role = self.peers.get(peer).map(|connection| connection.role());
         let security = role.and_then(|role| self.security(role));
@@ -205,7 +205,7 @@ impl Service {
             Some(security) => admitted(security, &claims).ok(),
             None => match self.unnamed(claims.role) {
                 Some(anonymous) => Some(anonymous),
-                // Nobody has a principal here any more, and the core keeps the names of clients.
+                // Peers have no principals here any more, and the core keeps the names of clients.
                 None => return true,
             },
         };
@@ -299,7 +299,7 @@ impl Service {
         let security = called.and_then(|role| self.security(role));
         match security.and_then(|security| security.key()) {
             Some(key) => format!(
-                "{why} during the handshake: it may have no CURVE, or another key than `server` says, or not know the gateway's, {key}"
+                "{why} during the handshake: the peer may not use CURVE, may have another key than `server`, or may not know the gateway's key {key}"
             ),
             None => why.to_string(),
         }
@@ -309,16 +309,14 @@ impl Service {
 /// The facts that decide whether a peer is admitted.
 struct Claims {
     role: Role,
-    /// The proof by which it is known, or `None` if its mechanism demands one that it has not
-    /// given.
+    /// The proof of its identity, or `None` if its mechanism requires one that it has not given.
     proof: Option<Proof>,
-    /// None for a peer without an IP address.
+    /// The IP address, or `None` for a peer without one.
     address: Option<IpAddr>,
     caller: Initiator,
 }
 
-const NOT_IN_FROM: &str =
-    "its address is not in `from`: add it there, or the network that it is in";
+const NOT_IN_FROM: &str = "its address is not in `from`: add it or its network there";
 
 /// Returns the principal of a peer, or the reason why the peer is not admitted.
 fn admitted(security: &Security, peer: &Claims) -> Result<Arc<str>, (Cause, Refusal)> {
@@ -337,7 +335,7 @@ fn admitted(security: &Security, peer: &Claims) -> Result<Arc<str>, (Cause, Refu
             }
             Some(Proof::Password(user)) => {
                 let name = user.name();
-                let why = format!("user {name} was removed or has another password since it was verified");
+                let why = format!("user {name} was removed, or its password changed after it was verified");
                 (Cause::Password, why)
             }
             Some(Proof::Nothing) | None => {
@@ -349,7 +347,7 @@ fn admitted(security: &Security, peer: &Claims) -> Result<Arc<str>, (Cause, Refu
     })
 }
 
-const NO_PASSWORDS: &str = "passwords are not accepted here any more: `security.plain` was removed";
+const NO_PASSWORDS: &str = "passwords are no longer accepted here: `security.plain` was removed";
 
 /// Returns the explanation of refused credentials. It names the user, whose name is printed in
 /// printable form, and never the password.
@@ -361,10 +359,11 @@ fn denial(denied: Denied, credentials: &Credentials) -> String {
             "the password of user {user} is wrong: give the peer the right one (pyzmq: plain_password), or replace the user's line in the file of `plain.users`"
         ),
         Denied::UnknownUser if cannot_be => {
-            format!("its user name is unknown and can't be one: {user}")
+            format!("its user name is unknown and not a valid one: {user}")
         }
         Denied::UnknownUser => {
-            // The command may be copied into a shell, so it has nothing that a shell interprets.
+            // The command may be copied into a shell, so it contains no character that a shell
+            // interprets.
             let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-@".contains(byte);
             let name = match credentials.user().iter().all(is_plain) {
                 true => &*user,
@@ -377,7 +376,7 @@ fn denial(denied: Denied, credentials: &Credentials) -> String {
     }
 }
 
-/// Returns the mechanisms of which a peer must use one, for logs.
+/// Returns the mechanisms that a peer may use, for logs.
 fn wanted(security: &Security) -> &'static str {
     match (&security.curve, &security.plain) {
         (Some(_), Some(_)) => "CURVE or PLAIN",

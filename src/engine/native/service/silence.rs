@@ -16,7 +16,7 @@ use crate::engine::role::Role;
 use crate::peer::PeerId;
 use gateway_zmtp::command;
 
-/// The interval of PONGs to a peer that is not read while judges check what it sent. Heartbeats are
+/// The interval of PONGs to a peer that is not read while judges check its messages. Heartbeats are
 /// seldom shorter, and a PONG is ten bytes.
 const PONG_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -55,8 +55,8 @@ impl Service {
         }
     }
 
-    /// Logs that a called peer waits for the gateway's READY, as another gateway does: each would
-    /// wait for the other.
+    /// Logs that a called peer waits for the gateway's READY. Another gateway does so, and the two
+    /// would wait for each other.
     fn note_other_gateway(&mut self, peer: PeerId, now: Duration) {
         let Some(connection) = self.peers.get(peer) else {
             return;
@@ -76,7 +76,7 @@ impl Service {
         };
         let wanted = match role {
             Role::Pool(_) => {
-                "a pool connects to workers: let a worker connect here that is a client of the other gateway"
+                "a pool connects to workers: connect a worker here that is a client of the other gateway"
             }
             Role::Frontend(_) => "a frontend connects to clients that listen",
             Role::Publishers(_) => "a channel connects to publishers that listen",
@@ -86,13 +86,13 @@ impl Service {
         warn!(
             peer = address,
             left_out,
-            "{kind} {name}: the peer does not say what it is, as if it were another gateway, and {wanted}"
+            "{kind} {name}: the peer does not send its READY, as if it were another gateway, and {wanted}"
         );
     }
 
-    /// Sends a PONG to a peer that is not read while judges check what it sent, so that its
-    /// heartbeat, whose PING may be among what is not read, does not fail. Sets a timer to do so
-    /// again in time.
+    /// Sends a PONG to a peer that is not read while judges check its messages, so that its
+    /// heartbeat does not fail: there may be a PING in the unread bytes. Sets a timer for the next
+    /// PONG.
     pub(super) fn reassure(&mut self, peer: PeerId, now: Duration) {
         let connection = self.peers.get(peer);
         if connection.is_some_and(|there| there.awaits_pong()) {
@@ -136,7 +136,7 @@ impl Service {
                 let why = match over {
                     EndReason::Handshake if connection.is_some_and(|it| it.awaits_ready()) => {
                         format!(
-                            "{over}: it greeted and waits for the gateway's READY, as another gateway does"
+                            "{over}: it has sent its greeting and waits for the gateway's READY, as another gateway does"
                         )
                     }
                     _ => over.to_string(),
