@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 /// The types that a key of `routes` matches.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Pattern {
+pub enum TypePattern {
     /// Exactly these bytes.
     Exact(Box<[u8]>),
     /// Everything that starts with these bytes. An empty prefix is the catch-all.
@@ -19,7 +19,7 @@ pub enum Pattern {
 
 /// Routes by type.
 #[derive(Debug)]
-pub struct Table<R> {
+pub struct RouteTable<R> {
     routes: Vec<Arc<R>>,
     exact: ByBytes,
     /// The exact type of each route, as in `exact`.
@@ -31,7 +31,7 @@ pub struct Table<R> {
 }
 
 /// Clones share the routes.
-impl<R> Clone for Table<R> {
+impl<R> Clone for RouteTable<R> {
     fn clone(&self) -> Self {
         Self {
             routes: self.routes.clone(),
@@ -68,10 +68,10 @@ impl<T> ByPlace<T> {
 
 type ByBytes = FxHashMap<Box<[u8]>, RoutePlace>;
 
-impl<R> Table<R> {
+impl<R> RouteTable<R> {
     /// Returns the table of these routes. If two routes have the same pattern, the later one is
     /// used.
-    pub fn new(all: impl IntoIterator<Item = (Pattern, Arc<R>)>) -> Self {
+    pub fn new(all: impl IntoIterator<Item = (TypePattern, Arc<R>)>) -> Self {
         let mut routes = Vec::new();
         let mut exact = ByBytes::default();
         let mut by_length: FxHashMap<usize, ByBytes> = FxHashMap::default();
@@ -79,8 +79,8 @@ impl<R> Table<R> {
             let place = RoutePlace(routes.len() as u32);
             routes.push(route);
             match pattern {
-                Pattern::Exact(kind) => exact.insert(kind, place),
-                Pattern::Prefix(prefix) => by_length
+                TypePattern::Exact(kind) => exact.insert(kind, place),
+                TypePattern::Prefix(prefix) => by_length
                     .entry(prefix.len())
                     .or_default()
                     .insert(prefix, place),
@@ -118,11 +118,12 @@ impl<R> Table<R> {
     }
 
     /// Returns every pattern and its route, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (Pattern, &Arc<R>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (TypePattern, &Arc<R>)> {
         let exact = self.exact.iter();
-        let exact = exact.map(|(kind, place)| (Pattern::Exact(kind.clone()), *place));
+        let exact = exact.map(|(kind, place)| (TypePattern::Exact(kind.clone()), *place));
         let prefixes = self.prefixes.iter().flat_map(|(_, places)| places);
-        let prefixes = prefixes.map(|(prefix, place)| (Pattern::Prefix(prefix.clone()), *place));
+        let prefixes =
+            prefixes.map(|(prefix, place)| (TypePattern::Prefix(prefix.clone()), *place));
         exact
             .chain(prefixes)
             .map(|(pattern, place)| (pattern, &self.routes[place.index()]))
@@ -176,11 +177,11 @@ impl<R> Table<R> {
 mod tests {
     use super::*;
 
-    fn table(keys: &[&str]) -> Table<String> {
-        Table::new(keys.iter().map(|key| {
+    fn table(keys: &[&str]) -> RouteTable<String> {
+        RouteTable::new(keys.iter().map(|key| {
             let pattern = match key.strip_suffix('*') {
-                Some(prefix) => Pattern::Prefix(prefix.as_bytes().into()),
-                None => Pattern::Exact(key.as_bytes().into()),
+                Some(prefix) => TypePattern::Prefix(prefix.as_bytes().into()),
+                None => TypePattern::Exact(key.as_bytes().into()),
             };
             (pattern, Arc::new((*key).to_owned()))
         }))

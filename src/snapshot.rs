@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::reply::ErrorEncoding;
-use crate::route::Table;
+use crate::route::RouteTable;
 use crate::security::Security;
 use gateway_schema::Definitions;
 
@@ -163,7 +163,7 @@ pub struct Snapshot {
     /// The channels, which publish.
     pub channels: BTreeMap<ChannelId, Arc<ChannelSettings>>,
     /// The routes, by type.
-    pub routes: Table<Route>,
+    pub routes: RouteTable<Route>,
     /// The fingerprints of the .proto files of this generation, by import name.
     pub protos: BTreeMap<String, u64>,
     /// The definitions of the messages and enums that the schemas reach, with their places.

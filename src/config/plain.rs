@@ -6,7 +6,7 @@ use super::near::with_names;
 use super::quoted::quoted;
 use super::section::Spanned;
 use super::source::{Named, RouteSource, Source};
-use crate::route::Table;
+use crate::route::RouteTable;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
 /// Reports every frontend whose `type` has no route, or a route that is closed to the frontend.
@@ -16,8 +16,9 @@ pub(super) fn check(source: &Source, found: &mut Diagnostics) {
         return;
     }
     let patterns = source.routes.iter().enumerate();
-    let table =
-        Table::new(patterns.filter_map(|(n, route)| Some((route.pattern.clone()?, Arc::new(n)))));
+    let table = RouteTable::new(
+        patterns.filter_map(|(n, route)| Some((route.pattern.clone()?, Arc::new(n)))),
+    );
     for Named { it: of, .. } in &source.frontends {
         let (Some(written), Some(kind)) = (&of.kind, &of.frontend.framing.kind) else {
             continue;

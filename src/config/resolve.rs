@@ -18,7 +18,7 @@ use super::security::Secured;
 use super::source::{FrontendSource, Named, PoolSource, RouteSource, Source, TargetSource};
 use super::value::name_fault;
 use crate::frame;
-use crate::route::{Pattern, Table};
+use crate::route::{RouteTable, TypePattern};
 use crate::security::Security;
 use crate::snapshot::{
     Access, Allowed, AnyOf, Frontend, FrontendId, Names, PoolSettings, Rate, Route, Snapshot,
@@ -85,7 +85,7 @@ pub(super) fn resolve(
         frontends,
         pools,
         channels,
-        routes: Table::new(routes),
+        routes: RouteTable::new(routes),
         limits: source.limits,
         grace: source.grace,
         reload: source.reload,
@@ -166,7 +166,7 @@ fn resolve_routes(
     protos: Option<&Protos>,
     names: &mut Names,
     found: &mut Diagnostics,
-) -> Option<Vec<(Pattern, Arc<Route>)>> {
+) -> Option<Vec<(TypePattern, Arc<Route>)>> {
     let pools = source.pools.iter();
     let frontends = source.frontends.iter();
     let known = Known {
@@ -245,10 +245,10 @@ fn access(
 }
 
 /// Returns the name of the type that an exact pattern matches, or `None` for a prefix.
-fn only_type(pattern: &Pattern) -> Option<Box<str>> {
+fn only_type(pattern: &TypePattern) -> Option<Box<str>> {
     match pattern {
-        Pattern::Exact(kind) => Some(frame::type_name(kind).into()),
-        Pattern::Prefix(_) => None,
+        TypePattern::Exact(kind) => Some(frame::type_name(kind).into()),
+        TypePattern::Prefix(_) => None,
     }
 }
 

@@ -16,7 +16,7 @@ use serde_yaml::Value;
 
 use super::quoted::quoted;
 use crate::frame::TYPE_MAX;
-use crate::route::Pattern;
+use crate::route::TypePattern;
 use crate::security::Network;
 use crate::snapshot::PerWorker;
 use gateway_diagnostic::Diagnostic;
@@ -126,7 +126,7 @@ pub(super) fn name_fault(name: &str) -> Option<String> {
 
 /// Reads a route's key: the exact bytes of a type, or a prefix that ends in one `*`. After `hex:`
 /// the bytes are written in hexadecimal.
-pub(super) fn pattern(key: &str) -> Result<Pattern, String> {
+pub(super) fn pattern(key: &str) -> Result<TypePattern, String> {
     let (literal, prefix) = match key.strip_suffix('*') {
         Some(literal) => (literal, true),
         None => (key, false),
@@ -143,8 +143,8 @@ pub(super) fn pattern(key: &str) -> Result<Pattern, String> {
     match (bytes.len(), prefix) {
         (0, false) => Err("a type has at least 1 byte".to_owned()),
         (n, _) if n > TYPE_MAX => Err(format!("a type has at most {TYPE_MAX} bytes, not {n}")),
-        (_, true) => Ok(Pattern::Prefix(bytes.into())),
-        (_, false) => Ok(Pattern::Exact(bytes.into())),
+        (_, true) => Ok(TypePattern::Prefix(bytes.into())),
+        (_, false) => Ok(TypePattern::Exact(bytes.into())),
     }
 }
 
@@ -260,12 +260,12 @@ mod tests {
 
     #[test]
     fn types_are_bytes_or_prefixes() {
-        let exact = |bytes: &[u8]| Ok(Pattern::Exact(bytes.into()));
+        let exact = |bytes: &[u8]| Ok(TypePattern::Exact(bytes.into()));
         assert_eq!(pattern("PROTOBUF"), exact(b"PROTOBUF"));
         assert_eq!(pattern("hex:ff01"), exact(&[0xff, 1]));
-        assert_eq!(pattern("hex:FF*"), Ok(Pattern::Prefix([0xff].into())));
-        assert_eq!(pattern("a.*"), Ok(Pattern::Prefix(b"a."[..].into())));
-        assert_eq!(pattern("*"), Ok(Pattern::Prefix([].into())));
+        assert_eq!(pattern("hex:FF*"), Ok(TypePattern::Prefix([0xff].into())));
+        assert_eq!(pattern("a.*"), Ok(TypePattern::Prefix(b"a."[..].into())));
+        assert_eq!(pattern("*"), Ok(TypePattern::Prefix([].into())));
         for wrong in ["", "hex:", "hex:f", "hex:xx", "a*b", "**", &"x".repeat(256)] {
             assert!(pattern(wrong).is_err(), "{wrong}");
         }

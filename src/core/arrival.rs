@@ -22,7 +22,7 @@ use crate::ledger::nanoseconds;
 use crate::peer::{ClientKind, PeerId};
 use crate::pool::Pool;
 use crate::reply::{ErrorEncoding, Reason, Rejection};
-use crate::route::{RoutePlace, Table};
+use crate::route::{RoutePlace, RouteTable};
 use crate::snapshot::{Access, AnyOf, EnvelopeMode, PoolId, Route, RouteId, Snapshot, Target};
 
 /// The result of the checks for a message that passed them, except that its payload may wait for a
@@ -79,7 +79,7 @@ impl Refused {
     #[cold]
     fn unknown_type<M: Frames>(
         errors: ErrorEncoding,
-        routes: &Table<Route>,
+        routes: &RouteTable<Route>,
         message: &Message<M>,
     ) -> Box<Self> {
         let (kind, payload) = (message.kind(), frame::payload(&message.body));

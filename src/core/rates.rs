@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use crate::peer::PeerId;
-use crate::route::Table;
+use crate::route::RouteTable;
 use crate::snapshot::{Rate, Route};
 
 /// The number of buckets of one route below which no sweep for full ones is made.
@@ -53,7 +53,7 @@ impl RateLimiter {
     }
 
     /// Drops the buckets of routes that have no rate any more.
-    pub(super) fn retain(&mut self, routes: &Table<Route>) {
+    pub(super) fn retain(&mut self, routes: &RouteTable<Route>) {
         if self.0.is_empty() {
             return;
         }
@@ -160,7 +160,7 @@ mod tests {
                 assert!(rates.charge(ms(1), route, &one, payer).is_err());
             }
         }
-        rates.retain(&Table::new(std::iter::empty()));
+        rates.retain(&RouteTable::new(std::iter::empty()));
         assert!(rates.0.is_empty());
     }
 

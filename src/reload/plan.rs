@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::route::Table;
+use crate::route::RouteTable;
 use crate::snapshot::{Route, Snapshot};
 
 /// The difference between two snapshots, by name.
@@ -62,7 +62,7 @@ impl Plan {
             log,
             names: _,
         } = old;
-        let by_pattern = |routes: &Table<Route>| -> BTreeMap<_, _> {
+        let by_pattern = |routes: &RouteTable<Route>| -> BTreeMap<_, _> {
             let routes = routes.iter();
             routes
                 .map(|(pattern, route)| (pattern, route.clone()))

@@ -21,7 +21,7 @@ use gateway::core::{Case, Core, Event, Outlet};
 use gateway::ledger::{Fate, RequestOutcome};
 use gateway::peer::{ClientKind, Headcount, PeerId, PeerName};
 use gateway::reply::{ErrorEncoding, Reason};
-use gateway::route::{Pattern, Table};
+use gateway::route::{RouteTable, TypePattern};
 use gateway::security::Security;
 use gateway::snapshot::{
     Access, Allowed, AnyOf, ChannelFrames, ChannelId, ChannelSettings, ChannelSide, EngineKind,
@@ -396,12 +396,12 @@ fn snapshot(channels: &[SimChannel], routing: &Routing, generation: u64) -> Arc<
             access: None,
         };
         let pattern = match name.strip_suffix('*') {
-            Some(prefix) => Pattern::Prefix(prefix.as_bytes().into()),
-            None => Pattern::Exact(name.as_bytes().into()),
+            Some(prefix) => TypePattern::Prefix(prefix.as_bytes().into()),
+            None => TypePattern::Exact(name.as_bytes().into()),
         };
         Some((pattern, Arc::new(route)))
     });
-    let routes = Table::new(routes.collect::<Vec<_>>());
+    let routes = RouteTable::new(routes.collect::<Vec<_>>());
     let channels = channels.iter().enumerate();
     Arc::new(Snapshot {
         generation,
@@ -1029,7 +1029,7 @@ impl World {
 }
 
 /// Returns a route that only alice may use, instead of this one.
-fn allow_alice((pattern, route): (Pattern, &Arc<Route>)) -> (Pattern, Arc<Route>) {
+fn allow_alice((pattern, route): (TypePattern, &Arc<Route>)) -> (TypePattern, Arc<Route>) {
     let access = Access {
         frontends: None,
         allow: Some(vec![Allowed::Exact("alice".into())]),
@@ -1100,7 +1100,7 @@ fn a_publisher_from_before_security_becomes_anonymous() {
         from: Arc::default(),
     }));
     let secured = Arc::into_inner(snapshot(&channels, &routing, 2)).unwrap();
-    let routes = Table::new(secured.routes.iter().map(allow_alice).collect::<Vec<_>>());
+    let routes = RouteTable::new(secured.routes.iter().map(allow_alice).collect::<Vec<_>>());
     let snapshot = Arc::new(Snapshot { routes, ..secured });
     core.on(Duration::ZERO, Event::Reload { snapshot }, &mut net);
     assert_eq!(publish(&mut core, &mut net), (1, 1));

@@ -23,7 +23,7 @@ use gateway::core::{Case, Core, Event, Outlet};
 use gateway::ledger::{Fate, Latency, RequestOutcome, RouteCounters};
 use gateway::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use gateway::reply::{ErrorEncoding, Reason};
-use gateway::route::{Pattern, Table};
+use gateway::route::{RouteTable, TypePattern};
 use gateway::snapshot::{
     Access, Allowed, AnyOf, Balance, EngineKind, EnvelopeMode, ErrorFrames, Framing, Frontend,
     FrontendId, IdentityMode, Limits, LogSettings, MemoryLimit, Names, PerWorker, PoolId,
@@ -1673,7 +1673,7 @@ fn pool(n: usize, rng: &mut Rng) -> PoolSettings {
     }
 }
 
-fn routes(names: &mut Names, direct: Direct, rng: &mut Rng) -> Table<Route> {
+fn routes(names: &mut Names, direct: Direct, rng: &mut Rng) -> RouteTable<Route> {
     let mut routes = Vec::new();
     let mut add = |name: &str, pool: usize, access: Option<Access>| {
         let timeouts = [None, Some(100), Some(500), Some(5_000)];
@@ -1693,8 +1693,8 @@ fn routes(names: &mut Names, direct: Direct, rng: &mut Rng) -> Table<Route> {
             access: access.map(Box::new),
         };
         let pattern = match name.strip_suffix('*') {
-            Some(prefix) => Pattern::Prefix(prefix.as_bytes().into()),
-            None => Pattern::Exact(name.as_bytes().into()),
+            Some(prefix) => TypePattern::Prefix(prefix.as_bytes().into()),
+            None => TypePattern::Exact(name.as_bytes().into()),
         };
         routes.push((pattern, Arc::new(route)));
     };
@@ -1728,7 +1728,7 @@ fn routes(names: &mut Names, direct: Direct, rng: &mut Rng) -> Table<Route> {
 
     // A route has another place after each reload.
     rng.shuffle(&mut routes);
-    Table::new(routes)
+    RouteTable::new(routes)
 }
 
 /// The messages of the schemas. The rule of `Ruled` cannot be evaluated for an empty payload.

@@ -5,7 +5,7 @@ use super::super::section::{Section, Spanned, text};
 use super::super::value::pattern;
 use super::super::yaml::NodeKind;
 use crate::reply::ErrorEncoding;
-use crate::route::Pattern;
+use crate::route::TypePattern;
 use crate::snapshot::{EngineKind, EnvelopeMode, ErrorFrames, Framing, WorkerFrames, Workers};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
@@ -81,8 +81,8 @@ pub(super) fn frontend_frames(
 /// Returns the bytes of a type. A pattern is reported as an error.
 fn type_bytes(kind: &Spanned<String>, found: &mut Diagnostics) -> Option<Box<[u8]>> {
     let fault = match pattern(&kind.value) {
-        Ok(Pattern::Exact(bytes)) => return Some(bytes),
-        Ok(Pattern::Prefix(_)) => "expected one type, without a * at the end".to_owned(),
+        Ok(TypePattern::Exact(bytes)) => return Some(bytes),
+        Ok(TypePattern::Prefix(_)) => "expected one type, without a * at the end".to_owned(),
         Err(fault) => fault,
     };
     let wrong = format!("\"type\" can't be {}", quoted(&kind.value));

@@ -9,7 +9,7 @@ use super::super::value::{Count, Frequency, Timeout, pattern, pattern_doubt};
 use super::super::yaml::{Node, NodeKind};
 use super::pairs::pairs;
 use super::timeout::timeout;
-use crate::route::Pattern;
+use crate::route::TypePattern;
 use crate::security::{ANONYMOUS, principal_fault};
 use crate::snapshot::{Allowed, EngineKind, Rate};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
@@ -24,7 +24,7 @@ pub(crate) struct RouteSource {
     /// The place of its key.
     pub place: Place,
     /// The pattern, or `None` if its error was reported.
-    pub pattern: Option<Pattern>,
+    pub pattern: Option<TypePattern>,
     /// The schemas of requests, any of which may fit; empty for opaque payloads.
     pub schema: Vec<SchemaSource>,
     /// The schemas of answers, likewise.
@@ -57,7 +57,7 @@ pub(super) fn routes(
     least: &str,
     found: &mut Diagnostics,
 ) -> Vec<RouteSource> {
-    let mut first: HashMap<Pattern, (String, Place)> = HashMap::new();
+    let mut first: HashMap<TypePattern, (String, Place)> = HashMap::new();
     let mut routes = Vec::new();
     for (key, node) in pairs(top, "routes", "route", found) {
         let route = route(key, node, engine, least, found);
