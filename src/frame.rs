@@ -231,16 +231,16 @@ pub(crate) fn size(frames: &[&[u8]]) -> u64 {
     frames.iter().map(|frame| frame.len() as u64).sum()
 }
 
-/// A client's message, split into its parts. A missing part is empty.
+/// A message of a client or a publisher, split into its parts. A missing part is empty.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Message<M> {
+pub(crate) struct SplitMessage<M> {
     /// The frames to send before the answer.
     pub envelope: Envelope,
     /// The type, headers and payload, which a worker receives.
     pub body: M,
 }
 
-impl<M: Frames> Message<M> {
+impl<M: Frames> SplitMessage<M> {
     /// Splits a received message into envelope and body. The envelope of a REQ is everything up to
     /// and including the first empty frame, which makes `ZMQ_REQ_CORRELATE` work. That of another
     /// peer is at most a leading empty frame. The body stays in the memory in which it arrived.
@@ -386,7 +386,7 @@ mod tests {
 
     /// Returns the envelope in the form that precedes an answer, and the body.
     fn split(kind: ClientKind, texts: &[&str]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
-        let Message { envelope, body } = Message::split(kind, frames(texts));
+        let SplitMessage { envelope, body } = SplitMessage::split(kind, frames(texts));
         let none = Vec::<Vec<u8>>::new();
         let front = envelope.wrap(none, |frames, _| {
             frames.iter().map(|it| it.to_vec()).collect()

@@ -17,7 +17,7 @@ use super::request::{Asker, Request, Return, State, charge, echo};
 use super::stray::Pattern;
 use super::token::Name;
 use super::{Core, Outlet, framing};
-use crate::frame::{self, Envelope, Frames, Message};
+use crate::frame::{self, Envelope, Frames, SplitMessage};
 use crate::ledger::nanoseconds;
 use crate::peer::{ClientKind, PeerId};
 use crate::pool::Pool;
@@ -80,7 +80,7 @@ impl Refused {
     fn unknown_type<M: Frames>(
         errors: ErrorEncoding,
         routes: &RouteTable<Route>,
-        message: &Message<M>,
+        message: &SplitMessage<M>,
     ) -> Box<Self> {
         let (kind, payload) = (message.kind(), frame::payload(&message.body));
         let text = format!("no route matches type {}", frame::printable(kind));
@@ -122,7 +122,7 @@ impl<M: Frames> Core<M> {
         self.principals.asked(client);
         let bytes = frames.size();
         let message = match &client.framing {
-            None => Message::split(client.kind, frames),
+            None => SplitMessage::split(client.kind, frames),
             Some(framing) => {
                 let framing = Arc::clone(framing);
                 let doubts = Doubts {
@@ -179,7 +179,7 @@ impl<M: Frames> Core<M> {
         &mut self,
         asker: Asker,
         route: RouteId,
-        message: Message<M>,
+        message: SplitMessage<M>,
         extent: Extent,
         refused: Box<Refused>,
         out: &mut impl Outlet<M>,
@@ -210,7 +210,7 @@ impl<M: Frames> Core<M> {
 
     /// Notes a doubt if a later frame of a message without a route is a known type, because the
     /// client may be behind a proxy.
-    fn doubt_envelope(&mut self, peer: PeerId, message: &Message<M>, out: &impl Outlet<M>) {
+    fn doubt_envelope(&mut self, peer: PeerId, message: &SplitMessage<M>, out: &impl Outlet<M>) {
         if let Some(Peer::Client(client)) = self.peers.get_mut(peer) {
             let doubts = Doubts {
                 now: self.now,
@@ -355,7 +355,7 @@ impl ArrivalCheck<'_> {
     #[inline]
     fn judge<M: Frames>(
         self,
-        message: &Message<M>,
+        message: &SplitMessage<M>,
         place: Option<RoutePlace>,
         bytes: u64,
         extent: Extent,
@@ -479,7 +479,7 @@ pub(super) fn deny(
 pub(super) fn fit_unusual<M: Frames>(
     (lanes, peer): (&Lanes, PeerId),
     depth: u32,
-    message: &Message<M>,
+    message: &SplitMessage<M>,
     route: &Route,
     out: &mut impl Outlet<M>,
 ) -> Result<Fit, Box<Rejection>> {
@@ -499,7 +499,11 @@ pub(super) fn fit_unusual<M: Frames>(
 
 /// Returns the rejection of a message that lacks a frame or has too many.
 #[cold]
-fn malformed<M: Frames>(client: &Client, message: &Message<M>, frames_max: usize) -> Box<Refused> {
+fn malformed<M: Frames>(
+    client: &Client,
+    message: &SplitMessage<M>,
+    frames_max: usize,
+) -> Box<Refused> {
     let fault = worker_fault(&message.body).unwrap_or_else(|| {
         let fault = message.fault(frames_max);
         framing::fault(client.framing.as_deref(), message, frames_max, fault)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::notes::{Doubt, NotedEvent, Notes, Particulars};
 use super::peers::Client;
-use crate::frame::{self, Frames, Message};
+use crate::frame::{self, Frames, SplitMessage};
 use crate::peer::PeerId;
 use crate::snapshot::Snapshot;
 
@@ -22,7 +22,7 @@ impl Doubts<'_> {
     /// client may be a typed one.
     pub(super) fn type_as_header<M: Frames>(
         self,
-        message: &Message<M>,
+        message: &SplitMessage<M>,
         address: impl FnOnce() -> Option<String>,
     ) {
         let header = frame::kept(&message.body, false).next();
@@ -43,7 +43,7 @@ impl Doubts<'_> {
     /// frames before it may be addresses that a proxy has added.
     pub(super) fn type_behind_others<M: Frames>(
         self,
-        message: &Message<M>,
+        message: &SplitMessage<M>,
         address: impl FnOnce() -> Option<String>,
     ) {
         let mut headers = frame::kept(&message.body, false);

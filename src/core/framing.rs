@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::doubts::Doubts;
 use super::event::Extent;
-use crate::frame::{self, AnswerShape, AnswerType, Envelope, Frames, Message};
+use crate::frame::{self, AnswerShape, AnswerType, Envelope, Frames, SplitMessage};
 use crate::peer::{ClientKind, WorkerKind};
 use crate::snapshot::{EnvelopeMode, Framing, WorkerFrames};
 
@@ -30,7 +30,7 @@ pub(super) fn split<M: Frames>(
     extent: Extent,
     doubts: Doubts<'_>,
     address: impl FnOnce() -> Option<String>,
-) -> Message<M> {
+) -> SplitMessage<M> {
     let front = front(framing, doubts.client.kind, &frames, extent);
     let knows = |kind: &[u8]| doubts.snapshot.routes.knows(kind);
     let envelope: Box<[Vec<u8>]> = match front {
@@ -59,7 +59,7 @@ pub(super) fn split<M: Frames>(
         kind,
         errors: framing.errors,
     };
-    let message = Message {
+    let message = SplitMessage {
         envelope: Envelope::Shaped(envelope, shape),
         body: frames,
     };
@@ -107,7 +107,7 @@ fn copies<M: Frames>(frames: &M, count: usize) -> Box<[Vec<u8>]> {
 #[cold]
 pub(super) fn fault<M: Frames>(
     framing: Option<&Framing>,
-    message: &Message<M>,
+    message: &SplitMessage<M>,
     frames_max: usize,
     usual: String,
 ) -> String {

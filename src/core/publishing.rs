@@ -15,7 +15,7 @@ use super::peers::{Peer, Subscriber};
 use super::request::{Asker, Return, charge, echo};
 use super::{Core, Outlet, single};
 use crate::channel::Publication;
-use crate::frame::{self, Envelope, Frames, Message};
+use crate::frame::{self, Envelope, Frames, SplitMessage};
 use crate::ledger::{Fate, RequestOutcome};
 use crate::peer::{ClientKind, PeerId};
 use crate::reply::{ErrorEncoding, Reason, Rejection};
@@ -80,7 +80,7 @@ impl<M: Frames> Core<M> {
         let name = Rc::clone(&publisher.name);
         let id = place.map_or(RouteId::NONE, |place| self.snapshot.routes.at(place).id);
         self.counts.arrived(id, bytes);
-        let message = Message {
+        let message = SplitMessage {
             envelope: Envelope::None,
             body,
         };
@@ -130,7 +130,7 @@ impl<M: Frames> Core<M> {
     fn check_publication(
         &mut self,
         peer: PeerId,
-        message: &Message<M>,
+        message: &SplitMessage<M>,
         place: Option<RoutePlace>,
         size: Size,
         out: &mut impl Outlet<M>,
@@ -320,7 +320,7 @@ const FIRST_SHOWN: usize = 32;
 /// Describes the fault in the frames of a publisher's message.
 #[cold]
 fn shape_fault<M: Frames>(
-    message: &Message<M>,
+    message: &SplitMessage<M>,
     frames_max: usize,
     settings: &ChannelSettings,
 ) -> String {
@@ -348,7 +348,7 @@ fn several_frames_fault(size: &Size, settings: &ChannelSettings) -> Option<Strin
 /// Describes the fault of a message of one frame that has no `topic_end`, if its payload or its
 /// topic is needed.
 fn topic_fault<M: Frames>(
-    message: &Message<M>,
+    message: &SplitMessage<M>,
     route: &Route,
     settings: &ChannelSettings,
 ) -> Option<String> {
