@@ -35,7 +35,7 @@ pub(crate) struct Rejected {
 #[derive(Debug)]
 pub(crate) struct SenderInfo {
     /// The frontend or the channel to which the sender is connected.
-    pub entry: Entry,
+    pub entry: EntryPoint,
     /// The identity in printable form.
     pub identity: String,
     /// The address, where the engine knows it.
@@ -44,14 +44,14 @@ pub(crate) struct SenderInfo {
 
 /// The place where a message enters the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Entry {
+pub(crate) enum EntryPoint {
     /// A frontend, for a client.
     Frontend(FrontendId),
     /// A channel, for a publisher.
     Channel(ChannelId),
 }
 
-impl Entry {
+impl EntryPoint {
     /// Returns the name of the frontend, if this is one.
     pub(crate) fn frontend(self, names: &Names) -> Option<&str> {
         match self {
@@ -71,7 +71,7 @@ impl Entry {
 
 /// The severity of a log line about a rejection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Severity {
+pub(crate) enum RejectionSeverity {
     /// The level at which every rejection is logged, for debugging.
     Debug,
     /// The client caused the rejection, or the gateway is shutting down.
@@ -80,7 +80,7 @@ pub(crate) enum Severity {
     Warn,
 }
 
-impl Severity {
+impl RejectionSeverity {
     /// Returns the severity of the first rejections for a reason.
     pub(crate) fn of(reason: Reason) -> Self {
         match reason {
@@ -122,7 +122,7 @@ impl Rejected {
     }
 
     /// Writes the record to the log: the same fields, whatever the severity.
-    pub(crate) fn log(&self, severity: Severity, names: &Names) {
+    pub(crate) fn log(&self, severity: RejectionSeverity, names: &Names) {
         let rejection = &self.rejection;
         let client = self.client.as_deref();
         let some = |text| Some(text).filter(|text: &&str| !text.is_empty());
@@ -145,9 +145,9 @@ impl Rejected {
             };
         }
         match severity {
-            Severity::Debug => at_level!(debug),
-            Severity::Info => at_level!(info),
-            Severity::Warn => at_level!(warn),
+            RejectionSeverity::Debug => at_level!(debug),
+            RejectionSeverity::Info => at_level!(info),
+            RejectionSeverity::Warn => at_level!(warn),
         }
     }
 }

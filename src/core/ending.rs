@@ -8,7 +8,7 @@ use super::request::{Asker, Request, Return, State};
 use super::{Core, NotedEvent, Outlet, Particulars, worker_particulars};
 use crate::frame::{self, Envelope, Frames};
 use crate::ledger::{Fate, RequestOutcome};
-use crate::rejections::{Rejected, Severity};
+use crate::rejections::{Rejected, RejectionSeverity};
 use crate::reply::{Reason, Rejection};
 use crate::snapshot::RouteId;
 
@@ -191,7 +191,7 @@ impl<M: Frames> Core<M> {
         let what = NotedEvent::Rejected(rejection.reason);
         let rejected = Arc::new(Rejected::new(self.now, route, client, rejection));
         let names = &self.snapshot.names;
-        rejected.log(Severity::Debug, names);
+        rejected.log(RejectionSeverity::Debug, names);
         let name = names.of_route(route);
         let peer = Some(asker.client);
         self.notes.note(self.now, what, name, peer, || Particulars {

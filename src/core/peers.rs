@@ -10,7 +10,7 @@ use crate::channel::SubscriberId;
 use crate::frame;
 use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use crate::pool::Seat;
-use crate::rejections::{Entry, SenderInfo};
+use crate::rejections::{EntryPoint, SenderInfo};
 use crate::reply::{ErrorEncoding, Reason};
 use crate::route::RoutePlace;
 use crate::security::ANONYMOUS;
@@ -178,7 +178,7 @@ impl Publisher {
     pub(super) fn info(&mut self, address: impl FnOnce() -> Option<String>) -> Arc<SenderInfo> {
         let info = self.info.get_or_insert_with(|| {
             Arc::new(SenderInfo {
-                entry: Entry::Channel(self.channel),
+                entry: EntryPoint::Channel(self.channel),
                 identity: frame::printable(&self.name.bare),
                 address: address(),
             })
@@ -317,7 +317,7 @@ impl Client {
     pub(super) fn caller(&mut self, address: impl FnOnce() -> Option<String>) -> Arc<SenderInfo> {
         let caller = self.caller.get_or_insert_with(|| {
             Arc::new(SenderInfo {
-                entry: Entry::Frontend(self.frontend),
+                entry: EntryPoint::Frontend(self.frontend),
                 identity: frame::printable(&self.name.bare),
                 address: address(),
             })

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use crate::core::{Core, Doubt, Note, NotedEvent, Particulars, REPEAT_INTERVAL};
 use crate::frame::{Frames, printable};
-use crate::rejections::Severity;
+use crate::rejections::RejectionSeverity;
 use crate::reply::Reason;
 use crate::snapshot::Names;
 
@@ -46,15 +46,15 @@ fn log(notes: Vec<Note>, names: &Names) {
 
 fn rejected(reason: Reason, note: &Note, names: &Names) {
     if let Some(rejected) = &note.particulars.rejected {
-        rejected.log(Severity::of(reason), names);
+        rejected.log(RejectionSeverity::of(reason), names);
     }
     let Some(left_out) = note.left_out else {
         return;
     };
     let route = Some(&*note.name).filter(|name| !name.is_empty());
     let reason_label = reason.label();
-    match Severity::of(reason) {
-        Severity::Warn => warn!(
+    match RejectionSeverity::of(reason) {
+        RejectionSeverity::Warn => warn!(
             reason = reason_label,
             route, left_out, "rejected {left_out} more within {REPEAT_INTERVAL:?}"
         ),
