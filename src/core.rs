@@ -49,7 +49,7 @@ use std::time::Duration;
 use crate::channel::Channel;
 use crate::deadline::Deadlines;
 use crate::frame::Frames;
-use crate::metrics::Inquiries;
+use crate::metrics::SampleRequests;
 use crate::peer::{ClientKind, Headcount, PeerId, PeerName, WorkerKind};
 use crate::pool::{Pool, Seat};
 use crate::rejections::Recent;
@@ -96,7 +96,7 @@ pub struct Core<M: Frames> {
     drain: Option<Duration>,
     counts: Counts,
     principals: Principals,
-    inquiries: Inquiries,
+    sample_requests: SampleRequests,
     notes: Notes,
     standstill: Standstill,
     recent: Recent,
@@ -133,7 +133,7 @@ impl<M: Frames> Core<M> {
             drain: None,
             counts: Counts::default(),
             principals: Principals::default(),
-            inquiries: Inquiries::default(),
+            sample_requests: SampleRequests::default(),
             notes: Notes::default(),
             standstill: Standstill::default(),
             recent: Recent::default(),
@@ -151,8 +151,8 @@ impl<M: Frames> Core<M> {
     }
 
     /// Sets the requests for samples that this core answers.
-    pub(crate) fn answering(mut self, inquiries: Inquiries) -> Self {
-        self.inquiries = inquiries;
+    pub(crate) fn answering(mut self, requests: SampleRequests) -> Self {
+        self.sample_requests = requests;
         self
     }
 
@@ -175,8 +175,8 @@ impl<M: Frames> Core<M> {
             self.notes.pass(self.now);
             self.note_standstill(out);
         }
-        if self.inquiries.any() {
-            self.inquiries.answer(self.sample(out));
+        if self.sample_requests.any() {
+            self.sample_requests.answer(self.sample(out));
         }
     }
 

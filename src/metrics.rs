@@ -2,9 +2,10 @@
 //!
 //! Only the data thread counts, in plain integers that it owns and finds by the number of a route
 //! or a pool: counting a message takes no lock, no atomic operation and no look-up by name. A
-//! reader asks through an [`Inquirer`]. The core reads one flag after each event and, when asked,
-//! copies everything at once into a [`Sample`]. A sample therefore describes one moment between two
-//! events, in which the ledger balances, and gauges cost nothing until they are read.
+//! reader sends a request through a [`SampleRequester`]. The core reads one flag after each event
+//! and, if there is a request, copies everything at once into a [`Sample`]. A sample therefore
+//! describes one moment between two events, in which the ledger balances, and gauges cost nothing
+//! until they are read.
 //!
 //! Counters belong to names for the life of the process. A route that stays, is changed or is added
 //! again continues its counts, and a removed route keeps them, so that no sum over routes ever
@@ -22,9 +23,9 @@ use crate::ledger::{
 use crate::rejections::Rejected;
 use crate::snapshot::{ChannelId, PoolId, Snapshot};
 
-/// The maximum number of questions that wait for the data thread. There are few readers, and
-/// questions wait only if the data thread hangs.
-const QUESTIONS_MAX: usize = 64;
+/// The maximum number of requests that wait for the data thread. There are few readers, and
+/// requests wait only if the data thread hangs.
+const REQUESTS_MAX: usize = 64;
 
 /// All counters and gauges at one moment.
 #[derive(Clone, Debug)]
@@ -83,72 +84,73 @@ impl Sample {
     }
 }
 
-type Question = Box<dyn FnOnce(Arc<Sample>) + Send>;
+/// A function that is called with the next sample.
+type SampleRequest = Box<dyn FnOnce(Arc<Sample>) + Send>;
 
-/// Asks the data thread for a sample, from any thread.
+/// Requests samples from the data thread, from any thread.
 #[derive(Clone, Debug)]
-pub(crate) struct Inquirer {
+pub(crate) struct SampleRequester {
     waiting: Arc<AtomicBool>,
-    questions: SyncSender<Question>,
+    requests: SyncSender<SampleRequest>,
 }
 
 /// The data thread's end of the channel.
 #[derive(Debug)]
-pub(crate) struct Inquiries {
+pub(crate) struct SampleRequests {
     waiting: Arc<AtomicBool>,
-    questions: Receiver<Question>,
+    requests: Receiver<SampleRequest>,
 }
 
 /// Returns both ends of the channel.
-pub(crate) fn inquiries() -> (Inquirer, Inquiries) {
+pub(crate) fn sample_requests() -> (SampleRequester, SampleRequests) {
     let waiting = Arc::new(AtomicBool::new(false));
-    let (asks, questions) = mpsc::sync_channel(QUESTIONS_MAX);
-    let inquirer = Inquirer {
+    let (sender, requests) = mpsc::sync_channel(REQUESTS_MAX);
+    let requester = SampleRequester {
         waiting: Arc::clone(&waiting),
-        questions: asks,
+        requests: sender,
     };
-    (inquirer, Inquiries { waiting, questions })
+    (requester, SampleRequests { waiting, requests })
 }
 
-impl Inquirer {
-    /// Asks the data thread to call `tell` with the next sample. `tell` must not block. Returns
-    /// false, and drops `tell`, if too many questions are already waiting or the data thread has
-    /// ended. The caller must also wake the engine.
+impl SampleRequester {
+    /// Requests that the data thread calls `callback` with the next sample. `callback` must not
+    /// block. Returns false, and drops `callback`, if too many requests wait already or the data
+    /// thread has ended. The caller must also wake the engine.
     #[must_use]
-    pub(crate) fn ask(&self, tell: impl FnOnce(Arc<Sample>) + Send + 'static) -> bool {
-        let asked = match self.questions.try_send(Box::new(tell)) {
+    pub(crate) fn request(&self, callback: impl FnOnce(Arc<Sample>) + Send + 'static) -> bool {
+        let is_sent = match self.requests.try_send(Box::new(callback)) {
             Ok(()) => true,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
         };
         self.waiting.store(true, Ordering::Release);
-        asked
+        is_sent
     }
 }
 
-/// Returns a receiving end without a sender, which never has a question.
-impl Default for Inquiries {
+/// Returns a receiving end without a sender, which never has a request.
+impl Default for SampleRequests {
     fn default() -> Self {
-        inquiries().1
+        sample_requests().1
     }
 }
 
-impl Inquiries {
-    /// Returns whether a question waits. This check is all that sampling costs for each message.
+impl SampleRequests {
+    /// Returns whether a request waits. This check is all that sampling costs for each message.
     #[inline]
     pub(crate) fn any(&self) -> bool {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Answers all questions that have arrived so far.
+    /// Calls the functions of all requests that have arrived so far.
     pub(crate) fn answer(&self, sample: Sample) {
-        // The flag is cleared first, so that a question that arrives meanwhile raises it again.
+        // The flag is cleared first, so that a request that arrives meanwhile raises it again.
         self.waiting.swap(false, Ordering::AcqRel);
         let sample = Arc::new(sample);
-        for _ in 0..QUESTIONS_MAX {
-            let Ok(tell) = self.questions.try_recv() else {
+        for _ in 0..REQUESTS_MAX {
+            let Ok(callback) = self.requests.try_recv() else {
                 break;
             };
-            tell(Arc::clone(&sample));
+            callback(Arc::clone(&sample));
         }
     }
 }

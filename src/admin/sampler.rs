@@ -93,7 +93,7 @@ async fn ask(
 ) -> Option<Arc<Sample>> {
     let (sender, samples) = std_mpsc::channel();
     let ring = Arc::clone(ring);
-    let sent = observer.ask(move |sample| {
+    let sent = observer.request(move |sample| {
         let _ = sender.send(sample);
         // This fails only if the reader has ended, or if the socket is full of unread bytes, each
         // of which wakes the reader.

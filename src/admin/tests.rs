@@ -231,10 +231,10 @@ fn a_hanging_data_thread_is_reported_until_the_thread_recovers() {
         assert_eq!(get("/healthz").await, (StatusCode::OK, "ok\n".into()));
         let (go_on, until) = mpsc::channel::<()>();
         // The data thread hangs in here.
-        let asked = gateway.sources.observer.ask(move |_| {
+        let is_sent = gateway.sources.observer.request(move |_| {
             let _ = until.recv();
         });
-        assert!(asked);
+        assert!(is_sent);
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
         let why = "the data thread does not answer\n".to_owned();
         for path in ["/healthz", "/readyz", "/metrics", "/status"] {

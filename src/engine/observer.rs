@@ -4,43 +4,43 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use crate::engine::control::Control;
-use crate::metrics::{self, Inquirer, Inquiries, Sample};
+use crate::metrics::{self, Sample, SampleRequester, SampleRequests};
 
 /// A handle that requests the counters of a running gateway, from any thread.
 #[derive(Clone, Debug)]
 pub struct Observer {
-    inquirer: Inquirer,
+    requester: SampleRequester,
     control: Control,
 }
 
 impl Observer {
     /// Returns an observer that wakes the engine through `control`, and the end of its channel from
     /// which the core takes the requests.
-    pub(super) fn new(control: Control) -> (Self, Inquiries) {
-        let (inquirer, inquiries) = metrics::inquiries();
-        (Self { inquirer, control }, inquiries)
+    pub(super) fn new(control: Control) -> (Self, SampleRequests) {
+        let (requester, requests) = metrics::sample_requests();
+        (Self { requester, control }, requests)
     }
 
-    /// Requests a call of `tell` with the next sample, on the data thread, which `tell` must not
-    /// block. Returns false, and drops `tell`, if the gateway has ended or too many inquiries are
-    /// pending.
+    /// Requests that the data thread calls `callback` with the next sample. `callback` must not
+    /// block. Returns false, and drops `callback`, if the gateway has ended or too many requests
+    /// are pending.
     #[must_use]
-    pub fn ask(&self, tell: impl FnOnce(Arc<Sample>) + Send + 'static) -> bool {
-        let asked = self.inquirer.ask(tell);
-        if asked {
+    pub fn request(&self, callback: impl FnOnce(Arc<Sample>) + Send + 'static) -> bool {
+        let is_sent = self.requester.request(callback);
+        if is_sent {
             self.control.wake();
         }
-        asked
+        is_sent
     }
 
     /// Waits for a sample. Returns `None` if the gateway has ended or does not answer within
     /// `patience`.
     pub fn sample(&self, patience: Duration) -> Option<Arc<Sample>> {
-        let (told, samples) = mpsc::channel();
-        let asked = self.ask(move |sample| {
+        let (sender, samples) = mpsc::channel();
+        let is_sent = self.request(move |sample| {
             // The caller may have stopped waiting.
-            let _ = told.send(sample);
+            let _ = sender.send(sample);
         });
-        samples.recv_timeout(patience).ok().filter(|_| asked)
+        samples.recv_timeout(patience).ok().filter(|_| is_sent)
     }
 }

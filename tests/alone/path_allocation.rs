@@ -62,11 +62,11 @@ impl Pair {
 fn mark_data_thread(gateway: &Gateway) {
     let (reported, marked) = channel();
     let observer = gateway.running.as_ref().unwrap().observer();
-    let asked = observer.ask(move |_| {
+    let is_sent = observer.request(move |_| {
         mark_thread();
         reported.send(()).unwrap();
     });
-    assert!(asked);
+    assert!(is_sent);
     marked.recv().unwrap();
 }
 

@@ -102,7 +102,7 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Started<Reloader>, Engine
         Ok(())
     })?;
     let (control, orders) = Control::new().map_err(|error| EngineError::new("control", error))?;
-    let (observer, inquiries) = Observer::new(control.clone());
+    let (observer, requests) = Observer::new(control.clone());
     let (commits, inbox) = mpsc::channel();
     let listening = prepared.as_ref();
     let listening = listening.map_or_else(Vec::new, |prepared| prepared.listening.clone());
@@ -114,7 +114,7 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Started<Reloader>, Engine
         let mut engine = Libzmq {
             core: Core::new(Arc::clone(&snapshot))
                 .numbering_from(first_number())
-                .answering(inquiries),
+                .answering(requests),
             links: Links::new(judges),
             book: shared,
             orders,

@@ -50,7 +50,7 @@ use crate::engine::error::EngineError;
 use crate::engine::observer::Observer;
 use crate::engine::started::Started;
 use crate::ledger::Ledger;
-use crate::metrics::Inquiries;
+use crate::metrics::SampleRequests;
 use crate::snapshot::Snapshot;
 use clock::Clock;
 use drain::{Drain, LastReads};
@@ -78,7 +78,7 @@ struct Start {
     reloads: Reloads,
     control: Control,
     snapshot: Arc<Snapshot>,
-    inquiries: Inquiries,
+    requests: SampleRequests,
     release: fn(),
 }
 
@@ -89,7 +89,7 @@ fn prepare(
     release: fn(),
 ) -> Result<(Start, Reloader, Observer), EngineError> {
     let (control, orders) = Control::new().map_err(failed)?;
-    let (observer, inquiries) = Observer::new(control.clone());
+    let (observer, requests) = Observer::new(control.clone());
     let (reloader, reloads) = reloads(control.clone());
     let start = Start {
         poll: Poll::new().map_err(failed)?,
@@ -97,7 +97,7 @@ fn prepare(
         reloads,
         control,
         snapshot,
-        inquiries,
+        requests,
         release,
     };
     Ok((start, reloader, observer))
@@ -156,7 +156,7 @@ impl Native {
             reloads,
             control,
             snapshot,
-            inquiries,
+            requests,
             release,
         } = start;
         let registry = poll.registry();
@@ -166,7 +166,7 @@ impl Native {
             Interest::READABLE,
         )?;
         Ok(Self {
-            service: Service::new(snapshot, inquiries, registry.try_clone()?, control, release),
+            service: Service::new(snapshot, requests, registry.try_clone()?, control, release),
             listeners: Listeners::new(registry.try_clone()?),
             reloads,
             removal: Removal::default(),

@@ -36,7 +36,7 @@ use crate::engine::native::quiet::Quiet;
 use crate::engine::notes::{log_last_notes, log_notes};
 use crate::engine::numbering::first_number;
 use crate::ledger::Ledger;
-use crate::metrics::Inquiries;
+use crate::metrics::SampleRequests;
 use crate::peer::PeerId;
 use crate::snapshot::{PoolId, PoolSettings, Snapshot};
 use gateway_zmtp::message::Message;
@@ -66,7 +66,7 @@ impl Service {
     /// Creates a service without peers, whose connections `registry` watches.
     pub(super) fn new(
         snapshot: Arc<Snapshot>,
-        inquiries: Inquiries,
+        requests: SampleRequests,
         registry: Registry,
         control: Control,
         release: fn(),
@@ -74,7 +74,7 @@ impl Service {
         Self {
             core: Core::new(Arc::clone(&snapshot))
                 .numbering_from(first_number())
-                .answering(inquiries),
+                .answering(requests),
             snapshot,
             peers: Peers::new(registry, Judges::new(control.clone()), Memory::new(release)),
             dialer: Dialer::new(control.clone(), address::resolve),
