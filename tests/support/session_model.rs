@@ -205,7 +205,7 @@ impl Side {
                     Ok(Some(said)) => {
                         // Every complete item consumed at least one of these bytes.
                         let before = std::mem::replace(&mut left, input.rest().len());
-                        assert!(left < before, "it says more than has come");
+                        assert!(left < before, "it reports more bytes than have arrived");
                         whole |= !self.session.is_inside_message();
                         self.obey(said);
                     }
@@ -225,8 +225,8 @@ impl Side {
             assert!(held <= 2 * self.came + ROOM, "{held} of {}", self.came);
         }
         let inside = self.stage == Stage::Known && self.session.is_inside();
-        let come = inside.then(|| self.session.come());
-        self.liveness.inside(come, whole, self.now);
+        let arrived = inside.then(|| self.session.arrived());
+        self.liveness.inside(arrived, whole, self.now);
     }
 
     /// Handles an event of the session as the engine does.

@@ -231,7 +231,7 @@ impl Decoder {
 
     /// Returns the number of bytes of the incomplete message that have arrived: those of its
     /// frames' bodies, including skipped ones, without the commands between them.
-    pub fn come(&self) -> u64 {
+    pub fn arrived(&self) -> u64 {
         let missing = match &self.frame {
             Partial::Body {
                 flags,

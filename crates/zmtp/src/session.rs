@@ -407,10 +407,10 @@ impl Session {
         self.decoder.is_inside_message()
     }
 
-    /// Returns the number of bytes of the incomplete message that have arrived ([`Decoder::come`]),
+    /// Returns the number of bytes of the incomplete message that have arrived ([`Decoder::arrived`]),
     /// including those of an incomplete box, and of one that is being opened.
-    pub fn come(&self) -> u64 {
-        self.decoder.come() + self.boxes().map_or(0, Decoder::come) + self.large()
+    pub fn arrived(&self) -> u64 {
+        self.decoder.arrived() + self.boxes().map_or(0, Decoder::arrived) + self.large()
     }
 
     /// Returns the memory that the incomplete item holds, in bytes.

@@ -84,7 +84,7 @@ fn no_event_is_returned_while_a_large_frame_is_opened_on_another_thread() {
         assert!(next(&mut one, &mut input).is_none());
         assert_eq!(input.rest().len(), left);
         assert!(one.session.held() >= LARGE_MIN as u64);
-        assert_eq!(one.session.come(), (5 + LARGE_MIN) as u64);
+        assert_eq!(one.session.arrived(), (5 + LARGE_MIN) as u64);
     }
     one.session.opened(work.run()).unwrap();
     assert!(!one.session.is_opening());
@@ -412,7 +412,11 @@ fn bounds_are_those_of_a_connection_without_a_mechanism() {
     other.say(&[vec![1; 100], vec![2; 500_000]]);
     one.hear(&other.out[..400_000]);
     assert!(one.session.is_inside() && one.session.is_inside_message());
-    assert!(one.session.come() >= 390_000, "{}", one.session.come());
+    assert!(
+        one.session.arrived() >= 390_000,
+        "{}",
+        one.session.arrived()
+    );
     assert!(one.session.held() >= 390_000, "{}", one.session.held());
 }
 

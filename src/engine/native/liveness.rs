@@ -143,7 +143,7 @@ pub struct Liveness {
 #[derive(Clone, Copy, Debug)]
 struct Half {
     /// The number of bytes of the message that have arrived.
-    come: u64,
+    arrived: u64,
     /// The time at which it began, or had last grown by [`PARTIAL_MESSAGE_STEP`], and the number of
     /// bytes by then.
     grew: Duration,
@@ -200,7 +200,7 @@ impl Liveness {
         self.heard = now;
         self.asked = None;
         if let Some(half) = &mut self.half {
-            (half.grew, half.by_then) = (now, half.come);
+            (half.grew, half.by_then) = (now, half.arrived);
         }
     }
 
@@ -209,18 +209,18 @@ impl Liveness {
         self.ttl = ttl;
     }
 
-    /// Records the end of a turn. `come` is the number of bytes that have arrived of an incomplete
+    /// Records the end of a turn. `arrived` is the number of bytes that have arrived of an incomplete
     /// message, if there is one. `whole` says whether an earlier message was completed in the turn,
     /// so that this one is new.
-    pub fn inside(&mut self, come: Option<u64>, whole: bool, now: Duration) {
-        self.half = come.map(|come| match self.half {
-            Some(half) if !whole && come.saturating_sub(half.by_then) < PARTIAL_MESSAGE_STEP => {
-                Half { come, ..half }
+    pub fn inside(&mut self, arrived: Option<u64>, whole: bool, now: Duration) {
+        self.half = arrived.map(|arrived| match self.half {
+            Some(half) if !whole && arrived.saturating_sub(half.by_then) < PARTIAL_MESSAGE_STEP => {
+                Half { arrived, ..half }
             }
             _ => Half {
-                come,
+                arrived,
                 grew: now,
-                by_then: come,
+                by_then: arrived,
             },
         });
     }

@@ -135,10 +135,10 @@ fn frames_that_arrive_directly_are_the_same() {
     );
     let before = rest.len();
     while let Some(room) = decoder.direct() {
-        let came = 20_000 + before - rest.len();
+        let sent = 20_000 + before - rest.len();
         assert!(
-            room.len() <= (came / 2).max(DIRECT_MIN),
-            "the room is half of what came"
+            room.len() <= (sent / 2).max(DIRECT_MIN),
+            "the room is half of what sent"
         );
         let n = room.len().min(1_000);
         room[..n].copy_from_slice(&rest[..n]);
@@ -261,12 +261,12 @@ fn an_incomplete_message_holds_about_the_bytes_that_arrived() {
         let mut input = Input::from(piece.to_vec());
         let item = decoder.next(&mut input, BOUNDS, &mut buffers).unwrap();
         assert!(item.is_none());
-        let came = (n as u64 + 1) * 1_000;
+        let sent = (n as u64 + 1) * 1_000;
         // The memory grows by half of the bytes that have arrived, and stays below twice their
         // number.
         assert!(
-            (came - 1_000..=2 * came + FRAME_CHARGE).contains(&decoder.held()),
-            "{came}"
+            (sent - 1_000..=2 * sent + FRAME_CHARGE).contains(&decoder.held()),
+            "{sent}"
         );
     }
     let mut input = Input::from(vec![last]);
@@ -277,8 +277,8 @@ fn an_incomplete_message_holds_about_the_bytes_that_arrived() {
 
 /// Returns, for the incomplete message at the end of a stream, the number of bytes of its frames'
 /// bodies that have arrived. The computation is as simple as possible.
-fn come_of(mut bytes: &[u8]) -> u64 {
-    let mut come = 0;
+fn arrived_of(mut bytes: &[u8]) -> u64 {
+    let mut arrived = 0;
     while let [flags, rest @ ..] = bytes {
         let (size, body) = match flags & LONG == 0 {
             true => match rest {
@@ -293,14 +293,14 @@ fn come_of(mut bytes: &[u8]) -> u64 {
         let there = body.len().min(size);
         let whole = there == size;
         if flags & COMMAND == 0 {
-            come += there as u64;
+            arrived += there as u64;
             if whole && flags & MORE == 0 {
-                come = 0;
+                arrived = 0;
             }
         }
         bytes = &body[there..];
     }
-    come
+    arrived
 }
 
 #[test]
@@ -311,10 +311,14 @@ fn the_arrived_bytes_of_a_message_are_counted_at_every_cut() {
         .chain((1_000..bytes.len()).step_by(97))
         .chain(ends);
     for cut in cuts {
-        let came = &bytes[..cut];
-        assert_eq!(decode([came]).1.come(), come_of(came), "cut at {cut}");
-        let pieces = came.chunks(1_013);
-        assert_eq!(decode(pieces).1.come(), come_of(came), "pieces up to {cut}");
+        let sent = &bytes[..cut];
+        assert_eq!(decode([sent]).1.arrived(), arrived_of(sent), "cut at {cut}");
+        let pieces = sent.chunks(1_013);
+        assert_eq!(
+            decode(pieces).1.arrived(),
+            arrived_of(sent),
+            "pieces up to {cut}"
+        );
     }
 }
 

@@ -59,8 +59,8 @@ impl Connection {
     pub(in crate::engine::native) fn note_half(&mut self, whole: bool, now: Duration) {
         let inside = self.is_known() && self.session.is_inside();
         self.half = if inside { self.session.held() } else { 0 };
-        let come = inside.then(|| self.session.come());
-        self.liveness.inside(come, whole, now);
+        let arrived = inside.then(|| self.session.arrived());
+        self.liveness.inside(arrived, whole, now);
     }
 
     /// Returns the memory of an incomplete message when it was last examined.

@@ -158,7 +158,7 @@ fn a_message_does_not_grow_by_the_commands_between_its_frames() {
             whole |= !session.is_inside_message();
         }
         it.heard(now);
-        it.inside(session.is_inside().then(|| session.come()), whole, now);
+        it.inside(session.is_inside().then(|| session.arrived()), whole, now);
     };
     let mut front = greeting::OURS.to_vec();
     put_frame(
