@@ -210,7 +210,7 @@ impl Side {
                         self.obey(said);
                     }
                     Err(fault) => {
-                        if fault.can_be_told() {
+                        if fault.should_receive_error() {
                             self.tell_error(&fault.to_string());
                         }
                         self.heard.push(fault_word(&fault));
@@ -370,7 +370,7 @@ fn body_words<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> String {
 /// how many bytes arrive at once.
 fn fault_word(fault: &SessionError) -> String {
     match fault {
-        SessionError::Stranger(_) => "a stranger".into(),
+        SessionError::Unsupported(_) => "a stranger".into(),
         other => format!("{other:?}"),
     }
 }
@@ -420,7 +420,7 @@ fn expected_words(bytes: &[u8]) -> Vec<String> {
         if frame[0] & COMMAND == 0 {
             inside = true;
             if frame[0] & MORE == 0 {
-                words.push(fault_word(&SessionError::Early));
+                words.push(fault_word(&SessionError::BeforeReady));
                 return words;
             }
             continue;
@@ -428,7 +428,7 @@ fn expected_words(bytes: &[u8]) -> Vec<String> {
         let header = if frame[0] & LONG == 0 { 2 } else { 9 };
         match command::parse(&Bytes::from(frame[header..].to_vec())) {
             Ok(Command::Ready(_)) if inside => {
-                words.push(fault_word(&SessionError::Early));
+                words.push(fault_word(&SessionError::BeforeReady));
                 return words;
             }
             Ok(Command::Ready(ready)) => {
@@ -479,7 +479,7 @@ fn traffic(said: model::Said) -> Option<String> {
         model::Said::Oversize(frames) => format!("oversize {}", all(&frames)),
         model::Said::Fault(why) => fault(SessionError::Frame(why)),
         model::Said::Command(body) => match command::parse(&Bytes::from(body)) {
-            Ok(Command::Ready(_)) => fault(SessionError::Again),
+            Ok(Command::Ready(_)) => fault(SessionError::SecondReady),
             Ok(Command::Error(reason)) => word(&session::SessionEvent::Error(reason)),
             Ok(Command::Ping { ttl, context }) => {
                 word(&session::SessionEvent::Ping { ttl, context })

@@ -186,7 +186,7 @@ impl Session {
             .map_err(SessionError::Frame)?
         {
             None => Ok(None),
-            Some(Item::Message(_) | Item::Oversize(_)) => Err(SessionError::Early),
+            Some(Item::Message(_) | Item::Oversize(_)) => Err(SessionError::BeforeReady),
             Some(Item::Command(body)) => self.shake_hands(&body).map(Some),
         }
     }
@@ -230,7 +230,7 @@ impl Session {
         let inside = self.decoder.is_inside();
         match &mut self.stage {
             Stage::NullHandshake => {}
-            Stage::Plain(_) | Stage::Curve(_) if inside => return Err(SessionError::Early),
+            Stage::Plain(_) | Stage::Curve(_) if inside => return Err(SessionError::BeforeReady),
             Stage::Plain(handshake) => return handshake.hear(body),
             Stage::Curve(handshake) => {
                 let (said, sealed) = handshake.hear(body)?;
@@ -244,7 +244,7 @@ impl Session {
             }
         }
         match command::parse(body).map_err(SessionError::Command)? {
-            Command::Ready(_) if inside => Err(SessionError::Early),
+            Command::Ready(_) if inside => Err(SessionError::BeforeReady),
             Command::Ready(ready) => {
                 self.stage = Stage::Traffic;
                 Ok(SessionEvent::Ready(Box::new(ready)))
@@ -479,7 +479,7 @@ fn said(item: Item) -> Result<SessionEvent, SessionError> {
 /// Returns the event of a command after the handshake.
 fn traffic_command(body: &Bytes) -> Result<SessionEvent, SessionError> {
     match command::parse(body).map_err(SessionError::Command)? {
-        Command::Ready(_) => Err(SessionError::Again),
+        Command::Ready(_) => Err(SessionError::SecondReady),
         Command::Error(reason) => Ok(SessionEvent::Error(reason)),
         Command::Ping { ttl, context } => Ok(SessionEvent::Ping { ttl, context }),
         Command::Subscribe(prefix) => Ok(SessionEvent::Subscribe(prefix)),
@@ -644,8 +644,10 @@ mod tests {
             stranger,
             ["it speaks HTTP or another text protocol, not ZMTP"]
         );
-        assert!(!SessionError::Stranger(GreetingError::Older("ZMTP 1.0")).can_be_told());
-        assert!(SessionError::Early.can_be_told());
+        assert!(
+            !SessionError::Unsupported(GreetingError::Older("ZMTP 1.0")).should_receive_error()
+        );
+        assert!(SessionError::BeforeReady.should_receive_error());
     }
 
     #[test]

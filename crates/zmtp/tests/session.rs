@@ -268,7 +268,7 @@ fn a_client_of_another_server_is_refused_without_a_reason() {
     carry(&mut listener, &mut peer, usize::MAX);
     let fault = listener.fault.expect("a fault");
     assert_eq!(fault, SessionError::Curve(CurveError::WrongServerKey));
-    assert!(!fault.can_be_told() && !peer.is_met());
+    assert!(!fault.should_receive_error() && !peer.is_met());
 }
 
 #[test]
@@ -406,7 +406,7 @@ fn bounds_are_those_of_a_connection_without_a_mechanism() {
     // A box that is too large cannot be opened.
     other.say(&[vec![1; (1 << 20) + 1]]);
     carry(&mut one, &mut other, usize::MAX);
-    assert_eq!(one.fault, Some(SessionError::Large(1 << 20)));
+    assert_eq!(one.fault, Some(SessionError::TooLarge(1 << 20)));
     // A message that has begun is counted as it arrives.
     let (mut one, mut other) = met();
     other.say(&[vec![1; 100], vec![2; 500_000]]);

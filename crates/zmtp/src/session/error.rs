@@ -12,7 +12,7 @@ use crate::plain::PlainError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionError {
     /// The peer's protocol or mechanism is not supported, so no ERROR is sent to it.
-    Stranger(GreetingError),
+    Unsupported(GreetingError),
     /// The peer names a mechanism that this side does not accept.
     Mismatch {
         /// The peer's mechanism.
@@ -25,9 +25,9 @@ pub enum SessionError {
     /// A command is malformed.
     Command(&'static str),
     /// A message, or the beginning of one, arrived before READY.
-    Early,
+    BeforeReady,
     /// READY arrived a second time.
-    Again,
+    SecondReady,
     /// The peer sent something while it had to wait for this side's next step of the handshake.
     OutOfTurn,
     /// The handshake or a sealed frame of the peer is refused.
@@ -35,9 +35,9 @@ pub enum SessionError {
     /// The PLAIN handshake of the peer is malformed.
     Plain(PlainError),
     /// A frame arrived in clear text although all frames must be sealed.
-    Clear,
+    ClearText,
     /// A sealed frame has more than this number of bytes.
-    Large(u64),
+    TooLarge(u64),
 }
 
 impl SessionError {
@@ -45,19 +45,19 @@ impl SessionError {
     /// receives an ERROR never connects again. No ERROR is therefore sent to a peer without the
     /// right key, because its key may become known later. A peer that tampers with the traffic
     /// receives no ERROR, either.
-    pub fn can_be_told(&self) -> bool {
+    pub fn should_receive_error(&self) -> bool {
         match self {
-            Self::Stranger(_)
+            Self::Unsupported(_)
             | Self::Mismatch { .. }
             | Self::Curve(_)
             | Self::Plain(_)
-            | Self::Clear => false,
+            | Self::ClearText => false,
             Self::Frame(_)
             | Self::Command(_)
-            | Self::Early
-            | Self::Again
+            | Self::BeforeReady
+            | Self::SecondReady
             | Self::OutOfTurn
-            | Self::Large(_) => true,
+            | Self::TooLarge(_) => true,
         }
     }
 }
@@ -65,7 +65,7 @@ impl SessionError {
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Stranger(stranger) => stranger.fmt(f),
+            Self::Unsupported(stranger) => stranger.fmt(f),
             Self::Mismatch { theirs, ours } => write!(
                 f,
                 "it asks for security mechanism {}, and this address takes {}",
@@ -74,13 +74,13 @@ impl fmt::Display for SessionError {
             ),
             Self::Frame(fault) => fault.fmt(f),
             Self::Command(fault) => f.write_str(fault),
-            Self::Early => f.write_str("a message before READY"),
-            Self::Again => f.write_str("a second READY"),
+            Self::BeforeReady => f.write_str("a message before READY"),
+            Self::SecondReady => f.write_str("a second READY"),
             Self::OutOfTurn => f.write_str("it sent something before its handshake was answered"),
             Self::Curve(error) => error.fmt(f),
             Self::Plain(error) => error.fmt(f),
-            Self::Clear => f.write_str("a frame in clear text where all must be sealed"),
-            Self::Large(most) => write!(f, "a sealed frame of more than {most} bytes"),
+            Self::ClearText => f.write_str("a frame in clear text where all must be sealed"),
+            Self::TooLarge(most) => write!(f, "a sealed frame of more than {most} bytes"),
         }
     }
 }

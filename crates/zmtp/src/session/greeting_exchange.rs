@@ -61,7 +61,7 @@ impl GreetingExchange {
 
     /// Takes bytes of the peer's greeting, and returns the greeting once it is complete.
     pub(super) fn feed(&mut self, input: &mut Input) -> Result<Option<Greeted>, SessionError> {
-        self.greeting.feed(input).map_err(SessionError::Stranger)
+        self.greeting.feed(input).map_err(SessionError::Unsupported)
     }
 
     /// Returns whether the peer has sent the signature of ZMTP, but not yet its whole greeting.

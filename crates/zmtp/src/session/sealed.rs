@@ -189,8 +189,8 @@ impl Sealed {
         match item.map_err(SessionError::Frame)? {
             None => Ok(None),
             Some(Item::Message(message)) if message.len() == 1 => Ok(Some(message)),
-            Some(Item::Message(_) | Item::Command(_)) => Err(SessionError::Clear),
-            Some(Item::Oversize(_)) => Err(SessionError::Large(most)),
+            Some(Item::Message(_) | Item::Command(_)) => Err(SessionError::ClearText),
+            Some(Item::Oversize(_)) => Err(SessionError::TooLarge(most)),
         }
     }
 

@@ -246,7 +246,7 @@ impl Service {
         let why = match cause {
             // An edit of the keys on either side can correct this.
             Cause::Mechanism | Cause::ServerKey => Refusal::ForNow(why.into()),
-            _ if fault.can_be_told() => Refusal::Final(why.into()),
+            _ if fault.should_receive_error() => Refusal::Final(why.into()),
             _ => Refusal::HangUp(why.into()),
         };
         self.refuse(peer, cause, why, now);
@@ -283,7 +283,7 @@ impl Service {
                 (Cause::ServerKey, why)
             }
             (SessionError::Curve(error), _) => (Cause::Curve, error.to_string()),
-            (SessionError::Stranger(stranger), _) => (Cause::Stranger, stranger.to_string()),
+            (SessionError::Unsupported(stranger), _) => (Cause::Stranger, stranger.to_string()),
             (fault, _) => (Cause::Fault, fault.to_string()),
         }
     }
