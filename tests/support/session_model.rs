@@ -16,7 +16,7 @@ use gateway::snapshot::Workers;
 use gateway_zmtp::bytes::{Bytes, Input};
 use gateway_zmtp::command::{self, COMMAND_MAX, Command};
 use gateway_zmtp::decoder::Bounds;
-use gateway_zmtp::greeting::{LENGTH, OURS};
+use gateway_zmtp::greeting::{LENGTH, NULL_GREETING};
 use gateway_zmtp::mechanism::Mechanism;
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
@@ -33,7 +33,7 @@ const MINOR: usize = 11;
 
 /// Returns a valid greeting and READY.
 pub fn front() -> Vec<u8> {
-    let mut bytes = OURS.to_vec();
+    let mut bytes = NULL_GREETING.to_vec();
     let ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
     put_frame(&mut bytes, COMMAND, ready);
     bytes
@@ -125,7 +125,7 @@ struct Side {
 impl Side {
     fn new(settings: Settings) -> Self {
         let (mut outbox, mut buffers) = (Outbox::default(), BufferPool::default());
-        outbox.put(&mut buffers, |into| into.extend_from_slice(&OURS));
+        outbox.put(&mut buffers, |into| into.extend_from_slice(&NULL_GREETING));
         Self {
             settings,
             understands_ping: false,
@@ -323,7 +323,7 @@ impl Side {
     /// PINGs.
     fn has_said_what_it_should(&self) {
         let (greeting, frames) = self.sent.split_at(LENGTH);
-        assert_eq!(greeting, OURS);
+        assert_eq!(greeting, NULL_GREETING);
         let endless = Bounds {
             bytes: u64::MAX,
             frames: usize::MAX,

@@ -22,7 +22,7 @@ const SIGNATURE: usize = 10;
 pub const OPENING: usize = MECHANISM.start;
 
 /// The greeting of a side without security: ZMTP 3.1, mechanism NULL.
-pub const OURS: [u8; LENGTH] = naming(Mechanism::Null);
+pub const NULL_GREETING: [u8; LENGTH] = naming(Mechanism::Null);
 
 /// Returns this side's greeting with a mechanism.
 pub const fn naming(mechanism: Mechanism) -> [u8; LENGTH] {
@@ -168,12 +168,12 @@ mod tests {
 
     #[test]
     fn the_greeting_of_this_side_is_read_in_pieces_of_any_size() {
-        assert_eq!(judged(&OURS), greeted(1));
+        assert_eq!(judged(&NULL_GREETING), greeted(1));
         for cut in 0..LENGTH {
             let mut greeting = Greeting::new();
-            let first = greeting.feed(&mut Input::from(OURS[..cut].to_vec()));
+            let first = greeting.feed(&mut Input::from(NULL_GREETING[..cut].to_vec()));
             assert_eq!(first, Ok(None), "{cut}");
-            let mut rest = OURS[cut..].to_vec();
+            let mut rest = NULL_GREETING[cut..].to_vec();
             rest.push(4);
             let mut rest = Input::from(rest);
             assert_eq!(greeting.feed(&mut rest), greeted(1), "{cut}");
@@ -191,14 +191,14 @@ mod tests {
         assert!(named(b"\xff\0\0\0\0\0\0\0\x01\0").contains("ZMTP 1.0"));
         assert!(named(b"\xff\0\0\0\0\0\0\0\x01\x7f\x01").contains("ZMTP 2.0"));
         assert!(named(b"\0\0\0").contains("unknown"));
-        let mut other = OURS;
+        let mut other = NULL_GREETING;
         other[12..18].copy_from_slice(b"GSSAPI");
         assert!(named(&other).contains("GSSAPI"));
     }
 
     #[test]
     fn a_newer_version_is_accepted() {
-        let mut newer = OURS;
+        let mut newer = NULL_GREETING;
         newer[MAJOR] = 4;
         newer[MINOR] = 0;
         assert_eq!(judged(&newer), greeted(0));

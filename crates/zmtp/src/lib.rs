@@ -13,7 +13,7 @@
 //! use gateway_zmtp::{MORE, command, greeting, put_frame};
 //!
 //! // A REQ socket sends a greeting, a READY, and a message of two frames.
-//! let mut bytes = greeting::OURS.to_vec();
+//! let mut bytes = greeting::NULL_GREETING.to_vec();
 //! command::put_ready(&mut bytes, "REQ");
 //! put_frame(&mut bytes, MORE, b"");
 //! put_frame(&mut bytes, 0, b"hello");
@@ -29,7 +29,7 @@
 //!     panic!("the mechanism is named after that of the peer");
 //! };
 //! out.extend(rest);
-//! assert_eq!(out, greeting::OURS);
+//! assert_eq!(out, greeting::NULL_GREETING);
 //! let Some(SessionEvent::Ready(ready)) = session.next(&mut input, bounds, &mut buffers)? else {
 //!     panic!("READY comes first");
 //! };

@@ -491,7 +491,7 @@ fn traffic_command(body: &Bytes) -> Result<SessionEvent, SessionError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::greeting::{GreetingError, OURS};
+    use crate::greeting::{GreetingError, NULL_GREETING};
     use crate::{COMMAND, MORE, put_frame};
 
     const BOUNDS: Bounds = Bounds {
@@ -573,7 +573,7 @@ mod tests {
 
     /// Returns a greeting, followed by these frames, each with its flags and its body.
     fn stream(frames: &[(u8, &[u8])]) -> Vec<u8> {
-        let mut bytes = OURS.to_vec();
+        let mut bytes = NULL_GREETING.to_vec();
         for (flags, body) in frames {
             put_frame(&mut bytes, *flags, body);
         }
@@ -665,7 +665,7 @@ mod tests {
     fn the_version_of_a_peer_is_known_from_its_greeting() {
         let mut buffers = BufferPool::default();
         for (minor, pings) in [(0, false), (1, true), (2, true)] {
-            let mut greeting = OURS.to_vec();
+            let mut greeting = NULL_GREETING.to_vec();
             greeting[11] = minor;
             let mut session = caller();
             for (n, byte) in greeting.iter().enumerate() {

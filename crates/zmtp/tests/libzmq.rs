@@ -70,7 +70,7 @@ impl Wire {
             .set_read_timeout(Some(PATIENCE))
             .expect("a time limit");
         let mut wire = Self(stream);
-        let mut ours = greeting::OURS;
+        let mut ours = greeting::NULL_GREETING;
         ours[12..32].fill(0);
         ours[12..12 + mechanism.len()].copy_from_slice(mechanism.as_bytes());
         wire.write(&ours);

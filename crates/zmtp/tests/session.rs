@@ -6,7 +6,7 @@ mod pair;
 
 use gateway_zmtp::bytes::Input;
 use gateway_zmtp::curve::{CurveError, FrameKind, LARGE_MIN};
-use gateway_zmtp::greeting::{self, OPENING, OURS};
+use gateway_zmtp::greeting::{self, NULL_GREETING, OPENING};
 use gateway_zmtp::mechanism::Mechanism;
 use gateway_zmtp::session::{NullPeers, SessionError, SessionEvent, SessionSecurity, Side};
 use gateway_zmtp::{COMMAND, MORE, command, put_frame};
@@ -174,10 +174,10 @@ fn a_listener_names_its_mechanism_after_the_peer_or_after_a_timeout() {
     let server_keys = keys();
     for null in [NullPeers::Refused, NullPeers::Admitted] {
         let mut listener = End::new(server(&server_keys, null), Side::Listens, "ROUTER");
-        assert_eq!(listener.out, OURS[..OPENING]);
+        assert_eq!(listener.out, NULL_GREETING[..OPENING]);
         assert!(listener.session.awaits_mechanism());
         listener.out.clear();
-        listener.hear(&OURS[..63]);
+        listener.hear(&NULL_GREETING[..63]);
         assert!(listener.out.is_empty());
         listener.session.name_mechanism(&mut listener.out);
         let curve = greeting::naming(Mechanism::Curve);
@@ -186,7 +186,7 @@ fn a_listener_names_its_mechanism_after_the_peer_or_after_a_timeout() {
         listener.session.name_mechanism(&mut listener.out);
         assert_eq!(listener.out.len(), curve.len() - OPENING, "once");
         // Now it is too late to choose another mechanism.
-        listener.hear(&OURS[63..]);
+        listener.hear(&NULL_GREETING[63..]);
         assert!(matches!(
             listener.fault,
             Some(SessionError::Mismatch { .. })
@@ -198,12 +198,15 @@ fn a_listener_names_its_mechanism_after_the_peer_or_after_a_timeout() {
     assert!(!caller.session.awaits_mechanism());
     // A peer that wants CURVE is reported as a mismatch even if the listener has no CURVE.
     let mut without = End::new(SessionSecurity::None, Side::Listens, "ROUTER");
-    assert_eq!(without.out, OURS[..OPENING]);
+    assert_eq!(without.out, NULL_GREETING[..OPENING]);
     without.hear(&greeting::naming(Mechanism::Curve));
     assert!(matches!(without.fault, Some(SessionError::Mismatch { .. })));
     let mut without = End::new(SessionSecurity::None, Side::Listens, "ROUTER");
-    without.hear(&OURS);
-    assert_eq!((without.fault, &without.out[..]), (None, &OURS[..]));
+    without.hear(&NULL_GREETING);
+    assert_eq!(
+        (without.fault, &without.out[..]),
+        (None, &NULL_GREETING[..])
+    );
 }
 
 #[test]

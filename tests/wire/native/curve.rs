@@ -183,7 +183,7 @@ fn added_and_removed_keys_take_effect_on_a_live_address() {
     let connect = |keys: &KeyPair| Peer::connect(&clients, client(keys, ours.public()), "DEALER");
     let mut raw = TcpStream::connect(clients.strip_prefix("tcp://").unwrap()).unwrap();
     raw.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut hello = gateway_zmtp::greeting::OURS.to_vec();
+    let mut hello = gateway_zmtp::greeting::NULL_GREETING.to_vec();
     gateway_zmtp::command::put_ready(&mut hello, "DEALER");
     raw.write_all(&hello).unwrap();
     let mut greeting = [0; 64 + 8];

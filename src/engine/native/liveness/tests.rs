@@ -160,7 +160,7 @@ fn a_message_does_not_grow_by_the_commands_between_its_frames() {
         it.heard(now);
         it.inside(session.is_inside().then(|| session.arrived()), whole, now);
     };
-    let mut front = greeting::OURS.to_vec();
+    let mut front = greeting::NULL_GREETING.to_vec();
     put_frame(
         &mut front,
         COMMAND,

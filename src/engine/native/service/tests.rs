@@ -16,7 +16,7 @@ use gateway_zmtp::{COMMAND, MORE, greeting, put_frame};
 fn peer(listening: &[BoundAddress], name: &str, ready: &[u8]) -> TcpStream {
     let at = listening.iter().find(|at| at.name == name).unwrap();
     let mut stream = TcpStream::connect(at.endpoint.strip_prefix("tcp://").unwrap()).unwrap();
-    let mut bytes = greeting::OURS.to_vec();
+    let mut bytes = greeting::NULL_GREETING.to_vec();
     put_frame(&mut bytes, COMMAND, ready);
     stream.write_all(&bytes).unwrap();
     stream
