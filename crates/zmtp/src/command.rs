@@ -151,7 +151,7 @@ pub fn put_pong(into: &mut Vec<u8>, context: &[u8]) {
 
 /// Appends a SUBSCRIBE, which subscribes to the messages whose first frame begins with `prefix`.
 /// Peers of ZMTP 3.0 do not understand it, and must be sent the message of
-/// [`Wish::message`](crate::subscription::Wish::message).
+/// [`SubscriptionChange::message`](crate::subscription::SubscriptionChange::message).
 pub fn put_subscribe(into: &mut Vec<u8>, prefix: &[u8]) {
     put_command(into, b"\x09SUBSCRIBE", prefix);
 }

@@ -379,7 +379,7 @@ impl Session {
     }
 
     /// Returns whether the peer understands SUBSCRIBE and CANCEL, which ZMTP 3.1 introduced. Any
-    /// other publisher takes subscriptions as messages ([`Wish`](crate::subscription::Wish)).
+    /// other publisher takes subscriptions as messages ([`SubscriptionChange`](crate::subscription::SubscriptionChange)).
     /// Subscribers may send both forms, whatever their version.
     pub fn understands_subscribe(&self) -> bool {
         self.minor >= 1

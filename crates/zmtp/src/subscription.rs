@@ -4,17 +4,17 @@
 
 use crate::message::Message;
 
-/// A wish of a subscriber about the messages whose first frame begins with a prefix.
+/// A change of a subscriber's subscriptions to the messages whose first frame begins with a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum SubscriptionChange {
     /// The peer subscribes to these messages.
     Subscribe,
     /// The peer cancels one of its subscriptions to these messages.
     Cancel,
 }
 
-impl Wish {
-    /// Returns the wish and the prefix of a frame from a subscriber, or `None` if the frame is
+impl SubscriptionChange {
+    /// Returns the change and the prefix of a frame from a subscriber, or `None` if the frame is
     /// neither a subscription nor a cancellation.
     pub fn of_frame(frame: &[u8]) -> Option<(Self, &[u8])> {
         match frame.split_first()? {
@@ -24,7 +24,7 @@ impl Wish {
         }
     }
 
-    /// Returns the message that tells a publisher of this wish.
+    /// Returns the message that sends this change to a publisher.
     pub fn message(self, prefix: &[u8]) -> Message {
         let first = match self {
             Self::Subscribe => 1,
@@ -40,12 +40,12 @@ mod tests {
 
     #[test]
     fn each_written_subscription_is_read_back() {
-        for wish in [Wish::Subscribe, Wish::Cancel] {
+        for change in [SubscriptionChange::Subscribe, SubscriptionChange::Cancel] {
             for prefix in [&b""[..], b"\x01", &[7; 300]] {
-                let message = wish.message(prefix);
+                let message = change.message(prefix);
                 assert_eq!(message.len(), 1);
                 let frame = message.get(0).unwrap_or_default();
-                assert_eq!(Wish::of_frame(frame), Some((wish, prefix)));
+                assert_eq!(SubscriptionChange::of_frame(frame), Some((change, prefix)));
             }
         }
     }
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn data_is_not_a_subscription() {
         for data in [&b""[..], b"\x02", b"A", b"\xff\x01"] {
-            assert_eq!(Wish::of_frame(data), None, "{data:?}");
+            assert_eq!(SubscriptionChange::of_frame(data), None, "{data:?}");
         }
     }
 }

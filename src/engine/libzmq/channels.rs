@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_zmtp::subscription::Wish;
+use gateway_zmtp::subscription::SubscriptionChange;
 
 use crate::core::Event;
 use crate::engine::error::EngineError;
@@ -98,10 +98,10 @@ impl Libzmq {
             let Some(frame) = receive_frame(&side.socket)? else {
                 break;
             };
-            let wish = Wish::of_frame(&frame);
-            let event = match wish.map(|(wish, prefix)| (wish, prefix.to_vec())) {
-                Some((Wish::Subscribe, prefix)) => Event::Subscribe { peer, prefix },
-                Some((Wish::Cancel, prefix)) => Event::Cancel { peer, prefix },
+            let change = SubscriptionChange::of_frame(&frame);
+            let event = match change.map(|(change, prefix)| (change, prefix.to_vec())) {
+                Some((SubscriptionChange::Subscribe, prefix)) => Event::Subscribe { peer, prefix },
+                Some((SubscriptionChange::Cancel, prefix)) => Event::Cancel { peer, prefix },
                 None => {
                     self.links.counters.messages_in += 1;
                     let frames = vec![frame];

@@ -11,7 +11,7 @@ use gateway_zmtp::command;
 use gateway_zmtp::curve::SealWork;
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
-use gateway_zmtp::subscription::Wish;
+use gateway_zmtp::subscription::SubscriptionChange;
 
 impl Connection {
     /// Returns whether the peer cannot be written to any more.
@@ -83,16 +83,16 @@ impl Connection {
     pub(in crate::engine::native) fn ask(
         &mut self,
         buffers: &mut BufferPool,
-        wish: Wish,
+        change: SubscriptionChange,
         prefix: &[u8],
     ) {
         if !self.session.understands_subscribe() {
-            let message = wish.message(prefix);
+            let message = change.message(prefix);
             return self.sending.push_request(buffers, &[], message);
         }
-        self.sending.put(buffers, |into| match wish {
-            Wish::Subscribe => command::put_subscribe(into, prefix),
-            Wish::Cancel => command::put_cancel(into, prefix),
+        self.sending.put(buffers, |into| match change {
+            SubscriptionChange::Subscribe => command::put_subscribe(into, prefix),
+            SubscriptionChange::Cancel => command::put_cancel(into, prefix),
         });
     }
 

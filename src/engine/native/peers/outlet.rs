@@ -6,7 +6,7 @@ use crate::engine::native::peers::{ASKING_ROOM, PUBLISHER_ROOM, Peers, WORKER_RO
 use crate::ledger::{EngineCounters, Fate, RequestOutcome};
 use crate::peer::PeerId;
 use gateway_zmtp::message::Message;
-use gateway_zmtp::subscription::Wish;
+use gateway_zmtp::subscription::SubscriptionChange;
 
 impl Outlet<Message> for Peers {
     fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: Message) -> Result<(), Message> {
@@ -99,12 +99,12 @@ impl Outlet<Message> for Peers {
             };
             return self.disconnect(publisher, why);
         }
-        let wish = if wanted {
-            Wish::Subscribe
+        let change = if wanted {
+            SubscriptionChange::Subscribe
         } else {
-            Wish::Cancel
+            SubscriptionChange::Cancel
         };
-        connection.ask(&mut self.buffers, wish, prefix);
+        connection.ask(&mut self.buffers, change, prefix);
         if connection.enlist_to_write() {
             self.dirty.push(publisher);
         }

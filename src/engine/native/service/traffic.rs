@@ -17,7 +17,7 @@ use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::CHUNK;
 use gateway_zmtp::session::SessionEvent;
-use gateway_zmtp::subscription::Wish;
+use gateway_zmtp::subscription::SubscriptionChange;
 
 /// The maximum number of reads in a turn of a peer that sends a large frame. Other peers have one.
 const READS: usize = 4;
@@ -354,8 +354,12 @@ impl Service {
     /// Acts on an event of a subscriber.
     fn hear_subscriber(&mut self, peer: PeerId, said: SessionEvent, now: Duration) {
         match said {
-            SessionEvent::Subscribe(prefix) => self.wish(peer, Wish::Subscribe, prefix, now),
-            SessionEvent::Cancel(prefix) => self.wish(peer, Wish::Cancel, prefix, now),
+            SessionEvent::Subscribe(prefix) => {
+                self.change_subscription(peer, SubscriptionChange::Subscribe, prefix, now)
+            }
+            SessionEvent::Cancel(prefix) => {
+                self.change_subscription(peer, SubscriptionChange::Cancel, prefix, now)
+            }
             SessionEvent::Message(frames) => self.hear_subscriptions(peer, frames, now),
             other => self.hear(peer, other, now),
         }
@@ -367,8 +371,10 @@ impl Service {
     fn hear_subscriptions(&mut self, peer: PeerId, frames: Message, now: Duration) {
         let mut is_data = false;
         for frame in frames.frames() {
-            match Wish::of_frame(frame) {
-                Some((wish, prefix)) => self.wish(peer, wish, prefix.to_vec(), now),
+            match SubscriptionChange::of_frame(frame) {
+                Some((change, prefix)) => {
+                    self.change_subscription(peer, change, prefix.to_vec(), now)
+                }
                 None => is_data = true,
             }
         }
@@ -378,10 +384,16 @@ impl Service {
         }
     }
 
-    fn wish(&mut self, peer: PeerId, wish: Wish, prefix: Vec<u8>, now: Duration) {
-        let event = match wish {
-            Wish::Subscribe => Event::Subscribe { peer, prefix },
-            Wish::Cancel => Event::Cancel { peer, prefix },
+    fn change_subscription(
+        &mut self,
+        peer: PeerId,
+        change: SubscriptionChange,
+        prefix: Vec<u8>,
+        now: Duration,
+    ) {
+        let event = match change {
+            SubscriptionChange::Subscribe => Event::Subscribe { peer, prefix },
+            SubscriptionChange::Cancel => Event::Cancel { peer, prefix },
         };
         self.decide(now, event);
     }
