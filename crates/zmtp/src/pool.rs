@@ -5,13 +5,13 @@ use std::rc::Rc;
 use crate::bytes::{Bytes, Input};
 use crate::message::{Memory, Message};
 
-/// The maximum number of bytes of one read: large enough that each message of a busy peer costs a
-/// small part of a system call, and small enough to stay in the processor's cache.
-pub const CHUNK: usize = 64 << 10;
+/// The size of a read buffer, in bytes: large enough that each message of a busy peer costs a small
+/// part of a system call, and small enough to stay in the processor's cache.
+pub const READ_BUFFER_SIZE: usize = 64 << 10;
 
 /// The maximum number of read buffers that are kept for reuse: as many as the large frames of one
 /// turn of the event loop may share.
-const CHUNKS_KEPT_MAX: usize = 64;
+const READ_BUFFERS_KEPT_MAX: usize = 64;
 
 /// The minimum size of a frame's memory that is kept, in bytes. For larger frames, new memory from
 /// the system costs more than filling it.
@@ -49,7 +49,7 @@ const QUEUED_KEPT_MAX: usize = 1024;
 /// idle connection owns none of them.
 #[derive(Debug, Default)]
 pub struct BufferPool {
-    chunks: Vec<Rc<Vec<u8>>>,
+    read_buffers: Vec<Rc<Vec<u8>>>,
     lists: Vec<Vec<Bytes>>,
     pieces: Vec<Vec<u8>>,
     /// The memory of small messages that were queued, by its size class.
@@ -70,9 +70,9 @@ impl BufferPool {
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<Input, E> {
-        let mut buffer = self.chunk();
+        let mut buffer = self.read_buffer();
         let filled = match Rc::get_mut(&mut buffer) {
-            Some(chunk) => read(chunk),
+            Some(room) => read(room),
             None => Ok(0),
         };
         let input = Input::front_of(buffer, filled.as_ref().map_or(0, |n| *n));
@@ -86,23 +86,23 @@ impl BufferPool {
     }
 
     /// Returns a read buffer that no frame shares.
-    pub(crate) fn chunk(&mut self) -> Rc<Vec<u8>> {
+    pub(crate) fn read_buffer(&mut self) -> Rc<Vec<u8>> {
         // The buffer that was returned last is the most likely to be free and in the cache.
         let free = self
-            .chunks
+            .read_buffers
             .iter()
-            .rposition(|chunk| Rc::strong_count(chunk) == 1);
+            .rposition(|buffer| Rc::strong_count(buffer) == 1);
         match free {
-            Some(at) => self.chunks.remove(at),
-            None => Rc::new(vec![0; CHUNK]),
+            Some(at) => self.read_buffers.remove(at),
+            None => Rc::new(vec![0; READ_BUFFER_SIZE]),
         }
     }
 
     /// Takes back a read buffer. Frames may still share it; it is reused once none does.
     pub fn give_back(&mut self, input: Input) {
         let buffer = input.into_buffer();
-        if self.chunks.len() < CHUNKS_KEPT_MAX && buffer.len() == CHUNK {
-            self.chunks.push(buffer);
+        if self.read_buffers.len() < READ_BUFFERS_KEPT_MAX && buffer.len() == READ_BUFFER_SIZE {
+            self.read_buffers.push(buffer);
         }
     }
 
@@ -131,7 +131,10 @@ impl BufferPool {
         };
         let bytes = memory.capacity();
         // A read buffer returns through `give_back`.
-        if bytes >= LARGE_MIN && bytes != CHUNK && self.large_bytes + bytes <= LARGE_KEPT_MAX {
+        if bytes >= LARGE_MIN
+            && bytes != READ_BUFFER_SIZE
+            && self.large_bytes + bytes <= LARGE_KEPT_MAX
+        {
             self.large_bytes += bytes;
             self.large.push(memory);
         }
@@ -239,7 +242,7 @@ mod tests {
             let input = pool.fill(read(3)).unwrap();
             seen.push(input.rest().as_ptr());
             pool.give_back(input);
-            pool.chunks.rotate_left(1);
+            pool.read_buffers.rotate_left(1);
         }
         assert!(seen.contains(&at), "it came back into use");
     }

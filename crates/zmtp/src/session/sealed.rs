@@ -12,7 +12,7 @@ use crate::curve::{
 };
 use crate::decoder::{Bounds, Decoder, Item};
 use crate::message::Message;
-use crate::pool::{BufferPool, CHUNK};
+use crate::pool::{BufferPool, READ_BUFFER_SIZE};
 use crate::session::error::SessionError;
 use crate::{COMMAND, HEADER_MAX, LONG, MORE};
 
@@ -152,25 +152,25 @@ impl Sealed {
             self.large = Large::Opening(work.size());
             return Ok(Some(Content::Work(Box::new(work))));
         }
-        if first.size() > CHUNK as u64 {
+        if first.size() > READ_BUFFER_SIZE as u64 {
             let opened = self.open_alone(first, buffers);
             return opened.map(|plain| Some(Content::Frames(plain)));
         }
-        let mut chunk = buffers.chunk();
+        let mut buffer = buffers.read_buffer();
         let mut filled = 0;
         let mut next = Some(first);
-        if let Some(room) = Rc::get_mut(&mut chunk) {
+        if let Some(room) = Rc::get_mut(&mut buffer) {
             while let Some(sealed) = next.take() {
                 let opened = self.open_into(&sealed, room, &mut filled);
                 buffers.recycle(sealed);
                 // The rest of the input becomes shorter when it is opened, so it fits.
-                if opened? != FrameKind::More || filled + input.rest().len() > CHUNK {
+                if opened? != FrameKind::More || filled + input.rest().len() > READ_BUFFER_SIZE {
                     break;
                 }
                 next = self.next_box(input, bounds, buffers)?;
             }
         }
-        Ok(Some(Content::Frames(Input::front_of(chunk, filled))))
+        Ok(Some(Content::Frames(Input::front_of(buffer, filled))))
     }
 
     /// Returns the next box, still sealed.

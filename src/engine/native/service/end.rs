@@ -18,7 +18,7 @@ use crate::engine::role::Role;
 use crate::peer::PeerId;
 use crate::snapshot::Snapshot;
 use gateway_zmtp::command;
-use gateway_zmtp::pool::CHUNK;
+use gateway_zmtp::pool::READ_BUFFER_SIZE;
 
 /// The time for peers to disconnect. Closing a connection with unread input would reset it, and the
 /// peer would lose bytes that it has not read yet. The input is therefore read and dropped until
@@ -161,7 +161,7 @@ impl Service {
             connection.finish();
         }
         let until = Instant::now() + GOODBYE;
-        let mut scrap = vec![0; CHUNK];
+        let mut scrap = vec![0; READ_BUFFER_SIZE];
         loop {
             left.retain(|peer| {
                 let connection = peers.get(*peer);

@@ -15,7 +15,7 @@ use crate::peer::PeerId;
 use gateway_zmtp::bytes::Input;
 use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::message::Message;
-use gateway_zmtp::pool::CHUNK;
+use gateway_zmtp::pool::READ_BUFFER_SIZE;
 use gateway_zmtp::session::SessionEvent;
 use gateway_zmtp::subscription::SubscriptionChange;
 
@@ -38,7 +38,7 @@ const ITEMS_MIN: usize = 16;
 /// The maximum number of peers that each read a whole buffer in their turn. With more peers, each
 /// reads less, but at least [`READ_BYTES_MIN`], to bound the memory of the bytes kept for later
 /// turns.
-const CHUNKS: usize = 64;
+const WHOLE_READS_MAX: usize = 64;
 
 /// The minimum share of a peer in the bytes that a turn reads, however many peers there are: the
 /// usual size of [`ITEMS_MIN`] messages.
@@ -92,7 +92,8 @@ impl Share {
         let peers = peers.max(1);
         Self {
             items: (ITEMS_OF_ALL / peers).clamp(ITEMS_MIN, ITEMS_MAX),
-            bytes: (CHUNKS * CHUNK / peers).clamp(READ_BYTES_MIN, CHUNK),
+            bytes: (WHOLE_READS_MAX * READ_BUFFER_SIZE / peers)
+                .clamp(READ_BYTES_MIN, READ_BUFFER_SIZE),
         }
     }
 
@@ -209,7 +210,7 @@ impl Service {
         };
         if input.rest().is_empty() {
             buffers.give_back(input);
-        } else if share.bytes < CHUNK {
+        } else if share.bytes < READ_BUFFER_SIZE {
             // A whole buffer for each of many peers would be too much.
             let rest = Input::from(input.rest().to_vec());
             buffers.give_back(input);
@@ -449,11 +450,11 @@ mod tests {
     #[test]
     fn many_peers_have_little_each() {
         for (peers, items, bytes) in [
-            (0, 1024, CHUNK),
-            (1, 1024, CHUNK),
-            (8, 1024, CHUNK),
-            (64, 128, CHUNK),
-            (128, 64, CHUNK / 2),
+            (0, 1024, READ_BUFFER_SIZE),
+            (1, 1024, READ_BUFFER_SIZE),
+            (8, 1024, READ_BUFFER_SIZE),
+            (64, 128, READ_BUFFER_SIZE),
+            (128, 64, READ_BUFFER_SIZE / 2),
             (1_000, 16, 4194),
             (100_000, 16, READ_BYTES_MIN),
         ] {
