@@ -7,8 +7,8 @@
 //! with its prefixes, preceded by the kept ones for each new prefix. Only as many messages may be
 //! missing as are counted as dropped.
 //!
-//! In some schedules an event does only a part of the work that can be continued, and other events
-//! come before the rest is done.
+//! In some schedules, an event does only a part of the work that can be continued, and other events
+//! follow before the rest is done.
 //!
 //! `CHANNELS_SEED=n cargo test --test core` replays a seed that failed.
 
@@ -130,7 +130,7 @@ struct SimSubscriber {
     replay: BTreeMap<(u64, u64), Frames>,
     /// The messages that the subscriber must receive next, the oldest first.
     expected: VecDeque<Frames>,
-    /// A change of the subscriber's subscriptions may be deferred.
+    /// True if a change of the subscriber's subscriptions may be deferred.
     has_deferred: bool,
     /// The messages that the subscriber received during the present event.
     received: Vec<Frames>,
@@ -153,7 +153,7 @@ struct Sender {
     /// The headers of a client's messages that are not answered yet.
     open: Vec<Vec<u8>>,
     is_gone: bool,
-    /// Set if a publisher takes requests that can wait.
+    /// True if a publisher has room for subscriptions that can wait.
     has_room: bool,
 }
 
@@ -168,9 +168,9 @@ struct Net {
     cases: Vec<Case<Frames>>,
     has_judges: bool,
     disconnected: Vec<PeerId>,
-    /// The subscribers that are not to be read.
+    /// The subscribers that must not be read.
     paused: BTreeSet<PeerId>,
-    /// The work that one event may do of what can be continued.
+    /// The maximum work that one event may continue.
     work_max: usize,
     reached: Reached,
 }
@@ -309,7 +309,7 @@ impl SimChannel {
     }
 }
 
-/// The type patterns of routes, and whether each has a schema. Every payload of `c*` goes to a
+/// The type patterns of routes, and whether each has a schema. Every payload of `c*` is passed to a
 /// judge.
 const PATTERNS: [(&str, bool); 4] = [("a*", false), ("ab", true), ("b.x", true), ("c*", true)];
 
@@ -649,7 +649,7 @@ impl World {
         subscriber.prefixes.push(prefix.clone());
         self.on(Event::Subscribe { peer, prefix });
         if self.net.reached.refreshed > refreshed {
-            // The model has dropped messages to which the core has yet to come.
+            // The model has dropped messages that the core has yet to drop.
             self.settle();
         }
     }
@@ -708,8 +708,8 @@ impl World {
                 let frames = channel.settings.frames.clone();
                 let before = channel.settings.keep;
                 channel.settings = settings(n, frames, &mut self.rng);
-                // The core drops what expires at times of its own, so what has expired must not be
-                // kept again.
+                // The core drops expired messages at times of its own, so an edit must not make
+                // them valid again.
                 channel.settings.keep = match (before, channel.settings.keep) {
                     (Keep::For(one), Keep::For(other)) => Keep::For(one.min(other)),
                     (Keep::For(_), _) => Keep::None,
@@ -818,7 +818,7 @@ impl World {
         }
     }
 
-    /// Lets the core finish what can be continued, which may take verdicts.
+    /// Lets the core finish all work that can be continued, for which verdicts may be needed.
     fn settle(&mut self) {
         loop {
             while self.core.has_unfinished_work() {
@@ -827,7 +827,7 @@ impl World {
             if self.net.paused.is_empty() {
                 return;
             }
-            // A kept message waits for a verdict, maybe in the name of a subscriber that is gone.
+            // A kept message waits for a verdict, perhaps for a subscriber that has disconnected.
             // Other verdicts would publish messages.
             let senders = &self.net.senders;
             let mut cases = self.net.cases.iter();
@@ -898,8 +898,8 @@ impl World {
         for (peer, subscriber) in &mut self.net.subscribers {
             for frames in subscriber.received.drain(..) {
                 subscriber.counts[1] += 1;
-                // Messages are sent before a deferred subscription is made, in any order beside its
-                // own.
+                // Messages that are sent before a deferred subscription is made are in any order
+                // relative to its own messages.
                 let mut places = subscriber.replay.iter();
                 let place = match subscriber.has_deferred {
                     true => places.find(|(_, it)| **it == frames),
@@ -945,11 +945,11 @@ impl World {
         }
     }
 
-    /// Checks what holds once nothing is left to continue.
+    /// Checks the invariants that hold once no work is left to continue.
     fn check_settled(&self) {
         let sample = self.core.sample(&self.net);
         for (number, channel) in sample.channels.iter().enumerate() {
-            // What has expired meanwhile may have been dropped already.
+            // Messages that have expired meanwhile may have been dropped already.
             let model = &self.channels[number];
             let all = model.kept.len() - model.expired(self.now)..=model.kept.len();
             assert!(all.contains(&channel.kept), "{number}: {}", channel.kept);

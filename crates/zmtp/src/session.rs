@@ -379,8 +379,9 @@ impl Session {
     }
 
     /// Returns whether the peer understands SUBSCRIBE and CANCEL, which ZMTP 3.1 introduced. Any
-    /// other publisher takes subscriptions as messages ([`SubscriptionChange`](crate::subscription::SubscriptionChange)).
-    /// Subscribers may send both forms, whatever their version.
+    /// other publisher takes subscriptions as messages
+    /// ([`SubscriptionChange`](crate::subscription::SubscriptionChange)). Subscribers may send both
+    /// forms, whatever their version.
     pub fn understands_subscribe(&self) -> bool {
         self.minor >= 1
     }
@@ -407,8 +408,9 @@ impl Session {
         self.decoder.is_inside_message()
     }
 
-    /// Returns the number of bytes of the incomplete message that have arrived ([`Decoder::arrived`]),
-    /// including those of an incomplete box, and of one that is being opened.
+    /// Returns the number of bytes of the incomplete message that have arrived
+    /// ([`Decoder::arrived`]), including those of an incomplete box, and of one that is being
+    /// opened.
     pub fn arrived(&self) -> u64 {
         self.decoder.arrived() + self.boxes().map_or(0, Decoder::arrived) + self.large()
     }

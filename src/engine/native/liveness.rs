@@ -209,9 +209,9 @@ impl Liveness {
         self.ttl = ttl;
     }
 
-    /// Records the end of a turn. `arrived` is the number of bytes that have arrived of an incomplete
-    /// message, if there is one. `whole` says whether an earlier message was completed in the turn,
-    /// so that this one is new.
+    /// Records the end of a turn. `arrived` is the number of bytes that have arrived of an
+    /// incomplete message, if there is one. `whole` says whether an earlier message was completed
+    /// in the turn, so that this one is new.
     pub fn inside(&mut self, arrived: Option<u64>, whole: bool, now: Duration) {
         self.half = arrived.map(|arrived| match self.half {
             Some(half) if !whole && arrived.saturating_sub(half.by_then) < PARTIAL_MESSAGE_STEP => {

@@ -1,5 +1,6 @@
-//! Peers of channels that cause as much work as the limits allow, by one message or by their
-//! coming and going. By the histogram of the data thread's turns, none of it is done in one turn.
+//! Tests with peers of channels that cause as much work as the limits allow, by one message or by
+//! connecting and disconnecting. The histogram of the data thread's turns shows that none of this
+//! work is done in one turn.
 
 use std::time::Instant;
 
@@ -16,17 +17,17 @@ routes: { k*: { publish: kept }, a*: { publish: asked } }
 admin: { bind: "127.0.0.1:0" }
 "#;
 
-/// Seconds that a turn may take at most, on a busy machine: `time.sh` sets another bound.
+/// The maximum time of a turn, in seconds, on a busy machine. `time.sh` sets another bound.
 const TURN_MAX: &str = "0.1";
 
 /// The number of kept messages, which nearly fill `keep_bytes`.
 const KEPT: usize = 200_000;
 
-/// The number of subscribers with as many prefixes as one may have, and the number of these.
+/// The number of subscribers that have the maximum number of prefixes, and that maximum.
 const CROWD: usize = 20;
 const PREFIXES: usize = 10_000;
 
-/// The number of subscribers that a message goes to at once.
+/// The number of subscribers that receive one message.
 const AUDIENCE: usize = 2_000;
 
 #[track_caller]
@@ -58,7 +59,8 @@ fn await_level(process: &Process, name: &str, channel: &str, level: f64) -> Metr
     process.await_metrics(&name, |metrics| metrics.sum(&name, &[&label]) == level)
 }
 
-/// Receives the next message. Before it, a peer that is not read for a while receives PONGs.
+/// Receives the next message. A peer that is not read for a while receives PONGs before it, which
+/// are skipped.
 #[track_caller]
 fn hear_message(raw: &mut Raw) -> Vec<Vec<u8>> {
     loop {
@@ -70,8 +72,8 @@ fn hear_message(raw: &mut Raw) -> Vec<Vec<u8>> {
     }
 }
 
-/// Hundreds of thousands of kept messages are sent to a subscriber, dropped with one that does not
-/// read, and dropped by an edit.
+/// Hundreds of thousands of kept messages are sent to one subscriber, are dropped when another that
+/// does not read disconnects, and are dropped by an edit.
 #[test]
 fn kept_messages_are_sent_and_dropped_in_parts() {
     let _turn = turns::take();
@@ -92,7 +94,7 @@ fn kept_messages_are_sent_and_dropped_in_parts() {
         assert_eq!(message[0], format!("k{n:06}").as_bytes());
     }
     println!("{KEPT} kept messages took {:?}", began.elapsed());
-    // What a live message finds is sent after the kept ones.
+    // A message that is published meanwhile is sent after the kept ones.
     let mut sleeper = peer(&process, "subscriber", "kept", "SUB");
     sleeper.say(&subscribe(b""));
     await_level(&process, "subscribers", "kept", 2.0);
@@ -112,7 +114,7 @@ fn kept_messages_are_sent_and_dropped_in_parts() {
     assert_turns_are_short(&process);
 }
 
-/// Receives as many subscriptions or cancellations, and returns them without the first byte.
+/// Receives `count` subscriptions or cancellations, and returns them without the first byte.
 #[track_caller]
 fn hear_requests(publisher: &mut Raw, count: usize, name: &[u8]) -> Vec<Vec<u8>> {
     let request = |said| match said {
@@ -125,7 +127,8 @@ fn hear_requests(publisher: &mut Raw, count: usize, name: &[u8]) -> Vec<Vec<u8>>
     (0..count).map(|_| request(publisher.hear())).collect()
 }
 
-/// A publisher is asked for hundreds of thousands of prefixes, whose subscribers leave at once.
+/// The gateway subscribes to hundreds of thousands of prefixes at a publisher, and the subscribers
+/// of these disconnect at once.
 #[test]
 fn publishers_are_asked_for_many_prefixes_in_parts() {
     let _turn = turns::take();
@@ -160,7 +163,7 @@ fn publishers_are_asked_for_many_prefixes_in_parts() {
     assert_turns_are_short(&process);
 }
 
-/// A message has thousands of subscribers.
+/// A message is sent to thousands of subscribers.
 #[test]
 fn a_message_goes_to_thousands_of_subscribers_in_parts() {
     let _turn = turns::take();

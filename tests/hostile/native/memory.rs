@@ -78,14 +78,14 @@ struct Attack {
     times: usize,
 }
 
-/// Returns messages of as many types, each of a kilobyte.
+/// Returns messages of a kilobyte, each of its own type.
 fn kept() -> Vec<u8> {
     let payload = [7; 1 << 10];
     let messages = (0..200_000).map(|n| message(&[format!("k{n}").as_bytes(), &payload]));
     messages.collect::<Vec<_>>().concat()
 }
 
-/// Returns as many subscriptions as one subscriber may have, to long prefixes.
+/// Returns the maximum number of subscriptions of a subscriber, to long prefixes.
 fn subscriptions() -> Vec<u8> {
     let all = (0..10_000).map(|n| command(format!("\x09SUBSCRIBE{n:0200}").as_bytes()));
     all.collect::<Vec<_>>().concat()
@@ -143,7 +143,7 @@ fn attacks() -> Vec<Attack> {
             bytes: message(&["LAVISH", "x"]),
             times: 60,
         },
-        // Messages of ever other types, which a channel keeps.
+        // Messages of always new types, which a channel keeps.
         Attack {
             socket: ("publisher side of channel kept", "PUB"),
             connections: 1,

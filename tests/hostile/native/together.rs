@@ -1,5 +1,6 @@
-//! All attacks at once, at low priority, beside honest peers: a client, and a subscriber of a
-//! channel. Nothing of theirs is lost, and the memory stays within its bound.
+//! A test with all attacks at once, at low priority, and with honest peers: a client, and a
+//! publisher and a subscriber of a channel. No message of the honest peers is lost, and the memory
+//! stays within its bound.
 //!
 //! An ordinary run takes some seconds. `tests/hostile/hour.sh` runs it for an hour, and bounds the
 //! round trips of the honest client.
@@ -23,7 +24,7 @@ const SECONDS: u64 = 8;
 const PEAK_MAX: f64 = 1.2;
 
 /// The maximum of the resident memory at the end, as a multiple of that after a quarter of the
-/// time, if the attacks go on for a minute or more.
+/// time, if the attacks last for a minute or more.
 const GROWTH_MAX: f64 = 1.25;
 
 /// The time between two measurements of the memory.
@@ -45,7 +46,7 @@ reload: { watch: false }
 
 const ROUTES: &str = "  tick: { publish: ticks }\n  k*: { publish: kept }\n";
 
-/// Everything that an attack needs.
+/// The target of the attacks.
 struct Target<'a> {
     gateway: &'a Process,
     done: &'a AtomicBool,
@@ -142,7 +143,7 @@ impl Target<'_> {
         std::fs::write(self.gateway.file(), yaml).unwrap();
     }
 
-    /// Asks the HTTP listener, and reads a byte of the answer.
+    /// Sends a request to the HTTP listener, and reads a byte of the answer.
     fn ask(&self, what: &str) {
         if let Ok(mut stream) = TcpStream::connect(self.gateway.admin()) {
             let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
@@ -152,7 +153,7 @@ impl Target<'_> {
         }
     }
 
-    /// HTTP clients that are silent, or ask and read nothing.
+    /// HTTP clients that are silent, or that send requests and do not read the answers.
     fn http(&self) {
         while self.goes_on() {
             let mut all = Vec::new();
@@ -167,8 +168,8 @@ impl Target<'_> {
         }
     }
 
-    /// Subscribers with as many prefixes as one may have, which leave at once, and publishers that
-    /// come meanwhile.
+    /// Subscribers that have the maximum number of prefixes and disconnect at once, and publishers
+    /// that connect meanwhile.
     fn subscribers_with_prefixes(&self) {
         while self.goes_on() {
             let mut crowd = Vec::new();
@@ -186,8 +187,8 @@ impl Target<'_> {
         }
     }
 
-    /// A publisher that keeps the kept messages full, and subscribers that subscribe to all of them
-    /// and do not read.
+    /// A publisher that fills the memory of kept messages, and subscribers that subscribe to all of
+    /// them and do not read.
     fn sleepers(&self) {
         while self.goes_on() {
             let Some(mut publisher) = self.peer("publisher side of channel kept", "PUB") else {
@@ -307,7 +308,7 @@ fn all_attacks_together_take_nothing_from_honest_peers() {
 }
 
 /// Asserts that all messages are accounted for, and that the resident memory was within the bound,
-/// and flat if the attacks went on for long.
+/// and constant if the attacks lasted long.
 fn assert_is_sound(process: &Process, bound: f64, resident: &[f64], time: Duration) {
     let metrics = process.metrics();
     metrics.assert_balanced();
