@@ -73,14 +73,14 @@ fn main() {
     let mut core = Core::new(snapshot(100));
     let mut sink = Sink::default();
     let (client, worker) = (PeerId(1), PeerId(2));
-    let came = Event::ClientCame {
+    let came = Event::ClientConnected {
         peer: client,
         frontend: FrontendId(0),
         kind: ClientKind::Dealer,
         identity: b"client".to_vec(),
     };
     core.on(Duration::ZERO, came, &mut sink);
-    let came = Event::WorkerCame {
+    let came = Event::WorkerConnected {
         peer: worker,
         pool: PoolId(0),
         kind: WorkerKind::Dealer,

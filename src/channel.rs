@@ -169,13 +169,13 @@ impl<M: Frames> Channel<M> {
     }
 
     /// Adds a publisher. The next calls of [`Self::go_on`] subscribe at it.
-    pub(crate) fn publisher_came(&mut self, peer: PeerId) {
+    pub(crate) fn add_publisher(&mut self, peer: PeerId) {
         self.publishers.insert(peer, Asked::nothing());
         self.ask_later(peer);
     }
 
     /// Removes a publisher.
-    pub(crate) fn publisher_gone(&mut self, peer: PeerId) {
+    pub(crate) fn remove_publisher(&mut self, peer: PeerId) {
         self.publishers.remove(&peer);
     }
 
@@ -187,7 +187,7 @@ impl<M: Frames> Channel<M> {
 
     /// Adds a subscriber, or a crowd of subscribers, which may subscribe to as many prefixes as all
     /// subscribers of a channel together.
-    pub(crate) fn subscriber_came(
+    pub(crate) fn add_subscriber(
         &mut self,
         peer: PeerId,
         headcount: Headcount,
@@ -209,7 +209,7 @@ impl<M: Frames> Channel<M> {
 
     /// Removes a subscriber, and drops the messages that wait for it. The next calls of
     /// [`Self::go_on`] remove its subscriptions.
-    pub(crate) fn subscriber_gone(&mut self, id: SubscriberId) {
+    pub(crate) fn remove_subscriber(&mut self, id: SubscriberId) {
         self.give_up(id);
         let place = self.subscribers.get_mut(id.0);
         if place.and_then(Option::take).is_some() {
@@ -544,7 +544,7 @@ mod tests {
     #[test]
     fn less_waits_for_a_subscriber_while_memory_is_short() {
         let mut channel = Channel::new(Arc::new(settings(Keep::None)));
-        let subscriber = channel.subscriber_came(PeerId(1), Headcount::One, Arc::default());
+        let subscriber = channel.add_subscriber(PeerId(1), Headcount::One, Arc::default());
         let publish = |channel: &mut Channel<Vec<Frame>>, bytes_max| {
             let body = vec![b"a".to_vec(), b"1".to_vec()];
             let published =

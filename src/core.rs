@@ -183,31 +183,31 @@ impl<M: Frames> Core<M> {
     /// Takes an event that does not occur with every request.
     fn on_other(&mut self, event: Event<M>, out: &mut impl Outlet<M>) {
         match event {
-            Event::ClientCame {
+            Event::ClientConnected {
                 peer,
                 frontend,
                 kind,
                 identity,
-            } => self.client_came(peer, frontend, kind, identity),
-            Event::WorkerCame {
+            } => self.client_connected(peer, frontend, kind, identity),
+            Event::WorkerConnected {
                 peer,
                 pool,
                 kind,
                 headcount,
                 name,
-            } => self.worker_came(peer, pool, kind, headcount, name, out),
-            Event::PublisherCame {
+            } => self.worker_connected(peer, pool, kind, headcount, name, out),
+            Event::PublisherConnected {
                 peer,
                 channel,
                 headcount,
                 identity,
-            } => self.publisher_came(peer, channel, headcount, identity, out),
-            Event::SubscriberCame {
+            } => self.publisher_connected(peer, channel, headcount, identity, out),
+            Event::SubscriberConnected {
                 peer,
                 channel,
                 headcount,
                 name,
-            } => self.subscriber_came(peer, channel, headcount, name),
+            } => self.subscriber_connected(peer, channel, headcount, name),
             Event::Subscribe { peer, prefix } => self.subscribe(peer, &prefix, out),
             Event::Cancel { peer, prefix } => self.cancel(peer, &prefix, out),
             Event::Message { peer, frames } => self.message(peer, frames, Extent::Whole, out),
@@ -215,7 +215,7 @@ impl<M: Frames> Core<M> {
             Event::Writable { peer } => self.writable(peer, out),
             Event::Settled { outcome, fate } => self.counts.settled(outcome, fate),
             Event::Judged { verdict } => self.judged(verdict, out),
-            Event::Gone { peer } => self.gone(peer, out),
+            Event::Disconnected { peer } => self.gone(peer, out),
             Event::Tick => {
                 self.requests.shrink_if_idle(self.now);
                 self.give_up_stalled_subscribers();
@@ -344,7 +344,7 @@ impl<M: Frames> Core<M> {
             if snapshot.knows_principals() && client.name_source == NameSource::Peer {
                 client.become_anonymous();
                 self.counts.client_became_anonymous(client);
-                self.principals.client_came(client);
+                self.principals.client_connected(client);
             }
             match snapshot.frontends.get(&client.frontend) {
                 Some(frontend) => {
@@ -362,7 +362,7 @@ impl<M: Frames> Core<M> {
         self.past.push(Rc::downgrade(&before));
     }
 
-    fn client_came(
+    fn client_connected(
         &mut self,
         peer: PeerId,
         frontend: FrontendId,
@@ -388,12 +388,12 @@ impl<M: Frames> Core<M> {
         client.name_source = name_source;
         self.admitted
             .admit(&mut client, self.snapshot.limits.clients);
-        self.counts.client_came(&client);
-        self.principals.client_came(&mut client);
+        self.counts.client_connected(&client);
+        self.principals.client_connected(&mut client);
         self.peers.insert(peer, Peer::Client(client));
     }
 
-    fn worker_came(
+    fn worker_connected(
         &mut self,
         peer: PeerId,
         pool: PoolId,
@@ -402,7 +402,7 @@ impl<M: Frames> Core<M> {
         name: Arc<PeerName>,
         out: &mut impl Outlet<M>,
     ) {
-        let seat = self.pools[pool.0].worker_came(peer, kind, headcount, name);
+        let seat = self.pools[pool.0].add_worker(peer, kind, headcount, name);
         let worker = Worker {
             peer,
             pool,
@@ -411,7 +411,7 @@ impl<M: Frames> Core<M> {
         };
         self.peers.insert(peer, Peer::Worker(worker));
         let particulars = worker_particulars(&self.pools[pool.0], seat);
-        self.note_worker(NotedEvent::WorkerCame, worker, particulars);
+        self.note_worker(NotedEvent::WorkerConnected, worker, particulars);
         self.dispatch(pool, out);
     }
 
@@ -437,16 +437,16 @@ impl<M: Frames> Core<M> {
             // them.
             Some(Peer::Client(client)) => {
                 self.admitted.leave(&client);
-                self.counts.client_gone(&client);
-                self.principals.client_gone(&client);
+                self.counts.client_disconnected(&client);
+                self.principals.client_disconnected(&client);
             }
             Some(Peer::Worker(worker)) => {
                 let Worker { pool, seat, .. } = worker;
                 let mut particulars = worker_particulars(&self.pools[pool.0], seat);
-                let held = self.pools[pool.0].worker_gone(seat);
+                let held = self.pools[pool.0].remove_worker(seat);
                 particulars.held = held.len();
                 particulars.workers = self.pools[pool.0].workers();
-                self.note_worker(NotedEvent::WorkerGone, worker, particulars);
+                self.note_worker(NotedEvent::WorkerDisconnected, worker, particulars);
                 for number in held {
                     let name = &self.pools[pool.0].settings().name;
                     let message =
@@ -458,11 +458,11 @@ impl<M: Frames> Core<M> {
             }
             Some(Peer::Publisher(publisher)) => {
                 self.admitted.remove(publisher.headcount);
-                self.channels[publisher.channel.0].publisher_gone(peer);
+                self.channels[publisher.channel.0].remove_publisher(peer);
             }
             Some(Peer::Subscriber(subscriber)) => {
                 self.admitted.remove(subscriber.headcount);
-                self.channels[subscriber.channel.0].subscriber_gone(subscriber.id);
+                self.channels[subscriber.channel.0].remove_subscriber(subscriber.id);
             }
             None => {}
         }

@@ -178,7 +178,7 @@ impl Pool {
     }
 
     /// Adds a worker, or a crowd of workers behind one connection, and returns its seat.
-    pub(crate) fn worker_came(
+    pub(crate) fn add_worker(
         &mut self,
         peer: PeerId,
         kind: WorkerKind,
@@ -210,7 +210,7 @@ impl Pool {
     }
 
     /// Removes a worker, and returns the requests that it held, oldest first.
-    pub(crate) fn worker_gone(&mut self, seat: Seat) -> Vec<u64> {
+    pub(crate) fn remove_worker(&mut self, seat: Seat) -> Vec<u64> {
         let there = self.workers.get_mut(seat.0);
         let Some(worker) = there.and_then(Option::take) else {
             return Vec::new();

@@ -230,7 +230,7 @@ fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, clients: &[u64], at_once: u
     let mut core = Core::new(snapshot);
     let mut taker = Taker::default();
     for client in clients {
-        let came = Event::ClientCame {
+        let came = Event::ClientConnected {
             peer: PeerId(*client),
             frontend: FrontendId(0),
             kind: ClientKind::Dealer,
@@ -239,7 +239,7 @@ fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, clients: &[u64], at_once: u
         core.on(Duration::ZERO, came, &mut taker);
     }
     for worker in [2, 3] {
-        let came = Event::WorkerCame {
+        let came = Event::WorkerConnected {
             peer: PeerId(worker),
             pool: PoolId(0),
             kind: WorkerKind::Dealer,

@@ -81,7 +81,7 @@ pub fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, kind: &[u8]) {
         .expect("a route")
         .pool()
         .expect("a pool");
-    let came = Event::ClientCame {
+    let came = Event::ClientConnected {
         peer: CLIENT,
         frontend: FrontendId(0),
         kind: ClientKind::Dealer,
@@ -89,7 +89,7 @@ pub fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, kind: &[u8]) {
     };
     core.on(Duration::ZERO, came, &mut peers);
     for peer in WORKERS {
-        let came = Event::WorkerCame {
+        let came = Event::WorkerConnected {
             peer,
             pool,
             kind: WorkerKind::Dealer,

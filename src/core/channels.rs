@@ -27,7 +27,7 @@ const STALLED_TIME: Duration = Duration::from_secs(1);
 
 /// The connections of publishers and subscribers.
 impl<M: Frames> Core<M> {
-    pub(super) fn publisher_came(
+    pub(super) fn publisher_connected(
         &mut self,
         peer: PeerId,
         channel: ChannelId,
@@ -45,11 +45,11 @@ impl<M: Frames> Core<M> {
         self.peers
             .insert(peer, Peer::Publisher(Box::new(publisher)));
         self.admitted.add(headcount);
-        self.channels[channel.0].publisher_came(peer);
+        self.channels[channel.0].add_publisher(peer);
         self.continue_channel(channel, out);
     }
 
-    pub(super) fn subscriber_came(
+    pub(super) fn subscriber_connected(
         &mut self,
         peer: PeerId,
         channel: ChannelId,
@@ -57,7 +57,7 @@ impl<M: Frames> Core<M> {
         name: Arc<PeerName>,
     ) {
         self.admitted.add(headcount);
-        let id = self.channels[channel.0].subscriber_came(peer, headcount, name);
+        let id = self.channels[channel.0].add_subscriber(peer, headcount, name);
         let subscriber = Subscriber {
             channel,
             id,

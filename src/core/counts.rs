@@ -51,7 +51,7 @@ impl Counts {
     }
 
     /// Counts a client that connected.
-    pub(super) fn client_came(&mut self, client: &Client) {
+    pub(super) fn client_connected(&mut self, client: &Client) {
         let frontend = client.frontend.0;
         if self.clients.len() <= frontend {
             self.clients.resize(frontend + 1, ClientGauges::default());
@@ -69,7 +69,7 @@ impl Counts {
     }
 
     /// Removes a client that has disconnected from the count.
-    pub(super) fn client_gone(&mut self, client: &Client) {
+    pub(super) fn client_disconnected(&mut self, client: &Client) {
         if let Some(gauges) = self.clients.get_mut(client.frontend.0) {
             let anonymous = u64::from(client.name_source == NameSource::Anonymous);
             gauges.connected = gauges.connected.saturating_sub(1);

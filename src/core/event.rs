@@ -27,7 +27,7 @@ const WORK_MAX: usize = 256;
 #[derive(Debug)]
 pub enum Event<M: Frames> {
     /// A client connected to a frontend.
-    ClientCame {
+    ClientConnected {
         /// The connection.
         peer: PeerId,
         /// The frontend.
@@ -39,7 +39,7 @@ pub enum Event<M: Frames> {
         identity: Vec<u8>,
     },
     /// A worker connected to a pool.
-    WorkerCame {
+    WorkerConnected {
         /// The connection.
         peer: PeerId,
         /// The pool.
@@ -53,7 +53,7 @@ pub enum Event<M: Frames> {
     },
     /// A publisher connected to a channel, or the first of publishers that the engine cannot
     /// distinguish.
-    PublisherCame {
+    PublisherConnected {
         /// The connection.
         peer: PeerId,
         /// The channel.
@@ -64,7 +64,7 @@ pub enum Event<M: Frames> {
         identity: Vec<u8>,
     },
     /// A subscriber connected to a channel.
-    SubscriberCame {
+    SubscriberConnected {
         /// The connection.
         peer: PeerId,
         /// The channel.
@@ -122,7 +122,7 @@ pub enum Event<M: Frames> {
         verdict: Box<Verdict<M::Parcel>>,
     },
     /// A peer disconnected.
-    Gone {
+    Disconnected {
         /// The peer.
         peer: PeerId,
     },
@@ -148,7 +148,8 @@ pub enum Event<M: Frames> {
 /// The outlet for the core's effects, which is the engine's sending half. Calls never block.
 pub trait Outlet<M: Frames> {
     /// Sends a request to a worker: `head`, small frames to copy, then `body`. If the worker cannot
-    /// take it, the body is returned whole, and [`Event::Writable`] or [`Event::Gone`] follows.
+    /// take it, the body is returned whole, and [`Event::Writable`] or [`Event::Disconnected`]
+    /// follows.
     fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: M) -> Result<(), M>;
 
     /// Sends a client its answer: `head`, small frames to copy, then `body`. Returns the fate. The
@@ -163,7 +164,7 @@ pub trait Outlet<M: Frames> {
     ) -> Fate;
 
     /// Sends a message to a subscriber. Returns false if the subscriber has no room for it;
-    /// [`Event::Writable`] or [`Event::Gone`] follows.
+    /// [`Event::Writable`] or [`Event::Disconnected`] follows.
     fn to_subscriber(&mut self, _subscriber: PeerId, _body: &M) -> bool {
         false
     }
@@ -173,7 +174,7 @@ pub trait Outlet<M: Frames> {
     fn ask_publisher(&mut self, _publisher: PeerId, _prefix: &[u8], _wanted: bool) {}
 
     /// Returns whether a publisher has room for subscriptions that can wait. If not,
-    /// [`Event::Writable`] or [`Event::Gone`] follows.
+    /// [`Event::Writable`] or [`Event::Disconnected`] follows.
     fn has_room_to_ask(&mut self, _publisher: PeerId) -> bool {
         true
     }
@@ -183,7 +184,7 @@ pub trait Outlet<M: Frames> {
         WORK_MAX
     }
 
-    /// Disconnects a peer for a reason that the log shows; [`Event::Gone`] follows. An engine that
+    /// Disconnects a peer for a reason that the log shows; [`Event::Disconnected`] follows. An engine that
     /// cannot distinguish the peer from others only logs the reason.
     fn disconnect(&mut self, _peer: PeerId, _why: String) {}
 

@@ -47,7 +47,7 @@ impl<M: Frames> Core<M> {
                 continue;
             }
             let mut particulars = worker_particulars(pool, worker.seat);
-            pool.worker_gone(worker.seat);
+            pool.remove_worker(worker.seat);
             particulars.workers = pool.workers();
             self.peers.remove(worker.peer);
             self.note_worker(NotedEvent::WorkerLeft, worker, particulars);

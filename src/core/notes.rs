@@ -62,10 +62,10 @@ pub(crate) enum NotedEvent {
     /// frontend.
     TypeBehindOthers,
     /// A worker connected, or the first one of a pool if the engine cannot distinguish its workers.
-    WorkerCame,
+    WorkerConnected,
     /// A worker disconnected, or the last one of a pool if the engine cannot distinguish its
     /// workers.
-    WorkerGone,
+    WorkerDisconnected,
     /// A worker announced that it leaves, and was released.
     WorkerLeft,
     /// A worker sent a message that answers no request.
@@ -305,7 +305,7 @@ mod tests {
         notes.note(at(1), FULL, "B", None, Particulars::default);
         notes.note(
             at(1),
-            NotedEvent::WorkerGone,
+            NotedEvent::WorkerDisconnected,
             "A",
             None,
             Particulars::default,

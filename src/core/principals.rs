@@ -38,7 +38,7 @@ impl Default for Principals {
 impl Principals {
     /// Counts a client that connected, or whose name became that of a principal, and stores the
     /// place of its counters. Does nothing for a client without a principal.
-    pub(super) fn client_came(&mut self, client: &mut Client) {
+    pub(super) fn client_connected(&mut self, client: &mut Client) {
         if client.name_source == NameSource::Peer {
             return;
         }
@@ -51,7 +51,7 @@ impl Principals {
 
     /// Removes a client that has disconnected, with its open requests, from the gauges of its
     /// principal.
-    pub(super) fn client_gone(&mut self, client: &Client) {
+    pub(super) fn client_disconnected(&mut self, client: &Client) {
         if let Some(counters) = self.of(client) {
             counters.clients -= 1;
             counters.open -= u64::from(client.open());
@@ -146,7 +146,7 @@ mod tests {
         let mut principals = Principals::default();
         let mut both = [(); 2].map(|()| client("alice", NameSource::Principal));
         for client in &mut both {
-            principals.client_came(client);
+            principals.client_connected(client);
             principals.asked(client);
             principals.opened(client);
             client.opened(1);
@@ -162,10 +162,10 @@ mod tests {
             open: 1,
         };
         assert_eq!(shown(&principals), [("alice".into(), counters.clone())]);
-        principals.client_gone(second);
+        principals.client_disconnected(second);
         (counters.clients, counters.open) = (1, 0);
         assert_eq!(shown(&principals), [("alice".into(), counters.clone())]);
-        principals.client_gone(first);
+        principals.client_disconnected(first);
         counters.clients = 0;
         assert_eq!(shown(&principals), [("alice".into(), counters)]);
     }
@@ -174,13 +174,13 @@ mod tests {
     fn a_client_that_chose_its_name_is_not_counted_until_it_is_anonymous() {
         let mut principals = Principals::default();
         let mut client = client("alice", NameSource::Peer);
-        principals.client_came(&mut client);
+        principals.client_connected(&mut client);
         principals.asked(&client);
         client.opened(1);
         principals.opened(&client);
         assert_eq!(shown(&principals), []);
         client.become_anonymous();
-        principals.client_came(&mut client);
+        principals.client_connected(&mut client);
         let counters = PrincipalCounters {
             clients: 1,
             open: 1,
@@ -194,7 +194,7 @@ mod tests {
         let mut principals = Principals::default();
         for n in 0..PRINCIPALS_COUNTED + 5 {
             let mut client = client(&format!("owner-{n}"), NameSource::Principal);
-            principals.client_came(&mut client);
+            principals.client_connected(&mut client);
         }
         let shown = shown(&principals);
         assert_eq!(shown.len(), 1 + PRINCIPALS_COUNTED);

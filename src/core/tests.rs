@@ -77,7 +77,7 @@ impl World {
 
     fn client(&mut self) -> PeerId {
         let peer = self.next_peer();
-        self.on(Event::ClientCame {
+        self.on(Event::ClientConnected {
             peer,
             frontend: FrontendId(0),
             kind: ClientKind::Dealer,
@@ -88,7 +88,7 @@ impl World {
 
     fn worker(&mut self) -> PeerId {
         let peer = self.next_peer();
-        self.on(Event::WorkerCame {
+        self.on(Event::WorkerConnected {
             peer,
             pool: PEOPLE,
             kind: WorkerKind::Dealer,
@@ -280,7 +280,7 @@ fn a_pool_whose_last_worker_leaves_queued_requests_is_named_after_a_second() {
     }
     assert_eq!(world.core.waiting(PEOPLE), 1, "a worker takes ten");
     world.at(seconds(30), |_| false);
-    world.on(Event::Gone { peer: worker });
+    world.on(Event::Disconnected { peer: worker });
     let noted = world.at(seconds(31) - MOMENT, is_no_worker);
     assert_eq!(counts(&noted), []);
     let noted = world.at(seconds(31), is_no_worker);

@@ -22,7 +22,7 @@ fn settings(per_worker: PerWorker, identity: IdentityMode) -> Arc<PoolSettings> 
 /// Returns a pool of one worker in which this number of a client's requests is queued.
 fn with_waiting(settings: Arc<PoolSettings>, requests: u64) -> (Pool, Identity) {
     let mut pool = Pool::new(settings);
-    pool.worker_came(
+    pool.add_worker(
         PeerId(2),
         WorkerKind::Dealer,
         Headcount::One,
@@ -93,7 +93,7 @@ fn a_worker_that_has_never_answered_gets_one_request_and_then_none() {
         "a message that answers no request is not counted as an answer"
     );
     // Another worker is served meanwhile.
-    let other = pool.worker_came(
+    let other = pool.add_worker(
         PeerId(3),
         WorkerKind::Dealer,
         Headcount::One,
@@ -135,9 +135,9 @@ fn the_next_worker_of_an_excluded_seat_is_not_excluded() {
     let (mut pool, identity) = with_waiting(settings(PerWorker::Auto, IdentityMode::Token), 2);
     let (number, seat, at) = hand_out(&mut pool, &identity, Duration::ZERO)[0];
     pool.overdue(seat, number, at);
-    pool.worker_gone(seat);
+    pool.remove_worker(seat);
     assert!(pool.excluded.is_empty());
-    let next = pool.worker_came(
+    let next = pool.add_worker(
         PeerId(3),
         WorkerKind::Dealer,
         Headcount::One,
@@ -183,7 +183,7 @@ fn clients_that_a_free_worker_may_not_serve_take_turns_at_the_other() {
         let at = pool.hold(seat, number, name, now);
         pool.overdue(seat, number, at);
     }
-    let works = pool.worker_came(
+    let works = pool.add_worker(
         PeerId(9),
         WorkerKind::Dealer,
         Headcount::One,

@@ -98,7 +98,7 @@ routes: { OPAQUE: { pool: people } }";
         answered: 0,
     };
     let client = PeerId(1);
-    let came = Event::ClientCame {
+    let came = Event::ClientConnected {
         peer: client,
         frontend: FrontendId(0),
         kind: ClientKind::Dealer,
@@ -106,7 +106,7 @@ routes: { OPAQUE: { pool: people } }";
     };
     core.on(Duration::ZERO, came, &mut peers);
     for worker in [2, 3] {
-        let came = Event::WorkerCame {
+        let came = Event::WorkerConnected {
             peer: PeerId(worker),
             pool: PoolId(0),
             kind: WorkerKind::Dealer,

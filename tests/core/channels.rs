@@ -523,7 +523,7 @@ impl World {
             3 => {
                 if let Some(peer) = self.any_sender() {
                     self.net.senders.get_mut(&peer).unwrap().is_gone = true;
-                    self.on(Event::Gone { peer });
+                    self.on(Event::Disconnected { peer });
                 }
             }
             4..8 => self.subscribes(),
@@ -547,7 +547,7 @@ impl World {
             ..PeerName::default()
         };
         let (channel, name) = (ChannelId(channel), Arc::new(name));
-        self.on(Event::SubscriberCame {
+        self.on(Event::SubscriberConnected {
             peer,
             channel,
             headcount: Headcount::One,
@@ -559,7 +559,7 @@ impl World {
     fn subscriber_goes(&mut self, peer: PeerId) {
         self.net.subscribers.remove(&peer);
         self.net.paused.remove(&peer);
-        self.on(Event::Gone { peer });
+        self.on(Event::Disconnected { peer });
     }
 
     fn sender_comes(&mut self) {
@@ -576,13 +576,13 @@ impl World {
         self.net.senders.insert(peer, sender);
         let identity = b"sender".to_vec();
         self.on(match channel {
-            Some(channel) => Event::PublisherCame {
+            Some(channel) => Event::PublisherConnected {
                 peer,
                 channel: ChannelId(channel),
                 headcount: Headcount::One,
                 identity,
             },
-            None => Event::ClientCame {
+            None => Event::ClientConnected {
                 peer,
                 frontend: FrontendId(0),
                 kind: ClientKind::Dealer,
@@ -1075,7 +1075,7 @@ fn a_publisher_from_before_security_becomes_anonymous() {
     let (channel, identity) = (ChannelId(0), b"alice".to_vec());
     core.on(
         Duration::ZERO,
-        Event::PublisherCame {
+        Event::PublisherConnected {
             peer,
             channel,
             headcount: Headcount::One,
@@ -1121,7 +1121,7 @@ fn only_a_shared_connection_may_have_more_prefixes_than_one_subscriber() {
         let mut core: Core<Frames> = Core::new(Arc::clone(&snapshot));
         let (mut net, peer, channel) = (Net::default(), PeerId(1), ChannelId(0));
         net.work_max = usize::MAX;
-        let came = Event::SubscriberCame {
+        let came = Event::SubscriberConnected {
             peer,
             channel,
             headcount,

@@ -845,7 +845,7 @@ impl World {
             saved_at: self.now,
         };
         self.net.clients.insert(peer, client);
-        self.on(Event::ClientCame {
+        self.on(Event::ClientConnected {
             peer,
             frontend,
             kind,
@@ -872,7 +872,7 @@ impl World {
             farewell: Farewell::No,
         };
         self.net.workers.insert(peer, worker);
-        self.on(Event::WorkerCame {
+        self.on(Event::WorkerConnected {
             peer,
             pool,
             kind,
@@ -1437,7 +1437,7 @@ impl World {
                 fate: Fate::Gone,
             });
         }
-        self.on(Event::Gone { peer });
+        self.on(Event::Disconnected { peer });
     }
 
     fn worker_goes(&mut self) {
@@ -1445,7 +1445,7 @@ impl World {
             return;
         };
         self.net.workers.remove(&peer);
-        self.on(Event::Gone { peer });
+        self.on(Event::Disconnected { peer });
         for (id, sent) in self.net.sent.iter().enumerate() {
             let gone = !self.net.is_watched(sent);
             assert!(
@@ -1534,7 +1534,7 @@ impl World {
                 });
             }
             self.net.clients.remove(&peer);
-            self.on(Event::Gone { peer });
+            self.on(Event::Disconnected { peer });
             for sent in self.net.sent.iter().filter(|sent| sent.client == peer) {
                 assert!(sent.ended || sent.abandoned, "left without an answer");
             }

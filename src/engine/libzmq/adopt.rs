@@ -109,7 +109,7 @@ impl Libzmq {
 
     fn close_removed_pool(&mut self, id: PoolId, now: Duration) {
         if self.core.is_idle(id) && self.may_close(Role::Pool(id), now) {
-            self.workers_gone(id, now);
+            self.workers_disconnected(id, now);
             self.links.pools.remove(&id);
             let name = self.snapshot.names.of_pool(id);
             info!("pool {name} has served its requests and is closed");
@@ -125,7 +125,8 @@ impl Libzmq {
         if let Some(side) = self.links.sides.remove(&role)
             && let Some(peer) = side.crowd
         {
-            self.core.on(now, Event::Gone { peer }, &mut self.links);
+            self.core
+                .on(now, Event::Disconnected { peer }, &mut self.links);
             self.tell(now);
         }
         let (kind, name) = (role.kind(), role.name(&self.snapshot));

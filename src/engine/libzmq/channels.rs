@@ -22,14 +22,14 @@ impl Libzmq {
         for role in new {
             let peer = self.links.number();
             let came = match role {
-                Role::Publishers(channel) => Event::PublisherCame {
+                Role::Publishers(channel) => Event::PublisherConnected {
                     peer,
                     channel,
                     headcount: Headcount::Crowd,
                     // libzmq reports neither the identity nor the address of a publisher.
                     identity: Vec::new(),
                 },
-                Role::Subscribers(channel) => Event::SubscriberCame {
+                Role::Subscribers(channel) => Event::SubscriberConnected {
                     peer,
                     channel,
                     headcount: Headcount::Crowd,

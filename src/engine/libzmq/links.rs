@@ -158,7 +158,7 @@ impl Links {
         }
         let peer = self.number();
         let client = Client::new(frontend, &mut identity, connection, frames);
-        let came = Event::ClientCame {
+        let came = Event::ClientConnected {
             peer,
             frontend,
             kind: client.kind(),
@@ -168,7 +168,7 @@ impl Links {
             if connection.is_some_and(|it| !frontend.is_open(it)) {
                 // The connection has closed since the client sent this message, and no answer can
                 // reach the client.
-                self.news.push_back(Event::Gone { peer });
+                self.news.push_back(Event::Disconnected { peer });
                 return (peer, [gone, Some(came)]);
             }
             frontend.add(client.identity().into(), connection, peer);
@@ -210,7 +210,7 @@ impl Links {
                 fate: Fate::Gone,
             });
         }
-        Some(Event::Gone { peer })
+        Some(Event::Disconnected { peer })
     }
 
     /// Forgets clients that wait for no answer and have sent nothing since the last call. A

@@ -25,20 +25,20 @@ impl Libzmq {
             pool.leaving |= pool.monitor.update() && pool.crowd.is_some();
         }
         if pool.crowd.is_none() && pool.monitor.connected() {
-            self.workers_come(id, now);
+            self.workers_connected(id, now);
         }
         if ready.readable {
             self.drain_pool(id, now)?;
         } else if self.links.pools.get(&id).is_some_and(|pool| pool.leaving) {
             // The messages that the last worker sent before it disconnected have been read.
-            self.workers_gone(id, now);
+            self.workers_disconnected(id, now);
             if self
                 .links
                 .pools
                 .get(&id)
                 .is_some_and(|pool| pool.monitor.connected())
             {
-                self.workers_come(id, now);
+                self.workers_connected(id, now);
             }
         }
         let pool = self
@@ -81,13 +81,13 @@ impl Libzmq {
     }
 
     /// Reports that the first worker of a pool connected.
-    fn workers_come(&mut self, id: PoolId, now: Duration) {
+    fn workers_connected(&mut self, id: PoolId, now: Duration) {
         let peer = self.links.number();
         let Some(pool) = self.links.pools.get_mut(&id) else {
             return;
         };
         pool.crowd = Some(peer);
-        let came = Event::WorkerCame {
+        let came = Event::WorkerConnected {
             peer,
             pool: id,
             kind: pool.kind,
@@ -99,14 +99,15 @@ impl Libzmq {
     }
 
     /// Reports that the last worker of a pool disconnected.
-    pub(super) fn workers_gone(&mut self, id: PoolId, now: Duration) {
+    pub(super) fn workers_disconnected(&mut self, id: PoolId, now: Duration) {
         let Some(pool) = self.links.pools.get_mut(&id) else {
             return;
         };
         pool.leaving = false;
         pool.blocked = false;
         if let Some(peer) = pool.crowd.take() {
-            self.core.on(now, Event::Gone { peer }, &mut self.links);
+            self.core
+                .on(now, Event::Disconnected { peer }, &mut self.links);
         }
     }
 }

@@ -142,7 +142,7 @@ impl Service {
             Phase::Client | Phase::Publisher | Phase::Subscriber => self.admissions.client_left(),
             _ => {}
         }
-        self.peers.add_news(Event::Gone { peer });
+        self.peers.add_news(Event::Disconnected { peer });
     }
 
     /// Drops the answers that clients have not read, and returns their number.

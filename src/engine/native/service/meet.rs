@@ -184,7 +184,7 @@ impl Service {
         if let Some(connection) = self.peers.get(peer) {
             connection.serve_as(Phase::Client);
         }
-        Ok(Event::ClientCame {
+        Ok(Event::ClientConnected {
             peer,
             frontend,
             kind: met.kind,
@@ -221,7 +221,7 @@ impl Service {
             connection.serve_as(Phase::Worker(met.kind));
             name.address = connection.address();
         }
-        Ok(Event::WorkerCame {
+        Ok(Event::WorkerConnected {
             peer,
             pool,
             kind: met.kind,
@@ -243,7 +243,7 @@ impl Service {
         if let Some(connection) = self.peers.get(peer) {
             connection.serve_as(Phase::Publisher);
         }
-        Ok(Event::PublisherCame {
+        Ok(Event::PublisherConnected {
             peer,
             channel,
             headcount: Headcount::One,
@@ -268,7 +268,7 @@ impl Service {
             connection.serve_as(Phase::Subscriber);
             name.address = connection.address();
         }
-        Ok(Event::SubscriberCame {
+        Ok(Event::SubscriberConnected {
             peer,
             channel,
             headcount: Headcount::One,
