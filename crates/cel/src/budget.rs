@@ -57,7 +57,7 @@ impl Budget {
     /// # Errors
     ///
     /// Fails with [`ErrorKind::Budget`] if fewer steps are left, and then takes all of them.
-    pub fn look_at(&mut self, bytes: usize) -> Result<(), ErrorKind> {
+    pub fn take_steps_to_read(&mut self, bytes: usize) -> Result<(), ErrorKind> {
         self.take_steps((bytes / STEP_BYTES) as u64)
     }
 
@@ -68,7 +68,7 @@ impl Budget {
     /// Fails with [`ErrorKind::Budget`] if too few steps or too few bytes are left, and then takes
     /// the rest of whichever ran out.
     pub fn take_bytes(&mut self, bytes: usize) -> Result<(), ErrorKind> {
-        self.look_at(bytes)?;
+        self.take_steps_to_read(bytes)?;
         match self.bytes.checked_sub(bytes as u64) {
             Some(left) => {
                 self.bytes = left;

@@ -37,11 +37,13 @@ impl<'s, 'b> Comparison<'s, 'b> {
             (Value::Null, Value::Null) => true,
             (Value::Bool(left), Value::Bool(right)) => left == right,
             (Value::String(left), Value::String(right)) => {
-                self.budget.look_at(left.len().min(right.len()))?;
+                self.budget
+                    .take_steps_to_read(left.len().min(right.len()))?;
                 **left == **right
             }
             (Value::Bytes(left), Value::Bytes(right)) => {
-                self.budget.look_at(left.len().min(right.len()))?;
+                self.budget
+                    .take_steps_to_read(left.len().min(right.len()))?;
                 **left == **right
             }
             (Value::Duration(left), Value::Duration(right)) => left == right,
@@ -142,11 +144,11 @@ pub(crate) fn order(
     Ok(match (left, right) {
         (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
         (Value::String(left), Value::String(right)) => {
-            budget.look_at(left.len().min(right.len()))?;
+            budget.take_steps_to_read(left.len().min(right.len()))?;
             Some((**left).cmp(&**right))
         }
         (Value::Bytes(left), Value::Bytes(right)) => {
-            budget.look_at(left.len().min(right.len()))?;
+            budget.take_steps_to_read(left.len().min(right.len()))?;
             Some((**left).cmp(&**right))
         }
         (Value::Duration(left), Value::Duration(right)) => Some(left.cmp(right)),

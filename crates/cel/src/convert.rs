@@ -42,7 +42,7 @@ pub(crate) fn to_int<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'a> 
         }
         Value::Double(_) => Err(out_of_range),
         Value::String(text) => {
-            budget.look_at(text.len())?;
+            budget.take_steps_to_read(text.len())?;
             text.parse().map(Value::Int).or_else(|_| unparsed("an int"))
         }
         Value::Timestamp(moment) => Ok(Value::Int(moment.seconds())),
@@ -62,7 +62,7 @@ pub(crate) fn to_uint<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'a>
         }
         Value::Double(_) => Err(out_of_range),
         Value::String(text) => {
-            budget.look_at(text.len())?;
+            budget.take_steps_to_read(text.len())?;
             let parsed = text.parse().map(Value::Uint);
             parsed.or_else(|_| unparsed("a uint"))
         }
@@ -76,7 +76,7 @@ pub(crate) fn to_double<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'
         Value::Int(value) => Ok(Value::Double(*value as f64)),
         Value::Uint(value) => Ok(Value::Double(*value as f64)),
         Value::String(text) => {
-            budget.look_at(text.len())?;
+            budget.take_steps_to_read(text.len())?;
             match text.parse::<f64>() {
                 // A number that is written with digits and parses as infinite is out of range.
                 Ok(value) if value.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) => {
@@ -150,7 +150,7 @@ pub(crate) fn to_timestamp<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcom
     match value {
         Value::Timestamp(moment) => Ok(Value::Timestamp(*moment)),
         Value::String(text) => {
-            budget.look_at(text.len())?;
+            budget.take_steps_to_read(text.len())?;
             Timestamp::parse(text).map(Value::Timestamp)
         }
         Value::Int(seconds) => Timestamp::new(*seconds, 0)
@@ -164,7 +164,7 @@ pub(crate) fn to_duration<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome
     match value {
         Value::Duration(length) => Ok(Value::Duration(*length)),
         Value::String(text) => {
-            budget.look_at(text.len() * 8)?;
+            budget.take_steps_to_read(text.len() * 8)?;
             Duration::parse(text).map(Value::Duration)
         }
         _ => Err(ErrorKind::NoSuchOverload),

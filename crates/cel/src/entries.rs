@@ -32,7 +32,7 @@ pub(crate) fn map_of<'a>(
     budget.take_steps((entries.len() * comparisons) as u64)?;
     for (key, _) in &entries {
         if let Value::String(text) = key {
-            budget.look_at(text.len().saturating_mul(1 + comparisons))?;
+            budget.take_steps_to_read(text.len().saturating_mul(1 + comparisons))?;
         }
     }
     budget.take_bytes(entries.len() * size_of::<(Value<'a>, Value<'a>)>())?;
@@ -59,7 +59,7 @@ impl<'a> Map<'a> for Entries<'a> {
         let comparisons = self.0.len().max(1).ilog2() as usize;
         budget.take_steps(comparisons as u64)?;
         if let Key::String(text) = key {
-            budget.look_at(text.len().saturating_mul(1 + comparisons))?;
+            budget.take_steps_to_read(text.len().saturating_mul(1 + comparisons))?;
         }
         let found = self
             .0

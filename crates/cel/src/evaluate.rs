@@ -168,8 +168,8 @@ impl<'a> Evaluation<'a, '_> {
         let (operand, name) = (self.value(operand)?, self.value(name)?);
         let found = match name {
             Value::String(name) => {
-                let looked_at = self.budget.look_at(name.len());
-                looked_at.and_then(|()| self.member(&operand, &name))
+                let read = self.budget.take_steps_to_read(name.len());
+                read.and_then(|()| self.member(&operand, &name))
             }
             _ => Err(ErrorKind::NoSuchOverload),
         };

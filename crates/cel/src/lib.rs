@@ -36,7 +36,7 @@
 //!     let [Value::String(text)] = arguments else {
 //!         return Err(gateway_cel::ErrorKind::NoSuchOverload);
 //!     };
-//!     budget.look_at(text.len())?;
+//!     budget.take_steps_to_read(text.len())?;
 //!     Ok(Value::Bool(!text.contains(char::is_uppercase)))
 //! }
 //! ```

@@ -118,7 +118,7 @@ fn binary<'a>(
 fn size<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'a> {
     let size = match value {
         Value::String(text) => {
-            budget.look_at(text.len())?;
+            budget.take_steps_to_read(text.len())?;
             text.chars().count()
         }
         Value::Bytes(bytes) => bytes.len(),

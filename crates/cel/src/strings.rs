@@ -16,7 +16,7 @@ pub(crate) fn call<'a>(
 ) -> Outcome<'a> {
     for argument in arguments {
         if let Value::String(text) = argument {
-            budget.look_at(text.len())?;
+            budget.take_steps_to_read(text.len())?;
         }
     }
     match (builtin, arguments) {

@@ -131,7 +131,9 @@ impl Session {
             return self.next_apart(input, bounds, buffers);
         }
         let item = self.decoder.next(input, bounds, buffers);
-        item.map_err(SessionError::Frame)?.map(said).transpose()
+        item.map_err(SessionError::Frame)?
+            .map(item_event)
+            .transpose()
     }
 
     /// Returns the next message if it is small, lies whole at the front of the input and is not
@@ -158,8 +160,8 @@ impl Session {
             let Some(greeted) = exchange.feed(input)? else {
                 return Ok(None);
             };
-            if let Some(said) = self.greeted(&greeted)? {
-                return Ok(Some(said));
+            if let Some(event) = self.greeted(&greeted)? {
+                return Ok(Some(event));
             }
         }
         match &mut self.stage {
@@ -167,13 +169,13 @@ impl Session {
                 let item = sealed.next(&mut self.decoder, input, bounds, buffers)?;
                 return item
                     .map(|item| match item {
-                        SealedItem::Item(item) => said(item),
+                        SealedItem::Item(item) => item_event(item),
                         SealedItem::Work(work) => Ok(SessionEvent::Open(work)),
                     })
                     .transpose();
             }
-            Stage::Curve(handshake) if !handshake.listens() => return silent(input),
-            Stage::Plain(handshake) if !handshake.listens() => return silent(input),
+            Stage::Curve(handshake) if !handshake.accepts_commands() => return silent(input),
+            Stage::Plain(handshake) if !handshake.accepts_commands() => return silent(input),
             Stage::Greeting(_)
             | Stage::NullHandshake
             | Stage::Plain(_)
@@ -231,13 +233,13 @@ impl Session {
         match &mut self.stage {
             Stage::NullHandshake => {}
             Stage::Plain(_) | Stage::Curve(_) if inside => return Err(SessionError::BeforeReady),
-            Stage::Plain(handshake) => return handshake.hear(body),
+            Stage::Plain(handshake) => return handshake.take_command(body),
             Stage::Curve(handshake) => {
-                let (said, sealed) = handshake.hear(body)?;
+                let (event, sealed) = handshake.take_command(body)?;
                 if let Some(sealed) = sealed {
                     self.stage = Stage::Sealed(sealed);
                 }
-                return Ok(said);
+                return Ok(event);
             }
             Stage::Greeting(_) | Stage::Traffic | Stage::Sealed(_) => {
                 return Err(SessionError::OutOfTurn);
@@ -470,7 +472,7 @@ fn silent(input: &Input) -> Result<Option<SessionEvent>, SessionError> {
 
 /// Returns the event of a decoded item after the handshake.
 #[inline]
-fn said(item: Item) -> Result<SessionEvent, SessionError> {
+fn item_event(item: Item) -> Result<SessionEvent, SessionError> {
     match item {
         Item::Message(message) => Ok(SessionEvent::Message(message)),
         Item::Oversize(message) => Ok(SessionEvent::Oversize(message)),

@@ -30,7 +30,7 @@ impl Libzmq {
             self.core
                 .on(now, Event::Reload { snapshot }, &mut self.links);
             self.introduce_sides(now);
-            self.tell(now);
+            self.report_events(now);
             // The receiver may have ended.
             let _ = done.send(());
         }
@@ -101,7 +101,7 @@ impl Libzmq {
         let closing = quiet || self.links.removed_for(id, now) > self.snapshot.grace;
         if closing && self.links.owes_nothing(id) && self.may_close(Role::Frontend(id), now) {
             self.links.close_frontend(id);
-            self.tell(now);
+            self.report_events(now);
             let name = self.snapshot.names.of_frontend(id);
             info!("frontend {name} has delivered all answers and is closed");
         }
@@ -127,7 +127,7 @@ impl Libzmq {
         {
             self.core
                 .on(now, Event::Disconnected { peer }, &mut self.links);
-            self.tell(now);
+            self.report_events(now);
         }
         let (kind, name) = (role.kind(), role.name(&self.snapshot));
         info!("{kind} {name} is closed");

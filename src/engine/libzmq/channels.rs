@@ -79,7 +79,7 @@ impl Libzmq {
             self.links.counters.messages_in += 1;
             self.core
                 .on(now, Event::Message { peer, frames }, &mut self.links);
-            self.tell(now);
+            self.report_events(now);
         }
         Ok(())
     }
@@ -109,7 +109,7 @@ impl Libzmq {
                 }
             };
             self.core.on(now, event, &mut self.links);
-            self.tell(now);
+            self.report_events(now);
         }
         Ok(())
     }

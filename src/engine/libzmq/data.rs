@@ -41,7 +41,7 @@ pub(super) struct Libzmq {
 
 impl Libzmq {
     /// Reports to the core the events that occurred while its effects were carried out.
-    pub(super) fn tell(&mut self, now: Duration) {
+    pub(super) fn report_events(&mut self, now: Duration) {
         while let Some(event) = self.links.news() {
             self.core.on(now, event, &mut self.links);
         }

@@ -172,7 +172,7 @@ impl Libzmq {
             // libzmq's I/O would stop if a monitor had no room for its reports.
             for frontend in &ready.reported {
                 self.links.forget_left(*frontend);
-                self.tell(now);
+                self.report_events(now);
             }
             for frontend in &ready.frontends {
                 self.drain_frontend(*frontend, now)?;
@@ -187,12 +187,12 @@ impl Libzmq {
                 self.links.discard_unsent();
                 return Ok(());
             }
-            self.hear_judges(now);
+            self.report_verdicts(now);
             self.continue_work(now);
             self.core.on(now, Event::Tick, &mut self.links);
-            self.tell(now);
+            self.report_events(now);
             self.links.retry(now);
-            self.tell(now);
+            self.report_events(now);
             self.sweep(now);
             log_notes(&mut self.core);
             self.close_removed(&ready, now);
@@ -203,7 +203,7 @@ impl Libzmq {
     }
 
     /// Reports up to [`VERDICTS_MAX`] verdicts of judges to the core.
-    fn hear_judges(&mut self, now: Duration) {
+    fn report_verdicts(&mut self, now: Duration) {
         let mut heard = 0;
         while heard < VERDICTS_MAX
             && let Some(verdict) = self.links.judges.next()
@@ -211,7 +211,7 @@ impl Libzmq {
             heard += 1;
             self.core
                 .on(now, Event::Judged { verdict }, &mut self.links);
-            self.tell(now);
+            self.report_events(now);
         }
         self.verdicts_left = heard == VERDICTS_MAX;
     }
@@ -221,7 +221,7 @@ impl Libzmq {
     fn continue_work(&mut self, now: Duration) {
         while self.core.has_unfinished_work() {
             self.core.on(now, Event::Continue, &mut self.links);
-            self.tell(now);
+            self.report_events(now);
             if self.start.elapsed().saturating_sub(now) >= WORK_UNTIL {
                 break;
             }
@@ -353,7 +353,7 @@ impl Libzmq {
             }
             self.core
                 .on(now, Event::Message { peer, frames }, &mut self.links);
-            self.tell(now);
+            self.report_events(now);
         }
         Ok(())
     }
@@ -388,7 +388,7 @@ impl Libzmq {
         if give_up {
             let unread = self.links.give_up();
             warn!(answers = unread, "dropped: their clients did not read them");
-            self.tell(now);
+            self.report_events(now);
         }
         give_up
     }
@@ -397,7 +397,7 @@ impl Libzmq {
         if now >= self.swept + SWEEP_EVERY {
             self.swept = now;
             self.links.forget_idle();
-            self.tell(now);
+            self.report_events(now);
         }
     }
 }

@@ -50,7 +50,7 @@ impl Libzmq {
             pool.blocked = false;
             self.core.on(now, Event::Writable { peer }, &mut self.links);
         }
-        self.tell(now);
+        self.report_events(now);
         Ok(())
     }
 
@@ -72,7 +72,7 @@ impl Libzmq {
                 Some(peer) => {
                     self.core
                         .on(now, Event::Message { peer, frames }, &mut self.links);
-                    self.tell(now);
+                    self.report_events(now);
                 }
                 None => debug!("an answer from a worker that has disconnected"),
             }

@@ -50,7 +50,7 @@ impl LastReads {
     }
 
     /// Returns whether messages that have arrived may still be taken and rejected before the end.
-    pub(super) fn may_hear_more(&mut self, now: Duration) -> bool {
+    pub(super) fn may_take_more(&mut self, now: Duration) -> bool {
         now.saturating_sub(*self.since.get_or_insert(now)) < LATE_MESSAGES_TIME
     }
 
@@ -108,11 +108,11 @@ mod tests {
     fn late_messages_delay_the_end_only_for_a_while() {
         let ms = Duration::from_millis;
         let mut reads = LastReads::default();
-        assert!(reads.may_hear_more(ms(5)));
-        assert!(reads.may_hear_more(ms(204)));
-        assert!(!reads.may_hear_more(ms(205)));
+        assert!(reads.may_take_more(ms(5)));
+        assert!(reads.may_take_more(ms(204)));
+        assert!(!reads.may_take_more(ms(205)));
         reads.restart();
-        assert!(reads.may_hear_more(ms(206)));
+        assert!(reads.may_take_more(ms(206)));
     }
 
     #[test]

@@ -220,9 +220,9 @@ impl Native {
         self.service.call(&self.removal, now);
         let service = &mut self.service;
         let busy = service.read(now, &self.clock)
-            | service.hear_judges(now, &self.clock)
+            | service.report_verdicts(now, &self.clock)
             | service.continue_work(now, &self.clock);
-        service.look_at_silent(now, &self.clock);
+        service.examine_silent(now, &self.clock);
         service.tick(now);
         service.write(now, &self.clock);
         service.log_notes();
@@ -307,7 +307,7 @@ impl Native {
         // still rejected.
         if !self.service.is_drained() {
             self.last_reads.restart();
-        } else if !busy || !self.last_reads.may_hear_more(now) {
+        } else if !busy || !self.last_reads.may_take_more(now) {
             let left = self.service.unread_by_subscribers();
             if self.last_reads.are_done(left, now) {
                 if left > 0 {

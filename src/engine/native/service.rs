@@ -143,19 +143,19 @@ impl Service {
     /// Notifies the core of the time.
     pub(super) fn tick(&mut self, now: Duration) {
         self.decide(now, Event::Tick);
-        self.tell(now);
+        self.report_events(now);
     }
 
     /// Begins to drain. Requests that are open at `deadline` are rejected then.
     pub(super) fn drain(&mut self, deadline: Duration, now: Duration) {
         self.decide(now, Event::Drain { deadline });
-        self.tell(now);
+        self.report_events(now);
     }
 
     /// Reports to the core the events that occurred while its effects were carried out, disconnects
     /// the peers that the core has dismissed, and begins to wait for the workers that it has
     /// released.
-    fn tell(&mut self, now: Duration) {
+    fn report_events(&mut self, now: Duration) {
         loop {
             while let Some(event) = self.peers.next_news() {
                 self.decide(now, event);
@@ -173,13 +173,13 @@ impl Service {
 
     /// Reports verdicts of judges to the core, as long as this turn, which began at `now`, is
     /// short. Returns whether there were any.
-    pub(super) fn hear_judges(&mut self, now: Duration, clock: &Clock) -> bool {
+    pub(super) fn report_verdicts(&mut self, now: Duration, clock: &Clock) -> bool {
         let mut heard = false;
         self.verdicts_left = false;
         while let Some(verdict) = self.peers.next_verdict() {
             heard = true;
             self.decide(now, Event::Judged { verdict });
-            self.tell(now);
+            self.report_events(now);
             if clock.now().saturating_sub(now) >= VERDICTS_UNTIL {
                 self.verdicts_left = true;
                 break;
@@ -195,7 +195,7 @@ impl Service {
         while self.core.has_unfinished_work() {
             continued = true;
             self.decide(now, Event::Continue);
-            self.tell(now);
+            self.report_events(now);
             if clock.now().saturating_sub(now) >= WORK_UNTIL {
                 break;
             }
@@ -212,7 +212,7 @@ impl Service {
     pub(super) fn weigh(&mut self, now: Duration) {
         self.peers.weigh(self.core.memory(), now);
         self.bound_half_messages(now);
-        self.tell(now);
+        self.report_events(now);
     }
 
     /// Waits for a worker that has left to disconnect.
@@ -231,7 +231,7 @@ impl Service {
         while let Some((peer, work)) = self.peers.next_to_seal() {
             self.take_step(peer, Step::Seal(work));
         }
-        self.tell(now);
+        self.report_events(now);
     }
 
     /// Logs what the core noted in a turn.

@@ -57,13 +57,13 @@ impl CurveHandshake {
     }
 
     /// Returns whether it is the peer's turn.
-    pub(super) const fn listens(&self) -> bool {
+    pub(super) const fn accepts_commands(&self) -> bool {
         !matches!(self, Self::Working(_) | Self::Introduced(_))
     }
 
     /// Takes the body of the peer's next command, and returns its event. If the command completes
     /// the handshake, also returns the state that opens and seals the later traffic.
-    pub(super) fn hear(
+    pub(super) fn take_command(
         &mut self,
         body: &Bytes,
     ) -> Result<(SessionEvent, Option<Box<Sealed>>), SessionError> {

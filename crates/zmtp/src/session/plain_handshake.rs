@@ -18,7 +18,7 @@ pub(super) enum PlainHandshake {
 
 impl PlainHandshake {
     /// Returns whether it is the peer's turn.
-    pub(super) const fn listens(&self) -> bool {
+    pub(super) const fn accepts_commands(&self) -> bool {
         matches!(self, Self::AwaitsHello | Self::AwaitsInitiate(_))
     }
 
@@ -28,7 +28,7 @@ impl PlainHandshake {
     }
 
     /// Takes the body of the peer's next command, and returns its event.
-    pub(super) fn hear(&mut self, body: &Bytes) -> Result<SessionEvent, SessionError> {
+    pub(super) fn take_command(&mut self, body: &Bytes) -> Result<SessionEvent, SessionError> {
         let bytes = body.bytes();
         if let Ok(Command::Error(reason)) = command::parse(body) {
             return Ok(SessionEvent::Error(reason));

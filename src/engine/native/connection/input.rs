@@ -80,9 +80,9 @@ impl Connection {
     }
 
     /// Returns the peer's next message if it is small and lies whole at the front of the input.
-    /// [`Connection::hear`] returns everything else.
+    /// [`Connection::next_event`] returns everything else.
     #[inline]
-    pub(in crate::engine::native) fn hear_message(
+    pub(in crate::engine::native) fn next_message(
         &mut self,
         input: &mut Input,
         bounds: Bounds,
@@ -95,7 +95,7 @@ impl Connection {
 
     /// Returns the next event of the peer, or `None` once the input is used up. The input of a peer
     /// that is not served any more is dropped.
-    pub(in crate::engine::native) fn hear(
+    pub(in crate::engine::native) fn next_event(
         &mut self,
         input: &mut Input,
         bounds: Bounds,

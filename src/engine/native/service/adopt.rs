@@ -25,7 +25,7 @@ impl Service {
         self.peers.set_limits(snapshot.limits.client_bytes, memory);
         let calls_removed = self.adopt_calls(calls, now);
         self.decide(now, Event::Reload { snapshot });
-        self.tell(now);
+        self.report_events(now);
         let connections_removed = self.adopt_connections(now);
         calls_removed || connections_removed
     }

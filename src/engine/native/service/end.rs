@@ -148,7 +148,7 @@ impl Service {
     /// Drops the answers that clients have not read, and returns their number.
     pub(in crate::engine::native) fn give_up(&mut self, now: Duration) -> usize {
         let unread = self.peers.give_up();
-        self.tell(now);
+        self.report_events(now);
         unread
     }
 

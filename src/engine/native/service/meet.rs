@@ -155,7 +155,7 @@ impl Service {
                     self.dialer.served(dial, now);
                 }
                 self.decide(now, came);
-                self.tell(now);
+                self.report_events(now);
                 // From now on the peer's silence counts.
                 self.peers.set_timer(peer, now);
             }

@@ -23,7 +23,7 @@ impl Service {
     pub(in crate::engine::native) fn close_removed(&mut self, now: Duration) -> bool {
         let calls_left = self.end_calls();
         let connections_left = self.close_connections(now);
-        self.tell(now);
+        self.report_events(now);
         calls_left || connections_left
     }
 

@@ -81,7 +81,7 @@ impl Service {
                 Done::Opened(opened) => self.opened(peer, opened, now),
                 Done::Sealed(frame) => self.peers.sealed(peer, frame),
             }
-            self.tell(now);
+            self.report_events(now);
         }
     }
 
@@ -92,7 +92,7 @@ impl Service {
             return;
         };
         match connection.resume(worked) {
-            Ok(said) => self.hear(peer, said, now),
+            Ok(event) => self.take_event(peer, event, now),
             Err(fault) => self.refuse_for(peer, &fault, now),
         }
     }
@@ -146,8 +146,8 @@ impl Service {
         match verified {
             Ok(user) => {
                 let connection = self.peers.get(peer);
-                if let Some(said) = connection.map(|it| it.accept(user, credentials, now)) {
-                    self.hear(peer, said, now);
+                if let Some(event) = connection.map(|it| it.accept(user, credentials, now)) {
+                    self.take_event(peer, event, now);
                 }
             }
             Err(denied) => {

@@ -22,16 +22,16 @@ const PONG_INTERVAL: Duration = Duration::from_millis(50);
 
 impl Service {
     /// Examines the peers whose timers are due.
-    pub(in crate::engine::native) fn look_at_silent(&mut self, now: Duration, clock: &Clock) {
+    pub(in crate::engine::native) fn examine_silent(&mut self, now: Duration, clock: &Clock) {
         while let Some(peer) = self.peers.next_due(now) {
-            if let Some(over) = self.look_at(peer, now) {
-                self.take_a_last_look(peer, over, now, clock);
+            if let Some(over) = self.examine(peer, now) {
+                self.read_before_end(peer, over, now, clock);
             }
         }
     }
 
     /// Acts on a peer's silence. Returns the reason why the peer's connection ends, if it does.
-    fn look_at(&mut self, peer: PeerId, now: Duration) -> Option<EndReason> {
+    fn examine(&mut self, peer: PeerId, now: Duration) -> Option<EndReason> {
         self.name_mechanism_in_time(peer, now);
         self.note_other_gateway(peer, now);
         self.reassure(peer, now);
@@ -105,7 +105,7 @@ impl Service {
     /// of life, after which the connection goes on. The system may not have reported the sign yet,
     /// for example after a moment in which the gateway did not run, and no sign of life is noticed
     /// from a client whose reading is paused.
-    fn take_a_last_look(&mut self, peer: PeerId, over: EndReason, now: Duration, clock: &Clock) {
+    fn read_before_end(&mut self, peer: PeerId, over: EndReason, now: Duration, clock: &Clock) {
         if matches!(
             over,
             EndReason::Handshake | EndReason::PutOff | EndReason::Goodbye
@@ -114,17 +114,17 @@ impl Service {
         }
         if self.peers.may_be_read(peer) {
             self.serve(peer, Share::of(1), now, clock);
-            self.tell(now);
+            self.report_events(now);
         }
         self.peers.try_to_write(peer, now);
-        self.tell(now);
+        self.report_events(now);
         let Some(connection) = self.peers.get(peer) else {
             return;
         };
         if connection.has_input() {
             connection.excuse(now);
         }
-        if let Some(over) = self.look_at(peer, now) {
+        if let Some(over) = self.examine(peer, now) {
             self.end_for(peer, over, now);
         }
     }

@@ -142,7 +142,7 @@ impl Service {
                 break;
             };
             work += self.serve(peer, share, now, clock);
-            self.tell(now);
+            self.report_events(now);
             if work >= WORK_UNTIMED {
                 if clock.now().saturating_sub(now) >= READ_TIME_MAX {
                     break;
@@ -269,7 +269,7 @@ impl Service {
             };
             let small = match subscribes {
                 true => None,
-                false => connection.hear_message(input, bounds),
+                false => connection.next_message(input, bounds),
             };
             if let Some(frames) = small {
                 taken.whole = true;
@@ -302,15 +302,15 @@ impl Service {
         now: Duration,
     ) -> Option<bool> {
         let (connection, buffers) = self.peers.with_buffers(peer)?;
-        match connection.hear(input, bounds, buffers) {
-            Ok(said) => {
-                let said = said?;
+        match connection.next_event(input, bounds, buffers) {
+            Ok(event) => {
+                let event = event?;
                 // A command between a message's frames does not complete anything.
                 let whole = !connection.is_inside_message();
                 if subscribes {
-                    self.hear_subscriber(peer, said, now);
+                    self.take_subscriber_event(peer, event, now);
                 } else {
-                    self.hear(peer, said, now);
+                    self.take_event(peer, event, now);
                 }
                 Some(whole)
             }
@@ -322,8 +322,8 @@ impl Service {
     }
 
     /// Acts on an event of a peer.
-    pub(super) fn hear(&mut self, peer: PeerId, said: SessionEvent, now: Duration) {
-        match said {
+    pub(super) fn take_event(&mut self, peer: PeerId, event: SessionEvent, now: Duration) {
+        match event {
             SessionEvent::Message(frames) => self.message(Event::Message { peer, frames }, now),
             SessionEvent::Oversize(frames) => self.message(Event::Oversize { peer, frames }, now),
             SessionEvent::Ready(ready) => self.ready(peer, *ready, now),
@@ -353,23 +353,22 @@ impl Service {
     }
 
     /// Acts on an event of a subscriber.
-    fn hear_subscriber(&mut self, peer: PeerId, said: SessionEvent, now: Duration) {
-        match said {
+    fn take_subscriber_event(&mut self, peer: PeerId, event: SessionEvent, now: Duration) {
+        match event {
             SessionEvent::Subscribe(prefix) => {
                 self.change_subscription(peer, SubscriptionChange::Subscribe, prefix, now)
             }
             SessionEvent::Cancel(prefix) => {
                 self.change_subscription(peer, SubscriptionChange::Cancel, prefix, now)
             }
-            SessionEvent::Message(frames) => self.hear_subscriptions(peer, frames, now),
-            other => self.hear(peer, other, now),
+            SessionEvent::Message(frames) => self.take_subscriptions(peer, frames, now),
+            other => self.take_event(peer, other, now),
         }
     }
 
     /// Takes a message of a subscriber. Each of its frames is a subscription or a cancellation in
-    /// the form of ZMTP 3.0, as it is for libzmq's XPUB, or else the message is reported to the
-    /// core as what it is.
-    fn hear_subscriptions(&mut self, peer: PeerId, frames: Message, now: Duration) {
+    /// the form of ZMTP 3.0, as for libzmq's XPUB. Any other message is reported to the core.
+    fn take_subscriptions(&mut self, peer: PeerId, frames: Message, now: Duration) {
         let mut is_data = false;
         for frame in frames.frames() {
             match SubscriptionChange::of_frame(frame) {

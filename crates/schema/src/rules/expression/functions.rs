@@ -96,7 +96,7 @@ impl Body for TextTest {
         let [Value::String(text)] = arguments else {
             return Err(ErrorKind::NoSuchOverload);
         };
-        budget.look_at(text.len())?;
+        budget.take_steps_to_read(text.len())?;
         Ok(Value::Bool((self.0)(text)))
     }
 }
@@ -108,7 +108,7 @@ impl Body for BytesTest {
         let [Value::Bytes(bytes), Value::Bytes(part)] = arguments else {
             return Err(ErrorKind::NoSuchOverload);
         };
-        budget.look_at(bytes.len() + part.len())?;
+        budget.take_steps_to_read(bytes.len() + part.len())?;
         Ok(Value::Bool((self.0)(bytes, part)))
     }
 }
@@ -117,7 +117,7 @@ fn host_and_port<'a>(arguments: &[Value<'a>], budget: &mut Budget) -> Called<'a>
     let [Value::String(text), Value::Bool(required)] = arguments else {
         return Err(ErrorKind::NoSuchOverload);
     };
-    budget.look_at(text.len())?;
+    budget.take_steps_to_read(text.len())?;
     let port = if *required {
         Port::Required
     } else {
@@ -132,7 +132,7 @@ fn ip<'a>(arguments: &[Value<'a>], budget: &mut Budget) -> Called<'a> {
         [Value::String(text), Value::Int(version)] => (text, *version),
         _ => return Err(ErrorKind::NoSuchOverload),
     };
-    budget.look_at(text.len())?;
+    budget.take_steps_to_read(text.len())?;
     let version = IpVersion::from_number(version);
     Ok(Value::Bool(
         version.is_some_and(|version| is_ip(text, version)),
@@ -151,7 +151,7 @@ fn ip_prefix<'a>(arguments: &[Value<'a>], budget: &mut Budget) -> Called<'a> {
         ] => (text, *version, *strict),
         _ => return Err(ErrorKind::NoSuchOverload),
     };
-    budget.look_at(text.len())?;
+    budget.take_steps_to_read(text.len())?;
     let bits = if strict {
         HostBits::Zero
     } else {

@@ -145,7 +145,7 @@ impl<'a> MapNode<'a> {
         for (place, (key, _)) in self.entries.iter().enumerate() {
             let key = match &key.value {
                 Ok(Value::String(text)) => {
-                    budget.look_at(text.len())?;
+                    budget.take_steps_to_read(text.len())?;
                     Some(OwnKey::Text(text.clone()))
                 }
                 Ok(other) => Key::of(other).and_then(OwnKey::other),
@@ -201,7 +201,7 @@ impl<'a> Map<'a> for MapNode<'a> {
 
     fn find(&self, key: &Key<'_>, budget: &mut Budget) -> Result<Option<Value<'a>>, ErrorKind> {
         if let Key::String(text) = key {
-            budget.look_at(text.len())?;
+            budget.take_steps_to_read(text.len())?;
         }
         let place = if self.entries.len() <= LINEAR_SEARCH_MAX {
             self.entries.iter().position(|(own, _)| {
