@@ -188,7 +188,7 @@ fn at_most_32_workers_of_a_pool_are_named_for_a_mistake() {
     assert_eq!(counts(&world.at(seconds(10), is_stray)), [Some(68)]);
 }
 
-/// The first message of a socket with `ZMQ_PROBE_ROUTER` is empty, and not worth a note.
+/// The first message of a socket with `ZMQ_PROBE_ROUTER` is empty, and is not noted.
 #[test]
 fn a_worker_whose_first_message_is_empty_is_not_named() {
     let mut world = World::new();

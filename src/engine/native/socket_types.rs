@@ -1,5 +1,5 @@
-//! The socket types that may talk to each other, and the type that the gateway announces once it
-//! knows the type of the peer.
+//! The socket types that fit each other, and the type that the gateway announces once it knows the
+//! type of the peer.
 //!
 //! A peer's socket checks the gateway's type, so one endpoint serves several kinds of peers by
 //! waiting for their READY and answering with the type that fits (RFC 37, "Socket Type Property").
@@ -19,18 +19,18 @@ pub struct SocketTypeMatch<K> {
 /// The reason why a peer's socket type does not fit an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
-    /// A description of the peer, and of what to change.
+    /// A description of the peer, and the remedy.
     pub why: String,
-    /// The outlook of the peer at this address.
+    /// The chance of the peer to be accepted at this address later.
     pub outlook: Outlook,
 }
 
-/// The prospects of a refused peer of being accepted at the same address later.
+/// The time at which a refused peer may be accepted at the same address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outlook {
     /// The gateway serves no such socket, whatever routes.yaml says.
     Never,
-    /// An edit of routes.yaml may make the peer welcome.
+    /// The gateway may accept the peer after an edit of routes.yaml.
     AfterAnEdit,
 }
 
@@ -172,8 +172,8 @@ fn misfit_on_channel(socket_type: &str, side: &str, fits: &str) -> Misfit {
     Misfit::new(socket_type, why)
 }
 
-/// Returns what a publisher or a subscriber at a wrong address has to change, or `None` for a
-/// socket that is neither.
+/// Returns the remedy for a publisher or a subscriber at a wrong address, or `None` for a socket
+/// that is neither.
 fn of_channel(socket_type: &str) -> Option<&'static str> {
     match socket_type {
         "PUB" | "XPUB" => Some(

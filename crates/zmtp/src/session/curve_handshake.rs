@@ -56,7 +56,7 @@ impl CurveHandshake {
         }
     }
 
-    /// Returns whether it is the peer's turn.
+    /// Returns whether the peer may send its next command.
     pub(super) const fn accepts_commands(&self) -> bool {
         !matches!(self, Self::Working(_) | Self::Introduced(_))
     }

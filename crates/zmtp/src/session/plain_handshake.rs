@@ -17,7 +17,7 @@ pub(super) enum PlainHandshake {
 }
 
 impl PlainHandshake {
-    /// Returns whether it is the peer's turn.
+    /// Returns whether the peer may send its next command.
     pub(super) const fn accepts_commands(&self) -> bool {
         matches!(self, Self::AwaitsHello | Self::AwaitsInitiate(_))
     }

@@ -102,9 +102,9 @@ impl Service {
     }
 
     /// Ends a peer's connection. If the peer was served, a last read or write may still show a sign
-    /// of life, after which the connection goes on. The system may not have reported the sign yet,
-    /// for example after a moment in which the gateway did not run, and no sign of life is noticed
-    /// from a client whose reading is paused.
+    /// of life, and then the connection continues. The system may not have reported that sign yet,
+    /// for example after a moment in which the gateway did not run, and signs of a client whose
+    /// reading is paused are not noticed.
     fn read_before_end(&mut self, peer: PeerId, over: EndReason, now: Duration, clock: &Clock) {
         if matches!(
             over,

@@ -79,8 +79,8 @@ fn messages(kind: &[u8], count: usize) -> Vec<u8> {
     messages
 }
 
-/// Lets the engine take in messages of this type, in as many turns as that takes. Returns the
-/// number of turns, and how often they read the clock.
+/// Lets the engine take messages of this type, in as many turns as that takes. Returns the number
+/// of turns, and the number of readings of the clock.
 fn take_in(engine: &mut Engine, kind: &[u8], count: usize) -> (u64, u64) {
     engine.client.write_all(&messages(kind, count)).unwrap();
     let counts = |native: &Native| {

@@ -54,15 +54,15 @@ const HEAD_FRAMES: usize = 3;
 
 /// The maximum memory of incomplete messages on all connections together, in bytes, unless
 /// [`PARTIAL_MESSAGES_MIN`] of the largest messages need more. It is many times the memory that
-/// honest peers use.
+/// usual peers use.
 const PARTIAL_MESSAGES_BYTES_MAX: u64 = 256 << 20;
 
 /// The minimum number of messages of the size `limits.message` for which there is room, whatever
 /// that limit is.
 const PARTIAL_MESSAGES_MIN: u64 = 4;
 
-/// The number of bytes whose reading and checking is as much work as a small message. The work of a
-/// full buffer thus always causes the clock to be read.
+/// The number of bytes whose reading and checking is as much work as a small message. A full buffer
+/// is thus so much work that the clock is read.
 const BYTES_OF_AN_ITEM: usize = 64;
 
 /// The maximum time for reading in a turn before decided messages are written. It is a fraction of
@@ -127,9 +127,9 @@ impl Service {
         }
     }
 
-    /// Gives each peer that has something to read its turn, and returns whether there was such a
-    /// peer. If the turns take long, the remaining peers have theirs after the decided messages are
-    /// written and the system was polled again.
+    /// Gives each readable peer its turn, and returns whether there was such a peer. If the turns
+    /// take long, the remaining peers have theirs after the decided messages are written and the
+    /// system is polled again.
     pub(in crate::engine::native) fn read(&mut self, now: Duration, clock: &Clock) -> bool {
         let turns = self.peers.ready_count();
         let mut share = Share::of(turns);
@@ -184,7 +184,7 @@ impl Service {
                 }
                 Ok(Read::Nothing) => break,
                 Ok(Read::End) => {
-                    self.gone(peer, &"the peer hung up", now);
+                    self.gone(peer, &"the peer disconnected", now);
                     return work;
                 }
                 Err(error) => {
@@ -211,7 +211,7 @@ impl Service {
         if input.rest().is_empty() {
             buffers.give_back(input);
         } else if share.bytes < READ_BUFFER_SIZE {
-            // A whole buffer for each of many peers would be too much.
+            // Whole buffers for many peers would take too much memory.
             let rest = Input::from(input.rest().to_vec());
             buffers.give_back(input);
             connection.keep(rest);
@@ -224,8 +224,8 @@ impl Service {
     fn gone(&mut self, peer: PeerId, why: &dyn fmt::Display, now: Duration) {
         let connection = self.peers.get(peer);
         if connection.is_some_and(|connection| connection.is_greeting()) {
-            // Without the log line of a refusal, nobody would know why the peer connects again and
-            // again and is not served.
+            // Without the log line of a refusal, an operator could not see why the peer connects
+            // again and again and is not served.
             let why = format!(
                 "{why}, in the middle of its greeting: the peer was stopped, or it speaks ZMTP 2.0, as JeroMQ before 0.4 does"
             );
@@ -274,7 +274,7 @@ impl Service {
             if let Some(frames) = small {
                 taken.whole = true;
                 self.message(Event::Message { peer, frames }, now);
-            } else if let Some(whole) = self.hear_next(peer, input, bounds, subscribes, now) {
+            } else if let Some(whole) = self.take_next(peer, input, bounds, subscribes, now) {
                 taken.whole |= whole;
             } else {
                 break;
@@ -291,9 +291,9 @@ impl Service {
         taken
     }
 
-    /// Acts on the next event of a peer, whatever it is. Returns whether the peer is not in the
-    /// middle of a message after it, or `None` once the input is used up.
-    fn hear_next(
+    /// Acts on the next event of a peer. Returns false if the peer is in the middle of a message
+    /// after it, and `None` once the input is used up.
+    fn take_next(
         &mut self,
         peer: PeerId,
         input: &mut Input,
@@ -438,7 +438,7 @@ struct Taken {
     items: usize,
     /// The work that they took beyond that of small messages, counted in small messages.
     extra_work: usize,
-    /// A message was completed, or a command outside of one.
+    /// True if a message was completed, or a command outside of one.
     whole: bool,
 }
 
