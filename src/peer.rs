@@ -34,7 +34,7 @@ pub enum WorkerKind {
 pub enum Headcount {
     /// One worker or subscriber.
     One,
-    /// Any number of workers or subscribers, which the engine cannot tell apart.
+    /// Any number of workers or subscribers, which the engine cannot distinguish.
     Crowd,
 }
 

@@ -177,7 +177,7 @@ impl Pool {
         shown.map(|(seat, worker)| worker.sample(seat)).collect()
     }
 
-    /// Adds a worker, or a crowd of workers behind one connection, and returns its seat.
+    /// Adds a worker, or a crowd of workers on one connection, and returns its seat.
     pub(crate) fn add_worker(
         &mut self,
         peer: PeerId,

@@ -143,7 +143,7 @@ impl<M: Frames> Owed<M> {
         post.leave_queue(memory);
         self.kept_bytes -= post.bytes();
         if self.kept.is_empty() {
-            // A burst must not leave its capacity behind.
+            // The capacity of a burst must not be kept.
             self.kept = BinaryHeap::new();
         }
         true

@@ -36,7 +36,7 @@ pub(super) enum Pacing {
     Leaving,
 }
 
-/// One worker, or the workers behind a connection that hides their number.
+/// One worker, or the workers on a connection whose number is not known.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) peer: PeerId,

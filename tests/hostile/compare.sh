@@ -1,4 +1,4 @@
-# To be sourced by the scripts beside it, which compare the round trips of an honest client.
+# Sourced by the other scripts of this directory, which compare the round trips of an honest client.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 if [ -z "${GATEWAY:-}" ]; then
@@ -12,7 +12,7 @@ measure() {
         sed -n 's/.*99 % within \([0-9]*\) us.*/\1/p'
 }
 
-# compare TEST CONTROL MICROSECONDS FLOOD OTHER: runs the test beside FLOOD, and beside OTHER, for
+# compare TEST CONTROL MICROSECONDS FLOOD OTHER: runs the test during FLOOD, and during OTHER, for
 # which the variable CONTROL is set. Fails if the percentile is greater by more than MICROSECONDS.
 compare() {
     local control flooded

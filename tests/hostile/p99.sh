@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compares the round trips of an honest client beside a flood of the payloads that take longest to
-# check with those beside as much work of other programs. The 99th percentile may differ by 5 ms at
+# Compares the round trips of an honest client during a flood of the payloads that take longest to
+# check with those during as much work of other programs. The 99th percentile may differ by 5 ms at
 # most. The machine should be idle. The argument is the number of seconds: tests/hostile/p99.sh 300
 set -euo pipefail
 source "$(dirname "$0")/compare.sh"

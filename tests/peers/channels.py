@@ -1,4 +1,4 @@
-"""Tests of channels with publishers and subscribers of every library, alone and beside a real zmq.proxy.
+"""Tests of channels with publishers and subscribers of every library, alone and with a real zmq.proxy in between.
 
 libraries.py runs them with its own cases.
 """
@@ -34,12 +34,12 @@ def channel(settings="", publishers=LISTEN, subscribers=LISTEN):
 
 
 def callers(endpoints):
-    """The side of a channel that connects to these."""
+    """The configuration of one side of a channel, which connects to these addresses."""
     return "{ connect: [" + ", ".join(f'"{it}"' for it in endpoints) + "] }"
 
 
 class Proxy:
-    """A zmq.proxy from XSUB to XPUB, as a process."""
+    """Starts a process with a zmq.proxy from XSUB to XPUB."""
 
     def __init__(self, publishers=("bind", "tcp://127.0.0.1:*"), subscribers=("bind", "tcp://127.0.0.1:*")):
         program = REPOSITORY / "tests/peers/python/proxy.py"
@@ -72,7 +72,7 @@ def ends(gateway):
 
 
 def meet(publishers, subscribers, prefix=b"RAW.x", frames="typed"):
-    """Publishes until each subscriber has heard each publisher, and takes what was published.
+    """Publishes until each subscriber has received a message of each publisher, and receives all of them.
 
     The subscribers have this prefix, and publishers are asked for it. `frames` is that of the channel.
     """
@@ -82,15 +82,15 @@ def meet(publishers, subscribers, prefix=b"RAW.x", frames="typed"):
         question, end = [b" ".join(question)], [b" ".join(end)]
     for publisher in publishers:
         if publisher.name == "rust xpub":
-            # It takes subscriptions only while they are received. One of libzmq that connects
-            # again has not forgotten what it was asked for, and reports nothing.
+            # An XPUB processes subscriptions only while they are received. A subscriber of libzmq that connects
+            # again still has its subscriptions, and the XPUB reports nothing.
             while publisher.get() != [b"\x01" + prefix]:
                 pass
         for subscriber in subscribers:
             subscriber.want()
         waiting = list(subscribers)
         while waiting:
-            # A PUB drops what it has not been asked for, and does not tell when it is.
+            # A PUB drops messages without a subscription, and does not report subscriptions.
             publisher.send(*question)
             waiting = [it for it in waiting if not it.has_got()]
         publisher.send(*end)
@@ -197,7 +197,7 @@ def peers_that_listen_are_connected_to():
 
 @case
 def a_channel_works_behind_and_before_a_proxy():
-    """Behind one that has the publishers, and before one that has the subscribers."""
+    """A channel between a zmq.proxy that has the publishers and one that has the subscribers."""
     with contextlib.ExitStack() as stack:
         behind, before = (stack.enter_context(Proxy()) for _ in range(2))
         sides = callers([behind.subscribers]), callers([before.publishers])
@@ -213,7 +213,7 @@ def a_channel_works_behind_and_before_a_proxy():
 
 @case
 def a_proxy_that_connects_is_a_peer_like_others():
-    """Between two channels."""
+    """A zmq.proxy between two channels."""
     with channel() as first, channel() as second:
         from_first = ("connect", first.endpoints["all.subscribers"])
         to_second = ("connect", second.endpoints["all.publishers"])
@@ -230,7 +230,7 @@ def a_proxy_that_connects_is_a_peer_like_others():
 
 @case
 def a_proxy_is_replaced_without_touching_a_peer():
-    """The peers stay as they are; only what listens at their two addresses becomes another process."""
+    """The peers stay the same, while the process that listens at their two addresses is replaced."""
     # Those of the crate zeromq do not connect again.
     publishers = [it for it in PUBLISHERS if it[0] != "rust"]
     with Proxy() as proxy:
@@ -252,7 +252,7 @@ def a_proxy_is_replaced_without_touching_a_peer():
 
 
 class Keyed(Peer):
-    """A socket of pyzmq with a key of its own, which is used as a `Program` is."""
+    """A socket of pyzmq with a key of its own and the methods of a `Program`."""
 
     def __init__(self, gateway, kind, endpoint, keys, server):
         public, secret = keys
@@ -267,7 +267,7 @@ class Keyed(Peer):
             self.send(b"\x01" + prefix)
 
     def want(self):
-        """A socket of this process receives in any case."""
+        """Does nothing, because a socket of this process can always receive."""
 
     def has_got(self):
         return self.socket.poll(20) != 0
@@ -277,7 +277,7 @@ class Keyed(Peer):
 
 @case
 def single_frames_pass_as_they_are():
-    """In the style of the ZeroMQ guide, whose publishers send topic and payload in one frame."""
+    """Messages in the style of the ZeroMQ guide: publishers send topic and payload in one frame."""
     with channel("frames: single") as gateway, peers_at(*ends(gateway)) as (publishers, subscribers):
         subscribe_all(subscribers, b"")
         meet(publishers, subscribers, b"", frames="single")

@@ -18,7 +18,7 @@ if ENGINE == "native":
     import channels  # noqa: F401: its cases are run too
 
 WORKERS = [(library, kind) for library in LIBRARIES for kind in ("dealer", "rep")]
-# The crate zeromq and pyomq give a ROUTER no way to name whom it connects to.
+# With the crate zeromq and pyomq, a ROUTER cannot name the peer to which it connects.
 CLIENTS = [
     (library, kind)
     for library in LIBRARIES
@@ -31,12 +31,12 @@ MIB = 1 << 20
 
 
 def name(peer):
-    """Its pool or frontend, and the type that leads to it."""
+    """The pool or frontend of a peer, and the type of its route."""
     return "-".join(peer)
 
 
 def pool(worker, settings):
-    """A pool's line for one worker."""
+    """Returns the line of routes.yaml with a pool for one worker."""
     if ENGINE == "libzmq" and worker[0] == "rust":
         # The crate zeromq ends a connection at a PING, and libzmq also pings peers that speak ZMTP
         # 3.0.
@@ -45,7 +45,7 @@ def pool(worker, settings):
 
 
 def routes(workers=WORKERS, more="", settings=""):
-    """A gateway for clients that come, and these workers, each with a pool of its own."""
+    """Starts a gateway for clients that connect, and for these workers, each with a pool of its own."""
     lines = [f'frontends: {{ clients: {{ bind: "{LISTEN}" }} }}', "pools:"]
     lines += [pool(it, f'bind: "{LISTEN}"{settings}') for it in workers]
     lines += ["routes:", f"  PACKED: {{ schema: {{ msgpack: demo.Person }}, pool: {name(workers[0])} }}"]
@@ -55,7 +55,7 @@ def routes(workers=WORKERS, more="", settings=""):
 
 @contextlib.contextmanager
 def all_of(gateway, workers=WORKERS, clients=CLIENTS):
-    """These clients and workers."""
+    """Starts these clients and workers."""
     with contextlib.ExitStack() as stack:
         clients = programs(stack, clients, lambda _: gateway.endpoints["clients"])
         workers = programs(stack, workers, lambda it: gateway.endpoints[name(it)])
@@ -73,7 +73,7 @@ def round_trip(client, worker, kind, *rest):
 
 
 def rejected(client, reason, *headers):
-    """Takes a rejection, whose payload is JSON or msgpack."""
+    """Receives a rejection, whose payload is JSON or MessagePack."""
     kind, *got, payload = client.get()
     assert (kind, got) == (b"ERROR", list(headers)), (client.name, kind, got, payload)
     error = json.loads(payload) if payload.startswith(b"{") else msgpack.unpackb(payload)
@@ -82,7 +82,7 @@ def rejected(client, reason, *headers):
 
 
 def refused(client, reason, *frames, headers=()):
-    """Asks for something that is refused."""
+    """Sends a request that is rejected."""
     client.send(*frames)
     return rejected(client, reason, *headers)
 
@@ -94,7 +94,7 @@ def every_client_talks_with_every_worker():
             for client in clients:
                 for message in MESSAGES:
                     if worker.name == "pyomq rep" and message[0] == b"":
-                        # It takes an empty frame after the type for the end of an envelope, from
+                        # This library takes an empty frame after the type for the end of an envelope, from
                         # libzmq's peers, too.
                         continue
                     round_trip(client, worker, kind, *message)
@@ -102,7 +102,7 @@ def every_client_talks_with_every_worker():
 
 @case
 def every_client_reads_rejections_and_goes_on():
-    """A REQ above all, which would be stuck for ever if an answer were not shaped for it."""
+    """Rejections reach all clients, above all a REQ, which would wait for ever for an answer without its delimiter."""
     workers = WORKERS[:1]
     with Gateway(routes(workers, "limits: { message: 64KiB }")) as gateway:
         with all_of(gateway, workers) as (clients, workers):
@@ -149,8 +149,8 @@ def a_killed_workers_request_is_told_at_once():
 
 @case
 def all_come_back_after_the_gateway_was_killed():
-    """As a crash looks to them: no goodbye, and the same address a moment later."""
-    # The crate zeromq calls again for SUB sockets only.
+    """Kills the gateway without a shutdown, and starts it at the same address a moment later."""
+    # The crate zeromq connects again for SUB sockets only.
     callers = [it for it in CLIENTS if it[0] != "rust"]
     takers = [it for it in WORKERS if it[0] != "rust"]
     with Gateway(routes(takers)) as gateway, all_of(gateway, takers, callers) as (clients, workers):
@@ -164,8 +164,8 @@ def all_come_back_after_the_gateway_was_killed():
 
 @case
 def peers_that_listen_are_called_and_called_again():
-    """Clients and workers both; they die, and others take their places."""
-    # A ROUTER that listens knows nobody to speak to.
+    """Clients and workers listen, are killed, and are replaced by others."""
+    # A ROUTER that listens knows no identity to which it could send.
     clients = [it for it in CLIENTS if it[1] != "router"]
     with contextlib.ExitStack() as stack:
         called, serving = (
@@ -195,14 +195,14 @@ if ENGINE == "native":
         """Twenty of them while a worker holds a request that it never answers; one that takes half a second lives."""
         with Gateway(routes(settings=", heartbeat: 200ms, timeout: 4s")) as gateway:
             with all_of(gateway, clients=CLIENTS[:1]) as ([client], workers):
-                # A worker that has never answered gets one request and no second one.
+                # A worker that has never answered receives one request and no second one.
                 for kind, worker in workers.items():
                     round_trip(client, worker, kind, b"h", b"x")
                 for kind in workers:
                     client.send(kind, b"h", b"x")
                 held = [worker.get() for worker in workers.values()]
                 for _ in held:
-                    # Not `worker_lost`, as it would be of one that has to come again.
+                    # Not `worker_lost`, which a worker that had to connect again would cause.
                     rejected(client, "timeout", b"h")
                 for kind, worker in workers.items():
                     if worker.kind == "rep":
@@ -211,7 +211,7 @@ if ENGINE == "native":
 
     @case
     def dealer_and_rep_workers_share_a_pool():
-        """Each is told the socket type that fits it, and handed what its kind gets."""
+        """The gateway announces the socket type that fits each worker, and sends it requests in the form for its kind."""
         shared = f"""
 frontends: {{ clients: {{ bind: "{LISTEN}" }} }}
 pools: {{ all: {{ bind: "{LISTEN}", per_worker: 1 }} }}
@@ -223,7 +223,7 @@ routes: {{ RAW: {{ pool: all }} }}
             for _ in range(2):
                 for _ in workers:
                     client.send(b"RAW", b"h", b"x")
-                # Each holds one at most, so each gets one.
+                # Each worker has one request at most, so each receives one.
                 for worker in workers.values():
                     worker.serve(b"RAW", b"h", b"x")
                 for _ in workers:
@@ -260,7 +260,7 @@ routes: {{ RAW: {{ pool: all }} }}
 
     @case
     def every_client_talks_with_every_worker_by_curve():
-        """Frames from none to ten million bytes, those among them that are sealed and opened apart."""
+        """Frames of zero to ten million bytes, including some that are sealed and opened on another thread."""
         (ours, our_secret), (theirs, their_secret) = key_pair(), key_pair()
         curve = json.dumps({"curve": {"secret": "secret", "peers": {"peer": theirs}}})
         text = routes(SECURE_WORKERS, SECURE_LIMITS, f", security: {curve}")
@@ -297,7 +297,7 @@ routes: {{ RAW: {{ pool: all }} }}
 
     @case
     def a_thousand_clients_are_served_by_curve():
-        """All connect at once. Each has a key of its own, and its requests its name."""
+        """All clients connect at once. Each has a key of its own, and its requests contain its name."""
         count = 1000
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))

@@ -21,7 +21,7 @@ NATIVE_ONLY = re.compile(r"\b(type|frames|envelope): ")
 
 
 def blocks(text):
-    """The files of a part of the page by name, and its commands, each with what it prints."""
+    """Returns the files of a part of the page by name, and its commands, each with its output."""
     files, commands = {}, []
     for language, block in BLOCK.findall(text):
         if language != "console":
@@ -71,7 +71,7 @@ class Stage:
             process.wait()
 
     def run(self, command):
-        """What a command of the page prints."""
+        """Returns the output of a command of the page."""
         python, *arguments = shlex.split(command)
         assert python == "python", command
         called = [sys.executable, *arguments]

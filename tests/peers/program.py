@@ -29,7 +29,7 @@ PROGRAMS = {
     "rust": [BUILT / "rust/debug/gateway-peer"],
 }
 LIBRARIES = os.environ["PEERS"].split()
-# Many frames, empty ones, and sizes on both sides of each way to write a length.
+# Many frames, empty ones, and the sizes at which the encoding of a length changes.
 MESSAGES = [
     [b"x"],
     [b""],
@@ -46,12 +46,12 @@ MESSAGES = [
 
 
 def word(frame):
-    """A frame as a peer is told it; a number is a size."""
+    """Returns a frame in the form in which a peer is ordered to send it. A number is a size."""
     return f"#{frame}" if isinstance(frame, int) else "=" + frame.hex()
 
 
 def shown(frame):
-    """A frame as a peer shows it, what is large as its size."""
+    """Returns a frame in the form in which a peer reports it. A large one is reported by its size."""
     if frame[0] in "#!":
         assert frame[0] == "#", f"{frame[1:]} bytes, and not the ones that were sent"
         return int(frame[1:])
@@ -59,7 +59,7 @@ def shown(frame):
 
 
 class Program:
-    """A peer: a process that is told what to send."""
+    """A peer: a process that sends and receives on request."""
 
     def __init__(self, library, kind, endpoint, way="connect", keys=()):
         self.name, self.kind = f"{library} {kind}", kind
@@ -98,7 +98,7 @@ class Program:
         self.process.stdin.write(f"- {word(prefix)}\n")
 
     def want(self):
-        """Tells the peer to receive a message, which `got` returns."""
+        """Makes the peer receive a message, which `got` returns."""
         self.process.stdin.write("<\n")
 
     def got(self):
@@ -122,7 +122,7 @@ class Program:
         assert got == list(frames), (self.name, got)
 
     def serve(self, *request):
-        """A worker's turn: takes this request, and answers with what came after its type."""
+        """Lets a worker receive this request, and answer with the frames after the type."""
         frames = self.get()
         token = [] if self.kind == "rep" else [frames.pop(0)]
         assert frames == list(request), (self.name, frames)

@@ -1,7 +1,7 @@
-"""Real pyzmq peers at the edge and behind it: what README promises of the wire, case by case.
+"""Tests with real pyzmq peers, clients and workers, of what README promises about the wire.
 
 tests/peers/pyzmq.sh runs it. Workers are sockets that a case drives by hand, so that nothing depends on
-how fast anybody is.
+how fast a peer is.
 """
 
 import contextlib
@@ -54,11 +54,11 @@ JANE = msgpack.packb({"id": 54321, "name": "Jane Doe", "email": "jane@example.co
 
 
 def people(pool="timeout: 30s", more=""):
-    """A gateway with one pool, by these settings, and these sections."""
+    """Starts a gateway with one pool, which has these settings, and with these sections."""
     return Gateway(PEOPLE.replace("POOL", pool) + more)
 
 
-# ---- programs as they are
+# ---- unchanged programs
 
 
 @case
@@ -150,14 +150,14 @@ def the_five_minutes_of_the_page_on_security_work():
             client = gateway.program("examples/python/secured_client.py", *keys("alice"), ends["clients"])
             out, err = client.communicate(timeout=4 * PATIENCE)
             assert out == "REPLY hello, alice\n", out + err
-            # A worker's key is no client's.
+            # A worker's key does not admit a client.
             gateway.program("examples/python/secured_client.py", *keys("worker-1"), ends["clients"])
             refusal = "frontend clients: a connection is refused: its key "
             assert "is unknown: to admit it, put" in gateway.lines_until(refusal)[-1]["message"]
 
 
 def block(page, language):
-    """The first indented block of a page in this language."""
+    """Returns the first indented block of a page in this language."""
     found = re.search(rf"\n( +)```{language}\n(.*?)\n +```", page, re.DOTALL)
     return textwrap.dedent(found[2])
 
@@ -206,7 +206,7 @@ def the_readmes_start_is_true_with_the_client_before_the_worker():
 
 
 def lines_of_a_start(directory):
-    """The human-readable log of a gateway in this directory, up to the line that it is ready."""
+    """Returns the human-readable log of a gateway in this directory, up to the line `ready`."""
     command = [os.path.abspath(os.environ["GATEWAY"])]
     environment = {name: value for name, value in os.environ.items() if name != "RUST_LOG"}
     lines = []
@@ -220,7 +220,7 @@ def lines_of_a_start(directory):
 
 
 def without_what_varies(lines):
-    """Lines of the log with other times, ports and versions."""
+    """Returns lines of the log with fixed times, ports and versions."""
     for pattern, constant in [
         (r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "TIME"),
         (r"(tcp://0\.0\.0\.0):\d+", r"\1:PORT"),
@@ -277,7 +277,7 @@ routes: {{ any: {{ pool: people }} }}
 
 @case
 def the_empty_message_of_a_probing_socket_is_ignored():
-    """With ZMQ_PROBE_ROUTER, a socket sends it as soon as it is connected."""
+    """With ZMQ_PROBE_ROUTER, a socket sends an empty message as soon as it is connected."""
     with people() as gateway:
         worker = gateway.worker(PROBE_ROUTER=1)
         for kind in (zmq.DEALER, zmq.REQ, zmq.ROUTER):
@@ -499,7 +499,7 @@ def a_route_may_be_for_some_frontends():
         assert exchange(inside, worker, b"secret", b"x") == [b"REPLY", b"done"]
 
 
-# ---- what is stopped at the edge
+# ---- messages that are rejected
 
 
 @case
@@ -700,7 +700,7 @@ def requests_wait_for_the_first_worker():
         client = gateway.client()
         for n in range(20):
             client.send(b"RAW", b"%d" % n)
-        refused("unknown_type", client.ask(b"NONE", b""))  # so all have come
+        refused("unknown_type", client.ask(b"NONE", b"")) # so all have arrived
         worker = gateway.worker()
         for n in range(20):
             token, _kind, payload = worker.get()
@@ -866,7 +866,7 @@ def a_worker_may_see_bare_identities_one_request_each():
         two.send(b"RAW", b"2")
         worker.expect(b"two", b"RAW", b"2")
         one.send(b"RAW", b"3")
-        refused("unknown_type", one.ask(b"NONE", b""))  # so 3 has come
+        refused("unknown_type", one.ask(b"NONE", b"")) # so 3 has arrived
         worker.send(b"two", b"REPLY", b"to 2")
         two.expect(b"REPLY", b"to 2")
         two.send(b"RAW", b"4")
@@ -888,7 +888,7 @@ def a_client_that_must_wait_holds_up_no_other():
         one.send(b"RAW", b"1")
         worker.expect(b"one", b"RAW", b"1")
         one.send(b"RAW", b"2")
-        refused("unknown_type", one.ask(b"NONE", b""))  # so 2 has come
+        refused("unknown_type", one.ask(b"NONE", b"")) # so 2 has arrived
         two.send(b"RAW", b"3")
         worker.expect(b"two", b"RAW", b"3")
         worker.send(b"two", b"REPLY", b"to 3")
@@ -934,7 +934,7 @@ def a_workers_message_that_answers_nothing_is_named():
         ]:
             worker = gateway.worker(IDENTITY=b"w")
             if ENGINE == "native":
-                # As with ZMQ_PROBE_ROUTER, of which the log says nothing.
+                # As with ZMQ_PROBE_ROUTER, which is not logged.
                 worker.send(b"")
             worker.send(*frames)
             line = named(words)
@@ -997,7 +997,7 @@ def a_worker_on_the_clients_port_is_told_where_workers_belong():
 
 
 def log_of(gateway, message):
-    """Lines with this message among those that have come."""
+    """Returns the lines with this message among those that have arrived."""
     lines = []
     while not gateway.log.empty():
         lines.append(gateway.log.get())
@@ -1023,7 +1023,7 @@ def a_rolling_restart_of_workers_loses_nothing():
             assert (kind, payload) == (b"REPLY", b"x"), (kind, header, payload)
             answered, open_requests = answered + 1, open_requests - 1
             if answered % 400 == 0:
-                # The new one comes first, and then the oldest goes, with its hands full.
+                # The new worker connects first, and then the oldest leaves while it still has requests.
                 fresh = start()
                 assert fresh.stdout.readline() == "ready\n"
                 workers.append(fresh)
@@ -1067,7 +1067,7 @@ def a_restart_of_rep_workers_costs_each_at_most_the_request_that_it_was_handed()
             # This fails for a second answer.
             waiting.remove(number)
             if answer[0] == b"ERROR":
-                # The worker could have done it, so the client must know whether to ask again.
+                # The worker could have processed it, so the client must know whether to send it again.
                 assert not refused("worker_lost", answer, headers=answer[1:2])["retryable"]
                 lost.append(number)
                 unsent.append(number)
@@ -1081,7 +1081,7 @@ def a_restart_of_rep_workers_costs_each_at_most_the_request_that_it_was_handed()
         assert len(ended) == 9 and len(lost) <= len(ended), (len(ended), lost)
         for process in ended:
             assert process.wait(timeout=PATIENCE) == 0, process.stderr.read()
-        # Each worker was given requests as soon as it had come.
+        # Each worker received requests as soon as it had connected.
         assert set(answers.values()) == {f"worker {n}" for n in range(11)}, set(answers.values())
     counts = gateway.ledger
     assert (counts["answered"], counts["rejected"]) == (total, len(lost)), (counts, lost)
@@ -1163,7 +1163,7 @@ def a_client_of_two_gateways_is_served_by_the_one_that_is_left():
             poller.register(peer.socket, zmq.POLLIN)
 
         def ask():
-            """Whether a request is answered, and by which worker."""
+            """Sends a request, and returns the answer, the number of its worker, or None without an answer."""
             client.send(b"RAW", b"x")
             while ready := dict(poller.poll(PATIENCE * 1000)):
                 for worker in workers:
@@ -1177,8 +1177,8 @@ def a_client_of_two_gateways_is_served_by_the_one_that_is_left():
         # Until both are connected.
         while {ask(), ask()} != {b"0", b"1"}:
             pass
-        # libzmq reports this once it has given up the queue of the lost connection. Asking for the
-        # socket's state then makes the socket take notice.
+        # libzmq reports this once it has dropped the queue of the lost connection. Reading the
+        # socket's state then makes the socket process that.
         monitor = client.socket.get_monitor_socket(zmq.EVENT_CONNECT_RETRIED)
         other.process.kill()
         assert monitor.poll(PATIENCE * 1000), "the client doesn't notice"
@@ -1188,11 +1188,11 @@ def a_client_of_two_gateways_is_served_by_the_one_that_is_left():
         other.ledger = NOTHING
 
 
-# ---- the end
+# ---- the shutdown
 
 
 def refused_while_draining(gateway, worker):
-    """Asks until it is told that the gateway drains: the signal may take a moment."""
+    """Sends requests until one is rejected because the gateway drains: the signal may take a moment."""
     client = gateway.client()
     until_told = (exchange(client, worker, b"RAW", b"h", b"x") for _ in iter(int, 1))
     told = next(answer for answer in until_told if answer[0] == b"ERROR")
@@ -1269,7 +1269,7 @@ def a_second_signal_ends_it_at_once():
         gateway.ledger = NOTHING
 
 
-# ---- strangers and sloths
+# ---- other protocols and slow peers
 
 
 @case
@@ -1290,7 +1290,7 @@ def sighup_takes_up_an_edit_and_keeps_out_a_broken_one():
 
 
 def edit(gateway, old, new):
-    """Edits the configuration; returns the time at which the gateway has taken it up."""
+    """Edits the configuration, and returns the time at which the edit has taken effect."""
     text = gateway.file.read_text()
     assert old in text, text
     gateway.file.write_text(text.replace(old, new))
@@ -1299,7 +1299,7 @@ def edit(gateway, old, new):
 
 
 def within_two_seconds(since, peer):
-    """What the peer gets, which must have come two seconds after that time at the latest."""
+    """Returns what the peer receives, which must arrive within two seconds after that time."""
     got = peer.get()
     took = time.monotonic() - since
     assert took < 2, f"{took:.1f} s"
@@ -1425,7 +1425,7 @@ def strangers(name, all_sent):
     with people() as gateway:
         client = gateway.client()
         client.send(b"RAW", b"waits")
-        refused("unknown_type", client.ask(b"NONE", b""))  # so it has come
+        refused("unknown_type", client.ask(b"NONE", b"")) # so it has arrived
         host, port = gateway.endpoints[name].removeprefix("tcp://").split(":")
         for sent in all_sent:
             with socket.create_connection((host, int(port)), timeout=PATIENCE) as stranger:

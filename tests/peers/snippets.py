@@ -21,7 +21,7 @@ routes:
 
 
 def calls_are_answered_out_of_order(command):
-    """Three calls side by side, whose answers come in another order; and one that is rejected."""
+    """Three concurrent calls, whose answers arrive in another order, and one call that is rejected."""
     with Gateway(ROUTES) as gateway:
         # Nobody listens at the second address.
         addresses = [gateway.endpoints["clients"], "tcp://127.0.0.1:9"]

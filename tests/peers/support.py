@@ -52,12 +52,12 @@ NOTHING = dict.fromkeys(("received", *ENDS), 0)
 class Gateway:
     """A gateway process on free ports, and peers to it.
 
-    Where the context ends well, the gateway is told to end: it must do so with exit code 0, owe nobody
+    When the context ends without an exception, the gateway is ended: it must exit with code 0, owe no peer
     an answer, and its counters must balance. `ledger` has them.
     """
 
     def __init__(self, routes, schemas=REPOSITORY / "schemas", files=None):
-        """`files` are the texts of the files beside routes.yaml."""
+        """`files` are the texts of the other files in the directory of routes.yaml."""
         self.directory = tempfile.TemporaryDirectory()
         path = self.file = pathlib.Path(self.directory.name, "routes.yaml")
         proto = f"proto: {{ import_paths: [{json.dumps(str(schemas))}] }}\n" if schemas else ""
@@ -96,7 +96,7 @@ class Gateway:
         log.put(None)
 
     def restart(self):
-        """Kills the gateway, without a word to anybody, and starts it on the same addresses."""
+        """Kills the gateway without a shutdown, and starts it on the same addresses."""
         self.process.kill()
         self.process.wait()
         text = self.file.read_text()
@@ -204,7 +204,7 @@ class Peer:
 
 
 def exchange(client, worker, *frames, answer=b"done"):
-    """One request through an echo worker: the client's answer, whoever gave it."""
+    """Sends one request through an echo worker, and returns the client's answer."""
     client.send(*frames)
     return serve_until(client, worker, answer)
 

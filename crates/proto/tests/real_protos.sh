@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Holds the built-in compiler against protoc over googleapis: some 7,000 files, pinned, from npm.
+# Compares the built-in compiler with protoc over googleapis: some 7,000 files, pinned, from npm.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 

@@ -36,7 +36,7 @@ class Worker:
 
 @contextlib.contextmanager
 def working(work):
-    """Does `work` beside what is tested."""
+    """Runs `work` on a thread of its own during a test."""
     thread = threading.Thread(target=work)
     thread.start()
     yield

@@ -65,7 +65,7 @@ use sockets::SharedSocketRegistry;
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// The maximum number of verdicts of judges that a turn reports to the core: after each, messages
-/// that wait behind it may be checked for up to a millisecond.
+/// that wait for it may be checked for up to a millisecond.
 const VERDICTS_MAX: usize = 4;
 
 /// The time of a turn after which it leaves the remaining work to the next.

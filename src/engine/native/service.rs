@@ -42,7 +42,7 @@ use crate::snapshot::{PoolId, PoolSettings, Snapshot};
 use gateway_zmtp::message::Message;
 
 /// The time of a turn after which it leaves the remaining verdicts of judges to the next: after
-/// each verdict, messages that wait behind it may be checked for up to a millisecond.
+/// each verdict, messages that wait for it may be checked for up to a millisecond.
 const VERDICTS_UNTIL: Duration = Duration::from_millis(3);
 
 /// The time of a turn after which it leaves the remaining work to the next.

@@ -1,4 +1,4 @@
-"""A DEALER worker that leaves in peace at SIGTERM: it says BYE, answers what it gets until it hears BYE, and ends.
+"""A DEALER worker that leaves in order at SIGTERM: it sends BYE, answers requests until it receives BYE, and ends.
 
 python leaving_worker.py ADDRESS
 """
@@ -9,7 +9,7 @@ import sys
 import zmq
 
 socket = zmq.Context().socket(zmq.DEALER)
-# A signal may come at any moment, and a socket must not be used within its own use, so the handler
+# A signal may arrive at any moment, also during a call of the socket, so the handler
 # only sends a message to the loop.
 asked_to_end, end = socket.context.socket(zmq.PAIR), socket.context.socket(zmq.PAIR)
 end.bind("inproc://end")

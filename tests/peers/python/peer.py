@@ -1,4 +1,4 @@
-"""A peer that ../program.py starts; that file says how it is used. Its first argument is the module: zmq, or one that looks like it.
+"""A peer that ../program.py starts; that file describes the protocol. Its first argument is the module: zmq, or one with the same interface.
 
 Its keys for CURVE, if any, are the last arguments: public, secret, and that of the server, which is
 empty if this is the server.

@@ -1,4 +1,4 @@
-"""A worker written for a ROUTER/DEALER proxy, its function unchanged but for the address.
+"""A worker written for a ROUTER/DEALER proxy, of which only the address is changed.
 
 python proxy_worker.py ADDRESS; tests/peers/pyzmq.py runs it behind the gateway.
 """

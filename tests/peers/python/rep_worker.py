@@ -1,6 +1,6 @@
 """A REP worker that ends at SIGTERM as soon as it has answered the request that it holds.
 
-Usage: rep_worker.py ENDPOINT NAME. It prints "ready" once it can be told to end, and answers with NAME.
+Usage: rep_worker.py ENDPOINT NAME. It prints "ready" once it handles SIGTERM, and answers with NAME.
 """
 
 import signal

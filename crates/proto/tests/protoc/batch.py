@@ -45,7 +45,7 @@ def read(path):
 
 
 def different(theirs, ours):
-    """What is not the same in the two sets; texts."""
+    """Returns the differences of the two sets, as texts."""
     theirs = {file.name: file for file in read(theirs).file}
     ours = {file.name: file for file in read(ours).file}
     if theirs.keys() != ours.keys():

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures the rules beside other implementations of protovalidate, on the same messages and in one
+# Measures the rules and other implementations of protovalidate, on the same messages and in one
 # run: benches/rules.rs, then, in protobuf, prost-protovalidate, protovalidate-es in Node, and both
 # lines of PyPI's protovalidate. These validate a decoded message; the gateway's times are of
 # payloads, as are those of the rows that say so.

@@ -128,7 +128,7 @@ def set_field(chooser, message, field, depth):
             else:
                 held[k] = a_value(chooser, value, depth)
     elif field.is_repeated:
-        # Now and then more than a short head counts, or a length of one byte.
+        # Now and then more elements than a short head or a length of one byte can count.
         long = not field.message_type and chooser.random() < 0.1
         held.extend(a_value(chooser, field, depth) for _ in range(chooser.randrange(1, 90 if long else 5)))
     elif field.message_type:
@@ -211,7 +211,7 @@ def as_python(message, numbers, style="map"):
 
 
 def records(stream):
-    """What verdicts.rs tells, as (schema, verdict, payload, violation)."""
+    """Yields the lines of verdicts.rs as (schema, verdict, payload, violation)."""
     head = struct.Struct("<BBI")
     buffer, at = b"", 0
     while True:
@@ -250,7 +250,7 @@ def run(binary, count, seed, schemas, seeds):
 
 
 class Tally:
-    """What was compared, and where they differ."""
+    """Counts comparisons, and collects the differences that they find."""
 
     def __init__(self, what, seeds):
         self.what, self.seeds = what, seeds

@@ -34,11 +34,11 @@ def judge(payload, descriptor):
             strict_map_key=False,
             unicode_errors="surrogateescape",
             object_pairs_hook=Map,
-            # Whatever lies in an extension: to MessagePack it is bytes.
+            # The content of an extension is bytes for MessagePack.
             ext_hook=lambda kind, data: Extension(),
         )
     except Exception as error:
-        # It looks into timestamps, wherever they lie, and then not at the rest.
+        # msgpack decodes every timestamp, and does not read on after an invalid one.
         return None if "timestamp" in str(error) or "nanoseconds" in str(error) else False
     return is_message(value, descriptor)
 
@@ -57,7 +57,7 @@ def whole(value):
 
 
 def keys_differ(keys):
-    """By what they mean: whole floats are integers, and True is none."""
+    """Returns whether no two keys have the same meaning. Whole floats are integers, and True is not."""
     meant = [("bool", it) if isinstance(it, bool) else ("text", it) if isinstance(it, str) else ("int", whole(it)) for it in keys]
     return len(set(meant)) == len(meant)
 
@@ -167,7 +167,7 @@ def is_placed(value, descriptor):
 
 
 def holds(pairs, descriptor):
-    """Of fields that are there, or nil: each its kind, of a oneof one, and all that must be."""
+    """Returns whether the present fields are valid, required ones among them, and at most one of each oneof."""
     of_value = lambda field: field.message_type and field.message_type.full_name == VALUE and not field.is_repeated
     there = [(field, value) for field, value in pairs if value is not None or of_value(field)]
     oneofs = [field.containing_oneof.full_name for field, _ in there if field.containing_oneof]

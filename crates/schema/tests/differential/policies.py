@@ -7,12 +7,12 @@ WIRE_TYPES = {
     "a varint", "a 64-bit value", "a length-delimited value",
     "the start of a group", "the end of a group", "a 32-bit value",
 }  # fmt: skip
-# As many as are told: behind them there may be more.
+# The maximum number of violations that are reported. There may be more of them.
 MOST = 16
 
 
 def named(payload, text, policy):
-    """The policies that all violations are of, or None if one is of none."""
+    """Returns the policies of all violations, or None if a violation belongs to none."""
     violations = [line.split("\t") for line in text.decode().split("\n")]
     names = {policy(payload, *violation) for violation in violations}
     if None in names:
@@ -73,14 +73,14 @@ def records(payload, at, end, group=0):
 
 
 def merges(payload, descriptor, at=0, end=None):
-    """Whether somewhere a singular message, a oneof, or a map's key occurs more than once."""
+    """Returns whether a singular message, a oneof, or a map's key occurs more than once anywhere."""
     seen = set()
     for number, wire, start, behind in records(payload, at, len(payload) if end is None else end):
         field = descriptor.fields_by_number.get(number)
         is_message = field is not None and field.message_type and wire in (2, 3)
         one = None
         if field is not None and field.containing_oneof:
-            # Whatever its members are: a later one replaces a message.
+            # For members of any kind, because a later one replaces a message.
             one = field.containing_oneof.name
         elif is_message and field.message_type.GetOptions().map_entry:
             one = (number, key_of(payload, field.message_type.fields_by_number[1], start, behind))
@@ -138,13 +138,13 @@ def plain_items(payload, descriptor, at=0, end=None):
         field = descriptor.fields_by_number.get(number)
         if field and field.message_type and wire in (2, 3) and plain_items(payload, field.message_type, start, behind):
             return True
-    # What lies in items isn't looked through: a set within a set may hold it.
+    # The content of items is not searched, because a set within a set may contain it.
     return is_set
 
 
 NUMBERS = r"(float|double|u?int(32|64)|s?fixed(32|64)|sint(32|64))"
 
-# Where the walk refuses what json_format reads: what was expected and found, and why.
+# The payloads that the walk refuses and json_format reads: expected and found values, and the reason.
 OF_JSON = [
     ("base64 is strict: Python's drops what is none", r"bytes in base64", r"the string "),
     ("strings hold numbers as JSON writes them: Python takes blanks, underscores, leading zeros, nan", NUMBERS, "the string "),

@@ -49,7 +49,7 @@ LEAVES = {
     "time": ["this.at", "timestamp('1970-01-01T00:00:01Z')", "(this.at + this.span)"],
     "span": ["this.span", "duration('5s')", "duration('0s')"],
 }  # fmt: skip
-# How a value of a type is made of others.
+# The expressions that make a value of a type from others.
 NODES = {
     "int": ["({int} + {int})", "({int} - {int})", "({int} * {int})", "({int} / {int})", "({int} % {int})", "({bool} ? {int} : {int})",
             "size({texts})", "{ints}[{int}]", "this.map[{string}]", "-({int})", "{span}.getSeconds()", "{time}.getFullYear()", "int({uint})"],
@@ -198,7 +198,7 @@ def agreement(ours, fits, first, second, cpp):
     # The others take spans beyond the range of google.protobuf.Duration.
     if verdict == "none" and "out of range of google.protobuf." in str(ours["t"]):
         return "range", verdict, said
-    # The gateway refuses what can have no value.
+    # The gateway refuses expressions that can have no value.
     if verdict == "refused" and "fails for every payload" in str(ours["t"]):
         return ("all" if "none" in said else "difference"), verdict, said
     # protovalidate's lines check types only when a payload is evaluated, and cel-cpp does not know
@@ -228,7 +228,7 @@ def compare(work):
     for (agree, *_), number in counts.items():
         shares[agree] += number
     print(f"{sum(counts.values()):,} verdicts on {len(noted['expressions']):,} expressions, {shares['difference']} differences")
-    # Expressions on which nobody ever agrees would show nothing.
+    # Expressions on which the implementations never agree would show nothing.
     sys.exit(0 if not shares["difference"] and shares["all"] > sum(shares.values()) / 2 else 1)
 
 

@@ -49,7 +49,7 @@ def compiled(work, cases):
     """Returns the import paths, and the names of the modules of our own files and of the others."""
     roots, others = [HERE / "protos", WELL_KNOWN], []
     if cases:
-        # The cases alone, without what lies beside them.
+        # The cases alone, without the other files of their directory.
         shutil.copytree(pathlib.Path(cases) / CASES, work / "cases" / CASES)
         roots.insert(1, work / "cases")
         others = sorted(str(path.relative_to(work / "cases")) for path in (work / "cases").rglob("*.proto"))
@@ -74,7 +74,7 @@ def messages(module):
 
 
 class Mined:
-    """What the rules of a field name: values near it are the ones that matter."""
+    """The constants in the rules of a field, near which values matter most."""
 
     def __init__(self, field):
         self.numbers, self.texts, self.bytes, self.spans = [], [], [], []

@@ -29,7 +29,7 @@ from read import read  # noqa: E402
 # As many kinds of differences are printed, with two examples each.
 SHOWN = 30
 
-# The longest payload, in digits, whose verdict is kept for when it comes again: short ones often
+# The longest payload, in digits, whose verdict is kept in case it occurs again: short ones often
 # do.
 KEPT_MAX = 100
 
@@ -83,7 +83,7 @@ def same(ours, theirs, rows):
 
 
 def show(name, ours, theirs, rows):
-    """Prints a difference: of violations those that one side alone tells."""
+    """Prints a difference: the violations that only one side reports."""
     print(f"  DIFFERENCE: {name} {ours['e']} {ours.get('p')}")
     if ours["v"] == theirs[0] == "broken":
         print(f"    we alone:   {sorted(set(rows) - set(theirs[1]))}")
@@ -151,7 +151,7 @@ def judge_share(share):
     for text in open(work / "verdicts"):
         ours = json.loads(text)
         if ours["v"] == "refused":
-            # Before the payloads, for a message whose rules are: an empty one stands for all.
+            # The gateway refuses the rules of this message. An empty payload stands for all of its payloads.
             if share == 0:
                 judge.compare(ours | {"e": "protobuf", "p": ""}, judged(message_of(ours["m"], "")), "")
             continue

@@ -11,7 +11,7 @@ import time
 from buf.validate import validate_pb2
 from google.protobuf import unknown_fields
 
-# For each reason, a payload that shows it: of the files in protos/, so that every run judges them.
+# A payload for each reason, of the files in protos/, so that every run judges it.
 EXAMPLES = pathlib.Path(__file__).parent / "examples.jsonl"
 
 # The errors of the two lines for a rule that fails for every payload, because it names a field or
@@ -19,11 +19,11 @@ EXAMPLES = pathlib.Path(__file__).parent / "examples.jsonl"
 UNCHECKED = re.compile(r"no.such.(field|member|overload)|No matching overloads", re.IGNORECASE)
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
-# What Python says of a string of proto2 that is not UTF-8.
+# The error of Python for a string of proto2 that is not UTF-8.
 NO_TEXT = re.compile(r"'bytes' object is not an instance of 'str'|UnicodeDecodeError")
 
-# What line 1 says of a condition that has no value, such as `string(this).matches(…)` of bytes that
-# are not UTF-8: the rule bytes.pattern is written so.
+# The error of line 1 for a condition without a value, such as `string(this).matches(…)` of bytes that
+# are not UTF-8, as in the rule bytes.pattern.
 NO_CONDITION = "found no matching overload for _?_:_ applied to '(<class 'celpy.evaluation.CELEvalError'>, "
 
 # The one reason that no example can show, the rules that it concerns, and the seconds from now
@@ -31,14 +31,14 @@ NO_CONDITION = "found no matching overload for _?_:_ applied to '(<class 'celpy.
 PASSED = "a moment near now, which may have passed between the two verdicts"
 OF_NOW, NEAR = {"timestamp.lt_now", "timestamp.gt_now", "timestamp.within"}, 86_400
 
-# As many violations the gateway tells of a payload.
+# The maximum number of violations of a payload that the gateway reports.
 TOLD_MAX = 16
 
 # The first and the last second of a Timestamp, the most that a time zone moves it, and the longest
 # Duration.
 FIRST, LAST, ZONE_MAX, LONGEST = -62135596800, 253402300799, 14 * 3600, 315576000000
 
-# What line 1 says of a date and of a span that Python has not.
+# The errors of line 1 for a date and for a span beyond the range of Python.
 NO_DATE, NO_SPAN = "OverflowError: date value out of range", "ValueError: range error: {seconds}"
 
 
@@ -216,8 +216,8 @@ class Case:
         return self.ours == "broken" and self.theirs == "failed"
 
 
-# Why a verdict differs otherwise than in its rows: the lines that it concerns, the reason, and
-# whether it is that.
+# The reasons for which verdicts differ other than in their rows: the lines concerned, the reason, and
+# a function that returns whether it applies.
 KNOWN = [
     (
         (1, 2),
@@ -279,7 +279,7 @@ def breaks_a_pattern(case):
 
 
 def reason(line, case):
-    """Why the verdicts on a message differ, if that is known."""
+    """Returns the known reason for which the verdicts on a message differ, or None."""
     for lines, why, shows in KNOWN:
         if line in lines and shows(case):
             return why
