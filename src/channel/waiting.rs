@@ -7,9 +7,9 @@ use super::post::Post;
 use crate::frame::Frames;
 use crate::snapshot::Slow;
 
-/// The maximum number of messages that are dropped for a new one. One that would take the place of
-/// more is dropped itself: a large message must not drop thousands of small ones, for which each
-/// of many slow subscribers would also take the time.
+/// The maximum number of messages that are dropped for a new one. A new message for which more
+/// would have to be dropped is dropped itself. Otherwise a large message would displace thousands
+/// of small ones, and that work would be done for each of many slow subscribers.
 const DROPPED_FOR_ONE_MAX: usize = 256;
 
 /// The messages that wait for one subscriber, the oldest first.
@@ -104,7 +104,8 @@ impl<M: Frames> Waiting<M> {
         Added::Dropped(dropped)
     }
 
-    /// Returns whether the oldest messages that may be dropped for a new one have this many bytes.
+    /// Returns whether the oldest messages that may be dropped for a new one have at least
+    /// `surplus` bytes.
     fn can_drop(&self, surplus: u64) -> bool {
         let mut left = surplus;
         for post in self.posts.values().take(DROPPED_FOR_ONE_MAX) {
@@ -195,7 +196,7 @@ mod tests {
             for _ in 0..small {
                 waiting.add(&post("a1"), Slow::DropOld, u64::MAX, &mut memory);
             }
-            // It has room once all of the small messages are dropped.
+            // The large message has room once all of the small ones are dropped.
             let large = post(&"b".repeat(100_000));
             let dropped = waiting.add(&large, Slow::DropOld, large.bytes(), &mut memory);
             let expected = if added { (small as u64, 1) } else { (1, small) };
