@@ -184,8 +184,8 @@ pub trait Outlet<M: Frames> {
         WORK_MAX
     }
 
-    /// Disconnects a peer for a reason that the log shows; [`Event::Disconnected`] follows. An engine that
-    /// cannot distinguish the peer from others only logs the reason.
+    /// Disconnects a peer for a reason that the log shows; [`Event::Disconnected`] follows. An
+    /// engine that cannot distinguish the peer from others only logs the reason.
     fn disconnect(&mut self, _peer: PeerId, _why: String) {}
 
     /// Returns the body of a request that must wait for a worker, or of a published message that
