@@ -41,8 +41,10 @@
 //!
 //! # Features
 //!
-//! `libzmq`, on by default, is the engine over libzmq, and needs a C++ compiler. The other engine,
-//! `native`, is always there and is the default in a configuration.
+//! - `libzmq`, on by default, is the engine over libzmq, and needs a C++ compiler. The other
+//!   engine, `native`, is always there and is the default in a configuration.
+//! - `sodium`, on by default, is CURVE by libsodium, and needs a C compiler and make. Without it,
+//!   CURVE is by `crypto_box`, which is all Rust.
 //!
 //! # The modules
 //!
