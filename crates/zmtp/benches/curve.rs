@@ -1,0 +1,120 @@
+//! Measures the time to seal and to open a frame by the library that the gateway uses, which is
+//! libsodium with `--features sodium` and crypto_box without, and by dryoc.
+//!
+//! ```console
+//! $ cargo bench --package gateway-zmtp --features sodium
+//! $ cargo bench --package gateway-zmtp
+//! ```
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dryoc::classic::crypto_box::{
+    crypto_box_detached_afternm_inplace, crypto_box_open_detached_afternm_inplace,
+};
+use gateway_zmtp::command::Ready;
+use gateway_zmtp::curve::{Client, Connected, CurveError, FrameKind, KeyPair, OVERHEAD, Server};
+
+/// The sizes of the frames, in bytes.
+const SIZES: [usize; 3] = [60, 1 << 10, 8 << 10];
+
+/// The number of frames in a round.
+const FRAMES: usize = 1 << 14;
+
+/// The number of rounds, of which the fastest counts: the others were disturbed.
+const ROUNDS: usize = 20;
+
+fn main() -> Result<(), CurveError> {
+    let library = if cfg!(feature = "sodium") {
+        "libsodium"
+    } else {
+        "crypto_box"
+    };
+    println!("| library | frame | to seal | to open |");
+    println!("|---|---|---|---|");
+    for size in SIZES {
+        print(library, size, of_gateway(size)?);
+        print("dryoc", size, of_dryoc(size));
+    }
+    Ok(())
+}
+
+fn print(library: &str, size: usize, [seal, open]: [Duration; 2]) {
+    let of_one = |all: Duration| all.as_nanos() / FRAMES as u128;
+    println!(
+        "| {library} | {size} B | {} ns | {} ns |",
+        of_one(seal),
+        of_one(open)
+    );
+}
+
+/// Returns the least times of the rounds.
+fn fastest(mut round: impl FnMut() -> [Duration; 2]) -> [Duration; 2] {
+    let rounds = (0..ROUNDS).map(|_| round());
+    rounds.fold([Duration::MAX; 2], |least, times| {
+        [least[0].min(times[0]), least[1].min(times[1])]
+    })
+}
+
+/// Returns the times in which the gateway's sealer and opener process the frames, with everything
+/// that surrounds a box.
+fn of_gateway(size: usize) -> Result<[Duration; 2], CurveError> {
+    let (mut client, mut server) = connected()?;
+    let data = vec![7; size];
+    let mut wire = Vec::with_capacity(FRAMES * (size + OVERHEAD + 9));
+    Ok(fastest(|| {
+        wire.clear();
+        let mut ends = Vec::with_capacity(FRAMES);
+        let before = Instant::now();
+        for _ in 0..FRAMES {
+            let sealed = client.sealer.seal(FrameKind::Last, &data, &mut wire);
+            assert!(sealed.is_ok());
+            ends.push(wire.len());
+        }
+        let seal = before.elapsed();
+        let before = Instant::now();
+        for end in ends {
+            let body = &mut wire[end - size - OVERHEAD..end];
+            assert!(black_box(server.opener.open(body)).is_ok());
+        }
+        [seal, before.elapsed()]
+    }))
+}
+
+/// Returns both sides of a connection.
+fn connected() -> Result<(Connected, Connected), CurveError> {
+    let keys = KeyPair::generate()?;
+    let metadata = Ready::default();
+    let client = Client::new(KeyPair::generate()?, keys.public());
+    let (client, hello) = client.hello()?;
+    let (server, welcome) = Server::new(Arc::from([keys])).hello(&hello)?;
+    let (client, initiate) = client.welcome(&welcome, &metadata)?;
+    let (server, ready) = server.initiate(&initiate)?.accept(&metadata)?;
+    Ok((client.ready(&ready)?.0, server))
+}
+
+/// Returns the times in which dryoc seals and opens the boxes of such frames.
+fn of_dryoc(size: usize) -> [Duration; 2] {
+    let mut boxes = vec![7; FRAMES * (size + 1)];
+    let mut tags = vec![[0; 16]; FRAMES];
+    let (key, mut nonce) = ([7; 32], [0; 24]);
+    fastest(|| {
+        let [seal, open] = [true, false].map(|seals| {
+            let before = Instant::now();
+            let boxes = boxes.chunks_exact_mut(size + 1).zip(&mut tags);
+            for (n, (content, tag)) in boxes.enumerate() {
+                nonce[16..].copy_from_slice(&n.to_be_bytes());
+                if seals {
+                    crypto_box_detached_afternm_inplace(content, tag, &nonce, &key);
+                } else {
+                    let opened =
+                        crypto_box_open_detached_afternm_inplace(content, tag, &nonce, &key);
+                    assert!(opened.is_ok());
+                }
+            }
+            before.elapsed()
+        });
+        [seal, open]
+    })
+}

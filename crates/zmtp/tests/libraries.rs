@@ -1,0 +1,213 @@
+//! Tests of every box of CURVE against three libraries: libsodium, crypto_box and dryoc. The peer
+//! of each test is written by hand from RFC 26. It opens each box of this crate by all three, and
+//! seals its own boxes by all three, which must yield the same bytes.
+
+#[path = "support/libraries.rs"]
+mod libraries;
+
+use std::sync::Arc;
+
+use fastrand::Rng;
+use gateway_zmtp::command::Ready;
+use gateway_zmtp::curve::{
+    Client, Connected, FrameKind, KeyPair, LARGE_MIN, PublicKey, SecretKey, Server,
+};
+use gateway_zmtp::{LONG, z85};
+
+use libraries::{Key, Nonce, open, public_key, seal};
+
+/// The metadata that says `Socket-Type: REQ`.
+const REQ: &[u8] = b"\x0bSocket-Type\0\0\0\x03REQ";
+
+/// The sizes of the frames: those around the limits of a block and of a short frame, and one that
+/// is sealed and opened apart.
+const SIZES: [usize; 10] = [0, 1, 15, 16, 60, 64, 222, 223, 1024, LARGE_MIN];
+
+fn ready(socket_type: &str) -> Ready {
+    Ready {
+        socket_type: socket_type.into(),
+        ..Ready::default()
+    }
+}
+
+/// A key pair whose secret the test knows.
+struct Pair {
+    secret: Key,
+    public: Key,
+}
+
+impl Pair {
+    fn new(random: &mut Rng) -> Self {
+        let secret = std::array::from_fn(|_| random.u8(..));
+        Self {
+            secret,
+            public: public_key(&secret),
+        }
+    }
+
+    /// Returns the pair as this crate reads it, which computes the same public key.
+    fn keys(&self) -> KeyPair {
+        let secret = SecretKey::from_z85(&z85::encode(&self.secret)).expect("a key");
+        let keys = KeyPair::new(secret);
+        assert_eq!(keys.public(), PublicKey::from_bytes(self.public));
+        keys
+    }
+}
+
+/// Returns the nonce of a prefix and the bytes that are sent.
+fn nonce(prefix: &[u8], sent: &[u8]) -> Nonce {
+    [prefix, sent].concat().try_into().expect("24 bytes")
+}
+
+/// Returns the body of a frame.
+fn body(frame: &[u8]) -> &[u8] {
+    match frame[0] & LONG {
+        0 => &frame[2..],
+        _ => &frame[9..],
+    }
+}
+
+/// Returns the 32 bytes at a place.
+fn key_at(bytes: &[u8], at: usize) -> Key {
+    bytes[at..at + 32].try_into().expect("a key")
+}
+
+/// Exchanges frames of all sizes between a side of this crate and the test, whose secret key and
+/// the other's public key seal them. `prefixes` has that of the crate's nonces and that of the
+/// test's, and `first` the first short nonce of each.
+fn exchange(
+    side: &mut Connected,
+    theirs: &Key,
+    secret: &Key,
+    prefixes: [&[u8; 16]; 2],
+    first: [u64; 2],
+) {
+    for (n, size) in SIZES.into_iter().enumerate() {
+        let content: Vec<u8> = (0..size).map(|at| (at + n) as u8).collect();
+        let [sent, received] = first.map(|first| (first + n as u64).to_be_bytes());
+
+        let mut frame = Vec::new();
+        if size < LARGE_MIN {
+            let sealer = &mut side.sealer;
+            sealer
+                .seal(FrameKind::More, &content, &mut frame)
+                .expect("nonces");
+        } else {
+            let work = side
+                .sealer
+                .seal_apart(FrameKind::More, content.clone(), 0..size);
+            frame = work.expect("nonces").run();
+        }
+        let message = body(&frame);
+        assert_eq!(message[..8], *b"\x07MESSAGE");
+        assert_eq!(message[8..16], sent);
+        let inside = open(theirs, secret, &nonce(prefixes[0], &sent), &message[16..]);
+        assert!(
+            inside[0] == 1 && inside[1..] == content,
+            "{size} bytes sent"
+        );
+
+        let inside = [&[0], &content[..]].concat();
+        let sealed = seal(theirs, secret, &nonce(prefixes[1], &received), &inside);
+        let mut message = [&b"\x07MESSAGE"[..], &received, &sealed].concat();
+        let opener = &mut side.opener;
+        let data = if size < LARGE_MIN {
+            opener.open(&mut message).expect("a frame").data.to_vec()
+        } else {
+            let opened = opener.open_apart(message).expect("a MESSAGE").run();
+            opener.opened(opened).expect("a frame").1
+        };
+        assert!(data == content, "{size} bytes received");
+    }
+}
+
+#[test]
+fn each_box_between_a_client_and_this_server_is_the_same_in_all_libraries() {
+    let mut random = Rng::with_seed(17);
+    let [server, client, short_term] = [(); 3].map(|()| Pair::new(&mut random));
+
+    let sent = 1u64.to_be_bytes();
+    let zeros = nonce(b"CurveZMQHELLO---", &sent);
+    let sealed = seal(&server.public, &short_term.secret, &zeros, &[0; 64]);
+    let mut hello = b"\x05HELLO\x01\0".to_vec();
+    hello.extend([0; 72]);
+    hello.extend([&short_term.public[..], &sent, &sealed].concat());
+    let waits = Server::new(Arc::from([server.keys()])).hello(&hello);
+    let (waits, welcome) = waits.expect("a WELCOME");
+
+    let long = nonce(b"WELCOME-", &welcome[8..24]);
+    let inside = open(&server.public, &short_term.secret, &long, &welcome[24..]);
+    let (theirs, cookie) = (key_at(&inside, 0), &inside[32..]);
+    assert_eq!(cookie.len(), 96);
+
+    let long: [u8; 16] = std::array::from_fn(|_| random.u8(..));
+    let inside = [short_term.public, server.public].concat();
+    let vouch = seal(&theirs, &client.secret, &nonce(b"VOUCH---", &long), &inside);
+    let sent = 2u64.to_be_bytes();
+    let inside = [&client.public[..], &long, &vouch, REQ].concat();
+    let number = nonce(b"CurveZMQINITIATE", &sent);
+    let sealed = seal(&theirs, &short_term.secret, &number, &inside);
+    let initiate = [&b"\x08INITIATE"[..], cookie, &sent, &sealed].concat();
+    let introduced = waits.initiate(&initiate).expect("a client");
+    assert_eq!(introduced.client(), client.keys().public());
+    assert_eq!(introduced.metadata(), &ready("REQ"));
+
+    let (mut connected, answer) = introduced.accept(&ready("REQ")).expect("a READY");
+    assert_eq!(answer[..6], *b"\x05READY");
+    let number = nonce(b"CurveZMQREADY---", &answer[6..14]);
+    let inside = open(&theirs, &short_term.secret, &number, &answer[14..]);
+    assert!(inside.starts_with(REQ), "{inside:?}");
+
+    let prefixes = [b"CurveZMQMESSAGES", b"CurveZMQMESSAGEC"];
+    exchange(
+        &mut connected,
+        &theirs,
+        &short_term.secret,
+        prefixes,
+        [2, 3],
+    );
+}
+
+#[test]
+fn each_box_between_a_server_and_this_client_is_the_same_in_all_libraries() {
+    let mut random = Rng::with_seed(18);
+    let [server, client, short_term] = [(); 3].map(|()| Pair::new(&mut random));
+    let ours = Client::new(client.keys(), PublicKey::from_bytes(server.public));
+    let (ours, hello) = ours.hello().expect("a HELLO");
+    let theirs = key_at(&hello, 80);
+    let number = nonce(b"CurveZMQHELLO---", &hello[112..120]);
+    let inside = open(&theirs, &server.secret, &number, &hello[120..]);
+    assert_eq!(inside, [0; 64]);
+
+    let long: [u8; 16] = std::array::from_fn(|_| random.u8(..));
+    let cookie = [7; 96];
+    let inside = [&short_term.public[..], &cookie].concat();
+    let sealed = seal(&theirs, &server.secret, &nonce(b"WELCOME-", &long), &inside);
+    let welcome = [&b"\x07WELCOME"[..], &long, &sealed].concat();
+    let (ours, initiate) = ours.welcome(&welcome, &ready("REQ")).expect("an INITIATE");
+
+    assert_eq!(initiate[9..105], cookie);
+    let number = nonce(b"CurveZMQINITIATE", &initiate[105..113]);
+    let inside = open(&theirs, &short_term.secret, &number, &initiate[113..]);
+    assert_eq!(inside[..32], client.public);
+    let long = nonce(b"VOUCH---", &inside[32..48]);
+    let vouch = open(&client.public, &short_term.secret, &long, &inside[48..128]);
+    assert_eq!(vouch, [theirs, server.public].concat());
+    assert!(inside[128..].starts_with(REQ), "{inside:?}");
+
+    let sent = 1u64.to_be_bytes();
+    let number = nonce(b"CurveZMQREADY---", &sent);
+    let sealed = seal(&theirs, &short_term.secret, &number, REQ);
+    let answer = [&b"\x05READY"[..], &sent, &sealed].concat();
+    let (mut connected, metadata) = ours.ready(&answer).expect("a server");
+    assert_eq!(metadata, ready("REQ"));
+
+    let prefixes = [b"CurveZMQMESSAGEC", b"CurveZMQMESSAGES"];
+    exchange(
+        &mut connected,
+        &theirs,
+        &short_term.secret,
+        prefixes,
+        [3, 2],
+    );
+}
