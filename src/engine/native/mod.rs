@@ -21,7 +21,6 @@ mod connection;
 mod dial;
 mod drain;
 mod frames;
-mod handshakes;
 mod listen;
 mod memory;
 mod peers;
@@ -29,6 +28,7 @@ mod quiet;
 mod reload;
 mod removal;
 mod service;
+mod steps;
 mod stream;
 mod timers;
 
@@ -215,7 +215,7 @@ impl Native {
         if ordered && self.obey(now) {
             return Ok(Go::End);
         }
-        self.service.go_on_meeting(now);
+        self.service.finish_steps(now);
         self.listeners.accept(&mut self.service, now);
         self.service.call(&self.removal, now);
         let service = &mut self.service;

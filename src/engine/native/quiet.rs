@@ -58,6 +58,8 @@ pub(super) enum Cause {
     Password,
     /// The peer's IP address is not allowed at its frontend or pool.
     Address,
+    /// The gateway failed at a costly step of the connection.
+    Lost,
     /// The peer's CURVE handshake, or an encrypted frame, is not authentic.
     Curve,
     /// The peer's socket type does not fit the address.
@@ -88,6 +90,7 @@ impl Cause {
             | Self::Slow
             | Self::Dismissed
             | Self::Full
+            | Self::Lost
             | Self::Waits => false,
         }
     }

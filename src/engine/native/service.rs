@@ -28,11 +28,11 @@ use crate::engine::native::address;
 use crate::engine::native::admissions::Admissions;
 use crate::engine::native::clock::Clock;
 use crate::engine::native::dial::Dialer;
-use crate::engine::native::handshakes::{Handshakes, Step};
 use crate::engine::native::liveness::HANDSHAKE_TIMEOUT;
 use crate::engine::native::memory::Memory;
 use crate::engine::native::peers::Peers;
 use crate::engine::native::quiet::Quiet;
+use crate::engine::native::steps::{Step, Steps};
 use crate::engine::notes::{log_last_notes, log_notes};
 use crate::engine::numbering::first_number;
 use crate::ledger::Ledger;
@@ -56,7 +56,7 @@ pub(super) struct Service {
     peers: Peers,
     dialer: Dialer,
     admissions: Admissions,
-    handshakes: Handshakes,
+    steps: Steps,
     quiet: Quiet,
     /// Set if judges may have more verdicts than the last turn reported to the core.
     verdicts_left: bool,
@@ -78,7 +78,7 @@ impl Service {
             snapshot,
             peers: Peers::new(registry, Judges::new(control.clone()), Memory::new(release)),
             dialer: Dialer::new(control.clone(), address::resolve),
-            handshakes: Handshakes::new(control),
+            steps: Steps::new(control),
             admissions: Admissions::default(),
             quiet: Quiet::default(),
             verdicts_left: false,

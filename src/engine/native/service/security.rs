@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use crate::engine::native::address::Address;
 use crate::engine::native::dial::DialId;
-use crate::engine::native::handshakes::{Done, Step};
 use crate::engine::native::liveness::MECHANISM_WAIT_MAX;
 use crate::engine::native::quiet::Cause;
 use crate::engine::native::service::Service;
 use crate::engine::native::service::end::Refusal;
 use crate::engine::native::socket_types::{TO_CLIENTS, TO_PUBLISHERS, TO_SUBSCRIBERS, TO_WORKERS};
+use crate::engine::native::steps::{Done, Step};
 use crate::engine::role::Role;
 use crate::frame::printable;
 use crate::peer::PeerId;
@@ -68,20 +68,29 @@ impl Service {
     }
 
     /// Continues with the peers whose costly steps are complete.
-    pub(in crate::engine::native) fn go_on_meeting(&mut self, now: Duration) {
-        while let Some((peer, done)) = self.handshakes.next_done() {
-            match done {
-                Done::Agreed(worked) => self.agreed(peer, worked, now),
-                Done::Verified(credentials, verified) => {
-                    // The peer may have disconnected meanwhile.
-                    if self.peers.get(peer).is_some_and(|it| it.is_new()) {
-                        self.verified(peer, credentials, verified, now);
-                    }
-                }
-                Done::Opened(opened) => self.opened(peer, opened, now),
-                Done::Sealed(frame) => self.peers.sealed(peer, frame),
-            }
+    pub(in crate::engine::native) fn finish_steps(&mut self, now: Duration) {
+        while let Some((peer, done)) = self.steps.next_done() {
+            self.finish_step(peer, done, now);
             self.report_events(now);
+        }
+    }
+
+    /// Continues with a peer whose costly step is complete or lost.
+    pub(super) fn finish_step(&mut self, peer: PeerId, done: Done, now: Duration) {
+        match done {
+            Done::Agreed(worked) => self.agreed(peer, worked, now),
+            Done::Verified(credentials, verified) => {
+                // The peer may have disconnected meanwhile.
+                if self.peers.get(peer).is_some_and(|it| it.is_new()) {
+                    self.verified(peer, credentials, verified, now);
+                }
+            }
+            Done::Opened(opened) => self.opened(peer, opened, now),
+            Done::Sealed(frame) => self.peers.sealed(peer, frame),
+            Done::Lost => {
+                let why = Refusal::HangUp(STEP_LOST.into());
+                self.refuse(peer, Cause::Lost, why, now);
+            }
         }
     }
 
@@ -117,7 +126,7 @@ impl Service {
                 Step::Seal(_) => !connection.is_mute(),
             })
         };
-        self.handshakes.add(address, peer, step, waits);
+        self.steps.add(address, peer, step, waits);
     }
 
     /// Begins to verify a peer's password, which takes long unless it was verified before.
@@ -315,6 +324,9 @@ struct Claims {
     address: Option<IpAddr>,
     caller: Initiator,
 }
+
+const STEP_LOST: &str =
+    "the gateway failed at a step of its handshake or at a large frame, which is a bug";
 
 const NOT_IN_FROM: &str = "its address is not in `from`: add it or its network there";
 

@@ -1,6 +1,6 @@
 //! Tests of the engine's turns, one by one, with peers over real sockets.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use mio::Events;
@@ -9,6 +9,8 @@ use super::traffic::WORK_UNTIMED;
 use super::*;
 use crate::core::Outlet;
 use crate::engine::BoundAddress;
+use crate::engine::native::connection::Connection;
+use crate::engine::native::steps::Done;
 use crate::engine::native::{EVENTS, Native, prepare};
 use gateway_zmtp::{COMMAND, MORE, greeting, put_frame};
 
@@ -145,4 +147,17 @@ fn the_clock_ends_the_turn_of_a_peer_and_not_the_estimated_work() {
     assert_eq!(rejections_in_a_turn(Duration::ZERO), all);
     let slow = rejections_in_a_turn(Duration::from_millis(1));
     assert!(slow < all / 2, "{slow} of {all}");
+}
+
+/// A connection that stayed open would wait for its step for ever, and a frame that is sealed later
+/// would get the place of the lost one.
+#[test]
+fn a_connection_whose_step_is_lost_is_closed() {
+    let mut engine = Engine::start();
+    let service = &mut engine.native.service;
+    let clients = service.peers.all().filter(|it| !it.role().has_workers());
+    let client = clients.map(Connection::peer).next().unwrap();
+    service.finish_step(client, Done::Lost, Duration::ZERO);
+    assert_eq!(service.peers.all().filter(|it| it.is_known()).count(), 1);
+    assert!(engine.client.read_to_end(&mut Vec::new()).is_ok());
 }
