@@ -286,7 +286,8 @@ impl Users {
         hasher.update((name.len() as u64).to_le_bytes());
         hasher.update(name);
         hasher.update(password);
-        hasher.finalize().into()
+        // In place, because a hasher that is moved leaves a copy with the password behind.
+        hasher.finalize_reset().into()
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
@@ -164,6 +165,23 @@ impl Process {
         // If the system does not allow this, the earlier peak counts, too: the test is stricter.
         let _ = fs::write(self.proc("clear_refs"), "5");
         self.memory("VmRSS:")
+    }
+
+    /// Returns what the process has written into its memory, or `None` if the system does not let
+    /// this process see that.
+    pub fn contents(&self) -> Option<Vec<Vec<u8>>> {
+        let maps = fs::read_to_string(self.proc("maps")).ok()?;
+        let memory = fs::File::open(self.proc("mem")).ok()?;
+        let mut parts = Vec::new();
+        for map in maps.lines().filter(|map| map.contains(" rw")) {
+            let (from, to) = map.split_once(' ')?.0.split_once('-')?;
+            let [from, to] = [from, to].map(|at| u64::from_str_radix(at, 16).unwrap());
+            let mut part = vec![0; (to - from) as usize];
+            if memory.read_exact_at(&mut part, from).is_ok() {
+                parts.push(part);
+            }
+        }
+        (!parts.is_empty()).then_some(parts)
     }
 
     fn memory(&self, what: &str) -> usize {

@@ -6,6 +6,8 @@
 use std::ops::Range;
 use std::rc::Rc;
 
+use zeroize::Zeroize as _;
+
 /// A part of a shared buffer. Empty bytes share no buffer.
 #[derive(Clone, Debug, Default)]
 pub struct Bytes {
@@ -82,6 +84,13 @@ impl Bytes {
         }
     }
 
+    /// Overwrites the bytes, unless their memory is shared.
+    pub(crate) fn wipe(self) {
+        if let Some(mut memory) = self.into_memory() {
+            memory.zeroize();
+        }
+    }
+
     /// Returns the memory of these bytes, unless it is shared.
     pub(crate) fn into_memory(self) -> Option<Vec<u8>> {
         self.buffer.and_then(|buffer| Rc::try_unwrap(buffer).ok())
@@ -144,6 +153,14 @@ impl Input {
         self.buffer.capacity()
     }
 
+    /// Overwrites the bytes that were skipped or taken, unless they are shared.
+    pub(crate) fn wipe_taken(&mut self) {
+        if let Some(buffer) = Rc::get_mut(&mut self.buffer) {
+            let taken = self.unread.start.min(buffer.len());
+            buffer[..taken].zeroize();
+        }
+    }
+
     /// Skips `n` bytes, or all remaining ones if there are fewer.
     pub fn skip(&mut self, n: usize) {
         self.unread.start = (self.unread.start + n).min(self.unread.end);
@@ -182,6 +199,20 @@ mod tests {
         let frame = Bytes::from(memory).compact();
         assert_eq!(frame.bytes().len(), 600_000);
         assert_eq!(frame.buffer.as_ref().unwrap().capacity(), 600_000);
+    }
+
+    #[test]
+    fn bytes_that_are_wiped_are_overwritten_and_no_others() {
+        let mut input = Input::from(vec![7; 10]);
+        let shared = input.take(4);
+        input.wipe_taken();
+        assert_eq!(shared.bytes(), [7; 4]);
+        drop(shared);
+        input.wipe_taken();
+        assert_eq!(
+            (&input.buffer[..4], input.rest()),
+            (&[0; 4][..], &[7; 6][..])
+        );
     }
 
     #[test]

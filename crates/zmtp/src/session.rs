@@ -182,15 +182,21 @@ impl Session {
             | Stage::Curve(_)
             | Stage::Traffic => {}
         }
-        match self
-            .decoder
-            .next(input, HANDSHAKE_BOUNDS, buffers)
-            .map_err(SessionError::Frame)?
-        {
+        let item = self.decoder.next(input, HANDSHAKE_BOUNDS, buffers);
+        let said = match item.map_err(SessionError::Frame)? {
             None => Ok(None),
             Some(Item::Message(_) | Item::Oversize(_)) => Err(SessionError::BeforeReady),
-            Some(Item::Command(body)) => self.shake_hands(&body).map(Some),
+            Some(Item::Command(body)) => {
+                let said = self.shake_hands(&body).map(Some);
+                body.wipe();
+                said
+            }
+        };
+        if matches!(self.stage, Stage::Plain(_)) {
+            // The peer's password must not stay in a buffer that is read into again much later.
+            input.wipe_taken();
         }
+        said
     }
 
     /// Begins the handshake of the mechanism that the greetings agree on. Returns the event that

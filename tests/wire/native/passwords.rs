@@ -211,6 +211,50 @@ fn a_changed_password_or_a_removal_ends_the_connections_of_a_user() {
     assert_eq!(second.hear(), Said::End);
 }
 
+/// A core dump has the memory of the process: of all secrets, it must hold only those in use.
+#[test]
+fn no_password_and_no_file_of_a_secret_stays_in_memory() {
+    if !engine_is("native") {
+        return;
+    }
+    let security = "{ curve: { secret: KEYS/secret, peers: any }, plain: { users: KEYS/users } }";
+    const RIGHT: &str = "the right password 5d1c";
+    const WRONG: &str = "the wrong password 8ab7";
+    let users = line("alice", RIGHT);
+    let gateway = Guarded::start(security, std::slice::from_ref(&users));
+    let mut worker = gateway.worker();
+    for _ in 0..2 {
+        let mut alice = gateway.user("alice", RIGHT).unwrap();
+        exchange(&mut alice, &mut worker);
+    }
+    assert!(gateway.user("alice", WRONG).is_none());
+    assert!(gateway.user("nobody", WRONG).is_none());
+    // A HELLO in pieces is collected before it is read.
+    let mut raw = gateway.greeted();
+    let (_, hello) = plain::Client::hello("alice", RIGHT).unwrap();
+    let hello = command(&hello);
+    for piece in hello.chunks(hello.len() / 2 + 1) {
+        raw.say(piece);
+    }
+    assert!(matches!(raw.hear(), Said::Command(_)));
+
+    let Some(memory) = gateway.process.contents() else {
+        eprintln!("skipped: the memory of another process cannot be read here");
+        return;
+    };
+    let found = |text: &[u8]| {
+        let windows = memory.iter().map(|part| part.windows(text.len()));
+        windows.flatten().filter(|part| *part == text).count()
+    };
+    let secret = gateway.ours.secret().to_z85();
+    let hash = users.trim_end().rsplit('$').next().unwrap();
+    for text in [RIGHT, WRONG, &**secret, hash] {
+        assert_eq!(found(text.as_bytes()), 0, "{text}");
+    }
+    // Without this, the test would not notice that it looks in the wrong places.
+    assert!(found(gateway.ours.public().bytes()) > 0);
+}
+
 /// Each common mistake of a peer has a log line that explains it.
 #[test]
 fn each_mistake_of_a_user_is_logged_with_its_remedy() {
