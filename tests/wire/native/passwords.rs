@@ -211,6 +211,39 @@ fn a_changed_password_or_a_removal_ends_the_connections_of_a_user() {
     assert_eq!(second.hear(), Said::End);
 }
 
+/// docs/security.md describes these steps: the user has a second name until the program uses it.
+#[test]
+fn a_second_name_replaces_a_password_without_an_interruption() {
+    if !engine_is("native") {
+        return;
+    }
+    let old = line("alice", "secret");
+    let mut gateway = Guarded::start(PLAIN, std::slice::from_ref(&old));
+    let file = gateway.process.file();
+    let yaml = fs::read_to_string(&file).unwrap();
+    let yaml = yaml.replace(
+        "{ pool: people } }",
+        "{ pool: people, allow: \"alice*\" } }",
+    );
+    fs::write(&file, yaml).unwrap();
+    gateway.process.await_line("reloaded: ~1 route (OPAQUE)");
+    let mut worker = gateway.worker();
+    let mut before = gateway.user("alice", "secret").unwrap();
+    // A request that is open during the edit is answered.
+    before.say(&message(&["OPAQUE", "x"]));
+    let open = worker.message();
+    let new = line("alice-2", "another");
+    gateway.set_users(&[old, new.clone()]);
+    worker.say(&[&open[0], b"REPLY", b"y"]);
+    assert_eq!(before.hear_message(), [b"REPLY".to_vec(), b"y".to_vec()]);
+    let mut after = gateway.user("alice-2", "another").unwrap();
+    assert!(exchange(&mut after, &mut worker).starts_with("alice-2#"));
+    assert!(exchange(&mut before, &mut worker).starts_with("alice#"));
+    gateway.set_users(&[new]);
+    assert_eq!(before.hear(), Said::End);
+    assert!(exchange(&mut after, &mut worker).starts_with("alice-2#"));
+}
+
 /// A core dump has the memory of the process: of all secrets, it must hold only those in use.
 #[test]
 fn no_password_and_no_file_of_a_secret_stays_in_memory() {
