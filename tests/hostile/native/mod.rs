@@ -2,6 +2,8 @@
 //!
 //! - `channels`: Hostile publishers and subscribers are refused or bounded.
 //! - `fair`: Many hostile peers at once share one bound on time and memory.
+//! - `introductions`: INITIATEs that no honest client of CURVE sends are refused, and reveal
+//!   nothing.
 //! - `judged`: Payloads that take long to check delay no other peer.
 //! - `long_work`: Work for peers of channels is never done in one long turn.
 //! - `memory`: All peers together take no more memory than `limits.memory`.
@@ -14,6 +16,7 @@
 
 mod channels;
 mod fair;
+mod introductions;
 mod judged;
 mod long_work;
 mod memory;

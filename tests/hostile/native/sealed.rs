@@ -24,16 +24,16 @@ use gateway_zmtp::plain::Client;
 use gateway_zmtp::session::{SessionSecurity, Side};
 
 /// A gateway with one frontend for all clients and one for `alice` alone.
-struct Secured {
-    process: Process,
-    ours: KeyPair,
-    alice: KeyPair,
+pub struct Secured {
+    pub process: Process,
+    pub ours: KeyPair,
+    pub alice: KeyPair,
     /// Holds the key of the gateway.
     _files: tempfile::TempDir,
 }
 
 impl Secured {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let (ours, alice) = (keys(), keys());
         let files = tempfile::tempdir().unwrap();
         let secret = files.path().join("gateway.key_secret");
@@ -65,7 +65,7 @@ limits: {{ client_bytes: 256MiB }}
         }
     }
 
-    fn endpoint(&self) -> String {
+    pub fn endpoint(&self) -> String {
         self.process.endpoint("frontend secured")
     }
 
@@ -73,7 +73,7 @@ limits: {{ client_bytes: 256MiB }}
         client(&self.alice, self.ours.public())
     }
 
-    fn alice(&self) -> Peer {
+    pub fn alice(&self) -> Peer {
         Peer::connect(&self.endpoint(), self.security(), "DEALER").met()
     }
 
