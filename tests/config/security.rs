@@ -304,6 +304,38 @@ fn doubtful_settings_cause_warnings() {
     );
 }
 
+/// A file with secrets should be usable by its owner alone, or also by its group, which may be the
+/// gateway's own.
+#[test]
+fn files_with_secrets_that_others_can_use_cause_a_warning() {
+    let yaml = SECURED.replace(
+        "} } } }\npools",
+        "}, plain: { users: keys/users } } } }\npools",
+    );
+    let yaml = yaml.replace("tcp://*:5559", "tcp://127.0.0.1:5559");
+    for name in ["keys/gateway.key_secret", "keys/users"] {
+        let files = Files::new(&yaml);
+        files.add("keys/clients/alice.key");
+        files.write("keys/users", &format!("alice:{HASH}\n"));
+        files.restrict("keys/users");
+        for (mode, warned) in [
+            (0o600, false),
+            (0o400, false),
+            (0o640, false),
+            (0o604, true),
+            (0o644, true),
+            (0o602, true),
+            (0o777, true),
+        ] {
+            fs::set_permissions(files.path(name), fs::Permissions::from_mode(mode)).unwrap();
+            let (code, _, stderr) = files.check();
+            let told = stderr.contains(&format!("chmod 600 {name}"));
+            assert_eq!((code, told), (Some(0), warned), "{mode:o} {stderr}");
+            assert_eq!(stderr.is_empty(), !warned, "{mode:o} {stderr}");
+        }
+    }
+}
+
 fn keygen(directory: &Path, name: &str) -> (Option<i32>, String) {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
         .args(["keygen", name])
