@@ -7,6 +7,8 @@ use std::sync::mpsc::channel;
 
 use crate::counting::{allocations, mark_thread};
 use crate::support::gateway::{Gateway, engine_is};
+use crate::support::sealed::Peer;
+use crate::support::sealed::pair::{client, keys};
 use crate::support::zmtp::{Raw, message};
 use crate::support::{ANN, turns};
 
@@ -109,4 +111,51 @@ fn a_small_request_and_its_answer_cost_the_data_thread_no_allocation() {
         });
         assert!(refused > 0);
     }
+}
+
+/// Boxes are sealed and opened in place, in memory that is reused.
+#[test]
+fn a_small_request_and_its_answer_cost_no_allocation_by_curve_either() {
+    const AT_ONCE: usize = 100;
+    if !engine_is("native") {
+        return;
+    }
+    let _turn = turns::take();
+    let (ours, theirs) = (keys(), keys());
+    let files = tempfile::tempdir().unwrap();
+    let secret = files.path().join("secret");
+    std::fs::write(&secret, &*ours.secret().to_z85()).unwrap();
+    let known = theirs.public();
+    let security =
+        format!("security: {{ curve: {{ secret: {secret:?}, peers: {{ it: \"{known}\" }} }} }}");
+    let gateway = Gateway::start(&format!(
+        r#"
+frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0", {security} }} }}
+pools: {{ people: {{ bind: "tcp://127.0.0.1:0", heartbeat: off, per_worker: 100, {security} }} }}
+routes: {{ CHECKED: {{ schema: demo.Person, reply: demo.Reply, pool: people }} }}
+"#
+    ));
+    mark_data_thread(&gateway);
+    let [mut alice, mut worker] = ["clients", "people"].map(|name| {
+        let security = client(&theirs, ours.public());
+        Peer::connect(&gateway.endpoint(name), security, "DEALER").met()
+    });
+    let mut rounds = |rounds: usize| {
+        for _ in 0..rounds {
+            for _ in 0..AT_ONCE {
+                alice.end.say(&[b"CHECKED".to_vec(), ANN.to_vec()]);
+            }
+            alice.write();
+            for _ in 0..AT_ONCE {
+                let token = worker.message().remove(0);
+                worker.end.say(&[token, b"REPLY".to_vec(), REPLY.to_vec()]);
+            }
+            worker.write();
+            for _ in 0..AT_ONCE {
+                assert_eq!(alice.message(), [b"REPLY".to_vec(), REPLY.to_vec()]);
+            }
+        }
+    };
+    rounds(50);
+    assert_eq!(allocations(|| rounds(100)), 0);
 }
