@@ -2,7 +2,7 @@
 //! lines about peers that make a mistake, and the keys `allow` and `rate` of routes.
 //!
 //! The test of all mistakes needs pyzmq, and is skipped unless `GATEWAY_TEST_PYTHON` names a Python
-//! with it. All other peers use the codec of this repository.
+//! with it. Nearly all other peers use the codec of this repository.
 
 use std::fs;
 use std::net::TcpListener;
@@ -15,6 +15,7 @@ use crate::support::gateway::{Gateway, engine_is};
 use crate::support::process::Process;
 use crate::support::sealed::Peer;
 use crate::support::sealed::pair::{client, client_as, keys, server};
+use crate::support::sockets::connected;
 use gateway_zmtp::curve::{KeyPair, PublicKey};
 use gateway_zmtp::session;
 
@@ -310,11 +311,12 @@ fn peers_at_unlisted_addresses_are_refused_before_their_greeting() {
         return;
     }
     let mut gateway = Secured::start("{ from: [10.0.0.0/8, \"::1\"] }", &keys());
-    let mut peer = Peer::connect(&gateway.clients(), session::SessionSecurity::None, "DEALER");
-    assert!(!peer.is_admitted());
+    let _of_libzmq = connected(&zmq::Context::new(), zmq::DEALER, &gateway.clients());
     gateway
         .process
         .await_line("frontend clients: a connection is refused: its address is not in `from`");
+    let mut peer = Peer::connect(&gateway.clients(), session::SessionSecurity::None, "DEALER");
+    assert!(!peer.is_admitted());
     let gateway = Secured::start("{ from: 127.0.0.0/8 }", &keys());
     Peer::connect(&gateway.clients(), session::SessionSecurity::None, "DEALER").met();
 }

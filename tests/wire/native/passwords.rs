@@ -320,6 +320,11 @@ fn each_mistake_of_a_user_is_logged_with_its_remedy() {
             "{reported}"
         );
     }
+    let mut fresh = Guarded::start(PLAIN, &[line("alice", "secret")]);
+    let _of_libzmq = libzmq(&zmq::Context::new(), &fresh.clients(), "alice", "Secret");
+    fresh.process.await_line(
+        "frontend clients: a connection is refused: the password of user alice is wrong",
+    );
     let mut raw = Raw::connect(&gateway.clients());
     raw.say(&naming(Mechanism::Null));
     let reported = gateway
