@@ -99,7 +99,11 @@ impl Pool {
             .resize(self.settings.queue, self.settings.queue_bytes);
         // Workers may now be allowed to take the requests of clients that stand aside.
         self.queue.call_all();
-        for seat in 0..self.workers.len() {
+        // Free workers are placed anew in their order, so that they keep it where loads become
+        // equal.
+        let mut seats: Vec<usize> = self.free.iter().collect();
+        seats.extend((0..self.workers.len()).filter(|seat| !self.free.has(*seat)));
+        for seat in seats {
             if let Some(worker) = &mut self.workers[seat] {
                 worker.follow(&self.settings);
                 self.place(Seat(seat));

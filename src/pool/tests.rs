@@ -147,6 +147,35 @@ fn the_next_worker_of_an_excluded_seat_is_not_excluded() {
     assert_eq!(hand_out(&mut pool, &identity, Duration::ZERO).len(), 1);
 }
 
+/// By their order, the worker that has held its request for longest comes first under
+/// `round_robin`, too, although it connected last.
+#[test]
+fn workers_keep_their_order_when_the_balance_changes() {
+    let least_busy = settings(PerWorker::Most(10), IdentityMode::Token);
+    let round_robin = PoolSettings {
+        balance: Balance::RoundRobin,
+        ..(*least_busy).clone()
+    };
+    let (mut pool, identity) = with_waiting(least_busy, 0);
+    let last = pool.add_worker(
+        PeerId(3),
+        WorkerKind::Dealer,
+        Headcount::One,
+        Arc::default(),
+    );
+    let hand = |pool: &mut Pool, number: u64| {
+        pool.enqueue(number, CLIENT, &identity, 1);
+        hand_out(pool, &identity, Duration::ZERO)[0]
+    };
+    let (number, first, at) = hand(&mut pool, 1);
+    assert_eq!(hand(&mut pool, 2).1, last);
+    pool.answered(first, number, at, Duration::ZERO);
+    assert_eq!(hand(&mut pool, 3).1, first);
+    pool.set_settings(Arc::new(round_robin));
+    assert_eq!(hand(&mut pool, 4).1, last);
+    assert_eq!(hand(&mut pool, 5).1, first);
+}
+
 /// However many clients have an identity, one answer makes room for one of them.
 #[test]
 fn under_client_identity_connections_of_one_identity_take_turns() {
