@@ -180,7 +180,7 @@ impl Follower {
     pub fn follow(mut self) {
         let mut watches = None;
         self.survive(|follower| {
-            watches = follower.watches();
+            follower.renew(&mut watches);
             // No event reports writes between the load and the placing of the watches.
             follower.check_after(CheckReason::Interval);
         });
@@ -206,9 +206,7 @@ impl Follower {
                 Err(_) => CheckReason::Interval,
             };
             self.survive(|follower| {
-                // The new watches are placed first, so that there is no moment without any.
-                let laid = follower.watches();
-                drop(std::mem::replace(&mut watches, laid));
+                follower.renew(&mut watches);
                 follower.check_after(why);
             });
         }
@@ -351,19 +349,23 @@ impl Follower {
         self.conclude(report);
     }
 
-    /// Places watches on everything that the configuration is read from, unless `reload.watch` is
-    /// off.
-    fn watches(&mut self) -> Watches {
+    /// Replaces the watches by new ones on everything that the configuration is read from, or ends
+    /// them if `reload.watch` is off. If the system allows none at present, the old ones stay,
+    /// because they still report most changes at once.
+    fn renew(&mut self, watches: &mut Watches) {
         if !self.running.reload.watch {
-            return None;
+            *watches = None;
+            return;
         }
         let watched_directories = watched_directories(self.origin.path(), &self.seen.roots);
-        let (watches, blind) = (self.place_watches)(watched_directories, self.wake.clone());
+        let (placed, blind) = (self.place_watches)(watched_directories, self.wake.clone());
         if let Some(why) = blind.filter(|_| !self.has_logged_unwatched) {
             self.has_logged_unwatched = true;
             let every = self.check_every;
             warn!("can't watch every file ({why}): also checking every {every:?}");
         }
-        watches
+        if placed.is_some() {
+            *watches = placed;
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of the follower, step by step, and of systems where nothing can be watched.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 
 use super::watches::tests::{Exhausted, One};
@@ -153,6 +154,61 @@ fn files_without_a_watch_are_polled_and_the_log_says_so_once() {
         scope
             .spawn(|| follows_without_watches(place_watches::<One>, "fs.inotify.max_user_watches"));
     });
+}
+
+/// A system that allows one watcher and then no others.
+struct OnlyFirst(RecommendedWatcher);
+
+static HAS_FIRST: AtomicBool = AtomicBool::new(false);
+
+impl notify::Watcher for OnlyFirst {
+    fn new<F: notify::EventHandler>(heard: F, config: notify::Config) -> notify::Result<Self> {
+        if HAS_FIRST.swap(true, Ordering::SeqCst) {
+            return Err(Exhausted::new(heard, config).unwrap_err());
+        }
+        RecommendedWatcher::new(heard, config).map(Self)
+    }
+
+    fn watch(&mut self, path: &Path, mode: notify::RecursiveMode) -> notify::Result<()> {
+        self.0.watch(path, mode)
+    }
+
+    fn unwatch(&mut self, path: &Path) -> notify::Result<()> {
+        self.0.unwatch(path)
+    }
+
+    fn kind() -> notify::WatcherKind {
+        RecommendedWatcher::kind()
+    }
+}
+
+/// The watches are renewed before each look. Where that fails, the old ones still report edits.
+#[test]
+fn watches_stay_while_no_others_can_be_placed() {
+    let (followed, mut follower) = Followed::start();
+    follower.place_watches = place_watches::<OnlyFirst>;
+    follower.check_every = Duration::from_secs(24 * 60 * 60);
+    let (settled, generations) = mpsc::channel();
+    let follower = follower.observed_by(Arc::new(move |step| {
+        if let Step::Settled(snapshot) = step {
+            let _ = settled.send(snapshot.generation);
+        }
+    }));
+    let (wake, file) = (follower.wake(), followed.file());
+    let follows = std::thread::spawn(|| follower.follow());
+    let until = |wanted| {
+        let next = || generations.recv_timeout(Duration::from_secs(30));
+        while next().expect("a reload after the edit") < wanted {}
+    };
+    wake.reload();
+    until(1);
+    for generation in 2..5 {
+        write(&file, &format!("R{generation}: {{ pool: p }}"));
+        until(generation);
+    }
+    wake.end();
+    follows.join().unwrap();
+    followed.end();
 }
 
 /// Panics if there is anything to report.

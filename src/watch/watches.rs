@@ -264,6 +264,7 @@ pub(super) mod tests {
     }
 
     /// A system that has no watches left.
+    #[derive(Debug)]
     pub(in crate::watch) struct Exhausted;
 
     impl Watcher for Exhausted {
