@@ -36,7 +36,10 @@ pub fn on_this_engine(yaml: &str) -> String {
     format!("engine: {}\n{yaml}", engine())
 }
 
-/// A running follower of the files.
+/// A running follower of the files, which ends when this is dropped.
+///
+/// It must not outlive its test, because the system allows each user only a hundred watchers or so
+/// (in Linux `fs.inotify.max_user_instances`).
 pub struct Following {
     pub wake: Wake,
     pub control_status: Arc<SharedControlStatus>,
@@ -115,12 +118,6 @@ impl Gateway {
             context: zmq::Context::new(),
             directory,
         }
-    }
-
-    /// Follows the files from now on, on a thread that lives as long as this process. The follower
-    /// relies on events alone, so that a missed event fails the test.
-    pub fn follow(&self) -> Following {
-        self.follow_with(NEVER, |_| {})
     }
 
     /// Follows the files, checks them at this interval if there is no event, and passes diagnostics
@@ -217,6 +214,12 @@ routes:
         let ledger = self.running.take().unwrap().wait().unwrap();
         assert_eq!(ledger.received, ledger.ended(), "{ledger:?}");
         ledger
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.wake.end();
     }
 }
 
