@@ -232,6 +232,8 @@ fn an_address_of_a_removed_pool_is_free_once_its_request_is_answered() {
         .send_multipart([&token, &b"REPLY"[..], b"y"], 0)
         .unwrap();
     assert_eq!(texts(&receive(&client)), ["REPLY", "y"]);
+    // It would connect again, and might receive the next request.
+    drop(worker);
     edit(others).unwrap();
     let worker = connected(&gateway.context, zmq::DEALER, &bind);
     send(&client, &["OPAQUE", "x"]);
