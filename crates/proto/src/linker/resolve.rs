@@ -170,7 +170,10 @@ impl TypeResolver<'_, '_> {
         wanted: WantedKind,
     ) -> Result<Option<(String, SymbolKind)>, OutOfTime> {
         let names = &self.names;
-        let found = names.look_up(name, within, wanted.sought())?;
+        let found = match wanted.refuses(name) {
+            true => Lookup::Missing,
+            false => names.look_up(name, within, wanted.sought())?,
+        };
         if let Lookup::Found(full, symbol) = &found
             && wanted.takes(symbol.kind)
         {
@@ -199,8 +202,9 @@ impl<'a> VisibleNames<'a> {
 
     /// Returns the diagnostic for a name that refers to nothing at all.
     fn missing(&self, name: &str, within: &str, wanted: WantedKind) -> Diagnostic {
-        if wanted != WantedKind::Type && scalar(name).is_some() {
-            let fault = Diagnostic::error(format!("{name} is not a message"));
+        if wanted.refuses(name) {
+            let word = name.split('.').next().unwrap_or_default();
+            let fault = Diagnostic::error(format!("{word} is not a message"));
             return match wanted {
                 WantedKind::RpcMessage => fault
                     .label("an rpc takes a message and returns one")
@@ -290,6 +294,13 @@ impl WantedKind {
             WantedKind::Type => Sought::Type,
             WantedKind::Message | WantedKind::RpcMessage => Sought::Anything,
         }
+    }
+
+    /// Returns whether a name begins with the word of a type that is built in, which no message
+    /// can be here. A leading dot would make it the name of a message.
+    fn refuses(self, name: &str) -> bool {
+        let word = name.split('.').next().unwrap_or_default();
+        self != WantedKind::Type && (scalar(word).is_some() || word == "group")
     }
 
     fn takes(self, kind: SymbolKind) -> bool {

@@ -138,6 +138,7 @@ impl Parser<'_> {
                 field.set_type(Type::TYPE_GROUP);
             }
             None => {
+                self.no_path_below_map()?;
                 let (name, range) = self.type_name("the type of a field")?;
                 field.set_type_name(name);
                 self.locate(&[path::FIELD_TYPE_NAME], range);
@@ -160,6 +161,18 @@ impl Parser<'_> {
             self.expect_end()?;
         }
         Ok(field)
+    }
+
+    /// Refuses a type name that begins with `map.`, of which protoc reads only `map`.
+    fn no_path_below_map(&self) -> Parse<()> {
+        if !self.is("map") || self.ahead(1).kind != TokenKind::Sign(b'.') {
+            return Ok(());
+        }
+        let text = "the name of a field's type can't begin with \"map.\"";
+        let fault = TextFault::new(self.token().range(), text);
+        Err(fault
+            .help("write its full name, with a leading dot")
+            .boxed())
     }
 
     /// Returns the error for a list, a map or an optional value in the syntax of another language,

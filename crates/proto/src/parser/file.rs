@@ -139,10 +139,14 @@ impl Parser<'_> {
             () if self.is("local") => Visibility::Local,
             () => return Ok(None),
         };
-        // Inside a message, the word is the type of a field unless `message` or `enum` follows.
+        // Inside a message, protoc reads the word as a visibility even if a type has that name.
         let next = self.ahead(1);
         if !matches!(self.word(next), "message" | "enum") && !self.path.is_empty() {
-            return Ok(None);
+            let word = self.word(self.token());
+            let text = format!("{word:?} is for messages and enums only");
+            let fault = TextFault::new(self.token().range(), text);
+            let help = format!("leave it out, or write the full name of a type called {word}");
+            return Err(fault.help(help).boxed());
         }
         self.next();
         Ok(Some(visibility))

@@ -4,7 +4,7 @@ use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 
 use super::field::FieldContext;
-use super::{Parse, Parser, TokenKind};
+use super::{MESSAGE_DEPTH_MAX, Parse, Parser, TokenKind};
 use crate::fault::TextFault;
 use crate::names::scalar;
 use crate::parsed::{Entity, WrittenOption};
@@ -32,6 +32,11 @@ impl Parser<'_> {
             return Err(fault
                 .help("put the map into a message, and use that")
                 .boxed());
+        }
+        if self.depth + 1 >= MESSAGE_DEPTH_MAX {
+            let deepest = MESSAGE_DEPTH_MAX - 1;
+            let text = format!("messages nest more than {deepest} deep, a map's entry included");
+            return Err(TextFault::new(from.range(), text).boxed());
         }
         let mut entry = self.map_type()?;
         self.locate(&[path::FIELD_TYPE_NAME], self.since(from));
