@@ -78,6 +78,10 @@ pub(super) const METHOD_INPUT: i32 = 2;
 pub(super) const METHOD_OUTPUT: i32 = 3;
 /// `FileOptions.java_string_check_utf8`.
 pub(super) const OPTION_JAVA_CHECK: i32 = 27;
+/// `FileOptions.cc_generic_services`.
+pub(super) const OPTION_CC_SERVICES: i32 = 16;
+/// `FileOptions.java_generic_services`.
+pub(super) const OPTION_JAVA_SERVICES: i32 = 17;
 /// `FieldOptions.packed`.
 pub(super) const OPTION_PACKED: i32 = 2;
 /// `FieldOptions.lazy`.
@@ -108,6 +112,8 @@ pub(super) const OPTION_UNVERIFIED_LAZY: i32 = 15;
 pub(super) const OPTION_TARGETS: u32 = 19;
 /// `FieldOptions.feature_support`, unknown to the descriptor model.
 pub(super) const OPTION_FEATURE_SUPPORT: u32 = 22;
+/// `EnumValueOptions.feature_support`, unknown to the descriptor model.
+pub(super) const VALUE_FEATURE_SUPPORT: u32 = 4;
 /// `EnumOptions.allow_alias`.
 pub(super) const OPTION_ALLOW_ALIAS: i32 = 2;
 /// `ExtensionRangeOptions.declaration`, unknown to the descriptor model.
@@ -126,6 +132,10 @@ pub(super) const DECLARATION_RESERVED: u32 = 5;
 pub(super) const DECLARATION_REPEATED: u32 = 6;
 /// `FieldOptions.FeatureSupport.edition_introduced`.
 pub(super) const SUPPORT_INTRODUCED: u32 = 1;
+/// `FieldOptions.FeatureSupport.edition_deprecated`.
+pub(super) const SUPPORT_DEPRECATED: u32 = 2;
+/// `FieldOptions.FeatureSupport.deprecation_warning`.
+pub(super) const SUPPORT_WARNING: u32 = 3;
 /// `FieldOptions.FeatureSupport.edition_removed`.
 pub(super) const SUPPORT_REMOVED: u32 = 4;
 /// `FieldOptions.FeatureSupport.removal_error`.

@@ -14,6 +14,7 @@ mod maps;
 mod messages;
 mod ranges;
 mod style;
+mod support;
 mod visibility;
 
 use std::cell::RefCell;
@@ -103,6 +104,9 @@ impl<'a> Check<'a, '_, '_> {
         for (at, service) in file.service.iter().enumerate() {
             self.service_style(service, features, &[path::FILE_SERVICE, index(at)]);
         }
+        if !file.service.is_empty() {
+            self.lite_services();
+        }
         self.visibility()
     }
 
@@ -145,6 +149,22 @@ impl<'a> Check<'a, '_, '_> {
                 let at = below(&[], path::FILE_DEPENDENCY, i);
                 self.report
                     .fault(text, &at, "", "set it in both files, or in neither");
+            }
+        }
+    }
+
+    /// Checks that a file with the lite runtime, which has no generic services, asks for none.
+    fn lite_services(&mut self) {
+        let options = &self.file.options;
+        let generic = [
+            (options.cc_generic_services(), path::OPTION_CC_SERVICES),
+            (options.java_generic_services(), path::OPTION_JAVA_SERVICES),
+        ];
+        for (_, number) in generic.into_iter().filter(|(asked, _)| *asked) {
+            if is_lite(self.file) {
+                let text = "a file with optimize_for = LITE_RUNTIME has no generic services";
+                let at = [path::FILE_OPTIONS, number];
+                self.report.fault(text, &at, "", "leave the option out");
             }
         }
     }

@@ -45,6 +45,7 @@ impl<'a> Check<'a, '_, '_> {
         self.aliases(e, at);
         self.value_names(e, at);
         self.enum_style(e, features, at);
+        self.value_support(e, at);
     }
 
     fn aliases(&mut self, e: &EnumDescriptorProto, at: &[i32]) {

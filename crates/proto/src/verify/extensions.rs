@@ -3,13 +3,14 @@
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 
-use super::{Check, bare};
+use super::{Check, bare, is_lite};
 use crate::budget::OutOfTime;
 use crate::features::{Features, Presence, place};
 use crate::names::camel_case;
 use crate::parser::FIELD_NUMBER_MAX;
 use crate::path::{self, below};
 use crate::symbols::message_at;
+use crate::well_known;
 
 /// The maximum number of ranges that a label names. A longer list would not help.
 const RANGES_NAMED_MAX: usize = 5;
@@ -58,10 +59,17 @@ impl<'a> Check<'a, '_, '_> {
             self.report
                 .fault("an extension with a json_name", &place, "", "leave it out");
         }
-        let extended = self
-            .files
-            .get(extendee)
-            .and_then(|(symbol, linked)| message_at(&linked.file, &symbol.path));
+        let found = self.files.get(extendee);
+        if is_lite(self.file) && found.is_some_and(|(_, linked)| !is_lite(&linked.file)) {
+            let place = below(at, path::FIELD_EXTENDEE, None);
+            let text = format!(
+                "{} is extended in a file with optimize_for = LITE_RUNTIME, and its own file doesn't say that",
+                bare(extendee)
+            );
+            let help = "leave optimize_for out of this file, or define the extension in another";
+            self.report.fault(text, &place, "", help);
+        }
+        let extended = found.and_then(|(symbol, linked)| message_at(&linked.file, &symbol.path));
         if let Some(message) = extended {
             self.extension_of(message, extension, at);
         }
@@ -91,6 +99,9 @@ impl<'a> Check<'a, '_, '_> {
                 "wrap it in a message",
             );
         }
+        // protoc holds no extension to the declarations of descriptor.proto.
+        let found = self.files.get(extension.extendee());
+        let is_held = found.is_some_and(|(_, linked)| linked.file.name() != well_known::DESCRIPTOR);
         let most = if is_set { i32::MAX } else { FIELD_NUMBER_MAX };
         let number = extension.number();
         self.number_in_range(number, most, at);
@@ -101,7 +112,8 @@ impl<'a> Check<'a, '_, '_> {
         });
         let nearest = ranges.range(..=number).next_back().map(|(_, range)| *range);
         match nearest.filter(|range| number < range.end()) {
-            Some(range) => self.declared(extension, range, at),
+            Some(range) if is_held => self.declared(extension, range, at),
+            Some(_) => {}
             None => self.outside_ranges(message, extension, at),
         }
     }

@@ -167,7 +167,7 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
-    fn is_map(&self, field: &FieldDescriptorProto) -> bool {
+    pub(super) fn is_map(&self, field: &FieldDescriptorProto) -> bool {
         self.files
             .message(field.type_name())
             .is_some_and(|m| m.options.map_entry())

@@ -22,7 +22,8 @@ impl<'a> Check<'a, '_, '_> {
         self.budget.step()?;
         let features = outer.within(field.options.as_ref(), place::FIELD);
         self.default(field, features, at);
-        self.fitting_options(field, at);
+        self.fitting_options(field, features, at);
+        self.field_support(field, at);
         self.closed_enum(field, &below(at, path::FIELD_TYPE_NAME, None));
         self.field_features(field, features, at);
         self.field_style(field, features, at);
@@ -87,7 +88,7 @@ impl<'a> Check<'a, '_, '_> {
         features.presence == Presence::Implicit && !by_nature
     }
 
-    fn fitting_options(&mut self, field: &FieldDescriptorProto, at: &[i32]) {
+    fn fitting_options(&mut self, field: &FieldDescriptorProto, features: Features, at: &[i32]) {
         let option = |number: i32| [at, &[path::FIELD_OPTIONS, number]].concat();
         let options = &field.options;
         let repeated = field.label() == Label::LABEL_REPEATED;
@@ -109,17 +110,19 @@ impl<'a> Check<'a, '_, '_> {
             (options.lazy(), path::OPTION_LAZY),
             (unverified, path::OPTION_UNVERIFIED_LAZY),
         ];
-        for (_, number) in lazy
-            .into_iter()
-            .filter(|(set, _)| *set && field.type_() != Type::TYPE_MESSAGE)
-        {
+        // A delimited message is a group.
+        let is_group = features.delimited && !(repeated && self.is_map(field));
+        let may_be_lazy = field.type_() == Type::TYPE_MESSAGE && !is_group;
+        for (_, number) in lazy.into_iter().filter(|(set, _)| *set && !may_be_lazy) {
             let text = "lazy is set for a field that is not a message";
-            self.report.fault(
-                text,
-                &option(number),
-                "expected a message field",
-                "leave it out",
-            );
+            let label = "expected a message field that is not delimited";
+            self.report
+                .fault(text, &option(number), label, "leave it out");
+        }
+        if unverified && field.has_extendee() {
+            let text = "unverified_lazy is set for an extension";
+            let at = option(path::OPTION_UNVERIFIED_LAZY);
+            self.report.fault(text, &at, "", "leave it out");
         }
         let ctype_is_set = options.as_ref().is_some_and(|o| o.ctype.is_some());
         if ctype_is_set && self.edition >= Edition::Edition2024 {

@@ -20,17 +20,9 @@ enum NameStyle {
 impl Check<'_, '_, '_> {
     pub(super) fn file_style(&mut self, features: Features) {
         self.file_features(features);
-        if features.style
-            && !self
-                .file
-                .package()
-                .split('.')
-                .all(|part| part.is_empty() || NameStyle::Lower.fits(part))
-        {
-            let text = format!(
-                "package {:?} is not in lower_snake_case",
-                self.file.package()
-            );
+        let package = self.file.package();
+        if features.style && !package.is_empty() && !NameStyle::Lower.fits(package) {
+            let text = format!("package {package:?} is not in lower_snake_case",);
             self.report
                 .fault(text, &[path::FILE_PACKAGE], "", STYLE_HELP);
         }
