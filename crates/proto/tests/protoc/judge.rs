@@ -28,6 +28,21 @@ pub struct Judged {
     pub different: Vec<String>,
 }
 
+impl Judged {
+    /// Returns the files with the verdicts of both compilers, for the message of a failed test.
+    pub fn shown(&self) -> String {
+        format!(
+            "---- ours {} theirs {}\n{}\n{}{}{}\n",
+            self.ours,
+            self.theirs,
+            texts(&self.directory),
+            self.ours_said,
+            self.theirs_said,
+            self.different.join("\n")
+        )
+    }
+}
+
 /// Returns the Python interpreter next to the protoc that `GATEWAY_TEST_PROTOC` names. If the
 /// variable is not set, prints a notice and returns `None`.
 pub fn python() -> Option<PathBuf> {
@@ -110,4 +125,20 @@ fn ours(directory: &Path) -> (bool, String) {
         fs::write(format!("{}.ours", directory.display()), bytes).unwrap();
     }
     (made.is_some(), said)
+}
+
+/// Returns the names and texts of the files of a case as one text.
+pub fn texts(directory: &Path) -> String {
+    let mut all = String::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => all += &texts(&path),
+            false => {
+                let text = fs::read_to_string(&path).unwrap();
+                all += &format!("-- {}\n{text}\n", path.display());
+            }
+        }
+    }
+    all
 }

@@ -6,11 +6,15 @@
 //! - `front_end`: protoc's own descriptors and diagnostics, and a PATH without protoc.
 //! - `verdicts`: Both compilers give the same verdicts on the files of `tests/protos`.
 //! - `mutations`: Both give the same verdicts on mutations of these files.
+//! - `generated`: Both give the same verdicts on generated files.
+//! - `generator`: The generator of these files.
 //! - `published`: Both give the same verdicts on large public sets of files (`tests/real_protos.sh`
 //!   fetches them).
 //! - `judge`: The verdicts of both compilers on many directories.
 
 mod front_end;
+mod generated;
+mod generator;
 mod judge;
 mod mutations;
 mod published;

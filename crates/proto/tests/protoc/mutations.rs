@@ -313,7 +313,8 @@ fn mutated(seeds: &[Seed], random: &mut fastrand::Rng) -> Seed {
     seed
 }
 
-fn changed_text(text: &str, random: &mut fastrand::Rng) -> String {
+/// Returns a text with some random changes of its words and statements.
+pub(crate) fn changed_text(text: &str, random: &mut fastrand::Rng) -> String {
     let mut tokens = tokens(text);
     for _ in 0..[1, 1, 2, 3][random.usize(..4)] {
         if tokens.is_empty() {
@@ -455,19 +456,11 @@ fn both_compilers_agree_on_mutated_files() {
     let (mut taken, mut refused) = (0, 0);
     for case in judge::judge(&python, cases) {
         if case.theirs_said == judge::CRASHED {
-            eprintln!("protoc crashed at\n{}", texts(&case.directory));
+            eprintln!("protoc crashed at\n{}", judge::texts(&case.directory));
             continue;
         }
         if case.ours != case.theirs || !case.different.is_empty() {
-            wrong.push(format!(
-                "---- ours {} theirs {}\n{}\n{}{}{}\n",
-                case.ours,
-                case.theirs,
-                texts(&case.directory),
-                case.ours_said,
-                case.theirs_said,
-                case.different.join("\n")
-            ));
+            wrong.push(case.shown());
         }
         if case.ours { taken += 1 } else { refused += 1 }
     }
@@ -478,20 +471,4 @@ fn both_compilers_agree_on_mutated_files() {
     let what = format!("DIFFERENTIAL_SEED={seed}");
     assert!(wrong.is_empty(), "{what}\n{}", wrong.join("\n"));
     assert!(taken > 0 && refused > 0);
-}
-
-/// Returns the names and texts of the files of a case as one text.
-fn texts(directory: &Path) -> String {
-    let mut all = String::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => all += &texts(&path),
-            false => {
-                let text = fs::read_to_string(&path).unwrap();
-                all += &format!("-- {}\n{text}\n", path.display());
-            }
-        }
-    }
-    all
 }

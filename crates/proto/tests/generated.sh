@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Holds the built-in compiler against protoc over generated files: generated.sh [CASES [SEED]]
+#
+# Ends once both agree on CASES (100,000) sets of files, or with the first sets on which they
+# differ.
+set -euo pipefail
+cd "$(dirname "$0")/../../.."
+
+tests/venv.sh
+export GENERATED_CASES=${1:-100000} GENERATED_SEED=${2:-1}
+GATEWAY_TEST_PROTOC=$PWD/target/python/bin/protoc \
+    cargo test --release --locked -p gateway-proto --test protoc generated -- --nocapture

@@ -1,0 +1,309 @@
+//! Enums, extensions, services, and definitions of options.
+
+use super::facts::{
+    CustomOption, FieldShape, PLACES, Place, Syntax, TypeFacts, TypeForm, ValueType,
+};
+use super::message::join;
+use super::words::{EDITIONS, SCALARS};
+use super::{Generator, Style};
+
+impl Generator {
+    /// Returns the word of visibility before a definition, with its space, and whether other files
+    /// see the definition.
+    pub(super) fn visibility(&mut self, depth: usize, is_exported: bool) -> (&'static str, bool) {
+        if self.file.syntax != Syntax::Edition2024 && !self.errs() {
+            return ("", true);
+        }
+        match self.random.u8(..5) {
+            0 => ("export ", is_exported),
+            1 => ("local ", false),
+            _ => ("", is_exported && depth == 0),
+        }
+    }
+
+    /// Writes an enum in the scope `around`.
+    pub(super) fn enumeration(&mut self, around: &str, depth: usize, is_exported: bool) {
+        let name = self.fresh(around, Style::Title);
+        let (word, is_exported) = self.visibility(depth, is_exported);
+        self.line(&format!("{word}enum {name} {{"));
+        let mut is_closed = self.file.is_closed;
+        if self.file.syntax.is_edition() && self.chance(15) {
+            is_closed = self.random.bool();
+            let value = if is_closed { "CLOSED" } else { "OPEN" };
+            self.line(&format!("option features.enum_type = {value};"));
+        } else {
+            self.option_statements(Place::Enum);
+        }
+        let is_aliased = self.chance(10);
+        if is_aliased {
+            self.line("option allow_alias = true;");
+        }
+        if self.chance(15) {
+            let name = self.name(Style::Upper);
+            self.taken(around, &name);
+            let name = match self.file.syntax.is_edition() ^ self.errs() {
+                true => name,
+                false => format!("\"{name}\""),
+            };
+            let numbers = self
+                .one(&["reserved 100 to 200;", "reserved -9, 77 to max;", ""])
+                .to_owned();
+            self.line(&format!("reserved {name}; {numbers}"));
+        }
+        let mut number = match (is_closed && self.chance(20)) || self.errs() {
+            true => i64::from(self.random.i8(-5..5)),
+            false => 0,
+        };
+        let starts_at_zero = number == 0;
+        let mut values = Vec::new();
+        for at in 0..self.random.usize(1..5) {
+            let value = self.fresh(around, Style::Upper);
+            let written = self.integer(number);
+            let options = self.options(Place::Value);
+            let options = self.bracketed(&options);
+            self.line(&format!("{value} = {written}{options};"));
+            values.push(value);
+            if (is_aliased && at == 0) || (self.errs() && at > 0) {
+                continue;
+            }
+            number = match self.random.u8(..20) {
+                0 if (0..60).contains(&number) => -1 - number,
+                1 => i64::from(i32::MAX),
+                _ => number + 1,
+            };
+            if number > i64::from(i32::MAX) {
+                break;
+            }
+        }
+        self.line("}");
+        let form = TypeForm::Enum {
+            values,
+            is_closed,
+            starts_at_zero,
+        };
+        let full = join(around, &name);
+        self.types.push(TypeFacts {
+            full,
+            file: self.at,
+            is_exported,
+            form,
+        });
+    }
+
+    /// Writes extensions of a message that has free numbers, if the file sees one.
+    pub(super) fn extend(&mut self, around: &str, depth: usize) {
+        let fits = |(at, of): (usize, &TypeFacts)| {
+            let is_near =
+                of.file == self.at || (self.file.sees.contains(&of.file) && of.is_exported);
+            let TypeForm::Message { free, .. } = &of.form else {
+                return None;
+            };
+            (is_near && !free.is_empty()).then_some(at)
+        };
+        let all: Vec<usize> = self.types.iter().enumerate().filter_map(fits).collect();
+        let is_allowed = self.file.syntax != Syntax::Proto3 || self.errs();
+        if all.is_empty() || !is_allowed {
+            return;
+        }
+        let at = all[self.random.usize(..all.len())];
+        let TypeForm::Message { free, is_set, .. } = &mut self.types[at].form else {
+            return;
+        };
+        let (number, is_set) = (free.pop(), *is_set);
+        let full = self.types[at].full.clone();
+        let extendee = self.reference(&full);
+        self.line(&format!("extend {extendee} {{"));
+        let number = i64::from(number.unwrap_or_default()) + i64::from(self.errs());
+        let labels: &[&str] = match self.file.syntax.is_edition() ^ self.errs() {
+            true => &["", "repeated "],
+            false => &["optional ", "optional ", "repeated "],
+        };
+        let mut label = self.one(labels).to_owned();
+        let mut of = self.field_type(false);
+        if is_set && !self.errs() {
+            label.truncate(if label == "repeated " { 0 } else { label.len() });
+            let messages = (0..self.types.len()).map(ValueType::Defined);
+            of = messages
+                .clone()
+                .find(|of| self.is_message(*of))
+                .unwrap_or(of);
+        }
+        let shape = FieldShape {
+            of,
+            is_repeated: label == "repeated ",
+            is_map: false,
+            is_group: false,
+            is_extension: true,
+            is_in_oneof: false,
+        };
+        let name = self.fresh(around, Style::Snake);
+        let number = self.integer(number);
+        if self.file.syntax.is_proto2() && self.chance(8) && depth < 3 {
+            let name = format!("Ext{}", self.random.u16(..));
+            self.taken(around, &name);
+            self.line(&format!("{label}group {name} = {number} {{"));
+            self.message_body(around, &name, depth + 1, true);
+            self.line("} }");
+            return;
+        }
+        let of_text = self.type_text(of);
+        let options = self.field_options(shape);
+        let options = self.bracketed(&options);
+        self.line(&format!("{label}{of_text} {name} = {number}{options}; }}"));
+    }
+
+    /// Writes the definition of an option, in the scope `around`.
+    pub(super) fn custom_option(&mut self, around: &str) {
+        let (place, message, _) = PLACES[self.random.usize(..PLACES.len())];
+        let place_word = message;
+        // The descriptors of rust-protobuf cannot hold an option that is a group.
+        let of = match self.chance(50) && !self.file.is_delimited {
+            true => self.field_type(false),
+            false => ValueType::Scalar(self.constant(SCALARS)),
+        };
+        let is_repeated = self.chance(25);
+        let label = match (
+            is_repeated,
+            self.file.syntax.is_edition(),
+            self.random.bool(),
+        ) {
+            (true, ..) => "repeated ",
+            (false, true, _) => "",
+            (false, false, true) if self.file.syntax == Syntax::Proto3 => "",
+            (false, false, _) => "optional ",
+        };
+        let name = self.fresh(around, Style::Snake);
+        let number = 50_000 + self.custom.len() as i64;
+        let number = if self.errs() { 995 } else { number };
+        let number = self.integer(number);
+        let of_text = self.type_text(of);
+        let mut options = Vec::new();
+        if self.chance(20) {
+            let right = PLACES.iter().find(|it| it.0 == place).map_or("", |it| it.2);
+            let target = match self.chance(85) {
+                true => right,
+                false => PLACES[self.random.usize(..PLACES.len())].2,
+            };
+            options.push(format!("targets = {target}"));
+        }
+        if self.chance(10) {
+            let value = self.one(&["RETENTION_RUNTIME", "RETENTION_SOURCE"]);
+            options.push(format!("retention = {value}"));
+        }
+        if self.chance(10) {
+            let support = self.support();
+            options.push(format!("feature_support = {support}"));
+        }
+        let options = self.bracketed(&options);
+        self.line(&format!(
+            "extend google.protobuf.{place_word} {{ {label}{of_text} {name} = {number}{options}; }}"
+        ));
+        let full = join(around, &name);
+        self.custom.push(CustomOption {
+            full,
+            file: self.at,
+            place,
+            of,
+            is_repeated,
+        });
+    }
+
+    /// Writes a message of features and the extension of `FeatureSet` that holds it.
+    pub(super) fn custom_features(&mut self, around: &str) {
+        let name = self.fresh(around, Style::Title);
+        self.line(&format!("message {name} {{"));
+        let label = if self.file.syntax.is_edition() {
+            ""
+        } else {
+            "optional "
+        };
+        for number in 1..=self.random.u8(1..4) {
+            let of = self
+                .one(&["bool", "bool", "int32", "string", "Kind"])
+                .to_owned();
+            let mut options = vec!["retention = RETENTION_RUNTIME".to_owned()];
+            for _ in 0..self.random.u8(1..3) {
+                options.push(format!(
+                    "targets = {}",
+                    PLACES[self.random.usize(..PLACES.len())].2
+                ));
+            }
+            let support = self.support();
+            options.push(format!("feature_support = {support}"));
+            let value = if of == "Kind" { "ONE" } else { "true" };
+            let edition = self.one(&EDITIONS[..2]);
+            options.push(format!(
+                "edition_defaults = {{ edition: {edition}, value: \"{value}\" }}"
+            ));
+            if self.chance(20) {
+                options.remove(self.random.usize(..options.len()));
+            }
+            let options = self.bracketed(&options);
+            self.line(&format!("{label}{of} f{number} = {number}{options};"));
+        }
+        self.line("enum Kind { KIND_UNKNOWN = 0; ONE = 1; TWO = 2; } }");
+        let number = self
+            .one(&["9995", "9996", "9999", "10000", "9990", "1000", "2000"])
+            .to_owned();
+        let own = self.fresh(around, Style::Snake);
+        let full = join(around, &name);
+        self.line(&format!(
+            "extend google.protobuf.FeatureSet {{ {label}.{full} {own} = {number}; }}"
+        ));
+        self.features.push((join(around, &own), self.at));
+    }
+
+    /// Returns an option that sets a feature of another file.
+    pub(super) fn custom_feature(&mut self) -> Option<String> {
+        let seen = self
+            .features
+            .iter()
+            .filter(|it| self.file.sees_options.contains(&it.1));
+        let seen: Vec<_> = seen.map(|it| it.0.clone()).collect();
+        if seen.is_empty() {
+            return None;
+        }
+        let name = &seen[self.random.usize(..seen.len())];
+        let value = self.one(&["true", "ONE", "1", "\"x\"", "false"]);
+        let field = self.random.u8(1..4);
+        Some(format!("features.(.{name}).f{field} = {value}"))
+    }
+
+    /// Writes a service.
+    pub(super) fn service(&mut self, around: &str) {
+        let name = self.fresh(around, Style::Title);
+        let full = join(around, &name);
+        self.line(&format!("service {name} {{"));
+        self.option_statements(Place::Service);
+        for _ in 0..self.random.usize(..3) {
+            let name = self.fresh(&full, Style::Title);
+            let (first, second) = (self.method_type(), self.method_type());
+            let (from, to) = (self.one(&["", "stream "]), self.one(&["", "stream "]));
+            let options = self.options(Place::Method);
+            let start = format!("rpc {name}({from}{first}) returns ({to}{second})");
+            match options.is_empty() && self.chance(80) {
+                true => self.line(&format!("{start};")),
+                false => {
+                    self.line(&format!("{start} {{"));
+                    for option in options {
+                        self.line(&format!("option {option};"));
+                    }
+                    self.line("}");
+                }
+            }
+        }
+        self.line("}");
+    }
+
+    /// Returns the text of a message that the file sees.
+    fn method_type(&mut self) -> String {
+        for _ in 0..10 {
+            let of = self.field_type(false);
+            if self.is_message(of) || self.errs() {
+                return self.type_text(of);
+            }
+        }
+        let name = self.file.package.clone();
+        self.reference(&join(&name, "Empty"))
+    }
+}

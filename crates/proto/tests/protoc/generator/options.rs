@@ -1,0 +1,410 @@
+//! Options: those of descriptor.proto at every place, features, and the options that generated
+//! files define.
+
+use super::Generator;
+use super::facts::{CustomOption, FieldShape, PLACES, Place, Syntax, TypeForm, ValueType};
+use super::words::EDITIONS;
+
+/// The form of an option's value.
+#[derive(Clone, Copy)]
+enum Form {
+    Bool,
+    Text,
+    Words(&'static [&'static str]),
+    /// The message `FeatureSupport`.
+    Support,
+}
+
+/// The options of descriptor.proto by place, except those that depend on a field's type.
+const OPTIONS: &[(Place, &str, Form)] = &[
+    (Place::File, "java_package", Form::Text),
+    (Place::File, "java_outer_classname", Form::Text),
+    (Place::File, "java_multiple_files", Form::Bool),
+    (Place::File, "java_generate_equals_and_hash", Form::Bool),
+    (Place::File, "java_string_check_utf8", Form::Bool),
+    (
+        Place::File,
+        "optimize_for",
+        Form::Words(&["SPEED", "CODE_SIZE"]),
+    ),
+    (Place::File, "go_package", Form::Text),
+    (Place::File, "cc_generic_services", Form::Bool),
+    (Place::File, "java_generic_services", Form::Bool),
+    (Place::File, "py_generic_services", Form::Bool),
+    (Place::File, "deprecated", Form::Bool),
+    (Place::File, "cc_enable_arenas", Form::Bool),
+    (Place::File, "objc_class_prefix", Form::Text),
+    (Place::File, "csharp_namespace", Form::Text),
+    (Place::File, "swift_prefix", Form::Text),
+    (Place::File, "php_class_prefix", Form::Text),
+    (Place::File, "php_namespace", Form::Text),
+    (Place::File, "php_metadata_namespace", Form::Text),
+    (Place::File, "ruby_package", Form::Text),
+    (
+        Place::Message,
+        "no_standard_descriptor_accessor",
+        Form::Bool,
+    ),
+    (Place::Message, "deprecated", Form::Bool),
+    (
+        Place::Message,
+        "deprecated_legacy_json_field_conflicts",
+        Form::Bool,
+    ),
+    (Place::Field, "deprecated", Form::Bool),
+    (Place::Field, "weak", Form::Bool),
+    (Place::Field, "debug_redact", Form::Bool),
+    (
+        Place::Field,
+        "retention",
+        Form::Words(&["RETENTION_UNKNOWN", "RETENTION_RUNTIME", "RETENTION_SOURCE"]),
+    ),
+    (
+        Place::Field,
+        "targets",
+        Form::Words(&[
+            "TARGET_TYPE_FILE",
+            "TARGET_TYPE_FIELD",
+            "TARGET_TYPE_UNKNOWN",
+        ]),
+    ),
+    (Place::Field, "feature_support", Form::Support),
+    (Place::Enum, "deprecated", Form::Bool),
+    (
+        Place::Enum,
+        "deprecated_legacy_json_field_conflicts",
+        Form::Bool,
+    ),
+    (Place::Value, "deprecated", Form::Bool),
+    (Place::Value, "debug_redact", Form::Bool),
+    (Place::Value, "feature_support", Form::Support),
+    (Place::Service, "deprecated", Form::Bool),
+    (Place::Method, "deprecated", Form::Bool),
+    (
+        Place::Method,
+        "idempotency_level",
+        Form::Words(&["IDEMPOTENCY_UNKNOWN", "NO_SIDE_EFFECTS", "IDEMPOTENT"]),
+    ),
+];
+
+/// A feature of descriptor.proto: its name, its values, and the places that it may be set at.
+type Feature = (&'static str, &'static [&'static str], &'static [Place]);
+
+const FEATURES: &[Feature] = &[
+    (
+        "enum_type",
+        &["OPEN", "OPEN", "CLOSED"],
+        &[Place::Enum, Place::File],
+    ),
+    (
+        "json_format",
+        &["ALLOW", "LEGACY_BEST_EFFORT"],
+        &[Place::Message, Place::Enum, Place::File],
+    ),
+    ("field_presence", &["EXPLICIT", "IMPLICIT"], &[Place::File]),
+    (
+        "repeated_field_encoding",
+        &["PACKED", "EXPANDED"],
+        &[Place::File],
+    ),
+    ("utf8_validation", &["VERIFY", "NONE"], &[Place::File]),
+    (
+        "message_encoding",
+        &["LENGTH_PREFIXED", "DELIMITED"],
+        &[Place::File],
+    ),
+    (
+        "enforce_naming_style",
+        &["STYLE_LEGACY"],
+        &[
+            Place::File,
+            Place::Range,
+            Place::Message,
+            Place::Field,
+            Place::Oneof,
+            Place::Enum,
+            Place::Value,
+            Place::Service,
+            Place::Method,
+        ],
+    ),
+    (
+        "default_symbol_visibility",
+        &["EXPORT_ALL", "EXPORT_TOP_LEVEL", "LOCAL_ALL"],
+        &[Place::File],
+    ),
+];
+
+impl Generator {
+    /// Returns options of a place, as `name = value`.
+    pub(super) fn options(&mut self, place: Place) -> Vec<String> {
+        let mut options = Vec::new();
+        while self.chance(if place == Place::File { 50 } else { 15 }) {
+            let from = if self.errs() {
+                PLACES[self.random.usize(..PLACES.len())].0
+            } else {
+                place
+            };
+            let of_place: Vec<_> = OPTIONS.iter().filter(|it| it.0 == from).collect();
+            if !of_place.is_empty() {
+                let (_, name, form) = of_place[self.random.usize(..of_place.len())];
+                self.add_builtin(&mut options, name, *form);
+            }
+        }
+        if self.file.syntax.is_edition() && (self.chance(15) || self.errs()) {
+            self.add_feature(&mut options, place);
+        }
+        while self.chance(20) {
+            self.add_custom(&mut options, place);
+        }
+        if self.errs() && !options.is_empty() {
+            options.push(options[0].clone());
+        }
+        options
+    }
+
+    fn add_builtin(&mut self, options: &mut Vec<String>, name: &str, form: Form) {
+        // A file of edition 2024 may not set it.
+        let is_refused = name == "java_multiple_files" && self.file.syntax == Syntax::Edition2024;
+        let is_set = options.iter().any(|it| it.starts_with(&format!("{name} ")));
+        if (is_set && name != "targets") || is_refused {
+            return;
+        }
+        let form = if self.errs() {
+            Form::Words(&["SPEED", "1", "\"a\"", "{}"])
+        } else {
+            form
+        };
+        let value = match form {
+            Form::Bool => self.one(&["true", "false"]).to_owned(),
+            Form::Text => self.string(),
+            Form::Words(words) => self.one(words).to_owned(),
+            Form::Support => self.support(),
+        };
+        options.push(format!("{name} = {value}"));
+    }
+
+    /// Returns a value of `feature_support`.
+    pub(super) fn support(&mut self) -> String {
+        let mut parts = Vec::new();
+        let introduced = self.one(&EDITIONS[..5]);
+        if self.chance(80) {
+            parts.push(format!("edition_introduced: {introduced}"));
+        }
+        for (name, text) in [
+            ("edition_deprecated", "deprecation_warning"),
+            ("edition_removed", "removal_error"),
+        ] {
+            if self.chance(50) {
+                let edition = match self.chance(85) {
+                    true => self.one(&EDITIONS[3..9]),
+                    false => self.one(EDITIONS),
+                };
+                parts.push(format!("{name}: {edition}"));
+                if self.chance(90) {
+                    parts.push(format!("{text}: \"x\""));
+                }
+            } else if self.chance(5) {
+                parts.push(format!("{text}: \"x\""));
+            }
+        }
+        format!("{{ {} }}", parts.join(self.one(&[" ", ", ", "; "])))
+    }
+
+    fn add_feature(&mut self, options: &mut Vec<String>, place: Place) {
+        let is_2024 = self.file.syntax == Syntax::Edition2024;
+        let any = self.errs();
+        let of_place = |(name, _, places): &&Feature| {
+            let is_new = matches!(*name, "enforce_naming_style" | "default_symbol_visibility");
+            any || (places.contains(&place) && (is_2024 || !is_new))
+        };
+        let features: Vec<_> = FEATURES.iter().filter(of_place).collect();
+        if features.is_empty() {
+            return;
+        }
+        let (name, values, _) = features[self.random.usize(..features.len())];
+        if options
+            .iter()
+            .any(|it| it.contains(name) || it.starts_with("features ="))
+        {
+            return;
+        }
+        let value = self.one(values);
+        let has_others = options.iter().any(|it| it.starts_with("features"));
+        options.push(match self.chance(25) && !has_others {
+            true => format!("features = {{ {name}: {value} }}"),
+            false => format!("features.{name} = {value}"),
+        });
+    }
+
+    /// Adds the features of a field, in files of an edition.
+    fn add_field_features(&mut self, options: &mut Vec<String>, shape: FieldShape) {
+        let FieldShape {
+            of,
+            is_repeated,
+            is_map,
+            ..
+        } = shape;
+        let is_message = self.is_message(of);
+        let is_text = matches!(of, ValueType::Scalar("string" | "bytes"));
+        let any = self.errs();
+        let mut features = Vec::new();
+        if any || !(is_repeated || shape.is_extension || shape.is_in_oneof) {
+            let values: &[&str] = match is_message {
+                true => &["EXPLICIT", "LEGACY_REQUIRED"],
+                false => &["EXPLICIT", "EXPLICIT", "IMPLICIT", "LEGACY_REQUIRED"],
+            };
+            features.push(("field_presence", self.one(values)));
+        }
+        if any || (is_repeated && !is_message && !is_text) {
+            let value = self.one(&["PACKED", "EXPANDED"]);
+            features.push(("repeated_field_encoding", value));
+        }
+        if any || of == ValueType::Scalar("string") {
+            features.push(("utf8_validation", self.one(&["VERIFY", "NONE"])));
+        }
+        if any || (is_message && !is_map) {
+            let value = self.one(&["DELIMITED", "LENGTH_PREFIXED"]);
+            features.push(("message_encoding", value));
+        }
+        if !features.is_empty() {
+            let (name, value) = features[self.random.usize(..features.len())];
+            options.push(format!("features.{name} = {value}"));
+        }
+    }
+
+    /// Returns options of a field, which depend on its type.
+    pub(super) fn field_options(&mut self, shape: FieldShape) -> Vec<String> {
+        let mut options = self.options(Place::Field);
+        let is_message = self.is_message(shape.of);
+        let any = self.errs();
+        let of = match shape.of {
+            ValueType::Scalar(of) => of,
+            ValueType::Defined(_) if is_message => "message",
+            ValueType::Defined(_) => "enum",
+        };
+        if !self.chance(25) && !any {
+            return options;
+        }
+        let is_text = matches!(of, "string" | "bytes");
+        let is_plain = !shape.is_map && !shape.is_group;
+        if (any || (is_plain && is_text && self.file.syntax != Syntax::Edition2024))
+            && self.chance(40)
+        {
+            options.push(format!(
+                "ctype = {}",
+                self.one(&["STRING", "CORD", "STRING_PIECE"])
+            ));
+        }
+        let is_packable = shape.is_repeated && !is_message && !is_text;
+        if (any || (is_packable && !self.file.syntax.is_edition())) && self.chance(50) {
+            options.push(format!("packed = {}", self.one(&["true", "false"])));
+        }
+        if (any || matches!(of, "int64" | "uint64" | "sint64" | "fixed64" | "sfixed64"))
+            && self.chance(50)
+        {
+            let value = self.one(&["JS_NORMAL", "JS_STRING", "JS_NUMBER"]);
+            options.push(format!("jstype = {value}"));
+        }
+        if (any || (is_message && is_plain)) && self.chance(50) {
+            let name = self.one(&["lazy", "unverified_lazy"]);
+            options.push(format!("{name} = {}", self.one(&["true", "false"])));
+        }
+        if self.file.syntax.is_edition() && self.chance(50) {
+            self.add_field_features(&mut options, shape);
+        }
+        if (any || !shape.is_extension) && self.chance(25) {
+            options.push(format!("json_name = {}", self.json_name()));
+        }
+        if (any || self.may_have_default(shape)) && self.chance(60) {
+            let value = self.default_of(shape.of);
+            options.push(format!("default = {value}"));
+        }
+        self.random.shuffle(&mut options);
+        options
+    }
+
+    fn json_name(&mut self) -> String {
+        let name = self.one(&["x", "Y", "a-b", "é", "fooBar", "1", "", "$", "q w", "@type"]);
+        let number = self.random.u16(..);
+        match self.chance(85) {
+            true => format!("\"{name}{number}\""),
+            false => format!("\"{name}\" \"Z\""),
+        }
+    }
+
+    fn may_have_default(&self, shape: FieldShape) -> bool {
+        let can = match self.file.syntax {
+            Syntax::Proto3 => false,
+            _ => !self.file.is_implicit || shape.is_extension || shape.is_in_oneof,
+        };
+        can && !shape.is_repeated && !self.is_message(shape.of)
+    }
+
+    fn default_of(&mut self, of: ValueType) -> String {
+        self.value(of, 0)
+    }
+
+    /// Returns whether a type is a message.
+    pub(super) fn is_message(&self, of: ValueType) -> bool {
+        match of {
+            ValueType::Scalar(_) => false,
+            ValueType::Defined(at) => matches!(self.types[at].form, TypeForm::Message { .. }),
+        }
+    }
+
+    fn add_custom(&mut self, options: &mut Vec<String>, place: Place) {
+        let is_wrong = self.errs();
+        let fits = |it: &&CustomOption| {
+            let is_seen = self.file.sees_options.contains(&it.file);
+            is_wrong || (is_seen && it.place == place && it.file != self.at)
+        };
+        let custom: Vec<_> = self.custom.iter().filter(fits).cloned().collect();
+        if custom.is_empty() {
+            return;
+        }
+        let option = custom[self.random.usize(..custom.len())].clone();
+        let name = self.reference(&option.full);
+        let start = format!("({name})");
+        if !option.is_repeated && options.iter().any(|it| it.contains(&option.full)) {
+            return;
+        }
+        let text = self.assigned(start, option.of, option.is_repeated);
+        options.push(text);
+    }
+
+    /// Returns an assignment to an option, or to a field within it.
+    fn assigned(&mut self, mut name: String, mut of: ValueType, is_repeated: bool) -> String {
+        for _ in 0..2 {
+            let ValueType::Defined(at) = of else { break };
+            let TypeForm::Message { fields, .. } = self.types[at].form.clone() else {
+                break;
+            };
+            if is_repeated || fields.is_empty() || self.chance(50) {
+                break;
+            }
+            let field = &fields[self.random.usize(..fields.len())];
+            name = format!("{name}.{}", field.name);
+            of = field.of;
+            if field.is_repeated {
+                break;
+            }
+        }
+        format!("{name} = {}", self.value(of, 0))
+    }
+
+    /// Returns these options in brackets, or nothing.
+    pub(super) fn bracketed(&self, options: &[String]) -> String {
+        match options.is_empty() {
+            true => String::new(),
+            false => format!(" [{}]", options.join(", ")),
+        }
+    }
+
+    /// Writes options as statements.
+    pub(super) fn option_statements(&mut self, place: Place) {
+        for option in self.options(place) {
+            self.line(&format!("option {option};"));
+        }
+    }
+}
