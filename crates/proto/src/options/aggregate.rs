@@ -66,10 +66,15 @@ impl<'a> OptionReader<'a> {
         }
         let mut required = self.required.borrow_mut();
         let required = required.entry(ty.name).or_insert_with(|| {
+            // In an edition, a feature makes fields required.
+            let by_feature = |field: &FieldDescriptorProto| {
+                let field = self.field(ty, field.name());
+                field.is_some_and(|it| it.features.presence == Presence::Required)
+            };
             let fields = ty.descriptor.field.iter();
-            fields
-                .filter(|field| field.label() == Label::LABEL_REQUIRED)
-                .collect()
+            let required =
+                fields.filter(|it| it.label() == Label::LABEL_REQUIRED || by_feature(it));
+            required.collect()
         });
         if let Some(field) = required
             .iter()
