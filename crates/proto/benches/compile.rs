@@ -2,12 +2,14 @@
 //! of them has changed, and for worst-case files.
 //!
 //! `cargo bench --bench compile` prints one line for each run. The worst-case files are nearly as
-//! large as a file may be. An argument selects the worst-case files whose name contains it.
+//! large as a file may be. An argument selects the worst-case files whose name contains it. If the
+//! argument is a directory of .proto files, the runs are over a copy of these instead, with edits
+//! of several of them.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Cache, Compiler, Texts};
@@ -15,13 +17,25 @@ use gateway_proto::{Cache, Compiler, Texts};
 /// The maximum size of a worst-case file, in bytes: the compiler's own limit for a file.
 const LARGEST: usize = 8 << 20;
 
-fn timed(directory: &Path, cache: &mut Cache) -> (Duration, usize, usize) {
+/// The texts and the cache that one compile leaves to the next.
+#[derive(Default)]
+struct Earlier {
+    texts: Option<Texts>,
+    cache: Cache,
+}
+
+/// Returns how long it takes to read and to compile the files, and the numbers of files and errors.
+fn timed(directory: &Path, earlier: &mut Earlier) -> (String, usize, usize) {
     let start = Instant::now();
     let mut found = Diagnostics::new();
-    let texts = Texts::read(&[directory.to_path_buf()], Compiler::Builtin);
-    let made = texts.compile(cache, &mut found);
+    let roots = [directory.to_path_buf()];
+    let texts = Texts::read_after(earlier.texts.as_ref(), &roots, Compiler::Builtin);
+    let read = start.elapsed();
+    let made = texts.compile(&mut earlier.cache, &mut found);
     let files = made.map_or(0, |made| made.files().len());
-    (start.elapsed(), files, found.errors())
+    earlier.texts = Some(texts);
+    let took = format!("{:.2?} ({read:.2?} to read)", start.elapsed());
+    (took, files, found.errors())
 }
 
 fn thousand(directory: &Path) {
@@ -267,23 +281,63 @@ fn worst_faults() -> Vec<Worst> {
     ]
 }
 
+/// Copies the .proto files of a directory.
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &to);
+        } else if path.extension().is_some_and(|e| e == "proto") {
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+/// Measures the first compile of the files of a directory, and compiles after edits of a few.
+fn edits(from: &Path) {
+    let directory = tempfile::tempdir().unwrap();
+    copy(from, directory.path());
+    let mut earlier = Earlier::default();
+    let (took, files, errors) = timed(directory.path(), &mut earlier);
+    println!("{:40} {took:>30}  {files} files, {errors} errors", "all");
+    let outlines = earlier
+        .texts
+        .as_ref()
+        .map_or_else(Vec::new, Texts::outlines);
+    for at in [outlines.len() / 3, outlines.len() / 2, outlines.len() - 1] {
+        let name = &outlines[at].name;
+        let path = directory.path().join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{text}message NewInThisEdit {{}}\n")).unwrap();
+        let (took, files, errors) = timed(directory.path(), &mut earlier);
+        println!("{name:40} {took:>30}  {files} files, {errors} errors");
+        fs::write(&path, text).unwrap();
+        timed(directory.path(), &mut earlier);
+    }
+}
+
 fn main() {
     let only = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    if let Some(directory) = only.as_deref().map(Path::new).filter(|path| path.is_dir()) {
+        return edits(directory);
+    }
     let directory = tempfile::tempdir().unwrap();
     thousand(directory.path());
-    let mut cache = Cache::default();
-    let (took, files, errors) = timed(directory.path(), &mut cache);
+    let mut earlier = Earlier::default();
+    let (took, files, errors) = timed(directory.path(), &mut earlier);
     println!(
-        "{:40} {took:>10.2?}  {files} files, {errors} errors",
+        "{:40} {took:>30}  {files} files, {errors} errors",
         "1000 files"
     );
     for changed in [999, 500, 0] {
         let path = directory.path().join(format!("f{changed}.proto"));
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, format!("{text}message New {{}}\n")).unwrap();
-        let (took, files, errors) = timed(directory.path(), &mut cache);
+        let (took, files, errors) = timed(directory.path(), &mut earlier);
         println!(
-            "{:40} {took:>10.2?}  {files} files, {errors} errors",
+            "{:40} {took:>30}  {files} files, {errors} errors",
             format!("1000 files, f{changed} changed")
         );
     }
@@ -303,7 +357,7 @@ fn main() {
         }
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("worst.proto"), &text).unwrap();
-        let (took, files, errors) = timed(directory.path(), &mut Cache::default());
-        println!("{name:40} {took:>10.2?}  {files} files, {errors} errors");
+        let (took, files, errors) = timed(directory.path(), &mut Earlier::default());
+        println!("{name:40} {took:>30}  {files} files, {errors} errors");
     }
 }

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,7 +47,9 @@ pub(super) struct ProtoSource {
     /// The text, under the path that diagnostics show.
     pub file: Arc<SourceFile>,
     /// The outline of the text.
-    pub outline: Outline,
+    pub outline: Arc<Outline>,
+    /// A hash of the text.
+    pub hash: u64,
     /// The canonical path on disk, which two names of one file share.
     identity: PathBuf,
 }
@@ -59,9 +62,14 @@ pub(super) struct ProtoSources {
 }
 
 impl ProtoSources {
-    /// Reads every `.proto` file below `roots`, and the files there that these import.
-    pub(super) fn read(roots: &[PathBuf], found: &mut Diagnostics) -> Self {
-        let mut reader = SourceReader::new(roots, found);
+    /// Reads every `.proto` file below `roots`, and the files there that these import. Files that
+    /// have the same bytes as in `earlier` share its texts and outlines.
+    pub(super) fn read(
+        roots: &[PathBuf],
+        earlier: Option<&ProtoSources>,
+        found: &mut Diagnostics,
+    ) -> Self {
+        let mut reader = SourceReader::new(roots, earlier, found);
         reader.walk_roots();
         reader.follow_imports();
         let mut sources = reader.sources;
@@ -162,6 +170,8 @@ fn is_plain(name: &str) -> bool {
 
 struct SourceReader<'a> {
     sources: ProtoSources,
+    /// The files of an earlier read.
+    earlier: Option<&'a ProtoSources>,
     /// The canonical path of each root, or `None` if it cannot be resolved.
     identities: Vec<Option<PathBuf>>,
     entries: usize,
@@ -173,8 +183,13 @@ struct SourceReader<'a> {
 }
 
 impl<'a> SourceReader<'a> {
-    fn new(roots: &[PathBuf], found: &'a mut Diagnostics) -> Self {
+    fn new(
+        roots: &[PathBuf],
+        earlier: Option<&'a ProtoSources>,
+        found: &'a mut Diagnostics,
+    ) -> Self {
         Self {
+            earlier,
             identities: roots
                 .iter()
                 .map(|root| fs::canonicalize(root).ok())
@@ -203,17 +218,18 @@ impl<'a> SourceReader<'a> {
     /// import that names a file by a path that was not walked still finds it
     /// ([`Self::follow_imports`]).
     fn walk(&mut self, directory: &Path, prefix: &str, seen: &mut HashSet<PathBuf>, depth: usize) {
-        let entries = match fs::canonicalize(directory).and_then(|identity| {
+        let listed = fs::canonicalize(directory).and_then(|identity| {
             let of_other_root = depth > 0 && self.identities.contains(&Some(identity.clone()));
             // The files of a root inside this root have names relative to that inner root.
-            if of_other_root || !seen.insert(identity) {
-                return Ok(Vec::new());
+            if of_other_root || !seen.insert(identity.clone()) {
+                return Ok((identity, Vec::new()));
             }
             let mut entries = fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
             entries.sort_by_key(fs::DirEntry::file_name);
-            Ok(entries)
-        }) {
-            Ok(entries) => entries,
+            Ok((identity, entries))
+        });
+        let (identity, entries) = match listed {
+            Ok(listed) => listed,
             Err(error) => return self.unreadable(directory, &error),
         };
         for entry in entries {
@@ -238,17 +254,22 @@ impl<'a> SourceReader<'a> {
             }
             let is_proto = name.ends_with(".proto");
             let below = format!("{prefix}{name}");
-            match fs::metadata(&path) {
-                Ok(meta) if meta.is_dir() && depth >= DIRECTORY_DEPTH_MAX => {
+            // The listing of a directory knows the types of all entries but links.
+            let is_link = entry.file_type().map_or(true, |kind| kind.is_symlink());
+            let is_directory = match is_link {
+                true => fs::metadata(&path).map(|meta| meta.is_dir()),
+                false => entry.file_type().map(|kind| kind.is_dir()),
+            };
+            match is_directory {
+                Ok(true) if depth >= DIRECTORY_DEPTH_MAX => {
                     self.stop(format!(
                         "directories nest more than {DIRECTORY_DEPTH_MAX} deep at {}",
                         escaped(&shown(&path))
                     ));
                 }
-                Ok(meta) if meta.is_dir() => {
-                    self.walk(&path, &format!("{below}/"), seen, depth + 1)
-                }
-                Ok(_) if is_proto => self.read(below, &path),
+                Ok(true) => self.walk(&path, &format!("{below}/"), seen, depth + 1),
+                Ok(false) if is_proto && is_link => self.read(below, &path, canonical(&path)),
+                Ok(false) if is_proto => self.read(below, &path, identity.join(name)),
                 Err(error) if is_proto => self.unreadable(&path, &error),
                 // Other entries are ignored, broken links included.
                 _ => {}
@@ -273,15 +294,15 @@ impl<'a> SourceReader<'a> {
                 .map(|root| root.join(&name))
                 .find(|path| path.is_file());
             let Some(path) = path else { continue };
-            self.read(name.clone(), &path);
+            self.read(name.clone(), &path, canonical(&path));
             let source = self.sources.files.get(&name);
             let imports = source.into_iter().flat_map(|s| &s.outline.imports);
             open.extend(imports.map(|import| import.name.clone()));
         }
     }
 
-    fn read(&mut self, name: String, path: &Path) {
-        let identity = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    /// Reads the file at `path`, whose canonical path is `identity`.
+    fn read(&mut self, name: String, path: &Path, identity: PathBuf) {
         if let Some(first) = self.sources.files.get(&name) {
             if first.identity != identity {
                 let path = escaped(&shown(path));
@@ -320,25 +341,48 @@ impl<'a> SourceReader<'a> {
                 "the .proto files below the import paths are larger than {mib} MiB together"
             ));
         }
-        let file = match decode(path, bytes) {
-            Ok(file) => file,
+        let source = match self.source(&name, path, identity, bytes) {
+            Ok(source) => source,
             Err(diagnostic) => return self.found.push(*diagnostic),
         };
-        let outline = Outline::of(&file.text);
-        self.definitions += outline.definitions;
+        self.definitions += source.outline.definitions;
         if self.definitions > DEFINITIONS_MAX {
             return self.stop(format!(
                 "the .proto files below the import paths have more than {DEFINITIONS_MAX} definitions, options and other statements together"
             ));
         }
-        self.sources.files.insert(
-            name,
-            ProtoSource {
-                file,
-                outline,
+        self.sources.files.insert(name, source);
+    }
+
+    /// Returns the file of these bytes, with the text and outline of the earlier read if the bytes
+    /// are the same.
+    fn source(
+        &self,
+        name: &str,
+        path: &Path,
+        identity: PathBuf,
+        bytes: Vec<u8>,
+    ) -> Result<ProtoSource, Box<Diagnostic>> {
+        let earlier = self.earlier.and_then(|earlier| earlier.get(name));
+        // A text of which something was dropped or replaced has other bytes.
+        let same = earlier.filter(|it| it.file.text.as_bytes() == bytes);
+        if let Some(same) = same.filter(|it| it.file.path == shown(path)) {
+            return Ok(ProtoSource {
+                file: Arc::clone(&same.file),
+                outline: Arc::clone(&same.outline),
+                hash: same.hash,
                 identity,
-            },
-        );
+            });
+        }
+        let file = decode(path, bytes)?;
+        let mut hasher = DefaultHasher::new();
+        file.text.hash(&mut hasher);
+        Ok(ProtoSource {
+            outline: Arc::new(Outline::of(&file.text)),
+            hash: hasher.finish(),
+            file,
+            identity,
+        })
     }
 
     fn unreadable(&mut self, path: &Path, error: &io::Error) {
@@ -393,6 +437,11 @@ impl<'a> SourceReader<'a> {
             ));
         }
     }
+}
+
+/// Returns the canonical path of a file, or the path itself if it cannot be resolved.
+fn canonical(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
 /// Reads a file, and returns `None` if it is too large. The bound is on the bytes read, not on the

@@ -62,8 +62,15 @@ impl Texts {
     /// Reads the files below `roots` that `compiler` is to compile. The roots are existing
     /// directories, and the first takes precedence where two have a file of the same name.
     pub fn read(roots: &[PathBuf], compiler: Compiler) -> Self {
+        Self::read_after(None, roots, compiler)
+    }
+
+    /// Reads the files like [`Self::read`]. Every file is read, and those with the same bytes as in
+    /// `earlier` share its texts, which saves most of the time and memory.
+    pub fn read_after(earlier: Option<&Self>, roots: &[PathBuf], compiler: Compiler) -> Self {
         let mut found = Diagnostics::new();
-        let mut sources = ProtoSources::read(roots, &mut found);
+        let earlier = earlier.map(|earlier| &earlier.sources);
+        let mut sources = ProtoSources::read(roots, earlier, &mut found);
         if compiler == Compiler::Builtin {
             sources.drop_well_known();
         }
@@ -137,7 +144,7 @@ impl Hash for Texts {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         for (name, source) in self.sources.iter() {
             name.hash(hasher);
-            source.file.text.hash(hasher);
+            source.hash.hash(hasher);
         }
         self.found.render(false).hash(hasher);
     }

@@ -11,7 +11,7 @@ fn said(files: &[(&str, &str)], limit: Duration) -> (usize, String) {
         std::fs::write(directory.path().join(name), text).unwrap();
     }
     let mut found = Diagnostics::new();
-    let sources = ProtoSources::read(&[directory.path().to_path_buf()], &mut found);
+    let sources = ProtoSources::read(&[directory.path().to_path_buf()], None, &mut found);
     let made = on_a_large_stack(&mut found, |found| {
         compile_within(limit, &sources, &mut Cache::default(), found)
     });
@@ -62,7 +62,7 @@ fn a_change_recompiles_only_the_files_that_depend_on_it() {
     ] {
         write(changed, more);
         let mut found = Diagnostics::new();
-        let sources = ProtoSources::read(&[directory.path().to_path_buf()], &mut found);
+        let sources = ProtoSources::read(&[directory.path().to_path_buf()], None, &mut found);
         let mut run = Run::new(&sources, cache, TIME_LIMIT);
         let known = run.known.len();
         run.parse();

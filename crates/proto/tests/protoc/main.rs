@@ -3,6 +3,7 @@
 //! `GATEWAY_TEST_PROTOC` is the absolute path of the protoc that `tests/venv.sh` in the root makes.
 //! If the variable is not set, these tests print a notice and pass.
 //!
+//! - `edits`: A compile after an edit gives the same results as a fresh one.
 //! - `front_end`: protoc's own descriptors and diagnostics, and a PATH without protoc.
 //! - `verdicts`: Both compilers give the same verdicts on the files of `tests/protos`.
 //! - `mutations`: Both give the same verdicts on mutations of these files.
@@ -12,6 +13,7 @@
 //!   fetches them).
 //! - `judge`: The verdicts of both compilers on many directories.
 
+mod edits;
 mod front_end;
 mod generated;
 mod generator;
