@@ -293,7 +293,7 @@ impl Follower {
     /// again at each periodic check.
     fn check(&mut self, mut why: CheckReason) {
         let mut began = Instant::now();
-        let mut now = self.origin.read(&self.seen.roots);
+        let mut now = self.origin.read_after(&self.seen);
         if why == CheckReason::Interval && *now.seen() != self.seen {
             // No event reported this change, so a program may still be writing.
             for _ in 0..SETTLE_FACTOR_MAX {
@@ -302,7 +302,7 @@ impl Follower {
                 }
                 let before = now.seen().clone();
                 began = Instant::now();
-                now = self.origin.read(&self.seen.roots);
+                now = self.origin.read_after(&self.seen);
                 if *now.seen() == before {
                     break;
                 }

@@ -76,21 +76,42 @@ pub struct FilesIdentity {
     pub fingerprint: u64,
     /// The text of routes.yaml, which names the key files to read again, or `None` after an error.
     pub(super) main: Option<Arc<SourceFile>>,
+    /// The .proto files, whose texts the next read shares where they are the same. If routes.yaml
+    /// cannot be read or parsed, those of the previous read.
+    texts: Option<Arc<Texts>>,
 }
 
-/// Comparisons ignore the text of routes.yaml, which the fingerprint covers.
+/// Comparisons ignore the texts of files, which the fingerprint covers.
 impl PartialEq for FilesIdentity {
     fn eq(&self, other: &Self) -> bool {
         let Self {
             roots,
             fingerprint,
             main: _,
+            texts: _,
         } = self;
         *roots == other.roots && *fingerprint == other.fingerprint
     }
 }
 
 impl Eq for FilesIdentity {}
+
+/// The results of the previous read that the next one uses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Earlier<'a> {
+    pub(super) roots: &'a [PathBuf],
+    pub(super) texts: Option<&'a Arc<Texts>>,
+}
+
+impl FilesIdentity {
+    /// Returns what the next read uses of this one.
+    pub(super) fn earlier(&self) -> Earlier<'_> {
+        Earlier {
+            roots: &self.roots,
+            texts: self.texts.as_ref(),
+        }
+    }
+}
 
 /// The configuration that a new one is compared with.
 #[derive(Clone, Copy, Debug)]
@@ -117,7 +138,8 @@ impl<'a> Predecessor<'a> {
 impl Inputs {
     /// Reads the files of the configuration at `path`. `roots` are the roots of the previous read.
     pub fn read(path: &Path, roots: &[PathBuf]) -> Self {
-        Self::read_main(read_text(path), path, &Environment::of_process(), roots)
+        let earlier = Earlier { roots, texts: None };
+        Self::read_main(read_text(path), path, &Environment::of_process(), earlier)
     }
 
     /// Reads the other files of a configuration, after its routes.yaml was read as `main`. Paths in
@@ -127,7 +149,7 @@ impl Inputs {
         main: Result<Arc<SourceFile>, Box<Diagnostic>>,
         path: &Path,
         environment: &Environment,
-        roots: &[PathBuf],
+        earlier: Earlier<'_>,
     ) -> Self {
         let mut found = Diagnostics::new();
         // Each file is hashed as it is read, since a second read might return other content.
@@ -149,7 +171,8 @@ impl Inputs {
             Some((file, source))
         });
         let (mut protos, mut keys) = (None, KeyFiles::default());
-        let mut roots = roots.to_vec();
+        let mut roots = earlier.roots.to_vec();
+        let mut texts = earlier.texts.cloned();
         if let Some((_, source)) = &main {
             let directory = path.parent().unwrap_or(Path::new(""));
             roots = named_roots(source, directory);
@@ -161,12 +184,15 @@ impl Inputs {
             let there = import_paths(source, directory, &mut found);
             there.hash(&mut hasher);
             protos = there.map(|there| {
-                let texts = (!there.is_empty()).then(|| Texts::read(&there, source.compiler));
-                ProtoTexts(texts)
+                let read = || Texts::read_after(texts.as_deref(), &there, source.compiler);
+                ProtoTexts((!there.is_empty()).then(|| Arc::new(read())))
             });
         }
-        if let Some(ProtoTexts(Some(texts))) = &protos {
-            texts.hash(&mut hasher);
+        if let Some(ProtoTexts(Some(read))) = &protos {
+            read.hash(&mut hasher);
+        }
+        if let Some(ProtoTexts(read)) = &protos {
+            texts.clone_from(read);
         }
         let fingerprint = hasher.finish();
         let mask = main
@@ -177,6 +203,7 @@ impl Inputs {
                 roots,
                 fingerprint,
                 main: main.as_ref().map(|(file, _)| Arc::clone(file)),
+                texts,
             },
             mask,
             main,
@@ -246,7 +273,7 @@ impl Inputs {
         } = self;
         let rules = main.zip(protos).and_then(|((file, source), texts)| {
             let (ProtoTexts(texts), mut cache) = (texts, Cache::default());
-            let protos = Protos::compile(&file, &source, texts.as_ref(), &mut cache, &mut found)?;
+            let protos = Protos::compile(&file, &source, texts.as_deref(), &mut cache, &mut found)?;
             let rules = protos.explain(message, &mut found)?;
             Some((rules, source.limits.rules_cost))
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::environment::Environment;
 use super::file::{read_text, source_file, too_large};
-use super::inputs::{FilesIdentity, Inputs, with_present_keys};
+use super::inputs::{Earlier, FilesIdentity, Inputs, with_present_keys};
 use super::yaml::FILE_MAX;
 use crate::snapshot::Snapshot;
 use gateway_diagnostic::{Diagnostic, SourceFile, shown};
@@ -66,7 +66,17 @@ impl Origin {
 
     /// Reads every file of the configuration. `roots` are the roots of the previous read.
     pub fn read(&self, roots: &[PathBuf]) -> Inputs {
-        let inputs = Inputs::read_main(self.main(), &self.path, &self.environment, roots);
+        self.read_earlier(Earlier { roots, texts: None })
+    }
+
+    /// Reads every file of the configuration. Where the .proto files are as they were in `seen`,
+    /// the previous read, the result shares their texts.
+    pub(crate) fn read_after(&self, seen: &FilesIdentity) -> Inputs {
+        self.read_earlier(seen.earlier())
+    }
+
+    fn read_earlier(&self, earlier: Earlier<'_>) -> Inputs {
+        let inputs = Inputs::read_main(self.main(), &self.path, &self.environment, earlier);
         inputs.with_watch(self.watch)
     }
 

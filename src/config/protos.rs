@@ -29,7 +29,7 @@ const MESSAGES_SHOWN_MAX: usize = 8;
 
 /// The texts of the .proto files, or `None` if there is no directory and no route has a schema.
 #[derive(Debug)]
-pub(super) struct ProtoTexts(pub(super) Option<Texts>);
+pub(super) struct ProtoTexts(pub(super) Option<Arc<Texts>>);
 
 /// The compiled .proto files.
 pub(super) struct Protos {

@@ -59,8 +59,9 @@ pub(super) fn resolve(
     plain::check(&source, found);
     unused_pools(&source, found);
     doubtful_channels(&source, found);
-    let protos = protos
-        .and_then(|ProtoTexts(texts)| Protos::compile(file, &source, texts.as_ref(), cache, found));
+    let protos = protos.and_then(|ProtoTexts(texts)| {
+        Protos::compile(file, &source, texts.as_deref(), cache, found)
+    });
     let routes = resolve_routes(&source, protos.as_ref(), &mut names, found)?;
     let protos = protos.filter(Protos::is_whole)?;
     let count = routes.len();
