@@ -71,7 +71,7 @@ impl<'a> Check<'a, '_, '_> {
         }
         let extended = found.and_then(|(symbol, linked)| message_at(&linked.file, &symbol.path));
         if let Some(message) = extended {
-            self.extension_of(message, extension, at);
+            self.extension_of(message, extension, features, at);
         }
         Ok(())
     }
@@ -82,11 +82,14 @@ impl<'a> Check<'a, '_, '_> {
         &mut self,
         message: &'a DescriptorProto,
         extension: &'a FieldDescriptorProto,
+        features: Features,
         at: &[i32],
     ) {
         let is_set = message.options.message_set_wire_format();
-        let is_optional_message =
-            extension.label() == Label::LABEL_OPTIONAL && extension.type_() == Type::TYPE_MESSAGE;
+        // A delimited message is a group.
+        let is_optional_message = extension.label() == Label::LABEL_OPTIONAL
+            && extension.type_() == Type::TYPE_MESSAGE
+            && !features.delimited;
         if is_set && !is_optional_message {
             let text = format!(
                 "{} extends a MessageSet, but is not an optional message",
