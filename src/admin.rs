@@ -13,6 +13,7 @@ mod exposition;
 mod guard;
 mod guarded;
 mod negotiation;
+mod pages;
 mod places;
 mod process;
 mod rejections;
@@ -29,7 +30,7 @@ use std::net::TcpListener;
 use crate::engine::BoundAddress;
 use crate::snapshot::AdminSettings;
 use gateway_diagnostic::{Diagnostic, Place};
-use serve::{Opening, Serving, Suspended};
+use serve::{Opening, Serving, Suspended, listen};
 
 pub use sources::AdminSources;
 
@@ -58,7 +59,7 @@ pub(crate) fn bind(
     settings: &AdminSettings,
     place: Option<Place>,
 ) -> Result<TcpListener, Box<Diagnostic>> {
-    TcpListener::bind(settings.bind).map_err(|error| cant_listen(settings, place, &error))
+    listen(settings.bind).map_err(|error| cant_listen(settings, place, &error))
 }
 
 fn cant_listen(
@@ -109,7 +110,7 @@ impl Admin {
         settings: &AdminSettings,
         place: Option<Place>,
     ) -> Result<(TcpListener, Option<Suspended>), Box<Diagnostic>> {
-        let error = match TcpListener::bind(settings.bind) {
+        let error = match listen(settings.bind) {
             Ok(listener) => return Ok((listener, None)),
             Err(error) => error,
         };

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -14,11 +14,10 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::negotiation::Format;
-use super::process::ProcessSample;
+use super::pages::Pages;
 use super::sampler::Sampler;
 use super::sources::AdminSources;
-use super::{exposition, guard, rejections, status};
-use crate::metrics::Sample;
+use super::{guard, status};
 use crate::reload::{ReloadOutcome, Report};
 
 /// The time to wait for a reload. Files that take longer are still loaded.
@@ -82,39 +81,24 @@ pub(super) async fn answer<B>(
     })
 }
 
-/// Returns the page at the path of a request, made from a sample, or status 503 if there is none.
-fn seen<B>(
-    request: &Request<B>,
-    sources: &AdminSources,
-    sample: Option<Arc<Sample>>,
-) -> HttpAnswer {
-    let Some(sample) = sample else {
+/// Returns the page at the path of a request, which shows a sample, or status 503 if there is none.
+fn seen<B>(request: &Request<B>, sources: &AdminSources, pages: Option<Arc<Pages>>) -> HttpAnswer {
+    let Some(pages) = pages else {
         let why = "the data thread does not answer\n";
         return text(StatusCode::SERVICE_UNAVAILABLE, why.to_owned());
     };
     match request.uri().path() {
         "/metrics" => {
-            let body = exposition::exposition(
-                sample,
-                sources.control_status.current(),
-                sources.panics.count(),
-                ProcessSample::take(),
-            );
             let format = Format::of(accepted(request));
-            let mut answer = respond(StatusCode::OK, format.content_type(), format.write(body));
+            let page = pages.metrics(format, sources);
+            let mut answer = respond(StatusCode::OK, format.content_type(), page);
             let vary = HeaderValue::from_static("accept");
             answer.headers_mut().insert(VARY, vary);
             answer
         }
-        "/status" => {
-            let body = status::status(&sample, &sources.control_status.current());
-            respond(StatusCode::OK, JSON, body)
-        }
-        "/rejections" => {
-            let body = rejections::rejections(&sample, SystemTime::now());
-            respond(StatusCode::OK, JSON, body)
-        }
-        "/readyz" if sample.draining => {
+        "/status" => respond(StatusCode::OK, JSON, pages.status(sources)),
+        "/rejections" => respond(StatusCode::OK, JSON, pages.rejections()),
+        "/readyz" if pages.is_draining() => {
             let why = "draining: the gateway is shutting down and accepts no more requests\n";
             text(StatusCode::SERVICE_UNAVAILABLE, why.to_owned())
         }
@@ -195,8 +179,8 @@ fn text(code: StatusCode, body: String) -> HttpAnswer {
     respond(code, TEXT, body)
 }
 
-fn respond(code: StatusCode, kind: &'static str, body: String) -> HttpAnswer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+fn respond(code: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> HttpAnswer {
+    let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = code;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::guarded::guarded;
+use super::pages::Pages;
 use crate::engine::Observer;
 use crate::metrics::Sample;
 
@@ -26,7 +27,11 @@ const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 /// The maximum time to wait for the data thread's answer: thousands of times the usual time.
 const SAMPLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-type Waiter = oneshot::Sender<Arc<Sample>>;
+/// The number of requests that are kept until the next sample; further clients wait to add theirs.
+/// It exceeds the number of connections, because the requests of closed connections stay, too.
+const WAITERS_MAX: usize = 1024;
+
+type Waiter = oneshot::Sender<Arc<Pages>>;
 
 /// A source of samples, which requests them on behalf of all clients.
 #[derive(Debug)]
@@ -41,9 +46,8 @@ impl Sampler {
         ring.set_nonblocking(true)?;
         bell.set_nonblocking(true)?;
         let bell = UnixStream::from_std(bell)?;
-        // There may be more connections than places in the channel. Further clients wait in `send`.
-        let (waiters, requests) = mpsc::channel(16);
-        let (mut requests, ring) = (requests, Arc::new(ring));
+        let (waiters, mut requests) = mpsc::channel(WAITERS_MAX);
+        let ring = Arc::new(ring);
         tokio::spawn(async move {
             while guarded(sample_for_all(&observer, &mut requests, &ring, &bell))
                 .await
@@ -53,12 +57,12 @@ impl Sampler {
         Ok(Self { waiters })
     }
 
-    /// Returns a sample that is taken after this call, or `None` if the data thread does not
-    /// answer.
-    pub(super) async fn sample(&self) -> Option<Arc<Sample>> {
-        let (waiter, sample) = oneshot::channel();
+    /// Returns the pages of a sample that is taken after this call, or `None` if the data thread
+    /// does not answer.
+    pub(super) async fn sample(&self) -> Option<Arc<Pages>> {
+        let (waiter, pages) = oneshot::channel();
         self.waiters.send(waiter).await.ok()?;
-        sample.await.ok()
+        pages.await.ok()
     }
 }
 
@@ -78,9 +82,10 @@ async fn sample_for_all(
         let answered = timeout(SAMPLE_TIMEOUT, ask(observer, ring, bell)).await;
         next = Instant::now() + SAMPLE_INTERVAL;
         if let Ok(Some(sample)) = answered {
+            let pages = Arc::new(Pages::new(sample));
             for waiter in waiters {
                 // The client may have disconnected.
-                let _ = waiter.send(Arc::clone(&sample));
+                let _ = waiter.send(Arc::clone(&pages));
             }
         }
     }

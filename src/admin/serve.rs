@@ -2,13 +2,16 @@
 //! are bounded.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream as StdTcpStream};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Socket, Type};
 use tokio::net::TcpStream;
 use tokio::runtime;
 use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
@@ -17,15 +20,14 @@ use tokio::time::{sleep, timeout};
 
 use super::answer::answer;
 use super::guarded::guarded;
-use super::places::{Activity, Connections};
+use super::places::{Activity, Connections, Room, SharedActivity};
 use super::sampler::Sampler;
 use super::sources::AdminSources;
 use crate::snapshot::AdminSettings;
 
 /// The maximum number of connections at once. A scraper, a probe and a few people need a handful.
-/// Beyond that, a new connection closes the oldest one that is not answering a request. The number
-/// is large enough that a client that sends its request at once is served before a flood of other
-/// connections closes its connection.
+/// Beyond that, a new connection closes an old one. The number is large enough that a client that
+/// sends its request at once is served before a flood of other connections closes its connection.
 const CONNECTIONS_MAX: usize = 64;
 
 /// The maximum time for receiving a request's head, and for which a connection may be silent
@@ -39,6 +41,17 @@ const CONNECTION_TIME_MAX: Duration = Duration::from_secs(120);
 /// The maximum size of a request's head, in bytes. It also bounds a connection's buffer, since
 /// bodies are not read.
 const HEAD_MAX: usize = 16 << 10;
+
+/// The maximum number of connections that wait to be accepted. The system may lower it. A client
+/// that finds the queue full tries again after a second, which is too late for many health checks.
+const BACKLOG: i32 = 4096;
+
+/// The number of connections that are accepted before they are served. It is half of the places, so
+/// that none of them is closed for another of the same turn.
+const TURN: usize = CONNECTIONS_MAX / 2;
+
+/// The pause in accepting while all connections answer health checks, which the next sample ends.
+const PROBE_PAUSE: Duration = Duration::from_millis(1);
 
 /// The time that answers in progress may take once the listener is closed.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -121,7 +134,6 @@ impl Opening {
         listener: TcpListener,
         sources: AdminSources,
     ) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = runtime::Builder::new_current_thread()
             .enable_io()
@@ -206,10 +218,15 @@ async fn run(
     let _ = timeout(CLOSING_TIMEOUT, all_ended.recv()).await;
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+/// Binds a listener that does not block.
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // Connections of an earlier listener may still be closing.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }
 
 /// Accepts connections. Without a listener, which means that another program has taken the address
@@ -232,37 +249,92 @@ async fn accept(
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
         return;
     };
+    let mut taken = 0;
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let (seen, open) = (Arc::clone(seen), open.clone());
-                places.take(|activity| {
-                    tokio::spawn(async move {
-                        let _ =
-                            timeout(CONNECTION_TIME_MAX, converse(stream, seen, activity)).await;
-                        drop(open);
-                    })
-                });
-                // The request may have arrived already, and is served before the next connection is
-                // accepted.
-                yield_now().await;
-            }
+        let accepted = listener.accept().await;
+        match accepted.and_then(|(stream, _)| stream.into_std()) {
+            Ok(stream) => taken += usize::from(take(stream, seen, places, open).await),
             Err(_) => {
                 // There may be no descriptors left.
-                places.close_oldest();
+                places.close_one();
                 sleep(ACCEPT_PAUSE).await;
             }
+        }
+        if taken == TURN {
+            taken = 0;
+            // Requests that have arrived are served before further connections are accepted.
+            yield_now().await;
         }
     }
 }
 
-async fn converse(stream: TcpStream, seen: Arc<(AdminSources, Sampler)>, activity: Activity) {
+/// Serves a connection on a task of its own, unless its client has closed it already or its request
+/// is refused. Returns whether it is served.
+async fn take(
+    stream: StdTcpStream,
+    seen: &Arc<(AdminSources, Sampler)>,
+    places: &Connections,
+    open: &Sender<()>,
+) -> bool {
+    let Some(begins) = first_activity(&stream) else {
+        return false;
+    };
+    loop {
+        match places.room_for(begins) {
+            Room::Free => break,
+            Room::Soon => sleep(PROBE_PAUSE).await,
+            Room::Refused => return false,
+        }
+    }
+    let (seen, open) = (Arc::clone(seen), open.clone());
+    places.take(begins, |activity| {
+        tokio::spawn(async move {
+            let _ = timeout(CONNECTION_TIME_MAX, converse(stream, seen, activity)).await;
+            drop(open);
+        })
+    });
+    true
+}
+
+/// Returns the activity with which a connection begins, by the bytes that have arrived. Returns
+/// `None` if its client has closed it without a request.
+fn first_activity(stream: &StdTcpStream) -> Option<Activity> {
+    let mut head = [0; 1024];
+    match stream.peek(&mut head) {
+        Ok(0) => None,
+        Ok(n) => Some(activity_of(&head[..n])),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Some(Activity::New),
+        Err(_) => None,
+    }
+}
+
+/// Returns the activity of a connection with these first bytes. Only a head that has arrived as a
+/// whole counts, so that no client keeps a place by a health check that it does not finish.
+fn activity_of(bytes: &[u8]) -> Activity {
+    let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
+        return Activity::New;
+    };
+    // A query ends the path.
+    let mut words = bytes[..end].split(|byte| matches!(byte, b' ' | b'?'));
+    Activity::of_path(words.nth(1).unwrap_or_default())
+}
+
+async fn converse(
+    stream: StdTcpStream,
+    seen: Arc<(AdminSources, Sampler)>,
+    activity: SharedActivity,
+) {
+    // This fails only if the system cannot watch another descriptor.
+    let Ok(stream) = TcpStream::from_std(stream) else {
+        return;
+    };
     let local = stream.local_addr().is_ok_and(|at| at.ip().is_loopback());
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let seen = Arc::clone(&seen);
         let activity = activity.clone();
         async move {
-            let _answering = activity.begin();
+            let path = request.uri().path().as_bytes();
+            let _answering = activity.begin(Activity::of_path(path));
             answer(&request, &seen.0, &seen.1, local).await
         }
     });
@@ -275,4 +347,24 @@ async fn converse(stream: TcpStream, seen: Arc<(AdminSources, Sampler)>, activit
         .half_close(true)
         .serve_connection(TokioIo::new(stream), service)
         .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_begins_with_a_request_that_has_arrived_as_a_whole() {
+        for (head, activity) in [
+            ("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", Activity::Probe),
+            ("GET /readyz?verbose HTTP/1.1\r\n\r\n", Activity::Probe),
+            ("GET /healthz HTTP/1.1\r\nHost: a\r\n", Activity::New),
+            ("POST /reload HTTP/1.1\r\nHost: a\r\n\r\n", Activity::Reload),
+            ("GET /metrics HTTP/1.1\r\n\r\n", Activity::Page),
+            ("\r\n\r\n", Activity::Page),
+            ("\r\n\r\nGET /healthz HTTP/1.1\r\n", Activity::Page),
+        ] {
+            assert_eq!(activity_of(head.as_bytes()), activity, "{head:?}");
+        }
+    }
 }

@@ -555,6 +555,7 @@ fn a_health_check_is_answered_within_a_second_during_a_thousand_slow_connections
     let mut all: Vec<TcpStream> = Vec::new();
     for n in 0..1_000 {
         let mut stream = TcpStream::connect(&at).unwrap();
+        // The gateway may have refused a request, and closed its connection, before the last call.
         match n % 6 {
             0 => stream.write_all(b"GET /heal").unwrap(),
             1 => stream.shutdown(Shutdown::Read).unwrap(),
@@ -565,7 +566,7 @@ fn a_health_check_is_answered_within_a_second_during_a_thousand_slow_connections
             }
             3 => {
                 stream.write_all(ask("/metrics").as_bytes()).unwrap();
-                stream.shutdown(Shutdown::Write).unwrap();
+                let _ = stream.shutdown(Shutdown::Write);
             }
             4 => {
                 let status = ask("/status").repeat(100);
