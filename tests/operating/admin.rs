@@ -1,9 +1,11 @@
 //! Tests of the HTTP listener, with the binary itself and real peers.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +13,7 @@ use gateway::reply::Reason;
 
 use crate::support::gateway::{engine_is, on_this_engine, with_admin, yaml};
 use crate::support::process::Process;
-use crate::support::sockets::{named, receive, send};
+use crate::support::sockets::{SetOnDrop, named, receive, send};
 use crate::support::{ANN, PATIENCE, turns};
 
 #[test]
@@ -585,6 +587,50 @@ fn a_health_check_is_answered_within_a_second_during_a_thousand_slow_connections
         }
     }
     assert_eq!(process.get("/readyz").code, 200);
+}
+
+/// The clients have more connections than the gateway keeps, and open another as soon as the
+/// gateway answers or closes one. They never fill the listener's queue, because the system ignores
+/// connections that find the queue full, and tries again only after a second.
+#[test]
+fn a_health_check_is_answered_within_a_second_during_a_storm_of_connections() {
+    let _turn = turns::take();
+    let process = Process::start(&yaml("", ""));
+    let at = process.admin();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _done = SetOnDrop(&done);
+        for path in ["/metrics", "/status", "/rejections", "/healthz", ""] {
+            let request = match path {
+                "" => String::new(),
+                path => format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"),
+            };
+            let (at, done) = (&at, &done);
+            scope.spawn(move || reconnect(at, &request, 30, done));
+        }
+        for _ in 0..50 {
+            is_healthy_in_time(&process);
+        }
+    });
+}
+
+/// Opens this number of connections, and another whenever the oldest has ended, until `done`.
+fn reconnect(at: &str, request: &str, count: usize, done: &AtomicBool) {
+    let mut open = VecDeque::new();
+    while !done.load(Ordering::Relaxed) {
+        let mut stream = TcpStream::connect(at).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // The gateway may have closed the connection already.
+        let _ = stream.write_all(request.as_bytes());
+        let _ = stream.shutdown(Shutdown::Write);
+        open.push_back(stream);
+        if open.len() == count
+            && let Some(mut oldest) = open.pop_front()
+        {
+            // The gateway closes connections with a request that it has not read.
+            let _ = oldest.read_to_end(&mut Vec::new());
+        }
+    }
 }
 
 #[test]
