@@ -10,7 +10,7 @@ use gateway::reply::Reason;
 
 use crate::support::ANN;
 use crate::support::edited::{Edited, beside_engine, routes_yaml};
-use crate::support::gateway::{engine_is, on_this_engine};
+use crate::support::gateway::{NEVER, engine_is, on_this_engine};
 use crate::support::sockets::{
     PATIENCE_MS, SetOnDrop, answer, connected, echo, receive, rejected, send, texts,
 };
@@ -87,12 +87,13 @@ fn addresses_move_while_connections_serve() {
     if !engine_is("native") {
         return;
     }
-    let edited = Edited::start();
-    let port = |endpoint: &str| endpoint.rsplit_once(':').unwrap().1.to_owned();
-    let (clients, people) = (
-        port(&edited.gateway.endpoint("clients")),
-        port(&edited.gateway.endpoint("people")),
-    );
+    // The frontend listens on all addresses later, so its port must be free on all of them. On
+    // 127.0.0.2, other tests leave many ports that cannot be bound for a minute.
+    let free = || TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = |listener: &TcpListener| listener.local_addr().unwrap().port().to_string();
+    let (first, second) = (free(), free());
+    let (clients, people) = (port(&first), port(&second));
+    drop((first, second));
     let with = |clients: &str, people: &str| {
         format!(
             r#"
@@ -103,6 +104,8 @@ routes: {{ OPAQUE: {{ pool: people }} }}
 "#
         )
     };
+    let localhost = |port: &str| format!("tcp://localhost:{port}");
+    let edited = Edited::of(&with(&localhost(&clients), &localhost(&people)), NEVER);
     let reachable = |endpoint: &str, port: &str| {
         let endpoint = format!("{endpoint}:{port}");
         let client = connected(&edited.gateway.context, zmq::DEALER, &endpoint);
