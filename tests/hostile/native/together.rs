@@ -226,7 +226,7 @@ fn exchange(gateway: &Process, done: &AtomicBool) -> u64 {
     let mut number = 0;
     while !done.load(Ordering::Relaxed) {
         let text = number.to_string();
-        send(&publisher, &[b"tick", text.as_bytes()]);
+        send(&publisher, &["tick", &text]);
         assert_eq!(receive(&subscriber), [b"tick", text.as_bytes()]);
         number += 1;
         std::thread::park_timeout(PACE);
