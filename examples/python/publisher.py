@@ -10,8 +10,8 @@ import zmq
 import protos  # noqa: F401
 from demo.person_pb2 import Person
 
-# A PUB works, too, but cannot see when a subscription arrives, and drops messages that are sent before
-# that.
+# A PUB works, too, but cannot see when a subscription arrives, and drops messages that are sent
+# before that.
 socket = zmq.Context().socket(zmq.XPUB)
 socket.rcvtimeo = 5_000  # milliseconds; zmq.Again after that
 socket.connect(sys.argv[1] if len(sys.argv) > 1 else "tcp://127.0.0.1:5561")

@@ -82,8 +82,8 @@ def meet(publishers, subscribers, prefix=b"RAW.x", frames="typed"):
         question, end = [b" ".join(question)], [b" ".join(end)]
     for publisher in publishers:
         if publisher.name == "rust xpub":
-            # An XPUB processes subscriptions only while they are received. A subscriber of libzmq that connects
-            # again still has its subscriptions, and the XPUB reports nothing.
+            # An XPUB processes subscriptions only while they are received. A subscriber of libzmq
+            # that connects again still has its subscriptions, and the XPUB reports nothing.
             while publisher.get() != [b"\x01" + prefix]:
                 pass
         for subscriber in subscribers:

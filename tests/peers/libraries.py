@@ -94,8 +94,8 @@ def every_client_talks_with_every_worker():
             for client in clients:
                 for message in MESSAGES:
                     if worker.name == "pyomq rep" and message[0] == b"":
-                        # This library takes an empty frame after the type for the end of an envelope, from
-                        # libzmq's peers, too.
+                        # This library takes an empty frame after the type for the end of an
+                        # envelope, from libzmq's peers, too.
                         continue
                     round_trip(client, worker, kind, *message)
 

@@ -1023,7 +1023,8 @@ def a_rolling_restart_of_workers_loses_nothing():
             assert (kind, payload) == (b"REPLY", b"x"), (kind, header, payload)
             answered, open_requests = answered + 1, open_requests - 1
             if answered % 400 == 0:
-                # The new worker connects first, and then the oldest leaves while it still has requests.
+                # The new worker connects first, and then the oldest leaves while it still has
+                # requests.
                 fresh = start()
                 assert fresh.stdout.readline() == "ready\n"
                 workers.append(fresh)
@@ -1067,7 +1068,8 @@ def a_restart_of_rep_workers_costs_each_at_most_the_request_that_it_was_handed()
             # This fails for a second answer.
             waiting.remove(number)
             if answer[0] == b"ERROR":
-                # The worker could have processed it, so the client must know whether to send it again.
+                # The worker could have processed it, so the client must know whether to send it
+                # again.
                 assert not refused("worker_lost", answer, headers=answer[1:2])["retryable"]
                 lost.append(number)
                 unsent.append(number)

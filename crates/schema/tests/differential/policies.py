@@ -144,7 +144,8 @@ def plain_items(payload, descriptor, at=0, end=None):
 
 NUMBERS = r"(float|double|u?int(32|64)|s?fixed(32|64)|sint(32|64))"
 
-# The payloads that the walk refuses and json_format reads: expected and found values, and the reason.
+# The payloads that the walk refuses and json_format reads: expected and found values, and the
+# reason.
 OF_JSON = [
     ("base64 is strict: Python's drops what is none", r"bytes in base64", r"the string "),
     ("strings hold numbers as JSON writes them: Python takes blanks, underscores, leading zeros, nan", NUMBERS, "the string "),

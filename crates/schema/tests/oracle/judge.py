@@ -151,7 +151,8 @@ def judge_share(share):
     for text in open(work / "verdicts"):
         ours = json.loads(text)
         if ours["v"] == "refused":
-            # The gateway refuses the rules of this message. An empty payload stands for all of its payloads.
+            # The gateway refuses the rules of this message. An empty payload stands for all of its
+            # payloads.
             if share == 0:
                 judge.compare(ours | {"e": "protobuf", "p": ""}, judged(message_of(ours["m"], "")), "")
             continue

@@ -22,8 +22,8 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 # The error of Python for a string of proto2 that is not UTF-8.
 NO_TEXT = re.compile(r"'bytes' object is not an instance of 'str'|UnicodeDecodeError")
 
-# The error of line 1 for a condition without a value, such as `string(this).matches(…)` of bytes that
-# are not UTF-8, as in the rule bytes.pattern.
+# The error of line 1 for a condition without a value, such as `string(this).matches(…)` of bytes
+# that are not UTF-8, as in the rule bytes.pattern.
 NO_CONDITION = "found no matching overload for _?_:_ applied to '(<class 'celpy.evaluation.CELEvalError'>, "
 
 # The one reason that no example can show, the rules that it concerns, and the seconds from now
@@ -216,8 +216,8 @@ class Case:
         return self.ours == "broken" and self.theirs == "failed"
 
 
-# The reasons for which verdicts differ other than in their rows: the lines concerned, the reason, and
-# a function that returns whether it applies.
+# The reasons for which verdicts differ other than in their rows: the lines concerned, the reason,
+# and a function that returns whether it applies.
 KNOWN = [
     (
         (1, 2),
