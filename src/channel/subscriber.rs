@@ -49,6 +49,8 @@ pub(crate) enum Change {
 /// it subscribed.
 #[derive(Debug)]
 pub(super) struct Owed<M> {
+    /// The kept messages, the oldest first. A message is here twice if the subscriber has cancelled
+    /// a prefix and subscribed to it again before it was sent.
     kept: BinaryHeap<Numbered<M>>,
     /// The size of the kept messages, in bytes. They do not count towards `subscriber_bytes`.
     kept_bytes: u64,
