@@ -253,12 +253,15 @@ impl Peer {
     fn ask(&mut self, payload: &[u8], until: Instant) -> usize {
         let request = [&b"BLOB"[..], payload];
         let (mut sent, mut answered) = (0, 0);
-        while sent == 0 || answered < sent {
+        loop {
             let more = match sent {
                 0 => WINDOW,
                 _ if Instant::now() < until => WINDOW - (sent - answered),
                 _ => 0,
             };
+            if more == 0 && answered == sent {
+                return answered;
+            }
             let mut out = Vec::new();
             for _ in 0..more {
                 self.put(request.into_iter(), request.len(), &mut out);
@@ -273,7 +276,6 @@ impl Peer {
             });
             assert!(goes_on, "the broker hung up");
         }
-        answered
     }
 }
 
