@@ -15,6 +15,7 @@
 mod asked;
 mod kept;
 mod post;
+mod prefix_index;
 mod prefixes;
 mod subscriber;
 mod task;
@@ -39,9 +40,8 @@ use task::Task;
 use waiting::Added;
 
 pub(crate) use kept::{Conditions, Fit};
-pub(crate) use prefixes::{
-    PREFIX_MAX, PREFIXES_MAX, PREFIXES_PER_SUBSCRIBER_MAX, SubscriberId, SubscriptionFault,
-};
+pub(crate) use prefix_index::{PREFIX_MAX, SubscriberId};
+pub(crate) use prefixes::{PREFIXES_MAX, PREFIXES_PER_SUBSCRIBER_MAX, SubscriptionFault};
 pub(crate) use subscriber::Change;
 pub(crate) use task::Undecided;
 

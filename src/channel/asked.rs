@@ -102,7 +102,8 @@ fn request(prefix: Rc<[u8]>, wanted: bool) -> Request {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::prefixes::{PREFIXES_PER_SUBSCRIBER_MAX, Subscribed, SubscriberId};
+    use super::super::prefix_index::SubscriberId;
+    use super::super::prefixes::{PREFIXES_PER_SUBSCRIBER_MAX, Subscribed};
     use super::*;
 
     /// Subscriptions and `upstream` change while the gateway subscribes at a publisher.

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::post::Post;
-use super::prefixes::SubscriberId;
+use super::prefix_index::SubscriberId;
 use crate::frame::Frames;
 use crate::snapshot::Keep;
 

@@ -2,37 +2,32 @@
 //!
 //! Subscriptions are counted (RFC 29): a subscriber that has subscribed twice to a prefix must
 //! cancel it twice. A type is matched by a few look-ups, however many prefixes there are, and
-//! without recursion. No change takes long, because the maps are trees, which are never copied to a
-//! larger table.
+//! without recursion. No change takes long, because the prefixes are in trees and in many small
+//! tables: no large table is ever copied to a larger one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::rc::Rc;
 
-/// The maximum length of a prefix, in bytes. It equals that of a type, beyond which nothing can
-/// match, and bounds the number of look-ups for a message.
-pub(crate) const PREFIX_MAX: usize = crate::frame::TYPE_MAX;
+use super::prefix_index::{PREFIX_MAX, PrefixIndex, SubscriberId};
 
 /// The maximum number of different prefixes of one subscriber.
 pub(crate) const PREFIXES_PER_SUBSCRIBER_MAX: usize = 10_000;
 
 /// The maximum number of subscriptions of all subscribers of a channel together, each counted once
-/// for a subscriber and a prefix. They take about 200 MB.
+/// for a subscriber and a prefix. They take about 250 MB.
 pub(crate) const PREFIXES_MAX: usize = 1_000_000;
 
 /// The memory charged for a subscription in addition to its prefix, in bytes.
-const SUBSCRIPTION_CHARGE: u64 = 192;
-
-/// The number of a subscriber on its channel while it is connected. Another subscriber may have it
-/// later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SubscriberId(pub(crate) usize);
+const SUBSCRIPTION_CHARGE: u64 = 256;
 
 /// The subscriptions of all subscribers.
 #[derive(Debug, Default)]
 pub(super) struct Prefixes {
-    /// The subscribers of each prefix. No list is empty.
-    subscribers: BTreeMap<Rc<[u8]>, Vec<SubscriberId>>,
+    /// The prefixes that have a subscriber, in ascending order.
+    union: BTreeSet<Rc<[u8]>>,
+    /// The subscribers of each prefix.
+    index: PrefixIndex,
     /// The prefixes of each subscriber.
     held: HashMap<SubscriberId, HeldPrefixes>,
     /// The number of prefixes in `held`.
@@ -110,11 +105,12 @@ impl Prefixes {
         if held.bytes + bytes > bytes_max {
             return Err(SubscriptionFault::MemoryShort);
         }
-        let known = self.subscribers.get_key_value(prefix);
-        let key: Rc<[u8]> = known.map_or_else(|| prefix.into(), |(key, _)| Rc::clone(key));
-        let list = self.subscribers.entry(Rc::clone(&key)).or_default();
-        let position = list.len();
-        list.push(subscriber);
+        let known = self.union.get(prefix).cloned();
+        let key: Rc<[u8]> = known.unwrap_or_else(|| prefix.into());
+        let position = self.index.add(&key, subscriber);
+        if position == 0 {
+            self.union.insert(Rc::clone(&key));
+        }
         held.prefixes.insert(key, Held { times: 1, position });
         held.bytes += bytes;
         self.count += 1;
@@ -160,19 +156,15 @@ impl Prefixes {
     fn forget(&mut self, prefix: &[u8], position: usize) -> bool {
         self.count -= 1;
         self.bytes -= SUBSCRIPTION_CHARGE + prefix.len() as u64;
-        let Some(list) = self.subscribers.get_mut(prefix) else {
-            return false;
-        };
-        list.swap_remove(position);
-        if let Some(moved) = list.get(position) {
-            let of_moved = self.held.get_mut(moved);
+        let (moved, is_last) = self.index.remove(prefix, position);
+        if let Some(moved) = moved {
+            let of_moved = self.held.get_mut(&moved);
             if let Some(held) = of_moved.and_then(|held| held.prefixes.get_mut(prefix)) {
                 held.position = position;
             }
         }
-        let is_last = list.is_empty();
         if is_last {
-            self.subscribers.remove(prefix);
+            self.union.remove(prefix);
         }
         is_last
     }
@@ -180,12 +172,8 @@ impl Prefixes {
     /// Calls `found` with each subscriber that has a prefix of `kind`, once for each such prefix.
     /// Returns the number of look-ups.
     #[inline]
-    pub(super) fn matching(&self, kind: &[u8], mut found: impl FnMut(SubscriberId)) -> usize {
-        let mut search = Search::new(kind);
-        while let Some(subscribers) = search.next(&self.subscribers) {
-            subscribers.iter().copied().for_each(&mut found);
-        }
-        search.lookups
+    pub(super) fn matching(&self, kind: &[u8], found: impl FnMut(SubscriberId)) -> usize {
+        self.index.matching(kind, found)
     }
 
     /// Returns whether a subscriber has a prefix of `kind` other than `except`.
@@ -193,29 +181,27 @@ impl Prefixes {
         let Some(held) = self.held.get(&subscriber) else {
             return false;
         };
-        let is_among = held.prefixes.contains_key(except) && kind.starts_with(except);
-        let mut search = Search::new(kind);
-        (0..=usize::from(is_among)).all(|_| search.next(&held.prefixes).is_some())
+        let mut candidates = self.index.candidates(kind);
+        candidates.any(|prefix| prefix != except && held.prefixes.contains_key(prefix))
     }
 
     /// Returns whether a prefix has a subscriber.
     pub(super) fn contains(&self, prefix: &[u8]) -> bool {
-        self.subscribers.contains_key(prefix)
+        self.union.contains(prefix)
     }
 
     /// Returns the first prefix, in ascending order, that is not less than `from`.
     pub(super) fn first_from(&self, from: &[u8]) -> Option<&Rc<[u8]>> {
         let range = (Bound::Included(from), Bound::Unbounded);
-        let mut prefixes = self.subscribers.range::<[u8], _>(range);
-        prefixes.next().map(|(prefix, _)| prefix)
+        self.union.range::<[u8], _>(range).next()
     }
 
     /// Returns the last prefix, in ascending order, that is less than `below`, or the last of all
     /// prefixes if `below` is `None`.
     pub(super) fn last_below(&self, below: Option<&[u8]>) -> Option<&Rc<[u8]>> {
         let end = below.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut prefixes = self.subscribers.range::<[u8], _>((Bound::Unbounded, end));
-        prefixes.next_back().map(|(prefix, _)| prefix)
+        let range = (Bound::Unbounded, end);
+        self.union.range::<[u8], _>(range).next_back()
     }
 
     /// Returns the prefixes of a subscriber, in ascending order.
@@ -234,44 +220,6 @@ impl Prefixes {
     /// Returns the memory of all subscriptions, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
-    }
-}
-
-/// A search for the prefixes of a text in a map, the longest first.
-///
-/// The greatest key that is at most the text is either a prefix of the text, or differs from it
-/// after some bytes. In both cases, the remaining prefixes of the text are shorter than the part
-/// that key and text have in common, or equal to it, and the search continues with that part.
-struct Search<'a> {
-    /// The part of the text that may still have prefixes.
-    rest: Option<&'a [u8]>,
-    lookups: usize,
-}
-
-impl<'a> Search<'a> {
-    fn new(text: &'a [u8]) -> Self {
-        Self {
-            rest: Some(text),
-            lookups: 0,
-        }
-    }
-
-    /// Returns the value of the next prefix.
-    #[inline]
-    fn next<'m, V>(&mut self, map: &'m BTreeMap<Rc<[u8]>, V>) -> Option<&'m V> {
-        while let Some(text) = self.rest.take() {
-            self.lookups += 1;
-            let range = (Bound::Unbounded, Bound::Included(text));
-            let (key, value) = map.range::<[u8], _>(range).next_back()?;
-            let equal = key.iter().zip(text).take_while(|(one, other)| one == other);
-            let common = equal.count();
-            if common == key.len() {
-                self.rest = common.checked_sub(1).and_then(|length| text.get(..length));
-                return Some(value);
-            }
-            self.rest = text.get(..common);
-        }
-        None
     }
 }
 
@@ -368,7 +316,7 @@ mod tests {
         assert_eq!(matched(prefixes, kind), expected);
         assert_eq!(prefixes.count, model.len());
         let union: BTreeSet<&[u8]> = model.keys().map(|(_, it)| &**it).collect();
-        let found = prefixes.subscribers.keys().map(|prefix| &**prefix);
+        let found = prefixes.union.iter().map(|prefix| &**prefix);
         assert!(found.eq(union.iter().copied()));
         let greater = union.range(kind..).next().copied();
         assert_eq!(prefixes.first_from(kind).map(|it| &**it), greater);
@@ -441,6 +389,6 @@ mod tests {
             while prefixes.remove_one(SubscriberId(n)).is_some() {}
         }
         assert_eq!((prefixes.count, prefixes.bytes), (0, 0));
-        assert!(prefixes.subscribers.is_empty() && prefixes.held.is_empty());
+        assert!(prefixes.union.is_empty() && prefixes.held.is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::post::Post;
-use super::prefixes::SubscriberId;
+use super::prefix_index::SubscriberId;
 use super::subscriber::Owed;
 use crate::frame::Frames;
 use crate::peer::PeerId;
