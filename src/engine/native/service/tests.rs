@@ -12,9 +12,10 @@ use crate::engine::BoundAddress;
 use crate::engine::native::connection::Connection;
 use crate::engine::native::steps::Done;
 use crate::engine::native::{EVENTS, Native, prepare};
+use gateway_zmtp::pool::READ_BUFFER_SIZE;
 use gateway_zmtp::{COMMAND, MORE, greeting, put_frame};
 
-/// Connects a peer, and sends its greeting and its READY.
+/// Connects a peer to the first address of this name, and sends its greeting and its READY.
 fn peer(listening: &[BoundAddress], name: &str, ready: &[u8]) -> TcpStream {
     let at = listening.iter().find(|at| at.name == name).unwrap();
     let mut stream = TcpStream::connect(at.endpoint.strip_prefix("tcp://").unwrap()).unwrap();
@@ -24,33 +25,54 @@ fn peer(listening: &[BoundAddress], name: &str, ready: &[u8]) -> TcpStream {
     stream
 }
 
-/// An engine whose turns this thread runs, with a client and a worker that are served.
+/// An engine whose turns this thread runs, with two peers that are served: a client and a worker,
+/// or a publisher alone.
 struct Engine {
     native: Native,
     events: Events,
+    /// The client or the publisher.
     client: TcpStream,
-    _worker: TcpStream,
+    _worker: Option<TcpStream>,
 }
 
 impl Engine {
+    /// Starts an engine with a client and a worker.
     fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let routes = directory.path().join("routes.yaml");
         let text = "frontends: { clients: { bind: \"tcp://127.0.0.1:0\" } }
 pools: { people: { bind: \"tcp://127.0.0.1:0\", per_worker: 1000 } }
 routes: { OPAQUE: { pool: people } }";
+        let ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
+        Self::start_with(text, [("clients", ready), ("people", ready)])
+    }
+
+    /// Starts an engine with a publisher.
+    fn start_with_publisher() -> Self {
+        let text = "channels: { ticks: { publishers: \"tcp://127.0.0.1:0\", subscribers: \"tcp://127.0.0.1:0\" } }
+routes: { OPAQUE: { publish: ticks } }";
+        let ready = b"\x05READY\x0bSocket-Type\0\0\0\x04XPUB";
+        Self::start_with(text, [("ticks", ready)])
+    }
+
+    /// Starts an engine by the text of a routes.yaml, with peers that are given by the name of
+    /// their address and their READY. The first is the client.
+    fn start_with<const N: usize>(text: &str, peers: [(&str, &[u8]); N]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let routes = directory.path().join("routes.yaml");
         std::fs::write(&routes, text).unwrap();
         let loaded = crate::config::load(&routes).unwrap_or_else(|found| panic!("{found}"));
         let (start, reloader, _observer) = prepare(Arc::new(loaded.snapshot), || ()).unwrap();
         let listening = reloader.prepare(&start.snapshot).unwrap();
         let mut native = Native::new(start).unwrap();
         native.commit(Duration::ZERO);
-        let ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
+        let mut connected = peers
+            .into_iter()
+            .map(|(name, ready)| peer(&listening, name, ready));
+        let client = connected.next().unwrap();
         let mut engine = Self {
             native,
             events: Events::with_capacity(EVENTS),
-            client: peer(&listening, "clients", ready),
-            _worker: peer(&listening, "people", ready),
+            client,
+            _worker: connected.next(),
         };
         let known = |native: &Native| {
             native
@@ -60,7 +82,7 @@ routes: { OPAQUE: { pool: people } }";
                 .filter(|it| it.is_known())
                 .count()
         };
-        while known(&engine.native) < 2 {
+        while known(&engine.native) < N {
             engine.turn();
         }
         engine
@@ -147,6 +169,43 @@ fn the_clock_ends_the_turn_of_a_peer_and_not_the_estimated_work() {
     assert_eq!(rejections_in_a_turn(Duration::ZERO), all);
     let slow = rejections_in_a_turn(Duration::from_millis(1));
     assert!(slow < all / 2, "{slow} of {all}");
+}
+
+/// Returns the maximum number of messages in a turn of a publisher that sends without a pause, if
+/// this time passes between two readings of the clock. Each message has `size` bytes.
+fn most_published_in_a_turn(step: Duration, size: usize) -> u64 {
+    const COUNT: u64 = 8_000;
+    let mut engine = Engine::start_with_publisher();
+    engine.native.clock.step_by(step);
+    let mut publisher = engine.client.try_clone().unwrap();
+    let mut message = Vec::new();
+    put_frame(&mut message, MORE, b"OPAQUE");
+    put_frame(&mut message, 0, &vec![b'x'; size]);
+    let publishing = std::thread::spawn(move || {
+        for _ in 0..COUNT / 100 {
+            publisher.write_all(&message.repeat(100)).unwrap();
+        }
+    });
+    let received = |native: &Native| native.service.peers.counters().messages_in;
+    let (mut before, mut most) = (0, 0);
+    while before < COUNT {
+        engine.turn();
+        let now = received(&engine.native);
+        most = most.max(now - before);
+        before = now;
+    }
+    publishing.join().unwrap();
+    most
+}
+
+#[test]
+fn a_turn_reads_several_buffers_of_a_busy_publisher_until_its_time_is_over() {
+    let size = 1000;
+    let buffer = (READ_BUFFER_SIZE / size) as u64;
+    let most = most_published_in_a_turn(Duration::ZERO, size);
+    assert!(most > buffer, "{most} messages");
+    let most = most_published_in_a_turn(Duration::from_millis(1), size);
+    assert!(most <= buffer, "{most} messages");
 }
 
 /// A connection that stayed open would wait for its step for ever, and a frame that is sealed later

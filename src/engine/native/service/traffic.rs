@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::core::{Event, Outlet};
 use crate::engine::native::clock::Clock;
-use crate::engine::native::connection::{Connection, Read};
+use crate::engine::native::connection::Read;
 use crate::engine::native::quiet::Cause;
 use crate::engine::native::service::Service;
 use crate::engine::native::service::end::Refusal;
@@ -19,8 +19,19 @@ use gateway_zmtp::pool::READ_BUFFER_SIZE;
 use gateway_zmtp::session::SessionEvent;
 use gateway_zmtp::subscription::SubscriptionChange;
 
-/// The maximum number of reads in a turn of a peer that sends a large frame. Other peers have one.
+/// The maximum number of reads in a turn of a peer that sends a large frame. Most other peers have
+/// one.
 const READS: usize = 4;
+
+/// The maximum number of reads in a turn of a publisher that sends faster than it is read, unless
+/// the turn lasts for [`PEER_TIME_MAX`] earlier. The more messages a turn reads, the more of them
+/// each subscriber receives by one write. That system call takes longer than reading and checking a
+/// message.
+const PUBLISHER_READS: usize = 8;
+
+/// The size in bytes from which a read of a publisher is followed by another. A publisher with
+/// little to send thus costs no second system call.
+const PUBLISHER_READ_MIN: usize = 16 << 10;
 
 /// The maximum number of messages and commands in a turn of one peer. A whole read of the smallest
 /// ones would keep the other peers waiting for tens of milliseconds.
@@ -106,6 +117,15 @@ impl Share {
     }
 }
 
+/// The reason for which the turn of a peer may read again.
+enum NextRead {
+    None,
+    /// The rest of a large frame is read into its memory.
+    LargeFrame,
+    /// A publisher sends faster than it is read.
+    Publisher,
+}
+
 impl Service {
     /// Records an event of the system about a connection.
     pub(in crate::engine::native) fn note(
@@ -165,12 +185,14 @@ impl Service {
             connection.begin_turn();
         }
         let (mut work, mut whole, mut items) = (1, false, 0);
-        for _ in 0..READS {
+        for read in 1.. {
+            let last;
             let Some((connection, buffers)) = self.peers.with_buffers(peer) else {
                 return work;
             };
             match connection.read(buffers, share.bytes, now) {
                 Ok(Read::Some(mut input, n)) => {
+                    last = n;
                     self.peers.count_read(n);
                     let taken = self.take(peer, &mut input, share.items, now, clock);
                     items += taken.items + taken.extra_work;
@@ -192,8 +214,14 @@ impl Service {
                     return work;
                 }
             }
-            let connection = self.peers.get(peer);
-            if items >= ITEMS_MAX || !connection.is_some_and(Connection::reads_directly) {
+            let goes_on = match self.next_read(peer, last, share) {
+                NextRead::None => false,
+                NextRead::LargeFrame => read < READS && items < ITEMS_MAX,
+                NextRead::Publisher => {
+                    read < PUBLISHER_READS && clock.now().saturating_sub(now) < PEER_TIME_MAX
+                }
+            };
+            if !goes_on {
                 break;
             }
         }
@@ -201,6 +229,23 @@ impl Service {
         self.watch_half_message(peer, whole, now);
         self.reassure(peer, now);
         work
+    }
+
+    /// Returns the reason for which the turn of a peer may read again, after a read of `last` bytes.
+    fn next_read(&mut self, peer: PeerId, last: usize, share: Share) -> NextRead {
+        let Some(connection) = self.peers.get(peer) else {
+            return NextRead::None;
+        };
+        if connection.reads_directly() {
+            NextRead::LargeFrame
+        } else if last >= PUBLISHER_READ_MIN
+            && share.bytes == READ_BUFFER_SIZE
+            && matches!(connection.role(), Role::Publishers(_))
+        {
+            NextRead::Publisher
+        } else {
+            NextRead::None
+        }
     }
 
     /// Keeps the bytes that were read but not decoded, for the peer's next turn.
