@@ -55,14 +55,19 @@ fn an_endless_flood_from_many_peers_delays_no_other_peer() {
     let gateway = Process::start(&yaml(""));
     let done = Arc::new(AtomicBool::new(false));
     bounded(&gateway, 64, || {
-        let crowds: Vec<_> = (0..3)
-            .map(|_| {
-                let mut crowd: Vec<_> = (0..100)
-                    .map(|_| Raw::peer(&gateway.endpoint(CLIENTS), "DEALER"))
-                    .collect();
-                for raw in &mut crowd {
-                    raw.stream.set_nonblocking(true).unwrap();
-                }
+        let crowds = [(); 3].map(|()| {
+            let crowd = (0..100).map(|_| {
+                let raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+                raw.stream.set_nonblocking(true).unwrap();
+                raw
+            });
+            crowd.collect::<Vec<_>>()
+        });
+        // The crowds connect before they flood the gateway, because each handshake would wait for
+        // its turn.
+        let crowds: Vec<_> = crowds
+            .into_iter()
+            .map(|mut crowd| {
                 let done = Arc::clone(&done);
                 std::thread::spawn(move || {
                     let tiny = [0, 0].repeat(1 << 14);
