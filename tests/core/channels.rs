@@ -34,7 +34,7 @@ use gateway_zmtp::session::NullPeers;
 use crate::simulation::any_of;
 
 /// The number of schedules in an ordinary run; `CHANNELS_SCHEDULES=n` sets another.
-const SCHEDULES: u64 = 6_000;
+const SCHEDULES: u64 = 2_500;
 
 /// The number of steps of a schedule.
 const STEPS: usize = 150;

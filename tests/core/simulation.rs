@@ -34,7 +34,7 @@ use gateway_proto::Compiler;
 use gateway_schema::{Encoding, Options, RuleLimits, RuleSet, Schema};
 
 /// The number of schedules in an ordinary run; `SIMULATION_SCHEDULES=n` sets another.
-const SCHEDULES: u64 = 30_000;
+const SCHEDULES: u64 = 12_000;
 
 type Frames = Vec<Vec<u8>>;
 
