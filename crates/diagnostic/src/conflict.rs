@@ -12,8 +12,7 @@ pub const CONFLICT_LABEL: &str = "written by version control";
 pub const CONFLICT_HELP: &str =
     "keep one of the two versions, and remove the lines <<<<<<<, ======= and >>>>>>>";
 
-/// Returns the byte range of the line that begins each unresolved merge conflict, that is, of its
-/// first marker.
+/// Returns the byte range of the first marker of each unresolved merge conflict.
 pub fn conflict_markers(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
     let mut is_within = false;
@@ -38,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_marker_fills_the_start_of_its_line() {
+    fn a_marker_begins_at_the_start_of_its_line() {
         let markers = |text| conflict_markers(text).collect::<Vec<_>>();
         let one = |at: Range<usize>| Vec::from([at]);
         assert_eq!(markers("a\n<<<<<<< HEAD\nb\n"), one(2..14));

@@ -27,7 +27,7 @@ impl Severity {
 /// A remark on a diagnostic, such as the place of the other half of a conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// The remark. With a place, the text before the place: `the first is at`.
+    /// The remark. If there is a place, the text is followed by it: `the first is at`.
     pub text: String,
     /// The place that the remark is about.
     pub place: Option<Place>,
@@ -53,7 +53,7 @@ impl fmt::Display for Note {
 pub struct Diagnostic {
     /// The severity of the problem.
     pub severity: Severity,
-    /// The error, as one sentence without a full stop.
+    /// The problem, in one sentence without a full stop.
     pub message: String,
     /// The place of the problem; `None` for a problem without a text, such as a missing file.
     pub place: Option<Place>,
@@ -66,7 +66,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// Returns an error that has a message alone.
+    /// Returns an error that has only a message.
     pub fn error(message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
@@ -78,7 +78,7 @@ impl Diagnostic {
         }
     }
 
-    /// Returns a warning that has a message alone.
+    /// Returns a warning that has only a message.
     pub fn warning(message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,

@@ -5,8 +5,8 @@ use std::fmt;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::source::Place;
 
-/// The maximum number of errors, and of warnings, that are kept. More would take memory and time,
-/// and would not be read. The others are counted.
+/// The maximum number of errors, and of warnings, that are kept. More diagnostics would take memory
+/// and time, and would not be read, so they are only counted.
 const KEPT_MAX: usize = 200;
 
 /// The diagnostics of one run, in the order in which they were added: the first 200 of each
@@ -36,7 +36,7 @@ impl Diagnostics {
     }
 
     /// Adds a diagnostic, or counts it if there are 200 of its severity. A diagnostic that is equal
-    /// to a kept one is dropped.
+    /// to a kept diagnostic is dropped.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         if self.list.contains(&diagnostic) {
             return;
@@ -50,8 +50,8 @@ impl Diagnostics {
         self.list.push(diagnostic);
     }
 
-    /// Adds a diagnostic at the place that `place` returns, which is only called if the diagnostic
-    /// is kept. This is for places that take long to find.
+    /// Adds a diagnostic at the place that `place` returns. Some places take long to find, so
+    /// `place` is not called once there are 200 diagnostics of this severity.
     pub fn push_at(&mut self, diagnostic: Diagnostic, place: impl FnOnce() -> Option<Place>) {
         let tally = self.tally(diagnostic.severity);
         if tally.kept == KEPT_MAX {
@@ -68,7 +68,10 @@ impl Diagnostics {
     pub fn append(&mut self, other: Diagnostics) {
         self.errors.left_out += other.errors.left_out;
         self.warnings.left_out += other.warnings.left_out;
-        other.list.into_iter().for_each(|it| self.push(it));
+        other
+            .list
+            .into_iter()
+            .for_each(|diagnostic| self.push(diagnostic));
     }
 
     fn tally(&mut self, severity: Severity) -> &mut SeverityCount {
@@ -99,7 +102,7 @@ impl Diagnostics {
     }
 
     /// Returns a diagnostic that states how many errors and warnings are not kept, or `None` if all
-    /// are.
+    /// are kept.
     pub fn left_out(&self) -> Option<Diagnostic> {
         let counted = |n: usize, what: &str| match n {
             0 => None,
@@ -133,7 +136,10 @@ impl Diagnostics {
     pub fn sort(&mut self) {
         self.list.sort_by(|a, b| a.order().cmp(&b.order()));
         self.list.dedup();
-        let errors = self.list.iter().filter(|it| it.severity == Severity::Error);
+        let errors = self
+            .list
+            .iter()
+            .filter(|diagnostic| diagnostic.severity == Severity::Error);
         self.errors.kept = errors.count();
         self.warnings.kept = self.list.len() - self.errors.kept;
     }
@@ -184,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn sorted_by_place_and_without_repetitions() {
+    fn diagnostics_are_sorted_by_place_without_repetitions() {
         let file = SourceFile::new("a", "one\ntwo\n");
         let mut all = Diagnostics::new();
         all.push(Diagnostic::error("later").at(file.place(2, 1, 3)));

@@ -1,5 +1,5 @@
 //! Diagnostics for programs, such as editors and CI. docs/operating.md documents the form; keys may
-//! be added, and none is removed.
+//! be added, but are never removed.
 
 use serde::{Serialize, Serializer};
 
@@ -11,7 +11,7 @@ use crate::source::Place;
 #[derive(Serialize)]
 struct DiagnosticEntry<'a> {
     #[serde(flatten)]
-    at: Location,
+    location: Location,
     severity: &'static str,
     message: &'a str,
     label: Option<&'a str>,
@@ -22,7 +22,7 @@ struct DiagnosticEntry<'a> {
 #[derive(Serialize)]
 struct Related {
     #[serde(flatten)]
-    at: Location,
+    location: Location,
     message: String,
 }
 
@@ -64,7 +64,7 @@ impl<'a> DiagnosticEntry<'a> {
             help,
         } = diagnostic;
         Self {
-            at: Location::of(place.as_ref()),
+            location: Location::of(place.as_ref()),
             severity: severity.label(),
             message,
             label: Some(label.as_str()).filter(|label| !label.is_empty()),
@@ -77,7 +77,7 @@ impl<'a> DiagnosticEntry<'a> {
 impl Related {
     fn of(note: &Note) -> Self {
         Self {
-            at: Location::of(note.place.as_ref()),
+            location: Location::of(note.place.as_ref()),
             message: note.to_string(),
         }
     }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::source::{Place, is_unseen};
 
-/// The maximum length of the part of a source line that a snippet shows, in characters. It is about
-/// the width of a terminal, so that a generated one-line file does not flood the screen.
+/// The maximum length of the part of a source line that a snippet shows, in characters. This is
+/// about the width of a terminal, so a generated file of one long line does not flood the screen.
 const SNIPPET_WIDTH_MAX: usize = 160;
 
 impl Diagnostic {
@@ -21,23 +21,23 @@ impl Diagnostic {
             Severity::Warning => "1;33",
         };
         let mut out = String::new();
-        let severity = paint.as_(tint, self.severity.label());
-        let message = paint.as_("1", &printable(&self.message));
+        let severity = paint.styled(tint, self.severity.label());
+        let message = paint.styled("1", &printable(&self.message));
         let _ = writeln!(out, "{severity}: {message}");
         let mut gutter = 1;
         if let Some(place) = &self.place {
             gutter = place.line.to_string().len();
             let pad = " ".repeat(gutter);
-            let arrow = paint.as_("34", "-->");
-            let bar = paint.as_("34", "|");
+            let arrow = paint.styled("34", "-->");
+            let bar = paint.styled("34", "|");
             let _ = writeln!(out, "{pad}{arrow} {place}");
             if let Some(line) = place.file.line(place.line) {
                 let snippet = Snippet::cut(line, place);
-                let number = paint.as_("34", &place.line.to_string());
-                let caret = paint.as_(tint, &"^".repeat(snippet.width));
+                let number = paint.styled("34", &place.line.to_string());
+                let caret = paint.styled(tint, &"^".repeat(snippet.width));
                 let label = match printable(&self.label) {
                     label if label.is_empty() => label,
-                    label => format!(" {}", paint.as_(tint, &label)),
+                    label => format!(" {}", paint.styled(tint, &label)),
                 };
                 let _ = writeln!(out, "{pad} {bar}");
                 let _ = writeln!(out, "{number} {bar} {}", snippet.text);
@@ -47,18 +47,18 @@ impl Diagnostic {
             }
         }
         let pad = " ".repeat(gutter);
-        let equals = paint.as_("34", "=");
-        let said = |word: &str, text: &str, out: &mut String| {
+        let equals = paint.styled("34", "=");
+        let write_remark = |word: &str, text: &str, out: &mut String| {
             // A continuation line is indented to the text, not to the gutter.
             let under = format!("\n{pad}   {}", " ".repeat(word.len() + 2));
             let text = printable(text).replace('\n', &under);
-            let _ = writeln!(out, "{pad} {equals} {}: {text}", paint.as_("1", word));
+            let _ = writeln!(out, "{pad} {equals} {}: {text}", paint.styled("1", word));
         };
         for note in &self.notes {
-            said("note", &note.to_string(), &mut out);
+            write_remark("note", &note.to_string(), &mut out);
         }
         if let Some(help) = &self.help {
-            said("help", help, &mut out);
+            write_remark("help", help, &mut out);
         }
         out
     }
@@ -113,7 +113,7 @@ struct Paint {
 }
 
 impl Paint {
-    fn as_(&self, code: &str, text: &str) -> String {
+    fn styled(&self, code: &str, text: &str) -> String {
         if self.colour {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {
@@ -128,7 +128,7 @@ mod tests {
     use crate::SourceFile;
 
     #[test]
-    fn renders_place_line_caret_note_and_help() {
+    fn a_diagnostic_is_rendered_with_place_line_caret_note_and_help() {
         let file = SourceFile::new("routes.yaml", "routes:\n  A: { pol: people }\n");
         let diagnostic = Diagnostic::error("unknown key \"pol\"")
             .at(file.place_of_bytes(15..18))

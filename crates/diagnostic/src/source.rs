@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The text of a file, into which places point.
+/// The path and the text of a file, to which places refer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SourceFile {
     /// The path that diagnostics show, such as a path relative to the working directory.
@@ -17,7 +17,7 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
-    /// Returns a file with this text, under the path that diagnostics show.
+    /// Returns a file with this path, which diagnostics show, and this text.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
         let text = text.into();
         let ends = text.match_indices('\n').map(|(at, _)| at + 1);
@@ -92,11 +92,12 @@ impl fmt::Display for Place {
     }
 }
 
-/// Returns `path` as diagnostics show it: relative to the working directory if it lies below that.
+/// Returns `path` as diagnostics show it: relative to the working directory if it lies below that
+/// directory.
 pub fn shown(path: &Path) -> PathBuf {
     let relative = std::env::current_dir()
         .ok()
-        .and_then(|here| path.strip_prefix(here).ok().map(Path::to_path_buf));
+        .and_then(|directory| path.strip_prefix(directory).ok().map(Path::to_path_buf));
     relative.unwrap_or_else(|| path.to_path_buf())
 }
 

@@ -1,15 +1,15 @@
-//! Suggestions for misspelt names, and lists of the expected ones.
+//! Suggestions for misspelt names, and lists of the expected names.
 
 /// The maximum number of edits between a name and its suggestion.
 const SUGGESTION_DISTANCE_MAX: usize = 2;
 
-/// The maximum length of a name for which a suggestion is looked for, in bytes. Comparing two names
+/// The maximum length of a name for which a suggestion is searched, in bytes. Comparing two names
 /// takes time in proportion to the product of their lengths, and longer names are generated rather
 /// than misspelt.
 const SUGGESTION_MAX: usize = 128;
 
-/// Words of other languages and formats, and the word for the same thing here. A word's meaning
-/// here is suggested only if it is among the known names.
+/// Words of other languages and formats, each with the corresponding name here. A name is suggested
+/// only if it is among the known names.
 const OTHER_WORDS: [(&str, &str); 32] = [
     ("backend", "pools"),
     ("backends", "pools"),
@@ -66,8 +66,8 @@ pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -
             // The name is not misspelt.
             return None;
         }
-        let here = distance(name).map(|distance| (distance, name));
-        nearest = nearest.into_iter().chain(here).min();
+        let candidate = distance(name).map(|distance| (distance, name));
+        nearest = nearest.into_iter().chain(candidate).min();
     }
     nearest.map(|(_, name)| name)
 }
@@ -78,7 +78,10 @@ pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -
 /// order, a name that ends in `found` after a dot, the name that is nearest as a whole, and a name
 /// whose last part is nearest.
 pub fn did_you_mean_qualified<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
-    let ends = |name: &&&str| name.strip_suffix(found).is_some_and(|it| it.ends_with('.'));
+    let ends = |name: &&&str| {
+        name.strip_suffix(found)
+            .is_some_and(|scope| scope.ends_with('.'))
+    };
     let whole = || did_you_mean(found, known.iter().copied());
     let by_last = || {
         let last = last_part(found);
@@ -87,7 +90,7 @@ pub fn did_you_mean_qualified<'a>(found: &str, known: &[&'a str]) -> Option<&'a 
             let near = did_you_mean(last, known.iter().map(|name| last_part(name)))?;
             known
                 .iter()
-                .filter(|it| last_part(it) == near)
+                .filter(|name| last_part(name) == near)
                 .min()
                 .copied()
         })
@@ -111,8 +114,8 @@ pub fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// Returns the number of edits between two names, if it is small enough for a misspelling: at most
-/// one edit for three characters, but at least one and at most [`SUGGESTION_DISTANCE_MAX`]. For a
-/// name of one character, no edit is allowed.
+/// one edit for every three characters, but at least one and at most [`SUGGESTION_DISTANCE_MAX`].
+/// For a name of one character, no edit is allowed.
 fn near(found: &str, name: &str) -> Option<usize> {
     let length = found.chars().count();
     let allowed = match length {
@@ -149,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn suggests_near_names_only() {
+    fn only_near_names_are_suggested() {
         assert_eq!(did_you_mean("pol", ["pool", "proto"]), Some("pool"));
         assert_eq!(did_you_mean("POOL", ["pool"]), Some("pool"));
         assert_eq!(did_you_mean("Emial", ["Email", "Mail"]), Some("Email"));
@@ -177,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn names_with_dots_are_known_by_their_last_part() {
+    fn names_with_dots_are_found_by_their_last_part() {
         let known = ["demo.Persn", "demo.Address", "shop.v1.Order"];
         let near = |found| did_you_mean_qualified(found, &known);
         assert_eq!(near("Address"), Some("demo.Address"));
