@@ -50,9 +50,9 @@ pub(crate) fn add<'a>(left: &Value<'a>, right: &Value<'a>, budget: &mut Budget) 
             Ok(Value::Bytes(Bytes::Shared(bytes)))
         }
         (Value::List(left), Value::List(right)) => concatenated(left, right, budget),
-        (Value::Timestamp(moment), Value::Duration(by))
-        | (Value::Duration(by), Value::Timestamp(moment)) => {
-            moment.plus(by.total()).map(Value::Timestamp)
+        (Value::Timestamp(timestamp), Value::Duration(delta))
+        | (Value::Duration(delta), Value::Timestamp(timestamp)) => {
+            timestamp.plus(delta.total()).map(Value::Timestamp)
         }
         (Value::Duration(left), Value::Duration(right)) => duration(left.total() + right.total()),
         _ => Err(ErrorKind::NoSuchOverload),
@@ -88,8 +88,8 @@ pub(crate) fn subtract<'a>(left: &Value<'a>, right: &Value<'a>) -> Outcome<'a> {
         (Value::Timestamp(left), Value::Timestamp(right)) => {
             left.since(*right).map(Value::Duration)
         }
-        (Value::Timestamp(moment), Value::Duration(by)) => {
-            moment.plus(-by.total()).map(Value::Timestamp)
+        (Value::Timestamp(timestamp), Value::Duration(delta)) => {
+            timestamp.plus(-delta.total()).map(Value::Timestamp)
         }
         (Value::Duration(left), Value::Duration(right)) => duration(left.total() - right.total()),
         _ => Err(ErrorKind::NoSuchOverload),

@@ -7,7 +7,7 @@ use crate::span::Span;
 #[derive(Debug)]
 pub(crate) struct Expr {
     pub(crate) span: Span,
-    /// The number of levels of this part, its own included.
+    /// The height of this part as a tree, in levels. A leaf has the height 1.
     pub(crate) height: u32,
     pub(crate) kind: ExprKind,
 }
@@ -26,12 +26,13 @@ pub(crate) enum ExprKind {
     Fold(Box<Fold>),
 }
 
-/// A name. It contains dots if it is the type of a message literal, or was joined from a chain
-/// `a.b.c`.
+/// A name. The text contains dots in the type of a message literal, and in a name that was joined
+/// from a chain `a.b.c`.
 #[derive(Clone, Debug)]
 pub(crate) struct Name {
     pub(crate) text: String,
-    /// Set if the name is written with a leading dot, and so looked up without the container.
+    /// Set if the name is written with a leading dot. The container is not searched for such a
+    /// name.
     pub(crate) rooted: bool,
 }
 
@@ -93,7 +94,7 @@ pub(crate) struct Fold {
     pub(crate) range: Expr,
     /// The names of one or two variables.
     pub(crate) variables: Vec<String>,
-    /// The condition that selects elements, if `map` or `transform…` has one more argument.
+    /// The condition that selects elements: an optional argument of `map` and `transform…`.
     pub(crate) filter: Option<Expr>,
     pub(crate) body: Expr,
 }
@@ -113,8 +114,7 @@ pub(crate) enum FoldKind {
 }
 
 impl Expr {
-    /// Returns the names of a chain `a.b.c` and whether it begins with a dot; `None` if it is no
-    /// such chain.
+    /// Returns a chain `a.b.c` as one name, or `None` if the expression is not such a chain.
     pub(crate) fn qualified(&self) -> Option<Name> {
         match &self.kind {
             ExprKind::Identifier(name) => Some(name.clone()),
@@ -140,8 +140,8 @@ impl Expr {
 
 impl ExprKind {
     /// Returns the greatest height among the arguments of a call (without its target), the operand
-    /// of a selection, or the parts of an expanded macro. Other kinds, which the parser measures
-    /// itself, have 0.
+    /// of a selection, or the parts of an expanded macro. Returns 0 for the other kinds, whose
+    /// heights the parser computes.
     pub(crate) fn height(&self) -> u32 {
         match self {
             Self::Call(call) => highest(&call.arguments),
@@ -155,7 +155,7 @@ impl ExprKind {
     }
 }
 
-/// Returns the height of the highest of these parts.
+/// Returns the greatest height of `parts`, or 0 if there are none.
 pub(crate) fn highest(parts: &[Expr]) -> u32 {
     parts.iter().map(|part| part.height).max().unwrap_or(0)
 }

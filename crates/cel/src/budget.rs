@@ -1,4 +1,4 @@
-//! The bound on what an evaluation costs.
+//! The bound on the cost of an evaluation.
 
 use crate::error::ErrorKind;
 
@@ -8,10 +8,10 @@ pub(crate) const STEP_BYTES: usize = 32;
 /// The remaining steps and bytes of memory of an evaluation.
 ///
 /// A step is the evaluation of one node of the expression, the visit of one element, or the reading
-/// of some bytes. A step of a comparison of fields takes about 15 ns on today's machines; the
-/// slowest steps that were measured take about 150 ns. Memory counts all that the evaluation
-/// allocates, even if it is freed before the end. Both are counted as the evaluation runs, never
-/// estimated.
+/// of 32 bytes. A step of a comparison of fields takes about 15 ns on today's machines; the slowest
+/// steps that were measured take about 150 ns. Memory counts everything that the evaluation
+/// allocates, including memory that is freed before the end. Steps and memory are counted while the
+/// evaluation runs, never estimated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     steps: u64,
@@ -38,7 +38,7 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Budget`] if fewer steps are left, and then takes all of them.
+    /// Fails with [`ErrorKind::Budget`] if fewer steps are left. No steps remain then.
     pub fn take_steps(&mut self, steps: u64) -> Result<(), ErrorKind> {
         match self.steps.checked_sub(steps) {
             Some(left) => {
@@ -56,7 +56,7 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Budget`] if fewer steps are left, and then takes all of them.
+    /// Fails with [`ErrorKind::Budget`] if fewer steps are left. No steps remain then.
     pub fn take_steps_to_read(&mut self, bytes: usize) -> Result<(), ErrorKind> {
         self.take_steps((bytes / STEP_BYTES) as u64)
     }
@@ -65,8 +65,8 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Budget`] if too few steps or too few bytes are left, and then takes
-    /// the rest of whichever ran out.
+    /// Fails with [`ErrorKind::Budget`] if too few steps or too few bytes are left. No steps, or no
+    /// bytes, remain then.
     pub fn take_bytes(&mut self, bytes: usize) -> Result<(), ErrorKind> {
         self.take_steps_to_read(bytes)?;
         match self.bytes.checked_sub(bytes as u64) {

@@ -20,7 +20,7 @@ const ERRORS_MAX: usize = 10;
 /// A checked part of an expression, and its type.
 pub(crate) struct Checked {
     pub(crate) node: Node,
-    pub(crate) of: Type,
+    pub(crate) ty: Type,
 }
 
 /// Checks `expr` and returns the checked expression, which the evaluator runs.
@@ -44,7 +44,7 @@ pub(crate) fn check(
         checker.errors.truncate(ERRORS_MAX);
         return Err(checker.errors);
     }
-    checked.of = checker.unifier.resolve(&checked.of, Unbound::Dyn);
+    checked.ty = checker.unifier.resolve(&checked.ty, Unbound::Dyn);
     Ok(checked)
 }
 
@@ -89,9 +89,9 @@ impl Checker<'_> {
         }
     }
 
-    fn text(&self, of: &Type) -> String {
+    fn text(&self, ty: &Type) -> String {
         self.declarations
-            .text(&self.unifier.resolve(of, Unbound::Dyn))
+            .text(&self.unifier.resolve(ty, Unbound::Dyn))
     }
 
     fn identifier(&mut self, name: &Name, span: Span) -> Checked {
@@ -132,14 +132,14 @@ impl Checker<'_> {
 
     fn named(&self, name: &str, rooted: bool, span: Span) -> Option<Checked> {
         Some(match self.declarations.resolve(name, rooted)? {
-            Named::Variable(at, of) => checked(span, Op::Variable(at), of),
+            Named::Variable(at, ty) => checked(span, Op::Variable(at), ty),
             Named::Enum(number) => checked(span, Op::Constant(Constant::Int(number)), Type::Int),
-            Named::Type(name, of) => checked(span, Op::Type(name.into()), Type::Type(of.into())),
+            Named::Type(name, ty) => checked(span, Op::Type(name.into()), Type::Type(ty.into())),
         })
     }
 
     fn select(&mut self, expr: &Expr, select: &Select) -> Checked {
-        // `a.b.c` may be a name as a whole, unless `a` is the variable of a macro.
+        // The whole of `a.b.c` may be one name, unless `a` is the variable of a macro.
         let first = expr.first();
         let shadowed = first.is_some_and(|name| self.local(name, expr.span).is_some());
         if !shadowed
@@ -153,23 +153,23 @@ impl Checker<'_> {
     }
 
     fn field(&mut self, operand: Checked, select: &Select, span: Span) -> Checked {
-        let of = self.unifier.resolve(&operand.of, Unbound::Keep);
+        let ty = self.unifier.resolve(&operand.ty, Unbound::Keep);
         let test = select.form == SelectForm::Test;
-        let result = |of: Type| if test { Type::Bool } else { of };
-        match of {
+        let result = |ty: Type| if test { Type::Bool } else { ty };
+        match ty {
             Type::Message(message) => self.message_field(operand.node, message, select, span),
             Type::Dyn | Type::Any | Type::Parameter(_) | Type::Map(_) => {
-                let value = match &of {
+                let value = match &ty {
                     Type::Map(pair) => pair.1.clone(),
                     _ => Type::Dyn,
                 };
-                if let Type::Parameter(_) = of {
-                    self.unifier.assignable(&Type::Dyn, &of);
+                if let Type::Parameter(_) = ty {
+                    self.unifier.assignable(&Type::Dyn, &ty);
                 }
                 checked(span, member(operand.node, select), result(value))
             }
             _ => {
-                let text = self.text(&of);
+                let text = self.text(&ty);
                 let message = format!("a value of type {text} has no field `{}`", select.field);
                 self.mismatch(CompileError::new(select.field_span, message));
                 checked(span, member(operand.node, select), result(Type::Dyn))
@@ -189,7 +189,7 @@ impl Checker<'_> {
             let kind = ErrorKind::NoSuchField(select.field.as_str().into());
             return self.fail(error, kind);
         };
-        let of = field.to_type();
+        let ty = field.to_type();
         let bound = Box::new(FieldOf {
             operand,
             message: id,
@@ -197,7 +197,7 @@ impl Checker<'_> {
         });
         match select.form {
             SelectForm::Test => checked(span, Op::HasField(bound), Type::Bool),
-            SelectForm::Plain | SelectForm::Quoted => checked(span, Op::Field(bound), of),
+            SelectForm::Plain | SelectForm::Quoted => checked(span, Op::Field(bound), ty),
         }
     }
 
@@ -218,10 +218,10 @@ impl Checker<'_> {
     /// Checks `expr`, which must be a `bool`.
     fn truth(&mut self, expr: &Expr) -> Node {
         let found = self.expr(expr);
-        if !self.unifier.assignable(&found.of, &Type::Bool) {
+        if !self.unifier.assignable(&found.ty, &Type::Bool) {
             let message = format!(
                 "expected a bool, found a value of type {}",
-                self.text(&found.of)
+                self.text(&found.ty)
             );
             self.mismatch(CompileError::new(expr.span, message));
         }
@@ -234,8 +234,8 @@ impl Checker<'_> {
         for element in elements {
             let found = self.expr(element);
             joined = Some(match joined {
-                Some(joined) => self.unifier.join(&joined, &found.of),
-                None => found.of,
+                Some(joined) => self.unifier.join(&joined, &found.ty),
+                None => found.ty,
             });
             nodes.push(found.node);
         }
@@ -248,13 +248,13 @@ impl Checker<'_> {
         let mut joined: Option<(Type, Type)> = None;
         for (key, value) in entries {
             let (found_key, found_value) = (self.expr(key), self.expr(value));
-            self.key(&found_key.of, key.span);
+            self.key(&found_key.ty, key.span);
             joined = Some(match joined {
                 Some((keys, values)) => (
-                    self.unifier.join(&keys, &found_key.of),
-                    self.unifier.join(&values, &found_value.of),
+                    self.unifier.join(&keys, &found_key.ty),
+                    self.unifier.join(&values, &found_value.ty),
                 ),
-                None => (found_key.of, found_value.of),
+                None => (found_key.ty, found_value.ty),
             });
             nodes.push((found_key.node, found_value.node));
         }
@@ -262,9 +262,9 @@ impl Checker<'_> {
         checked(span, Op::Map(nodes), Type::map(key, value))
     }
 
-    fn key(&mut self, of: &Type, span: Span) {
-        let resolved = self.unifier.resolve(of, Unbound::Keep);
-        let never = !matches!(
+    fn key(&mut self, ty: &Type, span: Span) {
+        let resolved = self.unifier.resolve(ty, Unbound::Keep);
+        let is_invalid = !matches!(
             resolved,
             Type::Bool
                 | Type::Int
@@ -275,8 +275,8 @@ impl Checker<'_> {
                 | Type::Wrapper(_)
                 | Type::Parameter(_)
         );
-        if never {
-            let message = format!("a value of type {} cannot be a key of a map", self.text(of));
+        if is_invalid {
+            let message = format!("a value of type {} cannot be a key of a map", self.text(ty));
             self.mismatch(CompileError::new(span, message));
         }
     }
@@ -320,9 +320,9 @@ impl Checker<'_> {
             self.mismatch(error);
             return None;
         };
-        let of = field.to_type();
-        if !self.unifier.assignable(&found.of, &of) {
-            let (expected, given) = (self.text(&of), self.text(&found.of));
+        let ty = field.to_type();
+        if !self.unifier.assignable(&found.ty, &ty) {
+            let (expected, given) = (self.text(&ty), self.text(&found.ty));
             let message = format!(
                 "the field `{}` is of type {expected}, not {given}",
                 value.name
@@ -333,9 +333,9 @@ impl Checker<'_> {
     }
 }
 
-fn checked(span: Span, op: Op, of: Type) -> Checked {
+fn checked(span: Span, op: Op, ty: Type) -> Checked {
     let node = Node { span, op };
-    Checked { node, of }
+    Checked { node, ty }
 }
 
 fn member(operand: Node, select: &Select) -> Op {
@@ -347,7 +347,7 @@ fn member(operand: Node, select: &Select) -> Op {
 }
 
 fn literal(constant: &Constant, span: Span) -> Checked {
-    let of = match constant {
+    let ty = match constant {
         Constant::Null => Type::Null,
         Constant::Bool(_) => Type::Bool,
         Constant::Int(_) => Type::Int,
@@ -355,12 +355,12 @@ fn literal(constant: &Constant, span: Span) -> Checked {
         Constant::Double(_) => Type::Double,
         Constant::String(_) => Type::String,
         Constant::Bytes(_) => Type::Bytes,
-        // The parser makes none of these.
+        // The parser creates no constants of these kinds.
         Constant::Duration(_) | Constant::Timestamp(_) | Constant::Type(_) | Constant::List(_) => {
             Type::Dyn
         }
     };
-    checked(span, Op::Constant(constant.clone()), of)
+    checked(span, Op::Constant(constant.clone()), ty)
 }
 
 /// Returns the list of `nodes`, as a constant if all of them are constants.

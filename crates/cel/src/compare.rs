@@ -8,9 +8,8 @@ use crate::field::Label;
 use crate::schema::Schema;
 use crate::value::{INT_BOUND, ListValue, MapValue, MessageValue, Value};
 
-/// The maximum depth of nested values that are compared. The depth of a value is at most the sum of
-/// the depths of the expression, which is 128, and of the payload, which the gateway bounds to
-/// 1000.
+/// The maximum depth of nested values that are compared. A value is at most as deep as the
+/// expression (128 levels) and the payload (1000 levels in the gateway) together.
 const LEVELS_MAX: u32 = 1_200;
 
 /// The context of a comparison.
@@ -66,7 +65,7 @@ impl<'s, 'b> Comparison<'s, 'b> {
     ) -> Result<bool, ErrorKind> {
         if self.levels == 0 {
             return Err(ErrorKind::invalid(
-                "the values have too many levels to compare them",
+                "the values are nested too deeply to be compared",
             ));
         }
         self.levels -= 1;
@@ -120,7 +119,7 @@ impl<'s, 'b> Comparison<'s, 'b> {
             let equal = match (&left, &right) {
                 (None, None) => true,
                 (Some(left), Some(right)) => self.equal(left, right)?,
-                // 0.0 and -0.0 are equal, but of the two only -0.0 sets a field without presence.
+                // 0.0 and -0.0 are equal, but only -0.0 sets a field without presence.
                 (Some(Value::Double(value)), None) | (None, Some(Value::Double(value))) => {
                     field.label == Label::Implicit && *value == 0.0
                 }
@@ -134,8 +133,8 @@ impl<'s, 'b> Comparison<'s, 'b> {
     }
 }
 
-/// Returns the order of two numbers, or of two values of the same ordered type. Returns `None` if
-/// a number is NaN.
+/// Returns the order of two numbers, or of two values of the same ordered type. Returns `None` if a
+/// number is NaN, and fails with [`ErrorKind::NoSuchOverload`] for other values.
 pub(crate) fn order(
     left: &Value<'_>,
     right: &Value<'_>,
@@ -178,7 +177,7 @@ fn numbers(left: &Value<'_>, right: &Value<'_>) -> Option<Option<Ordering>> {
     })
 }
 
-/// Returns the order of an integer and a double. They are compared as doubles if the double is
+/// Returns the order of an integer and a double. The two are compared as doubles if the double is
 /// within the range of integers.
 fn with_double(integer: i128, double: f64) -> Option<Ordering> {
     if double > 2.0 * INT_BOUND {

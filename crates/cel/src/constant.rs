@@ -1,9 +1,9 @@
-//! Values that an expression or a field's declaration states.
+//! Constants in expressions and in the declarations of fields.
 
 use crate::time::{Duration, Timestamp};
 
-/// A value that is known before anything is evaluated. Unlike a [`Value`](crate::Value), it can be
-/// shared between threads.
+/// A value that is known before the evaluation. Unlike a [`Value`](crate::Value), it can be shared
+/// between threads.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Constant {
     /// `null`.
@@ -20,11 +20,11 @@ pub enum Constant {
     String(Box<str>),
     /// Bytes.
     Bytes(Box<[u8]>),
-    /// A length of time.
+    /// A duration.
     Duration(Duration),
-    /// A moment.
+    /// A point in time.
     Timestamp(Timestamp),
-    /// A type, by its name.
+    /// A type, identified by its name.
     Type(Box<str>),
     /// A list.
     List(Box<[Constant]>),

@@ -34,11 +34,12 @@ impl<'a> Message<'a> for ConstructedMessage<'a> {
 ///
 /// # Errors
 ///
-/// Fails with [`ErrorKind::Range`] if a number is out of the range of its field, or if the literal
-/// of a duration or timestamp is out of range; with [`ErrorKind::NoSuchOverload`] if a value is of
-/// another type than its field; with [`ErrorKind::Invalid`] if an `Any` has no type or a value has
-/// no JSON form; with [`ErrorKind::UnsupportedKey`] if a map that becomes JSON has a key that is
-/// not a string; or with [`ErrorKind::Budget`].
+/// - [`ErrorKind::Range`] if a number is out of the range of its field, or if the literal of a
+///   duration or timestamp is out of range.
+/// - [`ErrorKind::NoSuchOverload`] if a value has another type than its field.
+/// - [`ErrorKind::Invalid`] if an `Any` has no type or a value has no JSON form.
+/// - [`ErrorKind::UnsupportedKey`] if a map that becomes JSON has a key that is not a string.
+/// - [`ErrorKind::Budget`] if `budget` is spent.
 pub(crate) fn message<'a>(
     id: MessageId,
     known: Option<WellKnown>,
@@ -56,7 +57,7 @@ pub(crate) fn message<'a>(
     match known {
         Some(WellKnown::Any) => maker.any(id, set),
         Some(known) => maker.well_known(known, set),
-        None => maker.stated(id, set),
+        None => maker.constructed(id, set),
     }
 }
 
@@ -65,7 +66,7 @@ type FieldValues<'a> = Vec<(&'a Field, Value<'a>)>;
 
 /// Returns the value of the field `name`, or `None` if it is not set. If it is set more than once,
 /// the last value counts.
-fn named<'a>(fields: &FieldValues<'a>, name: &str) -> Option<Value<'a>> {
+fn field_value<'a>(fields: &FieldValues<'a>, name: &str) -> Option<Value<'a>> {
     let found = fields.iter().rev().find(|(field, _)| &*field.name == name);
     found.map(|(_, value)| value.clone())
 }
@@ -121,7 +122,7 @@ impl<'a> Maker<'a, '_> {
             }
             (Kind::WellKnown(WellKnown::Any), value) => self.packed(value)?,
             // Null leaves a field of these types unset. `Value` and `Any` above, and NullValue in
-            // `scalar`, take it as a value. All other types reject it.
+            // `scalar`, take null as a value. All other types reject null.
             (Kind::Message(_), Value::Null)
             | (
                 Kind::WellKnown(WellKnown::Duration | WellKnown::Timestamp | WellKnown::Wrapper(_)),
@@ -157,20 +158,24 @@ impl<'a> Maker<'a, '_> {
     /// Returns the message that an `Any` holds. If its bytes cannot be decoded, returns the `Any`
     /// itself, which is equal to any other `Any` of the same type with the same bytes.
     fn any(&mut self, id: MessageId, fields: FieldValues<'a>) -> Result<Value<'a>, ErrorKind> {
-        let Some(Value::String(url)) = named(&fields, "type_url") else {
+        let Some(Value::String(url)) = field_value(&fields, "type_url") else {
             return Err(ErrorKind::invalid("the Any has no type"));
         };
-        let unpacked = match named(&fields, "value") {
+        let unpacked = match field_value(&fields, "value") {
             Some(Value::Bytes(bytes)) => self.schema.unpack(&url, &bytes, self.budget),
             _ => self.schema.unpack(&url, &[], self.budget),
         };
         match unpacked {
-            Err(ErrorKind::Invalid(_)) => self.stated(id, fields),
+            Err(ErrorKind::Invalid(_)) => self.constructed(id, fields),
             unpacked => unpacked,
         }
     }
 
-    fn stated(&mut self, id: MessageId, fields: FieldValues<'a>) -> Result<Value<'a>, ErrorKind> {
+    fn constructed(
+        &mut self,
+        id: MessageId,
+        fields: FieldValues<'a>,
+    ) -> Result<Value<'a>, ErrorKind> {
         self.budget
             .take_bytes(fields.len() * size_of::<(u32, Value<'a>)>())?;
         let fields = fields
@@ -189,16 +194,18 @@ impl<'a> Maker<'a, '_> {
         known: WellKnown,
         fields: FieldValues<'a>,
     ) -> Result<Value<'a>, ErrorKind> {
-        let named = |name: &str| named(&fields, name);
-        let integer = |name: &str| match named(name) {
+        let field_value = |name: &str| field_value(&fields, name);
+        let integer = |name: &str| match field_value(name) {
             Some(Value::Int(value)) => value,
             _ => 0,
         };
         Ok(match known {
-            WellKnown::Wrapper(wrapped) => named("value").unwrap_or(Value::zero_wrapped(wrapped)),
-            WellKnown::Struct => named("fields").unwrap_or(Value::Map(MapValue::Empty)),
+            WellKnown::Wrapper(wrapped) => {
+                field_value("value").unwrap_or(Value::zero_wrapped(wrapped))
+            }
+            WellKnown::Struct => field_value("fields").unwrap_or(Value::Map(MapValue::Empty)),
             WellKnown::ListValue => {
-                named("values").unwrap_or(Value::List(ListValue::Constant(&[])))
+                field_value("values").unwrap_or(Value::List(ListValue::Constant(&[])))
             }
             WellKnown::Value => {
                 fields
@@ -210,13 +217,13 @@ impl<'a> Maker<'a, '_> {
             }
             WellKnown::Duration => {
                 let nanos = i32::try_from(integer("nanos")).ok();
-                let length = nanos.and_then(|nanos| Duration::new(integer("seconds"), nanos));
-                Value::Duration(length.ok_or(ErrorKind::Range("duration"))?)
+                let duration = nanos.and_then(|nanos| Duration::new(integer("seconds"), nanos));
+                Value::Duration(duration.ok_or(ErrorKind::Range("duration"))?)
             }
             WellKnown::Timestamp => {
                 let nanos = u32::try_from(integer("nanos")).ok();
-                let moment = nanos.and_then(|nanos| Timestamp::new(integer("seconds"), nanos));
-                Value::Timestamp(moment.ok_or(ErrorKind::Range("timestamp"))?)
+                let timestamp = nanos.and_then(|nanos| Timestamp::new(integer("seconds"), nanos));
+                Value::Timestamp(timestamp.ok_or(ErrorKind::Range("timestamp"))?)
             }
             // An `Any` is constructed by `any`.
             WellKnown::Any => Value::Null,
@@ -224,7 +231,7 @@ impl<'a> Maker<'a, '_> {
     }
 }
 
-/// Returns `value` in the form in which a field of this scalar kind holds it.
+/// Converts `value` to this scalar kind. Fails if the value is out of range or of another type.
 fn scalar(kind: Kind, value: Value<'_>) -> Result<Value<'_>, ErrorKind> {
     let fits = match (kind, &value) {
         (Kind::Int32, Value::Int(number)) => in_range(i32::try_from(*number).is_ok(), "int32"),

@@ -11,9 +11,9 @@ use crate::value::{INT_BOUND, Value};
 
 type Outcome<'a> = Result<Value<'a>, ErrorKind>;
 
-fn unparsed<T>(of: &str) -> Result<T, ErrorKind> {
+fn parse_error<T>(ty: &str) -> Result<T, ErrorKind> {
     Err(ErrorKind::invalid(format!(
-        "the string does not parse as {of}"
+        "the string does not parse as {ty}"
     )))
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn to_bool<'a>(value: &Value<'a>) -> Outcome<'a> {
         Value::String(text) => match &**text {
             "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Value::Bool(true)),
             "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Value::Bool(false)),
-            _ => unparsed("a bool"),
+            _ => parse_error("a bool"),
         },
         _ => Err(ErrorKind::NoSuchOverload),
     }
@@ -36,16 +36,19 @@ pub(crate) fn to_int<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'a> 
         Value::Uint(value) => i64::try_from(*value)
             .map(Value::Int)
             .map_err(|_| out_of_range),
-        // Both bounds are excluded, because integers out of range are rounded to the same doubles.
+        // -2^63 is excluded although it fits an int, because smaller integers round to the same
+        // double.
         Value::Double(value) if *value > -INT_BOUND && *value < INT_BOUND => {
             Ok(Value::Int(*value as i64))
         }
         Value::Double(_) => Err(out_of_range),
         Value::String(text) => {
             budget.take_steps_to_read(text.len())?;
-            text.parse().map(Value::Int).or_else(|_| unparsed("an int"))
+            text.parse()
+                .map(Value::Int)
+                .or_else(|_| parse_error("an int"))
         }
-        Value::Timestamp(moment) => Ok(Value::Int(moment.seconds())),
+        Value::Timestamp(timestamp) => Ok(Value::Int(timestamp.seconds())),
         _ => Err(ErrorKind::NoSuchOverload),
     }
 }
@@ -64,7 +67,7 @@ pub(crate) fn to_uint<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'a>
         Value::String(text) => {
             budget.take_steps_to_read(text.len())?;
             let parsed = text.parse().map(Value::Uint);
-            parsed.or_else(|_| unparsed("a uint"))
+            parsed.or_else(|_| parse_error("a uint"))
         }
         _ => Err(ErrorKind::NoSuchOverload),
     }
@@ -83,7 +86,7 @@ pub(crate) fn to_double<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'
                     Err(ErrorKind::Range("double"))
                 }
                 Ok(value) => Ok(Value::Double(value)),
-                Err(_) => unparsed("a double"),
+                Err(_) => parse_error("a double"),
             }
         }
         _ => Err(ErrorKind::NoSuchOverload),
@@ -98,8 +101,8 @@ pub(crate) fn to_string<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'
         Value::Uint(value) => value.to_string(),
         Value::Double(value) => shortest(*value),
         Value::Bytes(bytes) => return text_of(bytes, budget),
-        Value::Timestamp(moment) => moment.text(),
-        Value::Duration(length) => length.text(),
+        Value::Timestamp(timestamp) => timestamp.text(),
+        Value::Duration(duration) => duration.text(),
         _ => return Err(ErrorKind::NoSuchOverload),
     };
     budget.take_bytes(text.len())?;
@@ -148,7 +151,7 @@ pub(crate) fn to_bytes<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'a
 
 pub(crate) fn to_timestamp<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'a> {
     match value {
-        Value::Timestamp(moment) => Ok(Value::Timestamp(*moment)),
+        Value::Timestamp(timestamp) => Ok(Value::Timestamp(*timestamp)),
         Value::String(text) => {
             budget.take_steps_to_read(text.len())?;
             Timestamp::parse(text).map(Value::Timestamp)
@@ -162,7 +165,7 @@ pub(crate) fn to_timestamp<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcom
 
 pub(crate) fn to_duration<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'a> {
     match value {
-        Value::Duration(length) => Ok(Value::Duration(*length)),
+        Value::Duration(duration) => Ok(Value::Duration(*duration)),
         Value::String(text) => {
             budget.take_steps_to_read(text.len() * 8)?;
             Duration::parse(text).map(Value::Duration)

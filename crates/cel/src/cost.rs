@@ -15,7 +15,7 @@ use crate::types::Type;
 use crate::value::Value;
 use crate::zone::LOOKUP_STEPS;
 
-/// Steps to find a key in a map that an expression has built and that has a million entries.
+/// Steps to find a key in a map of a million entries that an expression has built.
 const KEY_STEPS: u64 = 20;
 
 /// Steps per entry to scan a map of the payload for keys. A map is scanned once, however many keys
@@ -29,15 +29,17 @@ const ELEMENT_STEPS: u64 = (size_of::<(Value<'_>, Value<'_>)>() / STEP_BYTES) as
 /// An upper bound on the steps of an evaluation, without the steps for the bytes that it reads or
 /// writes.
 ///
-/// A part that visits elements counts once for each of them. When whole lists or maps are
-/// compared or formatted, the cost of elements that are themselves messages, lists or maps is not
-/// counted.
+/// A part that is evaluated for each element counts once for each element. When whole lists or maps
+/// are compared or formatted, the cost of elements that are themselves messages, lists or maps is
+/// not counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// The coefficients of a polynomial in the number of visited elements, the constant term first.
-    /// The last one is 0 only for a part that is never evaluated, such as the body of `[].all(…)`.
+    /// The last coefficient is 0 only for a part that is never evaluated, such as the body of
+    /// `[].all(…)`.
     steps: Vec<u64>,
-    /// The first part with the highest power, if that power is 2 or more.
+    /// The first part whose cost has the highest power of the number of elements, if that power is
+    /// 2 or more.
     nested: Option<Span>,
 }
 
@@ -112,22 +114,22 @@ impl Visits {
 
     /// Returns the number of times that the body of a macro over `range` is evaluated. `bound` is
     /// the number of variables that the macro binds.
-    fn of(self, range: &Node, bound: u32) -> Self {
+    fn of_body(self, range: &Node, bound: u32) -> Self {
         let variables = (self.locals, self.locals + bound.saturating_sub(1));
         let inner = Self {
             locals: self.locals + bound,
             ..self
         };
-        if let Some(stated) = stated(range) {
-            let times = self.times.saturating_mul(stated);
+        if let Some(literal_size) = literal_size(range) {
+            let times = self.times.saturating_mul(literal_size);
             return Self { times, ..inner };
         }
-        let within = |local| {
+        let is_innermost = |local| {
             self.variables
                 .is_some_and(|(first, last)| (first..=last).contains(&local))
         };
         let power = match root(range) {
-            Some(local) if within(local) => self.power,
+            Some(local) if is_innermost(local) => self.power,
             _ => self.power + 1,
         };
         Self {
@@ -183,14 +185,14 @@ impl Counter {
                 self.nodes(nodes, visits);
             }
             Op::Map(entries) => {
-                self.made(entries.len() as u64, visits);
+                self.construction(entries.len() as u64, visits);
                 for (key, value) in entries {
                     self.node(key, visits);
                     self.node(value, visits);
                 }
             }
             Op::Message(literal) => {
-                self.made(literal.fields.len() as u64, visits);
+                self.construction(literal.fields.len() as u64, visits);
                 for (_, value) in &literal.fields {
                     self.node(value, visits);
                 }
@@ -206,10 +208,10 @@ impl Counter {
     }
 
     /// Adds the cost of building a map or a message with `entries` entries.
-    fn made(&mut self, entries: u64, visits: Visits) {
-        let sorted = u64::from(entries.max(1).ilog2());
-        let each = sorted + 2 * ELEMENT_STEPS;
-        self.cost.add(entries.saturating_mul(each), visits);
+    fn construction(&mut self, entries: u64, visits: Visits) {
+        let sort_steps = u64::from(entries.max(1).ilog2());
+        let entry_steps = sort_steps + 2 * ELEMENT_STEPS;
+        self.cost.add(entries.saturating_mul(entry_steps), visits);
     }
 
     fn call(&mut self, builtin: Builtin, nodes: &[Node], span: Span, visits: Visits) {
@@ -221,7 +223,11 @@ impl Counter {
             (Builtin::Equal | Builtin::NotEqual, [left, right])
                 if may_have_elements(left) && may_have_elements(right) =>
             {
-                let shorter = if stated(left).is_some() { left } else { right };
+                let shorter = if literal_size(left).is_some() {
+                    left
+                } else {
+                    right
+                };
                 self.elements(shorter, 2 + KEY_STEPS, span, visits);
             }
             (Builtin::Join, [list, ..]) | (Builtin::Format, [_, list]) => {
@@ -254,7 +260,7 @@ impl Counter {
     /// Adds the cost of finding a key in a map.
     fn find(&mut self, map: &Node, visits: Visits) {
         self.cost.add(KEY_STEPS, visits);
-        if stated(map).is_none() {
+        if literal_size(map).is_none() {
             // Each map is scanned once, however many keys are looked up.
             let once = Visits {
                 power: 1,
@@ -266,7 +272,7 @@ impl Counter {
 
     /// Adds `steps` steps for each element of `range`.
     fn elements(&mut self, range: &Node, steps: u64, span: Span, visits: Visits) {
-        let inner = visits.of(range, 0);
+        let inner = visits.of_body(range, 0);
         self.visit(span, inner);
         self.cost.add(steps, inner);
     }
@@ -277,7 +283,7 @@ impl Counter {
             Variables::One => 1,
             Variables::Two => 2,
         };
-        let inner = visits.of(&fold.range, bound);
+        let inner = visits.of_body(&fold.range, bound);
         self.visit(span, inner);
         let kept = match fold.kind {
             FoldKind::All | FoldKind::Exists | FoldKind::ExistsOne => 0,
@@ -293,9 +299,9 @@ impl Counter {
     }
 }
 
-/// Returns the number of elements if `range` is a literal, whose size does not depend on the
+/// Returns the number of elements of `range` if it is a literal: its size does not depend on the
 /// payload.
-fn stated(range: &Node) -> Option<u64> {
+fn literal_size(range: &Node) -> Option<u64> {
     match &range.op {
         Op::Constant(Constant::List(elements)) => Some(elements.len() as u64),
         Op::Constant(_) => Some(1),
@@ -317,7 +323,7 @@ fn root(range: &Node) -> Option<u32> {
     }
 }
 
-/// Returns whether `node` can be a map, instead of a list.
+/// Returns whether the value of `node` can be a map rather than a list.
 fn may_be_map(node: &Node) -> bool {
     match &node.op {
         Op::Field(bound) => match bound.field.label {

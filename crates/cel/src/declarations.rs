@@ -12,10 +12,12 @@ pub(crate) struct Declarations {
     pub(crate) schema: Arc<dyn Schema>,
     pub(crate) library: Arc<Library>,
     pub(crate) variables: Vec<(String, Type)>,
-    /// The package whose names, and whose parents' names, need no qualification.
+    /// The package of expressions. Names of this package and of its parent packages need no
+    /// qualification.
     pub(crate) container: String,
     pub(crate) checking: Checking,
-    /// The name of a function such as `getField(message, "name")`, which reads a message's field.
+    /// The name of the function that reads a field of a message: `getField` in `getField(message,
+    /// "name")`.
     pub(crate) field_function: Option<String>,
 }
 
@@ -40,13 +42,13 @@ pub(crate) enum Named {
 
 impl Declarations {
     /// Returns the definition that `name` refers to. If several packages define the name, the
-    /// innermost one counts.
+    /// definition in the innermost package counts.
     pub(crate) fn resolve(&self, name: &str, rooted: bool) -> Option<Named> {
         self.candidates(name, rooted)
-            .find_map(|name| self.exactly(&name))
+            .find_map(|name| self.resolve_full(&name))
     }
 
-    /// Returns the full names that `name` may stand for, the one in the innermost package first.
+    /// Returns the full names that `name` may stand for, beginning with the innermost package.
     pub(crate) fn candidates(&self, name: &str, rooted: bool) -> impl Iterator<Item = String> {
         let mut package = if rooted {
             None
@@ -54,28 +56,28 @@ impl Declarations {
             Some(self.container.as_str())
         };
         std::iter::from_fn(move || {
-            let within = package?;
-            if within.is_empty() {
+            let scope = package?;
+            if scope.is_empty() {
                 package = None;
                 return Some(name.to_owned());
             }
-            package = Some(within.rfind('.').map_or("", |dot| &within[..dot]));
-            Some(format!("{within}.{name}"))
+            package = Some(scope.rfind('.').map_or("", |dot| &scope[..dot]));
+            Some(format!("{scope}.{name}"))
         })
         .chain(rooted.then(|| name.to_owned()))
     }
 
-    fn exactly(&self, name: &str) -> Option<Named> {
+    fn resolve_full(&self, name: &str) -> Option<Named> {
         let variable = self.variables.iter().position(|(other, _)| other == name);
         if let Some(at) = variable {
             return Some(Named::Variable(at as u32, self.variables[at].1.clone()));
         }
-        if let Some(of) = basic_type(name) {
-            return Some(Named::Type(name.to_owned(), of));
+        if let Some(ty) = basic_type(name) {
+            return Some(Named::Type(name.to_owned(), ty));
         }
         if self.schema.message(name).is_some() {
-            let of = self.message_type(name)?;
-            return Some(Named::Type(name.to_owned(), of));
+            let ty = self.message_type(name)?;
+            return Some(Named::Type(name.to_owned(), ty));
         }
         self.schema
             .enum_value(name)
@@ -88,9 +90,9 @@ impl Declarations {
         Some(crate::field::Kind::message(name, id).to_type())
     }
 
-    /// Returns `of` in readable form.
-    pub(crate) fn text(&self, of: &Type) -> String {
-        of.text(&|id: MessageId| self.schema.message_name(id).to_owned())
+    /// Returns `ty` as text for error messages, with the full names of message types.
+    pub(crate) fn text(&self, ty: &Type) -> String {
+        ty.text(&|id: MessageId| self.schema.message_name(id).to_owned())
     }
 }
 

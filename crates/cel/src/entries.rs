@@ -13,8 +13,9 @@ struct Entries<'a>(Vec<(Value<'a>, Value<'a>)>);
 ///
 /// # Errors
 ///
-/// Fails with [`ErrorKind::UnsupportedKey`] if a key is not a bool, an integer or a string, with
-/// [`ErrorKind::RepeatedKey`] if two keys are equal, or with [`ErrorKind::Budget`].
+/// - [`ErrorKind::UnsupportedKey`] if a key is not a bool, an integer or a string.
+/// - [`ErrorKind::RepeatedKey`] if two keys are equal.
+/// - [`ErrorKind::Budget`] if `budget` is spent.
 pub(crate) fn map_of<'a>(
     mut entries: Vec<(Value<'a>, Value<'a>)>,
     budget: &mut Budget,

@@ -15,8 +15,8 @@ use crate::types::Type;
 
 /// The variables, functions and message types that expressions can name.
 ///
-/// A clone shares the functions and the schema, so that there can be an environment for each
-/// message type, whose variable `this` is of that type.
+/// A clone shares the functions and the schema. It is therefore cheap to make one environment for
+/// each message type, each with its own type for the variable `this`.
 #[derive(Clone)]
 pub struct Environment {
     declarations: Declarations,
@@ -38,17 +38,18 @@ impl Environment {
         }
     }
 
-    /// Declares a variable and returns its place among the values that [`Program::evaluate`] takes.
-    /// A variable with a name that is declared already gets the new type and keeps its place.
-    pub fn variable(&mut self, name: &str, of: Type) -> usize {
+    /// Declares a variable, and returns the index of its value in the slice that
+    /// [`Program::evaluate`] takes. If the name is declared already, the variable keeps its index
+    /// and gets the new type.
+    pub fn variable(&mut self, name: &str, ty: Type) -> usize {
         let variables = &mut self.declarations.variables;
         match variables.iter().position(|(other, _)| other == name) {
             Some(at) => {
-                variables[at].1 = of;
+                variables[at].1 = ty;
                 at
             }
             None => {
-                variables.push((name.to_owned(), of));
+                variables.push((name.to_owned(), ty));
                 variables.len() - 1
             }
         }
@@ -66,8 +67,8 @@ impl Environment {
     }
 
     /// Makes `name(message, "field")` read a field, for fields whose names are reserved words. If
-    /// the name of the field is a literal, it is checked, and the call has the type of the field.
-    /// Otherwise, the type is known only at the evaluation.
+    /// the name of the field is a literal, the checker looks the field up, and the call has the
+    /// type of that field. Otherwise, the type is known only at the evaluation.
     pub fn field_function(&mut self, name: &str) {
         self.declarations.field_function = Some(name.to_owned());
     }
@@ -78,7 +79,7 @@ impl Environment {
         package.clone_into(&mut self.declarations.container);
     }
 
-    /// Sets when types are checked.
+    /// Sets the phase in which types are checked.
     pub fn checking(&mut self, checking: Checking) {
         self.declarations.checking = checking;
     }
@@ -87,8 +88,8 @@ impl Environment {
     ///
     /// # Errors
     ///
-    /// Returns the first syntax error, or otherwise the first type errors, in the order of the
-    /// text.
+    /// Returns the first syntax error. If there is none, returns the first type errors, at most 10,
+    /// in the order of the text.
     pub fn compile(&self, text: &str) -> Result<Program, Vec<CompileError>> {
         let expr = parse(text).map_err(|error| vec![error])?;
         let checked = check(&expr, &self.declarations)?;
@@ -96,12 +97,12 @@ impl Environment {
             self.declarations.schema.clone(),
             &self.declarations.variables,
         );
-        Ok(Program::new(schema, checked.node, checked.of, variables))
+        Ok(Program::new(schema, checked.node, checked.ty, variables))
     }
 
-    /// Returns `of` in readable form.
-    pub fn type_text(&self, of: &Type) -> String {
-        self.declarations.text(of)
+    /// Returns `ty` as text for error messages, with the full names of message types.
+    pub fn type_text(&self, ty: &Type) -> String {
+        self.declarations.text(ty)
     }
 }
 

@@ -42,7 +42,8 @@ impl fmt::Display for CompileError {
 
 impl std::error::Error for CompileError {}
 
-/// A reason why an expression has no value for the given variables, and the part of it that failed.
+/// A reason why an expression has no value for the given variables, and the part of the expression
+/// that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EvalError {
     /// The part of the expression that failed.

@@ -1,7 +1,7 @@
 //! The evaluation of a checked expression.
 //!
-//! It recurses once per level of the expression, and the parser bounds the number of levels. Names
-//! are looked up only where a type is not known before the evaluation.
+//! The evaluation recurses once per level of the expression, and the parser bounds the number of
+//! levels. Names are looked up only where a type is not known before the evaluation.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ mod fold;
 
 type Outcome<'a> = Result<Value<'a>, EvalError>;
 
-/// An evaluation that is under way.
+/// A running evaluation.
 pub(crate) struct Evaluation<'a, 'b> {
     pub(crate) schema: &'a dyn Schema,
     pub(crate) variables: &'b [Value<'a>],
@@ -78,9 +78,9 @@ impl<'a> Evaluation<'a, '_> {
                     .map_err(at),
                 _ => Err(ErrorKind::NoSuchOverload.at(span)),
             },
-            Op::PartIn(part, moment, zone) => {
-                let moment = self.value(moment)?;
-                part_in(*part, &moment, zone).map_err(at)
+            Op::PartIn(part, timestamp, zone) => {
+                let timestamp = self.value(timestamp)?;
+                part_in(*part, &timestamp, zone).map_err(at)
             }
             Op::List(elements) => self.list(elements, span),
             Op::Map(entries) => self.map(entries, span),
@@ -91,7 +91,7 @@ impl<'a> Evaluation<'a, '_> {
     }
 
     fn field(&mut self, bound: &'a FieldOf, span: Span) -> Outcome<'a> {
-        // Most fields are fields of a variable. Reading those needs no clone of the variable.
+        // Most fields belong to a variable. Such a field is read here without cloning the variable.
         let variables = self.variables;
         if let Op::Variable(index) = bound.operand.op
             && let Some(Value::Message(message)) = variables.get(index as usize)
@@ -176,8 +176,8 @@ impl<'a> Evaluation<'a, '_> {
         found.map_err(|kind| kind.at(span))
     }
 
-    /// Returns the value of `&&` or `||`. An operand that decides the result does so even if others
-    /// fail, unless they spend the budget.
+    /// Returns the value of `&&` or `||`. One decisive operand decides the result even if other
+    /// operands fail. Only a spent budget always ends the evaluation.
     fn logic(&mut self, logic: Logic, operands: &'a [Node]) -> Outcome<'a> {
         let decisive = logic == Logic::Or;
         let mut error = None;
@@ -267,7 +267,7 @@ impl<'a> Evaluation<'a, '_> {
             parameters.len() == arguments.len()
                 && parameters
                     .zip(arguments)
-                    .all(|(parameter, argument)| is_of(argument, parameter))
+                    .all(|(parameter, argument)| has_type(argument, parameter))
         };
         let at = |kind: ErrorKind| kind.at(span);
         let function = functions
@@ -302,10 +302,10 @@ impl<'a> Evaluation<'a, '_> {
     }
 }
 
-/// Returns whether `value` is of the type of a function's parameter. The elements of lists and maps
-/// are not checked.
-pub(crate) fn is_of(value: &Value<'_>, of: &Type) -> bool {
-    match of {
+/// Returns whether `value` can be passed to a function's parameter of type `ty`. The elements of
+/// lists and maps are not checked.
+pub(crate) fn has_type(value: &Value<'_>, ty: &Type) -> bool {
+    match ty {
         Type::Dyn | Type::Any | Type::Parameter(_) | Type::Opaque(..) => true,
         Type::Null => matches!(value, Value::Null),
         Type::Bool | Type::Wrapper(Primitive::Bool) => matches!(value, Value::Bool(_)),

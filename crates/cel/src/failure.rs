@@ -7,7 +7,7 @@
 use crate::ast::Logic;
 use crate::budget::Budget;
 use crate::error::{ErrorKind, EvalError};
-use crate::evaluate::{Evaluation, is_of};
+use crate::evaluate::{Evaluation, has_type};
 use crate::format;
 use crate::function::Function;
 use crate::library::Builtin;
@@ -37,8 +37,8 @@ pub struct Failure {
 /// Returns the first part of `node` that fails whenever it is evaluated. A part that decides the
 /// whole expression takes precedence.
 ///
-/// `variables` are the types of the variables, and `known` the values of those of them that are the
-/// same in all evaluations.
+/// `variables` are the names and types of the variables. `known` has the value of each variable
+/// that has the same value in all evaluations, and `None` for the others.
 pub(crate) fn failure<'a>(
     node: &'a Node,
     schema: &'a dyn Schema,
@@ -56,15 +56,15 @@ pub(crate) fn failure<'a>(
         known: known.iter().map(Option::is_some).collect(),
         budget: BUDGET,
     };
-    let seen = finder.node(node, 0);
-    let seen = finder.resolved(node, 0, seen);
-    let decides = matches!(seen.outcome, Outcome::Fails(_));
-    seen.failing().map(|error| Failure { error, decides })
+    let facts = finder.node(node, 0);
+    let facts = finder.resolved(node, 0, facts);
+    let decides = matches!(facts.outcome, Outcome::Fails(_));
+    facts.failing().map(|error| Failure { error, decides })
 }
 
 /// Returns the type that all values of `node` have, which `dyn()` may hide from the checker.
 pub(crate) fn static_type(node: &Node, variables: &[(String, Type)]) -> Option<Type> {
-    let of = match &node.op {
+    let ty = match &node.op {
         Op::Variable(at) => variables.get(*at as usize)?.1.clone(),
         Op::Field(bound) => bound.field.to_type(),
         Op::HasField(_) | Op::HasMember(..) | Op::Logic(..) | Op::Matches(..) => Type::Bool,
@@ -73,8 +73,8 @@ pub(crate) fn static_type(node: &Node, variables: &[(String, Type)]) -> Option<T
         Op::Map(_) => Type::map(Type::Dyn, Type::Dyn),
         Op::Constant(constant) => type_of_value(&Value::from(constant))?,
         Op::Conditional(nodes) => {
-            let of = static_type(&nodes[1], variables)?;
-            return (static_type(&nodes[2], variables)? == of).then_some(of);
+            let ty = static_type(&nodes[1], variables)?;
+            return (static_type(&nodes[2], variables)? == ty).then_some(ty);
         }
         Op::Call(Builtin::ToDyn, nodes) => static_type(nodes.first()?, variables)?,
         Op::Call(builtin, _) => result_type(*builtin)?,
@@ -84,11 +84,11 @@ pub(crate) fn static_type(node: &Node, variables: &[(String, Type)]) -> Option<T
         },
         _ => return None,
     };
-    let any = matches!(of, Type::Dyn | Type::Any | Type::Parameter(_));
-    (!any).then_some(of)
+    let is_dynamic = matches!(ty, Type::Dyn | Type::Any | Type::Parameter(_));
+    (!is_dynamic).then_some(ty)
 }
 
-/// Returns the type of a function's results, if it does not depend on the arguments.
+/// Returns the type of a function's results, or `None` if the type depends on the arguments.
 fn result_type(builtin: Builtin) -> Option<Type> {
     Some(match builtin {
         Builtin::Not
@@ -128,7 +128,8 @@ fn result_type(builtin: Builtin) -> Option<Type> {
     })
 }
 
-/// Returns the type of a value, if it is not a type itself. The types of elements are left out.
+/// Returns the type of a value, with `dyn` for the types of elements. Returns `None` if the value
+/// is itself a type.
 pub(crate) fn type_of_value(value: &Value<'_>) -> Option<Type> {
     Some(match value {
         Value::Null => Type::Null,
@@ -147,9 +148,10 @@ pub(crate) fn type_of_value(value: &Value<'_>) -> Option<Type> {
     })
 }
 
-/// Returns a value of a type, for functions that choose their overload by the types of values.
-fn sample<'a>(of: &Type) -> Option<Value<'a>> {
-    Some(match of {
+/// Returns some value of a type, which stands for all values of the type where an overload is
+/// chosen. Returns `None` for types without such a value.
+fn sample<'a>(ty: &Type) -> Option<Value<'a>> {
+    Some(match ty {
         Type::Null => Value::Null,
         Type::Bool => Value::Bool(true),
         Type::Int => Value::Int(1),
@@ -165,12 +167,12 @@ fn sample<'a>(of: &Type) -> Option<Value<'a>> {
     })
 }
 
-/// The inputs that decide the value of a part.
+/// The inputs that the value of a part depends on.
 #[derive(Clone, Copy)]
 struct Inputs {
-    /// The part reads a variable whose value is not known.
+    /// Set if the part reads a variable whose value is not known.
     unknown: bool,
-    /// The lowest place of a macro variable that the part reads.
+    /// The lowest index of a macro variable that the part reads, or `u32::MAX` if it reads none.
     lowest_local: u32,
 }
 
@@ -180,7 +182,7 @@ impl Inputs {
         lowest_local: u32::MAX,
     };
 
-    fn and(self, other: Self) -> Self {
+    fn union(self, other: Self) -> Self {
         Self {
             unknown: self.unknown || other.unknown,
             lowest_local: self.lowest_local.min(other.lowest_local),
@@ -202,15 +204,15 @@ enum Outcome<'a> {
 }
 
 /// The facts that are known about a part.
-struct Seen<'a> {
+struct Facts<'a> {
     inputs: Inputs,
     outcome: Outcome<'a>,
-    /// The first part inside this one that fails whenever it is evaluated, if the outcome of this
-    /// one is unknown.
+    /// The first inner part that fails whenever it is evaluated. This failure counts if the outcome
+    /// of the whole part is unknown.
     inside: Option<EvalError>,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> Facts<'a> {
     fn unknown(inputs: Inputs, inside: Option<EvalError>) -> Self {
         Self {
             inputs,
@@ -247,7 +249,7 @@ struct Finder<'a, 'e> {
 impl<'a> Finder<'a, '_> {
     /// Returns the known facts about `node`, which is inside `locals` macro variables. A constant
     /// part is evaluated once, by [`Finder::resolved`], if its parent is not constant.
-    fn node(&mut self, node: &'a Node, locals: u32) -> Seen<'a> {
+    fn node(&mut self, node: &'a Node, locals: u32) -> Facts<'a> {
         let mut inputs = Inputs::NONE;
         match node.op {
             Op::Variable(at) => {
@@ -257,30 +259,31 @@ impl<'a> Finder<'a, '_> {
             _ => {}
         }
         let parts = node.parts();
-        let mut seen = Vec::with_capacity(parts.len());
+        let mut facts = Vec::with_capacity(parts.len());
         for (part, bound) in &parts {
-            let of_part = self.node(part, locals + bound);
-            inputs = inputs.and(of_part.inputs);
-            seen.push(of_part);
+            let part_facts = self.node(part, locals + bound);
+            inputs = inputs.union(part_facts.inputs);
+            facts.push(part_facts);
         }
         if inputs.are_constant(locals) {
-            return Seen::unknown(inputs, None);
+            return Facts::unknown(inputs, None);
         }
-        let parts = parts.into_iter().zip(seen);
-        let seen = parts.map(|((part, bound), seen)| self.resolved(part, locals + bound, seen));
-        let seen = seen.collect();
-        self.combined(node, inputs, seen)
+        let parts = parts.into_iter().zip(facts);
+        let facts = parts.map(|((part, bound), facts)| self.resolved(part, locals + bound, facts));
+        let facts = facts.collect();
+        self.combined(node, inputs, facts)
     }
 
-    /// Returns `seen` with the outcome of `node`, if `node` is constant.
-    fn resolved(&mut self, node: &'a Node, locals: u32, seen: Seen<'a>) -> Seen<'a> {
-        if !seen.inputs.are_constant(locals) {
-            return seen;
+    /// Returns `facts` with the outcome of `node`, if `node` is constant.
+    fn resolved(&mut self, node: &'a Node, locals: u32, facts: Facts<'a>) -> Facts<'a> {
+        if !facts.inputs.are_constant(locals) {
+            return facts;
         }
         let mut evaluation = Evaluation {
             schema: self.schema,
             variables: &self.values,
-            // The part reads none of these.
+            // A constant part reads no variable of an enclosing macro, so these values are never
+            // used.
             locals: vec![Value::Null; locals as usize],
             budget: &mut self.budget,
         };
@@ -289,43 +292,44 @@ impl<'a> Finder<'a, '_> {
             Err(error) if error.kind == ErrorKind::Budget => Outcome::Unknown,
             Err(error) => Outcome::Fails(error),
         };
-        Seen { outcome, ..seen }
+        Facts { outcome, ..facts }
     }
 
-    /// Returns the known facts about `node`, given `seen`, those about its parts.
-    fn combined(&self, node: &Node, inputs: Inputs, seen: Vec<Seen<'a>>) -> Seen<'a> {
-        let fails = |error| Seen {
+    /// Returns the known facts about `node`. `facts` are the facts about its parts.
+    fn combined(&self, node: &Node, inputs: Inputs, facts: Vec<Facts<'a>>) -> Facts<'a> {
+        let fails = |error| Facts {
             inputs,
             outcome: Outcome::Fails(error),
             inside: None,
         };
         match &node.op {
-            Op::Logic(logic, nodes) => return self.logic(*logic, nodes, inputs, seen),
-            Op::Conditional(nodes) => return self.conditional(nodes, inputs, seen),
+            Op::Logic(logic, nodes) => return self.logic(*logic, nodes, inputs, facts),
+            Op::Conditional(nodes) => return self.conditional(nodes, inputs, facts),
             Op::Fold(fold) => {
-                let visits = |of: Type| matches!(of, Type::List(_) | Type::Map(_));
+                let visits = |ty: Type| matches!(ty, Type::List(_) | Type::Map(_));
                 if !self.type_of(&fold.range).is_none_or(visits) {
                     return fails(ErrorKind::NoSuchOverload.at(node.span));
                 }
-                // The other parts are evaluated for each element, of which there may be none.
-                if let Outcome::Fails(error) = &seen[0].outcome {
+                // The other parts are evaluated once for each element, and there may be no
+                // elements.
+                if let Outcome::Fails(error) = &facts[0].outcome {
                     return fails(error.clone());
                 }
-                return Seen::unknown(inputs, first(seen));
+                return Facts::unknown(inputs, first(facts));
             }
             _ => {}
         }
-        let failing = seen.iter().find_map(|part| match &part.outcome {
+        let failing = facts.iter().find_map(|part| match &part.outcome {
             Outcome::Fails(error) => Some(error.clone()),
             _ => None,
         });
         let own = || {
-            let kind = self.operation(node, &seen)?;
+            let kind = self.operation(node, &facts)?;
             Some(kind.at(node.span))
         };
         match failing.or_else(own) {
             Some(error) => fails(error),
-            None => Seen::unknown(inputs, first(seen)),
+            None => Facts::unknown(inputs, first(facts)),
         }
     }
 
@@ -334,13 +338,13 @@ impl<'a> Finder<'a, '_> {
         logic: Logic,
         nodes: &[Node],
         inputs: Inputs,
-        mut seen: Vec<Seen<'a>>,
-    ) -> Seen<'a> {
+        mut facts: Vec<Facts<'a>>,
+    ) -> Facts<'a> {
         let decisive = logic == Logic::Or;
-        for (node, part) in nodes.iter().zip(&mut seen) {
+        for (node, part) in nodes.iter().zip(&mut facts) {
             match part.value() {
                 Some(Value::Bool(value)) if *value == decisive => {
-                    return Seen {
+                    return Facts {
                         inputs,
                         outcome: Outcome::Value(Value::Bool(decisive)),
                         inside: None,
@@ -349,55 +353,60 @@ impl<'a> Finder<'a, '_> {
                 _ => self.truth(node, part),
             }
         }
-        let open = seen
+        let undecided = facts
             .iter()
             .any(|part| matches!(part.outcome, Outcome::Unknown));
-        let inside = first(seen);
+        let inside = first(facts);
         match inside {
-            Some(error) if !open => Seen {
+            Some(error) if !undecided => Facts {
                 inputs,
                 outcome: Outcome::Fails(error),
                 inside: None,
             },
-            inside => Seen::unknown(inputs, inside),
+            inside => Facts::unknown(inputs, inside),
         }
     }
 
-    fn conditional(&self, nodes: &[Node; 3], inputs: Inputs, mut seen: Vec<Seen<'a>>) -> Seen<'a> {
-        self.truth(&nodes[0], &mut seen[0]);
-        let outcome = match (&seen[0].outcome, &seen[1].outcome, &seen[2].outcome) {
+    fn conditional(
+        &self,
+        nodes: &[Node; 3],
+        inputs: Inputs,
+        mut facts: Vec<Facts<'a>>,
+    ) -> Facts<'a> {
+        self.truth(&nodes[0], &mut facts[0]);
+        let outcome = match (&facts[0].outcome, &facts[1].outcome, &facts[2].outcome) {
             (Outcome::Value(Value::Bool(value)), ..) => {
-                let taken = seen.swap_remove(if *value { 1 } else { 2 });
-                return Seen { inputs, ..taken };
+                let taken = facts.swap_remove(if *value { 1 } else { 2 });
+                return Facts { inputs, ..taken };
             }
             (Outcome::Fails(error), ..) | (_, Outcome::Fails(error), Outcome::Fails(_)) => {
                 Outcome::Fails(error.clone())
             }
             _ => Outcome::Unknown,
         };
-        Seen {
+        Facts {
             inputs,
             outcome,
-            inside: first(seen),
+            inside: first(facts),
         }
     }
 
     /// Marks an operand that can never be a bool as failing.
-    fn truth(&self, node: &Node, seen: &mut Seen<'a>) {
-        let is_bool = |of: Type| matches!(of, Type::Bool | Type::Wrapper(_));
+    fn truth(&self, node: &Node, facts: &mut Facts<'a>) {
+        let is_bool = |ty: Type| matches!(ty, Type::Bool | Type::Wrapper(_));
         let fits = self.type_of(node).is_none_or(is_bool)
-            && seen
+            && facts
                 .value()
                 .is_none_or(|value| matches!(value, Value::Bool(_)));
-        if !fits && !matches!(seen.outcome, Outcome::Fails(_)) {
-            seen.outcome = Outcome::Fails(ErrorKind::NoSuchOverload.at(node.span));
+        if !fits && !matches!(facts.outcome, Outcome::Fails(_)) {
+            facts.outcome = Outcome::Fails(ErrorKind::NoSuchOverload.at(node.span));
         }
     }
 
-    /// Returns the reason why the operation of `node` fails whatever the values of its unknown
-    /// parts, or `None` if it may succeed.
-    fn operation(&self, node: &Node, seen: &[Seen<'a>]) -> Option<ErrorKind> {
-        let values: Vec<Option<&Value<'a>>> = seen.iter().map(Seen::value).collect();
+    /// Returns the reason why the operation of `node` fails for all values of its unknown parts, or
+    /// `None` if it may succeed.
+    fn operation(&self, node: &Node, facts: &[Facts<'a>]) -> Option<ErrorKind> {
+        let values: Vec<Option<&Value<'a>>> = facts.iter().map(Facts::value).collect();
         match &node.op {
             Op::Call(builtin, nodes) => arguments(*builtin, &values)
                 .or_else(|| self.index(*builtin, nodes, &values))
@@ -426,7 +435,7 @@ impl<'a> Finder<'a, '_> {
         sample(&self.type_of(node)?)
     }
 
-    /// Returns the failure of a list's index that is below 0.
+    /// Returns the failure of an access to a list at an index below 0.
     fn index(
         &self,
         builtin: Builtin,
@@ -440,21 +449,21 @@ impl<'a> Finder<'a, '_> {
         (is_list && *at < 0).then_some(ErrorKind::IndexOutOfRange)
     }
 
-    /// Returns the failure of a format whose template is constant.
+    /// Returns the failure of a call of `format` whose format string is constant.
     fn format(
         &self,
         builtin: Builtin,
         nodes: &[Node],
         values: &[Option<&Value<'a>>],
     ) -> Option<ErrorKind> {
-        let (Builtin::Format, [Some(Value::String(template)), _]) = (builtin, values) else {
+        let (Builtin::Format, [Some(Value::String(format_string)), _]) = (builtin, values) else {
             return None;
         };
         let arguments: Option<Vec<_>> = match &nodes.get(1)?.op {
             Op::List(nodes) => Some(nodes.iter().map(|node| self.sample(node)).collect()),
             _ => None,
         };
-        format::failure(template, arguments.as_deref(), self.schema)
+        format::failure(format_string, arguments.as_deref(), self.schema)
     }
 
     /// Returns the failure of a function that has no overload for values of these types.
@@ -482,15 +491,15 @@ impl<'a> Finder<'a, '_> {
 }
 
 /// Returns the first of the failures in these parts.
-fn first(seen: Vec<Seen<'_>>) -> Option<EvalError> {
-    let failing = seen.into_iter().filter_map(Seen::failing);
+fn first(facts: Vec<Facts<'_>>) -> Option<EvalError> {
+    let failing = facts.into_iter().filter_map(Facts::failing);
     failing.min_by_key(|error| error.span)
 }
 
-/// Returns whether a function takes values of these types. `None` stands for any value.
+/// Returns whether a function takes values of the types of `samples`. `None` stands for any value.
 fn takes(function: &Function, samples: &[Option<Value<'_>>]) -> bool {
     let mut pairs = function.parameters.iter().zip(samples);
-    let fit = pairs.all(|(of, sample)| sample.as_ref().is_none_or(|sample| is_of(sample, of)));
+    let fit = pairs.all(|(ty, sample)| sample.as_ref().is_none_or(|sample| has_type(sample, ty)));
     fit && function.parameters.len() == samples.len()
 }
 
@@ -519,8 +528,8 @@ fn arguments(builtin: Builtin, values: &[Option<&Value<'_>>]) -> Option<ErrorKin
     }
 }
 
-/// Returns the failure of a map in which a constant key occurs twice. `values` are those of its
-/// keys and values in turn.
+/// Returns the failure of a map in which a constant key occurs twice. In `values`, the known keys
+/// and values of the map alternate.
 fn repeated_key(values: &[Option<&Value<'_>>]) -> Option<ErrorKind> {
     let keys = values.iter().step_by(2).flatten();
     let mut keys: Vec<_> = keys.filter_map(|key| Key::of(key)).collect();

@@ -11,13 +11,14 @@ pub struct Field {
     /// The name as it is written in the `.proto` file, or the full name of an extension.
     pub name: Arc<str>,
     /// A number that identifies the field within its message, such as a field number or an index.
-    /// The schema chooses it, and messages are read by it.
+    /// The schema chooses the number, and [`Message::get`](crate::Message::get) finds the field by
+    /// it.
     pub index: u32,
     /// The kind of the value, of the elements of a repeated field, or of the values of a map.
     pub kind: Kind,
     /// The number of values, and the presence of the field.
     pub label: Label,
-    /// The value of an unset field where it is not the zero value: a default of proto2.
+    /// The value of an unset field, if it is not the zero value: a default of proto2.
     pub default: Option<Constant>,
 }
 

@@ -8,20 +8,21 @@ use crate::error::ErrorKind;
 use crate::schema::Schema;
 use crate::value::{ListValue, MapValue, Value};
 
-/// The maximum number of decimals that a clause may ask for. No double has more of them.
+/// The maximum number of decimals that a clause may ask for. No double has more decimals.
 const PRECISION_MAX: usize = 1_100;
 
 /// The maximum depth of nested lists and maps in a text.
 const LEVELS_MAX: u32 = 64;
 
-const PRECISION: usize = 6;
+/// The number of decimals that a clause without a precision writes.
+const PRECISION_DEFAULT: usize = 6;
 
-/// The letters of all clauses.
+/// The letters of all format clauses.
 const CLAUSES: &str = "sdfebxXo";
 
-/// Replaces the clauses of `template` by `arguments` in order.
+/// Returns `format_string` with each clause replaced by the next of `arguments`.
 pub(crate) fn format<'a>(
-    template: &str,
+    format_string: &str,
     arguments: &ListValue<'a>,
     schema: &dyn Schema,
     budget: &mut Budget,
@@ -32,7 +33,7 @@ pub(crate) fn format<'a>(
         budget,
     };
     let mut next = 0;
-    for piece in Pieces(template) {
+    for piece in Pieces(format_string) {
         match piece? {
             Piece::Text(text) => writer.push(text)?,
             Piece::Clause(clause, precision) => {
@@ -48,11 +49,12 @@ pub(crate) fn format<'a>(
     Ok(Value::owned(writer.text))
 }
 
-/// Returns the reason why `template` fails for all arguments, or `None` if it may succeed.
-/// `arguments` are samples of their types, where these are known, or `None` if even their number is
-/// not known.
+/// Returns the reason why `format_string` fails for all arguments, or `None` if it may succeed.
+///
+/// `arguments` has a sample of the type of each argument, or `None` for an argument of unknown
+/// type. `arguments` itself is `None` if the number of arguments is not known.
 pub(crate) fn failure(
-    template: &str,
+    format_string: &str,
     arguments: Option<&[Option<Value<'_>>]>,
     schema: &dyn Schema,
 ) -> Option<ErrorKind> {
@@ -62,7 +64,7 @@ pub(crate) fn failure(
         budget: &mut Budget::new(u64::MAX, u64::MAX),
     };
     let mut next = 0;
-    for piece in Pieces(template) {
+    for piece in Pieces(format_string) {
         let (clause, precision) = match piece {
             Ok(Piece::Clause(clause, precision)) => (clause, precision),
             Ok(Piece::Text(_)) => continue,
@@ -75,7 +77,7 @@ pub(crate) fn failure(
         };
         next += 1;
         let failure = match argument {
-            // Only doubles that are not finite fit this clause.
+            // `%d` takes infinities and NaN, but the sample is a finite double.
             Some(Value::Double(_)) if clause == 'd' => None,
             Some(argument) => writer.clause(clause, precision, argument).err(),
             None if CLAUSES.contains(clause) => None,
@@ -89,7 +91,7 @@ pub(crate) fn failure(
 }
 
 fn too_few() -> ErrorKind {
-    ErrorKind::invalid("the format has more clauses than arguments")
+    ErrorKind::invalid("the format string has more clauses than arguments")
 }
 
 fn no_clause(clause: char) -> ErrorKind {
@@ -99,14 +101,14 @@ fn no_clause(clause: char) -> ErrorKind {
     ))
 }
 
-/// A piece of a template.
+/// A piece of a format string.
 enum Piece<'t> {
     Text(&'t str),
     /// The letter of a clause, and its precision.
     Clause(char, Option<usize>),
 }
 
-/// The pieces of the rest of a template.
+/// An iterator over the pieces of a format string. The field is the unread rest of the string.
 struct Pieces<'t>(&'t str);
 
 impl<'t> Iterator for Pieces<'t> {
@@ -129,7 +131,7 @@ impl<'t> Iterator for Pieces<'t> {
             Err(kind) => return Some(Err(kind)),
         };
         let Some(clause) = self.0.chars().next() else {
-            let kind = ErrorKind::invalid("the format ends in an incomplete clause");
+            let kind = ErrorKind::invalid("the format string ends in an incomplete clause");
             return Some(Err(kind));
         };
         self.0 = &self.0[clause.len_utf8()..];
@@ -145,8 +147,8 @@ fn precision(rest: &mut &str) -> Result<Option<usize>, ErrorKind> {
     let length = digits.bytes().take_while(u8::is_ascii_digit).count();
     let number = digits[..length].parse::<usize>().ok();
     let number = number.filter(|number| *number <= PRECISION_MAX);
-    let number =
-        number.ok_or_else(|| ErrorKind::invalid("the format has a precision that is not valid"))?;
+    let number = number
+        .ok_or_else(|| ErrorKind::invalid("the format string has a precision that is not valid"))?;
     *rest = &digits[length..];
     Ok(Some(number))
 }
@@ -206,7 +208,7 @@ impl Writer<'_, '_> {
         self.budget.take_steps(1)?;
         if levels == 0 {
             return Err(ErrorKind::invalid(
-                "the value has too many levels for a text",
+                "the value is nested too deeply to be formatted",
             ));
         }
         match value {
@@ -218,8 +220,8 @@ impl Writer<'_, '_> {
             Value::Double(value) => self.push(special(*value)),
             Value::String(text) | Value::Type(text) => self.push(text),
             Value::Bytes(bytes) => self.push(&String::from_utf8_lossy(bytes)),
-            Value::Duration(length) => self.push(&length.text()),
-            Value::Timestamp(moment) => self.push(&moment.text()),
+            Value::Duration(duration) => self.push(&duration.text()),
+            Value::Timestamp(timestamp) => self.push(&timestamp.text()),
             Value::List(list) => self.list(list, levels - 1),
             Value::Map(map) => self.map(map, levels - 1),
             Value::Message(_) => Err(unfit('s', value, self.schema)),
@@ -238,7 +240,7 @@ impl Writer<'_, '_> {
         self.push("]")
     }
 
-    /// Writes the entries in the order of their keys' texts.
+    /// Writes the entries, sorted by the text of their keys.
     fn map(&mut self, map: &MapValue<'_>, levels: u32) -> Result<(), ErrorKind> {
         let start = self.text.len();
         let mut entries = Vec::new();
@@ -266,7 +268,7 @@ impl Writer<'_, '_> {
 
 fn unfit(clause: char, value: &Value<'_>, schema: &dyn Schema) -> ErrorKind {
     ErrorKind::invalid(format!(
-        "the format clause %{clause} does not take a {}",
+        "the format clause %{clause} does not take a value of type {}",
         type_name(value, schema)
     ))
 }
@@ -295,14 +297,14 @@ fn fixed(value: f64, precision: Option<usize>) -> String {
     if !value.is_finite() {
         return special(value).to_owned();
     }
-    format!("{value:.*}", precision.unwrap_or(PRECISION))
+    format!("{value:.*}", precision.unwrap_or(PRECISION_DEFAULT))
 }
 
 fn scientific(value: f64, precision: Option<usize>) -> String {
     if !value.is_finite() {
         return special(value).to_owned();
     }
-    let text = format!("{value:.*e}", precision.unwrap_or(PRECISION));
+    let text = format!("{value:.*e}", precision.unwrap_or(PRECISION_DEFAULT));
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let sign = if exponent < 0 { '-' } else { '+' };

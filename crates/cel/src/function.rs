@@ -62,7 +62,7 @@ pub struct Function {
 
 impl Function {
     /// Returns a function `name(…)`. Each call takes `steps` steps of the budget, in addition to
-    /// those that the body takes.
+    /// the steps that the body takes.
     pub fn global(
         name: &str,
         parameters: &[Type],

@@ -1,4 +1,4 @@
-//! Values in the form in which `google.protobuf.Value` holds them, as in JSON.
+//! Converts values to JSON values, which a `google.protobuf.Value` can hold.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ const LEVELS_MAX: u32 = 64;
 const SAFE_MAX: u64 = 1 << 53;
 
 /// Returns `value` as a JSON value: integers up to 2^53 as doubles and larger ones as strings,
-/// bytes in base64, times and durations as text.
+/// bytes in base64, timestamps and durations as text.
 pub(crate) fn json_of<'a>(
     value: &Value<'a>,
     schema: &'a dyn Schema,
@@ -32,7 +32,9 @@ fn convert<'a>(
     levels: u32,
 ) -> Result<Value<'a>, ErrorKind> {
     let Some(levels) = levels.checked_sub(1) else {
-        return Err(ErrorKind::invalid("the value has too many levels for JSON"));
+        return Err(ErrorKind::invalid(
+            "the value is nested too deeply for JSON",
+        ));
     };
     budget.take_steps(1)?;
     Ok(match value {
@@ -45,8 +47,8 @@ fn convert<'a>(
             budget.take_bytes(bytes.len() / 3 * 4 + 4)?;
             Value::owned(base64(bytes))
         }
-        Value::Duration(length) => Value::owned(length.text()),
-        Value::Timestamp(moment) => Value::owned(moment.text()),
+        Value::Duration(duration) => Value::owned(duration.text()),
+        Value::Timestamp(timestamp) => Value::owned(timestamp.text()),
         Value::List(list) => {
             budget.take_bytes(list.len() * size_of::<Value<'a>>())?;
             let mut elements = Vec::with_capacity(list.len());
@@ -74,13 +76,13 @@ fn convert<'a>(
 
 fn no_json(value: &Value<'_>, schema: &dyn Schema) -> ErrorKind {
     ErrorKind::invalid(format!(
-        "a {} cannot be converted to JSON",
+        "a value of type {} cannot be converted to JSON",
         type_name(value, schema)
     ))
 }
 
-/// Returns a message as a map from the names of its fields in JSON to their values, a field mask as
-/// text.
+/// Returns a message as a map from the JSON names of its fields to their values. A field mask
+/// becomes a string.
 fn message_json<'a>(
     message: &MessageValue<'a>,
     schema: &'a dyn Schema,
@@ -128,8 +130,8 @@ fn paths<'a>(
     Ok(Value::owned(text))
 }
 
-/// Returns a field's name as JSON writes it: a letter after an underscore in upper case, without
-/// the underscore.
+/// Returns the JSON name of a field: each underscore is removed, and the letter after it is in
+/// upper case.
 fn camel_case(name: &str) -> String {
     let mut camel = String::with_capacity(name.len());
     let mut raise = false;

@@ -1,7 +1,7 @@
 //! The lexer, which splits the text of an expression into tokens with their positions.
 
 use crate::error::CompileError;
-use crate::literal::{Quoted, read_bytes, read_string};
+use crate::literal::{LiteralStart, read_bytes, read_string};
 use crate::span::Span;
 
 /// A token of an expression.
@@ -10,7 +10,7 @@ pub(crate) enum Token {
     Identifier(String),
     /// A name between backquotes, which may follow a dot or name a field in a message literal.
     Quoted(String),
-    /// An integer without its sign, which is a token of its own.
+    /// An integer without its sign. The sign is a separate token.
     Int(u64),
     Uint(u64),
     Double(f64),
@@ -74,15 +74,15 @@ impl<'t> Lexer<'t> {
         let Some(&first) = bytes.first() else {
             return Ok(Token::End);
         };
-        if let Some(quoted) = Quoted::start(rest) {
-            return self.quoted(quoted);
+        if let Some(start) = LiteralStart::parse(rest) {
+            return self.literal(start);
         }
         let digit_follows = bytes.get(1).is_some_and(u8::is_ascii_digit);
         match first {
             b'0'..=b'9' => self.number(),
             b'.' if digit_follows => self.number(),
             b'_' | b'a'..=b'z' | b'A'..=b'Z' => {
-                let length = word(rest);
+                let length = word_length(rest);
                 self.at += length;
                 Ok(Token::Identifier(rest[..length].to_owned()))
             }
@@ -91,18 +91,18 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    fn quoted(&mut self, quoted: Quoted) -> Result<Token, CompileError> {
+    fn literal(&mut self, literal: LiteralStart) -> Result<Token, CompileError> {
         let start = self.at;
         let error = |at: usize, length: usize, message: String| {
             CompileError::new(Span::new(start + at, start + at + length), message)
         };
-        if quoted.bytes {
-            let (bytes, length) = read_bytes(self.rest(), quoted)
+        if literal.bytes {
+            let (bytes, length) = read_bytes(self.rest(), literal)
                 .map_err(|fault| error(fault.at, fault.length, fault.message))?;
             self.at += length;
             Ok(Token::Bytes(bytes))
         } else {
-            let (text, length) = read_string(self.rest(), quoted)
+            let (text, length) = read_string(self.rest(), literal)
                 .map_err(|fault| error(fault.at, fault.length, fault.message))?;
             self.at += length;
             Ok(Token::String(text))
@@ -165,7 +165,7 @@ impl<'t> Lexer<'t> {
         let unsigned = !double && rest[length..].starts_with(['u', 'U']);
         self.at += length + usize::from(unsigned);
         let span = Span::new(start, self.at);
-        let follows = word(self.rest());
+        let follows = word_length(self.rest());
         if follows > 0 {
             let span = Span::new(start, self.at + follows);
             return Err(CompileError::new(span, "a number ends in letters"));
@@ -220,6 +220,6 @@ fn digits(text: &str, allowed: impl Fn(&u8) -> bool) -> usize {
 }
 
 /// Returns the length of the letters, digits and underscores that `text` begins with.
-fn word(text: &str) -> usize {
+fn word_length(text: &str) -> usize {
     digits(text, |byte| byte.is_ascii_alphanumeric() || *byte == b'_')
 }

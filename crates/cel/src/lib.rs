@@ -3,11 +3,11 @@
 //!
 //! An [`Environment`] declares what an expression may name: variables with their [`Type`]s,
 //! functions of the caller ([`Function`]) in addition to the standard library, and the message
-//! types of a [`Schema`]. It compiles a text to a [`Program`], or reports the errors, each with its
-//! place in the text and a suggestion where there is one ([`CompileError`]). A program is evaluated
-//! over [`Value`]s. The payload is not decoded beforehand: it implements [`Message`], [`List`] and
-//! [`Map`], from which only the fields that the expression reads are requested. The evaluation is
-//! charged to a [`Budget`] of steps and memory as it runs.
+//! types of a [`Schema`]. The environment compiles a text to a [`Program`], or reports the errors,
+//! each with its position in the text and, where possible, a suggestion ([`CompileError`]). A
+//! program is evaluated over [`Value`]s. The payload is not decoded beforehand: it implements
+//! [`Message`], [`List`] and [`Map`], from which only the fields that the expression reads are
+//! requested. The evaluation is charged to a [`Budget`] of steps and memory as it runs.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -130,7 +130,7 @@ impl Library {
         self.functions.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the names of all functions, without those of operators.
+    /// Returns the names of all functions, without the operators.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         let names = self.functions.keys().map(String::as_str);
         names.filter(|name| name.starts_with(|first: char| first.is_ascii_alphabetic()))

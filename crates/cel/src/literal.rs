@@ -1,8 +1,8 @@
 //! The literals of strings and bytes: quotes, raw literals and escapes.
 
-/// The start of a literal.
+/// The start of a literal: its prefixes and opening quotes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Quoted {
+pub(crate) struct LiteralStart {
     pub(crate) bytes: bool,
     raw: bool,
     quote: u8,
@@ -29,9 +29,9 @@ impl LiteralError {
     }
 }
 
-impl Quoted {
+impl LiteralStart {
     /// Returns the start of the literal that `text` begins with, if there is one.
-    pub(crate) fn start(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (mut bytes, mut raw, mut at) = (false, false, 0);
         let source = text.as_bytes();
         loop {
@@ -70,16 +70,19 @@ impl Quoted {
 /// A part of a literal.
 enum Piece {
     Character(char),
-    /// An escape with three octal or two hexadecimal digits: a byte in a literal of bytes, a code
-    /// point in a string.
+    /// An escape with three octal or two hexadecimal digits. It stands for a byte in a bytes
+    /// literal, and for a code point in a string literal.
     Code(u8),
 }
 
 /// Returns the value of the string literal that `text` begins with, and the length of the literal
 /// in bytes.
-pub(crate) fn read_string(text: &str, quoted: Quoted) -> Result<(String, usize), LiteralError> {
+pub(crate) fn read_string(
+    text: &str,
+    start: LiteralStart,
+) -> Result<(String, usize), LiteralError> {
     let mut value = String::new();
-    let length = read(text, quoted, &mut |piece| match piece {
+    let length = read(text, start, &mut |piece| match piece {
         Piece::Character(character) => value.push(character),
         Piece::Code(code) => value.push(char::from(code)),
     })?;
@@ -87,9 +90,12 @@ pub(crate) fn read_string(text: &str, quoted: Quoted) -> Result<(String, usize),
 }
 
 /// Returns the value of the bytes literal that `text` begins with, and the length of the literal.
-pub(crate) fn read_bytes(text: &str, quoted: Quoted) -> Result<(Vec<u8>, usize), LiteralError> {
+pub(crate) fn read_bytes(
+    text: &str,
+    start: LiteralStart,
+) -> Result<(Vec<u8>, usize), LiteralError> {
     let mut value = Vec::new();
-    let length = read(text, quoted, &mut |piece| match piece {
+    let length = read(text, start, &mut |piece| match piece {
         Piece::Character(character) => {
             value.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
         }
@@ -98,28 +104,32 @@ pub(crate) fn read_bytes(text: &str, quoted: Quoted) -> Result<(Vec<u8>, usize),
     Ok((value, length))
 }
 
-fn read(text: &str, quoted: Quoted, push: &mut dyn FnMut(Piece)) -> Result<usize, LiteralError> {
-    let mut at = quoted.opening;
+fn read(
+    text: &str,
+    start: LiteralStart,
+    push: &mut dyn FnMut(Piece),
+) -> Result<usize, LiteralError> {
+    let mut at = start.opening;
     loop {
-        if quoted.closes(&text.as_bytes()[at..]) {
-            return Ok(at + quoted.closing());
+        if start.closes(&text.as_bytes()[at..]) {
+            return Ok(at + start.closing());
         }
         let Some(character) = text[at..].chars().next() else {
             return Err(LiteralError::new(
                 0,
-                quoted.opening,
+                start.opening,
                 "the literal has no closing quote",
             ));
         };
         match character {
-            '\n' | '\r' if !quoted.triple => {
+            '\n' | '\r' if !start.triple => {
                 return Err(LiteralError::new(
                     0,
-                    quoted.opening,
+                    start.opening,
                     "the literal has no closing quote on its line",
                 ));
             }
-            '\\' if !quoted.raw => at += escape(&text[at..], at, quoted.bytes, push)?,
+            '\\' if !start.raw => at += escape(&text[at..], at, start.bytes, push)?,
             _ => {
                 push(Piece::Character(character));
                 at += character.len_utf8();
@@ -128,7 +138,8 @@ fn read(text: &str, quoted: Quoted, push: &mut dyn FnMut(Piece)) -> Result<usize
     }
 }
 
-/// Reads the escape that `text` begins with, at `at` in the literal, and returns its length.
+/// Reads the escape at the start of `text`, passes it to `push`, and returns its length in bytes.
+/// `at` is the position of the escape in the literal.
 fn escape(
     text: &str,
     at: usize,
@@ -174,7 +185,7 @@ fn code(
     radix: u32,
     push: &mut dyn FnMut(Piece),
 ) -> Result<usize, LiteralError> {
-    let wrong = || LiteralError::new(at, from, "an escape is followed by too few digits");
+    let wrong = || LiteralError::new(at, from, "the escape has too few digits");
     let number = number(text, from, digits, radix).ok_or_else(wrong)?;
     push(Piece::Code(u8::try_from(number).map_err(|_| wrong())?));
     Ok(from + digits)
@@ -186,14 +197,15 @@ fn unicode(
     digits: usize,
     push: &mut dyn FnMut(Piece),
 ) -> Result<usize, LiteralError> {
-    let wrong = || LiteralError::new(at, 2, "an escape is followed by too few digits");
+    let wrong = || LiteralError::new(at, 2, "the escape has too few digits");
     let number = number(text, 2, digits, 16).ok_or_else(wrong)?;
     let none = || LiteralError::new(at, 2 + digits, "there is no such Unicode character");
     push(Piece::Character(char::from_u32(number).ok_or_else(none)?));
     Ok(2 + digits)
 }
 
-/// Returns the number that is written in `text` with `digits` digits, starting at `from`.
+/// Returns the number of exactly `digits` digits that begins at the byte `from` of `text`, or
+/// `None` if there are fewer digits.
 fn number(text: &str, from: usize, digits: usize, radix: u32) -> Option<u32> {
     let digits = text.get(from..from + digits)?;
     let all = digits.chars().all(|digit| digit.is_digit(radix));

@@ -24,7 +24,7 @@ const FOLDS: [(&str, usize, usize, FoldKind); 17] = [
     ("transformMapEntry", 4, 2, FoldKind::MapEntries),
 ];
 
-/// Returns the expansion of `call`, or the call itself if it is no macro.
+/// Returns the expansion of `call`, or the call itself if it is not a macro.
 pub(crate) fn expand(call: Call) -> Result<ExprKind, CompileError> {
     let name = call.function();
     let count = call.arguments.len();

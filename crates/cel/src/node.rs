@@ -35,9 +35,9 @@ impl Node {
             | Op::PartIn(_, operand, _) => vec![(operand, 0)],
             Op::MemberNamed(parts) => vec![(&parts.0, 0), (&parts.1, 0)],
             Op::Logic(_, nodes) | Op::Call(_, nodes) | Op::Custom(_, nodes) | Op::List(nodes) => {
-                together(nodes)
+                unbound_parts(nodes)
             }
-            Op::Conditional(nodes) => together(&nodes[..]),
+            Op::Conditional(nodes) => unbound_parts(&nodes[..]),
             Op::Map(entries) => {
                 let entries = entries.iter();
                 entries
@@ -59,17 +59,17 @@ impl Node {
     }
 }
 
-/// Returns parts for which the operation binds no variables.
-fn together(nodes: &[Node]) -> Vec<(&Node, u32)> {
+/// Returns `nodes` as parts for which the operation binds no variables.
+fn unbound_parts(nodes: &[Node]) -> Vec<(&Node, u32)> {
     nodes.iter().map(|node| (node, 0)).collect()
 }
 
 #[derive(Debug)]
 pub(crate) enum Op {
     Constant(Constant),
-    /// A variable of the caller, by its place in the list of variables.
+    /// A variable of the caller, identified by its index in the list of variables.
     Variable(u32),
-    /// A variable of a macro, by its place on the stack of such variables.
+    /// A variable of a macro, identified by its index on the stack of such variables.
     Local(u32),
     Type(Box<str>),
     /// A field of a message whose type the checker knew.

@@ -74,9 +74,9 @@ fn binary<'a>(
     schema: &'a dyn Schema,
     budget: &mut Budget,
 ) -> Outcome<'a> {
-    let is = |wanted: fn(Ordering) -> bool, budget: &mut Budget| {
+    let compare = |accepts: fn(Ordering) -> bool, budget: &mut Budget| {
         let found = order(left, right, budget)?;
-        Ok(Value::Bool(found.is_some_and(wanted)))
+        Ok(Value::Bool(found.is_some_and(accepts)))
     };
     match builtin {
         Builtin::Equal => Comparison::new(schema, budget)
@@ -86,10 +86,10 @@ fn binary<'a>(
             let equal = Comparison::new(schema, budget).equal(left, right)?;
             Ok(Value::Bool(!equal))
         }
-        Builtin::Less => is(Ordering::is_lt, budget),
-        Builtin::LessEqual => is(Ordering::is_le, budget),
-        Builtin::Greater => is(Ordering::is_gt, budget),
-        Builtin::GreaterEqual => is(Ordering::is_ge, budget),
+        Builtin::Less => compare(Ordering::is_lt, budget),
+        Builtin::LessEqual => compare(Ordering::is_le, budget),
+        Builtin::Greater => compare(Ordering::is_gt, budget),
+        Builtin::GreaterEqual => compare(Ordering::is_ge, budget),
         Builtin::Add => add(left, right, budget),
         Builtin::Subtract => subtract(left, right),
         Builtin::Multiply => multiply(left, right),
@@ -106,8 +106,8 @@ fn binary<'a>(
             _ => Err(ErrorKind::NoSuchOverload),
         },
         Builtin::Format => match (left, right) {
-            (Value::String(template), Value::List(arguments)) => {
-                format(template, arguments, schema, budget)
+            (Value::String(format_string), Value::List(arguments)) => {
+                format(format_string, arguments, schema, budget)
             }
             _ => Err(ErrorKind::NoSuchOverload),
         },
@@ -131,11 +131,11 @@ fn size<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'a> {
 
 fn contains<'a>(
     value: &Value<'a>,
-    within: &Value<'a>,
+    container: &Value<'a>,
     schema: &'a dyn Schema,
     budget: &mut Budget,
 ) -> Outcome<'a> {
-    match within {
+    match container {
         Value::List(list) => {
             for at in 0..list.len() {
                 let element = list.get(at, budget)?;
@@ -186,25 +186,25 @@ fn matches<'a>(text: &Value<'a>, pattern: &Value<'a>, budget: &mut Budget) -> Ou
 
 /// Returns a part of a timestamp in UTC, or of a duration.
 fn part_of<'a>(part: TimePart, value: &Value<'a>) -> Outcome<'a> {
-    let Value::Duration(length) = value else {
+    let Value::Duration(duration) = value else {
         return part_in(part, value, &Zone::Fixed(0));
     };
-    let seconds = length.seconds();
+    let seconds = duration.seconds();
     Ok(Value::Int(match part {
         TimePart::Hours => seconds / 3_600,
         TimePart::Minutes => seconds / 60,
         TimePart::Seconds => seconds,
-        TimePart::Milliseconds => i64::from(length.nanos() / 1_000_000),
+        TimePart::Milliseconds => i64::from(duration.nanos() / 1_000_000),
         _ => return Err(ErrorKind::NoSuchOverload),
     }))
 }
 
 /// Returns a part of a timestamp in a zone.
 pub(crate) fn part_in<'a>(part: TimePart, value: &Value<'a>, zone: &Zone) -> Outcome<'a> {
-    let Value::Timestamp(moment) = value else {
+    let Value::Timestamp(timestamp) = value else {
         return Err(ErrorKind::NoSuchOverload);
     };
-    let civil = zone.civil(*moment);
+    let civil = zone.civil(*timestamp);
     Ok(Value::Int(match part {
         TimePart::Date => civil.day,
         TimePart::DayOfMonth => civil.day - 1,
@@ -215,6 +215,6 @@ pub(crate) fn part_in<'a>(part: TimePart, value: &Value<'a>, zone: &Zone) -> Out
         TimePart::Hours => civil.hour,
         TimePart::Minutes => civil.minute,
         TimePart::Seconds => civil.second,
-        TimePart::Milliseconds => i64::from(moment.nanos() / 1_000_000),
+        TimePart::Milliseconds => i64::from(timestamp.nanos() / 1_000_000),
     }))
 }

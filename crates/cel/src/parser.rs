@@ -1,7 +1,7 @@
 //! The parser, which turns tokens into an expression.
 //!
-//! The grammar is that of the language definition, read by precedence climbing. Each node stores
-//! its height, which is at most [`LEVELS_MAX`], so that code that walks the expression may recurse.
+//! The parser reads the grammar of the language definition by precedence climbing. Each node stores
+//! its height, which is at most [`LEVELS_MAX`], so that code can recurse over the expression.
 
 use crate::ast::{Call, Expr, ExprKind, FieldValue, Logic, Name, Select, SelectForm, highest};
 use crate::constant::Constant;
@@ -17,7 +17,7 @@ pub(crate) const SIZE_MAX: usize = 64 * 1024;
 /// level, and all of them must fit the stack of a thread.
 pub(crate) const LEVELS_MAX: u32 = 128;
 
-/// Words that a later version of the language may use.
+/// Reserved words, which a later version of the language may use.
 const RESERVED: [&str; 16] = [
     "as",
     "break",
@@ -53,6 +53,7 @@ const OPERATORS: [(&str, u8, &str); 12] = [
     ("%", 5, "_%_"),
 ];
 
+/// The precedence of comparisons and `in`, the lowest of all binary operators.
 const RELATION: u8 = 3;
 
 /// Parses `text` and expands macros in it.
@@ -302,7 +303,7 @@ impl<'t> Parser<'t> {
         self.node(span, height, ExprKind::Select(select))
     }
 
-    /// Reads the arguments of a function after the opening bracket, and expands it if it is a
+    /// Reads the arguments of a call after the opening parenthesis, and expands the call if it is a
     /// macro.
     fn function(
         &mut self,
@@ -337,7 +338,7 @@ impl<'t> Parser<'t> {
             if !self.take(",") {
                 return Ok(arguments);
             }
-            // A list may end in a comma, the arguments of a function may not.
+            // A list may end in a comma, but the arguments of a function may not.
             if closing == "]" && self.is(closing) {
                 return Ok(arguments);
             }
@@ -393,7 +394,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Reads a number. If it is `negative`, its minus has already been read.
+    /// Reads a number. If `negative` is set, the minus sign has already been read.
     fn number(&mut self, negative: bool, start: Span) -> Parsed {
         let (token, end) = self.next();
         let span = start.to(end);

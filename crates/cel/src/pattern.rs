@@ -19,13 +19,12 @@ const REPEAT_MAX: u32 = 1_000;
 const NESTING_MAX: u32 = 100;
 
 /// The number of bytes of a text that one step matches at one position of the pattern. A crafted
-/// text can make the pattern try all positions for each byte, at some 5 ns for each position.
+/// text can make the pattern try all positions for each byte, at about 5 ns for each position.
 const STEP_BYTES: usize = 8;
 
 /// The number of positions up to which all patterns cost the same. The automaton of such a pattern
-/// has at most 256 states, which the matcher keeps once it has built them, so that each byte costs
-/// one look-up.
-const CACHED_POSITIONS: usize = 8;
+/// has at most 256 states. The matcher caches these states, so each byte costs one look-up.
+const CACHED_POSITIONS_MAX: usize = 8;
 
 /// The maximum number of positions that are counted, far more than a pattern can have.
 const POSITIONS_MAX: usize = 1 << 24;
@@ -50,15 +49,15 @@ impl Pattern {
     ///
     /// Returns a description of the error in the pattern.
     pub fn new(pattern: &str) -> Result<Self, String> {
-        Self::within(pattern, PROGRAM_MAX)
+        Self::with_size_limit(pattern, PROGRAM_MAX)
     }
 
     /// Compiles a pattern that is known only at evaluation, with a much smaller limit on its size.
     pub(crate) fn at_run_time(pattern: &str) -> Result<Self, String> {
-        Self::within(pattern, PROGRAM_MAX / 32)
+        Self::with_size_limit(pattern, PROGRAM_MAX / 32)
     }
 
-    fn within(pattern: &str, size: usize) -> Result<Self, String> {
+    fn with_size_limit(pattern: &str, size: usize) -> Result<Self, String> {
         let translated = translated(pattern)?;
         let regex = RegexBuilder::new(&translated)
             .size_limit(size)
@@ -70,7 +69,7 @@ impl Pattern {
             .parse(&translated)
             .map_err(|error| error.to_string())?;
         let positions = positions(&parsed);
-        let weight = if positions <= CACHED_POSITIONS {
+        let weight = if positions <= CACHED_POSITIONS_MAX {
             1
         } else {
             positions
@@ -82,7 +81,7 @@ impl Pattern {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Budget`] if the text is too long for the rest of the budget.
+    /// Fails with [`ErrorKind::Budget`] if the text is too long for the rest of the budget.
     pub fn matches(&self, text: &str, budget: &mut Budget) -> Result<bool, ErrorKind> {
         let steps = 1 + text.len() / STEP_BYTES * self.weight;
         budget.take_steps(steps as u64)?;
@@ -91,7 +90,7 @@ impl Pattern {
 }
 
 /// Returns the number of positions of `pattern`: its classes, its assertions and the bytes of its
-/// literals, with repetitions expanded. A matching automaton can be at all of them at once.
+/// literals, with repetitions expanded. A matcher can be at all positions at once.
 fn positions(pattern: &Hir) -> usize {
     let sum = |parts: &[Hir]| parts.iter().map(positions).fold(0, usize::saturating_add);
     let counted = match pattern.kind() {
@@ -137,7 +136,7 @@ fn translated(pattern: &str) -> Result<String, String> {
 struct Translator<'p> {
     rest: &'p str,
     out: String,
-    /// The last item was a repetition.
+    /// Set if the last item was a repetition.
     repeated: bool,
 }
 
@@ -192,7 +191,8 @@ impl<'p> Translator<'p> {
         }
     }
 
-    /// Reads `n}`, `n,}` or `n,m}`. Anything else after an opening brace makes the brace a literal.
+    /// Reads the rest of a counted repetition: `n}`, `n,}` or `n,m}`. Returns `None` for anything
+    /// else, in which case the opening brace is a literal.
     fn counted(&mut self) -> Result<Option<String>, String> {
         let counts = |byte: &u8| byte.is_ascii_digit() || *byte == b',';
         let end = self.rest.bytes().take_while(|byte| counts(byte)).count();
@@ -282,17 +282,18 @@ impl<'p> Translator<'p> {
         } else {
             self.next().ok_or_else(incomplete)?.to_string()
         };
-        let (name, turned) = match name.strip_prefix('^') {
+        let (name, negated) = match name.strip_prefix('^') {
             Some(name) => (name, true),
             None => (name.as_str(), false),
         };
-        let positive = (kind == 'p') != turned;
+        let positive = (kind == 'p') != negated;
         let letter = if positive { 'p' } else { 'P' };
         let _ = write!(self.out, r"\{letter}{{{name}}}");
         Ok(())
     }
 
-    /// Reads the rest of an escape after its backslash and `first`, and returns its character.
+    /// Reads the rest of an escape that begins with a backslash and `first`, and returns the
+    /// character for which the escape stands.
     fn literal(&mut self, first: char) -> Result<char, String> {
         Ok(match first {
             'a' => '\x07',

@@ -53,8 +53,8 @@ impl Program {
     /// Returns the first part of the expression that fails whenever it is evaluated, such as a
     /// division by a constant zero. A part for which the whole expression fails takes precedence.
     ///
-    /// `known` are the values of the variables that are the same in all evaluations, by the places
-    /// of the variables. Not every such part is found, but each part that is found always fails.
+    /// `known` has an entry for each variable: the value that the variable has in all evaluations,
+    /// or `None`. Not all failing parts are found, but a part that is found always fails.
     pub fn failure<'a>(&'a self, known: &[Option<Value<'a>>]) -> Option<Failure> {
         failure(&self.node, &*self.schema, &self.variables, known)
     }
@@ -78,12 +78,12 @@ impl Program {
         &self.result
     }
 
-    /// Returns the parts of its input that the expression reads.
+    /// Returns the variables and fields that the expression reads.
     pub const fn reads(&self) -> &Reads {
         &self.reads
     }
 
-    /// Returns the maximum cost of an evaluation.
+    /// Returns an upper bound on the cost of an evaluation.
     pub const fn cost(&self) -> &Cost {
         &self.cost
     }

@@ -1,4 +1,5 @@
-//! The parts of its input that an expression reads, as far as they are known before the evaluation.
+//! The variables and fields that an expression reads, as far as they are known before the
+//! evaluation.
 
 use std::collections::BTreeSet;
 
@@ -7,21 +8,22 @@ use crate::library::Builtin;
 use crate::node::{FoldOf, Node, Op, Variables};
 use crate::types::{MessageId, Type};
 
-/// The parts of its input that an expression reads.
+/// The variables and fields that an expression reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reads {
-    /// The variables that it reads, by their places in the environment.
+    /// The variables, identified by their indices in the environment.
     pub variables: BTreeSet<u32>,
-    /// The fields that it reads, each by the message type that has it and
-    /// [`Field::index`](crate::Field::index).
+    /// The fields, each as the type of its message and its [`Field::index`](crate::Field::index).
     pub fields: BTreeSet<(MessageId, u32)>,
-    /// Set if the expression may read fields that are not listed, because a message is used as a
-    /// whole, formatted or passed to a function, or its type is known only when it is evaluated.
+    /// Set if the expression may read fields that are not listed, because a message is compared,
+    /// formatted or passed to a function as a whole, or because the type of a message is known only
+    /// at evaluation.
     pub others: bool,
 }
 
 impl Reads {
-    /// Returns the parts that `node` reads, in an environment with these variables and their types.
+    /// Returns the variables and fields that `node` reads. `variables` are the names and types of
+    /// the environment's variables.
     pub(crate) fn of(node: &Node, variables: &[(String, Type)]) -> Self {
         let mut reader = Reader {
             reads: Self::default(),
@@ -41,7 +43,7 @@ struct Reader<'e> {
 }
 
 impl Reader<'_> {
-    /// Adds the parts that `node` reads.
+    /// Adds the variables and fields that `node` reads.
     fn node(&mut self, node: &Node) {
         match &node.op {
             Op::Constant(_) | Op::Type(_) | Op::Fail(_) | Op::Local(_) => {}
@@ -92,8 +94,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Adds the parts that `nodes` read. The values of `nodes` are used as a whole, so if one may
-    /// be a message, other fields may be read, too.
+    /// Adds the variables and fields that `nodes` read, for an operation that uses their values as
+    /// a whole. If one of the values may be a message, the operation may read other fields, too.
     fn used_whole(&mut self, nodes: &[Node]) {
         let whole = nodes.iter().any(|node| self.may_be_message(node));
         self.reads.others |= whole;
@@ -127,8 +129,8 @@ impl Reader<'_> {
             |this: &mut Self, nodes: &[Node]| nodes.iter().any(|node| this.may_be_message(node));
         match &node.op {
             Op::Variable(at) => {
-                let of = self.variables.get(*at as usize).map(|(_, of)| of);
-                of.is_none_or(type_may_be_message)
+                let ty = self.variables.get(*at as usize).map(|(_, ty)| ty);
+                ty.is_none_or(type_may_be_message)
             }
             Op::Local(at) => self.locals.get(*at as usize).copied().unwrap_or(true),
             Op::Member(..) | Op::MemberNamed(_) | Op::Message(_) => true,
@@ -159,8 +161,8 @@ fn field_may_be_message(field: &Field) -> bool {
     )
 }
 
-fn type_may_be_message(of: &Type) -> bool {
-    match of {
+fn type_may_be_message(ty: &Type) -> bool {
+    match ty {
         Type::Message(_) | Type::Dyn | Type::Any | Type::Parameter(_) | Type::Opaque(..) => true,
         Type::List(element) => type_may_be_message(element),
         Type::Map(entry) => type_may_be_message(&entry.1),

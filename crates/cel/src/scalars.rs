@@ -1,4 +1,5 @@
-//! Expressions over the scalar fields of a message, which need neither memory nor a budget.
+//! Expressions over the scalar fields of one message, which are evaluated without memory or a
+//! budget.
 
 use std::cmp::Ordering;
 
@@ -32,21 +33,21 @@ pub enum Scalar<'a> {
 pub struct ScalarField<'a> {
     /// The value of the field, or its default if it is unset.
     pub value: Scalar<'a>,
-    /// Set if the message contains the field. A field without presence may be written as zero.
+    /// Set if the message contains the field, even if a field without presence is written as zero.
     pub written: bool,
 }
 
 /// An expression that compares scalar fields of one message with each other and with constants.
 ///
 /// If [`ScalarProgram::holds`] returns true, the expression is true (or the empty string). If it
-/// returns false, the value is unknown and must be found by [`Program::evaluate`]. This is rare for
-/// messages for which the expression is true.
+/// returns false, the value is unknown and must be found by [`Program::evaluate`]. The result is
+/// rarely false if the expression is true.
 #[derive(Debug)]
 pub struct ScalarProgram {
     test: Test,
     steps: u64,
     /// The number of comparisons, each of which may read strings or bytes.
-    looks: u64,
+    comparisons: u64,
 }
 
 #[derive(Debug)]
@@ -82,31 +83,38 @@ enum Operand {
 
 impl ScalarProgram {
     /// Returns the scalar form of a program, if it has one. The result must be a bool, or a string
-    /// whose empty value means success, and the expression may only compare, add and subtract
-    /// constants and scalar fields of the first variable, and combine the results.
+    /// whose empty value means success. The expression may only compare, add and subtract constants
+    /// and scalar fields of the first variable, and combine the results.
     ///
     /// `fields` are the fields whose values [`ScalarProgram::holds`] takes. Further fields that the
-    /// expression reads are added to them, even if the result is `None`.
+    /// expression reads are added to `fields`, even if the result is `None`.
     pub fn of(program: &Program, fields: &mut Vec<Field>) -> Option<Self> {
-        let mut builder = Builder { fields, looks: 0 };
+        let mut builder = Builder {
+            fields,
+            comparisons: 0,
+        };
         let test = match program.result() {
             Type::Bool => builder.test(program.node())?,
             Type::String => builder.sentence(program.node())?,
             _ => return None,
         };
-        let looks = builder.looks;
+        let comparisons = builder.comparisons;
         let steps = program.cost().steps(0);
-        Some(Self { test, steps, looks })
+        Some(Self {
+            test,
+            steps,
+            comparisons,
+        })
     }
 
     /// Returns the maximum number of steps of [`Program::evaluate`] for a message of this size.
     pub fn steps(&self, bytes: usize) -> u64 {
-        let looks = self.looks.saturating_mul(looked_at(bytes));
-        self.steps.saturating_add(looks)
+        let comparisons = self.comparisons.saturating_mul(read_steps(bytes));
+        self.steps.saturating_add(comparisons)
     }
 
-    /// Returns whether the expression is certainly true, or the empty string. If the result is
-    /// false, nothing is known.
+    /// Returns whether the expression is certainly true, or the empty string. A result of false
+    /// says nothing about the expression.
     ///
     /// `fields` are the values of the fields, in the order that [`ScalarProgram::of`] gave them.
     pub fn holds(&self, fields: &[ScalarField<'_>]) -> bool {
@@ -114,14 +122,14 @@ impl ScalarProgram {
     }
 }
 
-/// Returns the number of steps for reading this number of bytes.
-fn looked_at(bytes: usize) -> u64 {
+/// Returns the number of steps for reading `bytes` bytes.
+fn read_steps(bytes: usize) -> u64 {
     (bytes / crate::budget::STEP_BYTES) as u64
 }
 
 struct Builder<'f> {
     fields: &'f mut Vec<Field>,
-    looks: u64,
+    comparisons: u64,
 }
 
 impl Builder<'_> {
@@ -149,7 +157,7 @@ impl Builder<'_> {
         })
     }
 
-    /// Returns the test that a string is empty, if it has a scalar form.
+    /// Returns a test whether the string `node` is empty, if the test has a scalar form.
     fn sentence(&mut self, node: &Node) -> Option<Test> {
         Some(match &node.op {
             Op::Constant(Constant::String(text)) => Test::Constant(text.is_empty()),
@@ -182,7 +190,7 @@ impl Builder<'_> {
         {
             return None;
         }
-        self.looks += 1;
+        self.comparisons += 1;
         Some(Test::Compare(relation, Box::new(operands)))
     }
 
@@ -214,13 +222,14 @@ impl Builder<'_> {
         if !(is_first && is_singular && is_scalar) {
             return None;
         }
-        // A default of a string or of bytes may be longer than the message.
+        // The default of a string or bytes field may be longer than the message, so a field with
+        // such a default has no scalar form.
         ScalarField::unset(&bound.field)?;
-        let place = self
+        let known_index = self
             .fields
             .iter()
             .position(|field| field.index == bound.field.index);
-        Some(place.unwrap_or_else(|| {
+        Some(known_index.unwrap_or_else(|| {
             self.fields.push(bound.field.clone());
             self.fields.len() - 1
         }))
@@ -228,7 +237,8 @@ impl Builder<'_> {
 }
 
 impl ScalarField<'_> {
-    /// Returns the value of an unset field, or `None` if it is no scalar or may be long.
+    /// Returns the value of an unset field, or `None` if the field is not a scalar or its default
+    /// may be long.
     pub fn unset(field: &Field) -> Option<Self> {
         let value = match (&field.default, field.kind) {
             (Some(Constant::String(_) | Constant::Bytes(_)), _) => return None,
@@ -281,7 +291,7 @@ impl Test {
             Self::Compare(relation, operands) => {
                 let [left, right] = &**operands;
                 let order = left.value(fields)?.compare(right.value(fields)?)?;
-                Some(relation.is(order))
+                Some(relation.holds_for(order))
             }
             Self::Not(test) => Some(!test.truth(fields)?),
             Self::Logic(logic, tests) => {
@@ -305,7 +315,7 @@ impl Test {
 }
 
 impl Relation {
-    fn is(self, order: Ordering) -> bool {
+    fn holds_for(self, order: Ordering) -> bool {
         match self {
             Self::Equal => order.is_eq(),
             Self::NotEqual => order.is_ne(),

@@ -8,9 +8,9 @@ use crate::value::Value;
 
 /// The message types and enums that expressions are checked against.
 ///
-/// A program looks up names when it is compiled. The evaluation looks names up only for values
-/// whose type was not known before (`dyn`, `Any`), to compare whole messages, and to convert them
-/// to JSON.
+/// Names are looked up when an expression is compiled. The evaluation looks names up only for
+/// values whose type was not known before (`dyn`, `Any`), and to compare whole messages or convert
+/// them to JSON.
 pub trait Schema: Send + Sync {
     /// Returns the message type with the full name `name`.
     fn message(&self, name: &str) -> Option<MessageId>;
@@ -33,9 +33,9 @@ pub trait Schema: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] if the type is not known or the bytes are not a message of that type.
-    /// The caller then keeps the `Any` itself as the value. [`ErrorKind::Budget`] if `budget` is
-    /// spent.
+    /// - [`ErrorKind::Invalid`] if the type is not known or the bytes are not a message of that
+    ///   type. The caller then keeps the `Any` itself as the value.
+    /// - [`ErrorKind::Budget`] if `budget` is spent.
     fn unpack<'a>(
         &'a self,
         type_url: &str,

@@ -1,4 +1,4 @@
-//! Places in the text of an expression.
+//! Positions in the text of an expression.
 
 /// A range of bytes in the text of an expression.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -55,25 +55,40 @@ pub(crate) fn call<'a>(
                 Value::String(text),
                 Value::String(old),
                 Value::String(new),
-                Value::Int(most),
+                Value::Int(limit),
             ],
-        ) => replace(text, old, new, *most, budget),
-        (Builtin::Split, [Value::String(text), Value::String(by)]) => split(text, by, -1, budget),
-        (Builtin::Split, [Value::String(text), Value::String(by), Value::Int(most)]) => {
-            split(text, by, *most, budget)
+        ) => replace(text, old, new, *limit, budget),
+        (Builtin::Split, [Value::String(text), Value::String(separator)]) => {
+            split(text, separator, -1, budget)
         }
+        (
+            Builtin::Split,
+            [
+                Value::String(text),
+                Value::String(separator),
+                Value::Int(limit),
+            ],
+        ) => split(text, separator, *limit, budget),
         (Builtin::Join, [Value::List(parts)]) => join(parts, "", budget),
-        (Builtin::Join, [Value::List(parts), Value::String(by)]) => join(parts, by, budget),
-        (Builtin::LowerAscii, [Value::String(text)]) => made(text.to_ascii_lowercase(), budget),
-        (Builtin::UpperAscii, [Value::String(text)]) => made(text.to_ascii_uppercase(), budget),
-        (Builtin::Reverse, [Value::String(text)]) => made(text.chars().rev().collect(), budget),
+        (Builtin::Join, [Value::List(parts), Value::String(separator)]) => {
+            join(parts, separator, budget)
+        }
+        (Builtin::LowerAscii, [Value::String(text)]) => {
+            new_string(text.to_ascii_lowercase(), budget)
+        }
+        (Builtin::UpperAscii, [Value::String(text)]) => {
+            new_string(text.to_ascii_uppercase(), budget)
+        }
+        (Builtin::Reverse, [Value::String(text)]) => {
+            new_string(text.chars().rev().collect(), budget)
+        }
         (Builtin::Trim, [Value::String(text)]) => trim(text, budget),
-        (Builtin::Quote, [Value::String(text)]) => made(quoted(text), budget),
+        (Builtin::Quote, [Value::String(text)]) => new_string(quoted(text), budget),
         _ => Err(ErrorKind::NoSuchOverload),
     }
 }
 
-fn made<'a>(text: String, budget: &mut Budget) -> Outcome<'a> {
+fn new_string<'a>(text: String, budget: &mut Budget) -> Outcome<'a> {
     budget.take_bytes(text.len())?;
     Ok(Value::owned(text))
 }
@@ -89,7 +104,8 @@ fn part_of<'a>(text: &Text<'a>, from: usize, to: usize, budget: &mut Budget) -> 
     }
 }
 
-/// Returns the byte position of the character number `at`, which may be the end of the text.
+/// Returns the byte position of the character at index `at`. The index after the last character
+/// stands for the end of `text`. Fails if `at` is beyond the end.
 fn byte_at(text: &str, at: i64) -> Result<usize, ErrorKind> {
     let at = usize::try_from(at).map_err(|_| ErrorKind::IndexOutOfRange)?;
     let begins = text.char_indices().map(|(byte, _)| byte);
@@ -158,63 +174,64 @@ fn replace<'a>(
     text: &Text<'a>,
     old: &str,
     new: &str,
-    most: i64,
+    limit: i64,
     budget: &mut Budget,
 ) -> Outcome<'a> {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let times = text.matches(old).take(most).count();
-    // The result consists of the rest of the text and the inserted copies of `new`.
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let replacements = text.matches(old).take(limit).count();
+    // The result is `text` without the replaced copies of `old` and with as many copies of `new`.
     budget.take_bytes(
-        (text.len() - times * old.len()).saturating_add(times.saturating_mul(new.len())),
+        (text.len() - replacements * old.len())
+            .saturating_add(replacements.saturating_mul(new.len())),
     )?;
-    Ok(Value::owned(text.replacen(old, new, most)))
+    Ok(Value::owned(text.replacen(old, new, limit)))
 }
 
-fn split<'a>(text: &Text<'a>, by: &str, most: i64, budget: &mut Budget) -> Outcome<'a> {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
+fn split<'a>(text: &Text<'a>, separator: &str, limit: i64, budget: &mut Budget) -> Outcome<'a> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut elements = Vec::new();
     let mut from = 0;
-    while most > 0 && from <= text.len() {
+    while limit > 0 && from <= text.len() {
         let rest = &text[from..];
-        let last = elements.len() + 1 >= most;
-        let found = match by {
+        let last = elements.len() + 1 >= limit;
+        let found = match separator {
             "" => rest
                 .chars()
                 .next()
                 .map(char::len_utf8)
                 .filter(|length| *length < rest.len()),
-            _ => rest.find(by),
+            _ => rest.find(separator),
         };
         let end = found.filter(|_| !last).map(|length| from + length);
-        if by.is_empty() && rest.is_empty() {
+        if separator.is_empty() && rest.is_empty() {
             break;
         }
         budget.take_bytes(size_of::<Value<'a>>())?;
         elements.push(part_of(text, from, end.unwrap_or(text.len()), budget)?);
         match end {
-            Some(end) => from = end + by.len(),
+            Some(end) => from = end + separator.len(),
             None => break,
         }
     }
     Ok(Value::list(elements))
 }
 
-fn join<'a>(parts: &ListValue<'a>, by: &str, budget: &mut Budget) -> Outcome<'a> {
+fn join<'a>(parts: &ListValue<'a>, separator: &str, budget: &mut Budget) -> Outcome<'a> {
     let mut text = String::new();
     for at in 0..parts.len() {
         let Value::String(part) = parts.get(at, budget)? else {
             return Err(ErrorKind::NoSuchOverload);
         };
-        budget.take_bytes(part.len() + by.len())?;
+        budget.take_bytes(part.len() + separator.len())?;
         if at > 0 {
-            text.push_str(by);
+            text.push_str(separator);
         }
         text.push_str(&part);
     }
     Ok(Value::owned(text))
 }
 
-/// Returns `text` as a literal of the language.
+/// Returns `text` as a string literal of the language.
 fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');

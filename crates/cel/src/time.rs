@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use crate::error::ErrorKind;
 
-const NANOS: i128 = 1_000_000_000;
-const DAY: i64 = 86_400;
+const NANOS_PER_SECOND: i128 = 1_000_000_000;
+const DAY_SECONDS: i64 = 86_400;
 
 /// 0001-01-01T00:00:00Z, the earliest timestamp, in seconds since 1970.
 const SECONDS_MIN: i64 = -62_135_596_800;
@@ -15,7 +15,7 @@ const SECONDS_MAX: i64 = 253_402_300_799;
 /// The maximum length of a duration in either direction, in seconds: about 10,000 years.
 const DURATION_SECONDS_MAX: i64 = 315_576_000_000;
 
-/// A signed length of time of at most about 10,000 years, to the nanosecond.
+/// A signed duration of at most about 10,000 years, with a resolution of one nanosecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Duration {
     /// The seconds, with the sign of `nanos` unless one of them is 0.
@@ -24,7 +24,7 @@ pub struct Duration {
 }
 
 impl Duration {
-    /// The duration of no length.
+    /// The duration of zero seconds.
     pub const ZERO: Self = Self {
         seconds: 0,
         nanos: 0,
@@ -34,15 +34,15 @@ impl Duration {
     ///
     /// Returns `None` if it is longer than about 10,000 years.
     pub fn new(seconds: i64, nanos: i32) -> Option<Self> {
-        Self::from_nanos(i128::from(seconds) * NANOS + i128::from(nanos))
+        Self::from_nanos(i128::from(seconds) * NANOS_PER_SECOND + i128::from(nanos))
     }
 
     pub(crate) fn from_nanos(total: i128) -> Option<Self> {
-        let seconds = i64::try_from(total / NANOS).ok()?;
-        let nanos = (total % NANOS) as i32;
-        let whole = seconds.unsigned_abs() < DURATION_SECONDS_MAX.unsigned_abs()
+        let seconds = i64::try_from(total / NANOS_PER_SECOND).ok()?;
+        let nanos = (total % NANOS_PER_SECOND) as i32;
+        let in_range = seconds.unsigned_abs() < DURATION_SECONDS_MAX.unsigned_abs()
             || (seconds.abs() == DURATION_SECONDS_MAX && nanos == 0);
-        whole.then_some(Self { seconds, nanos })
+        in_range.then_some(Self { seconds, nanos })
     }
 
     /// Returns the whole seconds, rounded toward zero.
@@ -56,7 +56,7 @@ impl Duration {
     }
 
     pub(crate) fn total(self) -> i128 {
-        i128::from(self.seconds) * NANOS + i128::from(self.nanos)
+        i128::from(self.seconds) * NANOS_PER_SECOND + i128::from(self.nanos)
     }
 
     /// Parses a sequence of numbers with units, such as `1h30m`, `-1.5s`, `250ms`.
@@ -111,9 +111,9 @@ fn unit_of(text: &str) -> Option<(i128, usize)> {
         ("µs", 1_000),
         ("μs", 1_000),
         ("ms", 1_000_000),
-        ("s", NANOS),
-        ("m", 60 * NANOS),
-        ("h", 3_600 * NANOS),
+        ("s", NANOS_PER_SECOND),
+        ("m", 60 * NANOS_PER_SECOND),
+        ("h", 3_600 * NANOS_PER_SECOND),
     ];
     let unit = UNITS.iter().find(|(name, _)| text.starts_with(name))?;
     Some((unit.1, unit.0.len()))
@@ -148,7 +148,7 @@ fn push_fraction(text: &mut String, nanos: u32) {
     }
 }
 
-/// A moment between the years 1 and 9999, to the nanosecond.
+/// A point in time in the years 1 to 9999, with a resolution of one nanosecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp {
     seconds: i64,
@@ -163,13 +163,15 @@ impl Timestamp {
         nanos: 0,
     };
 
-    /// Returns the moment `seconds` seconds and `nanos` nanoseconds after 1970-01-01T00:00:00Z.
+    /// Returns the timestamp that is `seconds` seconds and `nanos` nanoseconds after
+    /// 1970-01-01T00:00:00Z.
     ///
-    /// Returns `None` outside of the years 1 to 9999, or if there are a billion nanoseconds or
-    /// more.
+    /// Returns `None` if the timestamp is outside the years 1 to 9999, or if `nanos` is a billion
+    /// or more.
     pub fn new(seconds: i64, nanos: u32) -> Option<Self> {
-        let within = (SECONDS_MIN..=SECONDS_MAX).contains(&seconds) && i128::from(nanos) < NANOS;
-        within.then_some(Self { seconds, nanos })
+        let in_range =
+            (SECONDS_MIN..=SECONDS_MAX).contains(&seconds) && i128::from(nanos) < NANOS_PER_SECOND;
+        in_range.then_some(Self { seconds, nanos })
     }
 
     /// Returns the whole seconds since 1970, rounded down.
@@ -183,17 +185,20 @@ impl Timestamp {
     }
 
     pub(crate) fn total(self) -> i128 {
-        i128::from(self.seconds) * NANOS + i128::from(self.nanos)
+        i128::from(self.seconds) * NANOS_PER_SECOND + i128::from(self.nanos)
     }
 
-    /// Returns the moment `by` nanoseconds later.
-    pub(crate) fn plus(self, by: i128) -> Result<Self, ErrorKind> {
-        let total = self.total() + by;
-        let seconds = i64::try_from(total.div_euclid(NANOS)).map_err(|_| ErrorKind::Overflow)?;
-        Self::new(seconds, total.rem_euclid(NANOS) as u32).ok_or(ErrorKind::Overflow)
+    /// Returns the timestamp `delta` nanoseconds later. Fails with [`ErrorKind::Overflow`] if it is
+    /// out of range.
+    pub(crate) fn plus(self, delta: i128) -> Result<Self, ErrorKind> {
+        let total = self.total() + delta;
+        let seconds =
+            i64::try_from(total.div_euclid(NANOS_PER_SECOND)).map_err(|_| ErrorKind::Overflow)?;
+        Self::new(seconds, total.rem_euclid(NANOS_PER_SECOND) as u32).ok_or(ErrorKind::Overflow)
     }
 
-    /// Returns the time from `earlier` to `self`, which must fit 64 bits of nanoseconds.
+    /// Returns the duration from `earlier` to `self`. Fails with [`ErrorKind::Overflow`] if its
+    /// nanoseconds do not fit 64 bits.
     pub(crate) fn since(self, earlier: Self) -> Result<Duration, ErrorKind> {
         let total = self.total() - earlier.total();
         if i64::try_from(total).is_err() {
@@ -231,7 +236,8 @@ impl Timestamp {
         }
         let (nanos, zone) = fraction(&bytes[19..]).ok_or_else(invalid)?;
         let offset = offset_of(zone).ok_or_else(invalid)?;
-        let seconds = days_from_civil(year, month, day) * DAY + hour * 3_600 + minute * 60 + second;
+        let seconds =
+            days_from_civil(year, month, day) * DAY_SECONDS + hour * 3_600 + minute * 60 + second;
         Self::new(seconds - offset, nanos).ok_or(ErrorKind::Range("timestamp"))
     }
 
@@ -312,10 +318,13 @@ pub(crate) struct Civil {
 }
 
 impl Civil {
-    /// Returns the date and time of `moment` at `offset` seconds east of UTC.
-    pub(crate) fn of(moment: Timestamp, offset: i64) -> Self {
-        let seconds = moment.seconds + offset;
-        let (days, clock) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
+    /// Returns the date and time of `timestamp` at `offset` seconds east of UTC.
+    pub(crate) fn of(timestamp: Timestamp, offset: i64) -> Self {
+        let seconds = timestamp.seconds + offset;
+        let (days, clock) = (
+            seconds.div_euclid(DAY_SECONDS),
+            seconds.rem_euclid(DAY_SECONDS),
+        );
         let (year, month, day) = civil_from_days(days);
         Self {
             year,
@@ -342,7 +351,7 @@ fn days_of(year: i64, month: i64) -> i64 {
 
 /// Returns the days from 1970-01-01 to a date of the Gregorian calendar.
 ///
-/// Years are counted from March, so that the leap day is a year's last.
+/// Here, years begin in March, so a leap day is the last day of its year.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// A message type, by a number that the [`Schema`](crate::Schema) gives it.
+/// The number that a [`Schema`](crate::Schema) assigns to a message type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub u32);
 
@@ -72,7 +72,7 @@ pub enum Type {
     Message(MessageId),
     /// The type of a type.
     Type(Arc<Type>),
-    /// A type that the caller defines, by its name and its type parameters. Only functions of the
+    /// A type that the caller defines, with its name and its type parameters. Only functions of the
     /// caller return and accept its values.
     Opaque(Arc<str>, Arc<[Type]>),
     /// A parameter of a generic function: equal numbers in one signature stand for equal types.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::types::Type;
 
-/// Parameters of generic functions, and the types that they were found to stand for.
+/// The type parameters of generic functions, and the types that are bound to them.
 #[derive(Debug, Default)]
 pub(crate) struct Unifier {
     bound: HashMap<u32, Type>,
@@ -25,11 +25,11 @@ impl Unifier {
         parameter
     }
 
-    /// Returns the declared `types` with fresh parameters in place of their own.
+    /// Returns the declared `types` with each type parameter replaced by a fresh one.
     pub(crate) fn instance(&mut self, types: &[&Type]) -> Vec<Type> {
         let first = self.free;
         let mut used = 0;
-        let shifted = types.iter().map(|of| shift(of, first, &mut used)).collect();
+        let shifted = types.iter().map(|ty| shift(ty, first, &mut used)).collect();
         self.free += used;
         shifted
     }
@@ -134,9 +134,9 @@ impl Unifier {
         Substitution::Valid
     }
 
-    /// Returns whether `within` contains `parameter`, directly or through bindings.
-    fn mentions(&self, within: &Type, parameter: u32) -> bool {
-        match within {
+    /// Returns whether `ty` contains `parameter`, directly or through bindings.
+    fn mentions(&self, ty: &Type, parameter: u32) -> bool {
+        match ty {
             Type::Parameter(other) if *other == parameter => true,
             Type::Parameter(other) => self
                 .bound
@@ -151,7 +151,8 @@ impl Unifier {
         }
     }
 
-    /// Returns the type that holds values of both types: one of them, or `dyn`.
+    /// Returns the type of values of both types: the more general of the two, or `dyn` if neither
+    /// fits the other.
     pub(crate) fn join(&mut self, first: &Type, second: &Type) -> Type {
         if self.assignable(first, second) {
             return most_general(first, second);
@@ -159,12 +160,12 @@ impl Unifier {
         Type::Dyn
     }
 
-    /// Returns `of` with bound parameters replaced by their types.
-    pub(crate) fn resolve(&self, of: &Type, unbound: Unbound) -> Type {
-        match of {
+    /// Returns `ty` with bound parameters replaced by their types.
+    pub(crate) fn resolve(&self, ty: &Type, unbound: Unbound) -> Type {
+        match ty {
             Type::Parameter(parameter) => match (self.bound.get(parameter), unbound) {
                 (Some(bound), _) => self.resolve(bound, unbound),
-                (None, Unbound::Keep) => of.clone(),
+                (None, Unbound::Keep) => ty.clone(),
                 (None, Unbound::Dyn) => Type::Dyn,
             },
             Type::List(element) => Type::list(self.resolve(element, unbound)),
@@ -177,7 +178,7 @@ impl Unifier {
                 let parts = parts.iter().map(|part| self.resolve(part, unbound));
                 Type::Opaque(name.clone(), parts.collect())
             }
-            _ => of.clone(),
+            _ => ty.clone(),
         }
     }
 }
@@ -197,9 +198,9 @@ enum Substitution {
     Circular,
 }
 
-fn is_nullable(of: &Type) -> bool {
+fn is_nullable(ty: &Type) -> bool {
     matches!(
-        of,
+        ty,
         Type::Null
             | Type::Message(_)
             | Type::Opaque(..)
@@ -217,7 +218,7 @@ fn most_general(first: &Type, second: &Type) -> Type {
     }
 }
 
-/// Returns whether every value of `second` is one of `first`.
+/// Returns whether every value of type `second` also has the type `first`.
 fn is_as_general(first: &Type, second: &Type) -> bool {
     match (first, second) {
         (Type::Dyn | Type::Any | Type::Parameter(_), _) => true,
@@ -241,10 +242,10 @@ fn is_as_general(first: &Type, second: &Type) -> bool {
     }
 }
 
-/// Returns `of` with `first` added to the number of each parameter. Raises `used` above the highest
-/// number before the addition.
-fn shift(of: &Type, first: u32, used: &mut u32) -> Type {
-    match of {
+/// Returns `ty` with `first` added to the number of each parameter. Raises `used`, if necessary, to
+/// one more than the highest number before the addition.
+fn shift(ty: &Type, first: u32, used: &mut u32) -> Type {
+    match ty {
         Type::Parameter(number) => {
             *used = (*used).max(number + 1);
             Type::Parameter(first + number)
@@ -256,6 +257,6 @@ fn shift(of: &Type, first: u32, used: &mut u32) -> Type {
             let parts = parts.iter().map(|part| shift(part, first, used)).collect();
             Type::Opaque(name.clone(), parts)
         }
-        _ => of.clone(),
+        _ => ty.clone(),
     }
 }

@@ -32,11 +32,11 @@ pub enum Value<'a> {
     String(Text<'a>),
     /// Bytes.
     Bytes(Bytes<'a>),
-    /// A length of time.
+    /// A duration.
     Duration(Duration),
-    /// A moment.
+    /// A point in time.
     Timestamp(Timestamp),
-    /// A type, by its name.
+    /// A type, identified by its name.
     Type(Text<'a>),
     /// A list.
     List(ListValue<'a>),
@@ -47,23 +47,23 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// Returns a string that lives as long as the evaluation.
+    /// Returns a string that is borrowed for `'a`.
     pub const fn borrowed(text: &'a str) -> Self {
         Self::String(Text::Borrowed(text))
     }
 
-    /// Returns a string that the value owns.
+    /// Returns a string that is reference-counted.
     pub fn owned(text: impl Into<Rc<str>>) -> Self {
         Self::String(Text::Shared(text.into()))
     }
 
-    /// Returns a message of the type `id` that lives as long as the evaluation.
+    /// Returns a message of the type `id` that is borrowed for `'a`.
     pub const fn message(id: MessageId, message: &'a (dyn Message<'a> + 'a)) -> Self {
         let source = MessageSource::Borrowed(message);
         Self::Message(MessageValue { id, source })
     }
 
-    /// Returns a message of the type `id` that the value shares.
+    /// Returns a message of the type `id` that is reference-counted.
     pub fn shared_message(id: MessageId, message: Rc<dyn Message<'a> + 'a>) -> Self {
         let source = MessageSource::Shared(message);
         Self::Message(MessageValue { id, source })
@@ -90,7 +90,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Returns the value that an unset field of the kind has.
+    /// Returns the value of an unset field of this kind without a default.
     pub const fn zero(kind: Kind) -> Self {
         match kind {
             Kind::Bool => Self::Bool(false),
@@ -115,7 +115,8 @@ impl<'a> Value<'a> {
         Self::zero(wrapped.kind())
     }
 
-    /// Returns the value of an unset field, which does not borrow from `field`.
+    /// Returns the value of an unset field, like [`Value::unset`], but without borrowing from
+    /// `field`.
     pub(crate) fn unset_owned(field: &Field) -> Self {
         match (&field.default, field.label) {
             (Some(default), Label::Implicit | Label::Explicit) => match default {
@@ -125,7 +126,7 @@ impl<'a> Value<'a> {
                 Constant::Int(value) => Self::Int(*value),
                 Constant::Uint(value) => Self::Uint(*value),
                 Constant::Double(value) => Self::Double(*value),
-                // No field has another default.
+                // The constants above are the only ones that can be defaults.
                 _ => Self::zero(field.kind),
             },
             (_, Label::Repeated) => Self::List(ListValue::Constant(&[])),
@@ -169,8 +170,8 @@ impl<'a> From<&'a Constant> for Value<'a> {
 
 /// A message whose fields are read when they are requested.
 pub trait Message<'a> {
-    /// Returns the value of `field`, or `None` if it is unset; the caller supplies the default
-    /// then.
+    /// Returns the value of `field`, or `None` if the field is unset. The caller then supplies the
+    /// default.
     ///
     /// A field without presence that is zero may be returned as its zero value or as `None`, and an
     /// empty repeated field or map as an empty value or as `None`. Well-known messages are returned
@@ -180,9 +181,9 @@ pub trait Message<'a> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Budget`] if `budget` is spent: a message may take steps for long reads.
-    /// [`ErrorKind::Invalid`] if the content of an `Any` cannot be decoded and the `Any` itself is
-    /// not returned instead.
+    /// - [`ErrorKind::Budget`] if `budget` is spent: a message may take steps for long reads.
+    /// - [`ErrorKind::Invalid`] if the content of an `Any` cannot be decoded and the `Any` itself
+    ///   is not returned instead.
     fn get(&self, field: &Field, budget: &mut Budget) -> Result<Option<Value<'a>>, ErrorKind>;
 }
 
@@ -191,12 +192,12 @@ pub trait List<'a> {
     /// Returns the number of elements.
     fn len(&self) -> usize;
 
-    /// Returns the element at `index`, which is less than [`List::len`], in a time that does not
-    /// depend on the length.
+    /// Returns the element at `index`, which must be less than [`List::len`]. The time must not
+    /// depend on the length of the list.
     ///
     /// # Errors
     ///
-    /// Those of [`Message::get`].
+    /// Fails like [`Message::get`].
     fn get(&self, index: usize, budget: &mut Budget) -> Result<Value<'a>, ErrorKind>;
 
     /// Returns whether there are no elements.
@@ -207,24 +208,27 @@ pub trait List<'a> {
 
 /// A map whose values are read when they are requested.
 pub trait Map<'a> {
-    /// Returns the number of entries, whose keys differ from each other.
+    /// Returns the number of entries. No two entries have the same key.
     fn len(&self) -> usize;
 
-    /// Returns the key and the value of the entry at `index`, which is less than [`Map::len`], in a
-    /// time that does not depend on the length.
+    /// Returns the key and the value of the entry at `index`, which must be less than [`Map::len`].
+    /// The time must not depend on the length of the map.
     ///
     /// # Errors
     ///
-    /// Those of [`Message::get`].
+    /// Fails like [`Message::get`].
     fn entry(&self, index: usize, budget: &mut Budget)
     -> Result<(Value<'a>, Value<'a>), ErrorKind>;
 
-    /// Returns the value of `key`. Integer keys match by value, whatever their type.
+    /// Returns the value of the entry with the key `key`, or `None` if there is no such entry.
+    /// Integer keys of different types are equal if their numbers are equal.
+    ///
+    /// A map that compares its keys with `key` takes one step for each comparison, and the steps
+    /// for reading `key`.
     ///
     /// # Errors
     ///
-    /// Those of [`Message::get`]. A map that compares its keys with `key` takes one step for each
-    /// comparison, and the steps for reading `key`.
+    /// Fails like [`Message::get`].
     fn find(&self, key: &Key<'_>, budget: &mut Budget) -> Result<Option<Value<'a>>, ErrorKind>;
 
     /// Returns whether there are no entries.
@@ -233,15 +237,15 @@ pub trait Map<'a> {
     }
 }
 
-/// A key that a map is searched for. CEL values that are equal as keys have equal values of this
-/// type, also if they are numbers of different types.
+/// A map key in a normal form: values that are equal as keys in CEL have equal `Key`s, even if they
+/// are numbers of different types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key<'k> {
     /// A truth value.
     Bool(bool),
     /// An integer, or an integral double.
     Int(i64),
-    /// An integer beyond those of [`Key::Int`].
+    /// An integer above the range of [`Key::Int`].
     Uint(u64),
     /// A string.
     String(&'k str),
@@ -273,7 +277,7 @@ impl<'k> Key<'k> {
     }
 }
 
-/// A message of a type.
+/// A message and its type.
 #[derive(Clone)]
 pub struct MessageValue<'a> {
     id: MessageId,
@@ -298,7 +302,7 @@ impl<'a> MessageValue<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`Message::get`].
+    /// Fails like [`Message::get`].
     pub fn get(&self, field: &Field, budget: &mut Budget) -> Result<Option<Value<'a>>, ErrorKind> {
         match &self.source {
             MessageSource::Borrowed(message) => message.get(field, budget),
@@ -311,7 +315,7 @@ impl<'a> MessageValue<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`Message::get`].
+    /// Fails like [`Message::get`].
     pub fn present(
         &self,
         field: &Field,
@@ -337,9 +341,9 @@ impl fmt::Debug for MessageValue<'_> {
 /// A list.
 #[derive(Clone)]
 pub enum ListValue<'a> {
-    /// A list that lives as long as the evaluation.
+    /// A list that is borrowed for `'a`.
     Borrowed(&'a (dyn List<'a> + 'a)),
-    /// A list that the value shares.
+    /// A list that is reference-counted.
     Shared(Rc<dyn List<'a> + 'a>),
     /// A list of constants, such as a literal in the expression.
     Constant(&'a [Constant]),
@@ -360,11 +364,12 @@ impl<'a> ListValue<'a> {
         self.len() == 0
     }
 
-    /// Returns the element at `index`, and takes a step.
+    /// Returns the element at `index`. Takes one step from `budget`.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::IndexOutOfRange`] if there is none, and those of [`Message::get`].
+    /// Fails with [`ErrorKind::IndexOutOfRange`] if there is no such element, and otherwise like
+    /// [`Message::get`].
     pub fn get(&self, index: usize, budget: &mut Budget) -> Result<Value<'a>, ErrorKind> {
         budget.take_steps(1)?;
         if index >= self.len() {
@@ -405,9 +410,9 @@ impl<'a> List<'a> for Vec<Value<'a>> {
 /// A map.
 #[derive(Clone)]
 pub enum MapValue<'a> {
-    /// A map that lives as long as the evaluation.
+    /// A map that is borrowed for `'a`.
     Borrowed(&'a (dyn Map<'a> + 'a)),
-    /// A map that the value shares.
+    /// A map that is reference-counted.
     Shared(Rc<dyn Map<'a> + 'a>),
     /// A map without entries.
     Empty,
@@ -428,11 +433,12 @@ impl<'a> MapValue<'a> {
         self.len() == 0
     }
 
-    /// Returns the key and the value of the entry at `index`, and takes a step.
+    /// Returns the key and the value of the entry at `index`. Takes one step from `budget`.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::IndexOutOfRange`] if there is none, and those of [`Message::get`].
+    /// Fails with [`ErrorKind::IndexOutOfRange`] if there is no such entry, and otherwise like
+    /// [`Message::get`].
     pub fn entry(
         &self,
         index: usize,
@@ -449,11 +455,12 @@ impl<'a> MapValue<'a> {
         }
     }
 
-    /// Returns the value whose key is equal to `key`, and takes a step.
+    /// Returns the value of the entry with the key `key`, or `None` if there is no such entry.
+    /// Takes one step from `budget`.
     ///
     /// # Errors
     ///
-    /// Those of [`Message::get`].
+    /// Fails like [`Message::get`].
     pub fn find(
         &self,
         key: &Value<'_>,

@@ -5,7 +5,7 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use crate::error::ErrorKind;
 use crate::time::{Civil, Timestamp, hours_and_minutes};
 
-/// The number of steps that it takes to find a zone by its name.
+/// The number of steps for finding a zone by its name.
 pub(crate) const LOOKUP_STEPS: u64 = 1_000;
 
 /// A time zone.
@@ -37,21 +37,21 @@ impl Zone {
         }
     }
 
-    /// Returns the local date and time of `moment` in the zone.
-    pub(crate) fn civil(&self, moment: Timestamp) -> Civil {
+    /// Returns the local date and time of `timestamp` in the zone.
+    pub(crate) fn civil(&self, timestamp: Timestamp) -> Civil {
         let offset = match self {
             Self::Fixed(seconds) => *seconds,
             Self::Named(zone) => {
-                // The range of jiff's timestamps ends about a day before that of `Timestamp`. No
-                // zone changes its offset on that day.
-                let within = moment.seconds().clamp(
+                // The range of jiff's timestamps ends about a day before the range of `Timestamp`
+                // ends. No zone changes its offset on that day.
+                let clamped = timestamp.seconds().clamp(
                     jiff::Timestamp::MIN.as_second(),
                     jiff::Timestamp::MAX.as_second(),
                 );
-                let instant = jiff::Timestamp::from_second(within).unwrap_or(jiff::Timestamp::MAX);
+                let instant = jiff::Timestamp::from_second(clamped).unwrap_or(jiff::Timestamp::MAX);
                 i64::from(zone.to_offset(instant).seconds())
             }
         };
-        Civil::of(moment, offset)
+        Civil::of(timestamp, offset)
     }
 }

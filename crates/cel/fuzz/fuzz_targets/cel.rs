@@ -57,8 +57,8 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
 
 /// Asserts that a value is a bool if the checker deduced the type bool. Other types are not
 /// compared, since `dyn` can hide the type of an element.
-fn fits(value: &Value<'_>, of: &Type) {
-    if *of == Type::Bool {
+fn fits(value: &Value<'_>, ty: &Type) {
+    if *ty == Type::Bool {
         assert!(matches!(value, Value::Bool(_)), "{value:?} is no bool");
     }
 }

@@ -15,10 +15,10 @@ use gateway_cel::{
 use gateway_cel_fuzz::{BUDGET, Nodes, SCALARS, Scalars};
 
 /// The maximum nesting depth of an expression.
-const DEPTH: u32 = 5;
+const DEPTH_MAX: u32 = 5;
 
 /// The length of an expression in bytes after which only leaves are generated.
-const LENGTH: usize = 2_000;
+const LENGTH_LIMIT: usize = 2_000;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let mut grower = Grower { input, length: 0 };
@@ -26,9 +26,9 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     // The programs must outlive the values, but the bytes of the values come first in the input.
     // This call only skips these bytes.
     drop(grower.values());
-    let text = grower.grow(Of::Bool, DEPTH);
+    let text = grower.grow(ExprType::Bool, DEPTH_MAX);
     let program = compiled(&text, Checking::Compile);
-    let like = [
+    let equivalents = [
         (compiled(&text, Checking::Evaluation), false),
         (compiled(&format!("!({text})"), Checking::Compile), true),
         (
@@ -63,7 +63,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             "{text}: {expected:?} with {values:?}"
         );
     }
-    for (number, (program, negated)) in like.iter().enumerate() {
+    for (number, (program, negated)) in equivalents.iter().enumerate() {
         let found = outcome(program, &values);
         let fits = match (expected, found) {
             // An expression that takes more steps may spend the budget earlier.
@@ -91,7 +91,7 @@ enum Outcome {
 fn compiled(text: &str, checking: Checking) -> Program {
     let mut environment = Environment::new(Arc::new(Nodes));
     environment.checking(checking);
-    for (name, of, _) in VARIABLES {
+    for (name, ty, _) in VARIABLES {
         environment.variable(name, of());
     }
     let program = environment.compile(text);
@@ -127,7 +127,7 @@ fn scalar_field<'v>(field: &gateway_cel::Field, scalars: &'v Scalars<'_>) -> Sca
 
 /// The types of generated expressions and of variables.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Of {
+enum ExprType {
     Bool,
     Int,
     Uint,
@@ -143,117 +143,117 @@ enum Of {
 }
 
 /// The variables, with their types.
-const VARIABLES: [(&str, fn() -> Type, Of); 12] = [
-    ("this", || Type::Message(SCALARS), Of::Message),
-    ("b", || Type::Bool, Of::Bool),
-    ("i", || Type::Int, Of::Int),
-    ("j", || Type::Int, Of::Int),
-    ("u", || Type::Uint, Of::Uint),
-    ("d", || Type::Double, Of::Double),
-    ("s", || Type::String, Of::Text),
-    ("y", || Type::Bytes, Of::Data),
-    ("l", || Type::list(Type::Int), Of::Ints),
-    ("m", || Type::list(Type::String), Of::Texts),
-    ("t", || Type::Timestamp, Of::Time),
-    ("p", || Type::Duration, Of::Span),
+const VARIABLES: [(&str, fn() -> Type, ExprType); 12] = [
+    ("this", || Type::Message(SCALARS), ExprType::Message),
+    ("b", || Type::Bool, ExprType::Bool),
+    ("i", || Type::Int, ExprType::Int),
+    ("j", || Type::Int, ExprType::Int),
+    ("u", || Type::Uint, ExprType::Uint),
+    ("d", || Type::Double, ExprType::Double),
+    ("s", || Type::String, ExprType::Text),
+    ("y", || Type::Bytes, ExprType::Data),
+    ("l", || Type::list(Type::Int), ExprType::Ints),
+    ("m", || Type::list(Type::String), ExprType::Texts),
+    ("t", || Type::Timestamp, ExprType::Time),
+    ("p", || Type::Duration, ExprType::Span),
 ];
 
 /// Expressions without subexpressions, other than the variables.
-const LEAVES: [(Of, &str); 30] = [
-    (Of::Bool, "this.b"),
-    (Of::Bool, "has(this.o)"),
-    (Of::Bool, "has(this.e)"),
-    (Of::Bool, "has(this.d)"),
-    (Of::Int, "this.i"),
-    (Of::Int, "this.o"),
-    (Of::Uint, "this.u"),
-    (Of::Double, "this.d"),
-    (Of::Text, "this.s"),
-    (Of::Text, "this.e"),
-    (Of::Data, "this.y"),
-    (Of::Data, "b''"),
-    (Of::Bool, "true"),
-    (Of::Bool, "false"),
-    (Of::Int, "0"),
-    (Of::Int, "-7"),
-    (Of::Int, "9223372036854775807"),
-    (Of::Uint, "0u"),
-    (Of::Uint, "18446744073709551615u"),
-    (Of::Double, "0.5"),
-    (Of::Double, "-1e300"),
-    (Of::Text, "''"),
-    (Of::Text, "'ż'"),
-    (Of::Data, "b'\\xff'"),
-    (Of::Ints, "[1, 2]"),
-    (Of::Texts, "['a', '']"),
-    (Of::Time, "timestamp(0)"),
-    (Of::Time, "timestamp('2024-02-29T00:00:00Z')"),
-    (Of::Span, "duration('1h')"),
-    (Of::Span, "duration('-5s')"),
+const LEAVES: [(ExprType, &str); 30] = [
+    (ExprType::Bool, "this.b"),
+    (ExprType::Bool, "has(this.o)"),
+    (ExprType::Bool, "has(this.e)"),
+    (ExprType::Bool, "has(this.d)"),
+    (ExprType::Int, "this.i"),
+    (ExprType::Int, "this.o"),
+    (ExprType::Uint, "this.u"),
+    (ExprType::Double, "this.d"),
+    (ExprType::Text, "this.s"),
+    (ExprType::Text, "this.e"),
+    (ExprType::Data, "this.y"),
+    (ExprType::Data, "b''"),
+    (ExprType::Bool, "true"),
+    (ExprType::Bool, "false"),
+    (ExprType::Int, "0"),
+    (ExprType::Int, "-7"),
+    (ExprType::Int, "9223372036854775807"),
+    (ExprType::Uint, "0u"),
+    (ExprType::Uint, "18446744073709551615u"),
+    (ExprType::Double, "0.5"),
+    (ExprType::Double, "-1e300"),
+    (ExprType::Text, "''"),
+    (ExprType::Text, "'ż'"),
+    (ExprType::Data, "b'\\xff'"),
+    (ExprType::Ints, "[1, 2]"),
+    (ExprType::Texts, "['a', '']"),
+    (ExprType::Time, "timestamp(0)"),
+    (ExprType::Time, "timestamp('2024-02-29T00:00:00Z')"),
+    (ExprType::Span, "duration('1h')"),
+    (ExprType::Span, "duration('-5s')"),
 ];
 
 /// Templates of expressions with subexpressions. An uppercase letter stands for a subexpression of
 /// the type that [`Grower::grow`] maps the letter to.
-const NODES: [(Of, &str); 59] = [
-    (Of::Bool, "(B && B)"),
-    (Of::Bool, "(B || B)"),
-    (Of::Bool, "!B"),
-    (Of::Bool, "(B ? B : B)"),
-    (Of::Bool, "(I < I)"),
-    (Of::Bool, "(I == I)"),
-    (Of::Bool, "(I <= D)"),
-    (Of::Bool, "(U > I)"),
-    (Of::Bool, "(U != U)"),
-    (Of::Bool, "(D >= D)"),
-    (Of::Bool, "(S < S)"),
-    (Of::Bool, "(S == S)"),
-    (Of::Bool, "(Y == Y)"),
-    (Of::Bool, "(L == L)"),
-    (Of::Bool, "(T < T)"),
-    (Of::Bool, "(P <= P)"),
-    (Of::Bool, "(I in L)"),
-    (Of::Bool, "(S in M)"),
-    (Of::Bool, "S.endsWith(S)"),
-    (Of::Bool, "S.contains(S)"),
-    (Of::Bool, "S.matches('^a*(b|ż)+$')"),
-    (Of::Bool, "L.all(x, x > I)"),
-    (Of::Bool, "L.exists(x, x / I > 1)"),
-    (Of::Bool, "M.exists_one(x, x != S)"),
-    (Of::Bool, "M.all(x, L.exists(z, z == size(x)))"),
-    (Of::Int, "(I + I)"),
-    (Of::Int, "(I - I)"),
-    (Of::Int, "(I * I)"),
-    (Of::Int, "(I / I)"),
-    (Of::Int, "(I % I)"),
-    (Of::Int, "(B ? I : I)"),
-    (Of::Int, "size(S)"),
-    (Of::Int, "size(L)"),
-    (Of::Int, "L[I]"),
-    (Of::Int, "int(U)"),
-    (Of::Int, "int(D)"),
-    (Of::Int, "T.getFullYear()"),
-    (Of::Int, "P.getSeconds()"),
-    (Of::Uint, "(U + U)"),
-    (Of::Uint, "(U - U)"),
-    (Of::Uint, "uint(I)"),
-    (Of::Double, "(D * D)"),
-    (Of::Double, "(D / D)"),
-    (Of::Double, "double(I)"),
-    (Of::Text, "(S + S)"),
-    (Of::Text, "M[I]"),
-    (Of::Text, "string(I)"),
-    (Of::Text, "'%s %d'.format([S, I])"),
-    (Of::Text, "(B ? S : S)"),
-    (Of::Data, "(Y + Y)"),
-    (Of::Data, "bytes(S)"),
-    (Of::Ints, "(L + L)"),
-    (Of::Ints, "L.filter(x, x < I)"),
-    (Of::Ints, "L.map(x, x + I)"),
-    (Of::Texts, "M.map(x, x + S)"),
-    (Of::Time, "(T + P)"),
-    (Of::Time, "(T - P)"),
-    (Of::Span, "(T - T)"),
-    (Of::Span, "(P + P)"),
+const NODES: [(ExprType, &str); 59] = [
+    (ExprType::Bool, "(B && B)"),
+    (ExprType::Bool, "(B || B)"),
+    (ExprType::Bool, "!B"),
+    (ExprType::Bool, "(B ? B : B)"),
+    (ExprType::Bool, "(I < I)"),
+    (ExprType::Bool, "(I == I)"),
+    (ExprType::Bool, "(I <= D)"),
+    (ExprType::Bool, "(U > I)"),
+    (ExprType::Bool, "(U != U)"),
+    (ExprType::Bool, "(D >= D)"),
+    (ExprType::Bool, "(S < S)"),
+    (ExprType::Bool, "(S == S)"),
+    (ExprType::Bool, "(Y == Y)"),
+    (ExprType::Bool, "(L == L)"),
+    (ExprType::Bool, "(T < T)"),
+    (ExprType::Bool, "(P <= P)"),
+    (ExprType::Bool, "(I in L)"),
+    (ExprType::Bool, "(S in M)"),
+    (ExprType::Bool, "S.endsWith(S)"),
+    (ExprType::Bool, "S.contains(S)"),
+    (ExprType::Bool, "S.matches('^a*(b|ż)+$')"),
+    (ExprType::Bool, "L.all(x, x > I)"),
+    (ExprType::Bool, "L.exists(x, x / I > 1)"),
+    (ExprType::Bool, "M.exists_one(x, x != S)"),
+    (ExprType::Bool, "M.all(x, L.exists(z, z == size(x)))"),
+    (ExprType::Int, "(I + I)"),
+    (ExprType::Int, "(I - I)"),
+    (ExprType::Int, "(I * I)"),
+    (ExprType::Int, "(I / I)"),
+    (ExprType::Int, "(I % I)"),
+    (ExprType::Int, "(B ? I : I)"),
+    (ExprType::Int, "size(S)"),
+    (ExprType::Int, "size(L)"),
+    (ExprType::Int, "L[I]"),
+    (ExprType::Int, "int(U)"),
+    (ExprType::Int, "int(D)"),
+    (ExprType::Int, "T.getFullYear()"),
+    (ExprType::Int, "P.getSeconds()"),
+    (ExprType::Uint, "(U + U)"),
+    (ExprType::Uint, "(U - U)"),
+    (ExprType::Uint, "uint(I)"),
+    (ExprType::Double, "(D * D)"),
+    (ExprType::Double, "(D / D)"),
+    (ExprType::Double, "double(I)"),
+    (ExprType::Text, "(S + S)"),
+    (ExprType::Text, "M[I]"),
+    (ExprType::Text, "string(I)"),
+    (ExprType::Text, "'%s %d'.format([S, I])"),
+    (ExprType::Text, "(B ? S : S)"),
+    (ExprType::Data, "(Y + Y)"),
+    (ExprType::Data, "bytes(S)"),
+    (ExprType::Ints, "(L + L)"),
+    (ExprType::Ints, "L.filter(x, x < I)"),
+    (ExprType::Ints, "L.map(x, x + I)"),
+    (ExprType::Texts, "M.map(x, x + S)"),
+    (ExprType::Time, "(T + P)"),
+    (ExprType::Time, "(T - P)"),
+    (ExprType::Span, "(T - T)"),
+    (ExprType::Span, "(P + P)"),
 ];
 
 /// Generates values and expressions from the input bytes. Past the end of the input, every byte is
@@ -350,33 +350,33 @@ impl<'i> Grower<'i> {
         (values, scalars)
     }
 
-    /// Returns a generated expression of the type `of`, with at most `depth` levels.
-    fn grow(&mut self, of: Of, depth: u32) -> String {
+    /// Returns a generated expression of the type `ty`, with at most `depth` levels.
+    fn grow(&mut self, ty: ExprType, depth: u32) -> String {
         let choice = usize::from(self.byte());
-        if depth == 0 || self.length > LENGTH || choice & 3 == 0 {
+        if depth == 0 || self.length > LENGTH_LIMIT || choice & 3 == 0 {
             let variables = VARIABLES.iter().map(|(name, _, kind)| (*kind, *name));
-            let leaves = variables.chain(LEAVES).filter(|(kind, _)| *kind == of);
+            let leaves = variables.chain(LEAVES).filter(|(kind, _)| *kind == ty);
             let leaves: Vec<&str> = leaves.map(|(_, text)| text).collect();
             let leaf = leaves[choice / 4 % leaves.len()];
             self.length += leaf.len();
             return leaf.to_owned();
         }
-        let nodes = NODES.iter().filter(|(kind, _)| *kind == of);
+        let nodes = NODES.iter().filter(|(kind, _)| *kind == ty);
         let nodes: Vec<&str> = nodes.map(|(_, text)| *text).collect();
         let form = nodes[choice / 4 % nodes.len()];
         let mut text = String::new();
         for letter in form.chars() {
             let part = match letter {
-                'B' => Of::Bool,
-                'I' => Of::Int,
-                'U' => Of::Uint,
-                'D' => Of::Double,
-                'S' if !form.ends_with("getSeconds()") => Of::Text,
-                'Y' if !form.ends_with("getFullYear()") => Of::Data,
-                'L' => Of::Ints,
-                'M' => Of::Texts,
-                'T' => Of::Time,
-                'P' => Of::Span,
+                'B' => ExprType::Bool,
+                'I' => ExprType::Int,
+                'U' => ExprType::Uint,
+                'D' => ExprType::Double,
+                'S' if !form.ends_with("getSeconds()") => ExprType::Text,
+                'Y' if !form.ends_with("getFullYear()") => ExprType::Data,
+                'L' => ExprType::Ints,
+                'M' => ExprType::Texts,
+                'T' => ExprType::Time,
+                'P' => ExprType::Span,
                 _ => {
                     text.push(letter);
                     self.length += letter.len_utf8();

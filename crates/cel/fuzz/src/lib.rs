@@ -22,8 +22,8 @@ pub fn declare(environment: &mut Environment) {
         ("l", Type::list(Type::String)),
         ("p", Type::Duration),
     ];
-    for (name, of) in declared {
-        environment.variable(name, of);
+    for (name, ty) in declared {
+        environment.variable(name, ty);
     }
 }
 

@@ -17,9 +17,9 @@ use crate::unify::Unbound;
 use crate::zone::Zone;
 
 /// The maximum number of overloads that an error message shows.
-const OVERLOADS_SHOWN: usize = 4;
+const OVERLOADS_SHOWN_MAX: usize = 4;
 
-/// The functions that operators call, each with the operator as it is written.
+/// The functions that operators call, each with the symbol of the operator.
 const OPERATORS: [(&str, &str); 16] = [
     ("!_", "!"),
     ("-_", "-"),
@@ -60,7 +60,7 @@ impl Checker<'_> {
     }
 
     /// Returns the name and the overloads of a function whose name has dots, such as
-    /// `strings.quote`, if `call` calls one.
+    /// `strings.quote`, if `call` calls such a function.
     fn namespaced(&self, call: &Call) -> Option<(String, Vec<Overload>)> {
         let name = qualified_function(call)?;
         let first = call.target.as_ref()?.first()?;
@@ -103,7 +103,7 @@ impl Checker<'_> {
             return self.unknown_function(call, name);
         }
         let (nodes, types): (Vec<Node>, Vec<Type>) =
-            given.into_iter().map(|part| (part.node, part.of)).unzip();
+            given.into_iter().map(|part| (part.node, part.ty)).unzip();
         let mut result: Option<Type> = None;
         let mut fitting = Vec::new();
         for overload in overloads.iter().filter(|overload| overload.style == style) {
@@ -172,25 +172,25 @@ impl Checker<'_> {
         overloads: &[Overload],
         types: &[Type],
     ) -> CompileError {
-        let texts: Vec<String> = types.iter().map(|of| self.text(of)).collect();
+        let texts: Vec<String> = types.iter().map(|ty| self.text(ty)).collect();
         let operator = OPERATORS.iter().find(|(function, _)| *function == name);
         let error = |message: String| CompileError::new(call.name_span, message);
-        if let Some((_, written)) = operator {
-            let error = error(format!("`{written}` does not take {}", texts.join(" and ")));
+        if let Some((_, symbol)) = operator {
+            let error = error(format!("`{symbol}` does not take {}", texts.join(" and ")));
             return match types {
                 [Type::Int, Type::Uint] | [Type::Uint, Type::Int] => error.help(
-                    "convert one of them with int() or uint(); a literal such as 5u is a uint",
+                    "convert one of the numbers with int() or uint(); a literal such as 5u is a uint",
                 ),
                 [Type::Int, Type::Double] | [Type::Double, Type::Int] => error
-                    .help("convert one of them with double(); a literal such as 5.0 is a double"),
+                    .help("convert one of the numbers with double(); a literal such as 5.0 is a double"),
                 [Type::Int | Type::Uint | Type::Double, Type::String]
                 | [Type::String, Type::Int | Type::Uint | Type::Double] => error.help(
-                    "convert the number with string(), or the text with int(), uint() or double()",
+                    "convert the number with string(), or the string with int(), uint() or double()",
                 ),
                 _ => error,
             };
         }
-        let of_style = |overload: &&Overload| overload.style == style;
+        let has_style = |overload: &&Overload| overload.style == style;
         if !overloads.iter().any(|overload| overload.style == style) {
             let written = match style {
                 Style::Member => format!("`{name}` is called as {name}(x)"),
@@ -204,7 +204,9 @@ impl Checker<'_> {
         };
         let taken = arguments.join(", ");
         let message = match (style, texts.first(), arguments) {
-            (Style::Member, Some(receiver), []) => format!("there is no `{name}()` of {receiver}"),
+            (Style::Member, Some(receiver), []) => {
+                format!("a value of type {receiver} has no function `{name}()`")
+            }
             (Style::Member, Some(receiver), _) => {
                 format!("`{name}` of {receiver} does not take {taken}")
             }
@@ -213,11 +215,11 @@ impl Checker<'_> {
         };
         let shown: Vec<String> = overloads
             .iter()
-            .filter(of_style)
-            .take(OVERLOADS_SHOWN)
+            .filter(has_style)
+            .take(OVERLOADS_SHOWN_MAX)
             .map(|overload| self.declared(name, overload))
             .collect();
-        error(message).help(format!("it is declared as {}", shown.join(", ")))
+        error(message).help(format!("`{name}` is declared as {}", shown.join(", ")))
     }
 
     /// Formats an overload as a call, such as `string.matches(string)`.
@@ -225,7 +227,7 @@ impl Checker<'_> {
         let parameters: Vec<String> = overload
             .parameters
             .iter()
-            .map(|of| self.declarations.text(of))
+            .map(|ty| self.declarations.text(ty))
             .collect();
         match (overload.style, parameters.as_slice()) {
             (Style::Member, [receiver, rest @ ..]) => {
@@ -247,8 +249,8 @@ impl Checker<'_> {
         Op::Custom(custom, nodes)
     }
 
-    /// Binds a function of the library. A literal pattern, time zone, duration or timestamp is
-    /// parsed here, once.
+    /// Returns the operation that calls a function of the library. Patterns, time zones, durations
+    /// and timestamps that are literals are parsed here, only once.
     fn builtin(&mut self, builtin: Builtin, nodes: Vec<Node>, call: &Call) -> Op {
         let text = match nodes.last() {
             Some(Node {
@@ -263,17 +265,22 @@ impl Checker<'_> {
             (Builtin::Part(part), Some((zone, span))) => self.part_in(part, &zone, span, nodes),
             (Builtin::ToDuration, Some((text, span))) => {
                 let value = Duration::parse(&text).map(Constant::Duration);
-                self.known(value, span, call)
+                self.parsed_literal(value, span, call)
             }
             (Builtin::ToTimestamp, Some((text, span))) => {
                 let value = Timestamp::parse(&text).map(Constant::Timestamp);
-                self.known(value, span, call)
+                self.parsed_literal(value, span, call)
             }
             _ => Op::Call(builtin, nodes),
         }
     }
 
-    fn known(&mut self, value: Result<Constant, ErrorKind>, span: Span, call: &Call) -> Op {
+    fn parsed_literal(
+        &mut self,
+        value: Result<Constant, ErrorKind>,
+        span: Span,
+        call: &Call,
+    ) -> Op {
         match value {
             Ok(constant) => Op::Constant(constant),
             Err(kind) => {
@@ -281,7 +288,9 @@ impl Checker<'_> {
                     "duration" => {
                         "write a number with a unit, such as duration('1h30m') or duration('1.5s')"
                     }
-                    _ => "write a time as RFC 3339 does, such as timestamp('2030-01-31T23:59:59Z')",
+                    _ => {
+                        "write a timestamp in the format of RFC 3339, such as timestamp('2030-01-31T23:59:59Z')"
+                    }
                 };
                 self.mismatch(CompileError::new(span, kind.to_string()).help(help));
                 Op::Fail(kind)
@@ -307,7 +316,7 @@ impl Checker<'_> {
         let found = Zone::named(zone);
         nodes.pop();
         match (found, nodes.pop()) {
-            (Ok(zone), Some(moment)) => Op::PartIn(part, Box::new(moment), Box::new(zone)),
+            (Ok(zone), Some(timestamp)) => Op::PartIn(part, Box::new(timestamp), Box::new(zone)),
             (Ok(_), None) => Op::Fail(ErrorKind::NoSuchOverload),
             (Err(kind), _) => {
                 let error = CompileError::new(span, format!("there is no time zone `{zone}`"));
@@ -349,10 +358,10 @@ impl Checker<'_> {
             return self.field(operand, &select, span);
         }
         let name_node = self.expr(name);
-        if !self.unifier.assignable(&name_node.of, &Type::String) {
+        if !self.unifier.assignable(&name_node.ty, &Type::String) {
             let message = format!(
                 "expected the name of a field, found a value of type {}",
-                self.text(&name_node.of)
+                self.text(&name_node.ty)
             );
             self.mismatch(CompileError::new(name.span, message));
         }

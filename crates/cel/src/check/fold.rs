@@ -11,15 +11,15 @@ use crate::unify::Unbound;
 impl Checker<'_> {
     pub(super) fn fold(&mut self, fold: &Fold, span: Span) -> Checked {
         let range = self.expr(&fold.range);
-        let of = self.unifier.resolve(&range.of, Unbound::Keep);
+        let ty = self.unifier.resolve(&range.ty, Unbound::Keep);
         let variables = match fold.variables.as_slice() {
             [_] => Variables::One,
             _ => Variables::Two,
         };
-        let (first, second) = self.visited(&of, variables, fold.range.span);
+        let (first, second) = self.visited(&ty, variables, fold.range.span);
         let outer = self.locals.len();
-        for (name, of) in fold.variables.iter().zip([&first, &second]) {
-            self.locals.push((name.clone(), of.clone()));
+        for (name, ty) in fold.variables.iter().zip([&first, &second]) {
+            self.locals.push((name.clone(), ty.clone()));
         }
         let filter = fold.filter.as_ref().map(|filter| self.truth(filter));
         let (body, result) = match fold.kind {
@@ -29,19 +29,19 @@ impl Checker<'_> {
             FoldKind::Filter => (self.truth(&fold.body), Type::list(first)),
             FoldKind::List => {
                 let body = self.expr(&fold.body);
-                (body.node, Type::list(body.of))
+                (body.node, Type::list(body.ty))
             }
             FoldKind::MapValues => {
                 let body = self.expr(&fold.body);
-                (body.node, Type::map(first, body.of))
+                (body.node, Type::map(first, body.ty))
             }
             FoldKind::MapEntries => {
                 let body = self.expr(&fold.body);
                 let entries = Type::map(self.unifier.fresh(), self.unifier.fresh());
-                if !self.unifier.assignable(&body.of, &entries) {
+                if !self.unifier.assignable(&body.ty, &entries) {
                     let message = format!(
                         "expected a map, found a value of type {}",
-                        self.text(&body.of)
+                        self.text(&body.ty)
                     );
                     self.mismatch(CompileError::new(fold.body.span, message));
                 }
@@ -59,9 +59,9 @@ impl Checker<'_> {
         checked(span, Op::Fold(Box::new(fold)), result)
     }
 
-    /// Returns the types of the first and the second variable of a macro over a value of type `of`.
-    fn visited(&mut self, of: &Type, variables: Variables, span: Span) -> (Type, Type) {
-        match of {
+    /// Returns the types of the first and the second variable of a macro over a value of type `ty`.
+    fn visited(&mut self, ty: &Type, variables: Variables, span: Span) -> (Type, Type) {
+        match ty {
             Type::List(element) => match variables {
                 Variables::One => ((**element).clone(), Type::Dyn),
                 Variables::Two => (Type::Int, (**element).clone()),
@@ -69,13 +69,13 @@ impl Checker<'_> {
             Type::Map(pair) => (pair.0.clone(), pair.1.clone()),
             Type::Dyn | Type::Any => (Type::Dyn, Type::Dyn),
             Type::Parameter(_) => {
-                self.unifier.assignable(&Type::Dyn, of);
+                self.unifier.assignable(&Type::Dyn, ty);
                 (Type::Dyn, Type::Dyn)
             }
             _ => {
                 let message = format!(
                     "expected a list or a map, found a value of type {}",
-                    self.text(of)
+                    self.text(ty)
                 );
                 self.mismatch(CompileError::new(span, message));
                 (Type::Dyn, Type::Dyn)

@@ -34,7 +34,7 @@ impl<'a> Evaluation<'a, '_> {
             Value::Map(map) => map.len(),
             _ => return Err(at(ErrorKind::NoSuchOverload)),
         };
-        let mut sum = match fold.kind {
+        let mut accumulator = match fold.kind {
             FoldKind::All | FoldKind::Exists => Accumulator::Quantified(None),
             FoldKind::ExistsOne => Accumulator::Count(0),
             FoldKind::Filter | FoldKind::List => Accumulator::List(Vec::new()),
@@ -46,11 +46,11 @@ impl<'a> Evaluation<'a, '_> {
             self.locals.truncate(outer);
             self.locals.push(first.clone());
             self.locals.extend(second);
-            if let Some(decided) = self.step(fold, first, &mut sum)? {
+            if let Some(decided) = self.step(fold, first, &mut accumulator)? {
                 return Ok(Value::Bool(decided));
             }
         }
-        match sum {
+        match accumulator {
             Accumulator::Quantified(Some(error)) => Err(error),
             Accumulator::Quantified(None) => Ok(Value::Bool(fold.kind == FoldKind::All)),
             Accumulator::Count(count) => Ok(Value::Bool(count == 1)),
@@ -81,12 +81,13 @@ impl<'a> Evaluation<'a, '_> {
         }
     }
 
-    /// Adds one element to `sum`. Returns the result if the element decides it.
+    /// Adds one element to `accumulator`. Returns the result of the macro if the element decides
+    /// it.
     fn step(
         &mut self,
         fold: &'a FoldOf,
         first: Value<'a>,
-        sum: &mut Accumulator<'a>,
+        accumulator: &mut Accumulator<'a>,
     ) -> Result<Option<bool>, EvalError> {
         if let Some(filter) = &fold.filter
             && !self.truth(filter)?
@@ -98,7 +99,7 @@ impl<'a> Evaluation<'a, '_> {
                 .take_bytes(size)
                 .map_err(|kind| kind.at(fold.body.span))
         };
-        match sum {
+        match accumulator {
             Accumulator::Quantified(error) => {
                 let decisive = fold.kind == FoldKind::Exists;
                 match self.truth(&fold.body) {

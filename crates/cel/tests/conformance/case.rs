@@ -10,7 +10,8 @@ use prost_reflect::{DynamicMessage, Value as ProtoValue};
 use crate::same::same;
 use crate::support::{Reflected, map};
 
-/// Runs a `SimpleTest`. Returns an error that says how the result differs from the expected one.
+/// Runs a `SimpleTest`. Returns an error that describes how the result differs from the expected
+/// result.
 pub fn run(schema: &Arc<Reflected>, test: &DynamicMessage) -> Result<(), String> {
     let mut environment = Environment::new(schema.clone());
     environment.container(&text(test, "container"));
@@ -71,7 +72,7 @@ pub fn run(schema: &Arc<Reflected>, test: &DynamicMessage) -> Result<(), String>
     let result = program.evaluate(&variables, &mut Budget::new(100_000, 1_000_000));
     let failure = program.failure(&[]);
     if result.is_ok() && failure.is_some_and(|failure| failure.decides) {
-        return Err("has a value, and is said to fail for all values".to_owned());
+        return Err("has a value, but was predicted to fail for all values".to_owned());
     }
     judge(schema, test, typed.as_ref(), result)
 }
@@ -111,15 +112,16 @@ fn declare(schema: &Reflected, test: &DynamicMessage, environment: &mut Environm
     for declared in fields(test, "type_env") {
         let name = text(&declared, "name");
         if let Some(variable) = message(&declared, "ident") {
-            let of = message(&variable, "type").map_or(Type::Dyn, |of| type_of(schema, &of));
-            environment.variable(&name, of);
+            let ty = message(&variable, "type");
+            let ty = ty.map_or(Type::Dyn, |source| type_of(schema, &source));
+            environment.variable(&name, ty);
         }
         let overloads =
             message(&declared, "function").map(|function| fields(&function, "overloads"));
         for overload in overloads.unwrap_or_default() {
             let parameters: Vec<Type> = fields(&overload, "params")
                 .iter()
-                .map(|of| type_of(schema, of))
+                .map(|source| type_of(schema, source))
                 .collect();
             let result = type_of(schema, &message(&overload, "result_type").unwrap());
             let make = if flag(&overload, "is_instance_function") {
@@ -138,8 +140,8 @@ fn undefined<'a>(_: &[Value<'a>], _: &mut Budget) -> Result<Value<'a>, ErrorKind
 }
 
 /// Converts a `cel.expr.Type` to a type.
-fn type_of(schema: &Reflected, of: &DynamicMessage) -> Type {
-    let set = of.fields().next();
+fn type_of(schema: &Reflected, source: &DynamicMessage) -> Type {
+    let set = source.fields().next();
     let Some((kind, value)) = set else {
         return Type::Dyn;
     };
@@ -167,13 +169,13 @@ fn type_of(schema: &Reflected, of: &DynamicMessage) -> Type {
         "type" => Type::Type(Arc::new(
             value
                 .as_message()
-                .map_or(Type::Dyn, |of| type_of(schema, of)),
+                .map_or(Type::Dyn, |source| type_of(schema, source)),
         )),
         "abstract_type" => {
             let value = value.as_message().unwrap();
             let parameters: Vec<Type> = fields(value, "parameter_types")
                 .iter()
-                .map(|of| type_of(schema, of))
+                .map(|source| type_of(schema, source))
                 .collect();
             Type::Opaque(text(value, "name").into(), parameters.into())
         }
@@ -183,7 +185,7 @@ fn type_of(schema: &Reflected, of: &DynamicMessage) -> Type {
 
 fn inner(schema: &Reflected, value: &ProtoValue, name: &str) -> Type {
     let part = value.as_message().and_then(|value| message(value, name));
-    part.map_or(Type::Dyn, |of| type_of(schema, &of))
+    part.map_or(Type::Dyn, |source| type_of(schema, &source))
 }
 
 fn primitive(number: i32) -> Primitive {
@@ -198,9 +200,9 @@ fn primitive(number: i32) -> Primitive {
 }
 
 /// Converts a `cel.expr.Value`, or an `ExprValue` that contains one, to a value.
-fn value_of<'a>(schema: &'a Reflected, stated: &DynamicMessage) -> Result<Value<'a>, String> {
+fn value_of<'a>(schema: &'a Reflected, source: &DynamicMessage) -> Result<Value<'a>, String> {
     let reported = |error: ErrorKind| error.to_string();
-    let Some((kind, value)) = stated.fields().next() else {
+    let Some((kind, value)) = source.fields().next() else {
         return Ok(Value::Null);
     };
     Ok(match kind.name() {
@@ -251,11 +253,11 @@ pub fn fields(message: &DynamicMessage, name: &str) -> Vec<DynamicMessage> {
 }
 
 /// Returns the message that a field holds, or `None` if the field is not set.
-pub fn message(of: &DynamicMessage, name: &str) -> Option<DynamicMessage> {
-    if !of.has_field_by_name(name) {
+pub fn message(source: &DynamicMessage, name: &str) -> Option<DynamicMessage> {
+    if !source.has_field_by_name(name) {
         return None;
     }
-    field(of, name).and_then(|value| value.as_message().cloned())
+    field(source, name).and_then(|value| value.as_message().cloned())
 }
 
 pub fn text(message: &DynamicMessage, name: &str) -> String {

@@ -5,7 +5,7 @@
 //! the variable is not set, no case runs: `tests/language` has the project's own cases.
 //!
 //! - `case`: One case: its declarations, values and expected result.
-//! - `same`: The comparison of a result with the expected one.
+//! - `same`: The comparison of a result with the expected result.
 //! - `scope`: The cases that are left out, with the reason.
 
 mod case;

@@ -227,6 +227,6 @@ fn comparisons_of_nested_values_are_bounded() {
     let error = equal(1_300).unwrap_err();
     assert_eq!(
         error.kind.to_string(),
-        "the values have too many levels to compare them"
+        "the values are nested too deeply to be compared"
     );
 }

@@ -94,14 +94,14 @@ const MISFITS: [Case; 13] = [
         "this.name > 3",
         "this.name > 3",
         "`>` does not take string and int",
-        Some("convert the number with string(), or the text with int(), uint() or double()"),
+        Some("convert the number with string(), or the string with int(), uint() or double()"),
     ),
     (
         "this.name.size().size()",
         "size",
-        "there is no `size()` of int",
+        "a value of type int has no function `size()`",
         Some(
-            "it is declared as string.size(), bytes.size(), list(any type).size(), map(any type, any type).size()",
+            "`size` is declared as string.size(), bytes.size(), list(any type).size(), map(any type, any type).size()",
         ),
     ),
     (
@@ -114,13 +114,13 @@ const MISFITS: [Case; 13] = [
         "this.pieces == 3",
         "this.pieces == 3",
         "`==` does not take uint and int",
-        Some("convert one of them with int() or uint(); a literal such as 5u is a uint"),
+        Some("convert one of the numbers with int() or uint(); a literal such as 5u is a uint"),
     ),
     (
         "this.soft + 1.0",
         "this.soft + 1.0",
         "`+` does not take int and double",
-        Some("convert one of them with double(); a literal such as 5.0 is a double"),
+        Some("convert one of the numbers with double(); a literal such as 5.0 is a double"),
     ),
     (
         "this.soft.all(x, true)",
@@ -150,7 +150,7 @@ const MISFITS: [Case; 13] = [
         "this.name.startsWith(3)",
         "startsWith",
         "`startsWith` of string does not take int",
-        Some("it is declared as string.startsWith(string)"),
+        Some("`startsWith` is declared as string.startsWith(string)"),
     ),
     (
         "{1.5: 2}",
@@ -206,7 +206,9 @@ fn constants_that_can_only_fail_are_reported() {
             "this.ends < timestamp('2030')",
             "'2030'",
             "the timestamp does not parse",
-            Some("write a time as RFC 3339 does, such as timestamp('2030-01-31T23:59:59Z')"),
+            Some(
+                "write a timestamp in the format of RFC 3339, such as timestamp('2030-01-31T23:59:59Z')",
+            ),
         ),
         (
             "this.ends.getHours('Mars/Base') > 1",

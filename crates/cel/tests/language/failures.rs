@@ -15,7 +15,7 @@ fn failure(language: &Language, expression: &str) -> Option<(String, String, boo
     Some((part, error.kind.to_string(), decides))
 }
 
-/// Asserts that this part always fails, and the whole expression with it.
+/// Asserts that this part always fails, and that the whole expression fails with it.
 #[track_caller]
 fn fails(expression: &str, part: &str, reason: &str) {
     let found = failure(&Language::new(), expression);
@@ -103,27 +103,27 @@ fn operands_that_no_other_operand_can_absorb_always_fail() {
 
 #[test]
 fn formats_that_do_not_fit_always_fail() {
-    let twice = "the format has more clauses than arguments";
+    let twice = "the format string has more clauses than arguments";
     for (expression, reason) in [
         ("'%q'.format([this.name])", "there is no format clause %q"),
         ("'%q'.format(this.tags)", "there is no format clause %q"),
         (
             "'100%'.format([this.name])",
-            "the format ends in an incomplete clause",
+            "the format string ends in an incomplete clause",
         ),
         (
             "'%.f'.format([this.weight])",
-            "the format has a precision that is not valid",
+            "the format string has a precision that is not valid",
         ),
         ("'%s %s'.format([this.name])", twice),
         (
             "'%d'.format([this.name])",
-            "the format clause %d does not take a string",
+            "the format clause %d does not take a value of type string",
         ),
         ("'%f'.format([this.soft, this.name])", ""),
         (
             "'%s %f'.format([this.soft, this.name])",
-            "the format clause %f does not take a string",
+            "the format clause %f does not take a value of type string",
         ),
         ("'%d'.format([this.weight])", ""),
         ("'%s %s'.format(this.tags)", ""),
@@ -204,7 +204,7 @@ fn types_that_dyn_hides_always_fail() {
 /// A part that always fails makes the whole expression fail, unless another part may decide the
 /// result.
 #[test]
-fn a_part_that_may_not_decide_is_distinguished() {
+fn a_failing_part_that_another_part_may_absorb_does_not_decide() {
     let language = Language::new();
     for (expression, decides) in [
         ("1 / 0 == 1 || 2 / 0 == 1", Some(true)),
@@ -245,7 +245,7 @@ fn constant_values_of_variables_are_used() {
     assert_eq!(decides("rule != 0 && this.soft % rule == 0", 0), None);
 }
 
-/// The values of a rule that `dyn()` hides from the checker.
+/// Tests expressions whose type `dyn()` hides from the checker.
 #[test]
 fn the_static_type_is_known_in_spite_of_dyn() {
     let language = Language::new();

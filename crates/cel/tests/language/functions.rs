@@ -66,7 +66,7 @@ fn overloads_are_chosen_by_type() {
             ("demo.first([])", "error: the index is out of range"),
             (
                 "true.twice()",
-                "does not compile: there is no `twice()` of bool",
+                "does not compile: a value of type bool has no function `twice()`",
             ),
         ],
     );

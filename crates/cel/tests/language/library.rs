@@ -1,9 +1,9 @@
-//! The standard library, function by function.
+//! Tests of the standard library, function by function.
 
 use crate::Language;
 
 #[test]
-fn strings() {
+fn functions_of_strings_return_the_specified_values() {
     Language::new().assert(
         "name: 'grüße'",
         &[
@@ -49,7 +49,7 @@ fn strings() {
 }
 
 #[test]
-fn formats() {
+fn formats_write_every_clause() {
     Language::new().assert(
         "weight: 2.5",
         &[
@@ -69,31 +69,31 @@ fn formats() {
             ("'%s'.format([type(1)])", "'int'"),
             (
                 "'%d'.format([1.5])",
-                "error: the format clause %d does not take a double",
+                "error: the format clause %d does not take a value of type double",
             ),
             (
                 "'%d'.format([])",
-                "error: the format has more clauses than arguments",
+                "error: the format string has more clauses than arguments",
             ),
             ("'%z'.format([1])", "error: there is no format clause %z"),
             (
                 "'%'.format([1])",
-                "error: the format ends in an incomplete clause",
+                "error: the format string ends in an incomplete clause",
             ),
             (
                 "'%.9999f'.format([1.0])",
-                "error: the format has a precision that is not valid",
+                "error: the format string has a precision that is not valid",
             ),
             (
                 "'%s'.format([this])",
-                "error: the format clause %s does not take a demo.Order",
+                "error: the format clause %s does not take a value of type demo.Order",
             ),
         ],
     );
 }
 
 #[test]
-fn conversions() {
+fn conversions_return_the_specified_values() {
     Language::new().assert(
         "",
         &[
@@ -133,7 +133,7 @@ fn conversions() {
 }
 
 #[test]
-fn times() {
+fn functions_of_times_return_the_specified_values() {
     Language::new().assert(
         "begins { seconds: 951782400 } visits { seconds: 1 } visits { seconds: 5 }", // 2000-02-29T00:00:00Z
         &[
@@ -183,7 +183,7 @@ fn times() {
 }
 
 #[test]
-fn numbers() {
+fn operators_on_numbers_return_the_specified_values() {
     Language::new().assert(
         "soft: 9223372036854775807 pieces: 1 weight: 2.5",
         &[

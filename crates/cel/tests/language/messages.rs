@@ -1,4 +1,4 @@
-//! Fields, presence, messages with a meaning of their own, literals.
+//! Tests of fields, presence, well-known types and message literals.
 
 use crate::Language;
 

@@ -1,4 +1,4 @@
-//! RE2's syntax and meaning.
+//! Tests of patterns, which have RE2's syntax and meaning.
 
 use gateway_cel::{Budget, Pattern};
 
@@ -44,7 +44,7 @@ fn braces_that_are_no_repetition_are_literals() {
 }
 
 #[test]
-fn escapes_are_those_of_re2() {
+fn escapes_have_the_meaning_of_re2() {
     assert!(matches(r"^\x41\x{1F600}\101\n\<\>\#$", "A😀A\n<>#"));
     assert!(matches(r"^\Qa.b\E.$", "a.bc"));
     assert!(matches(r"\Aab\z", "ab"));

@@ -1,11 +1,11 @@
-//! Literals, operators, macros, names.
+//! Tests of literals, operators, macros and names.
 
 use gateway_cel::Type;
 
 use crate::Language;
 
 #[test]
-fn literals_have_every_form() {
+fn literals_of_every_form_are_read() {
     Language::new().assert(
         "",
         &[
@@ -46,7 +46,7 @@ fn operators_have_the_precedence_of_c() {
 }
 
 #[test]
-fn an_operand_that_decides_absorbs_errors_of_the_others() {
+fn a_decisive_operand_absorbs_the_errors_of_other_operands() {
     Language::new().assert(
         "",
         &[

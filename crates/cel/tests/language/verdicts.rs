@@ -1,4 +1,4 @@
-//! Rules that a well-known interpreter judges wrongly.
+//! Tests of rules that a well-known interpreter judges wrongly.
 
 use crate::Language;
 

@@ -194,9 +194,9 @@ impl Reflected {
                     list.iter().map(|element| self.value(element)).collect();
                 Value::list(elements?)
             }
-            ProtoValue::Map(stated) => {
+            ProtoValue::Map(source) => {
                 let mut entries = Vec::new();
-                for (key, value) in stated {
+                for (key, value) in source {
                     entries.push((key_value(key), self.value(value)?));
                 }
                 map(entries)
