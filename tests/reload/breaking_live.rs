@@ -133,7 +133,7 @@ fn reject_refuses_the_edit_and_the_old_snapshot_stays_in_force() {
   = note: it was at schemas/person.proto:5:10: string name = 2;
   = note: route PERSON has it in name, in protobuf
   = note: route SECOND (reply) has it in name, in msgpack
-  = help: keep it as it was, and add another field for the new type;
+  = help: keep the field as it was, and add another field for the new type;
           proto: { breaking: warn } accepts it with a warning
 ",
     );

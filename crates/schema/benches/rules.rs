@@ -56,7 +56,7 @@ const MSGPACK: &[u8] =
 const JSON: &[u8] = br#"{"a":150,"b":"123456","c":42,"d":"1000","e":-33,"f":12.5,"g":1.0,"h":"Ada Lovelace","i":"ada@example.org","j":"YWJjZA=="}"#;
 
 /// The number of messages that are compiled.
-const MANY: usize = 1_000;
+const COMPILED_MESSAGES: usize = 1_000;
 
 fn main() {
     let text = format!(
@@ -109,17 +109,17 @@ fn compiled(root: &Path, text: &str) -> Descriptors {
 /// Measures the compilation of the rules of many messages, each of which has ten standard rules and
 /// one rule in CEL.
 fn compile_many() {
-    let messages = (0..MANY).map(|n| format!("message M{n} {{ {STANDARD} {CEL} }}\n"));
+    let messages = (0..COMPILED_MESSAGES).map(|n| format!("message M{n} {{ {STANDARD} {CEL} }}\n"));
     let root = tempfile::tempdir().unwrap();
     let descriptors = compiled(root.path(), &messages.collect::<String>());
-    let names: Vec<String> = (0..MANY).map(|n| format!("t.M{n}")).collect();
+    let names: Vec<String> = (0..COMPILED_MESSAGES).map(|n| format!("t.M{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let start = Instant::now();
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
     let rule_set = RuleSet::build(&descriptors, &table, &names, &mut Diagnostics::new());
     assert!(rule_set.is_some());
     let millis = start.elapsed().as_millis();
-    println!("\n{MANY} messages with eleven rules each are compiled in {millis} ms.");
+    println!("\n{COMPILED_MESSAGES} messages with eleven rules each are compiled in {millis} ms.");
 }
 
 /// Returns the median time of one call over eleven rounds of about 20 ms each, in nanoseconds.

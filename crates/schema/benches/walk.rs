@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 const ROUNDS: usize = 41;
 
 /// The time of a round.
-const ROUND: Duration = Duration::from_millis(5);
+const ROUND_TIME: Duration = Duration::from_millis(5);
 
 /// A person, in every form that the decoders need.
 #[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
@@ -205,7 +205,7 @@ fn measure(encoding: &str, what: &str, bytes: &[u8], decoders: &mut [Decoder]) {
         for ((name, decode), nanos) in decoders.iter_mut().zip(&mut rounds) {
             let (start, cpu) = (Instant::now(), cpu_time());
             let mut turns = 0u32;
-            while start.elapsed() < ROUND {
+            while start.elapsed() < ROUND_TIME {
                 for _ in 0..1 + 10_000 / bytes.len() {
                     assert!(decode(black_box(bytes)), "{name}");
                     turns += 1;

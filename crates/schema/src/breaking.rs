@@ -1,5 +1,5 @@
-//! Detection of changes that break payloads of peers that are not updated: a comparison of two
-//! generations of a schema, in terms of its encoding. The comparison is a pure function.
+//! Detects changes of a schema that break payloads of peers that are not updated. A pure function
+//! compares two generations of the schema, in terms of its encoding.
 //!
 //! A change *breaks* if a payload that fits the earlier schema is rejected by the later one, or is
 //! read as something else. Protobuf identifies fields by number, MessagePack and JSON by name, and
@@ -40,7 +40,7 @@ pub enum BreakingPolicy {
 pub fn between(old: Defined<'_>, new: Defined<'_>) -> Vec<BreakingChange> {
     let (old_contract, new_contract) = (old.schema.contract(), new.schema.contract());
     let mut comparison = Comparison {
-        by: FieldIdentity::of(old_contract, new_contract),
+        identity: FieldIdentity::of(old_contract, new_contract),
         strict: new_contract.options.unknown_fields == UnknownFields::Reject,
         old: Side::of(old),
         new: Side::of(new),
@@ -53,7 +53,7 @@ pub fn between(old: Defined<'_>, new: Defined<'_>) -> Vec<BreakingChange> {
         enums: BTreeSet::new(),
         found: Vec::new(),
     };
-    // This is a list and not a recursion, because messages may nest as deep as a file is long.
+    // A list takes the place of recursion, because messages may nest as deep as a file is long.
     while let Some(pair) = comparison.open.pop() {
         if comparison.seen.insert((pair.old, pair.new)) {
             comparison.messages(&pair);
@@ -67,28 +67,30 @@ impl Comparison<'_> {
         let (old, before) = self.old.message(pair.old);
         let (new, after) = self.new.message(pair.new);
         let path = pair.path.clone();
-        let here = MessagePair {
+        let messages = MessagePair {
             old,
             new,
             before,
             after,
             path,
         };
-        let forms = !self.by.numbers && old.form != new.form;
-        if forms || (self.by.numbers && old.message_set != new.message_set) {
+        let forms = !self.identity.numbers && old.form != new.form;
+        if forms || (self.identity.numbers && old.message_set != new.message_set) {
             let what = format!("became {}, which is written in another form", new.name);
-            return self.found.push(here.whole(&what, KEEP_HELP));
+            return self.found.push(messages.whole(&what, KEEP_HELP));
         }
         let counterparts = self.counterparts(old, new);
         let mut taken = vec![false; new.fields.len()];
-        for now in counterparts.iter().flatten() {
-            taken[*now as usize] = true;
+        for new_field in counterparts.iter().flatten() {
+            taken[*new_field as usize] = true;
         }
         let mut broken = BTreeSet::new();
-        for ((index, was), now) in (0u32..).zip(&*old.fields).zip(&counterparts) {
-            let fault = match now {
-                Some(now) => self.kept(&here, was, &new.fields[*now as usize]),
-                None => self.removed(&here, was),
+        for ((index, old_field), new_field) in (0u32..).zip(&*old.fields).zip(&counterparts) {
+            let fault = match new_field {
+                Some(new_field) => {
+                    self.kept(&messages, old_field, &new.fields[*new_field as usize])
+                }
+                None => self.removed(&messages, old_field),
             };
             if let Some(fault) = fault {
                 broken.insert(index);
@@ -96,51 +98,53 @@ impl Comparison<'_> {
             }
         }
         for (field, _) in new.fields.iter().zip(taken).filter(|(_, taken)| !taken) {
-            self.found.extend(self.added(&here, field));
+            self.found.extend(self.added(&messages, field));
         }
-        self.found.extend(fields::joined(&here, &counterparts));
-        if self.by.order {
-            let moved = order::moved(&here, &counterparts);
+        self.found.extend(fields::joined(&messages, &counterparts));
+        if self.identity.order {
+            let moved = order::moved(&messages, &counterparts);
             self.found.extend(
                 moved
                     .filter(|(index, _)| !broken.contains(index))
-                    .map(|it| it.1),
+                    .map(|(_, change)| change),
             );
         }
     }
 
-    /// Returns for each field of `old` the index of the field that its values are now read as.
+    /// Returns, for each field of `old`, the index of the field of `new` that now reads its values,
+    /// or `None` if there is no such field.
     fn counterparts(&self, old: &Message, new: &Message) -> Vec<Option<u32>> {
         let FieldIdentity {
             numbers,
             names,
             order: _,
-        } = self.by;
+        } = self.identity;
         match () {
             () if numbers => (old.fields.iter())
-                .map(|was| new.by_number(was.number))
+                .map(|old_field| new.by_number(old_field.number))
                 .collect(),
             () if names => (old.fields.iter())
-                .map(|was| new.by_name(&was.name))
+                .map(|old_field| new.by_name(&old_field.name))
                 .collect(),
             () => order::counterparts(old, new),
         }
     }
 
-    /// Returns whether all values of the type of `was` are the same values when they are read as
-    /// the type of `now`. Messages in these types are queued for comparison; enums are compared at
-    /// once.
-    fn types(&mut self, here: &MessagePair, was: &Field, now: &Field) -> bool {
-        let path = join(&here.path, &was.name);
-        match (was.cardinality, now.cardinality) {
-            (Cardinality::Singular, Cardinality::Singular) => self.kinds(was.kind, now.kind, path),
+    /// Returns whether every value of `old_field` keeps its meaning when it is read as `new_field`.
+    /// Messages in these types are queued for comparison; enums are compared at once.
+    fn types(&mut self, messages: &MessagePair, old_field: &Field, new_field: &Field) -> bool {
+        let path = join(&messages.path, &old_field.name);
+        match (old_field.cardinality, new_field.cardinality) {
+            (Cardinality::Singular, Cardinality::Singular) => {
+                self.kinds(old_field.kind, new_field.kind, path)
+            }
             (Cardinality::Repeated, Cardinality::Repeated) => {
-                self.kinds(was.kind, now.kind, path + "[]")
+                self.kinds(old_field.kind, new_field.kind, path + "[]")
             }
             (Cardinality::Map, Cardinality::Map) => {
                 let entries = (
-                    types::entry(was, self.old.table),
-                    types::entry(now, self.new.table),
+                    types::entry(old_field, self.old.table),
+                    types::entry(new_field, self.new.table),
                 );
                 let (Some(old), Some(new)) = entries else {
                     return false;
@@ -151,25 +155,25 @@ impl Comparison<'_> {
             // In protobuf, a map is a list of entries. The reverse change is a break, because a
             // list may have the same key twice, and a map may not.
             (Cardinality::Map, Cardinality::Repeated) => {
-                self.by.numbers && self.kinds(was.kind, now.kind, path + "[]")
+                self.identity.numbers && self.kinds(old_field.kind, new_field.kind, path + "[]")
             }
             _ => false,
         }
     }
 
-    fn kinds(&mut self, was: FieldKind, now: FieldKind, path: String) -> bool {
-        let same = match self.by.numbers {
-            true => types::same_on_the_wire(was, now),
-            false => types::same_by_name(was, now),
+    fn kinds(&mut self, old_kind: FieldKind, new_kind: FieldKind, path: String) -> bool {
+        let same = match self.identity.numbers {
+            true => types::same_on_the_wire(old_kind, new_kind),
+            false => types::same_by_name(old_kind, new_kind),
         };
-        match (was, now) {
+        match (old_kind, new_kind) {
             _ if !same => false,
             (FieldKind::Enum(old), FieldKind::Enum(new)) => {
                 enums::compare(self, old, new, path);
                 true
             }
             _ => {
-                if let (Some(old), Some(new)) = (was.message(), now.message()) {
+                if let (Some(old), Some(new)) = (old_kind.message(), new_kind.message()) {
                     self.open.push(Pair { old, new, path });
                 }
                 true

@@ -7,14 +7,14 @@ use crate::options::{Encoding, Options};
 use crate::scope::Scope;
 use crate::table::{MessageId, Table};
 
-/// A message type, the encoding in which payloads hold it, and the requirements beyond the type.
+/// A message type, the encoding of its payloads, and the requirements beyond the type.
 #[derive(Clone, Debug)]
 pub(crate) struct Contract {
     pub encoding: Encoding,
     pub table: Arc<Table>,
     pub root: MessageId,
     pub options: Options,
-    /// The required fields of the root: those of its type, and the paths that the schema requires.
+    /// The fields of the root that its type or the schema requires.
     pub needs: Needs,
 }
 

@@ -10,8 +10,8 @@ use crate::options::{Encoding, UnknownFields};
 use crate::violation::First;
 use crate::{msgpack, protobuf};
 
-/// The maximum size of a payload that is walked. Longer payloads are recognised by their first and
-/// last bytes alone, so that a rejection costs no further walk over megabytes.
+/// The maximum size, in bytes, of a payload that is walked. Longer payloads are recognised by their
+/// first and last bytes alone, so that a rejection costs no further walk over megabytes.
 const WALKED_MAX: usize = 64 << 10;
 
 /// The minimum length of a text that is taken for encoded bytes. A shorter text that consists of

@@ -1,12 +1,12 @@
 //! The JSON walk: the check of a payload in JSON against a message.
 //!
 //! The walk builds nothing and, except for some well-known types (`known.rs`), reads the bytes
-//! once. It allocates nothing unless it fails, except for many keys that are not fields
-//! (`keys.rs`), a message type with more than 256 fields (`needs.rs`), and texts with escapes that
-//! must be decoded. A message is an object keyed by proto or JSON names. A field that is null is
-//! absent, and elements of lists and values of maps must not be null, unless null is a value of
-//! their type. In addition to ProtoJSON, the walk accepts what serde_json writes: bytes as an array
-//! of integers, and well-known types by their fields.
+//! once. The walk allocates nothing unless it fails, except for objects with many keys that are not
+//! fields (`keys.rs`), message types with more than 256 fields (`needs.rs`), and texts with escapes
+//! that must be decoded. A message is an object keyed by proto or JSON names. A field that is null
+//! is absent, and elements of lists and values of maps must not be null, unless null is a value of
+//! their type. In addition to ProtoJSON, the walk accepts the forms that serde_json writes: bytes
+//! as an array of integers, and well-known types by their fields.
 
 pub(crate) mod head;
 mod keys;
@@ -65,7 +65,7 @@ struct SeenFields<'p> {
     seen: Seen,
     /// The names that no field has.
     unknown: Option<Names<'p>>,
-    /// The place, in declaration order, of the field that probably comes next.
+    /// The position, in declaration order, of the field that probably comes next.
     place: usize,
 }
 
@@ -124,8 +124,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         depth: u32,
         extra: ExtraMembers,
     ) -> Checked<()> {
-        // Most writers write plain members in the declared order. These are not recorded one by
-        // one, but all at once when any other member follows or the message has required fields.
+        // Most writers write plain members in the declared order. Such members are not recorded one
+        // by one, but together when another member follows or the message has required fields.
         let members = &*scope.message.members;
         let (others, next) = match reader.opened(b'}') {
             true => reader.plain_members(members, |_, _| true),
@@ -138,13 +138,13 @@ impl<'a, G: Gather> Walk<'a, G> {
                 let fields = SeenFields::new(scope, passed);
                 scope.complete(fields.seen.marked(), start, faults)
             }),
-            Next::Another => self.further(reader, scope, passed, start, depth, extra),
+            Next::Another => self.remaining_members(reader, scope, passed, start, depth, extra),
         }
     }
 
     /// Reads the rest of an object after its first `passed` declared members were read.
     #[inline(never)]
-    fn further(
+    fn remaining_members(
         &self,
         reader: &mut JsonReader,
         scope: Scope<'a>,
@@ -268,8 +268,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Reads the value of a known field. Returns false if the field is absent, which is written as
-    /// null.
+    /// Reads the value of a known field. Returns false if the value is null, which means that the
+    /// field is absent.
     #[inline]
     pub(crate) fn field(
         &self,
@@ -299,7 +299,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Returns whether null is a value of the field, instead of its absence.
+    /// Returns whether null is a value of the field and does not stand for its absence.
     #[cold]
     fn holds_null(&self, field: &Field) -> bool {
         let null = match field.kind {

@@ -17,7 +17,7 @@ use crate::violation::{Checked, excerpt};
 /// The number of keys up to which pairwise comparison is faster than hashing. The stack holds them.
 const PAIRWISE_MAX: usize = 8;
 
-/// A key in the form in which it is compared. `T` is the encoding's text.
+/// A key in the form that is compared. `T` is the encoding's type for text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key<T> {
     Text(T),
@@ -49,17 +49,17 @@ impl<T> From<i128> for Key<T> {
     }
 }
 
-/// The keys of one map so far.
+/// The keys of one map that were read so far.
 pub(super) struct Keys<T> {
-    few: [Key<T>; PAIRWISE_MAX],
+    first_keys: [Key<T>; PAIRWISE_MAX],
     count: usize,
-    many: Option<Fingerprints>,
+    fingerprints: Option<Fingerprints>,
 }
 
 /// The hashes of the keys.
 struct Fingerprints {
     random: RandomState,
-    /// The hashes, which are random already, so that any hasher will do.
+    /// The hashes. They are random already, so any hasher will do.
     seen: HashSet<u64, FxBuildHasher>,
 }
 
@@ -73,26 +73,26 @@ impl<T: Copy> Default for Keys<T> {
     #[inline]
     fn default() -> Self {
         Self {
-            few: [const { Key::Bool(false) }; PAIRWISE_MAX],
+            first_keys: [const { Key::Bool(false) }; PAIRWISE_MAX],
             count: 0,
-            many: None,
+            fingerprints: None,
         }
     }
 }
 
 impl<T: Copy + Eq + Hash> Keys<T> {
-    /// Adds a key. Returns false if the set already contains it. If the set contains its
-    /// fingerprint, `before` decides by reading the keys again.
+    /// Adds a key. Returns false if an equal key was added before. If a key with the same
+    /// fingerprint was added before, `before` reads the keys again and decides.
     #[inline]
     pub(crate) fn insert(
         &mut self,
         key: Key<T>,
         before: impl FnOnce() -> Checked<bool>,
     ) -> Checked<bool> {
-        let new = match self.few.get_mut(self.count) {
+        let new = match self.first_keys.get_mut(self.count) {
             Some(free) => {
                 *free = key;
-                !self.few[..self.count].contains(&key)
+                !self.first_keys[..self.count].contains(&key)
             }
             None => self.remember(key) || !before()?,
         };
@@ -101,14 +101,14 @@ impl<T: Copy + Eq + Hash> Keys<T> {
     }
 
     fn remember(&mut self, key: Key<T>) -> bool {
-        let many = self.many.get_or_insert_with(|| {
+        let fingerprints = self.fingerprints.get_or_insert_with(|| {
             let (random, seen) = (RandomState::new(), HashSet::default());
-            let mut many = Fingerprints { random, seen };
-            for key in self.few {
-                many.insert(key);
+            let mut fingerprints = Fingerprints { random, seen };
+            for key in self.first_keys {
+                fingerprints.insert(key);
             }
-            many
+            fingerprints
         });
-        many.insert(key)
+        fingerprints.insert(key)
     }
 }

@@ -34,7 +34,7 @@
 //! let person = table.message("demo.Person").expect("person.proto defines it");
 //! let schema = Schema::new(Encoding::Json, table, person, Options::default());
 //!
-//! // Up to 100 levels of messages may lie within each other.
+//! // Messages may be nested up to 100 levels deep.
 //! assert!(schema.check(br#"{"name": "Ada", "age": 36}"#, 100).is_ok());
 //!
 //! let payload = br#"{"friends": [{"age": "thirty"}]}"#;

@@ -1,11 +1,11 @@
 //! The MessagePack walk: the check of a payload in MessagePack against a message.
 //!
 //! The walk reads the bytes once, builds nothing, and allocates nothing unless it fails, except for
-//! the keys of a large map (`keys.rs`) and a message type with more than 256 fields (`needs.rs`). A
-//! message is a map keyed by proto or JSON names, each at most once, or an array in
+//! the keys of a large map (`keys.rs`) and for message types with more than 256 fields
+//! (`needs.rs`). A message is a map keyed by proto or JSON names, each at most once, or an array in
 //! declaration order. A field that is nil is absent, and elements of lists and values of maps must
-//! not be nil; only a `google.protobuf.Value` has nil as a value. Maps within values that no field
-//! describes may have any keys, and duplicate ones.
+//! not be nil; only a `google.protobuf.Value` has nil as a value. Maps in values that no field
+//! describes may have keys of any type, and duplicate keys.
 
 pub(crate) mod head;
 pub(crate) mod keys;
@@ -59,12 +59,12 @@ pub(crate) struct Walk<'a, G> {
     faults: PhantomData<G>,
 }
 
-/// The fields and unknown keys of one message, keyed by field name, that were read so far.
+/// The fields and unknown keys that were read so far from one message keyed by field name.
 struct SeenFields<'a, 'p> {
     seen: Seen,
     /// The keys that no field has.
     unknown: Option<Keys<'a, 'p>>,
-    /// The place, in declaration order, of the field that probably comes next.
+    /// The position, in declaration order, of the field that probably comes next.
     place: usize,
 }
 
@@ -144,20 +144,20 @@ impl<'a, G: Gather> Walk<'a, G> {
         start: usize,
         depth: u32,
     ) -> Checked<()> {
-        // Most writers write plain pairs in the declared order. These are not recorded one by one,
-        // but all at once when any other pair follows or the message has required fields.
+        // Most writers write plain pairs in the declared order. Such pairs are not recorded one by
+        // one, but together when another pair follows or the message has required fields.
         let members = &*scope.message.members;
         let likely = &members[..members.len().min(count)];
         let passed = likely.len() - reader.plain_pairs(likely, |_, _| true).len();
         if passed == count && scope.needs.is_empty() {
             return Ok(());
         }
-        self.further(reader, scope, passed, count - passed, start, depth)
+        self.remaining_pairs(reader, scope, passed, count - passed, start, depth)
     }
 
     /// Reads the last `left` pairs of a map after its first `passed` declared fields were read.
     #[inline(never)]
-    fn further(
+    fn remaining_pairs(
         &self,
         reader: &mut MsgpackReader,
         scope: Scope<'a>,
@@ -299,8 +299,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         scope.complete(seen.marked(), start, faults)
     }
 
-    /// Reads the value of a known field. Returns false if the field is absent, which is written as
-    /// nil.
+    /// Reads the value of a known field. Returns false if the value is nil, which means that the
+    /// field is absent.
     #[inline]
     pub(crate) fn field(
         &self,
@@ -341,7 +341,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Takes a nil that stands for an absent field, and returns whether there was one. For a
+    /// Takes a nil that stands for an absent field, and returns whether there was such a nil. For a
     /// `google.protobuf.Value`, nil is a value.
     #[inline]
     fn absent(&self, reader: &mut MsgpackReader, field: &Field) -> bool {

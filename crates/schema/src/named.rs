@@ -10,7 +10,7 @@ use gateway_diagnostic::did_you_mean;
 
 /// The fields of one occurrence of a message that have been read so far.
 pub(super) struct Seen {
-    /// The fields whose names were read, with whatever value.
+    /// The fields whose names were read, whatever their values.
     named: IndexSet,
     /// The fields that are present, or `None` if no field is required.
     marked: Option<IndexSet>,
@@ -19,7 +19,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Returns the empty state of an occurrence. `tracked` says whether the message has required
+    /// Returns the empty state of an occurrence. `tracked` is true if the message has required
     /// fields.
     #[inline]
     pub(crate) fn new(tracked: bool) -> Self {
@@ -37,7 +37,7 @@ impl Seen {
             return Ok(());
         }
         let name = &*message.fields[index as usize].name;
-        Err(Fault::new(at, "each field once", "it again").under(name))
+        Err(Fault::new(at, "each field once", "the field again").under(name))
     }
 
     /// Adds a field that belongs to no oneof and whose name and value have been read. Returns
@@ -59,7 +59,7 @@ impl Seen {
         }
     }
 
-    /// Returns the fields that are present, if some are required.
+    /// Returns the fields that are present, or `None` if no field is required.
     #[inline]
     pub(crate) fn marked(&self) -> Option<&IndexSet> {
         self.marked.as_ref()
@@ -82,8 +82,10 @@ impl Seen {
         if oneofs.insert(oneof) {
             return Ok(());
         }
-        let fault = Fault::new(at, "at most one field of its oneof", "a second one");
-        Err(fault.after().under(&*message.fields[index as usize].name))
+        let fault = Fault::new(at, "at most one field of the oneof", "a second field");
+        Err(fault
+            .after_value()
+            .under(&*message.fields[index as usize].name))
     }
 }
 
@@ -110,11 +112,11 @@ pub(super) fn name_near_keys(violation: &mut Violation, unknown: &Violation) {
         if !missing.is_missing() {
             continue;
         }
-        let (within, name) = missing.path.rsplit_once('.').unwrap_or(("", &missing.path));
+        let (parent, name) = missing.path.rsplit_once('.').unwrap_or(("", &missing.path));
         let means = |key: &&Violation| {
             let near = key.expected.rsplit_once("(did you mean \"");
             let near = near.and_then(|(_, near)| near.strip_suffix("\"?)"));
-            key.path == within && near.is_some_and(|near| is_same_field(near, name))
+            key.path == parent && near.is_some_and(|near| is_same_field(near, name))
         };
         if let Some(key) = unknown().find(means) {
             missing.found = format!("{NONE}, but there is {}", key.found);

@@ -1,16 +1,17 @@
 //! The fields that must be present: proto2's `required` and a route's `require`, as one tree.
 //!
 //! Every message type has its own [`Needs`] (its `required` fields), and a schema's root carries a
-//! tree that adds the `require` paths. A walk follows the tree's child where there is one and uses
-//! the type's own needs elsewhere, and records the fields that it reads in a [`IndexSet`]. This
-//! module reads no payload.
+//! tree that adds the `require` paths. A walk follows a child of the tree where there is one, and
+//! uses the needs of the type elsewhere. It records the fields that it reads in an [`IndexSet`].
+//! This module reads no payload.
 
 /// The required fields of one occurrence of a message, by their index in the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Needs {
     /// The required fields, ascending.
     required: Vec<u32>,
-    /// The message fields that a `require` path leads through, which are few.
+    /// The needs of the message fields that `require` paths lead through. There are few such
+    /// fields.
     children: Vec<(u32, Needs)>,
 }
 
@@ -20,7 +21,7 @@ impl Needs {
         self.required.is_empty()
     }
 
-    /// Returns the needs of the message in field `index`, if they exceed those of its type.
+    /// Returns the needs of the message in field `index`, if they exceed the needs of its type.
     #[inline]
     pub(crate) fn child(&self, index: u32) -> Option<&Needs> {
         let (_, needs) = self.children.iter().find(|(field, _)| *field == index)?;
@@ -33,8 +34,8 @@ impl Needs {
         }
     }
 
-    /// Returns the needs of the message in field `index`, to be extended. They start as `of_type`,
-    /// the needs of the field's message type.
+    /// Returns the needs of the message in field `index`, to be extended. Initially, they are a
+    /// copy of `of_type`, the needs of the field's message type.
     pub(crate) fn child_mut(&mut self, index: u32, of_type: &Needs) -> &mut Needs {
         let found = self.children.iter().position(|(field, _)| *field == index);
         let at = found.unwrap_or_else(|| {
@@ -52,8 +53,8 @@ impl Needs {
     }
 }
 
-/// A set of small numbers: the indices of fields or oneofs of one occurrence of a message, or the
-/// places of rules.
+/// A set of small numbers: the indices of fields or oneofs of one occurrence of a message, or of
+/// rules.
 ///
 /// The first [`IndexSet::WIDTH`] numbers are on the stack. For the others, bits are allocated once
 /// one of them is added, so that a walk takes linear time for message types of any size.

@@ -7,7 +7,7 @@ pub enum Encoding {
     Protobuf,
     /// MessagePack: a message as a map keyed by field name, or as an array in declaration order.
     Msgpack,
-    /// JSON, in the form that ProtoJSON gives a message.
+    /// JSON, as ProtoJSON defines it.
     Json,
 }
 
@@ -55,7 +55,7 @@ pub enum TextKeys {
     Allow,
 }
 
-/// The options of a schema, apart from its encoding and message.
+/// The options of a schema, in addition to its encoding and message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Options {
     /// The treatment of unknown fields.

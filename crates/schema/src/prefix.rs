@@ -1,7 +1,7 @@
-//! Prefixes that payloads are expected to contain, such as keys, compared by words instead of
-//! bytes.
+//! Prefixes that payloads are expected to contain, such as keys, compared in words of eight bytes
+//! instead of byte by byte.
 //!
-//! This module knows no encoding: its callers supply the bytes of a key, with everything around the
+//! This module knows no encoding: its callers supply the bytes of a key, including those around the
 //! name.
 
 use crate::text::first_bytes;
@@ -14,7 +14,7 @@ pub(super) struct Prefix {
     first: u64,
     /// The bits of `first` that belong to `bytes`.
     mask: u64,
-    /// The last eight bytes, if the prefix has as many.
+    /// The last eight bytes, or 0 if the prefix is shorter.
     last: u64,
 }
 
@@ -66,8 +66,8 @@ impl KeyPrefixes {
         Self { usual, other }
     }
 
-    /// Returns the text after the key, or `None` if `text` starts with neither form of it or has
-    /// fewer than eight bytes.
+    /// Returns the text after the key, or `None` if `text` starts with neither form of the key or
+    /// has fewer than eight bytes.
     #[inline]
     pub(crate) fn strip<'p>(&self, text: &'p [u8]) -> Option<&'p [u8]> {
         match self.usual.strip(text) {
@@ -86,13 +86,13 @@ mod tests {
         for size in 0..40 {
             let bytes: Vec<u8> = (0..size).map(|at| b'a' + at % 26).collect();
             let prefix = Prefix::new(bytes.clone());
-            for behind in 0..10 {
-                let mut text = [&bytes[..], &vec![b'!'; behind]].concat();
+            for after in 0..10 {
+                let mut text = [&bytes[..], &vec![b'!'; after]].concat();
                 let rest = (text.len() >= 8).then_some(&text[bytes.len()..]);
-                assert_eq!(prefix.strip(&text), rest, "{size} {behind}");
+                assert_eq!(prefix.strip(&text), rest, "{size} {after}");
                 for at in 0..bytes.len() {
                     text[at] ^= 1;
-                    assert_eq!(prefix.strip(&text), None, "{size} {behind} {at}");
+                    assert_eq!(prefix.strip(&text), None, "{size} {after} {at}");
                     text[at] ^= 1;
                 }
                 assert_eq!(prefix.strip(&text[..bytes.len().saturating_sub(1)]), None);

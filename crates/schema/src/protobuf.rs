@@ -1,9 +1,9 @@
 //! The protobuf walk: the check of a payload in protobuf's wire format against a message.
 //!
 //! The walk reads the bytes once, builds nothing, and allocates nothing unless it fails (except for
-//! required fields of a message type with more than 256 fields, see `needs.rs`). It rejects every
-//! payload that a protobuf parser must reject, and a known field with a wrong wire type. It
-//! examines a value only as far as the schema requires.
+//! required fields of a message type with more than 256 fields, see `needs.rs`). The walk rejects
+//! every payload that a protobuf parser must reject, and a known field with a wrong wire type. The
+//! walk examines a value only as far as the schema requires.
 
 pub(crate) mod locate;
 mod open;
@@ -68,8 +68,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         G::over(|faults| self.records(reader, &mut open, faults))
     }
 
-    /// Reads the records of a message: those in the usual form by the fast path, the others by the
-    /// general one.
+    /// Reads the records of a message: the records in the usual form by the fast path, and all
+    /// others by the general path.
     fn records(
         &self,
         reader: &mut WireReader,
@@ -101,14 +101,14 @@ impl<'a, G: Gather> Walk<'a, G> {
             if let Some(seen) = &mut open.seen {
                 seen.insert(index);
             }
-            // The tag is one byte, so the length, where nesting that is too deep is reported, is at
-            // `at + 1`.
+            // Nesting that is too deep is reported at the length. Since the tag is one byte, the
+            // length is at `at + 1`.
             let walked = deeper(open.depth, at + 1).and_then(|depth| {
                 let child = open.scope.child(self.table, index, id);
                 self.message(&mut body, child, NO_GROUP, depth)
             });
             if let Err(fault) = walked {
-                let fault = locate(fault.within(), self.table, open, index, reader, at);
+                let fault = locate(fault.inside_value(), self.table, open, index, reader, at);
                 faults.keep(fault, || Ok(()))?;
             }
         }
@@ -139,7 +139,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         let value = reader.at();
         if message.message_set && (number, wire) == (MESSAGE_SET_ITEM, wire_type::START_GROUP) {
             if let Err(fault) = self.item(reader, scope, at, depth) {
-                let fault = fault.within();
+                let fault = fault.inside_value();
                 faults.keep(fault, || reader.skip_from(value, number, wire, depth))?;
             }
         } else if let Some(index) = message.by_number(number) {
@@ -148,7 +148,7 @@ impl<'a, G: Gather> Walk<'a, G> {
             }
             if let Err(mut fault) = self.field(reader, scope, index, wire, at, depth) {
                 if wire == wire_type::LEN {
-                    fault = fault.within();
+                    fault = fault.inside_value();
                 }
                 fault = locate(fault, self.table, open, index, reader, at);
                 faults.keep(fault, || reader.skip_from(value, number, wire, depth))?;
@@ -162,7 +162,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         Ok(false)
     }
 
-    /// Reads a record of a known field: an element, or a packed run of them.
+    /// Reads a record of a known field: an element, or a packed run of elements.
     #[inline]
     pub(crate) fn field(
         &self,
@@ -233,7 +233,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 
     /// Reads an enum where unknown fields are rejected. A number that a closed enum does not define
-    /// is a violation then, because parsers treat it as an unknown field.
+    /// is then a violation, because parsers treat such a number as an unknown field.
     fn enumeration(&self, reader: &mut WireReader, id: EnumId) -> Checked<()> {
         let at = reader.at();
         let number = reader.varint()? as i32;
@@ -273,7 +273,7 @@ pub(crate) fn plain_message<'p>(
 #[inline]
 fn utf8(text: &[u8], at: usize) -> Checked<()> {
     crate::text::utf8(text)
-        .map_err(|good| Fault::new(at + good, "a string in UTF-8", "bytes that are not"))
+        .map_err(|good| Fault::new(at + good, "a string in UTF-8", "bytes that are not UTF-8"))
 }
 
 #[inline]

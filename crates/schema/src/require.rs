@@ -10,10 +10,10 @@ use crate::needs::Needs;
 use crate::options::Encoding;
 use crate::table::{Cardinality, Form};
 
-/// The reliability of a required field's presence in a payload.
+/// The certainty that a payload contains a required field that its writer has set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// A writer that sets the field writes the field, whatever the value.
+    /// A writer that sets the field writes the field, whatever its value is.
     Explicit,
     /// A protobuf or ProtoJSON writer omits the field when the value is zero or empty (proto3
     /// without `optional`, and lists and maps), so a message with such a value is rejected.
@@ -87,8 +87,8 @@ fn resolve(
         let field = &message.fields[index as usize];
         needs.require(index);
         if segments.peek().is_none() {
-            let unseen = field.implicit || field.cardinality != Cardinality::Singular;
-            if unseen && contract.encoding != Encoding::Msgpack {
+            let is_omitted = field.implicit || field.cardinality != Cardinality::Singular;
+            if is_omitted && contract.encoding != Encoding::Msgpack {
                 presence = Presence::Implicit;
             }
             break;
@@ -119,10 +119,10 @@ fn resolve(
 
 /// Returns whether `encoding` writes messages of this form by their fields.
 fn has_fields(encoding: Encoding, form: Form) -> bool {
-    let free = matches!(form, Form::Struct | Form::Value | Form::ListValue);
+    let is_free_form = matches!(form, Form::Struct | Form::Value | Form::ListValue);
     match encoding {
         Encoding::Protobuf => true,
-        Encoding::Msgpack => !free,
-        Encoding::Json => !free && form != Form::Any,
+        Encoding::Msgpack => !is_free_form,
+        Encoding::Json => !is_free_form && form != Form::Any,
     }
 }

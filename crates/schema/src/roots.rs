@@ -7,11 +7,11 @@ use crate::rules::{PACKAGE, RuleWords};
 use crate::table::{Root, Table, TableError};
 
 impl Table {
-    /// Builds the table that schemas of `roots`, and their rules, need. It holds these messages and
-    /// the types of their fields, direct and indirect, with the extensions of each message. A name
-    /// that no message has is ignored.
+    /// Builds the table that schemas of `roots`, and their rules, need. The table holds these
+    /// messages and the types of their fields, direct and indirect, with the extensions of each
+    /// message. A name that no message has is ignored.
     ///
-    /// Schemas and rules of this table have the same verdicts as those of [`Self::build`]:
+    /// Schemas and rules have the same verdicts with this table as with a table of [`Self::build`]:
     ///
     /// - The JSON form of a `google.protobuf.Any` names a message, and a rule in CEL opens an `Any`
     ///   in every encoding. If a payload can have such an `Any`, the table holds all messages.

@@ -1,15 +1,16 @@
 //! `buf.validate`: the rules that a `.proto` file sets in addition to types and structure.
 //!
-//! A [`RuleSet`] is built from descriptors once per generation, and bad rules are reported then. It
-//! is shared by all schemas whose messages carry rules, directly or in a message below. (A message
-//! *below* another is the type of one of its fields, at any depth.) A payload is checked against
-//! rules only if its schema has any, after the walk or, in the combined pass, together with it.
+//! A [`RuleSet`] is built from descriptors once per generation, and bad rules are reported then.
+//! The set is shared by all schemas whose messages carry rules, directly or in a message below. (A
+//! message *below* another is the type of one of its fields, at any depth.) A payload is checked
+//! against rules only if its schema has any, after the walk or, in the combined pass, together with
+//! it.
 //!
 //! `option.rs`, `kind.rs`, `field.rs` and `message.rs` read the options of descriptors, `read.rs`
 //! compiles the standard rules in them into the checks of `check.rs`, and `compile.rs` arranges
 //! these checks by message and field (`plan.rs`). `judge.rs` reads a payload and applies the
 //! checks. `combined.rs` does the same in one pass with the walk. `expression.rs` compiles rules in
-//! CEL, and evaluates them after the standard ones. `explain.rs` lists both for people.
+//! CEL, and evaluates them after the standard ones. `explain.rs` lists all rules for people.
 
 mod base64;
 mod check;
@@ -62,7 +63,8 @@ const OPTION: &str = "field";
 
 /// The `buf.validate` rules of a set of messages, compiled.
 ///
-/// It is built once and shared by the schemas that [enforce](crate::Schema::enforce) its rules.
+/// A rule set is built once and shared by the schemas that [enforce](crate::Schema::enforce) its
+/// rules.
 pub struct RuleSet {
     compiled: Arc<Compiled>,
     /// The messages for which the set was built.
@@ -78,14 +80,16 @@ impl fmt::Debug for RuleSet {
 /// Limits on the cost of the rules in CEL of one payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuleLimits {
-    /// Bytes of a payload whose message carries rules in CEL, directly or in a message below.
+    /// The maximum size, in bytes, of a payload whose message carries rules in CEL, directly or in
+    /// a message below.
     pub bytes: u64,
-    /// Steps that all rules in CEL of a payload may take together. A step evaluates a part of an
-    /// expression, visits an element or reads some bytes, and takes about 10 ns.
+    /// The maximum number of steps that all rules in CEL of a payload may take together. A step
+    /// evaluates a part of an expression, visits an element or reads 32 bytes, and takes about 10
+    /// ns.
     pub steps: u64,
 }
 
-/// A schema's share of a [`RuleSet`].
+/// The part of a [`RuleSet`] that applies to one schema.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     compiled: Arc<Compiled>,
@@ -94,7 +98,7 @@ pub(super) struct Rules {
     limits: RuleLimits,
 }
 
-/// The knowledge about a payload before its rules are checked.
+/// The facts that are known about a payload before its rules are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Known {
     /// The payload fits its message.
@@ -129,7 +133,7 @@ impl RuleSet {
         if !define_rules(descriptors, names) {
             let option = format!("{PACKAGE}.{OPTION}");
             let message = format!(
-                "the buf.validate rules can't be read: an option has their number, and {option} is defined in none of the files"
+                "the buf.validate rules can't be read: an option has the number of these rules, but {option} is defined in none of the files"
             );
             found.push(Diagnostic {
                 place: names.iter().find_map(|name| descriptors.place_of(name)),
@@ -154,7 +158,7 @@ impl RuleSet {
         })
     }
 
-    /// Returns the rules of the messages for which the set was built, and then those of the
+    /// Returns the rules of the messages for which the set was built, followed by the rules of the
     /// messages below them. Messages are sorted by name, and the rules of a message by its fields.
     /// `table` must be the one that the rule set was built with.
     pub fn explain(&self, table: &Table) -> Vec<ExplainedRule> {
@@ -170,8 +174,8 @@ impl RuleSet {
         }
         let standard = self.compiled.plans.of(root);
         let expressions = self.compiled.expressions.of(root);
-        let asks = standard.is_some() || expressions.is_some();
-        Some(asks.then(|| Rules {
+        let has_rules = standard.is_some() || expressions.is_some();
+        Some(has_rules.then(|| Rules {
             compiled: Arc::clone(&self.compiled),
             standard,
             expressions,
@@ -196,8 +200,8 @@ impl Rules {
         Some(Estimate::of(&self.compiled.expressions, root, table))
     }
 
-    /// Returns whether `payload` certainly fits `contract` and keeps all rules but those in CEL. If
-    /// the result is false, nothing is known.
+    /// Returns whether `payload` certainly fits `contract` and keeps all rules but those in CEL. A
+    /// result of false says nothing about the payload.
     pub(crate) fn pass(&self, contract: &Contract, payload: &[u8], depth: u32) -> bool {
         let Some(root) = self.standard else {
             return false;

@@ -46,12 +46,13 @@ impl Schema {
         }
     }
 
-    /// Requires the field at `path` (proto or JSON names, with dots), and each message on the way
-    /// to it, to be present. Below a repeated or a map field, each element must have the field.
+    /// Requires the field at `path` (proto or JSON names, separated by dots), and each message on
+    /// the way to that field, to be present. Below a repeated or a map field, each element must
+    /// have the field.
     ///
-    /// In protobuf a field is present if its tag is. In MessagePack and JSON it is present if its
-    /// key or place is, and holds no nil or null. The result says whether writers can leave out the
-    /// field although it is set.
+    /// In protobuf, a field is present if the payload has its tag. In MessagePack and JSON, a field
+    /// is present if the payload has its key, or its position in an array, with a value other than
+    /// nil or null. The result says whether a writer can omit the field although it is set.
     ///
     /// # Errors
     ///
@@ -77,8 +78,8 @@ impl Schema {
         self.contract.encoding
     }
 
-    /// Returns the message and the options: equal for two schemas of one table that differ at most
-    /// in encoding, required paths and rules.
+    /// Returns the message and the options, which are equal for two schemas of one table that
+    /// differ at most in encoding, required paths and rules.
     pub fn identity(&self) -> (MessageId, Options) {
         (self.contract.root, self.contract.options)
     }
@@ -94,7 +95,7 @@ impl Schema {
         self.rules.as_ref()?.estimate(&self.contract.table)
     }
 
-    /// Returns the table that holds the message and those that it reaches.
+    /// Returns the table that holds the message and all messages that it reaches.
     pub fn table(&self) -> &Table {
         &self.contract.table
     }
@@ -107,8 +108,8 @@ impl Schema {
     /// Checks that `payload` is one whole, well-formed message of this schema.
     ///
     /// `depth` is the number of levels that may be nested below the root: messages, groups, and the
-    /// arrays and maps in values of any type and in unknown fields. It bounds the recursion, so the
-    /// caller must choose it for the size of the stack: 1000 is safe on 2 MiB.
+    /// arrays and maps in values of any type and in unknown fields. `depth` bounds the recursion,
+    /// so the caller must choose it for the size of the stack: 1000 is safe on 2 MiB.
     ///
     /// # Errors
     ///
@@ -123,7 +124,7 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// Those of [`Self::check`]. If the steps don't suffice, [`Violation::is_failure`] is true.
+    /// Fails like [`Self::check`]. If the steps don't suffice, [`Violation::is_failure`] is true.
     #[inline]
     pub fn check_within(
         &self,
@@ -167,18 +168,18 @@ impl Schema {
         Ok(())
     }
 
-    /// Returns the likely format of a payload that [`Self::check`] rejects, or `None` if it looks
-    /// like nothing but a wrong payload of this schema's encoding.
+    /// Returns the likely format of a payload that [`Self::check`] rejects, or `None` if the
+    /// payload only looks like an invalid payload in this schema's encoding.
     ///
     /// This is a guess for error messages. It walks through the payload at most twice, and not at
-    /// all if the payload is longer than 64 KiB. `depth` is that of the check.
+    /// all if the payload is longer than 64 KiB. `depth` is the same as for [`Self::check`].
     #[cold]
     pub fn lookalike(&self, payload: &[u8], depth: u32) -> Option<Lookalike> {
         lookalike(&self.contract, payload, depth)
     }
 
-    /// Converts a walk's fault to the public type, with the others if all violations are requested.
-    /// At a missing field, names the unknown key that was probably meant.
+    /// Converts a walk's fault to the public type, with the further violations if all are
+    /// requested. For a missing field, the violation names the unknown key that was probably meant.
     #[cold]
     #[expect(
         clippy::boxed_local,

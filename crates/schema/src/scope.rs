@@ -20,7 +20,7 @@ impl<'a> Scope<'a> {
         Self { message, needs }
     }
 
-    /// Reports every required field that is not in `seen`; `seen` is `None` where no field is
+    /// Reports every required field that is not in `seen`; `seen` is `None` if no field is
     /// required.
     #[inline]
     pub(crate) fn complete(
@@ -39,7 +39,7 @@ impl<'a> Scope<'a> {
     #[cold]
     fn lacks(self, index: u32, offset: usize) -> Box<Fault> {
         let name = &*self.message.fields[index as usize].name;
-        let fault = Fault::new(offset, REQUIRED, NONE).after();
+        let fault = Fault::new(offset, REQUIRED, NONE).after_value();
         // A map entry is not a level of the path.
         if self.message.map_entry {
             fault

@@ -94,12 +94,12 @@ pub struct Message {
     pub(super) name: Box<str>,
     pub(super) form: Form,
     pub(super) map_entry: bool,
-    /// The message has `message_set_wire_format`: its items are encoded as groups that no field
-    /// describes.
+    /// Set if the message has `message_set_wire_format`: its items are encoded as groups that no
+    /// field describes.
     pub(super) message_set: bool,
     /// The fields, ascending by number. A field's position here is its index.
     pub(super) fields: Box<[Field]>,
-    /// The indices of the fields in declaration order, without extensions: the places of
+    /// The indices of the fields in declaration order, without extensions: the positions in
     /// MessagePack's array layout.
     pub(super) declared: Box<[u32]>,
     /// The fields in the order of `declared`, with their keys in the encodings that key fields by
@@ -181,7 +181,7 @@ impl Message {
         }
     }
 
-    /// Returns the index of the field of this name, which is the name in the `.proto` or in JSON.
+    /// Returns the index of the field with this name in the `.proto` file or in JSON.
     #[inline]
     pub(super) fn by_name(&self, name: &str) -> Option<u32> {
         self.names.get(name).copied()
@@ -196,7 +196,7 @@ impl Message {
         same.then_some(index)
     }
 
-    /// Returns the place after that of field `index`, in declaration order.
+    /// Returns the position after field `index`, in declaration order.
     #[inline]
     pub(super) fn place_after(&self, index: u32) -> usize {
         self.fields[index as usize].place as usize + 1
@@ -279,7 +279,7 @@ pub(crate) struct Field {
     pub(super) required: bool,
     /// The field has no presence: a writer omits the default value.
     pub(super) implicit: bool,
-    /// The position in [`Message::declared`]. An extension has a position after all of them.
+    /// The position in [`Message::declared`]. Extensions have a position after all declared fields.
     pub(super) place: u32,
     /// The index of the field's oneof within the message. A proto3 `optional` field has none.
     pub(super) oneof: Option<u32>,
@@ -341,8 +341,8 @@ fn msgpack_key(name: &str) -> Vec<u8> {
     let head = match name.len() {
         size @ 0..0x20 => vec![0xa0 | size as u8],
         size @ 0x20..0x100 => vec![0xd9, size as u8],
-        // Writers choose the form with a length of two bytes up to 65,535 bytes. The general path
-        // reads such a name, in either form.
+        // Up to 65,535 bytes, writers choose a length of two bytes, which this prefix does not
+        // match. The general path reads such a name.
         size => [&[0xdb][..], &(size as u32).to_be_bytes()].concat(),
     };
     [&head, name.as_bytes()].concat()
@@ -419,7 +419,7 @@ impl FieldKind {
         }
     }
 
-    /// Returns the message type if the kind is one.
+    /// Returns the message type if the kind is a message.
     pub(crate) fn message(self) -> Option<MessageId> {
         match self {
             FieldKind::Message(id) | FieldKind::Group(id) => Some(id),

@@ -1,4 +1,5 @@
-//! UTF-8 checks of texts in any encoding. Most texts are ASCII and short, so that case comes first.
+//! UTF-8 checks of texts in any encoding. Most texts are ASCII and short, so that case is checked
+//! first.
 
 /// The high bit of each of eight bytes, which ASCII does not use.
 pub(super) const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -25,7 +26,7 @@ pub(super) fn first_bytes(text: &[u8]) -> u64 {
     if let Some(first) = text.first_chunk::<8>() {
         return u64::from_le_bytes(*first);
     }
-    // The two halves may overlap, and agree where they do.
+    // The two halves may overlap, and have the same bits where they overlap.
     let end = |size: usize| 8 * text.len().wrapping_sub(size) as u32;
     if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
         let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
@@ -88,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_byte_of_every_length_counts() {
+    fn is_ascii_checks_every_byte_of_every_length() {
         for length in 0..70 {
             let mut text = vec![b'a'; length];
             assert!(is_ascii(&text));
@@ -101,10 +102,10 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_behind_a_text_is_no_part_of_it() {
+    fn bytes_after_a_text_do_not_affect_the_result() {
         for size in 0..70 {
-            for behind in [&[][..], &[0xff; 3], &[0xff; 40]] {
-                let mut bytes = [&vec![b'a'; size][..], behind].concat();
+            for after in [&[][..], &[0xff; 3], &[0xff; 40]] {
+                let mut bytes = [&vec![b'a'; size][..], after].concat();
                 assert!(begins_with_text(&bytes, size), "{size}");
                 assert!(!begins_with_text(&bytes, bytes.len() + 1));
                 for at in 0..size {
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn first_bytes_are_those() {
+    fn first_bytes_returns_a_little_endian_word() {
         let text = b"abcdefghij";
         for length in 0..=text.len() {
             let mut word = [0; 8];

@@ -1,9 +1,9 @@
-//! A violation in a payload, and its place.
+//! A violation in a payload, and its position.
 //!
 //! A walk that fails creates a [`Fault`] at its position and adds one path segment per level as its
 //! recursion unwinds. At the top the fault becomes a [`Violation`]. Where all violations are
-//! requested, each level [gathers](Gather) those after which it can continue. For a payload that
-//! passes, only [`deeper`] and [`Gather::over`] run; all else is cold.
+//! requested, each level [gathers](Gather) the faults after which it can continue. For a payload
+//! that passes, only [`deeper`] and [`Gather::over`] run; all other code is cold.
 
 use std::fmt;
 
@@ -11,8 +11,8 @@ use std::fmt;
 /// repeats, in characters.
 const EXCERPT_MAX: usize = 48;
 
-/// The maximum number of violations that are reported for one payload. It is enough to correct a
-/// payload, and bounds the answer to one that is wrong everywhere.
+/// The maximum number of violations that are reported for one payload. This is enough to correct a
+/// payload, and it bounds the answer to a payload that is wrong everywhere.
 pub(super) const VIOLATIONS_MAX: usize = 16;
 
 /// The text of [`Violation::expected`] for a missing required field.
@@ -21,7 +21,7 @@ pub(super) const REQUIRED: &str = "a value, because it is required";
 /// The text of [`Violation::found`] for an absent value.
 pub(super) const NONE: &str = "none";
 
-/// A violation of a schema in a payload, and its place.
+/// A violation of a schema in a payload, and its position.
 ///
 /// Displays as one sentence: `address.zip: expected int32, found a string at byte 7`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,7 +82,8 @@ impl Violation {
         self.expected == REQUIRED
     }
 
-    /// Returns whether a required field is missing here or in another violation of the payload.
+    /// Returns whether this violation, or another violation of the same payload, is a missing
+    /// required field.
     pub(super) fn has_missing(&self) -> bool {
         self.is_missing() || self.others.iter().flatten().any(Self::is_missing)
     }
@@ -99,7 +100,7 @@ pub(super) struct Fault {
     segments: Vec<String>,
     expected: String,
     found: String,
-    /// The id of the broken rule, if the fault is that of a rule.
+    /// The id of the broken rule, if the fault is a broken rule.
     rule: Option<Box<str>>,
     pub offset: usize,
     /// Further faults of the same message, list or map.
@@ -107,7 +108,7 @@ pub(super) struct Fault {
     position: ReaderPosition,
 }
 
-/// The position of a walk's reader when a fault is found, which decides how the walk can continue.
+/// The position of a walk's reader when a fault is found. It decides how the walk can continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReaderPosition {
     /// Somewhere in the faulty value.
@@ -141,29 +142,29 @@ impl Fault {
     pub(crate) fn broken(offset: usize, id: &str, message: &str) -> Box<Self> {
         let mut fault = Self::new(offset, message, "");
         fault.rule = Some(id.into());
-        fault.after()
+        fault.after_value()
     }
 
     /// Returns the fault of the rule `id`, described by `message`, which could not be evaluated for
-    /// the reason `why`. The walk does not continue after it.
+    /// `reason`. The walk does not continue after it.
     #[cold]
-    pub(crate) fn failed(offset: usize, id: &str, message: &str, why: &str) -> Box<Self> {
+    pub(crate) fn failed(offset: usize, id: &str, message: &str, reason: &str) -> Box<Self> {
         let mut fault = Self::broken(offset, id, message);
-        why.clone_into(&mut fault.found);
+        reason.clone_into(&mut fault.found);
         fault.position = ReaderPosition::Lost;
         fault
     }
 
     /// Declares that the faulty value can be skipped as a whole, whatever is wrong inside it.
     #[cold]
-    pub(crate) fn within(mut self: Box<Self>) -> Box<Self> {
+    pub(crate) fn inside_value(mut self: Box<Self>) -> Box<Self> {
         self.position = ReaderPosition::Within;
         self
     }
 
     /// Declares that the faulty value was read to its end.
     #[cold]
-    pub(crate) fn after(mut self: Box<Self>) -> Box<Self> {
+    pub(crate) fn after_value(mut self: Box<Self>) -> Box<Self> {
         self.position = ReaderPosition::After;
         self
     }
@@ -193,8 +194,8 @@ impl Fault {
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        let of = |fault: &Self| (fault.offset, fault.expected.clone(), fault.found.clone());
-        of(self) == of(other)
+        let content = |fault: &Self| (fault.offset, fault.expected.clone(), fault.found.clone());
+        content(self) == content(other)
     }
 
     fn count(&self) -> usize {
@@ -212,15 +213,15 @@ impl Fault {
         self
     }
 
-    /// Rewords the fault as one of a map's key.
+    /// Rewords the fault as a fault of a map key.
     #[cold]
     pub(crate) fn as_key(mut self: Box<Self>) -> Box<Self> {
         self.expected.push_str(" as map key");
         self
     }
 
-    /// Returns the violation, with the others if `all` is set. If one of the others is a rule that
-    /// could not be evaluated, returns that failure alone.
+    /// Returns the fault as a violation, with the further violations if `all` is set. If one of
+    /// these is a rule that could not be evaluated, returns only that failure.
     pub(crate) fn into_violation(mut self, all: bool) -> Violation {
         let mut others = std::mem::take(&mut self.others);
         // If a rule could not be evaluated, the verdict is not known.
@@ -252,14 +253,14 @@ impl Fault {
     }
 }
 
-/// The behaviour of a walk at a fault. Each walk is compiled once for each implementation, so that
-/// the walk that every payload takes contains no code for gathering.
+/// The behaviour of a walk at a fault. Each walk is compiled once for each implementation, so the
+/// first walk over a payload contains no code for gathering.
 pub(super) trait Gather: Default {
     /// Keeps `fault` if the walk can continue after the faulty value. `pass` moves the reader past
     /// that value. Returns the fault as an error if the walk cannot continue.
     fn keep(&mut self, fault: Box<Fault>, pass: impl FnOnce() -> Checked<()>) -> Checked<()>;
 
-    /// Returns the result for the message, list or map, whose walk ended with `end`.
+    /// Returns the result for the message, list or map whose walk ended with `end`.
     fn close(self, end: Checked<()>) -> Checked<()>;
 
     /// Runs `walk` over a message, a list or a map, and returns the result.
@@ -363,7 +364,7 @@ pub(super) fn deeper(depth: u32, offset: usize) -> Checked<u32> {
 
 /// Returns a payload's text, quoted, escaped and shortened, for a violation to repeat.
 pub(super) fn excerpt(text: &[u8]) -> String {
-    // A character has at most four bytes, so this part is enough, however long the text.
+    // A character has at most four bytes, so this part is enough, however long the text is.
     let head = &text[..text.len().min(EXCERPT_MAX * 4)];
     let mut shown: String = String::from_utf8_lossy(head)
         .chars()

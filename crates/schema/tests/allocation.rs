@@ -1,7 +1,7 @@
 //! Tests that a valid payload is checked without an allocation, in every encoding, except for the
 //! key sets of large maps, and the escaped field names of JSON. In MessagePack and JSON, this holds
 //! for standard rules, too, except for the sets of elements that must differ, and for bytes, which
-//! JSON has in base64.
+//! JSON encodes in base64.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -65,7 +65,7 @@ fn broken(encoding: Encoding, options: Options, old: &str, new: &str, expected: 
     let found = breaks(encoding, options, old, new);
     let found: Vec<_> = found
         .iter()
-        .map(|it| format!("{}: {} {}", it.path, it.subject, it.what))
+        .map(|change| format!("{}: {} {}", change.path, change.subject, change.what))
         .collect();
     let same =
         found.len() == expected.len() && found.iter().zip(expected).all(|(f, e)| f.starts_with(e));
@@ -214,12 +214,12 @@ const BREAKS_BY_NUMBER: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn fields_by_number() {
+fn fields_are_compared_by_number_in_protobuf() {
     for (old, new, expected) in BREAKS_BY_NUMBER {
         let found = breaks(PROTOBUF, Options::default(), &one(old), &one(new));
         let first = found
             .first()
-            .map(|it| format!("{}: {} {}", it.path, it.subject, it.what));
+            .map(|change| format!("{}: {} {}", change.path, change.subject, change.what));
         let first = first.unwrap_or_else(|| panic!("{old} → {new}: nothing"));
         assert!(first.starts_with(expected), "{old} → {new}: {first}");
     }
@@ -277,7 +277,7 @@ const SCALARS: [&str; 17] = [
 
 /// Tests the change from every type to every other: only the listed changes are safe.
 #[test]
-fn types_in_each_encoding() {
+fn only_the_listed_changes_of_types_are_safe_in_each_encoding() {
     let wider = |encoding, from: &str| -> &[&str] {
         match (encoding, from) {
             (PROTOBUF, "bool") => &["int32", "int64", "uint32", "uint64"],
@@ -319,7 +319,7 @@ fn types_in_each_encoding() {
 }
 
 #[test]
-fn proto2_required_groups_and_text() {
+fn required_fields_groups_and_strings_of_proto2_are_compared() {
     let proto2 = |fields: &str| format!("syntax = \"proto2\"; package t; message M {{ {fields} }}");
     let proto3 = |fields: &str| format!("syntax = \"proto3\"; package t; message M {{ {fields} }}");
     let of = |old: String, new: String, expected: &[&str]| {
@@ -347,7 +347,7 @@ fn proto2_required_groups_and_text() {
 }
 
 #[test]
-fn enums_by_number() {
+fn enums_are_compared_by_number_in_protobuf() {
     let with = |values: &str| {
         format!("message M {{ E e = 1; repeated E more = 2; }} enum E {{ {values} }}")
     };
@@ -406,7 +406,7 @@ fn enums_by_number() {
 }
 
 #[test]
-fn enums_by_name() {
+fn enums_are_compared_by_name_in_msgpack_and_json() {
     let with = |values: &str| format!("message M {{ E e = 1; }} enum E {{ {values} }}");
     let cases = [
         (
@@ -498,7 +498,7 @@ const BREAKS_BY_NAME: &[(&str, &str, &[&str])] = &[
 ];
 
 #[test]
-fn fields_by_name() {
+fn fields_are_compared_by_name_in_msgpack_and_json() {
     for (old, new, expected) in BREAKS_BY_NAME {
         broken(MSGPACK, MAP, &one(old), &one(new), expected);
         broken(JSON, Options::default(), &one(old), &one(new), expected);
@@ -525,7 +525,7 @@ fn fields_by_name() {
 }
 
 #[test]
-fn fields_by_order() {
+fn fields_are_compared_by_order_in_msgpack_arrays() {
     let cases = [
         (
             "int32 a = 1; string b = 2;",

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Measures the rules and other implementations of protovalidate, on the same messages and in one
 # run: benches/rules.rs, then, in protobuf, prost-protovalidate, protovalidate-es in Node, and both
-# lines of PyPI's protovalidate. These validate a decoded message; the gateway's times are of
-# payloads, as are those of the rows that say so.
+# lines of PyPI's protovalidate. These implementations validate a decoded message. The times of the
+# gateway, and of the rows marked "a payload", are for encoded payloads.
 set -euo pipefail
 cd "$(dirname "$0")/../../../.."
 
@@ -12,7 +12,7 @@ crates/schema/tests/oracle/venvs.sh 1 2
 mkdir -p "$target/others"
 cp "$here/package.json" "$here/es.mjs" "$target/others"
 (cd "$target/others" && npm install --silent --no-audit --no-fund)
-# Its build script runs protoc.
+# The build script of prost-protovalidate runs protoc.
 tests/venv.sh
 PROTOC=$PWD/target/python/bin/protoc cargo build --quiet --release --locked \
     --manifest-path "$here/prost/Cargo.toml" --target-dir "$target/others/prost"

@@ -25,14 +25,14 @@ static SCHEMAS: LazyLock<Vec<[Schema; 2]>> = LazyLock::new(|| {
     let rule_set = RuleSet::build(&descriptors, &table, &["ruled.All"], &mut found);
     let rule_set = Arc::new(rule_set.unwrap_or_else(|| panic!("{found}")));
     let root = table.message("ruled.All").unwrap();
-    let of = |encoding| {
+    let pair = |encoding| {
         let plain = || Schema::new(encoding, Arc::clone(&table), root, Options::default());
         let mut ruled = plain();
         assert!(ruled.enforce(&rule_set, LIMITS));
         [plain(), ruled]
     };
     [Encoding::Protobuf, Encoding::Msgpack, Encoding::Json]
-        .map(of)
+        .map(pair)
         .into()
 });
 

@@ -61,7 +61,7 @@ pub fn walk(encoding: Encoding, input: &[u8]) -> Option<&[u8]> {
             let others = every.others.take().unwrap();
             assert_eq!(
                 first, every,
-                "the first is the same, with the others and without"
+                "the first violation is the same with and without the others"
             );
             assert!(others.len() < 16);
             for violation in std::iter::once(&first).chain(&others) {

@@ -36,10 +36,11 @@ pub struct Defined<'a> {
 }
 
 /// The advice for a break without advice of its own.
-pub(super) const KEEP_HELP: &str = "keep it as it was, and add a new definition instead";
+pub(super) const KEEP_HELP: &str = "keep the old definition, and add a new one instead";
 
 /// The advice for a field that is new and required, or that became required.
-pub(super) const NO_REQUIRED_HELP: &str = "make it optional: earlier payloads lack it";
+pub(super) const NO_REQUIRED_HELP: &str =
+    "make the field optional: earlier payloads lack the field";
 
 /// The properties that identify a field in payloads.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +54,7 @@ impl FieldIdentity {
     pub(super) fn of(old: &Contract, new: &Contract) -> Self {
         let layout = |layout| {
             let both =
-                |of: &Contract| of.options.layout == Layout::Any || of.options.layout == layout;
+                |contract: &Contract| [Layout::Any, layout].contains(&contract.options.layout);
             both(old) && both(new)
         };
         match new.encoding {
@@ -97,7 +98,7 @@ impl<'a> Side<'a> {
     }
 }
 
-/// A message type, and the later message type that took its place.
+/// A message type, and the later message type that replaced it.
 pub(super) struct Pair {
     pub old: MessageId,
     pub new: MessageId,
@@ -107,8 +108,8 @@ pub(super) struct Pair {
 pub(super) struct Comparison<'a> {
     pub old: Side<'a>,
     pub new: Side<'a>,
-    pub by: FieldIdentity,
-    /// The later schema rejects unknown fields.
+    pub identity: FieldIdentity,
+    /// Set if the later schema rejects unknown fields.
     pub strict: bool,
     pub open: Vec<Pair>,
     pub seen: BTreeSet<(MessageId, MessageId)>,
@@ -126,8 +127,8 @@ pub(super) struct MessagePair<'a> {
 }
 
 impl MessagePair<'_> {
-    /// Returns a break of the field `name`. Its place in the later files is that of the field
-    /// `now`, or that of the message if the later message has no such field.
+    /// Returns a break of the field `name`. Its place in the later files is the place of the field
+    /// `now`, or of the message if the later message has no such field.
     pub(super) fn field(
         &self,
         name: &str,

@@ -12,53 +12,59 @@ pub(super) fn compare(comparison: &mut Comparison<'_>, old: EnumId, new: EnumId,
     if !comparison.enums.insert((old.0, new.0)) {
         return;
     }
-    let (was, now) = (&comparison.old.table[old], &comparison.new.table[new]);
-    let before = comparison.old.definitions.enums.get(&*was.name);
-    let after = comparison.new.definitions.enums.get(&*now.name);
+    let (old_enum, new_enum) = (&comparison.old.table[old], &comparison.new.table[new]);
+    let before = comparison.old.definitions.enums.get(&*old_enum.name);
+    let after = comparison.new.definitions.enums.get(&*new_enum.name);
     let fault = |subject: String, value: &str, what: String, help: String| BreakingChange {
         subject,
         what,
         path: path.clone(),
-        before: before.and_then(|it| it.place_of(value)),
-        after: after.and_then(|it| it.place_of(value)),
+        before: before.and_then(|definition| definition.place_of(value)),
+        after: after.and_then(|definition| definition.place_of(value)),
         help,
     };
     let mut found = Vec::new();
-    if now.closed && !was.closed {
-        let what = "became closed, and earlier payloads may have numbers that it does not define"
-            .to_owned();
-        found.push(fault(was.name.to_string(), "", what, KEEP_HELP.to_owned()));
+    if new_enum.closed && !old_enum.closed {
+        let what =
+            "became closed, and earlier payloads may have numbers that the enum does not define"
+                .to_owned();
+        found.push(fault(
+            old_enum.name.to_string(),
+            "",
+            what,
+            KEEP_HELP.to_owned(),
+        ));
     }
-    let by_number = comparison.by.numbers;
-    let strict = comparison.strict && now.closed;
-    for (number, name) in listed(was) {
-        let gone = match by_number {
-            true => by_its_number(now, after, strict, name, number),
-            false => by_either(now, name, number),
+    let by_number = comparison.identity.numbers;
+    let strict = comparison.strict && new_enum.closed;
+    for (number, name) in listed(old_enum) {
+        let change = match by_number {
+            true => by_its_number(new_enum, after, strict, name, number),
+            false => by_either(new_enum, name, number),
         };
-        if let Some((what, help)) = gone {
-            found.push(fault(format!("{}.{name}", was.name), name, what, help));
+        if let Some((what, help)) = change {
+            found.push(fault(format!("{}.{name}", old_enum.name), name, what, help));
         }
     }
     comparison.found.extend(found);
 }
 
 fn by_its_number(
-    now: &Enum,
+    new_enum: &Enum,
     after: Option<&Definition>,
     strict: bool,
     name: &str,
     number: i32,
 ) -> Option<(String, String)> {
-    let elsewhere = now.names.get(name).filter(|it| **it != number);
-    let aside = after.is_some_and(|it| it.reserves(number)) && !strict;
-    match elsewhere {
-        _ if aside => None,
+    let new_number = new_enum.names.get(name).filter(|new| **new != number);
+    let is_reserved = after.is_some_and(|definition| definition.reserves(number)) && !strict;
+    match new_number {
+        _ if is_reserved => None,
         Some(to) => Some(renumbered(number, *to)),
-        None if now.knows(number) => None,
+        None if new_enum.knows(number) => None,
         None => Some((
             match strict {
-                true => "was removed, and unknown_fields: reject refuses it".to_owned(),
+                true => "was removed, and unknown_fields: reject refuses the value".to_owned(),
                 false => format!("was removed, and its number {number} is not reserved"),
             },
             match strict {
@@ -69,11 +75,11 @@ fn by_its_number(
     }
 }
 
-fn by_either(now: &Enum, name: &str, number: i32) -> Option<(String, String)> {
-    match now.names.get(name) {
+fn by_either(new_enum: &Enum, name: &str, number: i32) -> Option<(String, String)> {
+    match new_enum.names.get(name) {
         Some(to) if *to == number => None,
         Some(to) => Some(renumbered(number, *to)),
-        None if now.knows(number) => Some((
+        None if new_enum.knows(number) => Some((
             "was renamed, and payloads with its old name are rejected".to_owned(),
             "keep the old name as an alias of the new one: option allow_alias = true".to_owned(),
         )),

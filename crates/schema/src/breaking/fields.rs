@@ -10,68 +10,81 @@ impl Comparison<'_> {
     /// Returns the break of a field that has a counterpart, if its change breaks payloads.
     pub(super) fn kept(
         &mut self,
-        here: &MessagePair,
-        was: &Field,
-        now: &Field,
+        messages: &MessagePair,
+        old_field: &Field,
+        new_field: &Field,
     ) -> Option<BreakingChange> {
-        let elsewhere = here.new.by_name(&was.name);
-        let elsewhere = elsewhere.map(|index| &here.new.fields[index as usize]);
-        let moved = |it: &&Field| it.name == was.name && it.number != now.number;
-        if let Some(elsewhere) = elsewhere.filter(|it| self.by.numbers && moved(it)) {
+        let same_name = messages.new.by_name(&old_field.name);
+        let same_name = same_name.map(|index| &messages.new.fields[index as usize]);
+        let moved =
+            |field: &&Field| field.name == old_field.name && field.number != new_field.number;
+        if let Some(same_name) = same_name.filter(|field| self.identity.numbers && moved(field)) {
             let what = format!(
                 "changed its number from {} to {}; number {} is now {}",
-                was.number, elsewhere.number, was.number, now.name
+                old_field.number, same_name.number, old_field.number, new_field.name
             );
-            return Some(here.field(&was.name, &elsewhere.name, what, KEEP_HELP));
+            return Some(messages.field(&old_field.name, &same_name.name, what, KEEP_HELP));
         }
-        if self.by.names && here.new.by_name(&was.json_name) != here.new.by_name(&was.name) {
-            let what = format!("is no longer read under its JSON name {}", was.json_name);
-            let help = format!("give it the option [json_name = \"{}\"]", was.json_name);
-            return Some(here.field(&was.name, &now.name, what, help));
+        if self.identity.names
+            && messages.new.by_name(&old_field.json_name) != messages.new.by_name(&old_field.name)
+        {
+            let what = format!(
+                "is no longer read under its JSON name {}",
+                old_field.json_name
+            );
+            let help = format!(
+                "give the field the option [json_name = \"{}\"]",
+                old_field.json_name
+            );
+            return Some(messages.field(&old_field.name, &new_field.name, what, help));
         }
-        if !self.types(here, was, now) {
+        if !self.types(messages, old_field, new_field) {
             let (from, to) = (
-                types::label(was, self.old.table),
-                types::label(now, self.new.table),
+                types::label(old_field, self.old.table),
+                types::label(new_field, self.new.table),
             );
-            let name = match was.name == now.name {
+            let name = match old_field.name == new_field.name {
                 true => String::new(),
-                false => format!(" and its name to {}", now.name),
+                false => format!(" and its name to {}", new_field.name),
             };
             let what = match from == to {
                 true => "must now be UTF-8".to_owned(),
                 false => format!("changed its type from {from} to {to}{name}"),
             };
-            let help = "keep it as it was, and add another field for the new type";
-            return Some(here.field(&was.name, &now.name, what, help));
+            let help = "keep the field as it was, and add another field for the new type";
+            return Some(messages.field(&old_field.name, &new_field.name, what, help));
         }
-        if now.required && !was.required {
-            let what = "became required, and earlier payloads may lack it".to_owned();
-            return Some(here.field(&was.name, &now.name, what, NO_REQUIRED_HELP));
+        if new_field.required && !old_field.required {
+            let what = "became required, and earlier payloads may lack the field".to_owned();
+            return Some(messages.field(&old_field.name, &new_field.name, what, NO_REQUIRED_HELP));
         }
         None
     }
 
     /// Returns the break of a field without a counterpart, if its removal breaks payloads.
-    pub(super) fn removed(&self, here: &MessagePair, was: &Field) -> Option<BreakingChange> {
-        let FieldIdentity { numbers, names, .. } = self.by;
+    pub(super) fn removed(
+        &self,
+        messages: &MessagePair,
+        old_field: &Field,
+    ) -> Option<BreakingChange> {
+        let FieldIdentity { numbers, names, .. } = self.identity;
         if !numbers && !names {
             // Only the order of the fields matters, which `order::moved` compares.
             return None;
         }
-        let (number, name) = (was.number, &*was.name);
+        let (number, name) = (old_field.number, &*old_field.name);
         // The successor has the name of the removed field and another number, or its number and
         // another name.
         let successor = match numbers {
-            true => here.new.by_name(name),
-            false => here.new.by_number(number),
+            true => messages.new.by_name(name),
+            false => messages.new.by_number(number),
         };
-        let successor = successor.map(|index| &here.new.fields[index as usize]);
-        let aside = here.after.is_some_and(|it| match numbers {
-            true => it.reserves(number as i32),
-            false => it.reserves_name(name),
+        let successor = successor.map(|index| &messages.new.fields[index as usize]);
+        let is_reserved = messages.after.is_some_and(|definition| match numbers {
+            true => definition.reserves(number as i32),
+            false => definition.reserves_name(name),
         });
-        if aside && !self.strict {
+        if is_reserved && !self.strict {
             return None;
         }
         let (what, help) = match (successor, numbers) {
@@ -87,7 +100,7 @@ impl Comparison<'_> {
                 ),
             ),
             _ if self.strict => (
-                "was removed, and unknown_fields: reject refuses it".to_owned(),
+                "was removed, and unknown_fields: reject refuses the field".to_owned(),
                 "keep the field until no peer sends it any more".to_owned(),
             ),
             (_, true) => (
@@ -103,49 +116,69 @@ impl Comparison<'_> {
                 ),
             ),
         };
-        let now = successor.map_or("", |successor| &successor.name);
-        Some(here.field(name, now, what, help))
+        let new_field = successor.map_or("", |successor| &successor.name);
+        Some(messages.field(name, new_field, what, help))
     }
 
     /// Returns the break of a new field, if its addition breaks payloads.
-    pub(super) fn added(&self, here: &MessagePair, now: &Field) -> Option<BreakingChange> {
-        let name = &*now.name;
-        let before = here.before;
-        let what = if now.required {
-            "is new and required, and earlier payloads lack it".to_owned()
-        } else if self.by.numbers && before.is_some_and(|it| it.reserves(now.number as i32)) {
-            format!("took the number {}, which was reserved", now.number)
-        } else if self.by.names && before.is_some_and(|it| it.reserves_name(name)) {
+    pub(super) fn added(
+        &self,
+        messages: &MessagePair,
+        new_field: &Field,
+    ) -> Option<BreakingChange> {
+        let name = &*new_field.name;
+        let before = messages.before;
+        let what = if new_field.required {
+            "is new and required, and earlier payloads lack the field".to_owned()
+        } else if self.identity.numbers
+            && before.is_some_and(|definition| definition.reserves(new_field.number as i32))
+        {
+            format!("took the number {}, which was reserved", new_field.number)
+        } else if self.identity.names
+            && before.is_some_and(|definition| definition.reserves_name(name))
+        {
             "took a name that was reserved".to_owned()
         } else {
             return None;
         };
-        let help = match now.required {
+        let help = match new_field.required {
             true => NO_REQUIRED_HELP,
-            false => "choose another one: in earlier payloads, it may stand for something else",
+            false => {
+                "choose another number or name: earlier payloads may use this one for something else"
+            }
         };
-        Some(here.field(name, name, what, help))
+        Some(messages.field(name, name, what, help))
     }
 }
 
 /// Returns the breaks of fields that a payload could hold together and that are now in one oneof.
-pub(super) fn joined(here: &MessagePair<'_>, counterparts: &[Option<u32>]) -> Vec<BreakingChange> {
+pub(super) fn joined(
+    messages: &MessagePair<'_>,
+    counterparts: &[Option<u32>],
+) -> Vec<BreakingChange> {
     let mut first: Vec<(u32, &Field)> = Vec::new();
     let mut found = Vec::new();
-    for (was, now) in here.old.fields.iter().zip(counterparts) {
-        let Some(now) = now.map(|index| &here.new.fields[index as usize]) else {
+    for (old_field, new_field) in messages.old.fields.iter().zip(counterparts) {
+        let Some(new_field) = new_field.map(|index| &messages.new.fields[index as usize]) else {
             continue;
         };
-        let Some(oneof) = now.oneof else { continue };
+        let Some(oneof) = new_field.oneof else {
+            continue;
+        };
         match first.iter().find(|(known, _)| *known == oneof) {
-            None => first.push((oneof, was)),
-            Some((_, other)) if was.oneof.is_some() && was.oneof == other.oneof => {}
+            None => first.push((oneof, old_field)),
+            Some((_, other)) if old_field.oneof.is_some() && old_field.oneof == other.oneof => {}
             Some((_, other)) => {
                 let what = format!(
-                    "is now in one oneof with {}, and earlier payloads may have both",
+                    "is now in one oneof with {}, and earlier payloads may have both fields",
                     other.name
                 );
-                found.push(here.field(&was.name, &now.name, what, "leave it out of the oneof"));
+                found.push(messages.field(
+                    &old_field.name,
+                    &new_field.name,
+                    what,
+                    "leave the field out of the oneof",
+                ));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The changes of a type under which every value keeps its meaning, for each encoding.
 //!
-//! A value of the earlier type must be the same value of the later type. It is not enough that it
-//! decodes: an `int64` may lose its upper half, and a large `uint32` may become negative.
+//! A value of the earlier type must be the same value of the later type. It is not enough that the
+//! value decodes: an `int64` may lose its upper half, and a large `uint32` may become negative.
 
 use crate::table::{Cardinality, Field, FieldKind, Table};
 
@@ -20,7 +20,7 @@ pub(super) fn same_on_the_wire(old: FieldKind, new: FieldKind) -> bool {
         (FieldKind::Enum(_), FieldKind::Enum(_)) => true,
         // Some numbers may not be values of the enum.
         (_, FieldKind::Enum(_)) => false,
-        _ => form(old).is_some() && form(old) == form(new) && within(old, new),
+        _ => form(old).is_some() && form(old) == form(new) && is_subrange(old, new),
     }
 }
 
@@ -44,7 +44,7 @@ pub(super) fn same_by_name(old: FieldKind, new: FieldKind) -> bool {
             let exact = -DOUBLE_EXACT..=DOUBLE_EXACT;
             range(old).is_some_and(|(low, high)| exact.contains(&low) && exact.contains(&high))
         }
-        _ => within(old, new),
+        _ => is_subrange(old, new),
     }
 }
 
@@ -70,7 +70,7 @@ fn form(kind: FieldKind) -> Option<WholeForm> {
     })
 }
 
-fn within(old: FieldKind, new: FieldKind) -> bool {
+fn is_subrange(old: FieldKind, new: FieldKind) -> bool {
     match (range(old), range(new)) {
         (Some(old), Some(new)) => new.0 <= old.0 && old.1 <= new.1,
         _ => false,

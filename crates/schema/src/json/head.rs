@@ -176,10 +176,10 @@ impl<'a> JsonReader<'a> {
         }
     }
 
-    /// Takes members of an object, one after the other, as long as each is the next of `members`,
-    /// is in its usual form, and `accepts` returns true for its index and the bytes of its value.
-    /// Returns the remaining members, and the token after the last member taken, or
-    /// [`Next::Another`] if none was taken.
+    /// Takes members of an object as long as each is the next of `members` and in its usual form,
+    /// and `accepts` returns true for its index and the bytes of its value. Returns the remaining
+    /// members and the token after the last member that was taken, or [`Next::Another`] if no
+    /// member was taken.
     #[inline]
     pub(crate) fn plain_members<'m>(
         &mut self,
@@ -189,13 +189,13 @@ impl<'a> JsonReader<'a> {
         let mut rest = plain::gap(self.rest());
         let (mut left, mut next) = (members, Next::Another);
         while let (Next::Another, [member, others @ ..]) = (&next, left) {
-            let Some((value, after, what)) = plain::member(rest, member) else {
+            let Some((value, after, following)) = plain::member(rest, member) else {
                 break;
             };
             if !accepts(member.index, value) {
                 break;
             }
-            (rest, left, next) = (after, others, what);
+            (rest, left, next) = (after, others, following);
         }
         self.go_to(rest);
         (left, next)
@@ -224,9 +224,9 @@ impl<'a> JsonReader<'a> {
             }
             Some(b'{') => self.mark(JsonHead::Object),
             Some(b'[') => self.mark(JsonHead::Array),
-            Some(b'n') => self.word("null", JsonHead::Null),
-            Some(b't') => self.word("true", JsonHead::Bool(true)),
-            Some(b'f') => self.word("false", JsonHead::Bool(false)),
+            Some(b'n') => self.literal("null", JsonHead::Null),
+            Some(b't') => self.literal("true", JsonHead::Bool(true)),
+            Some(b'f') => self.literal("false", JsonHead::Bool(false)),
             _ => Err(self.unexpected("a value")),
         }
     }
@@ -238,10 +238,10 @@ impl<'a> JsonReader<'a> {
     }
 
     #[inline]
-    fn word(&mut self, word: &'static str, head: JsonHead<'a>) -> Checked<JsonHead<'a>> {
-        match self.bytes[self.at..].starts_with(word.as_bytes()) {
+    fn literal(&mut self, literal: &'static str, head: JsonHead<'a>) -> Checked<JsonHead<'a>> {
+        match self.bytes[self.at..].starts_with(literal.as_bytes()) {
             true => {
-                self.at += word.len();
+                self.at += literal.len();
                 Ok(head)
             }
             false => Err(self.unexpected("a value")),
@@ -288,7 +288,7 @@ impl<'a> JsonReader<'a> {
     }
 }
 
-/// The names of one object's members so far, for the detection of duplicates.
+/// The names of one object's members that were read so far, for the detection of duplicates.
 pub(super) struct Names<'a> {
     /// A reader at the first member.
     body: JsonReader<'a>,
@@ -329,7 +329,7 @@ impl<'a> Names<'a> {
 /// Returns the violation of a repeated key.
 #[cold]
 pub(super) fn twice(key: Key<Text>, at: usize) -> Box<Fault> {
-    Fault::new(at, "each key once", "it again").under(key.segment())
+    Fault::new(at, "each key once", "the key again").under(key.segment())
 }
 
 /// Returns whether a member of this name lies between `body` and `at`.
@@ -353,7 +353,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fingerprint_met_twice_is_settled_by_the_names() {
+    fn names_with_the_same_fingerprint_are_compared() {
         let body = JsonReader::new(br#""a":1, "\u0062" : [2], "c":3}"#);
         let at = |name| {
             let mut reader = JsonReader::new(name);

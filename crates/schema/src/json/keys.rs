@@ -3,13 +3,13 @@
 
 use super::head::{JsonReader, twice};
 use super::number::Number;
-use super::scalar::within;
+use super::scalar::is_in_range;
 use super::text::Text;
 use crate::keys::{self, Key};
 use crate::table::FieldKind;
 use crate::violation::{Checked, Fault, excerpt};
 
-/// Returns the value that `text` stands for as a key of this kind.
+/// Returns the value that `text` stands for as a key of this kind, or `None` if it stands for none.
 pub(super) fn key(kind: FieldKind, text: Text<'_>) -> Option<Key<Text<'_>>> {
     match kind {
         FieldKind::String { .. } => Some(Key::Text(text)),
@@ -21,12 +21,12 @@ pub(super) fn key(kind: FieldKind, text: Text<'_>) -> Option<Key<Text<'_>>> {
         kind => {
             let bytes = text.bytes();
             let value = Number::parse(&bytes)?.integer()?;
-            within(kind, value).then(|| Key::from(value))
+            is_in_range(kind, value).then(|| Key::from(value))
         }
     }
 }
 
-/// The keys of one map so far.
+/// The keys of one map that were read so far.
 pub(super) struct Keys<'a> {
     kind: FieldKind,
     /// A reader at the first key.

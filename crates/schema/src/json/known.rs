@@ -26,10 +26,10 @@ impl<'a, G: Gather> Walk<'a, G> {
             Form::Value => self.value(reader, depth),
             Form::Struct if object => self.value(reader, depth),
             Form::ListValue if reader.next() == Some(b'[') => self.value(reader, depth),
-            Form::Struct => not(reader, "an object"),
-            Form::ListValue => not(reader, "an array"),
+            Form::Struct => unexpected_value(reader, "an object"),
+            Form::ListValue => unexpected_value(reader, "an array"),
             Form::Any if object => self.any(reader, scope, depth),
-            Form::Any => not(reader, "google.protobuf.Any as an object"),
+            Form::Any => unexpected_value(reader, "google.protobuf.Any as an object"),
             Form::Timestamp | Form::Duration | Form::Wrapper if object => {
                 names_a_field(reader, scope.message, depth)?;
                 self.fields(reader, scope, depth)
@@ -37,14 +37,14 @@ impl<'a, G: Gather> Walk<'a, G> {
             _ if object => self.fields(reader, scope, depth),
             Form::Wrapper => scalar(self.table, reader, scope.message.fields[0].kind),
             Form::Timestamp => {
-                let right = |text: &[u8]| timestamp(text).is_some();
-                text(reader, right, "a moment by RFC 3339")
+                let is_right = |text: &[u8]| timestamp(text).is_some();
+                text(reader, is_right, "a timestamp in the format of RFC 3339")
             }
             Form::Duration => {
-                let right = |text: &[u8]| duration(text).is_some();
-                text(reader, right, "a duration, as \"1.5s\"")
+                let is_right = |text: &[u8]| duration(text).is_some();
+                text(reader, is_right, "a duration such as \"1.5s\"")
             }
-            Form::FieldMask => text(reader, is_field_mask, "field paths, as \"a.bC,d\""),
+            Form::FieldMask => text(reader, is_field_mask, "field paths such as \"a.bC,d\""),
             Form::Fields => self.fields(reader, scope, depth),
         }
     }
@@ -90,7 +90,7 @@ impl<'a, G: Gather> Walk<'a, G> {
                 }
                 Ok(())
             }),
-            head @ JsonHead::Number(number) => match number.far() {
+            head @ JsonHead::Number(number) => match number.float_if_long() {
                 Some(value) if value.is_infinite() => Err(Fault::new(
                     at,
                     "a number within a double's range",
@@ -116,7 +116,7 @@ impl<'a, G: Gather> Walk<'a, G> {
             let expected = format!(
                 "\"@type\" as the first member, because it comes later in {LATE_TYPES_MAX} enclosing objects"
             );
-            return Err(Fault::new(start, expected, "it after other members"));
+            return Err(Fault::new(start, expected, "\"@type\" after other members"));
         }
         self.late_types.set(late_here);
         let message = &self.table[found.id];
@@ -149,7 +149,11 @@ impl<'a, G: Gather> Walk<'a, G> {
             reader.skip(depth)?;
             more = reader.another(b'}')?;
         }
-        Err(Fault::new(start, "an \"@type\"", "an object without"))
+        Err(Fault::new(
+            start,
+            "an object with \"@type\"",
+            "an object without \"@type\"",
+        ))
     }
 
     fn typed(&self, reader: &mut JsonReader, late: bool) -> Checked<Typed> {
@@ -163,7 +167,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         match name.and_then(|name| self.table.message(name)) {
             Some(id) => Ok(Typed { id, late }),
             None => {
-                let expected = "the URL of a message in the .proto files, as \"type.googleapis.com/pkg.Message\"";
+                let expected = "the URL of a message in the .proto files, such as \"type.googleapis.com/pkg.Message\"";
                 Err(Fault::new(at, expected, head.describe()).under("@type"))
             }
         }
@@ -179,7 +183,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         faults: &mut G,
     ) -> Checked<()> {
         let mut names = Names::new(reader);
-        let mut held = false;
+        let mut has_value = false;
         let mut more = reader.opened(b'}');
         while more {
             let key = reader.token();
@@ -190,7 +194,7 @@ impl<'a, G: Gather> Walk<'a, G> {
                 _ if new.is_err() => new,
                 b"@type" => reader.skip(depth),
                 b"value" => {
-                    held = true;
+                    has_value = true;
                     let deeper = deeper(depth, at);
                     let checked = deeper.and_then(|depth| self.message(reader, scope, depth));
                     checked.map_err(|fault| fault.under("value"))
@@ -206,9 +210,9 @@ impl<'a, G: Gather> Walk<'a, G> {
             }
             more = reader.another(b'}')?;
         }
-        if !held {
+        if !has_value {
             let expected = format!("a \"value\" of {}", scope.message.name);
-            let fault = Fault::new(start, expected, "none").after();
+            let fault = Fault::new(start, expected, "none").after_value();
             faults.keep(fault, || Ok(()))?;
         }
         Ok(())
@@ -232,13 +236,17 @@ fn names_a_field(reader: &JsonReader, message: &Message, depth: u32) -> Checked<
     }
     let names: Vec<_> = message.fields.iter().map(|field| &*field.name).collect();
     let expected = format!("an object with {}", names.join(" or "));
-    Err(Fault::new(start, expected, "an object without"))
+    Err(Fault::new(
+        start,
+        expected,
+        "an object without such a field",
+    ))
 }
 
 /// The type that an Any names.
 struct Typed {
     id: MessageId,
-    /// Other members came before the type.
+    /// Set if other members came before the type.
     late: bool,
 }
 
@@ -253,7 +261,7 @@ fn text(reader: &mut JsonReader, is_right: fn(&[u8]) -> bool, expected: &str) ->
 
 /// Reads the next value, and returns the violation of a value that is not `expected`.
 #[cold]
-fn not(reader: &mut JsonReader, expected: &str) -> Checked<()> {
+fn unexpected_value(reader: &mut JsonReader, expected: &str) -> Checked<()> {
     let at = reader.token();
     let head = reader.head()?;
     Err(Fault::new(at, expected, head.describe()))

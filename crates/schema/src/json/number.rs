@@ -10,7 +10,7 @@ const DIGITS_MAX: i64 = 20;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Number<'a> {
     text: &'a [u8],
-    /// The number has no fraction and no exponent.
+    /// Set if the number has no fraction and no exponent.
     whole: bool,
 }
 
@@ -18,38 +18,38 @@ impl<'a> Number<'a> {
     /// Reads the number at `at`, and moves `at` to its end.
     pub(crate) fn read(bytes: &'a [u8], at: &mut usize) -> Checked<Self> {
         let start = *at;
-        let mut here = start + usize::from(bytes.get(start) == Some(&b'-'));
-        let digits = |here: &mut usize| {
-            let first = *here;
-            while bytes.get(*here).is_some_and(u8::is_ascii_digit) {
-                *here += 1;
+        let mut cursor = start + usize::from(bytes.get(start) == Some(&b'-'));
+        let digits = |cursor: &mut usize| {
+            let first = *cursor;
+            while bytes.get(*cursor).is_some_and(u8::is_ascii_digit) {
+                *cursor += 1;
             }
-            *here > first
+            *cursor > first
         };
-        match bytes.get(here) {
+        match bytes.get(cursor) {
             // After a leading zero, only a point or an exponent may follow.
-            Some(b'0') => here += 1,
-            _ if digits(&mut here) => {}
-            _ => return Err(unexpected(bytes, here, "a digit")),
+            Some(b'0') => cursor += 1,
+            _ if digits(&mut cursor) => {}
+            _ => return Err(unexpected(bytes, cursor, "a digit")),
         }
-        let whole = here;
-        if bytes.get(here) == Some(&b'.') {
-            here += 1;
-            if !digits(&mut here) {
-                return Err(unexpected(bytes, here, "a digit"));
+        let whole = cursor;
+        if bytes.get(cursor) == Some(&b'.') {
+            cursor += 1;
+            if !digits(&mut cursor) {
+                return Err(unexpected(bytes, cursor, "a digit"));
             }
         }
-        if let Some(b'e' | b'E') = bytes.get(here) {
-            here += 1;
-            here += usize::from(matches!(bytes.get(here), Some(b'+' | b'-')));
-            if !digits(&mut here) {
-                return Err(unexpected(bytes, here, "a digit"));
+        if let Some(b'e' | b'E') = bytes.get(cursor) {
+            cursor += 1;
+            cursor += usize::from(matches!(bytes.get(cursor), Some(b'+' | b'-')));
+            if !digits(&mut cursor) {
+                return Err(unexpected(bytes, cursor, "a digit"));
             }
         }
-        *at = here;
+        *at = cursor;
         Ok(Self {
-            text: &bytes[start..here],
-            whole: whole == here,
+            text: &bytes[start..cursor],
+            whole: whole == cursor,
         })
     }
 
@@ -85,7 +85,7 @@ impl<'a> Number<'a> {
     /// Returns the nearest double, or an infinity if the number is too large. Returns `None` for a
     /// number so short that any float type holds it.
     #[inline]
-    pub(crate) fn far(self) -> Option<f64> {
+    pub(crate) fn float_if_long(self) -> Option<f64> {
         /// The maximum length of a number that any float type holds: 10³⁸ is within their ranges.
         const FLOAT_DIGITS_MAX: usize = 38;
         let exponent = !self.whole && self.text.iter().any(|byte| byte | 0x20 == b'e');
@@ -142,7 +142,8 @@ fn magnitude(text: &[u8]) -> Option<i128> {
     Some(value * 10i128.pow(shift as u32))
 }
 
-/// Returns the exponent in `text`. An extreme one is limited to a value with the same effect.
+/// Returns the exponent in `text`. An extreme exponent is replaced by a smaller one with the same
+/// effect.
 fn power(text: &[u8]) -> i64 {
     /// More than the number of digits of any payload.
     const EXPONENT_MAX: i64 = i64::MAX / 16;

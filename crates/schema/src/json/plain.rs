@@ -15,7 +15,7 @@ pub(crate) enum Next {
 }
 
 /// Takes this member and the comma or brace after it. Returns the bytes of the value, the bytes
-/// after that token, and which token it was.
+/// after the comma or brace, and the token itself.
 #[inline(always)]
 pub(super) fn member<'p>(bytes: &'p [u8], member: &Member) -> Option<(&'p [u8], &'p [u8], Next)> {
     let value = gap(member.json.strip(bytes)?);
@@ -81,9 +81,9 @@ fn list(bytes: &[u8], kind: FieldKind) -> Option<&[u8]> {
     const ELEMENTS_MAX: usize = 16;
     let mut rest = first;
     for _ in 0..ELEMENTS_MAX {
-        let (after, what) = next(scalar(rest, kind)?, b']')?;
+        let (after, following) = next(scalar(rest, kind)?, b']')?;
         rest = after;
-        if let Next::End = what {
+        if let Next::End = following {
             return Some(rest);
         }
     }
@@ -129,18 +129,18 @@ fn string(bytes: &[u8]) -> Option<&[u8]> {
     let [b'"', text @ ..] = bytes else {
         return None;
     };
-    let mut here = text;
+    let mut cursor = text;
     loop {
-        let (word, rest) = word(here);
+        let (word, rest) = word(cursor);
         let foreign = foreign(word);
         if foreign == 0 {
-            here = rest;
+            cursor = rest;
             continue;
         }
         let before = foreign.trailing_zeros() / 8;
         let quoted = (word >> (8 * before)) as u8 == b'"';
         let end = before as usize + 1;
-        return if quoted { here.get(end..) } else { None };
+        return if quoted { cursor.get(end..) } else { None };
     }
 }
 
@@ -162,13 +162,14 @@ fn digits(bytes: &[u8]) -> usize {
         .count()
 }
 
-/// Takes a whole number of up to `most` digits without a sign. `most` must be at least seven.
+/// Takes a whole number of up to `digits_max` digits without a sign. `digits_max` must be at least
+/// 7.
 #[inline(always)]
-fn whole(bytes: &[u8], most: usize) -> Option<&[u8]> {
+fn whole(bytes: &[u8], digits_max: usize) -> Option<&[u8]> {
     let (word, _) = word(bytes);
     match digits_in(word) {
         0 => None,
-        8 => long_whole(bytes, most),
+        8 => long_whole(bytes, digits_max),
         1 => bytes.get(1..),
         _ if word as u8 == b'0' => None,
         size => bytes.get(size..),
@@ -176,23 +177,23 @@ fn whole(bytes: &[u8], most: usize) -> Option<&[u8]> {
 }
 
 #[inline(never)]
-fn long_whole(bytes: &[u8], most: usize) -> Option<&[u8]> {
+fn long_whole(bytes: &[u8], digits_max: usize) -> Option<&[u8]> {
     let size = digits(bytes);
-    let plain = size <= most && !bytes.starts_with(b"0");
+    let plain = size <= digits_max && !bytes.starts_with(b"0");
     if plain { bytes.get(size..) } else { None }
 }
 
 /// Takes a whole number with or without a minus.
 #[inline(always)]
-fn signed(bytes: &[u8], most: usize) -> Option<&[u8]> {
+fn signed(bytes: &[u8], digits_max: usize) -> Option<&[u8]> {
     match bytes {
-        [b'-', rest @ ..] => whole(rest, most),
-        _ => whole(bytes, most),
+        [b'-', rest @ ..] => whole(rest, digits_max),
+        _ => whole(bytes, digits_max),
     }
 }
 
-/// Takes a number that `number` takes, or a string that holds nothing else. Most writers quote the
-/// integers of 64 bits, as ProtoJSON recommends.
+/// Takes a number that `number` takes, or a string that contains only such a number. Most writers
+/// quote the integers of 64 bits, as ProtoJSON recommends.
 #[inline(always)]
 fn perhaps_quoted(bytes: &[u8], number: impl Fn(&[u8]) -> Option<&[u8]>) -> Option<&[u8]> {
     let quoted = bytes.strip_prefix(b"\"");
@@ -227,8 +228,8 @@ mod tests {
 
     type Plain = fn(&[u8]) -> Option<&[u8]>;
 
-    /// Asserts that each text of `right` is taken, but not the bytes after it, and that none of
-    /// `others` is.
+    /// Asserts that each text of `right` is taken without the bytes after it, and that no text of
+    /// `others` is taken.
     #[track_caller]
     fn takes(plain: Plain, right: &[&str], others: &[&str]) {
         for text in right {
@@ -247,7 +248,7 @@ mod tests {
     fn lists_are_taken_however_they_are_spaced() {
         let longest = |count, comma| format!("[{}]", vec!["7"; count].join(comma));
         takes(
-            |it| list(it, FieldKind::Int32),
+            |bytes| list(bytes, FieldKind::Int32),
             &[
                 "[]",
                 "[ ]",
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_values_are_taken_whole_and_others_left() {
+    fn plain_values_are_taken_and_all_others_are_left() {
         let texts = [
             r#""""#,
             r#""a""#,
@@ -293,12 +294,12 @@ mod tests {
         ];
         takes(string, &texts, &not);
         takes(
-            |it| whole(it, 9),
+            |bytes| whole(bytes, 9),
             &["0", "7", "123456789"],
             &["1234567890", "0123456789", "01", "-1", "", "\"1\""],
         );
         takes(
-            |it| signed(it, 9),
+            |bytes| signed(bytes, 9),
             &["0", "-0", "-12", "-1234567", "-12345678", "-123456789"],
             &["-1234567890", "-01", "--1", "-", "+1"],
         );
@@ -308,7 +309,7 @@ mod tests {
             &["0", "-0.25", "1.5", "12345678901", "1.0123456789"],
             &[&long, "01", ".5", "1.", "-", "NaN"],
         );
-        // These are cut off by the end of the payload.
+        // These texts are cut off by the end of the payload.
         for text in ["\"", "\"abc", "\"abcdefg", "-"] {
             assert_eq!(string(text.as_bytes()), None);
             assert_eq!(signed(text.as_bytes(), 9), None);
@@ -336,20 +337,24 @@ mod tests {
             "\"1234567890123456789\"",
         ];
         takes(
-            |it| scalar(it, FieldKind::Int64),
+            |bytes| scalar(bytes, FieldKind::Int64),
             &["\"0\"", "\"-12\"", "\"123456789012345678\"", "-12"],
             &others,
         );
         takes(
-            |it| scalar(it, FieldKind::Uint64),
+            |bytes| scalar(bytes, FieldKind::Uint64),
             &["\"0\"", "\"12\"", "\"123456789012345678\"", "12"],
             &[&others[..], &["\"-12\""]].concat(),
         );
-        takes(|it| scalar(it, FieldKind::Int32), &["12"], &["\"12\""]);
+        takes(
+            |bytes| scalar(bytes, FieldKind::Int32),
+            &["12"],
+            &["\"12\""],
+        );
     }
 
     #[test]
-    fn what_follows_a_value_is_looked_at() {
+    fn the_token_after_a_value_is_checked() {
         for (text, rest) in [(",1", "1"), (", 1", "1"), ("\n,\n\t1", "1"), (",", "")] {
             let Some((after, Next::Another)) = next(text.as_bytes(), b']') else {
                 panic!("{text}");

@@ -22,7 +22,7 @@ pub(super) fn scalar(table: &Table, reader: &mut JsonReader, kind: FieldKind) ->
 fn any_scalar(table: &Table, reader: &mut JsonReader, kind: FieldKind) -> Checked<()> {
     let at = reader.token();
     let head = reader.head()?;
-    let right = match kind {
+    let is_valid = match kind {
         FieldKind::Double | FieldKind::Float => float(head, kind),
         FieldKind::Bool => matches!(head, JsonHead::Bool(_)),
         FieldKind::Bytes => return bytes(reader, head, at),
@@ -30,9 +30,9 @@ fn any_scalar(table: &Table, reader: &mut JsonReader, kind: FieldKind) -> Checke
         FieldKind::String { .. } => matches!(head, JsonHead::Str(_)),
         // Messages have a walk of their own.
         FieldKind::Message(_) | FieldKind::Group(_) => false,
-        kind => integer(head).is_some_and(|value| within(kind, value)),
+        kind => integer(head).is_some_and(|value| is_in_range(kind, value)),
     };
-    match right {
+    match is_valid {
         true => Ok(()),
         false => Err(Fault::new(at, kind.label(table), head.describe())),
     }
@@ -40,7 +40,7 @@ fn any_scalar(table: &Table, reader: &mut JsonReader, kind: FieldKind) -> Checke
 
 /// Returns whether `value` is in the range of an integer kind.
 #[inline]
-pub(crate) fn within(kind: FieldKind, value: i128) -> bool {
+pub(crate) fn is_in_range(kind: FieldKind, value: i128) -> bool {
     let (low, high) = match kind {
         FieldKind::Int32 | FieldKind::Sint32 | FieldKind::Sfixed32 => {
             (i32::MIN.into(), i32::MAX.into())
@@ -68,16 +68,16 @@ pub(crate) fn integer(head: JsonHead) -> Option<i128> {
 /// Returns whether a value is a float of this kind. A number may be rounded, but must stay finite.
 /// NaN and the infinities are strings.
 fn float(head: JsonHead, kind: FieldKind) -> bool {
-    let near = |number: Number| match (number.far(), kind) {
+    let is_finite_in_kind = |number: Number| match (number.float_if_long(), kind) {
         (None, _) => true,
         (Some(value), FieldKind::Float) => (value as f32).is_finite(),
         (Some(value), _) => value.is_finite(),
     };
     match head {
-        JsonHead::Number(number) => near(number),
+        JsonHead::Number(number) => is_finite_in_kind(number),
         JsonHead::Str(text) => match &*text.bytes() {
             b"NaN" | b"Infinity" | b"-Infinity" => true,
-            bytes => Number::parse(bytes).is_some_and(near),
+            bytes => Number::parse(bytes).is_some_and(is_finite_in_kind),
         },
         _ => false,
     }
@@ -137,8 +137,8 @@ impl Digit {
     };
 }
 
-/// Returns whether a text is base64 in the standard alphabet or the one for URLs, but not both,
-/// padded completely or not at all.
+/// Returns whether a text is base64 in the standard alphabet or in the alphabet for URLs, but not
+/// in a mixture of both, and padded completely or not at all.
 fn is_base64(text: &[u8]) -> bool {
     let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=');
     let padding = padding.count();
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_in_one_alphabet_with_its_padding_or_none() {
+    fn base64_is_in_one_alphabet_and_padded_completely_or_not_at_all() {
         for text in [
             "", "QQ==", "QQ", "QUI=", "QUI", "QUJD", "+/+/", "-_-_", "-_8=",
         ] {

@@ -86,7 +86,7 @@ pub(super) fn foreign(word: u64) -> u64 {
 }
 
 /// The number of bytes of a string that are examined in one step.
-const STEP: usize = 32;
+const STEP_BYTES: usize = 32;
 
 /// Returns whether a string cannot hold this byte unescaped.
 #[inline]
@@ -98,11 +98,11 @@ fn is_special(byte: u8) -> bool {
 #[inline]
 pub(super) fn string<'a>(bytes: &'a [u8], at: &mut usize) -> Checked<Text<'a>> {
     let start = *at;
-    let mut here = start;
+    let mut cursor = start;
     let mut escaped = false;
     let mut foreign = 0;
     // Long strings are examined in large steps, which the compiler vectorises.
-    while let Some(chunk) = bytes[here..].first_chunk::<STEP>() {
+    while let Some(chunk) = bytes[cursor..].first_chunk::<STEP_BYTES>() {
         if chunk
             .iter()
             .fold(false, |found, byte| found | is_special(*byte))
@@ -110,47 +110,47 @@ pub(super) fn string<'a>(bytes: &'a [u8], at: &mut usize) -> Checked<Text<'a>> {
             break;
         }
         foreign |= u64::from(chunk.iter().fold(0, |all, byte| all | byte));
-        here += STEP;
+        cursor += STEP_BYTES;
     }
     loop {
-        let rest = &bytes[here..];
+        let rest = &bytes[cursor..];
         let byte = match rest.first_chunk::<8>() {
             Some(chunk) => {
                 let word = u64::from_le_bytes(*chunk);
                 let special = special(word);
                 if special == 0 {
                     foreign |= word;
-                    here += 8;
+                    cursor += 8;
                     continue;
                 }
                 let before = special.trailing_zeros() / 8;
                 foreign |= word & !(u64::MAX << (8 * before));
-                here += before as usize;
-                bytes[here]
+                cursor += before as usize;
+                bytes[cursor]
             }
             None => match rest.first() {
                 Some(&byte) => byte,
-                None => return Err(unexpected(bytes, here, "the end of the string")),
+                None => return Err(unexpected(bytes, cursor, "the end of the string")),
             },
         };
         match byte {
             b'"' => break,
             b'\\' => {
                 escaped = true;
-                here += escape(bytes, here)?;
+                cursor += escape(bytes, cursor)?;
             }
-            0x00..=0x1f => return Err(control(byte, here)),
+            0x00..=0x1f => return Err(control(byte, cursor)),
             _ => {
                 foreign |= u64::from(byte);
-                here += 1;
+                cursor += 1;
             }
         }
     }
-    let raw = &bytes[start..here];
+    let raw = &bytes[start..cursor];
     if foreign & HIGH != 0 {
         utf8(raw, start)?;
     }
-    *at = here + 1;
+    *at = cursor + 1;
     Ok(Text { raw, escaped })
 }
 
@@ -161,7 +161,8 @@ fn control(byte: u8, at: usize) -> Box<Fault> {
 }
 
 fn utf8(raw: &[u8], at: usize) -> Checked<()> {
-    text::utf8(raw).map_err(|good| Fault::new(at + good, "a string in UTF-8", "bytes that are not"))
+    text::utf8(raw)
+        .map_err(|good| Fault::new(at + good, "a string in UTF-8", "bytes that are not UTF-8"))
 }
 
 /// Returns the size of the escape at `at`, in bytes.
@@ -171,11 +172,17 @@ fn escape(bytes: &[u8], at: usize) -> Checked<usize> {
         Some(b'u') => match unit(bytes, at) {
             Some(0xd800..=0xdbff) => match unit(bytes, at + 6) {
                 Some(0xdc00..=0xdfff) => Ok(12),
-                _ => Err(Fault::new(at, "a pair of surrogates", "one by itself")),
+                _ => Err(Fault::new(at, "a pair of surrogates", "a single surrogate")),
             },
-            Some(0xdc00..=0xdfff) => Err(Fault::new(at, "a pair of surrogates", "one by itself")),
+            Some(0xdc00..=0xdfff) => {
+                Err(Fault::new(at, "a pair of surrogates", "a single surrogate"))
+            }
             Some(_) => Ok(6),
-            None => Err(Fault::new(at, "four hex digits after \\u", "others")),
+            None => Err(Fault::new(
+                at,
+                "four hex digits after \\u",
+                "other characters",
+            )),
         },
         _ => Err(unexpected(bytes, at + 1, "the letter of an escape")),
     }
@@ -196,11 +203,11 @@ fn unit(bytes: &[u8], at: usize) -> Option<u16> {
 /// Returns the value of a well-formed string with escapes.
 #[cold]
 fn unescaped(raw: &[u8]) -> String {
-    let mut said = Vec::with_capacity(raw.len());
+    let mut text = Vec::with_capacity(raw.len());
     let mut at = 0;
     while let Some(&byte) = raw.get(at) {
         if byte != b'\\' {
-            said.push(byte);
+            text.push(byte);
             at += 1;
             continue;
         }
@@ -211,18 +218,18 @@ fn unescaped(raw: &[u8]) -> String {
                 let units = [first, second.unwrap_or_default()];
                 let decoded = char::decode_utf16(units).next();
                 let decoded = decoded.and_then(Result::ok).unwrap_or('\u{fffd}');
-                said.extend(decoded.encode_utf8(&mut [0; 4]).bytes());
+                text.extend(decoded.encode_utf8(&mut [0; 4]).bytes());
             }
-            (b'b', ..) => said.push(0x08),
-            (b'f', ..) => said.push(0x0c),
-            (b'n', ..) => said.push(b'\n'),
-            (b'r', ..) => said.push(b'\r'),
-            (b't', ..) => said.push(b'\t'),
-            (other, ..) => said.push(other),
+            (b'b', ..) => text.push(0x08),
+            (b'f', ..) => text.push(0x0c),
+            (b'n', ..) => text.push(b'\n'),
+            (b'r', ..) => text.push(b'\r'),
+            (b't', ..) => text.push(b'\t'),
+            (other, ..) => text.push(other),
         }
         at += size;
     }
-    String::from_utf8_lossy(&said).into_owned()
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 #[cfg(test)]
@@ -230,15 +237,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_special_byte_is_found_in_every_place() {
+    fn the_first_special_byte_is_found_at_every_position() {
         for at in 0..8 {
             for byte in 0..=255u8 {
                 for around in [b'a', 0x7f, 0x80, 0xff, 0x21, 0x23, 0x5b, 0x5d] {
                     let mut word = [around; 8];
                     word[at] = byte;
                     let first = special(u64::from_le_bytes(word)).trailing_zeros() as usize / 8;
-                    let is = matches!(byte, b'"' | b'\\' | 0..=0x1f);
-                    assert_eq!(first, if is { at } else { 8 }, "{word:02x?}");
+                    let is_special_byte = matches!(byte, b'"' | b'\\' | 0..=0x1f);
+                    assert_eq!(first, if is_special_byte { at } else { 8 }, "{word:02x?}");
                     let first = foreign(u64::from_le_bytes(word)).trailing_zeros() as usize / 8;
                     let is_foreign = |byte: u8| matches!(byte, b'"' | b'\\' | 0..=0x1f | 0x80..);
                     let expected = word.into_iter().position(is_foreign);
@@ -273,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_say_what_an_independent_reader_reads() {
+    fn escapes_are_decoded_as_in_serde_json() {
         for raw in [
             r#""\"\\\/\b\f\n\r\t""#,
             r#""\u0041\u00e9\u20ac\ud83d\ude00 x""#,

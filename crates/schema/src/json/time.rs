@@ -14,10 +14,10 @@ const DURATION_SECONDS_MAX: i64 = 315_576_000_000;
 /// Parses a timestamp by RFC 3339 in the years 1 to 9999, with at most nine fractional digits.
 /// Returns the seconds since 1970, rounded down, and the nanoseconds.
 pub(crate) fn timestamp(text: &[u8]) -> Option<(i64, i32)> {
-    moment(text).filter(|(seconds, _)| TIMESTAMP_SECONDS.contains(seconds))
+    timestamp_of_any_year(text).filter(|(seconds, _)| TIMESTAMP_SECONDS.contains(seconds))
 }
 
-fn moment(text: &[u8]) -> Option<(i64, i32)> {
+fn timestamp_of_any_year(text: &[u8]) -> Option<(i64, i32)> {
     let (start, rest) = text.split_at_checked(19)?;
     let field = |from: usize, to: usize, least: i64, most: i64| {
         let value = digits(&start[from..to])?;
@@ -120,15 +120,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_by_rfc_3339() {
-        let moment = |text: &str| timestamp(text.as_bytes());
-        assert_eq!(moment("1970-01-01T00:00:00Z"), Some((0, 0)));
+    fn timestamps_are_in_the_format_of_rfc_3339() {
+        let parsed = |text: &str| timestamp(text.as_bytes());
+        assert_eq!(parsed("1970-01-01T00:00:00Z"), Some((0, 0)));
         assert_eq!(
-            moment("2000-03-01T00:00:00.5+01:00"),
+            parsed("2000-03-01T00:00:00.5+01:00"),
             Some((951_868_800 - 3600, 500_000_000))
         );
         assert_eq!(
-            moment("2024-02-29T23:59:59.000000012-00:30"),
+            parsed("2024-02-29T23:59:59.000000012-00:30"),
             Some((1_709_251_199 + 1800, 12))
         );
         for right in [
@@ -164,8 +164,8 @@ mod tests {
     }
 
     #[test]
-    fn spans_in_seconds() {
-        for (right, span) in [
+    fn durations_are_decimal_seconds() {
+        for (right, parts) in [
             ("0s", (0, 0)),
             ("-0s", (0, 0)),
             ("1.5s", (1, 500_000_000)),
@@ -178,7 +178,7 @@ mod tests {
                 (-DURATION_SECONDS_MAX, -999_999_999),
             ),
         ] {
-            assert_eq!(duration(right.as_bytes()), Some(span), "{right}");
+            assert_eq!(duration(right.as_bytes()), Some(parts), "{right}");
         }
         for wrong in [
             "",

@@ -1,4 +1,4 @@
-//! The violation of a token that the grammar does not allow in its place.
+//! The violation of a token that the grammar does not allow at its position.
 
 use crate::violation::Fault;
 

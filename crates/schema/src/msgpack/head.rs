@@ -108,15 +108,15 @@ impl<'a> MsgpackReader<'a> {
     /// nothing, and the general path reads the value.
     #[inline]
     pub(crate) fn plain(&mut self, kind: FieldKind) -> bool {
-        let behind = plain::scalar(self.rest(), plain::tails(kind));
-        behind.inspect(|rest| self.go_to(rest)).is_some()
+        let after = plain::scalar(self.rest(), plain::tails(kind));
+        after.inspect(|rest| self.go_to(rest)).is_some()
     }
 
     /// Takes the next value if it is a value of this field in its usual form.
     #[inline]
     pub(crate) fn plain_value(&mut self, field: &Field) -> bool {
-        let behind = plain::value(self.rest(), field);
-        behind.inspect(|rest| self.go_to(rest)).is_some()
+        let after = plain::value(self.rest(), field);
+        after.inspect(|rest| self.go_to(rest)).is_some()
     }
 
     /// Takes values of these members, one after the other, as long as each is in its usual form and
@@ -131,13 +131,13 @@ impl<'a> MsgpackReader<'a> {
         let mut rest = self.rest();
         let mut left = members;
         while let [member, others @ ..] = left {
-            let Some((value, behind)) = plain::member_value(rest, member) else {
+            let Some((value, after)) = plain::member_value(rest, member) else {
                 break;
             };
             if !accepts(member.index, value) {
                 break;
             }
-            (rest, left) = (behind, others);
+            (rest, left) = (after, others);
         }
         self.go_to(rest);
         left
@@ -155,13 +155,13 @@ impl<'a> MsgpackReader<'a> {
         let mut rest = self.rest();
         let mut left = members;
         while let [member, others @ ..] = left {
-            let Some((value, behind)) = plain::pair(rest, member) else {
+            let Some((value, after)) = plain::pair(rest, member) else {
                 break;
             };
             if !accepts(member.index, value) {
                 break;
             }
-            (rest, left) = (behind, others);
+            (rest, left) = (after, others);
         }
         self.go_to(rest);
         left
@@ -256,7 +256,7 @@ impl<'a> MsgpackReader<'a> {
         })
     }
 
-    /// Reads a big-endian length of 1, 2 or 4 bytes, for `size` 0, 1 and 2.
+    /// Reads a big-endian length of 1, 2 or 4 bytes if `size` is 0, 1 or 2.
     fn length(&mut self, size: u8) -> Checked<usize> {
         Ok(match size {
             0 => usize::from(u8::from_be_bytes(self.fixed()?)),

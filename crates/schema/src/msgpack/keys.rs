@@ -2,7 +2,7 @@
 
 use super::head::{MsgpackHead, MsgpackReader};
 use super::scalar::{integer, scalar, utf8};
-use crate::json::scalar::within;
+use crate::json::scalar::is_in_range;
 use crate::keys::{self, Key};
 use crate::options::TextKeys;
 use crate::table::{FieldKind, Table};
@@ -34,7 +34,8 @@ pub(super) fn read<'a>(
     })
 }
 
-/// Returns the key of this kind that `text` stands for, if there is one. `kind` is not string.
+/// Returns the key of this kind that `text` stands for, if there is one. `kind` must not be a
+/// string.
 fn from_text<'a>(text: &[u8], kind: FieldKind) -> Option<Key<&'a str>> {
     match (kind, text) {
         (FieldKind::Bool, b"true") => Some(Key::Bool(true)),
@@ -42,13 +43,13 @@ fn from_text<'a>(text: &[u8], kind: FieldKind) -> Option<Key<&'a str>> {
         (FieldKind::Bool, _) => None,
         _ => {
             let value = decimal(text)?;
-            within(kind, value).then(|| Key::from(value))
+            is_in_range(kind, value).then(|| Key::from(value))
         }
     }
 }
 
-/// Returns the whole number that `text` writes in decimal digits. Only the shortest text of a
-/// number is accepted, which JavaScript writes, so that no two texts stand for the same key.
+/// Returns the whole number that `text` represents in decimal digits. Only the shortest text of a
+/// number is accepted, as JavaScript writes it. No two texts therefore stand for the same key.
 pub(crate) fn decimal(text: &[u8]) -> Option<i128> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     let is_plain = match digits {
@@ -59,7 +60,7 @@ pub(crate) fn decimal(text: &[u8]) -> Option<i128> {
     is_plain.then(|| std::str::from_utf8(text).ok()?.parse().ok())?
 }
 
-/// The keys of one map so far.
+/// The keys of one map that were read so far.
 pub(super) struct Keys<'t, 'a> {
     table: &'t Table,
     kind: FieldKind,
@@ -100,7 +101,7 @@ impl<'t, 'a> Keys<'t, 'a> {
             was_before(self.table, self.kind, self.text_keys, &self.body, key, at)
         })? {
             true => Ok(()),
-            false => Err(Fault::new(at, "each key once", "it again").under(key.segment())),
+            false => Err(Fault::new(at, "each key once", "the key again").under(key.segment())),
         }
     }
 }
@@ -135,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fingerprint_met_twice_is_settled_by_the_keys() {
+    fn keys_with_the_same_fingerprint_are_compared() {
         let entries = MsgpackReader::new(b"\xa1a\x01\xa1b\x92\x01\x02\xa1c\x03");
         let table = Table::default();
         let before = |key| {

@@ -117,8 +117,8 @@ impl<'a, G: Gather> Walk<'a, G> {
 /// Returns whether a wrapper of a value of `kind` is written by its fields: as a map, or as an
 /// array of one element.
 ///
-/// Bytes may be written as an array, too. For a wrapper of bytes, an array therefore holds the
-/// field only if it is not empty and does not begin with an integer. `inside` is a reader after
+/// Bytes may be written as an array, too. For a wrapper of bytes, an array is therefore the message
+/// only if the array is not empty and does not begin with an integer. `inside` is a reader after
 /// `head`.
 #[inline]
 pub(crate) fn wraps_fields(
@@ -139,7 +139,7 @@ pub(crate) fn wraps_fields(
 }
 
 fn timestamp(data: &[u8], at: usize) -> Checked<()> {
-    let (_, nanos) = moment(data, at)?;
+    let (_, nanos) = timestamp_parts(data, at)?;
     if nanos >= NANOS {
         let found = format!("{nanos} nanoseconds");
         return Err(Fault::new(
@@ -153,7 +153,7 @@ fn timestamp(data: &[u8], at: usize) -> Checked<()> {
 
 /// Returns the seconds and nanoseconds of a timestamp. 4 bytes hold seconds; 8 bytes hold 30 bits
 /// of nanoseconds and 34 of seconds; 12 bytes hold nanoseconds, then seconds.
-pub(crate) fn moment(data: &[u8], at: usize) -> Checked<(i64, u32)> {
+pub(crate) fn timestamp_parts(data: &[u8], at: usize) -> Checked<(i64, u32)> {
     let four = |bytes: &[u8; 4]| u32::from_be_bytes(*bytes);
     if let Ok(seconds) = data.try_into() {
         return Ok((four(seconds).into(), 0));

@@ -29,8 +29,8 @@ pub(super) enum Tail {
     Binary,
 }
 
-/// Returns the table in which each range of markers, from the first to the last, has its tail.
-const fn of(ranges: &[(u8, u8, Tail)]) -> Tails {
+/// Returns the table with the tail of each range of markers, given by its first and last marker.
+const fn table(ranges: &[(u8, u8, Tail)]) -> Tails {
     let mut tails = [Tail::Other; 256];
     let mut i = 0;
     while i < ranges.len() {
@@ -45,17 +45,17 @@ const fn of(ranges: &[(u8, u8, Tail)]) -> Tails {
     tails
 }
 
-/// Returns the forms that writers choose for a kind. Integers are written as short as possible,
-/// with a signed or an unsigned marker.
+/// Returns the tails of the forms that writers choose for a kind. Writers choose the shortest form
+/// of an integer, with a signed or an unsigned marker.
 #[inline]
 pub(super) fn tails(kind: FieldKind) -> &'static Tails {
-    static OTHER: Tails = of(&[]);
-    static BOOL: Tails = of(&[(0xc2, 0xc3, Tail::Nothing)]);
-    static FLOAT: Tails = of(&[(0xca, 0xca, Tail::Four)]);
-    static DOUBLE: Tails = of(&[(0xcb, 0xcb, Tail::Eight)]);
-    static STRING: Tails = of(&[(0xa0, 0xbf, Tail::Text), (0xd9, 0xd9, Tail::LongText)]);
-    static BYTES: Tails = of(&[(0xc4, 0xc4, Tail::Binary)]);
-    static INT32: Tails = of(&[
+    static OTHER: Tails = table(&[]);
+    static BOOL: Tails = table(&[(0xc2, 0xc3, Tail::Nothing)]);
+    static FLOAT: Tails = table(&[(0xca, 0xca, Tail::Four)]);
+    static DOUBLE: Tails = table(&[(0xcb, 0xcb, Tail::Eight)]);
+    static STRING: Tails = table(&[(0xa0, 0xbf, Tail::Text), (0xd9, 0xd9, Tail::LongText)]);
+    static BYTES: Tails = table(&[(0xc4, 0xc4, Tail::Binary)]);
+    static INT32: Tails = table(&[
         (0x00, 0x7f, Tail::Nothing),
         (0xcc, 0xcc, Tail::One),
         (0xcd, 0xcd, Tail::Two),
@@ -65,7 +65,7 @@ pub(super) fn tails(kind: FieldKind) -> &'static Tails {
         (0xd2, 0xd2, Tail::Four),
         (0xe0, 0xff, Tail::Nothing),
     ]);
-    static INT64: Tails = of(&[
+    static INT64: Tails = table(&[
         (0x00, 0x7f, Tail::Nothing),
         (0xcc, 0xcc, Tail::One),
         (0xcd, 0xcd, Tail::Two),
@@ -77,13 +77,13 @@ pub(super) fn tails(kind: FieldKind) -> &'static Tails {
         (0xd3, 0xd3, Tail::Eight),
         (0xe0, 0xff, Tail::Nothing),
     ]);
-    static UINT32: Tails = of(&[
+    static UINT32: Tails = table(&[
         (0x00, 0x7f, Tail::Nothing),
         (0xcc, 0xcc, Tail::One),
         (0xcd, 0xcd, Tail::Two),
         (0xce, 0xce, Tail::Four),
     ]);
-    static UINT64: Tails = of(&[
+    static UINT64: Tails = table(&[
         (0x00, 0x7f, Tail::Nothing),
         (0xcc, 0xcc, Tail::One),
         (0xcd, 0xcd, Tail::Two),
@@ -104,7 +104,7 @@ pub(super) fn tails(kind: FieldKind) -> &'static Tails {
     }
 }
 
-/// Takes a value of this field: a scalar, or a list of up to 15 of them. An empty list is accepted
+/// Takes a value of this field: a scalar, or a list of up to 15 scalars. An empty list is accepted
 /// for elements of any kind.
 #[inline]
 pub(super) fn value<'p>(bytes: &'p [u8], field: &Field) -> Option<&'p [u8]> {
@@ -132,7 +132,8 @@ fn list<'p>(bytes: &'p [u8], tails: &Tails) -> Option<&'p [u8]> {
 pub(super) fn scalar<'p>(bytes: &'p [u8], tails: &Tails) -> Option<&'p [u8]> {
     let (&marker, rest) = bytes.split_first()?;
     // Each size has a branch of its own. A processor that predicts the branch can start on the next
-    // value before it knows this size. It could not if the size were read from a table.
+    // value before it knows this size. The processor could not do so if the size were read from a
+    // table.
     match tails[usize::from(marker)] {
         Tail::Nothing => Some(rest),
         Tail::One => rest.get(1..),
@@ -157,20 +158,21 @@ pub(super) fn scalar<'p>(bytes: &'p [u8], tails: &Tails) -> Option<&'p [u8]> {
     }
 }
 
-/// Takes the key and the value of this member. Returns the bytes of the value, and those after it.
+/// Takes the key and the value of this member. Returns the bytes of the value, and the bytes after
+/// the value.
 #[inline(always)]
 pub(super) fn pair<'p>(bytes: &'p [u8], member: &Member) -> Option<(&'p [u8], &'p [u8])> {
     member_value(member.msgpack.strip(bytes)?, member)
 }
 
-/// Takes the value of this member. Returns the bytes of the value, and those after it.
+/// Takes the value of this member. Returns the bytes of the value, and the bytes after the value.
 #[inline(always)]
 pub(super) fn member_value<'p>(bytes: &'p [u8], member: &Member) -> Option<(&'p [u8], &'p [u8])> {
-    let behind = match member.value {
+    let after = match member.value {
         MemberValue::One(kind) => scalar(bytes, tails(kind))?,
         MemberValue::List(kind) => list(bytes, tails(kind))?,
         MemberValue::Other => return None,
     };
-    let size = bytes.len() - behind.len();
-    Some((bytes.get(..size).unwrap_or_default(), behind))
+    let size = bytes.len() - after.len();
+    Some((bytes.get(..size).unwrap_or_default(), after))
 }

@@ -1,8 +1,8 @@
 //! Scalars in MessagePack, and the values that each kind of field accepts.
 //!
-//! A number of one numeric type is accepted for another: an integer for a float, even if it is
-//! rounded, and a whole float for an integer. Nothing else is converted: no string is a number, and
-//! no number is a bool.
+//! A number of one numeric type is accepted for another: an integer for a float, even if the
+//! integer must be rounded, and a whole float for an integer. Nothing else is converted: no string
+//! is a number, and no number is a bool.
 
 use super::head::{MsgpackHead, MsgpackReader};
 use crate::named::unknown_value;
@@ -22,7 +22,7 @@ pub(super) fn scalar(table: &Table, reader: &mut MsgpackReader, kind: FieldKind)
 fn any_scalar(table: &Table, reader: &mut MsgpackReader, kind: FieldKind) -> Checked<()> {
     let at = reader.at();
     let head = reader.head()?;
-    let right = match kind {
+    let is_valid = match kind {
         FieldKind::Int32 | FieldKind::Sint32 | FieldKind::Sfixed32 => {
             whole(head, i32::MIN.into(), i32::MAX as u64)
         }
@@ -43,7 +43,7 @@ fn any_scalar(table: &Table, reader: &mut MsgpackReader, kind: FieldKind) -> Che
         // Messages have a walk of their own.
         FieldKind::Message(_) | FieldKind::Group(_) => false,
     };
-    match right {
+    match is_valid {
         true => Ok(()),
         false => Err(wrong(table, kind, head, at)),
     }
@@ -107,7 +107,7 @@ pub(super) fn utf8(text: &[u8], at: usize) -> Checked<&str> {
 
 #[cold]
 fn not_utf8(at: usize) -> Box<Fault> {
-    Fault::new(at, "a string in UTF-8", "bytes that are not")
+    Fault::new(at, "a string in UTF-8", "bytes that are not UTF-8")
 }
 
 /// Checks bytes as binary, or as serde writes a `Vec<u8>`: an array of integers.
@@ -197,8 +197,8 @@ mod tests {
                             (MsgpackReader::new(&value), MsgpackReader::new(&value));
                         if quick.plain(kind) {
                             plain += 1;
-                            let right = any_scalar(&table, &mut slow, kind).is_ok();
-                            assert!(right && quick.at() == slow.at(), "{kind:?} {value:02x?}");
+                            let is_valid = any_scalar(&table, &mut slow, kind).is_ok();
+                            assert!(is_valid && quick.at() == slow.at(), "{kind:?} {value:02x?}");
                         } else {
                             assert_eq!(quick.at(), 0);
                         }

@@ -1,6 +1,6 @@
 //! The path of a violation: the element of a repeated field, or the key of a map.
 //!
-//! Walks keep no count of elements, so that a payload that passes does not pay for it. At a
+//! Walks do not count elements, so that a valid payload does not pay for the counting. At a
 //! violation, the walk reads its message again, up to the faulty record. This code is cold.
 
 use super::open::OpenMessage;
@@ -25,7 +25,7 @@ pub(super) fn locate(
     if message.map_entry {
         return fault;
     }
-    let place = match field.cardinality {
+    let segment = match field.cardinality {
         Cardinality::Singular => None,
         Cardinality::Repeated => {
             let index = element_index(&reader.rewound(open.start), field, at, fault.offset);
@@ -33,8 +33,8 @@ pub(super) fn locate(
         }
         Cardinality::Map => map_key(table, field, reader.rewound(at)),
     };
-    match place {
-        Some(place) => fault.under(place).under(&*field.name),
+    match segment {
+        Some(segment) => fault.under(segment).under(&*field.name),
         None => fault.under(&*field.name),
     }
 }

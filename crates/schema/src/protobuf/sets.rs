@@ -1,5 +1,5 @@
-//! Items of a message with `message_set_wire_format`: extensions, each in a group with its type's
-//! number.
+//! Items of a message with `message_set_wire_format`: extensions, each in a group together with the
+//! number of its type.
 
 use super::open::NO_GROUP;
 use super::wire::{MESSAGE_SET_ITEM, WireReader, open_group, wrong_end};
@@ -15,8 +15,8 @@ const TYPE: u32 = 2;
 const MESSAGE: u32 = 3;
 
 impl<'a, G: Gather> Walk<'a, G> {
-    /// Reads the item whose tag is at `start`: type and message in either order. The first of each
-    /// counts.
+    /// Reads the item whose tag is at `start`: type and message in either order. The first type and
+    /// the first message count.
     pub(super) fn item(
         &self,
         reader: &mut WireReader,

@@ -8,21 +8,21 @@ use crate::violation::{Checked, Fault, counted, deeper};
 /// parsers.
 const VARINT_MAX: usize = 10;
 
-/// The maximum size of a tag or a length, in bytes. They are varints of 32 bits, and protobuf's own
-/// parsers accept no more bytes.
+/// The maximum size of a tag or a length, in bytes. Tags and lengths are varints of 32 bits, and
+/// protobuf's own parsers accept no more bytes.
 const TAG_MAX: usize = 5;
 
 /// The number of the group that holds an item of a message set.
 pub(super) const MESSAGE_SET_ITEM: u32 = 1;
 
-/// The depth to which [`Records`] looks for the end of a group, which is as deep as a walk may go.
+/// The maximum depth of groups that [`Records`] skips, which is the maximum depth of a walk.
 const RECORD_DEPTH: u32 = 1000;
 
-/// A reader of the payload from `at` to the end of the enclosing message. Offsets are those in the
-/// payload.
+/// A reader of the payload from `at` to the end of the enclosing message. All offsets count from
+/// the start of the payload.
 #[derive(Clone)]
 pub(crate) struct WireReader<'a> {
-    /// The whole payload. Words may be read beyond `end`, but no value may reach beyond it.
+    /// The whole payload. Words may be read beyond `end`, but no value may extend beyond `end`.
     payload: &'a [u8],
     at: usize,
     /// The end of the message, which is within the payload and not before `at`.
@@ -103,8 +103,8 @@ impl<'a> WireReader<'a> {
     fn endless_varint(&self) -> Box<Fault> {
         let left = self.left();
         let found = match left {
-            0..VARINT_MAX => format!("only {} of it", counted(left, "byte")),
-            _ => "one that does not end there".to_owned(),
+            0..VARINT_MAX => format!("only {}", counted(left, "byte")),
+            _ => "a longer varint".to_owned(),
         };
         Fault::new(self.at, "a varint of at most 10 bytes", found)
     }
@@ -202,19 +202,19 @@ impl<'a> WireReader<'a> {
             ) else {
                 break;
             };
-            let behind = at + size;
-            if behind > self.end {
+            let after = at + size;
+            if after > self.end {
                 break;
             }
             visit(u32::from(tag >> 3));
-            at = behind;
+            at = after;
         }
         self.at = at;
     }
 
     /// Consumes the same fields as [`Self::plain_fields`], and calls `accepts` with the tag and the
-    /// value of each. A length-delimited value begins with its length. Returns false, and stays in
-    /// place, as soon as `accepts` returns false.
+    /// value of each. A length-delimited value begins with its length. If `accepts` returns false,
+    /// consumes no fields and returns false.
     #[inline]
     pub(crate) fn plain_records(
         &mut self,
@@ -298,7 +298,7 @@ impl<'a> WireReader<'a> {
         self.skip(number, wire, depth)
     }
 
-    /// Skips a value of wire type `wire`, or returns the fault of a malformed one.
+    /// Skips a value of wire type `wire`. Fails if the value is malformed.
     #[inline]
     pub(crate) fn skip(&mut self, number: u32, wire: u8, depth: u32) -> Checked<()> {
         match wire {
@@ -332,7 +332,7 @@ impl<'a> WireReader<'a> {
 }
 
 /// Returns the tag and the total size of the field at the start of `bytes`, if the fast path can
-/// check it. The size may exceed the length of `bytes`, so the caller compares it.
+/// check it. The size may exceed the length of `bytes`, so the caller must compare the two.
 ///
 /// Always inlined: with several callers, the compiler would not inline this function, and a walk
 /// would be a fifth slower.
@@ -376,8 +376,8 @@ fn varint_size(bytes: &[u8]) -> Option<usize> {
     (last != 0).then(|| last.trailing_zeros() as usize / 8 + 1)
 }
 
-/// Returns whether `run` consists of whole varints: its last byte ends one, and no ten bytes in a
-/// row have their high bit set.
+/// Returns whether `run` consists of whole varints: its last byte ends a varint, and no ten bytes
+/// in a row have their high bit set.
 #[inline]
 fn are_varints(run: &[u8]) -> bool {
     let Some(last) = run.last() else {
@@ -388,23 +388,23 @@ fn are_varints(run: &[u8]) -> bool {
 
 fn none_is_long(run: &[u8]) -> bool {
     // The number of bytes directly before this word that have their high bit set.
-    let mut open = 0;
+    let mut before = 0;
     let words = run.chunks_exact(8);
     let rest = words.remainder();
     for word in words {
         let ends = !first_bytes(word) & HIGH;
         if ends == HIGH {
-            open = 0;
+            before = 0;
             continue;
         }
         let (first, last) = (ends.trailing_zeros() / 8, ends.leading_zeros() / 8);
-        if open + first as usize >= VARINT_MAX {
+        if before + first as usize >= VARINT_MAX {
             return false;
         }
-        open = if ends == 0 { open + 8 } else { last as usize };
+        before = if ends == 0 { before + 8 } else { last as usize };
     }
     let first = rest.iter().take_while(|byte| **byte >= 0x80).count();
-    open + first < VARINT_MAX
+    before + first < VARINT_MAX
 }
 
 /// An iterator over the records of a message that a walk has already read. The iterator ends at the
@@ -415,7 +415,7 @@ pub(crate) struct Records<'a> {
     pending: Option<(u32, u8)>,
 }
 
-/// One field of a message, as it lies on the wire.
+/// One field of a message, as it is encoded.
 pub(crate) struct Record<'a> {
     pub at: usize,
     pub number: u32,
@@ -450,24 +450,24 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// Returns the violation of an end of group `end` where group `open` must end first, or where no
-/// group is open (`open` is 0).
+/// Returns the violation of an end of group `end` where `group` must end first, or where no group
+/// is open (`group` is 0).
 #[cold]
-pub(super) fn wrong_end(at: usize, open: u32, end: u32) -> Box<Fault> {
-    let expected = match open {
+pub(super) fn wrong_end(at: usize, group: u32, end: u32) -> Box<Fault> {
+    let expected = match group {
         0 => "a field".to_owned(),
-        open => format!("a field or the end of group {open}"),
+        group => format!("a field or the end of group {group}"),
     };
     Fault::new(at, expected, format!("the end of group {end}"))
 }
 
 /// Returns the violation of a group that does not end.
 #[cold]
-pub(super) fn open_group(at: usize, open: u32) -> Box<Fault> {
+pub(super) fn open_group(at: usize, group: u32) -> Box<Fault> {
     Fault::new(
         at,
-        format!("the end of group {open}"),
-        "the end of the message around it",
+        format!("the end of group {group}"),
+        "the end of the enclosing message",
     )
 }
 
@@ -480,16 +480,16 @@ mod tests {
     fn runs_hold_varints_of_up_to_ten_bytes() {
         for before in 0..24 {
             for size in 1..=12 {
-                for behind in 0..12 {
+                for after in 0..12 {
                     let long = [&vec![0xff; size - 1][..], &[1]].concat();
-                    let run = [&vec![1; before][..], &long, &vec![1; behind]].concat();
-                    assert_eq!(are_varints(&run), size <= 10, "{before} {size} {behind}");
+                    let run = [&vec![1; before][..], &long, &vec![1; after]].concat();
+                    assert_eq!(are_varints(&run), size <= 10, "{before} {size} {after}");
                     assert!(!are_varints(&[&run[..], &[0x80]].concat()));
                     let slow = WireReader::new(&run).varints();
                     assert_eq!(slow.is_ok(), size <= 10);
                     assert_eq!(
                         varint_size(&run[before..]),
-                        (size <= 8 && size + behind >= 8 || size == 1).then_some(size)
+                        (size <= 8 && size + after >= 8 || size == 1).then_some(size)
                     );
                 }
             }

@@ -69,7 +69,7 @@ pub(super) enum Test {
 pub(super) enum NowTest {
     NotAfter,
     NotBefore,
-    /// At most this number of nanoseconds before or after.
+    /// At most this number of nanoseconds before or after the current time.
     Within(i128),
 }
 
@@ -77,7 +77,7 @@ pub(super) enum NowTest {
 #[derive(Clone, Debug)]
 pub(super) enum MaskTest {
     Equal(Box<[Box<str>]>),
-    /// Each path is one of these, or is below one of them.
+    /// Each path is in the list, or below a path in the list.
     In(Box<[Box<str>]>),
     NotIn(Box<[Box<str>]>),
 }
@@ -86,7 +86,7 @@ pub(super) enum MaskTest {
 #[derive(Clone, Debug)]
 pub(super) struct Check {
     pub test: Test,
-    /// Such as `string.min_len`.
+    /// The id of the rule, such as `string.min_len`.
     pub id: Box<str>,
     /// The sentence about a value that breaks the rule.
     pub message: Box<str>,
@@ -118,7 +118,7 @@ impl NowTest {
         match self {
             NowTest::NotAfter => time <= now,
             NowTest::NotBefore => time >= now,
-            NowTest::Within(span) => now - span <= time && time <= now + span,
+            NowTest::Within(limit) => now - limit <= time && time <= now + limit,
         }
     }
 }
@@ -145,7 +145,7 @@ impl MaskTest {
     }
 }
 
-/// Returns whether `path` is one of `list` or below one.
+/// Returns whether `path` is in `list`, or below a path in `list`.
 fn covers(list: &[Box<str>], path: &str) -> bool {
     list.iter().any(|other| {
         let rest = path.strip_prefix(&**other);

@@ -10,7 +10,7 @@ use super::plan::OneofPlan;
 #[derive(Default)]
 pub(super) struct Collected {
     pub message: MessageOption,
-    /// By the index of the field in the table.
+    /// The options of fields, by the index of the field in the table.
     pub fields: FxHashMap<u32, FieldOption>,
     pub oneofs: Vec<OneofPlan>,
 }
@@ -18,15 +18,15 @@ pub(super) struct Collected {
 impl Collected {
     /// Returns whether there are standard rules.
     pub(super) fn have_standard(&self) -> bool {
-        let asks = |option: &FieldOption| option.required || option.rules.is_some();
+        let has_rules = |option: &FieldOption| option.required || option.rules.is_some();
         !self.message.choices.is_empty()
             || !self.oneofs.is_empty()
-            || self.fields.values().any(asks)
+            || self.fields.values().any(has_rules)
     }
 
     /// Returns whether there are rules in CEL.
     pub(super) fn have_expressions(&self) -> bool {
-        let asks = |option: &FieldOption| option.has_expressions;
-        !self.message.expressions.is_empty() || self.fields.values().any(asks)
+        let has_rules = |option: &FieldOption| option.has_expressions;
+        !self.message.expressions.is_empty() || self.fields.values().any(has_rules)
     }
 }

@@ -127,9 +127,9 @@ impl Compiler<'_> {
             return options;
         }
         options.oneofs = self.oneofs(&name, descriptor);
-        for of in &descriptor.field {
-            if let Some(option) = self.field_option(&name, of) {
-                let index = self.table[id].by_number(of.number() as u32);
+        for field in &descriptor.field {
+            if let Some(option) = self.field_option(&name, field) {
+                let index = self.table[id].by_number(field.number() as u32);
                 options.fields.extend(index.map(|index| (index, option)));
             }
         }
@@ -159,12 +159,12 @@ impl Compiler<'_> {
         oneofs
     }
 
-    fn field_option(&mut self, name: &str, of: &FieldDescriptorProto) -> Option<FieldOption> {
-        let rules = rules_in(of.options.special_fields().unknown_fields())?;
+    fn field_option(&mut self, name: &str, field: &FieldDescriptorProto) -> Option<FieldOption> {
+        let rules = rules_in(field.options.special_fields().unknown_fields())?;
         match field::read(&rules) {
             Ok(option) => Some(option),
             Err(fault) => {
-                self.fault(name, Some(of.name()), fault);
+                self.fault(name, Some(field.name()), fault);
                 None
             }
         }
@@ -209,7 +209,7 @@ impl Compiler<'_> {
         reached
     }
 
-    /// Returns the rules of the messages that are `ruled`, except those of map entries.
+    /// Returns the rules of the messages that are `ruled`, except the rules of map entries.
     fn plans(&mut self, ruled: &FxHashMap<u32, bool>) -> Plans {
         let order = std::mem::take(&mut self.order);
         let is_ruled = |id: &MessageId| ruled[&id.0] && !self.table[*id].map_entry;
@@ -243,7 +243,7 @@ impl Compiler<'_> {
             let chosen = options.message.choices.iter();
             let chosen = chosen
                 .flat_map(|choice| &choice.fields)
-                .any(|&of| of == index);
+                .any(|&named| named == index);
             let option = options.fields.remove(&index).unwrap_or_default();
             if option.ignore == Ignore::Always && !chosen {
                 continue;
@@ -283,7 +283,8 @@ impl Compiler<'_> {
     }
 
     /// Returns the rules of a field. Returns `None` if the field has no rules and no oneof rule of
-    /// its message names it (`chosen`), or if its rules are bad, which is reported.
+    /// its message names it (`chosen`). Also returns `None` if the rules of the field are bad, and
+    /// reports the error.
     fn field_plan(
         &mut self,
         id: MessageId,
@@ -310,8 +311,8 @@ impl Compiler<'_> {
             option.ignore == Ignore::IfZero || chosen && option.ignore == Ignore::Unspecified;
         let judges_absent = !has_presence && !if_zero && option.ignore != Ignore::Always;
         let required = option.required && option.ignore != Ignore::Always && !field.required;
-        let asks = required || chosen || !is_empty(&rules);
-        asks.then_some(FieldPlan {
+        let has_rules = required || chosen || !is_empty(&rules);
+        has_rules.then_some(FieldPlan {
             index,
             required,
             judges_absent,
@@ -410,14 +411,14 @@ impl Compiler<'_> {
         own: Option<&(RuleKind, Vec<u8>)>,
         kind: FieldKind,
     ) -> Result<Vec<Check>, String> {
-        let Some((of, message)) = own else {
+        let Some((rule_kind, message)) = own else {
             return Ok(Vec::new());
         };
         let defined = match kind {
             FieldKind::Enum(id) => Some(&*self.table[id].numbers),
             _ => None,
         };
-        let read = read::rules(*of, message, defined)?;
+        let read = read::rules(*rule_kind, message, defined)?;
         let before = self.pattern_bytes;
         self.pattern_bytes += read.pattern_bytes;
         if before <= PATTERN_BYTES_MAX && self.pattern_bytes > PATTERN_BYTES_MAX {
@@ -428,13 +429,18 @@ impl Compiler<'_> {
         Ok(read.checks)
     }
 
-    /// Checks that a field of type `of` and this cardinality takes rules of `kind`.
-    fn fits(&self, kind: RuleKind, of: FieldKind, cardinality: Cardinality) -> Result<(), String> {
-        let expected = RuleKind::of_field(self.table, of, cardinality);
+    /// Checks that a field of type `field_kind` and this cardinality takes rules of `kind`.
+    fn fits(
+        &self,
+        kind: RuleKind,
+        field_kind: FieldKind,
+        cardinality: Cardinality,
+    ) -> Result<(), String> {
+        let expected = RuleKind::of_field(self.table, field_kind, cardinality);
         let given = kind.name();
         let label = match cardinality {
-            Cardinality::Singular => of.label(self.table).to_owned(),
-            Cardinality::Repeated => format!("repeated {}", of.label(self.table)),
+            Cardinality::Singular => field_kind.label(self.table).to_owned(),
+            Cardinality::Repeated => format!("repeated {}", field_kind.label(self.table)),
             Cardinality::Map => "map".to_owned(),
         };
         match expected {
@@ -444,7 +450,7 @@ impl Compiler<'_> {
                 expected.name()
             )),
             None => Err(format!(
-                "{given} rules on a value of type {label}, which takes none"
+                "{given} rules on a value of type {label}, which takes no standard rules"
             )),
         }
     }
@@ -473,7 +479,7 @@ fn below<'a>(
         .zip(&table[id].fields)
         .filter(move |(index, field)| {
             let option = options.fields.get(index);
-            // Extensions are not looked at.
+            // Extensions are ignored.
             let ignored = option.is_some_and(|option| option.ignore == Ignore::Always);
             !disabled && !ignored && !field.name.starts_with('[')
         });

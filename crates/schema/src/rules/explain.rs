@@ -30,7 +30,7 @@ pub struct ExplainedRule {
 /// The cost of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuleCost {
-    /// The same for every value: some nanoseconds.
+    /// The same for every value: a few nanoseconds.
     Constant,
     /// Proportional to the length of the value.
     Length,
@@ -38,12 +38,12 @@ pub enum RuleCost {
     Elements,
     /// A maximum number of steps, plus one step for every 32 bytes of text that are read or
     /// written. The steps are a polynomial in the number of elements that the rule visits, given by
-    /// its coefficients from the constant on: `[3, 5]` is 3 steps and 5 for each element.
+    /// its coefficients, the constant term first: `[3, 5]` is 3 steps and 5 for each element.
     Steps(Vec<u64>),
 }
 
-/// Returns the rules of the messages `roots` and then those of the messages below them. Messages
-/// are sorted by name, and the rules of a message by its fields.
+/// Returns the rules of the messages `roots`, followed by the rules of the messages below them.
+/// Messages are sorted by name, and the rules of a message by its fields.
 pub(super) fn explain(
     compiled: &Compiled,
     roots: &[MessageId],
@@ -87,8 +87,8 @@ impl List<'_> {
         }
         for &index in &message.declared {
             let field = &message.fields[index as usize];
-            let place = standard.and_then(|plan| Some(&plan.fields[plan.place(index)?]));
-            if let Some(plan) = place {
+            let field_plan = standard.and_then(|plan| Some(&plan.fields[plan.place(index)?]));
+            if let Some(plan) = field_plan {
                 self.field(&field.name, plan);
             }
             let own = expressions.map_or(&[][..], |plan| &plan.fields);
@@ -145,7 +145,7 @@ impl List<'_> {
         let name = &*field.name;
         self.expressions(name, &plan.own);
         match field.cardinality {
-            // The value of a singular field has no rules other than those of the field.
+            // The value of a singular field has no rules other than the rules of the field.
             Cardinality::Singular => {}
             Cardinality::Repeated => self.expressions(&format!("{name}[]"), &plan.values.own),
             Cardinality::Map => {

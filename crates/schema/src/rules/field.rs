@@ -4,7 +4,7 @@ use super::expression::text::{self, RuleText};
 use super::kind::RuleKind;
 use super::option::{Entry, OptionValue, all, entries, is_set, last, message as merged};
 
-/// The fields of `buf.validate.FieldRules`. Those of earlier releases are read too.
+/// The field numbers of `buf.validate.FieldRules`. Fields of earlier releases are read, too.
 mod number {
     pub(super) const CEL: u32 = 23;
     pub(super) const SKIPPED: u32 = 24;
@@ -39,7 +39,8 @@ pub(super) struct FieldOption {
     pub rules: Option<(RuleKind, Vec<u8>)>,
     /// The field's own rules in CEL.
     pub expressions: Vec<RuleText>,
-    /// True if there are rules in CEL: the field's own, predefined ones, or those of its elements.
+    /// True if there are rules in CEL: rules of the field itself, predefined rules, or rules of its
+    /// elements.
     pub has_expressions: bool,
 }
 
@@ -80,7 +81,9 @@ pub(super) fn read_element(message: &[u8]) -> Result<FieldOption, String> {
         if let Some(kind) = RuleKind::of_number(*number) {
             let bytes = value.bytes().ok_or("the option is malformed")?;
             match &mut rules {
-                Some((of, merged)) if *of == kind => Vec::extend_from_slice(merged, bytes),
+                Some((previous, merged)) if *previous == kind => {
+                    Vec::extend_from_slice(merged, bytes)
+                }
                 _ => rules = Some((kind, bytes.to_vec())),
             }
         } else if !(number::CEL..=number::IGNORE).contains(number)

@@ -32,8 +32,8 @@ pub(super) fn needed<'a>(
         .map(|(_, file)| file)
 }
 
-/// Returns the imports of a file, including those only for options, which the descriptor model does
-/// not have.
+/// Returns the imports of a file, including the imports that are only for options, for which the
+/// descriptor model has no field.
 fn imports(file: &FileDescriptorProto) -> impl Iterator<Item = &str> {
     let unknown = file.special_fields.unknown_fields().into_iter();
     let options = unknown.filter_map(|field| match field {

@@ -59,11 +59,11 @@ const KINDS: [(u32, RuleKind, &str); 22] = [
 impl RuleKind {
     /// Returns the kind with this number in `FieldRules`.
     pub(super) fn of_number(number: u32) -> Option<Self> {
-        let found = KINDS.iter().find(|(of, ..)| *of == number)?;
+        let found = KINDS.iter().find(|(known, ..)| *known == number)?;
         Some(found.1)
     }
 
-    /// Returns the name of the kind in `FieldRules`, which the ids of its rules begin with.
+    /// Returns the name of the kind in `FieldRules`. The ids of its rules begin with this name.
     pub(super) fn name(self) -> &'static str {
         let found = KINDS.iter().find(|(_, kind, _)| *kind == self);
         found.map_or("", |found| found.2)

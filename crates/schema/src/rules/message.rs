@@ -8,7 +8,7 @@ use super::expression::text::{self, RuleText};
 use super::option::{OptionValue, all, entries, is_set};
 use crate::table::Message;
 
-/// The fields of `buf.validate.MessageRules`. The first is from earlier releases.
+/// The field numbers of `buf.validate.MessageRules`. The first field is from earlier releases.
 mod number {
     pub(super) const DISABLED: u32 = 1;
     pub(super) const CEL: u32 = 3;
@@ -39,7 +39,7 @@ pub(super) struct Choice {
 /// # Errors
 ///
 /// Returns a description of the problem, in one sentence.
-pub(super) fn read(option: &[u8], of: &Message) -> Result<MessageOption, String> {
+pub(super) fn read(option: &[u8], message: &Message) -> Result<MessageOption, String> {
     let entries = entries(option).ok_or("the option is malformed")?;
     let known = [
         number::DISABLED,
@@ -53,7 +53,7 @@ pub(super) fn read(option: &[u8], of: &Message) -> Result<MessageOption, String>
             "unknown rules: MessageRules has no field of number {number}"
         ));
     }
-    let choices = all(&entries, number::ONEOF).map(|value| choice(value, of));
+    let choices = all(&entries, number::ONEOF).map(|value| choice(value, message));
     Ok(MessageOption {
         disabled: is_set(&entries, number::DISABLED),
         choices: choices.collect::<Result<_, _>>()?,
@@ -72,7 +72,7 @@ pub(super) fn expressions(option: &[u8]) -> Result<Vec<RuleText>, String> {
     text::read(all(&entries, cel), all(&entries, bare))
 }
 
-fn choice(value: OptionValue, of: &Message) -> Result<Choice, String> {
+fn choice(value: OptionValue, message: &Message) -> Result<Choice, String> {
     let entries = value
         .bytes()
         .and_then(entries)
@@ -80,9 +80,9 @@ fn choice(value: OptionValue, of: &Message) -> Result<Choice, String> {
     let mut fields = Vec::new();
     let mut seen = HashSet::new();
     for name in all(&entries, 1).filter_map(OptionValue::text) {
-        let own = of.fields.iter().position(|field| &*field.name == name);
+        let own = message.fields.iter().position(|field| &*field.name == name);
         let Some(index) = own else {
-            let near = did_you_mean(name, of.field_names());
+            let near = did_you_mean(name, message.field_names());
             let hint = near.map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"));
             return Err(format!("field {name} not found{hint}"));
         };

@@ -96,7 +96,7 @@ fn entry<'a>(reader: &mut WireReader<'a>) -> Checked<Entry<'a>> {
     Ok(Entry { number, value })
 }
 
-/// Returns the last value of a field, which is the one that counts.
+/// Returns the last value of a field, which is the value that counts.
 pub(super) fn last<'a>(entries: &[Entry<'a>], number: u32) -> Option<OptionValue<'a>> {
     let entry = entries.iter().rev().find(|entry| entry.number == number)?;
     Some(entry.value)

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_compile_says_why() {
+    fn the_reason_why_a_pattern_does_not_compile_is_reported() {
         for (pattern, reported) in [
             ("(", "unclosed group"),
             (r"(?=a)", "look-around"),

@@ -12,18 +12,18 @@ pub(super) struct Plans {
     pub by_message: FxHashMap<u32, PlanId>,
 }
 
-/// The place of a message's rules in [`Plans`].
+/// The index of a message's rules in [`Plans`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PlanId(pub u32);
 
 impl Plans {
-    /// Returns the place of the rules of a message, or `None` if neither it nor a message below it
-    /// carries any.
+    /// Returns the index of the rules of a message, or `None` if neither the message nor a message
+    /// below it carries rules.
     pub(super) fn of(&self, message: MessageId) -> Option<PlanId> {
         self.by_message.get(&message.0).copied()
     }
 
-    /// Returns the rules at a place.
+    /// Returns the rules at an index.
     #[inline]
     pub(super) fn get(&self, id: PlanId) -> &MessagePlan {
         &self.messages[id.0 as usize]
@@ -34,12 +34,12 @@ impl Plans {
 #[derive(Debug)]
 pub(super) struct MessagePlan {
     pub message: MessageId,
-    /// The place in `fields` of the rules of a field, if it has some, by the field's index in the
-    /// table.
+    /// For each field, by its index in the table: the index of its rules in `fields`, or `None` if
+    /// the field has no rules.
     pub places: Box<[Option<u32>]>,
     /// The rules of fields, in declaration order.
     pub fields: Box<[FieldPlan]>,
-    /// The oneofs of which a field must be set.
+    /// The oneofs in which a field must be set.
     pub oneofs: Box<[OneofPlan]>,
     /// The rules that at most one of some fields may be set.
     pub choices: Box<[ChoicePlan]>,
@@ -48,7 +48,7 @@ pub(super) struct MessagePlan {
 }
 
 impl MessagePlan {
-    /// Returns the place of the rules of the field of this index in the table.
+    /// Returns the index in `fields` of the rules of the field with this index in the table.
     #[inline]
     pub(super) fn place(&self, index: u32) -> Option<usize> {
         let place = *self.places.get(index as usize)?;
@@ -66,7 +66,7 @@ pub(super) struct OneofPlan {
 /// The rule of a message that at most one of some fields may be set.
 #[derive(Debug)]
 pub(super) struct ChoicePlan {
-    /// Places in [`MessagePlan::fields`].
+    /// Indices in [`MessagePlan::fields`].
     pub fields: Box<[usize]>,
     /// The names of the fields, separated by commas.
     pub names: Box<str>,
@@ -80,9 +80,9 @@ pub(super) struct FieldPlan {
     /// The index of the field in the table.
     pub index: u32,
     pub required: bool,
-    /// True if the rules also apply to a field that is not set, whose zero is then checked.
+    /// True if the rules also apply to a field that is not set. Its zero value is then checked.
     pub judges_absent: bool,
-    /// True if the field's zero is the same as its absence.
+    /// True if the field has no presence, so that a zero counts as absent.
     pub implicit: bool,
     pub rules: FieldRules,
 }
@@ -120,7 +120,7 @@ pub(super) struct ValuePlan {
     pub checks: Box<[Check]>,
     /// True if an element, key or map value that equals zero is not checked.
     pub skips_zero: bool,
-    /// The rules of the message, if the value is a message that has some.
+    /// The rules of the message, if the value is a message that has rules.
     pub nested: Option<PlanId>,
 }
 

@@ -1,6 +1,6 @@
 //! Reads the standard rules of one value from options into [`Check`]s.
 //!
-//! The field numbers are those of `buf/validate/validate.proto`.
+//! The field numbers are defined in `buf/validate/validate.proto`.
 
 mod bytes;
 mod numbers;
@@ -49,13 +49,14 @@ pub(super) fn rules(
         RuleKind::Repeated => counts(&entries, &LIST),
         RuleKind::Map => counts(&entries, &MAP),
         RuleKind::Any => urls(&entries),
-        RuleKind::Duration => times::spans(&entries),
-        RuleKind::Timestamp => times::moments(&entries),
+        RuleKind::Duration => times::durations(&entries),
+        RuleKind::Timestamp => times::timestamps(&entries),
         RuleKind::FieldMask => masks(&entries),
         kind => numbers::rules(kind, &entries),
     };
     Ok(ReadRules {
-        checks: checks.ok_or_else(|| format!("a value of {} is malformed", kind.name()))?,
+        checks: checks
+            .ok_or_else(|| format!("the {} rules have a malformed value", kind.name()))?,
         pattern_bytes: 0,
     })
 }
@@ -102,8 +103,8 @@ fn enums(entries: &[Entry], defined: Option<&[i32]>) -> Option<Vec<Check>> {
         let message = "value must be one of the defined enum values".to_owned();
         checks.push(check(kind, "defined_only", message, test));
     }
-    let listed = |of: u32| {
-        numbers::listed(entries, of, wire::VARINT, |value| {
+    let listed = |rule: u32| {
+        numbers::listed(entries, rule, wire::VARINT, |value| {
             Some(i64::from(number(value)?))
         })
     };
@@ -138,10 +139,10 @@ const MAP: Counts = Counts {
     unit: "entries",
 };
 
-fn counts(entries: &[Entry], of: &Counts) -> Option<Vec<Check>> {
+fn counts(entries: &[Entry], texts: &Counts) -> Option<Vec<Check>> {
     use super::check::number::End;
     let mut checks = Vec::new();
-    for (number, (rule, words)) in [(1, of.least), (2, of.most)] {
+    for (number, (rule, words)) in [(1, texts.least), (2, texts.most)] {
         let Some(value) = last(entries, number) else {
             continue;
         };
@@ -150,8 +151,8 @@ fn counts(entries: &[Entry], of: &Counts) -> Option<Vec<Check>> {
             1 => NumberTest::Inside(End::Inclusive(bound), End::Open),
             _ => NumberTest::Inside(End::Open, End::Inclusive(bound)),
         };
-        let message = format!("{words} {bound} {}", of.unit);
-        checks.push(check(of.kind, rule, message, Test::Unsigned(range)));
+        let message = format!("{words} {bound} {}", texts.unit);
+        checks.push(check(texts.kind, rule, message, Test::Unsigned(range)));
     }
     Some(checks)
 }
@@ -159,18 +160,18 @@ fn counts(entries: &[Entry], of: &Counts) -> Option<Vec<Check>> {
 fn urls(entries: &[Entry]) -> Option<Vec<Check>> {
     use super::check::text::TextTest;
     let urls = |number| all(entries, number).map(|value| Some(Box::from(value.text()?)));
-    let (within, without): (Option<_>, Option<_>) = (urls(2).collect(), urls(3).collect());
-    let (within, without): (std::collections::HashSet<_>, std::collections::HashSet<_>) =
-        (within?, without?);
+    let (in_list, not_in_list): (Option<_>, Option<_>) = (urls(2).collect(), urls(3).collect());
+    let (in_list, not_in_list): (std::collections::HashSet<_>, std::collections::HashSet<_>) =
+        (in_list?, not_in_list?);
     let mut checks = Vec::new();
-    if !within.is_empty() {
+    if !in_list.is_empty() {
         let message = "type URL must be in the allow list".to_owned();
-        let test = Test::Text(TextTest::In(within));
+        let test = Test::Text(TextTest::In(in_list));
         checks.push(check(RuleKind::Any, "in", message, test));
     }
-    if !without.is_empty() {
+    if !not_in_list.is_empty() {
         let message = "type URL must not be in the block list".to_owned();
-        let test = Test::Text(TextTest::NotIn(without));
+        let test = Test::Text(TextTest::NotIn(not_in_list));
         checks.push(check(RuleKind::Any, "not_in", message, test));
     }
     Some(checks)
@@ -189,14 +190,19 @@ fn masks(entries: &[Entry]) -> Option<Vec<Check>> {
         let test = Test::Mask(MaskTest::Equal(paths));
         checks.push(check(kind, "const", message, test));
     }
-    let (within, without) = (texts(entries, 2)?, texts(entries, 3)?);
-    if !within.is_empty() {
-        let message = format!("must only contain paths in {}", list(&within));
-        checks.push(check(kind, "in", message, Test::Mask(MaskTest::In(within))));
+    let (in_list, not_in_list) = (texts(entries, 2)?, texts(entries, 3)?);
+    if !in_list.is_empty() {
+        let message = format!("must only contain paths in {}", list(&in_list));
+        checks.push(check(
+            kind,
+            "in",
+            message,
+            Test::Mask(MaskTest::In(in_list)),
+        ));
     }
-    if !without.is_empty() {
-        let message = format!("must not contain any paths in {}", list(&without));
-        let test = Test::Mask(MaskTest::NotIn(without));
+    if !not_in_list.is_empty() {
+        let message = format!("must not contain any paths in {}", list(&not_in_list));
+        let test = Test::Mask(MaskTest::NotIn(not_in_list));
         checks.push(check(kind, "not_in", message, test));
     }
     Some(checks)

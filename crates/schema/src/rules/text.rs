@@ -50,14 +50,14 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Writes a duration of `nanos` nanoseconds in seconds, such as `1.5s`.
-pub(super) fn span(nanos: i128) -> String {
+pub(super) fn duration(nanos: i128) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
     let (seconds, part) = (nanos.abs() / 1_000_000_000, nanos.abs() % 1_000_000_000);
     format!("{sign}{seconds}{}s", fraction(part))
 }
 
 /// Writes a timestamp, in nanoseconds from 1970, in the format of RFC 3339.
-pub(super) fn moment(nanos: i128) -> String {
+pub(super) fn timestamp(nanos: i128) -> String {
     let (seconds, part) = (
         nanos.div_euclid(1_000_000_000),
         nanos.rem_euclid(1_000_000_000),
@@ -119,13 +119,19 @@ mod tests {
     }
 
     #[test]
-    fn times_are_written_as_people_read_them() {
-        assert_eq!(span(1_500_000_000), "1.5s");
-        assert_eq!(span(-3_600_000_000_001), "-3600.000000001s");
-        assert_eq!(moment(100_000_500_000_000), "1970-01-02T03:46:40.5Z");
-        assert_eq!(moment(-1), "1969-12-31T23:59:59.999999999Z");
-        assert_eq!(moment(951_782_400_000_000_000), "2000-02-29T00:00:00Z");
-        assert_eq!(moment(-62_135_596_800_000_000_000), "0001-01-01T00:00:00Z");
-        assert_eq!(moment(253_402_300_799_000_000_000), "9999-12-31T23:59:59Z");
+    fn durations_are_in_seconds_and_timestamps_in_rfc_3339() {
+        assert_eq!(duration(1_500_000_000), "1.5s");
+        assert_eq!(duration(-3_600_000_000_001), "-3600.000000001s");
+        assert_eq!(timestamp(100_000_500_000_000), "1970-01-02T03:46:40.5Z");
+        assert_eq!(timestamp(-1), "1969-12-31T23:59:59.999999999Z");
+        assert_eq!(timestamp(951_782_400_000_000_000), "2000-02-29T00:00:00Z");
+        assert_eq!(
+            timestamp(-62_135_596_800_000_000_000),
+            "0001-01-01T00:00:00Z"
+        );
+        assert_eq!(
+            timestamp(253_402_300_799_000_000_000),
+            "9999-12-31T23:59:59Z"
+        );
     }
 }

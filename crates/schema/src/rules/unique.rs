@@ -1,4 +1,4 @@
-//! The set of values that were seen before, compared by their meaning.
+//! A set of values that are compared by their meaning.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,22 +10,22 @@ use super::check::Value;
 enum Distinct<'a> {
     Signed(i64),
     Unsigned(u64),
-    /// The bits of the number. Those of -0.0 are stored as those of 0.0.
+    /// The bits of the number. -0.0 is stored as 0.0.
     Float(u64),
     Bool(bool),
     Text(Cow<'a, str>),
     Bytes(Cow<'a, [u8]>),
 }
 
-/// The values that were seen so far, each with its place. They are hashed with a random seed, since
-/// peers choose them.
+/// The values that were added so far, each with its position. The values are hashed with a random
+/// seed, since peers choose them.
 #[derive(Debug, Default)]
 pub(super) struct Distincts<'a>(HashMap<Distinct<'a>, usize>);
 
 impl<'a> Distincts<'a> {
-    /// Adds a value with its place and returns `None`. If an equal value is present, returns the
-    /// place of that value instead.
-    pub(super) fn insert(&mut self, value: Value<'a>, place: usize) -> Option<usize> {
+    /// Adds a value with its position and returns `None`. If an equal value is present, returns the
+    /// position of that value instead.
+    pub(super) fn insert(&mut self, value: Value<'a>, position: usize) -> Option<usize> {
         let value = match value {
             Value::Signed(value) => Distinct::Signed(value),
             Value::Unsigned(value) => Distinct::Unsigned(value),
@@ -41,7 +41,7 @@ impl<'a> Distincts<'a> {
         match self.0.entry(value) {
             std::collections::hash_map::Entry::Occupied(entry) => Some(*entry.get()),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                entry.insert(place);
+                entry.insert(position);
                 None
             }
         }
@@ -53,9 +53,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_told_apart_by_what_they_mean() {
+    fn values_are_compared_by_their_meaning() {
         let mut seen = Distincts::default();
-        for (place, value) in [
+        for (position, value) in [
             Value::Float(0.0),
             Value::Float(f64::NAN),
             Value::Float(f64::NAN),
@@ -65,7 +65,7 @@ mod tests {
         .into_iter()
         .enumerate()
         {
-            assert_eq!(seen.insert(value, place), None);
+            assert_eq!(seen.insert(value, position), None);
         }
         assert_eq!(seen.insert(Value::Float(-0.0), 9), Some(0));
         assert_eq!(seen.insert(Value::Text("a".into()), 9), Some(3));

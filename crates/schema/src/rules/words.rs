@@ -1,4 +1,4 @@
-//! The words that occur in CEL rules, by which the types that the rules may name are found.
+//! The words that occur in CEL rules. A rule can name a type only if the words contain its name.
 
 use std::collections::HashSet;
 
@@ -50,8 +50,8 @@ impl RuleWords {
         if let Some(rules) = rules_in(descriptor.options.special_fields().unknown_fields()) {
             self.texts(message::expressions(&rules));
         }
-        for of in &descriptor.field {
-            self.texts(of_field(of));
+        for field in &descriptor.field {
+            self.texts(of_field(field));
         }
         for nested in &descriptor.nested_type {
             self.message(nested);

@@ -31,8 +31,8 @@ impl Table {
     }
 
     /// Builds the table of `roots`, of the types whose full names are `wanted`, and of the types of
-    /// the fields of all these, direct and indirect. If a payload of a root can name any message,
-    /// the table is that of all messages.
+    /// all their fields, direct and indirect. If a payload of a root can name any message, the
+    /// table holds all messages.
     ///
     /// Fails as [`Self::build`] does, even if the error is in a definition that the table would not
     /// hold.
@@ -243,14 +243,14 @@ fn enumeration(source: &Definition<EnumDescriptorProto>) -> Enum {
 }
 
 /// Makes the value of a map entry required if it is a message with required fields. An entry
-/// without a value holds the default value, which lacks them.
+/// without a value has the default value, which lacks these fields.
 fn require_map_values(messages: &mut [Message]) {
     for at in 0..messages.len() {
         let entry = &messages[at];
         let value = entry.by_number(2).filter(|_| entry.map_entry);
         let Some(index) = value else { continue };
-        let of = entry.fields[index as usize].kind.message();
-        if of.is_some_and(|id| !messages[id.0 as usize].needs.is_empty()) {
+        let value_type = entry.fields[index as usize].kind.message();
+        if value_type.is_some_and(|id| !messages[id.0 as usize].needs.is_empty()) {
             messages[at].needs.require(index);
         }
     }

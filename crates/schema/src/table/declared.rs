@@ -113,8 +113,8 @@ impl<'a> Declared<'a> {
         }
     }
 
-    fn declare(&mut self, name: &str, of: DeclaredType) -> Result<(), TableError> {
-        match self.types.insert(name.to_owned(), of) {
+    fn declare(&mut self, name: &str, ty: DeclaredType) -> Result<(), TableError> {
+        match self.types.insert(name.to_owned(), ty) {
             None => Ok(()),
             Some(_) => Err(TableError::DefinedTwice {
                 name: name.to_owned(),
@@ -135,7 +135,7 @@ impl<'a> Declared<'a> {
         let types = self.types.iter();
         types
             .filter(move |(name, _)| wanted(name))
-            .map(|(_, of)| *of)
+            .map(|(_, ty)| *ty)
     }
 
     /// Returns the extensions of a message.
@@ -151,8 +151,8 @@ impl<'a> Declared<'a> {
     pub(super) fn check(&self) -> Result<(), TableError> {
         for message in &self.messages {
             let mut fields = 0;
-            for of in self.types_of(message) {
-                of?;
+            for ty in self.types_of(message) {
+                ty?;
                 fields += 1;
             }
             if fields > FIELDS_MAX {
@@ -164,7 +164,7 @@ impl<'a> Declared<'a> {
         Ok(())
     }
 
-    /// Returns the type of each field of a message, extensions included. A scalar has none.
+    /// Returns the type of each field of a message, extensions included, or `None` for a scalar.
     ///
     /// # Errors
     ///
@@ -176,12 +176,13 @@ impl<'a> Declared<'a> {
         let own = message.descriptor.field.iter();
         let own = own.map(|field| (field.name(), field));
         let extensions = self.extensions(&message.name).iter();
-        let extensions = extensions.map(|it| (&*it.name, it.descriptor));
+        let extensions = extensions.map(|extension| (&*extension.name, extension.descriptor));
         let fields = own.chain(extensions);
         fields.map(|(name, field)| self.type_of(name, field))
     }
 
-    /// Returns the type of a field, which has this name in errors, or `None` for a scalar.
+    /// Returns the type of a field, or `None` for a scalar. `field` is the name of the field in
+    /// errors.
     ///
     /// # Errors
     ///
@@ -195,9 +196,9 @@ impl<'a> Declared<'a> {
         // Descriptors whose names are not resolved yet may have a type name without a type.
         let known = descriptor.type_.and_then(|kind| kind.enum_value().ok());
         let found = match (known, self.named(name)) {
-            (Some(Type::TYPE_GROUP), Some(of @ DeclaredType::Message(_))) => Some(of),
+            (Some(Type::TYPE_GROUP), Some(ty @ DeclaredType::Message(_))) => Some(ty),
             (Some(Type::TYPE_GROUP), _) => None,
-            (Some(Type::TYPE_MESSAGE | Type::TYPE_ENUM) | None, of) => of,
+            (Some(Type::TYPE_MESSAGE | Type::TYPE_ENUM) | None, ty) => ty,
             (Some(_), _) => return Ok(None),
         };
         let missing = || TableError::NotDefined {

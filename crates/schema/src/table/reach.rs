@@ -4,11 +4,11 @@ use super::declared::{Declared, DeclaredType};
 use super::root::Root;
 use super::{EnumId, MessageId};
 
-/// The message whose JSON form names another message, which may be any.
+/// The message whose JSON form names another message, which may be any message.
 const ANY: &str = "google.protobuf.Any";
 
-/// The number that each declared message and enum has in the table, or `None` for those that the
-/// table does not hold.
+/// The number that each declared message and enum has in the table, or `None` for definitions that
+/// the table does not hold.
 pub(super) struct Chosen {
     pub(super) messages: Vec<Option<MessageId>>,
     pub(super) enums: Vec<Option<EnumId>>,
@@ -17,7 +17,7 @@ pub(super) struct Chosen {
 impl Chosen {
     /// Chooses all messages and enums.
     pub(super) fn all(declared: &Declared) -> Self {
-        Self::where_set(
+        Self::numbered(
             &vec![true; declared.messages.len()],
             &vec![true; declared.enums.len()],
         )
@@ -46,11 +46,11 @@ impl Chosen {
         }
         reach.add(roots.iter().filter_map(named).collect());
         reach.add(declared.types(wanted).collect());
-        Self::where_set(&reach.messages, &reach.enums)
+        Self::numbered(&reach.messages, &reach.enums)
     }
 
     /// Numbers the chosen messages and enums in the order in which they are declared.
-    fn where_set(messages: &[bool], enums: &[bool]) -> Self {
+    fn numbered(messages: &[bool], enums: &[bool]) -> Self {
         let mut number = 0..;
         let messages = messages.iter();
         let messages = messages.map(|set| set.then(|| number.next().map(MessageId)).flatten());
@@ -64,7 +64,7 @@ impl Chosen {
     }
 }
 
-/// The types that are reached so far.
+/// The types that were reached so far.
 struct Reach<'d, 'a> {
     declared: &'d Declared<'a>,
     messages: Vec<bool>,
@@ -72,17 +72,17 @@ struct Reach<'d, 'a> {
 }
 
 impl Reach<'_, '_> {
-    /// Adds the types in `open`, and those that they reach.
-    fn add(&mut self, mut open: Vec<DeclaredType>) {
-        // This is a list and not a recursion, because messages may refer to each other in chains of
-        // any length.
-        while let Some(of) = open.pop() {
-            match of {
+    /// Adds the types in `pending`, and all types that they reach.
+    fn add(&mut self, mut pending: Vec<DeclaredType>) {
+        // A list takes the place of recursion, because messages may refer to each other in chains
+        // of any length.
+        while let Some(ty) = pending.pop() {
+            match ty {
                 DeclaredType::Enum(at) => self.enums[at] = true,
                 DeclaredType::Message(at) => {
                     if !std::mem::replace(&mut self.messages[at], true) {
                         let types = self.declared.types_of(&self.declared.messages[at]);
-                        open.extend(types.flatten().flatten());
+                        pending.extend(types.flatten().flatten());
                     }
                 }
             }

@@ -5,7 +5,6 @@
 pub(crate) struct Root<'a> {
     /// The fully qualified name.
     pub name: &'a str,
-    /// The message in a `google.protobuf.Any` is looked up by its name, wherever a payload of this
-    /// message has such an `Any`.
+    /// Set if the message in each `google.protobuf.Any` of a payload is looked up by its name.
     pub opens_any: bool,
 }

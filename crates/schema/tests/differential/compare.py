@@ -1,6 +1,6 @@
 """Compares the walks with other implementations, over mutated payloads: tests/differential/run.sh.
 
-Protobuf is compared with upb, the C implementation in PyPI's protobuf, JSON with its json_format, and
+Protobuf is compared with upb, the C implementation in PyPI's protobuf, JSON with json_format of that package, and
 MessagePack with PyPI's msgpack and a model of the mapping (model.py). Payloads that they write must
 pass, and payloads that they cannot read must be rejected. Payloads that they read must pass, except
 for the policies that docs/schemas.md documents (policies.py): each violation must be one of these.
@@ -128,7 +128,7 @@ def set_field(chooser, message, field, depth):
             else:
                 held[k] = a_value(chooser, value, depth)
     elif field.is_repeated:
-        # Now and then more elements than a short head or a length of one byte can count.
+        # Sometimes there are more elements than a short head or a length of one byte can count.
         long = not field.message_type and chooser.random() < 0.1
         held.extend(a_value(chooser, field, depth) for _ in range(chooser.randrange(1, 90 if long else 5)))
     elif field.message_type:
@@ -161,7 +161,7 @@ def read_json(kind):
             return message.IsInitialized()
         except (json_format.ParseError, UnicodeDecodeError):
             return False
-        except Exception:  # what it forgot to catch: not read, at any rate
+        except Exception:  # json_format lets some exceptions of other kinds through; the payload is not read
             return False
 
     return reads
@@ -170,7 +170,7 @@ def read_json(kind):
 def as_python(message, numbers, style="map"):
     """Returns a message as MessagePack writers see it, with bytes as they are.
 
-    It is a map by name, in order or "shuffled", or an "array".
+    The style is "map", a map keyed by name in declaration order, "shuffled", the same in another order, or "array".
     """
     known = {"Timestamp", "Duration", "FieldMask", "Any"}
     full = message.DESCRIPTOR.full_name
@@ -202,7 +202,7 @@ def as_python(message, numbers, style="map"):
         last = max((place for place, name in enumerate(names) if name in result), default=-1)
         return [result.get(name) for name in names[: last + 1]]
     if style == "shuffled":
-        # By a hash, so that one seed gives one run.
+        # Ordered by a hash, so that a seed always gives the same run.
         result = dict(sorted(result.items(), key=lambda item: zlib.crc32(item[0].encode())))
     return result
 
@@ -284,7 +284,7 @@ class Tally:
         for why, payload, text in self.differences[:20]:
             print(f"  DIFFERENCE: {why}: {payload!r}: {text.decode()!r}")
         print(f"  {len(self.differences)} differences", flush=True)
-        # A run that reads nothing, or refuses nothing, shows nothing.
+        # A run in which no payload is read, or no payload is refused, tests nothing.
         kinds = {theirs for theirs, _ in self.counts}
         return not self.differences and kinds == {"read", "unread"}
 
@@ -314,7 +314,7 @@ def protobuf(binary, count, seed):
 
 
 def json_text(chooser, message):
-    """The message as json_format writes it, in one of its ways."""
+    """The message as json_format writes it, with random options."""
     return json_format.MessageToJson(
         message,
         preserving_proto_field_name=chooser.random() < 0.5,

@@ -1,6 +1,6 @@
 """A model of the mapping to MessagePack in docs/schemas.md, over the values that PyPI's msgpack reads.
 
-`judge(payload, descriptor)` is True or False, or None where msgpack itself can't tell.
+`judge(payload, descriptor)` returns True or False, or None if msgpack itself cannot decide.
 """
 
 import struct
@@ -23,7 +23,7 @@ WHOLE = {
 }  # fmt: skip
 NATURAL = {13: 32, 7: 32, 4: 64, 6: 64}
 DOUBLE, FLOAT, BOOL, STRING, BYTES, ENUM = 1, 2, 8, 9, 12, 14
-WRAPPERS = {f"google.protobuf.{it}Value" for it in "Double Float Int64 UInt64 Int32 UInt32 Bool String Bytes".split()}
+WRAPPERS = {f"google.protobuf.{name}Value" for name in "Double Float Int64 UInt64 Int32 UInt32 Bool String Bytes".split()}
 VALUE = "google.protobuf.Value"
 
 
@@ -48,7 +48,7 @@ def is_text(value):
 
 
 def whole(value):
-    """The integer that a number is, or None."""
+    """The integer that equals a number, or None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     if isinstance(value, float):
@@ -142,7 +142,7 @@ def is_free(value):
 
 
 def names(descriptor):
-    """Every field by its names; as written in the file is stronger than another's JSON name."""
+    """Every field by its names; the name in the file takes precedence over another field's JSON name."""
     fields = list(descriptor.fields)
     known = {field.json_name: field for field in fields} | {field.name: field for field in fields}
     extensions = descriptor.file.pool.FindAllExtensions(descriptor)
@@ -167,7 +167,7 @@ def is_placed(value, descriptor):
 
 
 def holds(pairs, descriptor):
-    """Returns whether the present fields are valid, required ones among them, and at most one of each oneof."""
+    """Returns whether all present fields are valid, all required fields are present, and each oneof has at most one."""
     of_value = lambda field: field.message_type and field.message_type.full_name == VALUE and not field.is_repeated
     there = [(field, value) for field, value in pairs if value is not None or of_value(field)]
     oneofs = [field.containing_oneof.full_name for field, _ in there if field.containing_oneof]

@@ -1,4 +1,4 @@
-"""The policies of docs/schemas.md by which the walks reject payloads that others read."""
+"""The policies of docs/schemas.md by which the walks reject payloads that other implementations read."""
 
 import json
 import re
@@ -7,17 +7,17 @@ WIRE_TYPES = {
     "a varint", "a 64-bit value", "a length-delimited value",
     "the start of a group", "the end of a group", "a 32-bit value",
 }  # fmt: skip
-# The maximum number of violations that are reported. There may be more of them.
-MOST = 16
+# The maximum number of violations that are reported. A payload may have more.
+VIOLATIONS_MAX = 16
 
 
 def named(payload, text, policy):
-    """Returns the policies of all violations, or None if a violation belongs to none."""
+    """Returns the policies of all violations, or None if a violation belongs to no policy."""
     violations = [line.split("\t") for line in text.decode().split("\n")]
     names = {policy(payload, *violation) for violation in violations}
     if None in names:
         return None
-    return "; ".join(sorted(names)) if len(violations) < MOST else "more than are told, the first all of policies"
+    return "; ".join(sorted(names)) if len(violations) < VIOLATIONS_MAX else "more violations than are reported, the first of which all belong to policies"
 
 
 def of_protobuf(descriptor):
@@ -49,7 +49,7 @@ def varint(payload, at):
 
 
 def records(payload, at, end, group=0):
-    """Field number, wire type, start and end of each value, and behind them where a group ended."""
+    """Field number, wire type, start and end of each value, and at last the end of the group."""
     while at < end:
         tag, at = varint(payload, at)
         number, wire = tag >> 3, tag & 7
@@ -75,7 +75,7 @@ def records(payload, at, end, group=0):
 def merges(payload, descriptor, at=0, end=None):
     """Returns whether a singular message, a oneof, or a map's key occurs more than once anywhere."""
     seen = set()
-    for number, wire, start, behind in records(payload, at, len(payload) if end is None else end):
+    for number, wire, start, after in records(payload, at, len(payload) if end is None else end):
         field = descriptor.fields_by_number.get(number)
         is_message = field is not None and field.message_type and wire in (2, 3)
         one = None
@@ -83,7 +83,7 @@ def merges(payload, descriptor, at=0, end=None):
             # For members of any kind, because a later one replaces a message.
             one = field.containing_oneof.name
         elif is_message and field.message_type.GetOptions().map_entry:
-            one = (number, key_of(payload, field.message_type.fields_by_number[1], start, behind))
+            one = (number, key_of(payload, field.message_type.fields_by_number[1], start, after))
         elif is_message and not field.is_repeated:
             one = number
         if one is not None:
@@ -92,17 +92,17 @@ def merges(payload, descriptor, at=0, end=None):
             seen.add(one)
         if not is_message:
             continue
-        if merges(payload, field.message_type, start, behind):
+        if merges(payload, field.message_type, start, after):
             return True
     return False
 
 
 def key_of(payload, field, at, end):
-    """Of a map's entry, as parsers take it: the last, cut to its width."""
+    """The key of a map's entry as parsers read it: the last one, truncated to its width."""
     key = b"" if field.type == 9 else 0
-    for number, wire, start, behind in records(payload, at, end):
+    for number, wire, start, after in records(payload, at, end):
         if number == 1 and wire == wire_type(field):
-            key = payload[start:behind]
+            key = payload[start:after]
             if wire == 0:
                 bits = {8: 64, 5: 32, 13: 32, 17: 32}.get(field.type, 64)
                 key = varint(payload, start)[0] % 2**bits
@@ -119,12 +119,12 @@ def wire_type(field):
 def strange_entries(payload, descriptor, at=0, end=None):
     """Whether an entry of a map holds anything but its key and its value."""
     is_entry = descriptor.GetOptions().map_entry
-    for number, wire, start, behind in records(payload, at, len(payload) if end is None else end):
+    for number, wire, start, after in records(payload, at, len(payload) if end is None else end):
         field = descriptor.fields_by_number.get(number)
         if is_entry and (field is None or wire != wire_type(field)):
             return True
         inner = field and field.message_type and wire == wire_type(field)
-        if inner and strange_entries(payload, field.message_type, start, behind):
+        if inner and strange_entries(payload, field.message_type, start, after):
             return True
     return False
 
@@ -132,11 +132,11 @@ def strange_entries(payload, descriptor, at=0, end=None):
 def plain_items(payload, descriptor, at=0, end=None):
     """Whether a message set holds anything but items."""
     is_set = descriptor.GetOptions().message_set_wire_format
-    for number, wire, start, behind in records(payload, at, len(payload) if end is None else end):
+    for number, wire, start, after in records(payload, at, len(payload) if end is None else end):
         if is_set and wire != 4 and number != 1:
             return True
         field = descriptor.fields_by_number.get(number)
-        if field and field.message_type and wire in (2, 3) and plain_items(payload, field.message_type, start, behind):
+        if field and field.message_type and wire in (2, 3) and plain_items(payload, field.message_type, start, after):
             return True
     # The content of items is not searched, because a set within a set may contain it.
     return is_set
@@ -152,8 +152,8 @@ OF_JSON = [
     ("strings hold numbers as JSON writes them: Python takes blanks, underscores, leading zeros, nan", ".* as map key", '"'),
     ("an unknown name of an enum, or its number in a string: unknown fields pass, values don't", r"a value of enum .*", "the name "),
     ("a message is an object: Python takes an empty array, and a string of unknown names", r".* as an object", "an array$|the string "),
-    ("a duration is digits: Python takes signs, blanks, underscores and an empty fraction", r"a duration, .*", "the string "),
-    ("a moment is digits, seconds below 60, offsets below 24:00", r"a moment by RFC 3339", "the string "),
+    ("a duration is digits: Python takes signs, blanks, underscores and an empty fraction", r"a duration such as .*", "the string "),
+    ("a timestamp is digits, seconds below 60, offsets below 24:00", r"a timestamp in the format of RFC 3339", "the string "),
     ("a number is what it is, not the double near it", NUMBERS + r"|a value of enum \S+", "the number "),
     ("a surrogate alone is no character", "a pair of surrogates", ""),
     ("NaN and Infinity are in quotes", "a value", r"'[NI]'$"),
@@ -171,7 +171,7 @@ def of_json(payload, path, expected, found, offset):
 
 
 def means_the_same(payload):
-    """Whether an object has keys that differ as they are written and not in what they may mean."""
+    """Whether an object has keys that are written differently but may have the same meaning."""
     same = []
 
     def meaning(key):

@@ -3,8 +3,9 @@
 #
 #   crates/schema/tests/differential/run.sh [PROTOBUF [JSON [MSGPACK [SEED]]]]
 #
-# The arguments are the numbers of mutations; by default there are ten million of protobuf, and it
-# takes half an hour in all. Exits with 1 if they differ in anything but the documented policies.
+# The arguments are the numbers of mutations; by default, there are ten million mutations of
+# protobuf, and the whole run takes half an hour. Exits with 1 if the implementations differ in
+# anything but the documented policies.
 set -euo pipefail
 cd "$(dirname "$0")/../../../.."
 

@@ -54,7 +54,9 @@ fn compiled(directory: &str) -> Arc<Table> {
 fn named(table: &Arc<Table>, schema: &str) -> Schema {
     let (encoding, message) = schema.split_once(':').unwrap();
     let encodings = [Encoding::Protobuf, Encoding::Msgpack, Encoding::Json];
-    let encoding = encodings.into_iter().find(|it| it.label() == encoding);
+    let encoding = encodings
+        .into_iter()
+        .find(|known| known.label() == encoding);
     let (encoding, root) = (encoding.unwrap(), table.message(message).unwrap());
     let options = Options {
         all_violations: true,

@@ -1,13 +1,13 @@
 """Random expressions over random messages, judged by the gateway, protovalidate and cel-cpp.
 
     expressions.py generate WORK SEED COUNT   writes WORK/protos, WORK/messages.json and the payloads
-    expressions.py judge WORK LINE            judges what rule_verdicts said, and writes WORK/line-LINE
+    expressions.py judge WORK LINE            judges the payloads of rule_verdicts, and writes WORK/line-LINE
     expressions.py judge_cpp WORK             does so by cel-cpp, and writes WORK/line-3
-    expressions.py compare WORK               ends with 1 if none of the others shares a verdict of the gateway
+    expressions.py compare WORK               exits with 1 if no other implementation shares a verdict of the gateway
 
 The two lines of protovalidate have independent implementations of the language, cel-python and one in
 Rust. Where the three differ from each other, the gateway must agree with one of them; such cases are
-counted. The gateway must refuse whatever cel-cpp refuses.
+counted. The gateway must refuse every expression that cel-cpp refuses.
 """
 
 import collections
@@ -87,7 +87,7 @@ class Grower:
         return form.replace("\x01", "{").replace("\x02", "}")
 
     def expression(self):
-        """Returns an expression of type bool, in one of ten with a part of a wrong type."""
+        """Returns an expression of type bool, one in ten with a part of a wrong type."""
         text = self.of("bool", self.chooser.choice([1, 2, 3, 4]))
         if self.chooser.random() >= 0.1:
             return text, True
@@ -188,27 +188,27 @@ def judge_cpp(work):
 def agreement(ours, fits, first, second, cpp):
     """Returns how the gateway's verdict relates to the others.
 
-    It is "difference" if none of the others shares it, or if cel-cpp alone refuses.
+    The result is "difference" if no other implementation agrees, or if only cel-cpp refuses the expression.
     """
     verdict = {"failed": "none"}.get(ours["v"], ours["v"])
-    said = [line.split(":")[0] for line in (first, second, cpp)]
+    verdicts = [line.split(":")[0] for line in (first, second, cpp)]
     if "'(int, double)'" in cpp:
         # cel-cpp compares numbers of different types only with an option that its package lacks.
-        said[2] = "mixed"
-    # The others take spans beyond the range of google.protobuf.Duration.
+        verdicts[2] = "mixed"
+    # The other implementations accept durations beyond the range of google.protobuf.Duration.
     if verdict == "none" and "out of range of google.protobuf." in str(ours["t"]):
-        return "range", verdict, said
+        return "range", verdict, verdicts
     # The gateway refuses expressions that can have no value.
     if verdict == "refused" and "fails for every payload" in str(ours["t"]):
-        return ("all" if "none" in said else "difference"), verdict, said
+        return ("all" if "none" in verdicts else "difference"), verdict, verdicts
     # protovalidate's lines check types only when a payload is evaluated, and cel-cpp does not know
     # that the result of a rule must be a bool.
     if verdict == "refused":
-        return ("all" if said[2] == verdict else "difference" if fits else "no bool"), verdict, said
-    if said[2] == "refused" or verdict not in said:
-        return "difference", verdict, said
-    alone = [line for line, other in zip(("line 1", "line 2", "cel-cpp"), said) if other not in (verdict, "mixed")]
-    return "not " + ", ".join(alone) if alone else "all", verdict, said
+        return ("all" if verdicts[2] == verdict else "difference" if fits else "no bool"), verdict, verdicts
+    if verdicts[2] == "refused" or verdict not in verdicts:
+        return "difference", verdict, verdicts
+    alone = [line for line, other in zip(("line 1", "line 2", "cel-cpp"), verdicts) if other not in (verdict, "mixed")]
+    return "not " + ", ".join(alone) if alone else "all", verdict, verdicts
 
 
 def compare(work):
@@ -217,13 +217,13 @@ def compare(work):
     rows = zip(open(work / "verdicts"), *(open(work / f"line-{line}") for line in (1, 2, 3)))
     for text, *lines in rows:
         ours, lines = json.loads(text), [json.loads(line) for line in lines]
-        agree, verdict, said = agreement(ours, noted["fits"][ours["m"]], *lines)
-        counts[agree, verdict, *said] += 1
+        agree, verdict, verdicts = agreement(ours, noted["fits"][ours["m"]], *lines)
+        counts[agree, verdict, *verdicts] += 1
         if agree == "difference" and ours["m"] not in wrong and len(wrong) < 20:
             print(f"DIFFERENCE: {noted['expressions'][ours['m']]}\n  {ours.get('p')}\n  we: {ours['v']} {ours['t']}\n  {lines}")
             wrong.add(ours["m"])
-    for (agree, ours, *said), number in sorted(counts.items()):
-        print(f"{agree:24}  we: {ours:7}  line 1: {said[0]:6}  line 2: {said[1]:6}  cel-cpp: {said[2]:7} {number:8,}")
+    for (agree, ours, *verdicts), number in sorted(counts.items()):
+        print(f"{agree:24}  we: {ours:7}  line 1: {verdicts[0]:6}  line 2: {verdicts[1]:6}  cel-cpp: {verdicts[2]:7} {number:8,}")
     shares = collections.Counter()
     for (agree, *_), number in counts.items():
         shares[agree] += number

@@ -2,7 +2,7 @@
 
 Compiles protos/, and the files below buf/validate/conformance/cases of CASES if that is given, to modules
 in WORK/python, and lists roots, modules and messages in WORK/messages.json. Writes a line of JSON for each
-payload: its message (m), its encoding (e), and the payload in hexadecimal (p). The first are those of
+payload: its message (m), its encoding (e), and the payload in hexadecimal (p). The first payloads are those of
 examples.jsonl, in protobuf. About COUNT others follow, each in protobuf, JSON and MessagePack, unless an
 encoding cannot represent it.
 """
@@ -46,7 +46,7 @@ PATHS = ["a", "a.b", "b", "c", "c.d", "ab"]
 
 
 def compiled(work, cases):
-    """Returns the import paths, and the names of the modules of our own files and of the others."""
+    """Returns the import paths, and the names of the modules of the project's own files and of the other files."""
     roots, others = [HERE / "protos", WELL_KNOWN], []
     if cases:
         # The cases alone, without the other files of their directory.

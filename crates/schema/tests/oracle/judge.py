@@ -1,10 +1,11 @@
 """Compares the gateway's verdicts with one line of PyPI's protovalidate: judge.py WORK EVERY LINE
 
-WORK has the files that generate.py and rule_verdicts wrote. One payload in EVERY is judged, and the
-examples of known.py. The verdict on a message in JSON or MessagePack is compared with that on the same
-message in protobuf, and the verdict on a mutation in these encodings with that on the message that
-read.py finds in it. Differences that known.py lists are counted by their reason. Any other difference
-ends the run with 1, and so does a reason that its example does not show.
+WORK has the files that generate.py and rule_verdicts wrote. One payload in EVERY is judged, and so are
+all examples of known.py. The verdict on a message in JSON or MessagePack is compared with the verdict
+on the same message in protobuf. The verdict on a mutation in these encodings is compared with the
+verdict on the message that read.py finds in the mutation. Differences that known.py lists are counted
+by their reason. The run exits with 1 if there is any other difference, or if an example does not show
+its reason.
 """
 
 import collections
@@ -26,11 +27,11 @@ from buf.validate import validate_pb2  # noqa: E402
 from google.protobuf import message_factory, symbol_database  # noqa: E402
 from read import read  # noqa: E402
 
-# As many kinds of differences are printed, with two examples each.
+# The maximum number of kinds of differences that are printed, with two examples each.
 SHOWN = 30
 
-# The longest payload, in digits, whose verdict is kept in case it occurs again: short ones often
-# do.
+# The longest payload, in digits, whose verdict is kept in case the payload occurs again: short
+# payloads often do.
 KEPT_MAX = 100
 
 
@@ -79,7 +80,7 @@ def same(ours, theirs, rows):
         return False
     if ours["v"] != "broken":
         return True
-    return set(rows) <= set(theirs[1]) if len(rows) == known.TOLD_MAX else rows == theirs[1]
+    return set(rows) <= set(theirs[1]) if len(rows) == known.VIOLATIONS_MAX else rows == theirs[1]
 
 
 def show(name, ours, theirs, rows):
@@ -203,6 +204,6 @@ unshown = set(known.reasons(line)) - shown
 for why in sorted(unshown):
     print(f"  no example shows: {why}")
 print(f"  {len(differences)} differences of {len(by_kind)} kinds", flush=True)
-# A run in which nothing is broken, or everything, shows nothing.
+# A run in which no payload, or every payload, breaks a rule tests nothing.
 seen = {they for _, they, _ in counts}
 sys.exit(0 if not differences and not unshown and {"kept", "broken"} <= seen else 1)

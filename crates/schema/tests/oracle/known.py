@@ -19,20 +19,20 @@ EXAMPLES = pathlib.Path(__file__).parent / "examples.jsonl"
 UNCHECKED = re.compile(r"no.such.(field|member|overload)|No matching overloads", re.IGNORECASE)
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
-# The error of Python for a string of proto2 that is not UTF-8.
+# The error of the line in Python for a string of proto2 that is not UTF-8.
 NO_TEXT = re.compile(r"'bytes' object is not an instance of 'str'|UnicodeDecodeError")
 
 # The error of line 1 for a condition without a value, such as `string(this).matches(…)` of bytes
 # that are not UTF-8, as in the rule bytes.pattern.
 NO_CONDITION = "found no matching overload for _?_:_ applied to '(<class 'celpy.evaluation.CELEvalError'>, "
 
-# The one reason that no example can show, the rules that it concerns, and the seconds from now
-# within which it does.
-PASSED = "a moment near now, which may have passed between the two verdicts"
+# The only reason that no example can show, the rules that it concerns, and the number of seconds
+# before and after now in which it applies.
+PASSED = "a timestamp near now, which may have passed between the two verdicts"
 OF_NOW, NEAR = {"timestamp.lt_now", "timestamp.gt_now", "timestamp.within"}, 86_400
 
 # The maximum number of violations of a payload that the gateway reports.
-TOLD_MAX = 16
+VIOLATIONS_MAX = 16
 
 # The first and the last second of a Timestamp, the most that a time zone moves it, and the longest
 # Duration.
@@ -48,7 +48,7 @@ def plain(path):
 
 
 def values(message, path=""):
-    """Each value of a message and of those in it: its path, its field and itself."""
+    """Each value of a message and of the messages in it, as a path, a field and a value."""
     for field, value in message.ListFields():
         at = (path + "." if path else "") + (f"[{field.full_name}]" if field.is_extension else field.name)
         if field.message_type and field.message_type.GetOptions().map_entry:
@@ -62,7 +62,7 @@ def values(message, path=""):
 
 
 def negative_zeros(message):
-    """The paths of each -0.0 for which it matters whether it is a value or the absence of one."""
+    """The path of each -0.0 whose verdict depends on whether it counts as a value or as absent."""
     for path, field, value in values(message):
         if not isinstance(value, float) or math.copysign(1, value) > 0 or value != 0:
             continue
@@ -209,25 +209,25 @@ class Case:
 
     def __init__(self, ours, theirs, rows, message):
         self.ours, self.encoding, self.rows, self.message = ours["v"], ours["e"], rows, message
-        self.theirs, self.told = theirs
+        self.theirs, self.their_text = theirs
         self.sentences = [text for _, _, text in ours["t"]] if self.ours in ("broken", "failed") else []
 
     def only_they_fail(self):
         return self.ours == "broken" and self.theirs == "failed"
 
 
-# The reasons for which verdicts differ other than in their rows: the lines concerned, the reason,
-# and a function that returns whether it applies.
+# The reasons for differences of verdicts, except for differences of their rows: the lines
+# concerned, the reason, and a function that returns whether it applies.
 KNOWN = [
     (
         (1, 2),
         "a rule that has no value for any payload is refused when it is loaded",
-        lambda case: case.ours == "refused" and case.theirs == "failed" and UNCHECKED.search(case.told),
+        lambda case: case.ours == "refused" and case.theirs == "failed" and UNCHECKED.search(case.their_text),
     ),
     (
         (1, 2),
-        f"the gateway tells {TOLD_MAX} violations, and stops before the rule that has no value",
-        lambda case: case.only_they_fail() and len(case.rows) >= TOLD_MAX,
+        f"the gateway reports {VIOLATIONS_MAX} violations, and stops before the rule that has no value",
+        lambda case: case.only_they_fail() and len(case.rows) >= VIOLATIONS_MAX,
     ),
     (
         (1, 2),
@@ -237,17 +237,17 @@ KNOWN = [
     (
         (1, 2),
         "Python has no verdict on a string of proto2 that is not UTF-8",
-        lambda case: case.theirs == "failed" and NO_TEXT.search(case.told),
+        lambda case: case.theirs == "failed" and NO_TEXT.search(case.their_text),
     ),
     (
         (2,),
         "bytes that are not UTF-8 break bytes.pattern in the gateway; the other has no verdict on them",
-        lambda case: case.only_they_fail() and "UTF-8 to apply regexp" in case.told,
+        lambda case: case.only_they_fail() and "UTF-8 to apply regexp" in case.their_text,
     ),
     (
         (1,),
         "bytes that are not UTF-8 break bytes.pattern in the gateway; the other has no verdict on them",
-        lambda case: case.only_they_fail() and NO_CONDITION in case.told and breaks_a_pattern(case),
+        lambda case: case.only_they_fail() and NO_CONDITION in case.their_text and breaks_a_pattern(case),
     ),
     (
         (1, 2),
@@ -257,17 +257,17 @@ KNOWN = [
     (
         (1,),
         "line 1 has no verdict on a Duration or Timestamp beyond its range, which the gateway only reads for a rule",
-        lambda case: case.told in (NO_DATE, NO_SPAN) and beyond_the_ends(case.message),
+        lambda case: case.their_text in (NO_DATE, NO_SPAN) and beyond_the_ends(case.message),
     ),
     (
         (1,),
         "line 1 has no value for a Timestamp that a time zone moves out of the years 1 to 9999; line 2 has",
-        lambda case: case.told == NO_DATE and near_the_ends(case.message),
+        lambda case: case.their_text == NO_DATE and near_the_ends(case.message),
     ),
     (
         (1,),
         "line 1 cannot compare null with other values; line 2 can",
-        lambda case: case.theirs == "failed" and "NoneType" in case.told,
+        lambda case: case.theirs == "failed" and "NoneType" in case.their_text,
     ),
 ]
 
@@ -285,14 +285,14 @@ def reason(line, case):
             return why
     if case.ours not in ("broken", "kept") or case.theirs not in ("broken", "kept"):
         return None
-    first, second = case.rows, case.told
+    first, second = case.rows, case.their_text
     if near_now(case.message):
         first, second = ([row for row in side if row[1] not in OF_NOW] for side in (first, second))
         if sorted(first) == sorted(second):
             return PASSED
     for alike, why in ALIKE[line]:
         first, second = ([alike(row, case.message) for row in side if alike(row, case.message)] for side in (first, second))
-        if sorted(first) == sorted(second) or len(case.rows) == TOLD_MAX and set(first) <= set(second):
+        if sorted(first) == sorted(second) or len(case.rows) == VIOLATIONS_MAX and set(first) <= set(second):
             return why
     return None
 
@@ -303,7 +303,7 @@ def reasons(line):
 
 
 def examples(line):
-    """A payload for each reason: the name of its message, itself in hexadecimal and the reason."""
+    """The examples of a line, each as the name of the message, the payload in hexadecimal, and the reason."""
     for text in EXAMPLES.read_text().splitlines():
         example = json.loads(text)
         if line in example["lines"]:

@@ -3,14 +3,14 @@
 import msgpack
 from google.protobuf import json_format
 
-# Messages that have a form of their own, which is JSON's in MessagePack, too.
+# Messages with a special form, which is the same in JSON and MessagePack.
 FREE = {f"google.protobuf.{name}" for name in ("Struct", "Value", "ListValue")}
 
 
 def read(kind, encoding, payload):
     """Returns the message, or None if the payload is in no form that writers use.
 
-    Such a payload may be right in a form that the gateway takes besides, such as an array of fields. It
+    Such a payload may be valid in another form that the gateway accepts, such as an array of fields. It
     has no verdict here.
     """
     message = kind()

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Rules, judged beside both lines of PyPI's protovalidate, over random and mutated payloads:
+# Compares the verdicts of rules with both lines of PyPI's protovalidate, over random and mutated
+# payloads:
 #
 #   crates/schema/tests/oracle/run.sh [COUNT [SEED [EVERY]]]
 #
-# COUNT messages (1,000,000) are judged in each encoding, and COUNT mutations of them in each.
-# The line in Rust judges all of them, and that in Python, which takes some milliseconds for a
-# payload, one in EVERY (1). The messages are those of protos/. With PROTOVALIDATE_CASES=DIRECTORY,
-# in which buf/validate/conformance/cases are protovalidate's own, those are judged, too. Exits with
-# 1 if there is a difference that known.py does not list, or a listed one that its example in
-# examples.jsonl does not show.
+# COUNT messages (1,000,000) are judged in each encoding, and COUNT mutations of them in each. The
+# line in Rust judges all payloads. The line in Python takes a few milliseconds for a payload and
+# judges one in EVERY (1). The messages are those of protos/. With PROTOVALIDATE_CASES=DIRECTORY,
+# the messages of protovalidate's own cases, in buf/validate/conformance/cases of the directory, are
+# judged, too. Exits with 1 if there is a difference that known.py does not list, or if the example
+# of a listed difference in examples.jsonl does not show the difference.
 set -euo pipefail
 cd "$(dirname "$0")/../../../.."
 

@@ -30,8 +30,8 @@ const LIMITS: RuleLimits = RuleLimits {
 const ENCODINGS: [Encoding; 3] = [Encoding::Protobuf, Encoding::Json, Encoding::Msgpack];
 
 /// The number of mutations of a payload that are tried until one is not malformed. Few mutations of
-/// texts are texts of JSON.
-const ATTEMPTS: usize = 10;
+/// JSON texts are JSON texts.
+const ATTEMPTS_MAX: usize = 10;
 
 /// A payload of a message, which is an index into the names of messages.json.
 struct Payload {
@@ -83,7 +83,7 @@ fn main() {
             .collect();
         for _ in 0..mutations.parse().unwrap() {
             let (payload, schemas) = mutable[random.below(mutable.len())];
-            let mutations = (0..ATTEMPTS).map(|_| Payload {
+            let mutations = (0..ATTEMPTS_MAX).map(|_| Payload {
                 bytes: mutated(&payload.bytes, &mut random),
                 is_mutation: true,
                 ..*payload
@@ -146,7 +146,8 @@ fn payload(line: io::Result<String>) -> Payload {
     }
 }
 
-/// Prints a payload with its verdict, unless it is a malformed mutation. Returns whether it did.
+/// Prints a payload with its verdict, unless the payload is a malformed mutation. Returns whether
+/// the payload was printed.
 fn print_payload(out: &mut impl Write, payload: &Payload, schemas: &[Schema; 3]) -> bool {
     let place = ENCODINGS
         .iter()

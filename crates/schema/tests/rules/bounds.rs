@@ -72,7 +72,7 @@ fn no_payload_makes_rules_hang_or_crash() {
 fn load(directory: &Path) -> Result<(), Diagnostics> {
     let mut found = Diagnostics::new();
     let descriptors = compile(&[directory.to_owned()], Compiler::Builtin, &mut found);
-    let rule_set = descriptors.and_then(|it| rule_set(&it, "t.M", &mut found));
+    let rule_set = descriptors.and_then(|descriptors| rule_set(&descriptors, "t.M", &mut found));
     rule_set.map(drop).ok_or(found)
 }
 

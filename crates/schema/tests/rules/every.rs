@@ -473,7 +473,7 @@ fn every_rule_is_kept_and_broken() {
         .pool
         .get_message_by_name("buf.validate.FieldRules")
         .unwrap();
-    let kinds = rules.oneofs().find(|it| it.name() == "type").unwrap();
+    let kinds = rules.oneofs().find(|oneof| oneof.name() == "type").unwrap();
     for kind in kinds.fields() {
         let of_kind = kind.kind().as_message().unwrap().clone();
         for rule in of_kind.fields() {
@@ -493,7 +493,8 @@ fn expressions_are_kept_and_broken() {
     hold(&ruled(&cases), &cases);
 }
 
-/// Tests `finite` apart from the other rules, since serde_json cannot represent infinity or NaN.
+/// Tests `finite` separately from the other rules, since serde_json cannot represent infinity or
+/// NaN.
 #[test]
 fn floats_must_be_finite() {
     let ruled = Ruled::new(
@@ -522,7 +523,7 @@ fn floats_must_be_finite() {
 }
 
 #[test]
-fn rules_of_messages_oneofs_and_presence() {
+fn rules_of_messages_oneofs_and_presence_are_enforced() {
     let ruled = Ruled::new(
         "message M {
            option (buf.validate.message).cel_expression = \"this.a != 9\";

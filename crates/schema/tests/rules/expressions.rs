@@ -1,4 +1,4 @@
-//! The verdicts of rules in CEL.
+//! Tests of the verdicts of rules in CEL.
 
 use super::*;
 use gateway_schema::TextKeys;
@@ -29,16 +29,16 @@ enum Kind {{ NONE = 0; FIRST = 1; }}
 
 /// The expected verdict of a rule on a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Says {
+enum Expected {
     Holds,
     Broken,
     Fails,
 }
 
-use Says::{Broken, Fails, Holds};
+use Expected::{Broken, Fails, Holds};
 
 #[track_caller]
-fn judge(expression: &str, cases: &[(Value, Says)]) {
+fn judge(expression: &str, cases: &[(Value, Expected)]) {
     let ruled = with_rule(expression);
     for (value, expected) in cases {
         for (encoding, verdict) in ruled.check(value) {
@@ -47,13 +47,13 @@ fn judge(expression: &str, cases: &[(Value, Says)]) {
             if encoding == "msgpack" && misfit {
                 continue;
             }
-            let said = match &verdict {
+            let found = match &verdict {
                 Ok(()) => Holds,
                 Err(reported) if reported.is_failure() => Fails,
                 Err(_) => Broken,
             };
             assert_eq!(
-                said, *expected,
+                found, *expected,
                 "{expression}: {encoding}: {value}: {verdict:?}"
             );
         }
@@ -61,7 +61,7 @@ fn judge(expression: &str, cases: &[(Value, Says)]) {
 }
 
 /// Tests expressions that an interpreter without types judged wrongly. The expected verdicts are
-/// those of other implementations of protovalidate.
+/// the verdicts of other implementations of protovalidate.
 #[test]
 fn rules_over_scalars_are_judged_by_the_specification() {
     for (expression, value, says) in [
@@ -122,7 +122,7 @@ fn rules_over_scalars_are_judged_by_the_specification() {
 }
 
 /// Tests rules over messages, maps, presence and short-circuit evaluation. The expected verdicts
-/// are those of other implementations of protovalidate.
+/// are the verdicts of other implementations of protovalidate.
 #[test]
 fn rules_over_messages_are_judged_by_the_specification() {
     for (expression, value, says) in [
@@ -541,12 +541,12 @@ fn types_that_only_rules_name_are_found() {
         ("buf.validate.StringRules", true),
         ("t.Unnamed", false),
         ("t.Ruled", false),
-        // It is named alone in no expression.
+        // No expression of these rules names this type.
         ("google.protobuf.FileOptions", false),
     ] {
         assert_eq!(table.message(name).is_some(), held, "{name}");
     }
-    // Without rules in the messages that it is built for, it holds none of these.
+    // If its root has no rules, a table holds only the root.
     let table = Table::for_roots(&descriptors, [(Encoding::Json, "t.Unnamed")]).unwrap();
     assert_eq!(table.message_names().collect::<Vec<_>>(), ["t.Unnamed"]);
 }

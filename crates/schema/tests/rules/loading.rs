@@ -13,9 +13,12 @@ pub fn bad(text: &str, expected: &[(&str, (u32, u32))]) {
     assert_eq!(built.is_none(), found.has_errors());
     let reported: Vec<_> = found
         .iter()
-        .map(|it| {
-            let place = it.place.as_ref().map(|place| (place.line, place.column));
-            (it.message.clone(), place.unwrap_or_default())
+        .map(|diagnostic| {
+            let place = diagnostic
+                .place
+                .as_ref()
+                .map(|place| (place.line, place.column));
+            (diagnostic.message.clone(), place.unwrap_or_default())
         })
         .collect();
     let same = reported.len() == expected.len()
@@ -140,7 +143,7 @@ fn an_unknown_rule_is_an_error() {
     assert_eq!(later.matches(strict).count(), 1);
     let later = later.replace(strict, &format!("{strict}  optional bool shiny = 99;\n"));
     let text = "message M {\n  string f = 1 [(buf.validate.field).string.shiny = true];\n}";
-    let (descriptors, _dir) = descriptors_beside(text, &later);
+    let (descriptors, _dir) = descriptors_with(text, &later);
     let mut found = Diagnostics::new();
     assert!(rule_set(&descriptors, "t.M", &mut found).is_none());
     let reported = found.render(false);
@@ -232,7 +235,7 @@ fn each_bad_standard_rule_is_reported_with_the_fitting_rules() {
         ),
         (
             "N f = 1 [(buf.validate.field).string.len = 3];",
-            "string rules on a value of type t.N, which takes none",
+            "string rules on a value of type t.N, which takes no standard rules",
         ),
         (
             "repeated N f = 1 [(buf.validate.field).repeated.unique = true];",

@@ -44,11 +44,11 @@ const LIMITS: RuleLimits = RuleLimits {
 /// Compiles `text` together with the validate.proto that the tests use.
 fn descriptors(text: &str) -> (Descriptors, tempfile::TempDir) {
     let validate = Path::new(env!("CARGO_MANIFEST_DIR")).join(VALIDATE);
-    descriptors_beside(text, &fs::read_to_string(validate).unwrap())
+    descriptors_with(text, &fs::read_to_string(validate).unwrap())
 }
 
 /// Compiles `text` together with `validate` as its validate.proto.
-fn descriptors_beside(text: &str, validate: &str) -> (Descriptors, tempfile::TempDir) {
+fn descriptors_with(text: &str, validate: &str) -> (Descriptors, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join("buf/validate")).unwrap();
     fs::write(dir.path().join("buf/validate/validate.proto"), validate).unwrap();
@@ -69,7 +69,7 @@ fn descriptors_beside(text: &str, validate: &str) -> (Descriptors, tempfile::Tem
 
 /// Returns `file`, converted to proto2 if it uses an edition, since prost-reflect, which encodes
 /// the payloads, does not support editions. The payloads of these tests have the same encoding in
-/// both.
+/// proto2 and in editions.
 fn without_edition(file: &FileDescriptorProto) -> FileDescriptorProto {
     let mut file = file.clone();
     if file.syntax() == "editions" {

@@ -3,8 +3,8 @@
 
 use super::*;
 
-/// Asserts that this protobuf payload breaks the rule at the path in `broken`, or none if `broken`
-/// is `None`.
+/// Asserts that this protobuf payload breaks the rule at the path in `broken`, or no rule if
+/// `broken` is `None`.
 #[track_caller]
 fn protobuf(ruled: &Ruled, payload: &[u8], broken: Option<(&str, &str)>) {
     let verdict = ruled.protobuf.check(payload, DEPTH);
@@ -61,7 +61,7 @@ fn a_string_that_is_not_utf8_matters_if_a_rule_reads_it() {
         let both = [&wrong[..], &right].concat();
         assert_eq!(ruled.protobuf.check(&both, DEPTH), Ok(()), "{number}");
     }
-    // No rule reads these.
+    // No rule reads these strings.
     for payload in [
         &b"\x22\x01\xff"[..],
         b"\x2a\x01\xff",
@@ -153,8 +153,8 @@ fn records_of_a_message_are_merged() {
         &with(b"\x12\x00\x12\x02\x08\x01"),
         Some(("many[0].a", "required")),
     );
-    // The records of a map entry's value are merged. A later entry replaces an earlier one of the
-    // same key, and an entry without a value has an empty one.
+    // The records of a map entry's value are merged. A later entry replaces an earlier entry with
+    // the same key, and an entry without a value has an empty value.
     protobuf(
         &ruled,
         &with(b"\x1a\x08\x08\x07\x12\x00\x12\x02\x08\x01"),
@@ -310,7 +310,7 @@ fn presence_distinguishes_zero_from_absence() {
 /// Tests that -0.0 is a value under each `ignore` of a field without presence, whose writer encodes
 /// it, but equals zero as an element, which has no presence at all.
 #[test]
-fn negative_zero_under_each_ignore() {
+fn negative_zero_is_a_value_without_presence_and_a_zero_as_an_element() {
     for (field, path) in [
         ("double f = 1 [(buf.validate.field) = {RULES}]", "f"),
         ("double f = 1 [(buf.validate.field) = {ZERO, RULES}]", "f"),
@@ -357,7 +357,7 @@ fn negative_zero_under_each_ignore() {
     }
 }
 
-/// Asserts that -0.0 in `field` breaks the rule `id` at `path`, or none if `path` is empty.
+/// Asserts that -0.0 in `field` breaks the rule `id` at `path`, or no rule if `path` is empty.
 #[track_caller]
 fn judges_negative_zero(field: &str, path: &str, id: &str) {
     let other = "string other = 2 [(buf.validate.field).string.max_len = 1];";

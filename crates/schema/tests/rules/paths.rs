@@ -120,7 +120,12 @@ fn all_violations_are_reported_if_the_option_is_set() {
     let mut schema = Schema::new(Encoding::Json, table, root, options);
     assert!(schema.enforce(&rule_set, LIMITS));
     let fault = schema.check(br#"{"n": [1, 0, -1]}"#, DEPTH).unwrap_err();
-    let others: Vec<_> = fault.others.iter().flatten().map(|it| &*it.path).collect();
+    let others: Vec<_> = fault
+        .others
+        .iter()
+        .flatten()
+        .map(|other| &*other.path)
+        .collect();
     assert_eq!((&*fault.path, &*others), ("n[1]", &["n[2]", "f"][..]));
     let many = format!("{{\"n\": {:?}}}", vec![0; 1000]);
     let fault = schema.check(many.as_bytes(), DEPTH).unwrap_err();
@@ -159,8 +164,8 @@ fn assert_offset(schema: &Schema, before: &[u8], after: &[u8], path: &str) {
 #[test]
 fn the_offset_of_a_broken_rule_in_json() {
     let ruled = places();
-    let json = |before: &str, behind: &str, path: &str| {
-        assert_offset(&ruled.json, before.as_bytes(), behind.as_bytes(), path);
+    let json = |before: &str, after: &str, path: &str| {
+        assert_offset(&ruled.json, before.as_bytes(), after.as_bytes(), path);
     };
     json(" {\"first\":1, \"name\": ", "\"ab\"}", "name");
     json(
@@ -185,8 +190,8 @@ fn the_offset_of_a_broken_rule_in_json() {
 #[test]
 fn the_offset_of_a_broken_rule_in_msgpack() {
     let ruled = places();
-    let msgpack = |before: &[u8], behind: &[u8], path: &str| {
-        assert_offset(&ruled.msgpack, before, behind, path);
+    let msgpack = |before: &[u8], after: &[u8], path: &str| {
+        assert_offset(&ruled.msgpack, before, after, path);
     };
     msgpack(b"\x82\xa5first\x01\xa4name", b"\xa2ab", "name");
     msgpack(b"\x96\x01\xc0\xc0\xc0\xc0", b"\xa2ab", "name");
@@ -212,8 +217,8 @@ fn the_offset_of_a_broken_rule_in_msgpack() {
 #[test]
 fn the_offset_of_a_broken_rule_in_protobuf() {
     let ruled = places();
-    let protobuf = |before: &[u8], behind: &[u8], path: &str| {
-        assert_offset(&ruled.protobuf, before, behind, path);
+    let protobuf = |before: &[u8], after: &[u8], path: &str| {
+        assert_offset(&ruled.protobuf, before, after, path);
     };
     protobuf(b"\x08\x01\x32", b"\x02ab", "name");
     protobuf(b"\x32\x03abc\x32", b"\x02ab", "name");

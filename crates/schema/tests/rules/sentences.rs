@@ -24,7 +24,7 @@ fn assert_sentences(cases: &[(&str, Value, &str)]) {
 }
 
 #[test]
-fn sentences_of_strings() {
+fn rules_of_strings_have_the_documented_sentences() {
     assert_sentences(&[
         (
             "string f = 1 [(buf.validate.field).string.email = true];",
@@ -75,7 +75,7 @@ fn sentences_of_strings() {
 }
 
 #[test]
-fn sentences_of_times_and_masks() {
+fn rules_of_times_and_masks_have_the_documented_sentences() {
     assert_sentences(&[
         (
             "google.protobuf.Duration f = 1 [(buf.validate.field).duration.gt = {seconds: 1, nanos: 500000000}];",
@@ -111,7 +111,7 @@ fn sentences_of_times_and_masks() {
 }
 
 #[test]
-fn sentences_of_numbers_lists_and_presence() {
+fn rules_of_numbers_lists_and_presence_have_the_documented_sentences() {
     assert_sentences(&[
         (
             "double f = 1 [(buf.validate.field).double = {in: [1.5, 1e23, 1e-7, 3]}];",

@@ -23,7 +23,7 @@ fn hold(cases: Vec<Case>) {
 }
 
 #[test]
-fn rules_of_numbers_and_bools() {
+fn rules_of_numbers_and_bools_are_enforced() {
     hold(vec![
         (
             "int32 f = 1 [(buf.validate.field).int32 = {gte: 1, lt: 10}];",
@@ -94,7 +94,7 @@ fn rules_of_numbers_and_bools() {
 }
 
 #[test]
-fn rules_of_strings() {
+fn rules_of_strings_are_enforced() {
     hold(vec![
         (
             "string f = 1 [(buf.validate.field).string = {min_len: 2, max_len: 3}];",
@@ -138,7 +138,7 @@ fn rules_of_strings() {
 }
 
 #[test]
-fn rules_of_enums_lists_maps_and_presence() {
+fn rules_of_enums_lists_maps_and_presence_are_enforced() {
     hold(vec![
         (
             "E f = 1 [(buf.validate.field).enum.defined_only = true]; enum E { A = 0; B = 1; }",
@@ -219,7 +219,7 @@ fn refused(path: &str, rule: &str) -> Result<(), (String, String)> {
 
 /// Tests that rules apply to the decoded value of each form in MessagePack.
 #[test]
-fn bytes_and_times_in_msgpack() {
+fn rules_read_bytes_and_times_in_msgpack() {
     let ruled = known();
     let check = |payload: &[u8]| verdict(&ruled.msgpack, payload);
     assert_eq!(check(b"\x81\xa1b\xc4\x02ab"), Ok(()), "bin");
@@ -271,7 +271,7 @@ fn bytes_and_times_in_msgpack() {
 }
 
 #[test]
-fn wrappers_durations_and_values_in_msgpack() {
+fn rules_read_wrappers_durations_and_values_in_msgpack() {
     let ruled = known();
     let check = |payload: &[u8]| verdict(&ruled.msgpack, payload);
     assert_eq!(check(b"\x81\xa1n\x06"), Ok(()), "bare");
@@ -299,7 +299,7 @@ fn wrappers_durations_and_values_in_msgpack() {
 }
 
 #[test]
-fn bytes_and_well_known_types_in_json() {
+fn rules_read_bytes_and_well_known_types_in_json() {
     let ruled = known();
     for (payload, broken) in [
         (r#"{"b": "YWI="}"#, None),
@@ -337,7 +337,7 @@ fn bytes_and_well_known_types_in_json() {
 }
 
 #[test]
-fn values_in_declaration_order_in_msgpack() {
+fn rules_read_values_in_declaration_order_in_msgpack() {
     let ruled = known();
     let check = |payload: &[u8]| verdict(&ruled.msgpack, payload);
     assert_eq!(check(b"\x93\xc4\x01a\xc0\x06"), Ok(()));

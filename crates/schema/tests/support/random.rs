@@ -1,5 +1,5 @@
 //! A seeded pseudorandom number generator, and mutations of payloads that it determines.
-#![allow(dead_code)] // No program uses all of it.
+#![allow(dead_code)] // No program uses all of this file.
 
 /// A small pseudorandom number generator (xorshift64*). Equal seeds, which must not be 0, give
 /// equal sequences.

@@ -42,13 +42,16 @@ const KINDS: [(&str, u32, bool); 17] = [
     ("Inner", LEN, false),
 ];
 
-const ONE: u32 = 0;
-const MANY: u32 = 30;
+// The first field number of each form of fields in two.proto and three.proto: singular, repeated,
+// packed, unpacked, in a oneof, in a map by the kind of its keys, and in a map by the kind of its
+// values.
+const SINGULAR: u32 = 0;
+const REPEATED: u32 = 30;
 const PACKED: u32 = 60;
 const UNPACKED: u32 = 90;
-const WHICH: u32 = 120;
-const BY: u32 = 160;
-const NAMED: u32 = 200;
+const IN_ONEOF: u32 = 120;
+const MAP_KEY: u32 = 160;
+const MAP_VALUE: u32 = 200;
 /// Field numbers that no message has.
 const UNKNOWN: [u32; 3] = [29, 666, 100_000_000];
 
@@ -156,7 +159,7 @@ fn values(kind: &str) -> Vec<Vec<u8>> {
     }
 }
 
-/// Returns truncated values of a wire type: the empty one, and incomplete beginnings.
+/// Returns truncated values of a wire type: the empty value, and incomplete beginnings.
 fn beginnings(wire: u32) -> Vec<Vec<u8>> {
     match wire {
         VARINT => vec![vec![], vec![0x80], vec![0xff; 9]],
@@ -189,10 +192,10 @@ fn run(cases: impl Fn(&mut Bench, Syntax)) -> (usize, usize) {
 }
 
 #[test]
-fn valid_values_of_every_kind_single_repeated_and_in_a_oneof() {
+fn valid_values_of_every_kind_pass_single_repeated_and_in_a_oneof() {
     let (right, _) = run(|bench, syntax| {
         for (place, kind, wire, _) in kinds() {
-            for base in [ONE, MANY, WHICH] {
+            for base in [SINGULAR, REPEATED, IN_ONEOF] {
                 let fields: Vec<_> = values(kind)
                     .iter()
                     .map(|value| field(base + place, wire, value))
@@ -204,13 +207,13 @@ fn valid_values_of_every_kind_single_repeated_and_in_a_oneof() {
                 bench.right(syntax, kind, fields.concat());
             }
             // If several members of a oneof are present, the last one counts.
-            let others =
-                kinds().map(|(place, kind, wire, _)| field(WHICH + place, wire, &values(kind)[1]));
+            let others = kinds()
+                .map(|(place, kind, wire, _)| field(IN_ONEOF + place, wire, &values(kind)[1]));
             let others = others.collect::<Vec<_>>().concat();
             bench.right(
                 syntax,
                 kind,
-                [others, field(WHICH + place, wire, &values(kind)[0])].concat(),
+                [others, field(IN_ONEOF + place, wire, &values(kind)[0])].concat(),
             );
         }
     });
@@ -218,11 +221,11 @@ fn valid_values_of_every_kind_single_repeated_and_in_a_oneof() {
 }
 
 #[test]
-fn repeated_kinds_packed_or_not_however_they_are_declared() {
+fn repeated_fields_may_be_packed_or_not_however_they_are_declared() {
     let (right, wrong) = run(|bench, syntax| {
         for (place, kind, wire, _) in kinds().filter(|(.., packs)| *packs) {
             let run = values(kind).concat();
-            for base in [MANY, PACKED, UNPACKED] {
+            for base in [REPEATED, PACKED, UNPACKED] {
                 let number = base + place;
                 let packed = len(number, &run);
                 let single: Vec<_> = values(kind)
@@ -240,7 +243,10 @@ fn repeated_kinds_packed_or_not_however_they_are_declared() {
                         .concat(),
                 );
                 // A packed run that ends within an element, also where more fields follow it.
-                for beginning in beginnings(wire).into_iter().filter(|it| !it.is_empty()) {
+                for beginning in beginnings(wire)
+                    .into_iter()
+                    .filter(|bytes| !bytes.is_empty())
+                {
                     let cut = len(number, [&run[..], &beginning].concat());
                     bench.wrong(syntax, kind, &cut);
                     bench.wrong(syntax, kind, [&cut[..], &single.concat()].concat());
@@ -265,10 +271,10 @@ fn repeated_kinds_packed_or_not_however_they_are_declared() {
 }
 
 #[test]
-fn premature_ends_before_and_within_every_value() {
+fn premature_ends_before_and_within_every_value_are_rejected() {
     let (_, wrong) = run(|bench, syntax| {
         for (place, kind, wire, _) in kinds() {
-            for number in [ONE + place, MANY + place, WHICH + place] {
+            for number in [SINGULAR + place, REPEATED + place, IN_ONEOF + place] {
                 for beginning in beginnings(wire) {
                     bench.wrong(syntax, kind, field(number, wire, &beginning));
                     // A nested message that ends within a value, though the enclosing one
@@ -360,7 +366,7 @@ fn invalid_tags_are_rejected() {
 }
 
 #[test]
-fn unknown_fields_and_groups() {
+fn unknown_fields_and_groups_pass_if_they_are_well_formed() {
     run(|bench, syntax| {
         let mut every = Vec::new();
         for number in UNKNOWN {
@@ -422,7 +428,7 @@ fn unknown_fields_and_groups() {
 }
 
 #[test]
-fn maps_of_every_key_and_value() {
+fn maps_of_every_key_and_value_are_checked() {
     let (right, wrong) = run(|bench, syntax| {
         let string = len(1, "key");
         for (place, kind, wire, _) in kinds() {
@@ -431,7 +437,7 @@ fn maps_of_every_key_and_value() {
                     map_cases(
                         bench,
                         syntax,
-                        BY + place,
+                        MAP_KEY + place,
                         field(1, wire, &key),
                         field(2, VARINT, &[5]),
                     );
@@ -439,7 +445,7 @@ fn maps_of_every_key_and_value() {
                 map_cases(
                     bench,
                     syntax,
-                    NAMED + place,
+                    MAP_VALUE + place,
                     string.clone(),
                     field(2, wire, &key),
                 );
@@ -449,12 +455,16 @@ fn maps_of_every_key_and_value() {
                     syntax,
                     kind,
                     len(
-                        NAMED + place,
+                        MAP_VALUE + place,
                         [string.clone(), field(2, wire, &beginning)].concat(),
                     ),
                 );
                 if !matches!(kind, "float" | "double" | "bytes" | "Color" | "Inner") {
-                    bench.wrong(syntax, kind, len(BY + place, field(1, wire, &beginning)));
+                    bench.wrong(
+                        syntax,
+                        kind,
+                        len(MAP_KEY + place, field(1, wire, &beginning)),
+                    );
                 }
             }
         }
@@ -498,13 +508,16 @@ fn strings_of_proto3_are_utf8_and_bytes_and_proto2_need_not_be() {
             b"\xe2\x82",
             b"\xf8\x88\x80\x80\x80",
         ] {
-            for number in [ONE + 14, MANY + 14, WHICH + 14] {
+            for number in [SINGULAR + 14, REPEATED + 14, IN_ONEOF + 14] {
                 bench.judge(syntax, "utf-8", &len(number, bad), syntax == Proto2);
             }
-            let (key, value) = (len(BY + 14, len(1, bad)), len(NAMED + 14, len(2, bad)));
+            let (key, value) = (
+                len(MAP_KEY + 14, len(1, bad)),
+                len(MAP_VALUE + 14, len(2, bad)),
+            );
             bench.judge(syntax, "utf-8 key", &key, syntax == Proto2);
             bench.judge(syntax, "utf-8 value", &value, syntax == Proto2);
-            for number in [ONE + 15, MANY + 15, WHICH + 15] {
+            for number in [SINGULAR + 15, REPEATED + 15, IN_ONEOF + 15] {
                 bench.right(syntax, "bytes", len(number, bad));
             }
             bench.right(syntax, "unknown", len(29, bad));
@@ -517,7 +530,7 @@ fn enums_accept_any_number_as_parsers_do() {
     run(|bench, syntax| {
         for number in [0, 1, -1i64 as u64, 99, 1 << 31, u64::MAX >> 1] {
             let value = varint(number);
-            for at in [16, MANY + 16, PACKED + 16, UNPACKED + 16, WHICH + 16] {
+            for at in [16, REPEATED + 16, PACKED + 16, UNPACKED + 16, IN_ONEOF + 16] {
                 bench.right(syntax, "enum", field(at, VARINT, &value));
             }
             bench.right(
@@ -525,13 +538,17 @@ fn enums_accept_any_number_as_parsers_do() {
                 "enum",
                 len(PACKED + 16, [&value[..], &[1], &value].concat()),
             );
-            bench.right(syntax, "enum", len(NAMED + 16, field(2, VARINT, &value)));
+            bench.right(
+                syntax,
+                "enum",
+                len(MAP_VALUE + 16, field(2, VARINT, &value)),
+            );
         }
     });
 }
 
 #[test]
-fn groups_extensions_and_required_fields_of_proto2() {
+fn groups_extensions_and_required_fields_of_proto2_are_checked() {
     let mut bench = Bench::new();
     for number in [18, 48] {
         let group = |body: &[u8]| [&tag(number, START)[..], body, &tag(number, END)].concat();
@@ -602,11 +619,11 @@ fn a_known_field_with_a_wrong_wire_type_is_rejected() {
             _ => field(number, wire, &[1; 4]),
         };
         for (place, kind, right, packs) in kinds() {
-            for base in [ONE, MANY, WHICH, NAMED] {
+            for base in [SINGULAR, REPEATED, IN_ONEOF, MAP_VALUE] {
                 for wire in [VARINT, I64, LEN, START, I32] {
                     let expected = match base {
-                        NAMED => wire == LEN,
-                        MANY if packs => wire == right || wire == LEN,
+                        MAP_VALUE => wire == LEN,
+                        REPEATED if packs => wire == right || wire == LEN,
                         _ => wire == right,
                     };
                     bench.judge(syntax, kind, &any(base + place, wire), expected);

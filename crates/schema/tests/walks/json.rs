@@ -1,4 +1,4 @@
-//! Tests of the JSON walk: every rule with valid and invalid payloads, what serde writes, and an
+//! Tests of the JSON walk: every rule with valid and invalid payloads, the output of serde, and an
 //! independent reader's verdicts on well-formedness.
 
 use std::collections::HashMap;
@@ -61,7 +61,7 @@ fn one(name: &str, value: &str) -> (Vec<u8>, usize) {
 }
 
 #[track_caller]
-fn takes(schema: &Schema, field: &str, values: &[&str]) {
+fn field_accepts(schema: &Schema, field: &str, values: &[&str]) {
     for value in values {
         accepted(schema, &one(field, value).0);
     }
@@ -69,19 +69,19 @@ fn takes(schema: &Schema, field: &str, values: &[&str]) {
 
 /// Asserts that `field` rejects `value`, with a violation at the start of the value.
 #[track_caller]
-fn not(schema: &Schema, field: &str, value: &str, expected: &str, found: &str) {
+fn field_rejects(schema: &Schema, field: &str, value: &str, expected: &str, found: &str) {
     let (payload, offset) = one(field, value);
     refused(schema, &payload, field, expected, found, offset);
 }
 
 #[track_caller]
-fn yes(field: &str, values: &[&str]) {
-    takes(&all(), field, values);
+fn all_accepts(field: &str, values: &[&str]) {
+    field_accepts(&all(), field, values);
 }
 
 #[track_caller]
-fn no(field: &str, value: &str, expected: &str, found: &str) {
-    not(&all(), field, value, expected, found);
+fn all_rejects(field: &str, value: &str, expected: &str, found: &str) {
+    field_rejects(&all(), field, value, expected, found);
 }
 
 /// Asserts that `payload` fails with this violation.
@@ -91,9 +91,9 @@ fn fails(schema: &Schema, payload: &str, path: &str, expected: &str, found: &str
 }
 
 #[test]
-fn integers_in_range_as_numbers_and_as_strings() {
+fn integers_in_range_pass_as_numbers_and_as_strings() {
     for (field, kind) in [("i32", "int32"), ("s32", "sint32"), ("sx32", "sfixed32")] {
-        yes(
+        all_accepts(
             field,
             &[
                 "0",
@@ -114,19 +114,19 @@ fn integers_in_range_as_numbers_and_as_strings() {
                 "0e0",
             ],
         );
-        no(field, "2147483648", kind, "the number 2147483648");
-        no(field, "-2147483649", kind, "the number -2147483649");
-        no(field, "1.5", kind, "the number 1.5");
-        no(field, "1e10", kind, "the number 1e10");
-        no(field, "\"2147483648\"", kind, "the string \"2147483648\"");
-        no(field, "\"\"", kind, "the string \"\"");
-        no(field, "\" 1\"", kind, "the string \" 1\"");
-        no(field, "\"01\"", kind, "the string \"01\"");
-        no(field, "\"NaN\"", kind, "the string \"NaN\"");
-        no(field, "true", kind, "true");
+        all_rejects(field, "2147483648", kind, "the number 2147483648");
+        all_rejects(field, "-2147483649", kind, "the number -2147483649");
+        all_rejects(field, "1.5", kind, "the number 1.5");
+        all_rejects(field, "1e10", kind, "the number 1e10");
+        all_rejects(field, "\"2147483648\"", kind, "the string \"2147483648\"");
+        all_rejects(field, "\"\"", kind, "the string \"\"");
+        all_rejects(field, "\" 1\"", kind, "the string \" 1\"");
+        all_rejects(field, "\"01\"", kind, "the string \"01\"");
+        all_rejects(field, "\"NaN\"", kind, "the string \"NaN\"");
+        all_rejects(field, "true", kind, "true");
     }
     for (field, kind) in [("i64", "int64"), ("s64", "sint64"), ("sx64", "sfixed64")] {
-        yes(
+        all_accepts(
             field,
             &[
                 "9223372036854775807",
@@ -134,38 +134,38 @@ fn integers_in_range_as_numbers_and_as_strings() {
                 "-9223372036854775808",
             ],
         );
-        no(
+        all_rejects(
             field,
             "9223372036854775808",
             kind,
             "the number 9223372036854775808",
         );
-        no(field, "\"1e19\"", kind, "the string \"1e19\"");
+        all_rejects(field, "\"1e19\"", kind, "the string \"1e19\"");
     }
     for (field, kind) in [("u32", "uint32"), ("x32", "fixed32")] {
-        yes(field, &["4294967295", "\"0\"", "-0"]);
-        no(field, "4294967296", kind, "the number 4294967296");
-        no(field, "-1", kind, "the number -1");
+        all_accepts(field, &["4294967295", "\"0\"", "-0"]);
+        all_rejects(field, "4294967296", kind, "the number 4294967296");
+        all_rejects(field, "-1", kind, "the number -1");
     }
     for (field, kind) in [("u64", "uint64"), ("x64", "fixed64")] {
-        yes(field, &["18446744073709551615", "\"18446744073709551615\""]);
-        no(
+        all_accepts(field, &["18446744073709551615", "\"18446744073709551615\""]);
+        all_rejects(
             field,
             "18446744073709551616",
             kind,
             "the number 18446744073709551616",
         );
-        no(field, "-1", kind, "the number -1");
+        all_rejects(field, "-1", kind, "the number -1");
         let endless = "9".repeat(400);
         let shown = format!("the number {}…", &endless[..48]);
-        no(field, &endless, kind, &shown);
+        all_rejects(field, &endless, kind, &shown);
     }
 }
 
 #[test]
 fn floats_are_numbers_or_strings_that_hold_a_number() {
     let long = "1".repeat(200);
-    yes(
+    all_accepts(
         "f64",
         &[
             "1.5",
@@ -180,7 +180,7 @@ fn floats_are_numbers_or_strings_that_hold_a_number() {
             "5e-324",
         ],
     );
-    yes(
+    all_accepts(
         "f32",
         &[
             "3.4028234e38",
@@ -191,36 +191,36 @@ fn floats_are_numbers_or_strings_that_hold_a_number() {
             "9223372036854775807",
         ],
     );
-    no("f64", "1e309", "double", "the number 1e309");
-    no("f64", "\"-1e309\"", "double", "the string \"-1e309\"");
-    no("f64", "\"nan\"", "double", "the string \"nan\"");
-    no("f64", "\"\"", "double", "the string \"\"");
-    no("f32", "3.5e38", "float", "the number 3.5e38");
-    no("f32", "3.502823e38", "float", "the number 3.502823e38");
-    no(
+    all_rejects("f64", "1e309", "double", "the number 1e309");
+    all_rejects("f64", "\"-1e309\"", "double", "the string \"-1e309\"");
+    all_rejects("f64", "\"nan\"", "double", "the string \"nan\"");
+    all_rejects("f64", "\"\"", "double", "the string \"\"");
+    all_rejects("f32", "3.5e38", "float", "the number 3.5e38");
+    all_rejects("f32", "3.502823e38", "float", "the number 3.502823e38");
+    all_rejects(
         "f32",
         &long,
         "float",
         &format!("the number {}…", &long[..48]),
     );
-    no("f32", "false", "float", "false");
+    all_rejects("f32", "false", "float", "false");
 }
 
 #[test]
 fn bools_and_strings_are_not_converted() {
-    yes("flag", &["true", "false"]);
-    no("flag", "\"true\"", "bool", "the string \"true\"");
-    no("flag", "1", "bool", "the number 1");
+    all_accepts("flag", &["true", "false"]);
+    all_rejects("flag", "\"true\"", "bool", "the string \"true\"");
+    all_rejects("flag", "1", "bool", "the number 1");
     let escapes = r#""\"\\\/\b\f\n\r\t\u00e9\ud83e\udd80""#;
     let long = format!("\"{}\"", "zażółć 🦀 ".repeat(5000));
-    yes("text", &["\"\"", "\"zażółć 🦀\"", escapes, &long]);
-    no("text", "5", "string", "the number 5");
-    no("text", "{}", "string", "an object");
+    all_accepts("text", &["\"\"", "\"zażółć 🦀\"", escapes, &long]);
+    all_rejects("text", "5", "string", "the number 5");
+    all_rejects("text", "{}", "string", "an object");
 }
 
 #[test]
 fn bytes_are_base64_or_an_array_of_integers() {
-    yes(
+    all_accepts(
         "data",
         &[
             "\"\"",
@@ -233,9 +233,9 @@ fn bytes_are_base64_or_an_array_of_integers() {
             "[0,255,7.0]",
         ],
     );
-    no("data", "\"Q\"", "bytes in base64", "the string \"Q\"");
-    no("data", "\"é\"", "bytes in base64", "the string \"é\"");
-    no("data", "7", "bytes in base64", "the number 7");
+    all_rejects("data", "\"Q\"", "bytes in base64", "the string \"Q\"");
+    all_rejects("data", "\"é\"", "bytes in base64", "the string \"é\"");
+    all_rejects("data", "7", "bytes in base64", "the number 7");
     fails(
         &all(),
         r#"{"data":[0,256]}"#,
@@ -255,19 +255,19 @@ fn bytes_are_base64_or_an_array_of_integers() {
 }
 
 #[test]
-fn enums_by_name_or_number_open_or_closed() {
-    yes(
+fn enums_pass_by_name_or_number_open_or_closed() {
+    all_accepts(
         "color",
         &["1", "\"GREEN\"", "\"\\u0047REEN\"", "99", "-1", "1.0"],
     );
     let color = "a value of enum t.Color";
-    no("color", "2147483648", color, "the number 2147483648");
+    all_rejects("color", "2147483648", color, "the number 2147483648");
     let near = "a value of enum t.Color (did you mean \"GREEN\"?)";
-    no("color", "\"GREN\"", near, "the name \"GREN\"");
+    all_rejects("color", "\"GREN\"", near, "the name \"GREN\"");
     let all = "a value of enum t.Color (RED, GREEN)";
-    no("color", "\"1\"", all, "the name \"1\"");
-    no("color", "true", color, "true");
-    no("color", "[]", color, "an array");
+    all_rejects("color", "\"1\"", all, "the name \"1\"");
+    all_rejects("color", "true", color, "true");
+    all_rejects("color", "[]", color, "an array");
     accepted(
         &person(),
         br#"{"phones":[{"number":"1","kind":7},{"number":"","kind":"WORK"}]}"#,
@@ -288,7 +288,7 @@ fn null_is_an_absent_field_and_rejected_as_an_element() {
     for field in [
         "i32", "text", "numbers", "tags", "child", "color", "wrapped", "at",
     ] {
-        yes(field, &["null"]);
+        all_accepts(field, &["null"]);
     }
     fails(
         &all(),
@@ -315,27 +315,27 @@ fn null_is_an_absent_field_and_rejected_as_an_element() {
         "null",
         13,
     );
-    yes("values", &["[null,1]"]);
-    takes(&known(), "nulls", &["[null,0,\"NULL_VALUE\"]"]);
-    takes(&known(), "null", &["null"]);
-    takes(&known(), "values", &["{\"k\":null}"]);
+    all_accepts("values", &["[null,1]"]);
+    field_accepts(&known(), "nulls", &["[null,0,\"NULL_VALUE\"]"]);
+    field_accepts(&known(), "null", &["null"]);
+    field_accepts(&known(), "values", &["{\"k\":null}"]);
     let payload = r#"{"i32s":[null]}"#;
     fails(&known(), payload, "i32s[0]", "int32", "null", 9);
 }
 
 #[test]
 fn lists_and_maps_are_typed() {
-    yes("numbers", &["[1,-1]", "[]", " [ 1 , \"2\" ] "]);
-    no("numbers", "1", "an array of int32", "the number 1");
-    no("numbers", "{}", "an array of int32", "an object");
-    yes("tags", &[r#"{"a":1,"b":2}"#, "{}"]);
-    no("tags", "[]", "an object", "an array");
-    yes("by_id", &[r#"{"-1":{"text":"x"},"2":{}}"#]);
-    yes("by_flag", &[r#"{"true":"x","false":"y"}"#]);
-    yes("by_sint", &[r#"{"-9223372036854775808":"QQ==","5":""}"#]);
-    yes("by_fixed", &[r#"{"4294967295":"RED"}"#]);
-    yes("by_sfixed", &[r#"{"-5":1.5}"#]);
-    yes("by_u64", &[r#"{"18446744073709551615":""}"#]);
+    all_accepts("numbers", &["[1,-1]", "[]", " [ 1 , \"2\" ] "]);
+    all_rejects("numbers", "1", "an array of int32", "the number 1");
+    all_rejects("numbers", "{}", "an array of int32", "an object");
+    all_accepts("tags", &[r#"{"a":1,"b":2}"#, "{}"]);
+    all_rejects("tags", "[]", "an object", "an array");
+    all_accepts("by_id", &[r#"{"-1":{"text":"x"},"2":{}}"#]);
+    all_accepts("by_flag", &[r#"{"true":"x","false":"y"}"#]);
+    all_accepts("by_sint", &[r#"{"-9223372036854775808":"QQ==","5":""}"#]);
+    all_accepts("by_fixed", &[r#"{"4294967295":"RED"}"#]);
+    all_accepts("by_sfixed", &[r#"{"-5":1.5}"#]);
+    all_accepts("by_u64", &[r#"{"18446744073709551615":""}"#]);
     let key = |field: &str, map: &str| {
         let (path, expected, found, _) = violation(&all(), &one(field, map).0);
         assert_eq!(path, field);
@@ -371,11 +371,18 @@ fn duplicate_keys_are_violations_at_every_level() {
         twice,
         "full_name",
         "each field once",
-        "it again",
+        "the key again",
         17,
     );
     let twice = r#"{"id":1,"\u0069d":2}"#;
-    fails(&person(), twice, "id", "each field once", "it again", 8);
+    fails(
+        &person(),
+        twice,
+        "id",
+        "each field once",
+        "the field again",
+        8,
+    );
     for size in [2usize, 8, 9, 10, 500] {
         for spread in [1, size - 1] {
             let mut keys: Vec<_> = (0..size).map(|n| format!("k{n}")).collect();
@@ -449,7 +456,7 @@ fn a_message_is_keyed_by_proto_or_json_names() {
 }
 
 #[test]
-fn unknown_keys_pass_well_formed_or_not_at_all() {
+fn unknown_keys_pass_only_with_well_formed_values() {
     accepted(
         &all(),
         r#"{"other":[{"a":[null,true,1.5e5,"é"]},{}],"i32":1}"#.as_bytes(),
@@ -485,15 +492,15 @@ fn unknown_keys_pass_well_formed_or_not_at_all() {
 }
 
 #[test]
-fn a_oneof_holds_one() {
+fn a_oneof_holds_at_most_one_field() {
     accepted(&person(), br#"{"mail":"x","fax":null}"#);
     let two = r#"{"mail":"x","fax":0}"#;
     fails(
         &person(),
         two,
         "fax",
-        "at most one field of its oneof",
-        "a second one",
+        "at most one field of the oneof",
+        "a second field",
         12,
     );
     // For fields of the types Value and NullValue, null is a value.
@@ -502,8 +509,8 @@ fn a_oneof_holds_one() {
         &known(),
         two,
         "three",
-        "at most one field of its oneof",
-        "a second one",
+        "at most one field of the oneof",
+        "a second field",
         12,
     );
     let two = r#"{"one":null,"two":null}"#;
@@ -511,8 +518,8 @@ fn a_oneof_holds_one() {
         &known(),
         two,
         "two",
-        "at most one field of its oneof",
-        "a second one",
+        "at most one field of the oneof",
+        "a second field",
         12,
     );
 }
@@ -650,7 +657,7 @@ fn each_violation_has_its_offset() {
         r#"{"text":"ab\ud800"}"#,
         "text",
         "a pair of surrogates",
-        "one by itself",
+        "a single surrogate",
         11,
     );
     fails(
@@ -658,7 +665,7 @@ fn each_violation_has_its_offset() {
         r#"{"text":"ab\u00zz"}"#,
         "text",
         "four hex digits after \\u",
-        "others",
+        "other characters",
         11,
     );
     fails(
@@ -687,7 +694,7 @@ fn a_string_that_is_not_utf_8_is_reported_at_its_first_invalid_byte() {
         bad,
         "text",
         "a string in UTF-8",
-        "bytes that are not",
+        "bytes that are not UTF-8",
         10,
     );
     let long = [&b"{\"text\":\"0123456789\xc3\xa90123456789"[..], b"\xc3\"}"].concat();
@@ -696,7 +703,7 @@ fn a_string_that_is_not_utf_8_is_reported_at_its_first_invalid_byte() {
         &long,
         "text",
         "a string in UTF-8",
-        "bytes that are not",
+        "bytes that are not UTF-8",
         31,
     );
 }
@@ -704,7 +711,7 @@ fn a_string_that_is_not_utf_8_is_reported_at_its_first_invalid_byte() {
 #[test]
 fn well_known_types_have_their_own_forms() {
     let known = known();
-    takes(
+    field_accepts(
         &known,
         "at",
         &[
@@ -713,43 +720,49 @@ fn well_known_types_have_their_own_forms() {
             r#"{"seconds":"1","nanos":5}"#,
         ],
     );
-    not(
+    field_rejects(
         &known,
         "at",
         "\"1972-01-01\"",
-        "a moment by RFC 3339",
+        "a timestamp in the format of RFC 3339",
         "the string \"1972-01-01\"",
     );
-    not(&known, "at", "5", "a moment by RFC 3339", "the number 5");
-    takes(&known, "span", &["\"1.5s\"", "\"-3s\"", r#"{"seconds":1}"#]);
-    not(
+    field_rejects(
+        &known,
+        "at",
+        "5",
+        "a timestamp in the format of RFC 3339",
+        "the number 5",
+    );
+    field_accepts(&known, "span", &["\"1.5s\"", "\"-3s\"", r#"{"seconds":1}"#]);
+    field_rejects(
         &known,
         "span",
         "\"1.5\"",
         "a duration, as \"1.5s\"",
         "the string \"1.5\"",
     );
-    takes(
+    field_accepts(
         &known,
         "mask",
         &["\"a.bC,d\"", "\"\"", r#"{"paths":["a_b"]}"#],
     );
-    not(
+    field_rejects(
         &known,
         "mask",
         "\"a_b\"",
-        "field paths, as \"a.bC,d\"",
+        "field paths such as \"a.bC,d\"",
         "the string \"a_b\"",
     );
-    takes(
+    field_accepts(
         &known,
         "meta",
         &[r#"{"a":[1,null,{"b":"c"}],"d":1e300}"#, "{}"],
     );
-    not(&known, "meta", "[]", "an object", "an array");
-    takes(&known, "list", &["[1,[],{}]"]);
-    not(&known, "list", "{}", "an array", "an object");
-    takes(
+    field_rejects(&known, "meta", "[]", "an object", "an array");
+    field_accepts(&known, "list", &["[1,[],{}]"]);
+    field_rejects(&known, "list", "{}", "an array", "an object");
+    field_accepts(
         &known,
         "value",
         &["null", "1.5", "\"x\"", "[null]", "{\"a\":true}"],
@@ -778,16 +791,22 @@ fn an_object_for_a_well_known_type_has_one_of_its_fields() {
             r#"{ "second": 1, "x": [] }"#,
         ] {
             let expected = format!("an object with {names}");
-            not(&known, field, value, &expected, "an object without");
+            field_rejects(
+                &known,
+                field,
+                value,
+                &expected,
+                "an object without such a field",
+            );
         }
     }
-    takes(&known, "at", &[r#"{"x":[1],"nanos":5}"#]);
+    field_accepts(&known, "at", &[r#"{"x":[1],"nanos":5}"#]);
 }
 
 #[test]
 fn wrappers_are_a_bare_value_or_an_object() {
     let known = known();
-    takes(&known, "empty", &["{}"]);
+    field_accepts(&known, "empty", &["{}"]);
     for (field, value) in [
         ("f64", "1.5"),
         ("f32", "\"NaN\""),
@@ -799,7 +818,7 @@ fn wrappers_are_a_bare_value_or_an_object() {
         ("text", "\"x\""),
         ("data", "\"QQ==\""),
     ] {
-        takes(
+        field_accepts(
             &known,
             field,
             &[value, "null", &format!("{{\"value\":{value}}}")],
@@ -807,7 +826,7 @@ fn wrappers_are_a_bare_value_or_an_object() {
         let (payload, _) = one(field, "[[]]");
         assert!(known.check(&payload, 100).is_err(), "{field}");
     }
-    not(&known, "u32", "-1", "uint32", "the number -1");
+    field_rejects(&known, "u32", "-1", "uint32", "the number -1");
 }
 
 #[test]
@@ -837,18 +856,18 @@ fn any_is_checked_as_the_message_that_it_names() {
         r#"{"@type":"x/google.protobuf.Empty"}"#.into(),
         r#"{"@type":"x/google.protobuf.Any","value":{"@type":"x/google.protobuf.Int32Value","value":1}}"#.into(),
     ] {
-        takes(&known, "any", &[&any]);
+        field_accepts(&known, "any", &[&any]);
     }
     let any = format!(r#"{{"any":{{"@type":"{url}","i32":"x"}}}}"#);
     fails(&known, &any, "any.i32", "int32", "the string \"x\"", 52);
-    not(
+    field_rejects(
         &known,
         "any",
         r#"{"i32":5}"#,
         "an \"@type\"",
-        "an object without",
+        "an object without \"@type\"",
     );
-    not(
+    field_rejects(
         &known,
         "any",
         "5",
@@ -876,15 +895,15 @@ fn any_is_checked_as_the_message_that_it_names() {
         assert_eq!(violation(&known, &one("any", any).0).0, path, "{any}");
     }
     let strict = with(Encoding::Json, KNOWN, "t.Known", STRICT);
-    takes(
+    field_accepts(
         &strict,
         "any",
         &[&format!(r#"{{"@type":"{url}","i32":5}}"#)],
     );
-    let beside = r#"{"inner":{"@type":"x/t.Known"}}"#;
+    let nested = r#"{"inner":{"@type":"x/t.Known"}}"#;
     fails(
         &strict,
-        beside,
+        nested,
         "inner",
         "a field of t.Known",
         "the key \"@type\"",
@@ -1113,7 +1132,7 @@ fn an_independent_reader_agrees_which_mutated_payloads_are_well_formed() {
 }
 
 #[test]
-fn a_comma_before_the_end_is_named() {
+fn a_violation_names_the_comma_before_the_end() {
     let found = "'}' right after a comma";
     fails(&all(), "{\"i32\":1, }", "", "a name in quotes", found, 10);
     let violation = all().check(b"{\"numbers\":[1,]}", 9).unwrap_err();
@@ -1126,7 +1145,7 @@ fn a_required_field_under_another_spelling_is_recognised() {
     let found = "none, but there is the key \"Number\"";
     let payload = r#"{"phones":[{"x":1,"Number":"1"}]}"#;
     fails(&person(), payload, "phones[0].number", required, found, 11);
-    let said = |payload: &str| {
+    let reported = |payload: &str| {
         person()
             .check(payload.as_bytes(), 9)
             .unwrap_err()
@@ -1134,8 +1153,11 @@ fn a_required_field_under_another_spelling_is_recognised() {
     };
     let missing = "phones[0].number: required field is missing";
     let but = format!("{missing}, but there is the key \"Number\" at byte 11");
-    assert_eq!(said(payload), but);
-    assert_eq!(said(r#"{"phones":[{}]}"#), format!("{missing} at byte 11"));
+    assert_eq!(reported(payload), but);
+    assert_eq!(
+        reported(r#"{"phones":[{}]}"#),
+        format!("{missing} at byte 11")
+    );
     // The key is in another message, or there is no similar key.
     for payload in [r#"{"number":1,"phones":[{}]}"#, r#"{"phones":[{"x":1}]}"#] {
         let violation = person().check(payload.as_bytes(), 9).unwrap_err();

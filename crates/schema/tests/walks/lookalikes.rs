@@ -1,5 +1,5 @@
 //! Tests of the likely formats of rejected payloads: whole messages in other encodings are
-//! recognised, and wrong ones in the schema's own encoding are not.
+//! recognised, and invalid payloads in the schema's own encoding are not.
 
 use crate::support::*;
 use gateway_schema::{Encoding, Lookalike};

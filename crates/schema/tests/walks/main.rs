@@ -8,8 +8,8 @@
 //!   mutated payloads are well-formed, except for duplicate keys and numbers beyond a double.
 //! - `lookalikes`: The likely formats of rejected payloads.
 //! - `conformance`: The binary cases that every protobuf implementation must decide alike.
-//! - `roots`: A table that is built for the messages of schemas holds no others, and verdicts are
-//!   those of a table of all messages.
+//! - `roots`: A table that is built for the messages of schemas holds no others, and its verdicts
+//!   equal those of a table of all messages.
 //! - `violations`: All violations of a payload are reported, in order, up to a maximum number.
 
 mod conformance;

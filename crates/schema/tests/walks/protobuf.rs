@@ -112,13 +112,13 @@ fn a_wrong_wire_type_is_reported_with_the_right_one() {
         &int(16, 1)[..2],
         "color",
         "a varint of at most 10 bytes",
-        "only 0 bytes of it",
+        "only 0 bytes",
         2,
     );
 }
 
 #[test]
-fn varints_are_truncated_to_their_type_and_at_most_ten_bytes() {
+fn varints_have_at_most_ten_bytes_and_are_truncated_to_their_type() {
     let schema = all();
     for number in [3, 5, 7, 13, 16] {
         accepted(&schema, &int(number, u64::MAX));
@@ -131,21 +131,14 @@ fn varints_are_truncated_to_their_type_and_at_most_ten_bytes() {
     accepted(&schema, &padded);
     let eleven = [tag(3, 0), vec![0x80; 10], vec![0]].concat();
     let expected = "a varint of at most 10 bytes";
-    refused(
-        &schema,
-        &eleven,
-        "i32",
-        expected,
-        "one that does not end there",
-        1,
-    );
+    refused(&schema, &eleven, "i32", expected, "a longer varint", 1);
     let run = [vec![1; 9], vec![0x80; 10], vec![0]].concat();
     refused(
         &schema,
         &len(18, run),
         "numbers[9]",
         expected,
-        "one that does not end there",
+        "a longer varint",
         12,
     );
 }
@@ -245,7 +238,7 @@ fn truncation_of_a_nested_message_is_found_though_the_payload_continues() {
         &varints,
         "numbers[2]",
         "a varint of at most 10 bytes",
-        "only 1 byte of it",
+        "only 1 byte",
         5,
     );
     let entry = [len(1, "k"), tag(2, 0)].concat();
@@ -255,7 +248,7 @@ fn truncation_of_a_nested_message_is_found_though_the_payload_continues() {
         &map,
         "tags[\"k\"]",
         "a varint of at most 10 bytes",
-        "only 0 bytes of it",
+        "only 0 bytes",
         7,
     );
     refused(
@@ -311,7 +304,7 @@ fn strings_are_utf8_in_proto3_and_unchecked_in_proto2() {
             &len(14, text),
             "text",
             "a string in UTF-8",
-            "bytes that are not",
+            "bytes that are not UTF-8",
             at,
         );
     }
@@ -324,7 +317,7 @@ fn strings_are_utf8_in_proto3_and_unchecked_in_proto2() {
         &key,
         "tags",
         "a string in UTF-8",
-        "bytes that are not",
+        "bytes that are not UTF-8",
         5,
     );
     accepted(
@@ -413,7 +406,7 @@ fn groups_nest_properly_known_and_unknown() {
         &tag(999, 3),
         "",
         "the end of group 999",
-        "the end of the message around it",
+        "the end of the enclosing message",
         2,
     );
     let part = |body: Vec<u8>| group(4, [len(1, "n"), body].concat());
@@ -439,7 +432,7 @@ fn groups_nest_properly_known_and_unknown() {
         &[tag(4, 3), len(1, "n")].concat(),
         "part",
         "the end of group 4",
-        "the end of the message around it",
+        "the end of the enclosing message",
         4,
     );
     let expected = "t.Line.Part (the start of a group)";
@@ -476,8 +469,8 @@ fn messages_and_groups_count_as_depth() {
         let violation = schema.check(payload, depth - 1).unwrap_err();
         assert_eq!(violation.expected, "nesting within the depth limit");
     }
-    // The offset of the violation is that of the length of the message that is too deep, however
-    // its tag and length are encoded.
+    // The violation is at the length of the message that is too deep, however the tag and the
+    // length are encoded.
     let chain = r#"syntax = "proto3"; package t; message Chain { Chain next = 1; }"#;
     let chain = self::schema(Encoding::Protobuf, chain, "t.Chain");
     for (payload, at) in [(&b"\x0a\0"[..], 1), (b"\x0a\x80\0", 1), (b"\x8a\0\0", 2)] {
@@ -525,7 +518,7 @@ fn proto2_required_is_checked_for_each_occurrence() {
 }
 
 #[test]
-fn hundreds_of_required_fields_are_all_seen() {
+fn all_of_hundreds_of_required_fields_are_required() {
     let fields: String = (1..=700)
         .map(|n| format!("required int32 f{n} = {n};"))
         .collect();
@@ -701,7 +694,7 @@ fn editions_features_are_resolved() {
 }
 
 #[test]
-fn unresolved_and_doubled_types_are_errors() {
+fn unresolved_and_duplicate_types_are_errors() {
     let mut files = compile(r#"syntax = "proto3"; message A { B b = 1; } message B {}"#).0;
     let twice = [files[0].clone(), files[0].clone()];
     assert_eq!(
@@ -755,7 +748,7 @@ fn seed(random: &mut Random) -> Vec<u8> {
 /// - Bits of a varint beyond the 64th are ignored here, as by protobuf's C++, and rejected by
 ///   prost.
 /// - The end of a group with the number of a known map or message is rejected here, and read by
-///   prost-reflect as if its wire type were the field's.
+///   prost-reflect as if it had the wire type of the field.
 /// - A tag padded to more than 5 bytes is rejected here, as by C++, and accepted by prost.
 fn may_differ(ours: Option<&str>, theirs: Option<&str>) -> bool {
     match (ours, theirs) {

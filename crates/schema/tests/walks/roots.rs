@@ -1,5 +1,5 @@
-//! Tests of tables that are built for the messages of schemas: what they hold, and that verdicts
-//! are those of tables of all messages.
+//! Tests of tables that are built for the messages of schemas: their messages, and their verdicts,
+//! which equal those of tables of all messages.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use serde_json::json;
 use crate::support::pb::{group, int, len};
 use crate::support::{Random, STRICT, mutated};
 
-/// `t.Root` reaches all messages of the file but those after the comment. `t.Root` reaches no
-/// `Any`, `t.Holder` does.
+/// `t.Root` reaches all messages of the file, except those after the comment "Out of reach".
+/// `t.Root` reaches no `Any`, but `t.Holder` does.
 const FILE: &str = r#"
 syntax = "proto2"; package t;
 import "google/protobuf/any.proto";
@@ -57,7 +57,7 @@ fn held(table: &Table) -> Vec<&str> {
 }
 
 #[test]
-fn a_table_holds_what_its_roots_reach() {
+fn a_table_holds_the_messages_that_its_roots_reach() {
     let descriptors = descriptors(FILE);
     let of_root = [
         "t.Extended",
@@ -141,16 +141,19 @@ fn payloads(encoding: Encoding) -> Vec<Vec<u8>> {
     ];
     match encoding {
         Encoding::Protobuf => protobuf.into(),
-        Encoding::Json => values.iter().map(|it| it.to_string().into()).collect(),
+        Encoding::Json => values
+            .iter()
+            .map(|value| value.to_string().into())
+            .collect(),
         Encoding::Msgpack => {
-            let packed = values.iter().map(|it| rmp_serde::to_vec(it).unwrap());
+            let packed = values.iter().map(|value| rmp_serde::to_vec(value).unwrap());
             packed.collect()
         }
     }
 }
 
 #[test]
-fn verdicts_are_those_of_a_table_of_all_messages() {
+fn verdicts_equal_those_of_a_table_of_all_messages() {
     let descriptors = descriptors(FILE);
     let whole = Arc::new(Table::build(descriptors.files()).unwrap());
     let mut random = Random(1);
@@ -191,7 +194,7 @@ fn verdicts_are_those_of_a_table_of_all_messages() {
 }
 
 #[test]
-fn an_error_in_a_message_out_of_reach_is_that_of_a_table_of_all_messages() {
+fn an_error_in_an_unreached_message_is_the_same_as_in_a_table_of_all_messages() {
     let numbers = (1..19_000).chain(20_000..66_536);
     let fields: String = numbers.map(|n| format!("int32 f{n} = {n};")).collect();
     let text =

@@ -266,8 +266,8 @@ fn at_most_sixteen_violations_are_reported() {
     }
 }
 
-/// Asserts that the violation that is reported without `all_violations` is the first that is
-/// reported with it, and that the verdict is the same.
+/// Asserts that the violation that is reported without `all_violations` is the first violation that
+/// is reported with the option, and that the verdict is the same.
 #[test]
 fn the_first_violation_is_the_same_with_and_without_the_others() {
     let seeds = [

@@ -40,7 +40,7 @@ pub(in crate::rules) enum NumberTest<T> {
     Equal(T),
     /// Between the ends.
     Inside(End<T>, End<T>),
-    /// Above the low end or below the high end, which is less than the low end.
+    /// Above the low end or below the high end. The high end is less than the low end.
     Outside(End<T>, End<T>),
     In(Sorted<T>),
     NotIn(Sorted<T>),
@@ -51,7 +51,7 @@ pub(in crate::rules) enum NumberTest<T> {
 pub(in crate::rules) struct Sorted<T>(Box<[T]>);
 
 impl<T: PartialOrd + Copy> Sorted<T> {
-    /// Returns whether `value` is one of these.
+    /// Returns whether `value` is in the list.
     #[inline]
     fn has(&self, value: T) -> bool {
         let order = |other: &T| other.partial_cmp(&value).unwrap_or(Ordering::Less);

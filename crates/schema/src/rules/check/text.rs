@@ -65,7 +65,7 @@ pub(in crate::rules) enum BytesTest {
     Contains(Box<[u8]>),
     In(HashSet<Box<[u8]>>),
     NotIn(HashSet<Box<[u8]>>),
-    /// The length is one of these, or zero.
+    /// The length is in the list, or zero.
     Lengths(&'static [usize]),
     NotEmpty,
 }

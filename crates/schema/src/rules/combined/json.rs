@@ -48,12 +48,12 @@ struct OpenMessage<'a> {
     message: &'a Message,
     depth: u32,
     seen: SeenFields,
-    /// The place, in declaration order, of the field that probably comes next.
+    /// The position, in declaration order, of the field that probably comes next.
     place: usize,
 }
 
 impl<'a> Pass<'a> {
-    /// Reads a message by its fields. Returns `None` if it is not known to pass.
+    /// Reads a message by its fields. Returns `None` if the message is not known to pass.
     fn message(&self, reader: &mut JsonReader, id: PlanId, depth: u32) -> Option<()> {
         let combined = self.combined.get(id)?;
         let plan = self.plans.get(id);
@@ -128,11 +128,11 @@ impl<'a> Pass<'a> {
         }
         let is_set = match field.place {
             Some(place) => {
-                let (plan, of) = (
+                let (plan, table_field) = (
                     &open.plan.fields[place as usize],
                     &message.fields[index as usize],
                 );
-                judge_field::<First, _>(self.table, self.plans, source, plan, of).ok()?
+                judge_field::<First, _>(self.table, self.plans, source, plan, table_field).ok()?
             }
             None => true,
         };
@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decimals_are_those_of_the_standard_library() {
+    fn decimals_are_parsed_as_in_the_standard_library() {
         let texts = [
             "0",
             "-0",
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_have_their_sign() {
+    fn whole_numbers_are_read_with_their_sign() {
         for number in [0i64, 7, -1, 123_456_789, -999_999_999_999_999_999] {
             let text = number.to_string();
             for text in [format!("\"{text}\""), text] {

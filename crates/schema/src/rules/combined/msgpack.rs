@@ -52,7 +52,7 @@ struct OpenMessage<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// Reads a message by its fields. Returns `None` if it is not known to pass.
+    /// Reads a message by its fields. Returns `None` if the message is not known to pass.
     fn message(&self, reader: &mut MsgpackReader, id: PlanId, depth: u32) -> Option<()> {
         let combined = self.combined.get(id)?;
         let plan = self.plans.get(id);
@@ -157,11 +157,11 @@ impl<'a> Pass<'a> {
         }
         let is_set = match field.place {
             Some(place) => {
-                let (plan, of) = (
+                let (plan, table_field) = (
                     &open.plan.fields[place as usize],
                     &message.fields[index as usize],
                 );
-                judge_field::<First, _>(self.table, self.plans, source, plan, of).ok()?
+                judge_field::<First, _>(self.table, self.plans, source, plan, table_field).ok()?
             }
             None => true,
         };
@@ -235,8 +235,8 @@ impl OpenMessage<'_> {
     }
 }
 
-/// Returns the text or the bytes of a value, without its marker and the byte of its length, if it
-/// has one.
+/// Returns the text or the bytes of a value, without its marker and, if it has one, its length
+/// byte.
 #[inline(always)]
 fn content(marker: u8, rest: &[u8]) -> &[u8] {
     match marker {

@@ -13,8 +13,8 @@ const FIELDS_MAX: usize = 64;
 /// The maximum number of lists and maps in a message whose elements the pass counts.
 pub(super) const LISTS_MAX: usize = 8;
 
-/// The rules of each message, in the order of [`Plans`]. A message that the pass does not support
-/// has `None`.
+/// The rules of each message, in the order of [`Plans`]. The entry of a message that the pass does
+/// not support is `None`.
 #[derive(Debug, Default)]
 pub(in crate::rules) struct CombinedPlans(Vec<Option<CombinedMessage>>);
 
@@ -25,7 +25,7 @@ impl CombinedPlans {
         Self(messages.map(|plan| message(table, plan)).collect())
     }
 
-    /// Returns the rules of the message at this place of [`Plans`].
+    /// Returns the rules of the message at this index in [`Plans`].
     #[inline]
     pub(super) fn get(&self, id: PlanId) -> Option<&CombinedMessage> {
         self.0.get(id.0 as usize)?.as_ref()
@@ -85,9 +85,9 @@ pub(super) struct CombinedField {
     /// True if a zero is the same as no value.
     pub implicit: bool,
     pub shape: FieldShape,
-    /// The place of the rules in [`MessagePlan::fields`].
+    /// The index of the rules in [`MessagePlan::fields`].
     pub place: Option<u32>,
-    /// The place in [`CombinedMessage::lists`].
+    /// The index in [`CombinedMessage::lists`].
     pub slot: Option<u8>,
     /// True if no two elements may be equal.
     pub unique: bool,

@@ -221,8 +221,8 @@ impl<'a> Pass<'a> {
             && (!field.unique || open.is_new(field, kind, value))
     }
 
-    /// Returns the value of a scalar whose size was checked. Returns `None` if it is not defined by
-    /// its closed enum or is a string that is not UTF-8.
+    /// Returns the value of a scalar whose size was checked. Returns `None` for a number that its
+    /// closed enum does not define, and for a string that is not UTF-8.
     #[inline]
     fn read<'p>(&self, kind: FieldKind, bytes: &'p [u8]) -> Option<Scalar<'p>> {
         let whole = |kind| whole(kind, bytes).map(Scalar::Whole);
@@ -392,7 +392,7 @@ impl<'a, 'p> OpenMessage<'a, 'p> {
         (field, rules)
     }
 
-    /// Returns the place of the rules of the messages in a field, if the pass reads these messages.
+    /// Returns the index of the rules of the messages in a field, if the pass reads these messages.
     #[inline]
     fn nested(&self, index: u32) -> Option<PlanId> {
         match self.combined.fields[index as usize].shape {
@@ -401,7 +401,7 @@ impl<'a, 'p> OpenMessage<'a, 'p> {
         }
     }
 
-    /// Counts an element of a list or map, whose field is then set.
+    /// Counts an element of a list or map, and records the field as set.
     #[inline]
     fn count(&mut self, field: &CombinedField) {
         self.seen.set(field, true);
@@ -413,7 +413,8 @@ impl<'a, 'p> OpenMessage<'a, 'p> {
         }
     }
 
-    /// Adds an element to those of its list. Returns false if an equal element was added before.
+    /// Adds an element to the elements of its list. Returns false if an equal element was added
+    /// before, or if the element is a string that is not UTF-8.
     #[inline(never)]
     fn is_new(&mut self, field: &CombinedField, kind: FieldKind, element: Scalar<'p>) -> bool {
         let place = self.distincts.iter().position(|(bit, _)| *bit == field.bit);

@@ -37,8 +37,8 @@ impl SeenFields {
         passes
     }
 
-    /// Adds a field to those that are set, if `is_set`. Returns false if its oneof has occurred
-    /// before. The oneof is noted even if `is_set` is false.
+    /// Adds a field to the fields that are set, if `is_set` is true. Returns false if a member of
+    /// its oneof has occurred before. The oneof is recorded even if `is_set` is false.
     #[inline(always)]
     pub(super) fn set(&mut self, field: &CombinedField, is_set: bool) -> bool {
         if is_set {

@@ -67,13 +67,13 @@ pub(super) enum Quick {
     Other,
     /// The field has no rules.
     Skip,
-    /// The test is that of [`ValueTest::Whole`].
+    /// The test is [`ValueTest::Whole`].
     Whole {
         kind: WholeKind,
         low: u64,
         span: u64,
     },
-    /// The tests are those of [`ValueTest::Real`].
+    /// The test is [`ValueTest::Real`].
     Double {
         low: f64,
         high: f64,
@@ -82,12 +82,12 @@ pub(super) enum Quick {
         low: f64,
         high: f64,
     },
-    /// The test of a string is that of [`ValueTest::Chars`].
+    /// The test of a string is [`ValueTest::Chars`].
     Chars {
         low: usize,
         high: usize,
     },
-    /// The test of a string or of bytes is that of [`ValueTest::Bytes`].
+    /// The test of a string or of bytes is [`ValueTest::Bytes`].
     Bytes {
         low: usize,
         high: usize,
@@ -143,7 +143,7 @@ impl Scalar<'_> {
         }
     }
 
-    /// Returns whether the value, which is of type `kind`, passes `test`, the test of `rules`.
+    /// Returns whether the value, which is of type `kind`, passes `test`, which stands for `rules`.
     #[inline(always)]
     pub(super) fn passes(
         self,
@@ -238,8 +238,8 @@ impl ValueTest {
     }
 }
 
-/// Returns the test of numbers above `low` or below `high`, which wraps around, or `None` if it has
-/// no such form. `least` is the smallest number of the kind.
+/// Returns the test of numbers above `low` or below `high`, which wraps around, or `None` if the
+/// condition has no such form. `least` is the smallest number of the kind.
 fn outside<T: Copy>(
     low: End<T>,
     high: End<T>,

@@ -74,8 +74,8 @@ fn compiled() -> (Arc<Table>, Compiled) {
     (table, compiled)
 }
 
-/// Changes each payload by `change`, and calls `judge` with the payload, the answer of the pass,
-/// and the answer of walk and judge together.
+/// Changes each payload by `change`, and calls `judge` with the payload, the verdict of the pass,
+/// and the verdict of walk and judge together.
 fn judged(
     (table, compiled): &(Arc<Table>, Compiled),
     mut change: impl FnMut(&[u8]) -> Vec<u8>,

@@ -26,8 +26,8 @@ use crate::rules::option::entries;
 use crate::rules::read::EXTENSIONS;
 use crate::table::{Cardinality, Field, FieldKind, MessageId, Table};
 
-/// The maximum size in bytes of all expressions together. This is enough for some ten thousand of
-/// them, which compile in about a second.
+/// The maximum size in bytes of all expressions together. This is enough for about ten thousand
+/// expressions, which compile in about a second.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// Compiles the rules in CEL of `messages`, whose options are in `options`, and adds errors and
@@ -82,7 +82,7 @@ struct Compiler<'a> {
     table: &'a Table,
     schema: &'a TableSchema,
     environment: Environment,
-    /// All extensions, by their full names. They are read when the first one is needed.
+    /// All extensions, by their full names. The extensions are read when the first one is needed.
     extensions: Option<HashMap<String, Extension<'a>>>,
     found: &'a mut Diagnostics,
     places: OptionPlaces<'a>,
@@ -149,7 +149,7 @@ impl<'a> Compiler<'a> {
             let chosen = options.message.choices.iter();
             let chosen = chosen
                 .flat_map(|choice| &choice.fields)
-                .any(|&of| of == index);
+                .any(|&named| named == index);
             let owner = Owner {
                 message: name,
                 field: Some(&field.name),
@@ -226,7 +226,7 @@ impl<'a> Compiler<'a> {
     /// Returns the rules of an element, key or value, whose option is `message`.
     fn element(
         &mut self,
-        of: FieldKind,
+        field_kind: FieldKind,
         message: Option<&[u8]>,
         owner: &Owner,
         plans: &mut ExpressionPlans,
@@ -238,16 +238,16 @@ impl<'a> Compiler<'a> {
         if option.ignore == Ignore::Always {
             return Ok(ValueExpressions::default());
         }
-        let this = kind(self.table, of).to_type();
+        let this = kind(self.table, field_kind).to_type();
         Ok(ValueExpressions {
             own: self.all(&option, &this, owner, plans)?,
-            skips_zero: option.ignore == Ignore::IfZero && of.message().is_none(),
-            nested: of.message().and_then(|id| plans.of(id)),
+            skips_zero: option.ignore == Ignore::IfZero && field_kind.message().is_none(),
+            nested: field_kind.message().and_then(|id| plans.of(id)),
         })
     }
 
     fn type_of(&self, field: &Field) -> Type {
-        let one = |of| kind(self.table, of).to_type();
+        let one = |field_kind| kind(self.table, field_kind).to_type();
         let entry = field.kind.message().map(|id| &*self.table[id].fields);
         match (field.cardinality, entry) {
             (Cardinality::Map, Some([key, value])) => Type::map(one(key.kind), one(value.kind)),
@@ -256,7 +256,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Returns a value's own rules and the predefined ones that its standard rules use.
+    /// Returns a value's own rules and the predefined rules that its standard rules use.
     fn all(
         &mut self,
         option: &FieldOption,
@@ -351,8 +351,8 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    /// Adds the length of an expression to that of all others and returns whether the sum is within
-    /// the limit. Reports an error the first time that it is not.
+    /// Adds the length of an expression to the total length, and returns whether the total is
+    /// within the limit. Reports an error the first time that the total exceeds the limit.
     fn has_room(&mut self, text: &RuleText, owner: &str, option: RuleOption) -> bool {
         let before = self.text_bytes;
         self.text_bytes += text.expression.len();
@@ -444,7 +444,7 @@ fn misfit(
             end: text.expression.len() as u32,
         };
         let result = environment.type_text(&result);
-        let fault = format!("the rule is a value of type {result}, and not of bool or string");
+        let fault = format!("the rule is a value of type {result} instead of bool or string");
         return Some((whole, fault));
     }
     let failure = failure.filter(|failure| failure.decides)?;

@@ -12,13 +12,14 @@ enum Number {
     Many,
 }
 
-/// The steps that the rules in CEL of a payload take together, by its size.
+/// An estimate of the steps that all rules in CEL of a payload take together, by the size of the
+/// payload.
 ///
-/// This is an estimate: the bytes that rules look at or write are not counted, nor the parts of
-/// values that are compared as a whole.
+/// The bytes that rules read or write are not counted, nor are the parts of values that are
+/// compared as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Estimate {
-    /// The coefficients of the powers of the payload's bytes, that of the power 0 first.
+    /// The coefficients of a polynomial in the payload's size in bytes, the constant term first.
     coefficients: Vec<u64>,
 }
 
@@ -30,8 +31,8 @@ impl Estimate {
         table: &Table,
     ) -> Self {
         let mut numbers = vec![None; plans.messages.len()];
-        let mut left = vec![(root, Number::One)];
-        while let Some((id, number)) = left.pop() {
+        let mut pending = vec![(root, Number::One)];
+        while let Some((id, number)) = pending.pop() {
             let before = &mut numbers[id.0 as usize];
             // A message type that is reached in two ways may occur more than once.
             let number = if before.is_some() {
@@ -47,7 +48,7 @@ impl Estimate {
             for field in &plan.fields {
                 let cardinality = table[plan.message].fields[field.index as usize].cardinality;
                 if let Some(nested) = field.values.nested {
-                    left.push((nested, number.max(number_of(cardinality))));
+                    pending.push((nested, number.max(number_of(cardinality))));
                 }
             }
         }

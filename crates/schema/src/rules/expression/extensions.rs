@@ -55,7 +55,7 @@ pub(in crate::rules) fn all_extensions(
         found.file = file.name();
         found.add(file.package(), &file.extension, &[FILE_EXTENSION]);
         for (at, message) in (0..).zip(&file.message_type) {
-            found.within(file.package(), message, &[FILE_MESSAGE, at]);
+            found.add_nested(file.package(), message, &[FILE_MESSAGE, at]);
         }
     }
     found.all
@@ -80,7 +80,7 @@ impl<'a> Extensions<'a> {
 
     /// Adds the extensions that a message and the messages nested in it define. Nesting is bounded
     /// by the compiler.
-    fn within(&mut self, scope: &str, message: &'a DescriptorProto, path: &[i32]) {
+    fn add_nested(&mut self, scope: &str, message: &'a DescriptorProto, path: &[i32]) {
         let name = qualified(scope, message.name());
         self.add(
             &name,
@@ -88,7 +88,7 @@ impl<'a> Extensions<'a> {
             &[path, &[MESSAGE_EXTENSION]].concat(),
         );
         for (at, nested) in (0..).zip(&message.nested_type) {
-            self.within(&name, nested, &[path, &[MESSAGE_MESSAGE, at]].concat());
+            self.add_nested(&name, nested, &[path, &[MESSAGE_MESSAGE, at]].concat());
         }
     }
 }

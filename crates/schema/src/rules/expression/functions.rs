@@ -11,10 +11,10 @@ use crate::rules::format::{
 };
 use crate::rules::unique::Distincts;
 
-/// The steps that a call takes in addition to those for the bytes that it reads.
+/// The steps that a call takes in addition to the steps for the bytes that it reads.
 const CALL_STEPS: u64 = 2;
 
-type Called<'a> = Result<Value<'a>, ErrorKind>;
+type Outcome<'a> = Result<Value<'a>, ErrorKind>;
 
 /// Adds the functions to `environment`.
 pub(super) fn add(environment: &mut Environment) {
@@ -92,7 +92,7 @@ const BYTES_TESTS: [(&str, IsBytes); 3] = [
 struct TextTest(IsText);
 
 impl Body for TextTest {
-    fn call<'a>(&self, arguments: &[Value<'a>], budget: &mut Budget) -> Called<'a> {
+    fn call<'a>(&self, arguments: &[Value<'a>], budget: &mut Budget) -> Outcome<'a> {
         let [Value::String(text)] = arguments else {
             return Err(ErrorKind::NoSuchOverload);
         };
@@ -104,7 +104,7 @@ impl Body for TextTest {
 struct BytesTest(IsBytes);
 
 impl Body for BytesTest {
-    fn call<'a>(&self, arguments: &[Value<'a>], budget: &mut Budget) -> Called<'a> {
+    fn call<'a>(&self, arguments: &[Value<'a>], budget: &mut Budget) -> Outcome<'a> {
         let [Value::Bytes(bytes), Value::Bytes(part)] = arguments else {
             return Err(ErrorKind::NoSuchOverload);
         };
@@ -113,7 +113,7 @@ impl Body for BytesTest {
     }
 }
 
-fn host_and_port<'a>(arguments: &[Value<'a>], budget: &mut Budget) -> Called<'a> {
+fn host_and_port<'a>(arguments: &[Value<'a>], budget: &mut Budget) -> Outcome<'a> {
     let [Value::String(text), Value::Bool(required)] = arguments else {
         return Err(ErrorKind::NoSuchOverload);
     };
@@ -126,7 +126,7 @@ fn host_and_port<'a>(arguments: &[Value<'a>], budget: &mut Budget) -> Called<'a>
     Ok(Value::Bool(is_host_and_port(text, port)))
 }
 
-fn ip<'a>(arguments: &[Value<'a>], budget: &mut Budget) -> Called<'a> {
+fn ip<'a>(arguments: &[Value<'a>], budget: &mut Budget) -> Outcome<'a> {
     let (text, version) = match arguments {
         [Value::String(text)] => (text, 0),
         [Value::String(text), Value::Int(version)] => (text, *version),
@@ -139,7 +139,7 @@ fn ip<'a>(arguments: &[Value<'a>], budget: &mut Budget) -> Called<'a> {
     ))
 }
 
-fn ip_prefix<'a>(arguments: &[Value<'a>], budget: &mut Budget) -> Called<'a> {
+fn ip_prefix<'a>(arguments: &[Value<'a>], budget: &mut Budget) -> Outcome<'a> {
     let (text, version, strict) = match arguments {
         [Value::String(text)] => (text, 0, false),
         [Value::String(text), Value::Int(version)] => (text, *version, false),
@@ -162,7 +162,7 @@ fn ip_prefix<'a>(arguments: &[Value<'a>], budget: &mut Budget) -> Called<'a> {
     Ok(Value::Bool(fits))
 }
 
-fn nan<'a>(arguments: &[Value<'a>], _: &mut Budget) -> Called<'a> {
+fn nan<'a>(arguments: &[Value<'a>], _: &mut Budget) -> Outcome<'a> {
     match arguments {
         [Value::Double(value)] => Ok(Value::Bool(value.is_nan())),
         _ => Err(ErrorKind::NoSuchOverload),
@@ -170,8 +170,8 @@ fn nan<'a>(arguments: &[Value<'a>], _: &mut Budget) -> Called<'a> {
 }
 
 /// Returns whether a number is infinite. If there is a second argument other than 0, the number
-/// must have its sign.
-fn infinite<'a>(arguments: &[Value<'a>], _: &mut Budget) -> Called<'a> {
+/// must have the sign of that argument.
+fn infinite<'a>(arguments: &[Value<'a>], _: &mut Budget) -> Outcome<'a> {
     let (value, sign) = match arguments {
         [Value::Double(value)] => (*value, 0),
         [Value::Double(value), Value::Int(sign)] => (*value, *sign),
@@ -180,7 +180,7 @@ fn infinite<'a>(arguments: &[Value<'a>], _: &mut Budget) -> Called<'a> {
     Ok(Value::Bool(is_inf(value, sign)))
 }
 
-fn unique<'a>(arguments: &[Value<'a>], budget: &mut Budget) -> Called<'a> {
+fn unique<'a>(arguments: &[Value<'a>], budget: &mut Budget) -> Outcome<'a> {
     let [Value::List(list)] = arguments else {
         return Err(ErrorKind::NoSuchOverload);
     };

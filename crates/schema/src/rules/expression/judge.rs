@@ -18,8 +18,8 @@ use crate::rules::judge::source::msgpack::MsgpackSource;
 use crate::table::{Field, Table};
 use crate::violation::{Checked, Fault, Gather, excerpt};
 
-/// The maximum length in characters of a rule's text in a violation, because an expression may put
-/// the payload in it.
+/// The maximum length in characters of a rule's text in a violation, because an expression may copy
+/// the payload into the text.
 const SENTENCE_CHARS_MAX: usize = 500;
 
 /// The maximum memory in bytes that all rules of a payload may allocate together, whatever
@@ -32,7 +32,7 @@ pub(in crate::rules) const MEMORY_MAX: u64 = 64 << 20;
 ///
 /// # Errors
 ///
-/// Returns the rules that are broken, or the one that could not be evaluated.
+/// Returns the rules that are broken, or the rule that could not be evaluated.
 pub(in crate::rules) fn judge<'a, G: Gather>(
     contract: &'a Contract,
     (plans, root): (&'a ExpressionPlans, ExpressionPlanId),
@@ -53,7 +53,7 @@ pub(in crate::rules) fn judge<'a, G: Gather>(
     judge_tree::<G>(contract, (plans, root), payload, budget)
 }
 
-/// Checks a payload against the rules, on a tree of the values that they read.
+/// Checks a payload against the rules, on a tree of the values that the rules read.
 fn judge_tree<'a, G: Gather>(
     contract: &'a Contract,
     (plans, root): (&'a ExpressionPlans, ExpressionPlanId),
@@ -79,7 +79,8 @@ struct Judge<'a, 'b> {
     table: &'a Table,
     plans: &'a ExpressionPlans,
     budget: &'b mut Budget,
-    /// The current time, which is the same for all rules. It is set when the first rule reads it.
+    /// The current time, which is the same for all rules. The time is set when the first rule reads
+    /// it.
     now: Option<Timestamp>,
 }
 
@@ -204,8 +205,8 @@ impl<'a> Judge<'a, '_> {
             let verdict = this.and_then(|this| rule.evaluate(self.table, this, now, budget));
             match verdict {
                 Ok(Verdict::Holds) => {}
-                Ok(Verdict::Broken(said)) => {
-                    faults.keep(Fault::broken(at, &rule.id, &cut(&said)), || Ok(()))?;
+                Ok(Verdict::Broken(sentence)) => {
+                    faults.keep(Fault::broken(at, &rule.id, &cut(&sentence)), || Ok(()))?;
                 }
                 Err(error) if error.kind == ErrorKind::NotUtf8 => {
                     faults.keep(unreadable(rule, error.span, at), || Ok(()))?;
@@ -228,15 +229,15 @@ fn unreadable(rule: &Expression, span: Span, at: usize) -> Box<Fault> {
 
 #[cold]
 fn failed(rule: &Expression, error: &EvalError, budget: &Budget, at: usize) -> Box<Fault> {
-    let why = match error.kind {
+    let reason = match error.kind {
         ErrorKind::Budget if budget.bytes() == 0 => {
             "it takes more than 64 MiB of memory".to_owned()
         }
         ErrorKind::Budget => "it takes more steps than limits.rules_cost allows".to_owned(),
         _ => error.kind.to_string(),
     };
-    let said = format!("a rule of {} could not be evaluated", rule.owner);
-    Fault::failed(at, &cut(&rule.id), &cut(&said), &cut(&why))
+    let sentence = format!("a rule of {} could not be evaluated", rule.owner);
+    Fault::failed(at, &cut(&rule.id), &cut(&sentence), &cut(&reason))
 }
 
 /// Returns whether a field is set: not an implicit zero, an empty list or an empty map.

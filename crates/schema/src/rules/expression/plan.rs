@@ -7,7 +7,7 @@ use super::scalars::ScalarRules;
 use super::values::Wanted;
 use crate::table::MessageId;
 
-/// The rules in CEL of all messages that carry some, directly or in a message below.
+/// The rules in CEL of all messages that carry such rules, directly or in a message below.
 #[derive(Debug, Default)]
 pub(in crate::rules) struct ExpressionPlans {
     pub messages: Vec<ExpressionPlan>,
@@ -16,18 +16,18 @@ pub(in crate::rules) struct ExpressionPlans {
     pub wanted: Wanted,
 }
 
-/// The place of a message's rules in [`ExpressionPlans`].
+/// The index of a message's rules in [`ExpressionPlans`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::rules) struct ExpressionPlanId(pub u32);
 
 impl ExpressionPlans {
-    /// Returns the place of the rules of a message, or `None` if neither it nor a message below it
-    /// carries any.
+    /// Returns the index of the rules of a message, or `None` if neither the message nor a message
+    /// below it carries rules.
     pub(crate) fn of(&self, message: MessageId) -> Option<ExpressionPlanId> {
         self.by_message.get(&message.0).copied()
     }
 
-    /// Returns the rules at a place.
+    /// Returns the rules at an index.
     pub(crate) fn get(&self, id: ExpressionPlanId) -> &ExpressionPlan {
         &self.messages[id.0 as usize]
     }
@@ -41,7 +41,7 @@ pub(in crate::rules) struct ExpressionPlan {
     pub own: Box<[Expression]>,
     /// The rules of its fields, in declaration order.
     pub fields: Box<[FieldExpressions]>,
-    /// All of these rules in a form that is faster to evaluate, if all of them have it.
+    /// All of these rules in a form that is faster to evaluate, if every rule has such a form.
     pub scalars: Option<ScalarRules>,
 }
 
@@ -50,9 +50,9 @@ pub(in crate::rules) struct ExpressionPlan {
 pub(in crate::rules) struct FieldExpressions {
     /// The index of the field in the table.
     pub index: u32,
-    /// True if the rules also apply to a field that is not set, whose zero is then checked.
+    /// True if the rules also apply to a field that is not set. Its zero value is then checked.
     pub judges_absent: bool,
-    /// True if the field's zero is the same as its absence.
+    /// True if the field has no presence, so that a zero counts as absent.
     pub implicit: bool,
     /// The rules of the field's value, or of the list or map as a whole.
     pub own: Box<[Expression]>,
@@ -69,7 +69,7 @@ pub(in crate::rules) struct ValueExpressions {
     pub own: Box<[Expression]>,
     /// True if the value's own rules are not checked for a zero.
     pub skips_zero: bool,
-    /// The rules of the message, if the value is a message that has some.
+    /// The rules of the message, if the value is a message that has rules.
     pub nested: Option<ExpressionPlanId>,
 }
 

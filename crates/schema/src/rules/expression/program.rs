@@ -10,7 +10,7 @@ use crate::table::{MessageId, Table};
 /// The index of the variable `now` in every environment, after `this`.
 pub(super) const NOW: u32 = 1;
 
-/// The place of the variable `rules` in the environment of a predefined rule: after `this` and
+/// The index of the variable `rules` in the environment of a predefined rule: after `this` and
 /// `now`, before `rule`.
 const RULES: u32 = 2;
 
@@ -45,7 +45,7 @@ pub(in crate::rules) struct Predefined {
     pub rules: Box<[u8]>,
     /// The field of that message that sets the rule.
     pub field: Field,
-    /// The value of the rule, if that is a scalar or a list of scalars.
+    /// The value of the rule, if the value is a scalar or a list of scalars.
     pub rule: Option<Constant>,
 }
 
@@ -77,10 +77,10 @@ impl Expression {
                 self.program.evaluate(&[this, now, rules, rule], budget)?
             }
         };
-        let said = match value {
+        let sentence = match value {
             Value::Bool(true) => return Ok(Verdict::Holds),
-            Value::String(said) if said.is_empty() => return Ok(Verdict::Holds),
-            Value::String(said) => said.to_string(),
+            Value::String(sentence) if sentence.is_empty() => return Ok(Verdict::Holds),
+            Value::String(sentence) => sentence.to_string(),
             Value::Bool(false) => format!("\"{}\" returned false", self.text),
             _ => {
                 return Err(EvalError {
@@ -90,7 +90,7 @@ impl Expression {
             }
         };
         Ok(Verdict::Broken(match &*self.message {
-            "" => said,
+            "" => sentence,
             message => message.to_owned(),
         }))
     }
@@ -116,8 +116,8 @@ impl Predefined {
         constant(&rule)
     }
 
-    /// Returns the values of the variables `rules` and `rule`. The first may be null if it is not
-    /// `wanted`.
+    /// Returns the values of the variables `rules` and `rule`. The value of `rules` may be null
+    /// unless `wanted` is set.
     fn values<'a>(&'a self, table: &'a Table, wanted: bool) -> [Value<'a>; 2] {
         if let (Some(rule), false) = (&self.rule, wanted) {
             return [Value::Null, Value::from(rule)];
@@ -135,7 +135,8 @@ impl Predefined {
         [rules, rule]
     }
 
-    /// Returns the message that holds the rules. It compiled, so it is well-formed.
+    /// Returns the message that holds the rules. The message is well-formed, because the rules have
+    /// been compiled.
     fn decoded<'a>(&'a self, table: &'a Table) -> Value<'a> {
         let read = protobuf::read(table, None, self.message, &self.rules);
         read.map_or(Value::Null, |node| node.value.unwrap_or(Value::Null))

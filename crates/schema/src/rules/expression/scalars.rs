@@ -2,8 +2,8 @@
 //!
 //! Most rules in CEL compare some fields with each other. A message whose rules are all of that
 //! kind needs no tree: its fields are read into an array, and the rules are evaluated on this
-//! array. Like the combined pass, the result is either that a payload certainly keeps the rules, or
-//! that this is unknown. If it is unknown, the judge decides.
+//! array. As in the combined pass, the result is either that a payload certainly keeps the rules,
+//! or that the verdict is unknown. In the second case, the judge decides.
 
 use std::borrow::Cow;
 
@@ -33,9 +33,9 @@ const LEVELS_MAX: u32 = 1000;
 pub(in crate::rules) struct ScalarRules {
     rules: Box<[ScalarProgram]>,
     fields: Box<[ReadField]>,
-    /// The place of each field in `fields`, by its protobuf tag of one byte.
+    /// For each protobuf tag of one byte: the index in `fields` of the field with this tag.
     places: Box<[u8]>,
-    /// The place of each field in `fields`, by its index in the table.
+    /// For each index of a field in the table: the index in `fields` of this field.
     indices: Box<[u8]>,
     unset: [ScalarField<'static>; FIELDS_MAX],
 }
@@ -99,8 +99,8 @@ impl ScalarRules {
         costs.fold(0, u64::saturating_add)
     }
 
-    /// Returns whether `payload`, which fits `contract` otherwise, certainly keeps the rules. If
-    /// the result is false, nothing is known.
+    /// Returns whether `payload`, which fits `contract` otherwise, certainly keeps the rules. A
+    /// result of false says nothing about the payload.
     pub(crate) fn keep(&self, contract: &Contract, payload: &[u8]) -> bool {
         let (table, message) = (&contract.table, &contract.table[contract.root]);
         let mut values = self.unset;
@@ -214,7 +214,7 @@ impl ScalarRules {
         Some(())
     }
 
-    /// Reads the next value, which is that of the field `index`. Returns whether the rules read
+    /// Reads the next value, which belongs to the field `index`. Returns whether the rules read
     /// that field.
     fn value<'p, S: Source<'p>>(
         &self,
@@ -247,7 +247,8 @@ impl ScalarRules {
         Some(true)
     }
 
-    /// Returns the field with this index in the table, and its place, if the rules read it.
+    /// Returns the index in `fields`, and the field, of this index in the table, if the rules read
+    /// the field.
     #[inline]
     fn field(&self, index: u32) -> Option<(usize, &ReadField)> {
         let place = usize::from(*self.indices.get(index as usize)?);
@@ -255,7 +256,7 @@ impl ScalarRules {
     }
 }
 
-/// Puts the value of a field in its place. Returns false if `value` is `None`.
+/// Stores the value of the field at index `place`. Returns false if `value` is `None`.
 #[inline]
 fn put<'p>(
     values: &mut [ScalarField<'p>; FIELDS_MAX],
@@ -272,8 +273,8 @@ fn put<'p>(
     true
 }
 
-/// Returns how to read a field, if it is singular, outside oneofs, and a scalar whose values need
-/// no further check.
+/// Returns a field that the rules read, if it is singular, outside oneofs, and a scalar whose
+/// values need no further check.
 fn read_field(table: &Table, message: &Message, field: &CelField) -> Option<ReadField> {
     let index = field.index;
     let field = message.fields.get(index as usize)?;
@@ -290,14 +291,15 @@ fn read_field(table: &Table, message: &Message, field: &CelField) -> Option<Read
     })
 }
 
-/// Returns the places of fields by their tags of one byte.
+/// Returns, for each tag of one byte, the index in `fields` of the field with this tag.
 fn places(message: &Message, fields: &[ReadField]) -> Box<[u8]> {
     let tags = message.plain.iter().zip(0u32..);
     let places = tags.map(|(_, tag)| place_of(fields, message.by_number(tag >> 3)));
     places.collect()
 }
 
-/// Returns the place of the field with this index, or a number beyond all places.
+/// Returns the index in `fields` of the field with this index in the table, or a number above all
+/// indices.
 fn place_of(fields: &[ReadField], index: Option<u32>) -> u8 {
     let place = fields.iter().position(|field| Some(field.index) == index);
     place.map_or(u8::MAX, |place| place as u8)

@@ -103,7 +103,7 @@ impl Schema for TableSchema {
         _: &[u8],
         _: &mut Budget,
     ) -> Result<Value<'a>, ErrorKind> {
-        Err(ErrorKind::invalid(format!("{type_url} is not opened")))
+        Err(ErrorKind::invalid(format!("{type_url} is not unpacked")))
     }
 }
 
@@ -137,8 +137,8 @@ fn defaults(descriptors: &Descriptors, table: &Table) -> FxHashMap<(u32, u32), C
             let (Some(written), Some(index)) = (&field.default_value, index) else {
                 continue;
             };
-            let of = &table[id].fields[index as usize];
-            if let Some(value) = constant(table, of, written) {
+            let table_field = &table[id].fields[index as usize];
+            if let Some(value) = constant(table, table_field, written) {
                 defaults.insert((id.0, index), value);
             }
         }

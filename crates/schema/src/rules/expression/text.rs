@@ -12,8 +12,8 @@ pub(in crate::rules) struct RuleText {
     pub expression: String,
 }
 
-/// Returns the rules in `bare`, which are only expressions, and then those in `rules`, a repeated
-/// `buf.validate.Rule`.
+/// Returns the rules in `bare`, which are only expressions, followed by the rules in `rules`, a
+/// repeated `buf.validate.Rule`.
 ///
 /// # Errors
 ///

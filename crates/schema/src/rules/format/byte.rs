@@ -1,32 +1,32 @@
-//! The parts of the grammars: classes of bytes, and decimal numbers.
+//! Elements that the grammars of several formats share: sets of bytes, and decimal numbers.
 
-/// A set of bytes: a bit for each.
+/// A set of bytes, with one bit for each of the 256 bytes.
 #[derive(Clone, Copy)]
 pub(super) struct ByteSet([u64; 4]);
 
 impl ByteSet {
     pub(super) const ALPHANUMERIC: Self = Self::of(b"")
-        .and_range(b'0', b'9')
-        .and_range(b'A', b'Z')
-        .and_range(b'a', b'z');
+        .with_range(b'0', b'9')
+        .with_range(b'A', b'Z')
+        .with_range(b'a', b'z');
 
     /// Returns the set of these bytes.
     pub(super) const fn of(bytes: &[u8]) -> Self {
-        Self([0; 4]).and(bytes)
+        Self([0; 4]).with(bytes)
     }
 
     /// Returns this set with these bytes added.
-    pub(super) const fn and(mut self, bytes: &[u8]) -> Self {
+    pub(super) const fn with(mut self, bytes: &[u8]) -> Self {
         let mut at = 0;
         while at < bytes.len() {
-            self = self.and_range(bytes[at], bytes[at]);
+            self = self.with_range(bytes[at], bytes[at]);
             at += 1;
         }
         self
     }
 
     /// Returns this set with the bytes from `first` to `last` added, both included.
-    pub(super) const fn and_range(mut self, first: u8, last: u8) -> Self {
+    pub(super) const fn with_range(mut self, first: u8, last: u8) -> Self {
         let mut byte = first as usize;
         while byte <= last as usize {
             self.0[byte / 64] |= 1 << (byte % 64);

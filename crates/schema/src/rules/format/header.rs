@@ -12,12 +12,12 @@ pub(crate) enum Header {
 }
 
 /// The token characters of RFC 7230, and the comma, which validate.proto's pattern includes.
-const NAME: ByteSet = ByteSet::ALPHANUMERIC.and(b"!#$%&'*+,-.^_|~`");
+const NAME: ByteSet = ByteSet::ALPHANUMERIC.with(b"!#$%&'*+,-.^_|~`");
 
-/// All but control characters; a tab is allowed.
+/// All bytes except control characters. A tab is allowed.
 const VALUE: ByteSet = ByteSet::of(b"\x7f")
-    .and_range(0x00, 0x08)
-    .and_range(0x0a, 0x1f)
+    .with_range(0x00, 0x08)
+    .with_range(0x0a, 0x1f)
     .complement();
 
 const LOOSE: ByteSet = ByteSet::of(b"\0\r\n").complement();

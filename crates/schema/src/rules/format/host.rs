@@ -10,10 +10,10 @@ const HOSTNAME_BYTES_MAX: usize = 253;
 const LABEL_BYTES_MAX: usize = 63;
 
 /// The bytes of a label (RFC 1123, section 2.1). A label neither begins nor ends with a hyphen.
-const LABEL: ByteSet = ByteSet::ALPHANUMERIC.and(b"-");
+const LABEL: ByteSet = ByteSet::ALPHANUMERIC.with(b"-");
 
 /// The bytes that may stand before the `@` of an e-mail address, by the HTML standard.
-const LOCAL_PART: ByteSet = ByteSet::ALPHANUMERIC.and(b".!#$%&'*+/=?^_`{|}~-");
+const LOCAL_PART: ByteSet = ByteSet::ALPHANUMERIC.with(b".!#$%&'*+/=?^_`{|}~-");
 
 /// The requirement for a port after a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(crate) enum Port {
 }
 
 /// Returns whether `text` is a valid e-mail address as the [HTML standard] defines it. The
-/// definition is narrower than that of RFC 5322, and has neither comments nor quoted names.
+/// definition is narrower than the one in RFC 5322: it has neither comments nor quoted names.
 ///
 /// [HTML standard]: https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address
 pub(crate) fn is_email(text: &str) -> bool {

@@ -3,9 +3,9 @@
 use super::byte::ByteSet;
 
 const HEX: ByteSet = ByteSet::of(b"")
-    .and_range(b'0', b'9')
-    .and_range(b'A', b'F')
-    .and_range(b'a', b'f');
+    .with_range(b'0', b'9')
+    .with_range(b'A', b'F')
+    .with_range(b'a', b'f');
 
 /// Digits of each part of a UUID (RFC 9562, section 4).
 const UUID_PARTS: [usize; 5] = [8, 4, 4, 4, 12];
@@ -15,13 +15,13 @@ const TUUID_DIGITS: usize = 32;
 
 /// Crockford's base 32 in either case: digits and letters without I, L, O and U.
 const BASE32: ByteSet = ByteSet::of(b"JKMNjkmn")
-    .and_range(b'0', b'9')
-    .and_range(b'A', b'H')
-    .and_range(b'P', b'T')
-    .and_range(b'V', b'Z')
-    .and_range(b'a', b'h')
-    .and_range(b'p', b't')
-    .and_range(b'v', b'z');
+    .with_range(b'0', b'9')
+    .with_range(b'A', b'H')
+    .with_range(b'P', b'T')
+    .with_range(b'V', b'Z')
+    .with_range(b'a', b'h')
+    .with_range(b'p', b't')
+    .with_range(b'v', b'z');
 
 /// Digits of a ULID, of 5 bits each.
 const ULID_DIGITS: usize = 26;
@@ -53,7 +53,7 @@ pub(crate) fn is_ulid(text: &str) -> bool {
 /// Returns whether `text` is the full name of a message, field or other definition, such as
 /// `pkg.Message`.
 pub(crate) fn is_protobuf_fqn(text: &str) -> bool {
-    const REST: ByteSet = ByteSet::ALPHANUMERIC.and(b"_");
+    const REST: ByteSet = ByteSet::ALPHANUMERIC.with(b"_");
     text.split('.').all(|name| {
         let name = name.as_bytes();
         (name.first()).is_some_and(|first| !first.is_ascii_digit() && REST.has_all(name))

@@ -5,10 +5,10 @@ use regex::Regex;
 
 use super::*;
 
-/// A format, texts that have it, and texts that don't.
+/// A format, with texts that have the format and texts that do not.
 struct Case {
     name: &'static str,
-    is: fn(&str) -> bool,
+    accepts: fn(&str) -> bool,
     right: &'static [&'static str],
     wrong: &'static [&'static str],
 }
@@ -16,7 +16,7 @@ struct Case {
 const CASES: &[Case] = &[
     Case {
         name: "email",
-        is: is_email,
+        accepts: is_email,
         right: &[
             "ada@example.org",
             "a@b",
@@ -31,7 +31,7 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "hostname",
-        is: is_hostname,
+        accepts: is_hostname,
         right: &[
             "a",
             "a.",
@@ -48,7 +48,7 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "IP address",
-        is: |text| is_ip(text, IpVersion::Any),
+        accepts: |text| is_ip(text, IpVersion::Any),
         right: &[
             "0.0.0.0",
             "255.255.255.255",
@@ -98,19 +98,19 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "IPv4 address",
-        is: |text| is_ip(text, IpVersion::V4),
+        accepts: |text| is_ip(text, IpVersion::V4),
         right: &["127.0.0.1"],
         wrong: &["::1", "::1.2.3.4", "1.2.3.4%e"],
     },
     Case {
         name: "IPv6 address",
-        is: |text| is_ip(text, IpVersion::V6),
+        accepts: |text| is_ip(text, IpVersion::V6),
         right: &["::1", "::1.2.3.4"],
         wrong: &["127.0.0.1"],
     },
     Case {
         name: "IP address with prefix length",
-        is: |text| is_ip_prefix(text, IpVersion::Any, HostBits::Any),
+        accepts: |text| is_ip_prefix(text, IpVersion::Any, HostBits::Any),
         right: &[
             "1.2.3.4/0",
             "1.2.3.4/32",
@@ -137,7 +137,7 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "IP prefix",
-        is: |text| is_ip_prefix(text, IpVersion::Any, HostBits::Zero),
+        accepts: |text| is_ip_prefix(text, IpVersion::Any, HostBits::Zero),
         right: &[
             "0.0.0.0/0",
             "10.0.0.0/8",
@@ -160,19 +160,19 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "IPv4 prefix",
-        is: |text| is_ip_prefix(text, IpVersion::V4, HostBits::Zero),
+        accepts: |text| is_ip_prefix(text, IpVersion::V4, HostBits::Zero),
         right: &["10.0.0.0/8"],
         wrong: &["::/8", "10.0.0.1/8"],
     },
     Case {
         name: "IPv6 prefix",
-        is: |text| is_ip_prefix(text, IpVersion::V6, HostBits::Zero),
+        accepts: |text| is_ip_prefix(text, IpVersion::V6, HostBits::Zero),
         right: &["fd00::/8"],
         wrong: &["10.0.0.0/8", "fd00::1/8"],
     },
     Case {
         name: "URI",
-        is: is_uri,
+        accepts: is_uri,
         right: &[
             "https://example.com/a/b?c=d#e",
             "a:",
@@ -254,7 +254,7 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "URI reference",
-        is: is_uri_ref,
+        accepts: is_uri_ref,
         right: &[
             "",
             "a:b",
@@ -278,13 +278,13 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "address",
-        is: is_address,
+        accepts: is_address,
         right: &["localhost", "1.2.3.4", "::1", "::1%e"],
         wrong: &["", "1.2.3", "[::1]", "a:1"],
     },
     Case {
         name: "host and port",
-        is: |text| is_host_and_port(text, Port::Required),
+        accepts: |text| is_host_and_port(text, Port::Required),
         right: &[
             "a:0",
             "a.:65535",
@@ -321,13 +321,13 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "host and perhaps port",
-        is: |text| is_host_and_port(text, Port::Optional),
+        accepts: |text| is_host_and_port(text, Port::Optional),
         right: &["a", "a:80", "1.2.3.4", "[::1]", "[::1]:80", "[::1%a]:8]"],
         wrong: &["", ":", "a:", "[::1]:", "::1", "[::1]x", "[::1", "[]"],
     },
     Case {
         name: "UUID",
-        is: is_uuid,
+        accepts: is_uuid,
         right: &[
             "01234567-89ab-cdef-ABCD-EF0123456789",
             "00000000-0000-0000-0000-000000000000",
@@ -344,7 +344,7 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "trimmed UUID",
-        is: is_tuuid,
+        accepts: is_tuuid,
         right: &["0123456789abcdefABCDEF0123456789"],
         wrong: &[
             "",
@@ -355,7 +355,7 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "ULID",
-        is: is_ulid,
+        accepts: is_ulid,
         right: &["01ARZ3NDEKTSV4RRFFQ69G5FAV", "7zzzzzzzzzzzzzzzzzzzzzzzzz"],
         wrong: &[
             "",
@@ -369,37 +369,37 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "full name",
-        is: is_protobuf_fqn,
+        accepts: is_protobuf_fqn,
         right: &["a", "_", "a.b.C_1", "a._9"],
         wrong: &["", ".", ".a", "a.", "a..b", "1a", "a.1", "a-b", "é", "a\n"],
     },
     Case {
         name: "full name with a dot in front",
-        is: is_protobuf_dot_fqn,
+        accepts: is_protobuf_dot_fqn,
         right: &[".a", ".a.b"],
         wrong: &["", ".", "a", "..a", ".a.", ".1"],
     },
     Case {
         name: "header name",
-        is: |text| is_http_header_name(text, Header::Strict),
+        accepts: |text| is_http_header_name(text, Header::Strict),
         right: &["Content-Type", ":path", "a,b", "!#$%&'*+-.^_|~`"],
         wrong: &["", ":", "::a", "a:", "a b", "a/b", "a\"", "é", "a\n"],
     },
     Case {
         name: "header name, loosely",
-        is: |text| is_http_header_name(text, Header::Loose),
+        accepts: |text| is_http_header_name(text, Header::Loose),
         right: &["a", ":", "::a", "a b", "é", "\t\u{7f}"],
         wrong: &["", "\0", "a\r", "a\nb"],
     },
     Case {
         name: "header value",
-        is: |text| is_http_header_value(text, Header::Strict),
+        accepts: |text| is_http_header_value(text, Header::Strict),
         right: &["", "text/html; charset=utf-8", "\t é\u{80}"],
         wrong: &["\0", "\u{8}", "\n", "\r", "\u{1f}", "\u{7f}"],
     },
     Case {
         name: "header value, loosely",
-        is: |text| is_http_header_value(text, Header::Loose),
+        accepts: |text| is_http_header_value(text, Header::Loose),
         right: &["", "\u{1}\u{7f}é"],
         wrong: &["\0", "\n", "\r"],
     },
@@ -409,10 +409,10 @@ const CASES: &[Case] = &[
 fn each_format_accepts_its_texts_and_no_others() {
     for case in CASES {
         for text in case.right {
-            assert!((case.is)(text), "{text:?} is no {}", case.name);
+            assert!((case.accepts)(text), "{text:?} is no {}", case.name);
         }
         for text in case.wrong {
-            assert!(!(case.is)(text), "{text:?} is a {}", case.name);
+            assert!(!(case.accepts)(text), "{text:?} is a {}", case.name);
         }
     }
 }
@@ -424,7 +424,7 @@ fn host_names_are_bounded() {
     assert!(is_hostname(&name(61)) && is_hostname(&(name(61) + ".")));
     assert!(!is_hostname(&name(62)) && !is_hostname(&(name(62) + ".")));
     assert!(!is_hostname(&"a".repeat(64)) && !is_email(&format!("a@{}", "a".repeat(64))));
-    // The HTML standard limits the length of each label, but not that of the whole domain.
+    // The HTML standard limits the length of each label, but not the length of the whole domain.
     assert!(is_email(&format!("a@{}", name(63))));
 }
 
@@ -492,17 +492,21 @@ fn hierarchy(first_segment: &str) -> String {
     format!("{path}(?:\\?(?:{pchar}|[/?])*)?(?:#(?:{pchar}|[/?])*)?")
 }
 
-/// A format, the grammar of its texts, and the grammar of the exceptions that it does not accept.
+/// A format, the grammar of its texts, and the grammar of exceptions, which the format rejects.
 struct Grammar {
-    is: fn(&str) -> bool,
+    accepts: fn(&str) -> bool,
     texts: String,
     except: &'static str,
 }
 
 impl Grammar {
-    fn new(is: fn(&str) -> bool, texts: String) -> Self {
+    fn new(accepts: fn(&str) -> bool, texts: String) -> Self {
         let except = "[^\0-\u{10ffff}]";
-        Self { is, texts, except }
+        Self {
+            accepts,
+            texts,
+            except,
+        }
     }
 }
 
@@ -530,8 +534,8 @@ fn grammars() -> Vec<Grammar> {
             |text| is_ip_prefix(text, IpVersion::V6, HostBits::Any),
             ipv6_prefix,
         ),
-        // The escapes of a host must decode to UTF-8, which the grammar does not say. Texts with
-        // escapes of bytes from 0x80 are therefore left out.
+        // The escapes of a host must decode to UTF-8, which the grammar does not express. Texts
+        // with escapes of bytes from 0x80 are therefore left out.
         Grammar {
             except: ".*%[89A-Fa-f].*",
             ..Grammar::new(|text| is_uri(text) && !is_high(text), uri.clone())
@@ -612,7 +616,12 @@ fn formats_agree_with_the_grammar_on_any_text() {
         let mut right = 0;
         for text in &texts {
             let expected = fits.is_match(text) && !except.is_match(text);
-            assert_eq!((grammar.is)(text), expected, "{text:?}: {}", grammar.texts);
+            assert_eq!(
+                (grammar.accepts)(text),
+                expected,
+                "{text:?}: {}",
+                grammar.texts
+            );
             right += u32::from(expected);
         }
         assert!(right > 20, "only {right} of {}", grammar.texts);

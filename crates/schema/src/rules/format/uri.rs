@@ -6,14 +6,14 @@
 use super::byte::ByteSet;
 use super::ip::{IpVersion, is_ip};
 
-const SCHEME: ByteSet = ByteSet::ALPHANUMERIC.and(b"+-.");
-const UNRESERVED: ByteSet = ByteSet::ALPHANUMERIC.and(b"-._~");
-const REG_NAME: ByteSet = UNRESERVED.and(b"!$&'()*+,;=");
-const USER_INFO: ByteSet = REG_NAME.and(b":");
-/// Segments of the RFC's `pchar`, and the slashes between them.
-const PATH: ByteSet = USER_INFO.and(b"@/");
+const SCHEME: ByteSet = ByteSet::ALPHANUMERIC.with(b"+-.");
+const UNRESERVED: ByteSet = ByteSet::ALPHANUMERIC.with(b"-._~");
+const REG_NAME: ByteSet = UNRESERVED.with(b"!$&'()*+,;=");
+const USER_INFO: ByteSet = REG_NAME.with(b":");
+/// The bytes of a path: the bytes of the RFC's `pchar`, and the slash.
+const PATH: ByteSet = USER_INFO.with(b"@/");
 /// The bytes of a query, and of a fragment.
-const QUERY: ByteSet = PATH.and(b"?");
+const QUERY: ByteSet = PATH.with(b"?");
 
 /// Returns whether `text` is a URI, with a scheme and perhaps a fragment.
 pub(crate) fn is_uri(text: &str) -> bool {
@@ -25,8 +25,8 @@ pub(crate) fn is_uri(text: &str) -> bool {
     begins && SCHEME.has_all(scheme) && is_after_scheme(rest)
 }
 
-/// Returns whether `text` is a URI, or a reference relative to one: `//host/path`, `/path`, `path`,
-/// `?query`, `#fragment`, or nothing.
+/// Returns whether `text` is a URI, or a reference relative to a URI: `//host/path`, `/path`,
+/// `path`, `?query`, `#fragment`, or nothing.
 pub(crate) fn is_uri_ref(text: &str) -> bool {
     let end = text.find([':', '/', '?', '#']);
     // A colon in the first segment ends a scheme.
@@ -110,8 +110,8 @@ fn is_escaped(text: &str, plain: ByteSet) -> bool {
     })
 }
 
-/// Returns whether `text` is made of bytes of this set and of escapes that stand for UTF-8, as
-/// those of a host must (RFC 3986, section 3.2.2).
+/// Returns whether `text` is made of bytes of this set and of escapes that stand for UTF-8, as the
+/// escapes of a host must (RFC 3986, section 3.2.2).
 fn is_escaped_utf8(text: &str, plain: ByteSet) -> bool {
     let mut character = Character::default();
     let mut octets = Octets(text.as_bytes());

@@ -34,7 +34,7 @@ pub(in crate::rules) fn judge<'p, G: Gather, S: Source<'p>>(
 }
 
 /// Checks the value of a field, which `source` reads next, against `plan`. Returns false if the
-/// field does not count as set: if it is empty, or a zero without presence.
+/// field does not count as set, because it is an empty list or map, or a zero without presence.
 pub(in crate::rules) fn judge_field<'p, G: Gather, S: Source<'p>>(
     table: &Table,
     plans: &Plans,
@@ -61,7 +61,7 @@ struct Judge<'a, G, S> {
 /// The fields of a message that were found in the payload.
 #[derive(Default)]
 struct SeenFields {
-    /// The fields that are set, by the place of their rules.
+    /// The fields that are set, by the index of their rules.
     set: IndexSet,
     oneofs: IndexSet,
 }

@@ -124,7 +124,7 @@ struct Open<'a, 'p> {
     plan: &'a MessagePlan,
     /// The byte where the message begins.
     at: usize,
-    /// The records of each field, by the place of its rules.
+    /// The records of each field, by the index of its rules.
     fields: Vec<FieldRecords<'a, 'p>>,
     /// The index of the member that is set in each oneof, by the index of the oneof.
     members: Vec<Option<u32>>,
@@ -211,9 +211,9 @@ impl<'a, G: Gather> Judge<'a, G> {
         Ok(())
     }
 
-    /// Returns the place of the rules of the field with this number, if it has any, and notes the
-    /// field as the member of its oneof. A singular enum field whose `value` is not defined by its
-    /// closed enum is an unknown field.
+    /// Returns the index of the rules of the field with this number, if the field has rules, and
+    /// records the field as the member of its oneof. A singular enum field whose `value` is not
+    /// defined by its closed enum is an unknown field.
     fn place(
         &self,
         number: u32,
@@ -276,7 +276,7 @@ impl<'a, G: Gather> Judge<'a, G> {
         }
     }
 
-    /// Adds the records of a group to those of earlier groups of the same field.
+    /// Adds the records of a group to the records of earlier groups of the same field.
     fn singular_group<'p>(
         &self,
         reader: &mut WireReader<'p>,
@@ -356,8 +356,8 @@ impl<'a, G: Gather> Judge<'a, G> {
         checked.map_err(|fault| fault.under(format!("[{index}]")))
     }
 
-    /// Judges a value: a message, which consists of all `bodies`, or a scalar, which is the only
-    /// one.
+    /// Judges a value: a message, which consists of all `bodies`, or a scalar, which is the last of
+    /// `bodies`.
     fn value(&self, bodies: &[WireReader], kind: FieldKind, plan: &'a ValuePlan) -> Checked<()> {
         let Some(last) = bodies.last() else {
             return Ok(());

@@ -1,8 +1,8 @@
-//! A common interface to the encodings that key fields by name, which reads the values that rules
-//! test.
+//! The interface for reading the values that rules test, common to the encodings that key fields by
+//! name.
 //!
 //! A [`Source`] reads a payload that the walk has accepted, by the same mapping as the walk, and
-//! relies on its verdict: a value that the walk would reject is read as zero.
+//! relies on the verdict of the walk: a value that the walk would reject is read as zero.
 
 pub(in crate::rules) mod json;
 pub(in crate::rules) mod msgpack;
@@ -41,9 +41,9 @@ pub(in crate::rules) enum Free<'p> {
     Bool(bool),
     Number(f64),
     Text(Cow<'p, str>),
-    /// A list, whose elements are read after [opening](Source::open) it.
+    /// A list, whose elements are read after [opening](Source::open) the list.
     List,
-    /// A map, whose keys and values are read after [opening](Source::open) it.
+    /// A map, whose keys and values are read after [opening](Source::open) the map.
     Map,
 }
 
@@ -81,8 +81,8 @@ pub(in crate::rules) trait Source<'p>: Clone {
     /// Skips the head of a message that is written by its fields.
     fn open_fields(&mut self) -> Checked<Self::Fields>;
 
-    /// Reads up to the value of the next field and returns the field's index, if the message knows
-    /// it. Returns `None` at the end of the message.
+    /// Reads up to the value of the next field and returns the field's index, or `Some(None)` if
+    /// the message has no such field. Returns `None` at the end of the message.
     fn field(
         &mut self,
         fields: &mut Self::Fields,

@@ -1,4 +1,4 @@
-//! Rules of bytes.
+//! Reads the standard rules of `bytes` values.
 
 use std::collections::HashSet;
 
@@ -11,8 +11,8 @@ use crate::rules::option::{Entry, OptionValue, all, last};
 use crate::rules::pattern;
 use crate::rules::text::{hex, list};
 
-/// A well-known form: its field number, the name of its rule, its name in messages, and the lengths
-/// that it may have.
+/// The well-known forms, each with its field number, the name of its rule, its name in messages,
+/// and the permitted lengths of a value.
 const FORMS: [(u32, &str, &str, &[usize]); 4] = [
     (10, "ip", "IP address", &[4, 16]),
     (11, "ipv4", "IPv4 address", &[4]),
@@ -20,11 +20,15 @@ const FORMS: [(u32, &str, &str, &[usize]); 4] = [
     (15, "uuid", "UUID", &[16]),
 ];
 
-/// Returns the rules of bytes.
+/// Returns the rules in `entries`, the fields of `BytesRules`.
+///
+/// # Errors
+///
+/// Returns a description of the first bad rule, in one sentence.
 pub(super) fn rules(entries: &[Entry]) -> Result<ReadRules, RuleError> {
-    let malformed = || "a value of bytes is malformed".to_owned();
+    let malformed = || "the bytes rules have a malformed value".to_owned();
     let mut read = ReadRules {
-        checks: lengths(entries).ok_or_else(malformed)?,
+        checks: constant_and_lengths(entries).ok_or_else(malformed)?,
         pattern_bytes: 0,
     };
     if let Some(value) = last(entries, 4) {
@@ -45,7 +49,7 @@ fn rule(name: &str, message: String, test: BytesTest) -> Check {
     check(RuleKind::Bytes, name, message, Test::Bytes(test))
 }
 
-fn lengths(entries: &[Entry]) -> Option<Vec<Check>> {
+fn constant_and_lengths(entries: &[Entry]) -> Option<Vec<Check>> {
     let mut checks = Vec::new();
     if let Some(value) = last(entries, 1) {
         let bytes = value.bytes()?;
@@ -72,8 +76,8 @@ fn lengths(entries: &[Entry]) -> Option<Vec<Check>> {
 }
 
 fn parts(entries: &[Entry]) -> Option<Vec<Check>> {
-    type Of = (u32, &'static str, &'static str, fn(Box<[u8]>) -> BytesTest);
-    let parts: [Of; 3] = [
+    type PartRule = (u32, &'static str, &'static str, fn(Box<[u8]>) -> BytesTest);
+    let parts: [PartRule; 3] = [
         (5, "prefix", "does not have prefix", BytesTest::Prefix),
         (6, "suffix", "does not have suffix", BytesTest::Suffix),
         (7, "contains", "does not contain", BytesTest::Contains),
@@ -90,13 +94,13 @@ fn parts(entries: &[Entry]) -> Option<Vec<Check>> {
 }
 
 fn lists(entries: &[Entry]) -> Option<Vec<Check>> {
-    type Of = (
+    type ListRule = (
         u32,
         &'static str,
         &'static str,
         fn(HashSet<Box<[u8]>>) -> BytesTest,
     );
-    let lists: [Of; 2] = [
+    let lists: [ListRule; 2] = [
         (8, "in", "must be in list", BytesTest::In),
         (9, "not_in", "must not be in list", BytesTest::NotIn),
     ];
@@ -117,7 +121,8 @@ fn lists(entries: &[Entry]) -> Option<Vec<Check>> {
     Some(checks)
 }
 
-/// Returns the rules of the well-known form. If several forms are set, the last one counts.
+/// Returns the rules of the well-known form. If several forms are set, the last one counts. If the
+/// last one is set to false, there are no rules.
 fn forms(entries: &[Entry]) -> Vec<Check> {
     let form_of = |entry: &Entry| FORMS.iter().find(|form| form.0 == entry.number);
     let mut chosen = entries.iter().rev();

@@ -17,8 +17,8 @@ pub(super) struct Numbers {
     pub greater: u32,
     pub at_least: u32,
     /// `None` if the kind has no `in` and `not_in` rules.
-    pub within: Option<u32>,
-    pub without: Option<u32>,
+    pub in_list: Option<u32>,
+    pub not_in_list: Option<u32>,
 }
 
 const NUMBERS: Numbers = Numbers {
@@ -27,8 +27,8 @@ const NUMBERS: Numbers = Numbers {
     at_most: 3,
     greater: 4,
     at_least: 5,
-    within: Some(6),
-    without: Some(7),
+    in_list: Some(6),
+    not_in_list: Some(7),
 };
 
 /// The field number of the rule that a float is finite.
@@ -154,22 +154,25 @@ impl Order<'_> {
             Some(number) => listed(self.entries, number, element_wire(self.kind), read),
             None => Some(Vec::new()),
         };
-        let (within, without) = (listed(self.numbers.within)?, listed(self.numbers.without)?);
+        let (in_list, not_in_list) = (
+            listed(self.numbers.in_list)?,
+            listed(self.numbers.not_in_list)?,
+        );
         let shown =
             |values: &[T]| list(&values.iter().map(|value| show(*value)).collect::<Vec<_>>());
-        let (in_list, not_in_list) = (shown(&within), shown(&without));
+        let (in_text, not_in_text) = (shown(&in_list), shown(&not_in_list));
         checks.extend(listing(
             self.kind,
-            (within, in_list),
-            (without, not_in_list),
+            (in_list, in_text),
+            (not_in_list, not_in_text),
             test,
         ));
         Some(checks)
     }
 
-    /// Returns one end of a range, which two rules set: `exclusive` without the bound itself and
-    /// `inclusive` with it. If both are set, the last one counts. Returns `None` if the value is
-    /// malformed.
+    /// Returns one end of a range. The rule `exclusive` sets an end that excludes the bound, and
+    /// `inclusive` sets an end that includes it. If both are set, the last one counts. Returns
+    /// `None` if the value is malformed.
     fn end<T>(
         &self,
         (exclusive, inclusive): (u32, u32),
@@ -266,38 +269,38 @@ pub(super) fn listed<T>(
     Some(values)
 }
 
-/// Returns the rules that a value is one of `within` and none of `without`. A list without values
+/// Returns the rules that a value is in `in_list` and not in `not_in_list`. A list without values
 /// adds no rule.
 pub(super) fn membership<T: ToString + PartialOrd>(
     kind: RuleKind,
-    within: Vec<T>,
-    without: Vec<T>,
+    in_list: Vec<T>,
+    not_in_list: Vec<T>,
     test: impl Fn(NumberTest<T>) -> Test,
 ) -> Vec<Check> {
     let shown = |values: &[T]| list(&values.iter().map(T::to_string).collect::<Vec<_>>());
-    let (in_list, not_in_list) = (shown(&within), shown(&without));
-    listing(kind, (within, in_list), (without, not_in_list), test)
+    let (in_text, not_in_text) = (shown(&in_list), shown(&not_in_list));
+    listing(kind, (in_list, in_text), (not_in_list, not_in_text), test)
 }
 
 fn listing<T: PartialOrd>(
     kind: RuleKind,
-    (within, in_list): (Vec<T>, String),
-    (without, not_in_list): (Vec<T>, String),
+    (in_list, in_text): (Vec<T>, String),
+    (not_in_list, not_in_text): (Vec<T>, String),
     test: impl Fn(NumberTest<T>) -> Test,
 ) -> Vec<Check> {
     let mut checks = Vec::new();
-    if !within.is_empty() {
-        let message = format!("must be in list {in_list}");
+    if !in_list.is_empty() {
+        let message = format!("must be in list {in_text}");
         checks.push(check(
             kind,
             "in",
             message,
-            test(NumberTest::In(within.into_iter().collect())),
+            test(NumberTest::In(in_list.into_iter().collect())),
         ));
     }
-    if !without.is_empty() {
-        let message = format!("must not be in list {not_in_list}");
-        let test = test(NumberTest::NotIn(without.into_iter().collect()));
+    if !not_in_list.is_empty() {
+        let message = format!("must not be in list {not_in_text}");
+        let test = test(NumberTest::NotIn(not_in_list.into_iter().collect()));
         checks.push(check(kind, "not_in", message, test));
     }
     checks

@@ -1,4 +1,4 @@
-//! Rules of strings.
+//! Reads the standard rules of `string` values.
 
 use std::collections::HashSet;
 
@@ -23,7 +23,7 @@ const KNOWN_REGEX: u32 = 24;
 const STRICT: u32 = 25;
 
 /// A well-known form: its field number, the name of its rule, its name in messages, and the
-/// function that recognizes it.
+/// function that recognizes values of the form.
 type Form = (u32, &'static str, &'static str, fn(&str) -> bool);
 
 const FORMS: [Form; 19] = [
@@ -85,11 +85,15 @@ const FORMS: [Form; 19] = [
 /// The field number of `uri_ref`, which is not in [`FORMS`] because it accepts the empty text.
 const URI_REF: u32 = 18;
 
-/// Returns the rules of a string.
+/// Returns the rules in `entries`, the fields of `StringRules`.
+///
+/// # Errors
+///
+/// Returns a description of the first bad rule, in one sentence.
 pub(super) fn rules(entries: &[Entry]) -> Result<ReadRules, RuleError> {
-    let malformed = || "a value of string is malformed".to_owned();
+    let malformed = || "the string rules have a malformed value".to_owned();
     let mut read = ReadRules {
-        checks: lengths(entries).ok_or_else(malformed)?,
+        checks: constant_and_lengths(entries).ok_or_else(malformed)?,
         pattern_bytes: 0,
     };
     if let Some(value) = last(entries, 6) {
@@ -110,7 +114,7 @@ fn rule(name: &str, message: String, test: TextTest) -> Check {
     check(RuleKind::String, name, message, Test::Text(test))
 }
 
-fn lengths(entries: &[Entry]) -> Option<Vec<Check>> {
+fn constant_and_lengths(entries: &[Entry]) -> Option<Vec<Check>> {
     let mut checks = Vec::new();
     if let Some(value) = last(entries, 1) {
         let text = value.text()?;
@@ -120,13 +124,13 @@ fn lengths(entries: &[Entry]) -> Option<Vec<Check>> {
     let exactly = NumberTest::Equal;
     let at_least = |bound| NumberTest::Inside(End::Inclusive(bound), End::Open);
     let at_most = |bound| NumberTest::Inside(End::Open, End::Inclusive(bound));
-    type Of = (u32, &'static str, &'static str, fn(u64) -> NumberTest<u64>);
-    let characters: [Of; 3] = [
+    type LengthRule = (u32, &'static str, &'static str, fn(u64) -> NumberTest<u64>);
+    let characters: [LengthRule; 3] = [
         (19, "len", "must be", exactly),
         (2, "min_len", "must be at least", at_least),
         (3, "max_len", "must be at most", at_most),
     ];
-    let bytes: [Of; 3] = [
+    let bytes: [LengthRule; 3] = [
         (20, "len_bytes", "must be", exactly),
         (4, "min_bytes", "must be at least", at_least),
         (5, "max_bytes", "must be at most", at_most),
@@ -149,8 +153,8 @@ fn lengths(entries: &[Entry]) -> Option<Vec<Check>> {
 }
 
 fn parts(entries: &[Entry]) -> Option<Vec<Check>> {
-    type Of = (u32, &'static str, &'static str, fn(Box<str>) -> TextTest);
-    let parts: [Of; 4] = [
+    type PartRule = (u32, &'static str, &'static str, fn(Box<str>) -> TextTest);
+    let parts: [PartRule; 4] = [
         (7, "prefix", "does not have prefix", TextTest::Prefix),
         (8, "suffix", "does not have suffix", TextTest::Suffix),
         (
@@ -173,13 +177,13 @@ fn parts(entries: &[Entry]) -> Option<Vec<Check>> {
 }
 
 fn lists(entries: &[Entry]) -> Option<Vec<Check>> {
-    type Of = (
+    type ListRule = (
         u32,
         &'static str,
         &'static str,
         fn(HashSet<Box<str>>) -> TextTest,
     );
-    let lists: [Of; 2] = [
+    let lists: [ListRule; 2] = [
         (10, "in", "must be in list", TextTest::In),
         (11, "not_in", "must not be in list", TextTest::NotIn),
     ];
@@ -196,7 +200,8 @@ fn lists(entries: &[Entry]) -> Option<Vec<Check>> {
     Some(checks)
 }
 
-/// Returns the rules of the well-known form. If several forms are set, the last one counts.
+/// Returns the rules of the well-known form. If several forms are set, the last one counts. If the
+/// last one is set to false, there are no rules.
 fn forms(entries: &[Entry]) -> Result<Vec<Check>, RuleError> {
     let is_form = |number| number == URI_REF || FORMS.iter().any(|form| form.0 == number);
     let mut chosen = entries.iter().rev();
@@ -221,8 +226,8 @@ fn forms(entries: &[Entry]) -> Result<Vec<Check>, RuleError> {
     Ok(or_empty(name, message, words, *is_form))
 }
 
-/// Returns two rules with different ids: that a text is empty or has a form, and that it is not
-/// empty.
+/// Returns two rules with different ids: a text must be empty or have a form, and a text must not
+/// be empty.
 fn or_empty(name: &str, message: String, words: &str, is_form: fn(&str) -> bool) -> Vec<Check> {
     let empty = format!("value is empty, which is not a valid {words}");
     vec![

@@ -1,58 +1,67 @@
-//! Reads the rules of durations (spans) and timestamps (moments).
+//! Reads the rules of durations and timestamps.
 
 use super::numbers::{Numbers, Order};
 use super::rule::check;
 use crate::rules::check::{Check, NANOS, NowTest, Test};
 use crate::rules::kind::RuleKind;
 use crate::rules::option::{Entry, OptionValue, entries, last};
-use crate::rules::text::{moment, span};
+use crate::rules::text;
 
 /// The field numbers in `DurationRules`.
-const SPANS: Numbers = Numbers {
+const DURATION_NUMBERS: Numbers = Numbers {
     constant: 2,
     less: 3,
     at_most: 4,
     greater: 5,
     at_least: 6,
-    within: Some(7),
-    without: Some(8),
+    in_list: Some(7),
+    not_in_list: Some(8),
 };
 
 /// The field numbers in `TimestampRules`.
-const MOMENTS: Numbers = Numbers {
-    within: None,
-    without: None,
-    ..SPANS
+const TIMESTAMP_NUMBERS: Numbers = Numbers {
+    in_list: None,
+    not_in_list: None,
+    ..DURATION_NUMBERS
 };
 
+/// The field numbers of the rules that compare a timestamp with the current time.
 const LESS_THAN_NOW: u32 = 7;
 const GREATER_THAN_NOW: u32 = 8;
-const WITHIN: u32 = 9;
+const WITHIN_NOW: u32 = 9;
 
 /// Returns the rules of a duration, or `None` if one of them is malformed.
-pub(super) fn spans(entries: &[Entry]) -> Option<Vec<Check>> {
+pub(super) fn durations(entries: &[Entry]) -> Option<Vec<Check>> {
     let kind = RuleKind::Duration;
     let order = Order {
         kind,
-        numbers: &SPANS,
+        numbers: &DURATION_NUMBERS,
         entries,
     };
-    order.rules(time, span, Test::Time)
+    order.rules(time, text::duration, Test::Time)
 }
 
 /// Returns the rules of a timestamp, or `None` if one of them is malformed.
-pub(super) fn moments(entries: &[Entry]) -> Option<Vec<Check>> {
+pub(super) fn timestamps(entries: &[Entry]) -> Option<Vec<Check>> {
     let kind = RuleKind::Timestamp;
-    let before_now = bound_by_now(entries, LESS_THAN_NOW, [MOMENTS.less, MOMENTS.at_most]);
+    let before_now = bound_by_now(
+        entries,
+        LESS_THAN_NOW,
+        [TIMESTAMP_NUMBERS.less, TIMESTAMP_NUMBERS.at_most],
+    );
     let after_now = bound_by_now(
         entries,
         GREATER_THAN_NOW,
-        [MOMENTS.greater, MOMENTS.at_least],
+        [TIMESTAMP_NUMBERS.greater, TIMESTAMP_NUMBERS.at_least],
     );
     let fixed: Vec<_> = (entries.iter().copied())
         .filter(|entry| match entry.number {
-            number if number == MOMENTS.less || number == MOMENTS.at_most => before_now.is_none(),
-            number if number == MOMENTS.greater || number == MOMENTS.at_least => {
+            number if number == TIMESTAMP_NUMBERS.less || number == TIMESTAMP_NUMBERS.at_most => {
+                before_now.is_none()
+            }
+            number
+                if number == TIMESTAMP_NUMBERS.greater || number == TIMESTAMP_NUMBERS.at_least =>
+            {
                 after_now.is_none()
             }
             _ => true,
@@ -60,10 +69,10 @@ pub(super) fn moments(entries: &[Entry]) -> Option<Vec<Check>> {
         .collect();
     let order = Order {
         kind,
-        numbers: &MOMENTS,
+        numbers: &TIMESTAMP_NUMBERS,
         entries: &fixed,
     };
-    let mut checks = order.rules(time, moment, Test::Time)?;
+    let mut checks = order.rules(time, text::timestamp, Test::Time)?;
     if before_now == Some(true) {
         let message = "must be less than now".to_owned();
         checks.push(check(kind, "lt_now", message, Test::Now(NowTest::NotAfter)));
@@ -77,9 +86,9 @@ pub(super) fn moments(entries: &[Entry]) -> Option<Vec<Check>> {
             Test::Now(NowTest::NotBefore),
         ));
     }
-    if let Some(value) = last(entries, WITHIN) {
+    if let Some(value) = last(entries, WITHIN_NOW) {
         let nanos = time(value)?;
-        let message = format!("must be within {} of now", span(nanos));
+        let message = format!("must be within {} of now", text::duration(nanos));
         checks.push(check(
             kind,
             "within",
@@ -90,8 +99,9 @@ pub(super) fn moments(entries: &[Entry]) -> Option<Vec<Check>> {
     Some(checks)
 }
 
-/// Returns the value of a bound relative to the clock, or `None` if it is not set. It shares a
-/// oneof with the fixed bounds of the same end, so only the last one of them counts.
+/// Returns the value of the rule `now`, which bounds timestamps by the current time, or `None` if
+/// this rule does not count. The rule shares a oneof with the `fixed` bounds of the same end of the
+/// range, and only the last member of the oneof counts.
 fn bound_by_now(entries: &[Entry], now: u32, fixed: [u32; 2]) -> Option<bool> {
     let is_of_oneof = |entry: &&Entry| entry.number == now || fixed.contains(&entry.number);
     let last = entries.iter().rev().find(is_of_oneof)?;
@@ -125,16 +135,19 @@ mod tests {
             number,
             value: OptionValue::Varint(u64::from(set)),
         };
-        let (less, below_now) = (fixed(MOMENTS.less), now(LESS_THAN_NOW, true));
-        let (least, after_now) = (fixed(MOMENTS.at_least), now(GREATER_THAN_NOW, true));
+        let (less, before_now) = (fixed(TIMESTAMP_NUMBERS.less), now(LESS_THAN_NOW, true));
+        let (least, after_now) = (
+            fixed(TIMESTAMP_NUMBERS.at_least),
+            now(GREATER_THAN_NOW, true),
+        );
         for (entries, bounds) in [
-            (&[less, below_now][..], ["now", ""]),
-            (&[below_now, less], ["fixed", ""]),
+            (&[less, before_now][..], ["now", ""]),
+            (&[before_now, less], ["fixed", ""]),
             (&[less, now(LESS_THAN_NOW, false)], ["", ""]),
             (&[least, after_now], ["now", ""]),
-            (&[least, after_now, below_now, less], ["fixed", "now"]),
+            (&[least, after_now, before_now, less], ["fixed", "now"]),
         ] {
-            let checks = moments(entries).unwrap();
+            let checks = timestamps(entries).unwrap();
             let found: Vec<_> = checks
                 .iter()
                 .map(|check| match check.test {
@@ -142,7 +155,10 @@ mod tests {
                     _ => "fixed",
                 })
                 .collect();
-            let expected: Vec<_> = bounds.into_iter().filter(|it| !it.is_empty()).collect();
+            let expected: Vec<_> = bounds
+                .into_iter()
+                .filter(|bound| !bound.is_empty())
+                .collect();
             assert_eq!(found, expected, "{entries:?}");
         }
     }

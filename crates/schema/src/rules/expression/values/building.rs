@@ -1,4 +1,4 @@
-//! A message while its fields are read, which may occur in any order and several times.
+//! A message whose fields are being read. The fields may occur in any order, and several times.
 
 use gateway_cel::Value;
 use rustc_hash::FxHashMap;
@@ -52,19 +52,19 @@ impl<'a> Building<'a> {
         let place = place(&self.fields, &self.places, index);
         let place = place.unwrap_or_else(|| {
             self.fields.push((index, None));
-            grown(&self.fields, &mut self.places);
+            record_last_place(&self.fields, &mut self.places);
             self.fields.len() - 1
         });
         &mut self.fields[place].1
     }
 
     /// Records the field of this index as the member of a oneof, and clears the field that was the
-    /// member before, if that is another one.
+    /// member before, if that is another field.
     pub(super) fn choose(&mut self, oneof: u32, index: u32) {
         let place = place(&self.members, &self.member_places, oneof);
         let Some(place) = place else {
             self.members.push((oneof, index));
-            grown(&self.members, &mut self.member_places);
+            record_last_place(&self.members, &mut self.member_places);
             return;
         };
         let before = std::mem::replace(&mut self.members[place].1, index);
@@ -87,12 +87,12 @@ fn place<T>(entries: &[(u32, T)], places: &FxHashMap<u32, usize>, key: u32) -> O
     if entries.len() > LINEAR_SEARCH_MAX {
         return places.get(&key).copied();
     }
-    entries.iter().position(|(of, _)| *of == key)
+    entries.iter().position(|(other, _)| *other == key)
 }
 
-/// Updates the places after an entry was added. They are only kept for more than
+/// Updates the places after an entry was added. The places are kept only for more than
 /// [`LINEAR_SEARCH_MAX`] entries.
-fn grown<T>(entries: &[(u32, T)], places: &mut FxHashMap<u32, usize>) {
+fn record_last_place<T>(entries: &[(u32, T)], places: &mut FxHashMap<u32, usize>) {
     match entries.len() {
         0..=LINEAR_SEARCH_MAX => {}
         count if count == LINEAR_SEARCH_MAX + 1 => {

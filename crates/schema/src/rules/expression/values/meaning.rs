@@ -13,45 +13,48 @@ use crate::rules::check::{NANOS, Value as Plain};
 use crate::rules::expression::schema::kind;
 use crate::table::{FieldKind, Form, MessageId, Table};
 
-/// A function that converts a message inside another.
+/// A function that converts a message inside another message.
 type Finish<'f, 'a> = &'f dyn Fn(MessageId, Building<'a>) -> Node<'a>;
 
 /// Converts the message that was read. Messages inside it are converted by `finish`.
 pub(super) fn message<'a>(
     table: &Table,
     id: MessageId,
-    mut made: Building<'a>,
+    mut building: Building<'a>,
     finish: Finish<'_, 'a>,
 ) -> Node<'a> {
-    let at = made.at;
+    let at = building.at;
     let form = table[id].form;
     let number = |number| table[id].by_number(number);
     let value = match form {
-        Form::Fields | Form::FieldMask | Form::Any => return fields(table, id, made, finish),
+        Form::Fields | Form::FieldMask | Form::Any => return fields(table, id, building, finish),
         Form::Timestamp | Form::Duration => {
             let part = |value| match value {
                 Some(Value::Int(value)) => i128::from(value),
                 _ => 0,
             };
-            let (seconds, nanos) = (part(made.take(number(1))), part(made.take(number(2))));
+            let (seconds, nanos) = (
+                part(building.take(number(1))),
+                part(building.take(number(2))),
+            );
             time(form, seconds * NANOS + nanos)
         }
         Form::Wrapper => {
             let wrapped = kind(table, table[id].fields[0].kind);
-            let value = made.take(Some(0));
+            let value = building.take(Some(0));
             Ok(value.unwrap_or_else(|| Value::zero(wrapped)))
         }
-        Form::Struct => Ok(match made.field(0).take() {
+        Form::Struct => Ok(match building.field(0).take() {
             Some(Part::Map { at, entries, .. }) => {
                 Value::Map(MapValue::Shared(Rc::new(MapNode::new(at, entries))))
             }
             _ => Value::Map(MapValue::Empty),
         }),
-        Form::ListValue => Ok(match made.field(0).take() {
+        Form::ListValue => Ok(match building.field(0).take() {
             Some(Part::List { at, elements }) => list(at, elements),
             _ => Value::List(ListValue::Constant(&[])),
         }),
-        Form::Value => return any_value(table, id, made, finish),
+        Form::Value => return any_value(table, id, building, finish),
     };
     Node {
         at,
@@ -68,11 +71,11 @@ fn list<'a>(at: usize, elements: Vec<Node<'a>>) -> Value<'a> {
 fn any_value<'a>(
     table: &Table,
     id: MessageId,
-    mut made: Building<'a>,
+    mut building: Building<'a>,
     finish: Finish<'_, 'a>,
 ) -> Node<'a> {
-    let at = made.at;
-    let mut parts = made.fields.iter_mut();
+    let at = building.at;
+    let mut parts = building.fields.iter_mut();
     let set = parts.find_map(|(index, part)| Some((*index, part.take()?)));
     let value = match set {
         // `null_value` is an enum.
@@ -80,7 +83,7 @@ fn any_value<'a>(
         Some((_, Part::One(node))) => node.value,
         Some((index, Part::Message(inner))) => {
             match table[id].fields[index as usize].kind.message() {
-                Some(of) => finish(of, *inner).value,
+                Some(inner_id) => finish(inner_id, *inner).value,
                 None => Ok(Value::Null),
             }
         }
@@ -97,21 +100,21 @@ fn any_value<'a>(
 fn fields<'a>(
     table: &Table,
     id: MessageId,
-    made: Building<'a>,
+    building: Building<'a>,
     finish: Finish<'_, 'a>,
 ) -> Node<'a> {
     // A loop needs less of the stack than iterators do, and messages nest up to `limits.depth`.
-    let mut fields = Vec::with_capacity(made.fields.len());
-    for (index, part) in made.fields {
+    let mut fields = Vec::with_capacity(building.fields.len());
+    for (index, part) in building.fields {
         if let Some(part) = part {
-            let of = table[id].fields[index as usize].kind.message();
-            fields.push((index, content(of, part, finish)));
+            let inner_id = table[id].fields[index as usize].kind.message();
+            fields.push((index, content(inner_id, part, finish)));
         }
     }
     if !fields.is_sorted_by_key(|(index, _)| *index) {
         fields.sort_unstable_by_key(|(index, _)| *index);
     }
-    body(id, made.at, Body { fields })
+    body(id, building.at, Body { fields })
 }
 
 /// Returns the message of type `id` with these fields.
@@ -124,8 +127,8 @@ pub(super) fn body<'a>(id: MessageId, at: usize, body: Body<'a>) -> Node<'a> {
     }
 }
 
-fn content<'a>(of: Option<MessageId>, part: Part<'a>, finish: Finish<'_, 'a>) -> Content<'a> {
-    match (part, of) {
+fn content<'a>(inner_id: Option<MessageId>, part: Part<'a>, finish: Finish<'_, 'a>) -> Content<'a> {
+    match (part, inner_id) {
         (Part::One(node), _) => Content::One(node),
         (Part::Message(inner), Some(id)) => Content::One(finish(id, *inner)),
         (Part::Message(inner), None) => Content::One(Node {
@@ -149,8 +152,9 @@ pub(super) fn time<'a>(form: Form, nanos: i128) -> Result<Value<'a>, ErrorKind> 
             .map(Value::Timestamp)
             .ok_or(ErrorKind::Range("google.protobuf.Timestamp"));
     }
-    let span = seconds.and_then(|seconds| Duration::new(seconds, rest as i32));
-    span.map(Value::Duration)
+    let duration = seconds.and_then(|seconds| Duration::new(seconds, rest as i32));
+    duration
+        .map(Value::Duration)
         .ok_or(ErrorKind::Range("google.protobuf.Duration"))
 }
 

@@ -28,7 +28,7 @@ const NAME: FieldKind = FieldKind::String { utf8: true };
 ///
 /// # Errors
 ///
-/// Fails if the payload is malformed, which the walk excludes.
+/// Fails if the payload is malformed. The walk has ruled this out.
 pub(in crate::rules::expression) fn read<'p, S: Source<'p>>(
     table: &Table,
     wanted: &Wanted,
@@ -99,7 +99,7 @@ impl Reader<'_> {
         {
             return self.flat(source, id, wanted);
         }
-        let mut made = Building::new(source.start());
+        let mut building = Building::new(source.start());
         let mut fields = source.open_fields()?;
         while let Some(index) = source.field(&mut fields, message)? {
             let is_wanted = |index: &u32| wanted.is_none_or(|wanted| wanted.has(*index));
@@ -112,11 +112,11 @@ impl Reader<'_> {
                 source.skip()?;
                 continue;
             }
-            *made.field(index) = Some(self.field(source, field, levels)?);
+            *building.field(index) = Some(self.field(source, field, levels)?);
         }
-        // The messages inside it were finished when they were read.
+        // The messages inside this message were converted when they were read.
         let finish = |id, inner: Building<'p>| meaning::body(id, inner.at, Body::default());
-        Ok(meaning::message(self.table, id, made, &finish))
+        Ok(meaning::message(self.table, id, building, &finish))
     }
 
     /// Reads a message whose wanted fields are all scalars.
@@ -259,8 +259,8 @@ impl Reader<'_> {
         url: std::borrow::Cow<'p, str>,
         levels: u32,
     ) -> Checked<Node<'p>> {
-        let of = url.rsplit_once('/').map(|(_, name)| name);
-        let Some(of) = of.and_then(|name| self.table.message(name)) else {
+        let inner_id = url.rsplit_once('/').map(|(_, name)| name);
+        let Some(inner_id) = inner_id.and_then(|name| self.table.message(name)) else {
             source.skip()?;
             let url = Node {
                 at,
@@ -272,14 +272,14 @@ impl Reader<'_> {
             return Ok(meaning::body(any, at, Body { fields }));
         };
         let mut inner = None;
-        if self.table[of].form == Form::Fields {
-            inner = Some(self.fields(source, of, levels)?);
+        if self.table[inner_id].form == Form::Fields {
+            inner = Some(self.fields(source, inner_id, levels)?);
         } else {
             let mut members = source.open()?;
             while source.more(&mut members)? {
                 match source.key(NAME)? {
                     Plain::Text(name) if name == "value" => {
-                        inner = Some(self.message(source, of, levels)?);
+                        inner = Some(self.message(source, inner_id, levels)?);
                     }
                     _ => source.skip()?,
                 }

@@ -28,7 +28,7 @@ const ANY_LEVELS_MAX: u32 = 100;
 ///
 /// # Errors
 ///
-/// Fails if `payload` is malformed, which the walk excludes.
+/// Fails if `payload` is malformed. The walk has ruled this out.
 pub(in crate::rules::expression) fn read<'a>(
     table: &Table,
     wanted: Option<&Wanted>,
@@ -60,9 +60,9 @@ impl Reader<'_> {
         {
             return self.flat(id, reader, wanted, levels);
         }
-        let mut made = Building::new(reader.at());
-        self.records(id, reader, &mut made, levels)?;
-        Ok(self.finished(id, made, levels))
+        let mut building = Building::new(reader.at());
+        self.records(id, reader, &mut building, levels)?;
+        Ok(self.finished(id, building, levels))
     }
 
     /// Reads a message whose wanted fields are all scalars.
@@ -107,9 +107,9 @@ impl Reader<'_> {
         Ok(meaning::body(id, at, body))
     }
 
-    fn finished<'a>(self, id: MessageId, made: Building<'a>, levels: u32) -> Node<'a> {
+    fn finished<'a>(self, id: MessageId, building: Building<'a>, levels: u32) -> Node<'a> {
         let inside = levels.saturating_sub(1);
-        let node = meaning::message(self.table, id, made, &|id, inner| {
+        let node = meaning::message(self.table, id, building, &|id, inner| {
             self.finished(id, inner, inside)
         });
         match self.table[id].form {
@@ -122,7 +122,7 @@ impl Reader<'_> {
         self,
         id: MessageId,
         reader: &mut WireReader<'a>,
-        made: &mut Building<'a>,
+        building: &mut Building<'a>,
         levels: u32,
     ) -> Checked<()> {
         let message = &self.table[id];
@@ -136,15 +136,15 @@ impl Reader<'_> {
             let index = index.filter(|&index| {
                 let field = &message.fields[index as usize];
                 let fits = kind == field.wire || field.packable && kind == wire::LEN;
-                // A member of a oneof is read even if it is not wanted, since it may replace one
-                // that is.
+                // A member of a oneof is read even if it is not wanted, since it may replace a
+                // member that is wanted.
                 let member = field.oneof.is_some();
                 fits && (member || wanted.is_none_or(|wanted| wanted.has(index)))
             });
             match index {
                 Some(index) => {
                     let field = &message.fields[index as usize];
-                    self.record(reader, kind, (index, field), made, levels)?;
+                    self.record(reader, kind, (index, field), building, levels)?;
                 }
                 None => reader.skip(number, kind, levels)?,
             }
@@ -157,14 +157,14 @@ impl Reader<'_> {
         reader: &mut WireReader<'a>,
         kind: u8,
         (index, field): (u32, &Field),
-        made: &mut Building<'a>,
+        building: &mut Building<'a>,
         levels: u32,
     ) -> Checked<()> {
         match field.cardinality {
-            Cardinality::Singular => self.singular(reader, (index, field), made, levels),
+            Cardinality::Singular => self.singular(reader, (index, field), building, levels),
             Cardinality::Repeated => {
                 let at = reader.at();
-                let part = made.field(index).get_or_insert_with(|| Part::List {
+                let part = building.field(index).get_or_insert_with(|| Part::List {
                     at,
                     elements: Vec::new(),
                 });
@@ -184,7 +184,7 @@ impl Reader<'_> {
             Cardinality::Map => {
                 let at = reader.at();
                 let entry = self.entry(reader, field, levels)?;
-                let part = made.field(index).get_or_insert_with(|| Part::Map {
+                let part = building.field(index).get_or_insert_with(|| Part::Map {
                     at,
                     entries: Vec::new(),
                     keys: Distincts::default(),
@@ -205,16 +205,16 @@ impl Reader<'_> {
         self,
         reader: &mut WireReader<'a>,
         (index, field): (u32, &Field),
-        made: &mut Building<'a>,
+        building: &mut Building<'a>,
         levels: u32,
     ) -> Checked<()> {
         if let Some(id) = field.kind.message() {
             let levels = deeper(levels, reader.at())?;
             if let Some(oneof) = field.oneof {
-                made.choose(oneof, index);
+                building.choose(oneof, index);
             }
             let start = reader.at();
-            let part = made
+            let part = building
                 .field(index)
                 .get_or_insert_with(|| Part::Message(Box::new(Building::new(start))));
             let Part::Message(inner) = part else {
@@ -231,9 +231,9 @@ impl Reader<'_> {
         // A value that is not defined by its closed enum is an unknown field.
         if let Some(node) = self.scalar(reader, field)? {
             if let Some(oneof) = field.oneof {
-                made.choose(oneof, index);
+                building.choose(oneof, index);
             }
-            *made.field(index) = Some(Part::One(node));
+            *building.field(index) = Some(Part::One(node));
         }
         Ok(())
     }
@@ -288,7 +288,7 @@ impl Reader<'_> {
             return Ok(None);
         };
         let levels = deeper(levels, at)?;
-        let (mut key, mut made) = (None, Building::new(at));
+        let (mut key, mut building) = (None, Building::new(at));
         let mut known = true;
         while !body.is_empty() {
             match body.tag()? {
@@ -297,12 +297,12 @@ impl Reader<'_> {
                     body.skip(1, kind, levels)?;
                 }
                 (2, kind) if kind == of_value.wire && of_value.kind.message().is_some() => {
-                    self.singular(&mut body, (1, of_value), &mut made, levels)?;
+                    self.singular(&mut body, (1, of_value), &mut building, levels)?;
                 }
                 (2, kind) if kind == of_value.wire => {
                     let value = self.scalar(&mut body, of_value)?;
                     known &= value.is_some();
-                    *made.field(1) = value.map(Part::One);
+                    *building.field(1) = value.map(Part::One);
                 }
                 (number, kind) => body.skip(number, kind, levels)?,
             }
@@ -310,7 +310,7 @@ impl Reader<'_> {
         let Some(key) = key.or_else(|| zero(of_key.kind)).filter(|_| known) else {
             return Ok(None);
         };
-        let value = match (made.field(1).take(), of_value.kind.message()) {
+        let value = match (building.field(1).take(), of_value.kind.message()) {
             (Some(Part::One(node)), _) => node,
             (Some(Part::Message(inner)), Some(id)) => self.finished(id, *inner, levels),
             (_, Some(id)) => self.finished(id, Building::new(at), levels),
@@ -341,15 +341,17 @@ impl Reader<'_> {
         };
         let value = match (part(1), part(2)) {
             (Some(Value::String(url)), value) => {
-                let of = url.rsplit_once('/').map(|(_, name)| name);
-                let of = of.and_then(|name| self.table.message(name));
+                let inner_id = url.rsplit_once('/').map(|(_, name)| name);
+                let inner_id = inner_id.and_then(|name| self.table.message(name));
                 let bytes = match value {
                     Some(Value::Bytes(gateway_cel::Bytes::Borrowed(bytes))) => bytes,
                     _ => &[],
                 };
-                of.zip(levels.min(ANY_LEVELS_MAX).checked_sub(1))
-                    .and_then(|(of, levels)| {
-                        self.whole(of, &mut WireReader::new(bytes), levels).ok()
+                inner_id
+                    .zip(levels.min(ANY_LEVELS_MAX).checked_sub(1))
+                    .and_then(|(inner_id, levels)| {
+                        self.whole(inner_id, &mut WireReader::new(bytes), levels)
+                            .ok()
                     })
             }
             _ => None,
@@ -362,8 +364,8 @@ impl Reader<'_> {
     }
 }
 
-/// Returns the value of a scalar. A string that is not UTF-8, and need not be, becomes
-/// [`Plain::Bytes`]: a later record may replace it, and a rule may not read it.
+/// Returns the value of a scalar. A string that is not UTF-8 becomes [`Plain::Bytes`] if its type
+/// allows such strings, because a later record may replace it, and rules may not read it.
 fn plain<'a>(kind: FieldKind, value: &WireReader<'a>) -> Checked<Plain<'a>> {
     match kind {
         FieldKind::String { utf8: false } => scalar_or_bytes(kind, value),

@@ -48,11 +48,11 @@ pub(in crate::rules::expression) struct ListNode<'a> {
     pub elements: Vec<Node<'a>>,
 }
 
-/// The entries of a map, whose keys differ from each other.
+/// The entries of a map. No two entries have the same key.
 pub(in crate::rules::expression) struct MapNode<'a> {
     pub at: usize,
     pub entries: Vec<(Node<'a>, Node<'a>)>,
-    /// The places of the entries by their keys, built when first needed. The keys are hashed with a
+    /// The index of each entry by its key, built when first needed. The keys are hashed with a
     /// random seed, since peers choose them.
     places: OnceCell<HashMap<OwnKey<'a>, usize>>,
 }
@@ -135,7 +135,7 @@ impl<'a> MapNode<'a> {
         }
     }
 
-    /// Returns the places of the entries by their keys.
+    /// Returns the index of each entry by its key.
     fn places(&self, budget: &mut Budget) -> Result<&HashMap<OwnKey<'a>, usize>, ErrorKind> {
         if let Some(places) = self.places.get() {
             return Ok(places);

@@ -20,8 +20,8 @@ pub(in crate::rules) struct Wanted {
 pub(super) struct WantedFields {
     /// The indices of the fields, in ascending order.
     pub indices: Vec<u32>,
-    /// True if the fields are few and all singular scalars outside oneofs, so that a value only
-    /// replaces an earlier value of the same field.
+    /// True if there are few fields and all of them are singular scalars outside oneofs. A value
+    /// then only replaces an earlier value of the same field.
     pub is_flat: bool,
 }
 
@@ -77,7 +77,7 @@ impl Wanted {
         }
     }
 
-    /// Returns the wanted fields of a message, or `None` if all are wanted.
+    /// Returns the wanted fields of a message, or `None` if all fields are wanted.
     ///
     /// A message with a form of its own is read completely.
     pub(super) fn of(&self, id: MessageId, message: &Message) -> Option<&WantedFields> {

@@ -28,7 +28,7 @@ pub(in crate::rules) fn scalar<'p>(kind: FieldKind, value: &WireReader<'p>) -> C
 #[cold]
 pub(in crate::rules) fn not_utf8(at: usize, what: &str) -> Box<Fault> {
     let expected = format!("{what} in UTF-8, because rules apply to it");
-    Fault::new(at, expected, "bytes that are not")
+    Fault::new(at, expected, "bytes that are not UTF-8")
 }
 
 /// Returns the value of a scalar. A string that is not UTF-8 becomes [`Value::Bytes`].

@@ -31,8 +31,8 @@ impl<'p> JsonSource<'p> {
 
     /// Returns the `@type` of the object that comes next.
     ///
-    /// The walk has ensured that at most `LATE_TYPES_MAX` objects within each other have other
-    /// members before `@type`, so no part of a payload is read more than a few times.
+    /// The walk has ensured that at most `LATE_TYPES_MAX` nested objects have other members before
+    /// `@type`, so no part of a payload is read more than a few times.
     fn type_url(&self) -> Checked<Cow<'p, str>> {
         let mut ahead = self.clone();
         let mut members = ahead.open()?;
@@ -118,7 +118,7 @@ pub(in crate::rules) enum Elements {
 /// The fields of a message that are still to be read.
 pub(in crate::rules) struct Fields {
     members: Elements,
-    /// The place, in declaration order, of the field that probably comes next.
+    /// The position, in declaration order, of the field that probably comes next.
     place: usize,
 }
 

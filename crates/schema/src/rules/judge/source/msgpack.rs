@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Free, Shape, Source, Writing, float, whole};
 use crate::msgpack::head::{MsgpackHead, MsgpackReader};
 use crate::msgpack::keys::decimal;
-use crate::msgpack::known::{moment, wraps_fields};
+use crate::msgpack::known::{timestamp_parts, wraps_fields};
 use crate::msgpack::scalar;
 use crate::rules::check::{NANOS, Value};
 use crate::table::{FieldKind, Form, Message, Table};
@@ -50,7 +50,7 @@ impl<'p> MsgpackSource<'p> {
 /// The fields of a message that are still to be read.
 pub(in crate::rules) struct Fields {
     left: usize,
-    /// The place, in declaration order, of the field that probably comes next.
+    /// The position, in declaration order, of the field that probably comes next.
     place: usize,
     keyed: bool,
 }
@@ -90,7 +90,7 @@ impl<'p> Source<'p> for MsgpackSource<'p> {
         let at = self.0.at();
         // In MessagePack, only a timestamp has a special encoding.
         let (seconds, nanos) = match self.0.head()? {
-            MsgpackHead::Ext(_, data) => moment(data, at)?,
+            MsgpackHead::Ext(_, data) => timestamp_parts(data, at)?,
             _ => (0, 0),
         };
         Ok(Value::Time(i128::from(seconds) * NANOS + i128::from(nanos)))
@@ -159,7 +159,7 @@ impl<'p> Source<'p> for MsgpackSource<'p> {
                 ))
             }
             kind => match self.0.head()? {
-                // The option `text_keys` allows such keys.
+                // The option `text_keys` allows keys that are texts of numbers.
                 MsgpackHead::Str(text) => whole(kind, decimal(text).unwrap_or_default()),
                 head => whole(kind, scalar::integer(head).unwrap_or_default()),
             },
