@@ -15,6 +15,7 @@ test *ARGS:
 fmt:
     cargo fmt --all
     cargo fmt --manifest-path tests/peers/rust/Cargo.toml
+    cargo fmt --manifest-path examples/rust/Cargo.toml
 
 # Lint everything, with warnings as errors.
 lint:

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# The clients to copy of examples/, each against the real binary: tests/peers/snippets.sh [CASE…]
+# The clients to copy of examples/, and the clients and workers of docs/security.md, each against the
+# real binary: tests/peers/snippets.sh [CASE…]
 #
-# Builds the binary, unless GATEWAY names one. The clients in Python always run, those in Node if
-# Node and npm are installed, and that in C++ if cppzmq is (Debian's cppzmq-dev, which is installed
-# if that is allowed). With PEERS_REQUIRED=1, a missing tool is an error.
+# Builds the binary, unless GATEWAY names one. The programs in Python always run, those in Node if
+# Node and npm are installed, and those in C++, C and Rust if cppzmq and libzmq are (Debian's
+# cppzmq-dev, which is installed if that is allowed). With PEERS_REQUIRED=1, a missing tool is an
+# error.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -13,9 +15,10 @@ if [[ -z ${GATEWAY-} ]]; then
     cargo build --quiet --locked --bin gateway
     GATEWAY=$PWD/$target/debug/gateway
 fi
-snippets=$target/peers/snippets
+snippets=$(realpath -m "$target/peers/snippets")
 mkdir -p "$snippets"
 commands=()
+secured=python
 
 if command -v node > /dev/null && command -v npm > /dev/null; then
     cp examples/node/calls.mjs tests/peers/node/package.json tests/peers/node/package-lock.json "$snippets"
@@ -24,8 +27,9 @@ if command -v node > /dev/null && command -v npm > /dev/null; then
         cp "$snippets/package-lock.json" "$snippets/installed.json"
     fi
     commands+=("\"node\": [\"node\", \"$snippets/calls.mjs\"]")
+    secured+=" node"
 else
-    echo "SKIPPED: Node's client, because there is no node with npm here"
+    echo "SKIPPED: Node's programs, because there is no node with npm here"
     [[ -z ${PEERS_REQUIRED-} ]]
 fi
 
@@ -37,10 +41,16 @@ fi
 if has_cppzmq; then
     c++ -std=c++17 -Wall -Wextra -Werror examples/cpp/calls.cpp -lzmq -o "$snippets/calls"
     commands+=("\"cpp\": [\"$snippets/calls\"]")
+    for program in client worker; do
+        cc -std=c11 -Wall -Wextra -Werror -fsyntax-only "examples/c/secured_$program.c"
+    done
+    # The libraries are built here, so that the cases need not wait for that.
+    (cd examples/rust && cargo build --quiet --locked --target-dir "$snippets/rust")
+    secured+=" c rust"
 else
-    echo "SKIPPED: the client in C++, because there is no cppzmq here"
+    echo "SKIPPED: the programs in C++, C and Rust, because there is no cppzmq here"
     [[ -z ${PEERS_REQUIRED-} ]]
 fi
 
 all=$(IFS=,; echo "{${commands[*]-}}")
-GATEWAY=$GATEWAY SNIPPETS=$all exec target/python/bin/python tests/peers/snippets.py "$@"
+GATEWAY=$GATEWAY SNIPPETS=$all SECURED=$secured INSTALLED=$snippets exec target/python/bin/python tests/peers/snippets.py "$@"
