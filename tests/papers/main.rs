@@ -10,6 +10,7 @@
 //! - `metrics`: docs/metrics.md lists every metric, and docs/rejections.md every reason.
 //! - `reference`: The pages list every log line, and every key of /status, /rejections and
 //!   diagnostics.
+//! - `systemd`: The unit in docs/operating.md fits the gateway.
 //! - `words`: Comments are wrapped, doc comments begin as sentences, and the program's messages
 //!   have the usual words.
 
@@ -22,4 +23,5 @@ mod metrics;
 mod reference;
 #[path = "../support/mod.rs"]
 mod support;
+mod systemd;
 mod words;
