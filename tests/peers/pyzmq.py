@@ -19,6 +19,7 @@ import time
 
 import msgpack
 import zmq
+import zmq.auth
 
 import migrate  # noqa: F401: its cases are run too
 from support import (
@@ -150,16 +151,86 @@ def the_five_minutes_of_the_page_on_security_work():
             client = gateway.program("examples/python/secured_client.py", *keys("alice"), ends["clients"])
             out, err = client.communicate(timeout=4 * PATIENCE)
             assert out == "REPLY hello, alice\n", out + err
-            # A worker's key does not admit a client.
-            gateway.program("examples/python/secured_client.py", *keys("worker-1"), ends["clients"])
+            # A worker's key does not admit a client, until the line in the log is put into a file.
+            stranger = gateway.program("examples/python/secured_client.py", *keys("worker-1"), ends["clients"])
             refusal = "frontend clients: a connection is refused: its key "
-            assert "is unknown: to admit it, put" in gateway.lines_until(refusal)[-1]["message"]
+            said = gateway.lines_until(refusal)[-1]["message"]
+            line = re.search(" is unknown: to admit it, put (.*) into a file NAME.key where `peers` points$", said)[1]
+            pathlib.Path(directory, "keys/clients/bob.key").write_text(line + "\n")
+            out, err = stranger.communicate(timeout=4 * PATIENCE)
+            assert out == "REPLY hello, bob\n", out + err
 
 
 def block(page, language):
     """Returns the first indented block of a page in this language."""
     found = re.search(rf"\n( +)```{language}\n(.*?)\n +```", page, re.DOTALL)
     return textwrap.dedent(found[2])
+
+
+@case
+def the_page_on_security_secures_the_readmes_example():
+    """Adds the lines of docs/security.md to the routes.yaml and the two programs of the README."""
+    if ENGINE != "native":
+        return
+    page, readme = (REPOSITORY.joinpath(name).read_text() for name in ("docs/security.md", "README.md"))
+    of = lambda language: re.findall(rf"```{language}\n(.*?)```", readme, re.S)
+    (routes,), (proto,), (client, worker) = of("yaml"), of("proto"), of("python")
+    keygen = f"{os.path.abspath(os.environ['GATEWAY'])} keygen"
+    first, _, pools, _ = block(page, "yaml").splitlines()
+    pool = re.search('{ bind: "tcp://\\*:5560".* } }', pools)[0].removesuffix(" }")
+    routes = routes.replace('{ bind: "tcp://*:5560" }', pool)
+    lines = block(page, "python")
+    with tempfile.TemporaryDirectory() as directory:
+        here = pathlib.Path(directory)
+        (here / "schemas").mkdir()
+        (here / "schemas/person.proto").write_text(proto)
+        commands = block(page, "sh").replace("gateway keygen", keygen)
+        subprocess.run(["sh", "-ec", commands], cwd=here, check=True, stdout=subprocess.PIPE)
+        routes = f"{first}\n{routes}".replace("keys/", f"{here}/keys/")
+        with Gateway(re.sub(r"\*:\d+", "127.0.0.1:0", routes), schemas=here / "schemas") as gateway:
+
+            def program(name, text, owner, at):
+                own = lines.replace("socket.", f"{name}.").replace('"alice.', f'"{here}/{owner}.')
+                own = own.replace('"gateway.key"', f'"{here}/gateway.key"')
+                own = re.sub("tcp://[^\"]*", gateway.endpoints[at], own)
+                text = re.sub(rf"{name}\.connect\(.*\)\n", lambda _: own + "\n", text)
+                assert "curve_serverkey" in text, text
+                path = here / f"{name}.py"
+                path.write_text(text)
+                return gateway.program(path)
+
+            program("worker", worker, "worker-1", "people")
+            client = program("client", client, "alice", "clients")
+            out, err = client.communicate(timeout=4 * PATIENCE)
+            printed = [line.split(" {")[0] for line in out.splitlines() if "no answer yet" not in line]
+            assert printed == ["REPLY hello Ann", "ERROR"], out + err
+
+
+@case
+def key_files_of_pyzmq_are_read():
+    if ENGINE != "native":
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        here = pathlib.Path(directory)
+        for name in ("gateway", "alice"):
+            zmq.auth.create_certificates(here, name)
+        (here / "clients").mkdir()
+        (here / "alice.key").rename(here / "clients/alice.key")
+        curve = f'{{ curve: {{ secret: "{here}/gateway.key_secret", peers: "{here}/clients" }} }}'
+        routes = f"""
+frontends: {{ clients: {{ bind: "{LISTEN}", security: {curve} }} }}
+pools: {{ people: {{ bind: "{LISTEN}" }} }}
+routes: {{ RAW: {{ pool: people }} }}
+"""
+        with Gateway(routes) as gateway:
+            public, secret = zmq.auth.load_certificate(here / "alice.key_secret")
+            server, _ = zmq.auth.load_certificate(here / "gateway.key")
+            keys = {"CURVE_PUBLICKEY": public, "CURVE_SECRETKEY": secret, "CURVE_SERVERKEY": server}
+            client, worker = gateway.client(**keys), gateway.worker()
+            client.send(b"RAW", b"x")
+            token = worker.take(b"alice", b"RAW", b"x")
+            worker.send(token, b"REPLY", b"y")
+            client.expect(b"REPLY", b"y")
 
 
 @case
