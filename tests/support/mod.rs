@@ -4,6 +4,7 @@
 //! - `edited`: A gateway in this process whose files are edited.
 //! - `gateway`: A gateway in this process.
 //! - `process`: The gateway's binary as a process, and its answers over HTTP.
+//! - `pyzmq`: Clients of pyzmq.
 //! - `random`: A seeded generator and mutations.
 //! - `sealed`: Peers that speak CURVE.
 //! - `sockets`: Sockets of libzmq, and the messages that go through them.
@@ -15,6 +16,7 @@ pub mod attack;
 pub mod edited;
 pub mod gateway;
 pub mod process;
+pub mod pyzmq;
 #[path = "../../crates/schema/tests/support/random.rs"]
 pub mod random;
 pub mod sealed;

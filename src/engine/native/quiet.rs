@@ -52,7 +52,7 @@ pub(super) enum Cause {
     Mechanism,
     /// The peer uses another server key than the gateway's.
     ServerKey,
-    /// The peer's key is unknown.
+    /// The peer's key is unknown, or the peer does not prove to have it.
     Key,
     /// The peer's user name is unknown, or its password is wrong.
     Password,

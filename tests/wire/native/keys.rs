@@ -7,12 +7,12 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::PATIENCE;
 use crate::support::gateway::{Gateway, engine_is};
 use crate::support::process::Process;
+use crate::support::pyzmq;
 use crate::support::sealed::Peer;
 use crate::support::sealed::pair::{client, client_as, keys, server};
 use crate::support::sockets::connected;
@@ -321,42 +321,6 @@ fn peers_at_unlisted_addresses_are_refused_before_their_greeting() {
     Peer::connect(&gateway.clients(), session::SessionSecurity::None, "DEALER").met();
 }
 
-/// A Python program that sends one request with pyzmq, and whose socket keeps trying to connect.
-const PYZMQ: &str = "
-import sys, zmq
-endpoint, mechanism, server, public, secret = sys.argv[1:6]
-socket = zmq.Context().socket(zmq.DEALER)
-socket.linger = 0
-if mechanism == 'CURVE':
-    socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = server.encode(), public.encode(), secret.encode()
-if mechanism == 'PLAIN':
-    socket.plain_username, socket.plain_password = b'alice', b'wrong'
-socket.connect(endpoint)
-socket.send_multipart([b'OPAQUE', b'x'])
-socket.recv_multipart()
-";
-
-/// A peer process that is killed when this value is dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn pyzmq(endpoint: &str, mechanism: &str, server: PublicKey, pair: &KeyPair) -> Option<Running> {
-    let python = std::env::var_os("GATEWAY_TEST_PYTHON")?;
-    let started = Command::new(python)
-        .args(["-c", PYZMQ, endpoint, mechanism])
-        .args([server.to_string(), pair.public().to_string()])
-        .arg(&*pair.secret().to_z85())
-        .stderr(Stdio::null())
-        .spawn();
-    Some(Running(started.unwrap()))
-}
-
 /// Each common mistake of a peer has a log line that explains it.
 #[test]
 fn each_mistake_of_a_peer_is_logged_with_its_remedy() {
@@ -370,17 +334,12 @@ fn each_mistake_of_a_peer_is_logged_with_its_remedy() {
     let alice = keys();
     let mut gateway = Secured::start(CURVE, &alice);
     for (n, mistake) in mistakes(&gateway, &alice).into_iter().enumerate() {
-        let Mistake {
-            mechanism,
-            endpoint,
-            server,
-            pair,
-            said,
-        } = mistake;
+        let Mistake { peer, said } = mistake;
         // Each peer has its own address, because the log does not repeat a mistake of one peer.
         let from = format!("tcp://127.0.0.{}:0;", n + 2);
-        let endpoint = endpoint.replacen("tcp://", &from, 1);
-        let mut running = pyzmq(&endpoint, mechanism, server, &pair);
+        let endpoint = peer.endpoint.replacen("tcp://", &from, 1);
+        let peer = pyzmq::Peer { endpoint, ..peer };
+        let mut running = peer.start();
         let until = Instant::now() + PATIENCE;
         loop {
             let Some(line) = gateway.process.next_line(Duration::from_secs(1)) else {
@@ -388,7 +347,7 @@ fn each_mistake_of_a_peer_is_logged_with_its_remedy() {
                 // never connect again. The gateway cannot distinguish this from a check of whether
                 // the port is open.
                 assert!(Instant::now() < until, "{said}");
-                running = pyzmq(&endpoint, mechanism, server, &pair);
+                running = peer.start();
                 continue;
             };
             let text = line["message"].as_str().unwrap_or_default();
@@ -405,7 +364,7 @@ fn each_mistake_of_a_peer_is_logged_with_its_remedy() {
     fs::write(gateway.key_file("bob"), text).unwrap();
     gateway.process.await_line("this is not a public key");
     let ours = gateway.ours.public();
-    let _running = pyzmq(&gateway.clients(), "CURVE", ours, &bob);
+    let _running = pyzmq::Peer::by_curve(&gateway.clients(), ours, &bob).start();
     gateway
         .process
         .await_line("frontend clients: a connection is refused: its key");
@@ -413,40 +372,59 @@ fn each_mistake_of_a_peer_is_logged_with_its_remedy() {
 
 /// A peer that makes a mistake, and the text of the log line about it.
 struct Mistake {
-    mechanism: &'static str,
-    endpoint: String,
-    server: PublicKey,
-    pair: KeyPair,
+    peer: pyzmq::Peer,
     said: String,
 }
 
-fn mistakes(gateway: &Secured, alice: &KeyPair) -> [Mistake; 6] {
-    let pool = gateway.process.endpoint("pool people");
+fn mistakes(gateway: &Secured, alice: &KeyPair) -> Vec<Mistake> {
+    let (clients, pool) = (gateway.clients(), gateway.process.endpoint("pool people"));
     let (ours, stranger) = (&gateway.ours, keys());
-    let mistake = |mechanism, server, pair: &KeyPair, said: &str| Mistake {
+    let curve = |server, pair: &KeyPair| pyzmq::Peer::by_curve(&clients, server, pair);
+    let known = curve(ours.public(), alice);
+    let with = |mechanism| pyzmq::Peer {
         mechanism,
-        endpoint: gateway.clients(),
-        server,
-        pair: pair.clone(),
-        said: said.to_owned(),
+        ..known.clone()
+    };
+    let at_pool = |peer| pyzmq::Peer {
+        endpoint: pool.clone(),
+        ..peer
     };
     let server_key = format!("not the gateway's, which is {}", ours.public());
     let to_admit = format!("put public-key = \"{}\" into", stranger.public());
-    let no_key = "it has no key (mechanism NULL), and CURVE is required here: give it";
-    let plain = "security mechanism PLAIN, and CURVE is required here";
-    let no_security = "there is no `security.curve` here";
-    [
-        mistake("CURVE", keys().public(), alice, &server_key),
+    let no_pair = "its public key and its secret key are not a pair: give it both keys of one file";
+    let swapped = pyzmq::Peer {
+        public: PublicKey::from_z85(&alice.secret().to_z85()).unwrap(),
+        secret: alice.public().to_string(),
+        ..known.clone()
+    };
+    let half = pyzmq::Peer {
+        secret: stranger.secret().to_z85().to_string(),
+        ..known.clone()
+    };
+    let mistakes = [
+        (curve(keys().public(), alice), &*server_key),
         // The client's keys and the server's are swapped.
-        mistake("CURVE", alice.public(), ours, &server_key),
-        mistake("CURVE", ours.public(), &stranger, &to_admit),
-        mistake("NULL", ours.public(), alice, no_key),
-        mistake("PLAIN", ours.public(), alice, plain),
-        Mistake {
-            endpoint: pool,
-            ..mistake("CURVE", ours.public(), alice, no_security)
-        },
-    ]
+        (curve(alice.public(), ours), &server_key),
+        (curve(ours.public(), &stranger), &to_admit),
+        // The secret key is that of another pair, and then the two keys are swapped.
+        (half, no_pair),
+        (swapped, no_pair),
+        (
+            with("NULL"),
+            "it has no key (mechanism NULL), and CURVE is required here: give it",
+        ),
+        (
+            with("PLAIN"),
+            "security mechanism PLAIN, and CURVE is required here",
+        ),
+        (at_pool(known.clone()), "there is no `security.curve` here"),
+        (at_pool(with("PLAIN")), "there is no `security.plain` here"),
+    ];
+    let mistakes = mistakes.map(|(peer, said)| Mistake {
+        peer,
+        said: said.to_owned(),
+    });
+    mistakes.into()
 }
 
 /// A peer that connects again and again, from one address with one key, causes at most one log line

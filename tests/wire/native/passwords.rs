@@ -8,9 +8,10 @@ use std::process::{Command, Stdio};
 
 use crate::support::gateway::engine_is;
 use crate::support::process::{Process, binary};
+use crate::support::pyzmq;
 use crate::support::sealed::Peer;
 use crate::support::sealed::pair::{client, keys};
-use crate::support::sockets::{receive, send, socket};
+use crate::support::sockets::{connected, receive, send, socket};
 use crate::support::zmtp::{Raw, Said, command, message, ready};
 use gateway_zmtp::command::Ready;
 use gateway_zmtp::curve::KeyPair;
@@ -325,6 +326,18 @@ fn each_mistake_of_a_user_is_logged_with_its_remedy() {
     fresh.process.await_line(
         "frontend clients: a connection is refused: the password of user alice is wrong",
     );
+    let mut fresh = Guarded::start(PLAIN, &[line("alice", "secret")]);
+    let _without = connected(&zmq::Context::new(), zmq::DEALER, &fresh.clients());
+    fresh.process.await_line(
+        "frontend clients: a connection is refused: it has no password (mechanism NULL)",
+    );
+    let mut fresh = Guarded::start(PLAIN, &[line("alice", "secret")]);
+    let curve = pyzmq::Peer::by_curve(&fresh.clients(), keys().public(), &keys());
+    if let Some(_running) = curve.start() {
+        fresh.process.await_line(
+            "frontend clients: a connection is refused: it asks for security mechanism CURVE, and PLAIN is required here",
+        );
+    }
     let mut raw = Raw::connect(&gateway.clients());
     raw.say(&naming(Mechanism::Null));
     let reported = gateway

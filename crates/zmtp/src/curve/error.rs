@@ -20,6 +20,8 @@ pub enum CurveError {
     WrongCookie,
     /// The vouch names another short-term key or another server.
     WrongVouch,
+    /// The vouch was not made with the secret key of the public key in the INITIATE.
+    NotAPair,
     /// A nonce does not follow the one before it: a command was repeated, reordered or removed.
     NonceOutOfOrder,
     /// All nonces of this direction are used up, so the connection must end.
@@ -49,6 +51,7 @@ impl fmt::Display for CurveError {
             Self::WrongVouch => {
                 f.write_str("the vouch in its INITIATE is for another connection or server")
             }
+            Self::NotAPair => f.write_str("its public key and its secret key are not a pair"),
             Self::NonceOutOfOrder => f.write_str(
                 "its commands are out of order: one was repeated, reordered or removed on the way",
             ),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::crypto::{self, KEY, SharedKey, TAG};
+use super::crypto::{self, Forged, KEY, SharedKey, TAG};
 use super::error::CurveError;
 use super::keys::{KeyPair, PublicKey};
 use super::layout::{self, Fields};
@@ -169,7 +169,7 @@ impl AwaitsInitiate {
             .short_term
             .agree(client)?
             .open(&nonce::long(layout::VOUCH_NONCE, long), &mut sealed)
-            .map_err(|forged| forged.of("vouch"))?;
+            .map_err(|Forged| CurveError::NotAPair)?;
         let (short_term, server) = inside.split_at(KEY);
         // Both are compared in any case, so that the time does not depend on the first result.
         if self.client.is(short_term) & self.addressed.is(server) {
@@ -246,6 +246,25 @@ mod tests {
             change(&mut waits, keys().public());
             assert_eq!(waits.check_vouch(&client, &vouch), expected);
         }
+    }
+
+    /// A client has the public key of one pair and the secret key of another, or pretends to have
+    /// the key of another client.
+    #[test]
+    fn a_vouch_by_another_key_is_refused() {
+        let keys = || KeyPair::generate().expect("random bytes");
+        let (server, other) = (keys(), keys().public());
+        let client = Client::new(keys(), server.public());
+        let (client, hello) = client.hello().expect("a HELLO");
+        let (waits, welcome) = Server::new(Arc::from([server]))
+            .hello(&hello)
+            .expect("a WELCOME");
+        let (_, initiate) = client
+            .welcome(&welcome, &Ready::default())
+            .expect("an INITIATE");
+        let (_, vouch) = opened(&waits, &initiate);
+        let refused = waits.check_vouch(&other, &vouch);
+        assert_eq!(refused, Err(CurveError::NotAPair));
     }
 
     /// Returns the client's key and its vouch from the box of an INITIATE.

@@ -291,6 +291,11 @@ impl Service {
                 );
                 (Cause::ServerKey, why)
             }
+            (SessionError::Curve(error @ CurveError::NotAPair), _) => {
+                let remedy =
+                    "give it both keys of one file (pyzmq: curve_publickey, curve_secretkey)";
+                (Cause::Key, format!("{error}: {remedy}"))
+            }
             (SessionError::Curve(error), _) => (Cause::Curve, error.to_string()),
             (SessionError::Unsupported(stranger), _) => (Cause::Stranger, stranger.to_string()),
             (fault, _) => (Cause::Fault, fault.to_string()),
