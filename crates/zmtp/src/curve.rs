@@ -51,6 +51,7 @@ mod traffic;
 
 pub use client::{AwaitsReady, AwaitsWelcome, Client};
 pub use error::CurveError;
+pub(crate) use frame::is_box;
 pub use frame::{FrameKind, OVERHEAD};
 pub use keys::{KeyPair, PublicKey, SecretKey};
 pub use large::{LARGE_MIN, OpenWork, Opened, SealWork};

@@ -127,6 +127,24 @@ fn the_flag_for_further_frames_is_ignored_outside_of_a_box() {
     assert!(one.messages == messages);
 }
 
+/// pyomq does so, too: in its subscriptions, and in the answers to PINGs.
+#[test]
+fn the_flag_of_a_command_is_ignored_outside_of_a_box() {
+    let (mut one, mut other) = met();
+    other.ping();
+    other.say(&[b"a".to_vec(), b"b".to_vec()]);
+    let mut sent = frames(&std::mem::take(&mut other.out));
+    for frame in &mut sent {
+        frame[0] |= COMMAND;
+    }
+    for piece in sent.concat().chunks(10) {
+        one.hear(piece);
+    }
+    assert_eq!(one.fault, None);
+    assert_eq!(one.heard.last().map(String::as_str), Some("ping 0"));
+    assert_eq!(one.messages, [[b"a", b"b"]]);
+}
+
 #[test]
 fn a_large_frame_that_is_changed_or_repeated_ends_the_connection() {
     for what in ["changed", "repeated", "after a gap"] {
@@ -324,15 +342,15 @@ fn a_replayed_reordered_missing_or_changed_frame_ends_the_connection() {
     assert_eq!(heard(&[0, 2, 1]), ("a".into(), repeated.clone()));
     assert_eq!(heard(&[0, 2]), ("a".into(), repeated.clone()));
     assert_eq!(heard(&[0, 1, 2, 0]), ("abc".into(), repeated));
-    // Every bit of a frame is authenticated, but for the flag for further frames outside of the
-    // box, which means nothing, and half a frame is no frame.
-    const OUTER_MORE: usize = 0;
+    // Every bit of a frame is authenticated, but for the flags for further frames and for commands
+    // outside of the box, which mean nothing, and half a frame is no frame.
+    const OUTER_FLAGS: [usize; 2] = [0, 2];
     let (_, frames) = sent();
     for bit in 0..8 * frames[0].len() {
         let (mut one, mut frames) = sent();
         frames[0][bit / 8] ^= 1 << (bit % 8);
         one.hear(&frames.concat());
-        if bit == OUTER_MORE {
+        if OUTER_FLAGS.contains(&bit) {
             assert_eq!((one.messages.len(), one.fault), (3, None));
             continue;
         }

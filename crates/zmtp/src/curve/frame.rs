@@ -49,6 +49,11 @@ pub(super) fn write(
     agreed.seal_onto(nonce, &[&[flags], data], into);
 }
 
+/// Returns whether the body of a frame is named MESSAGE, as one that has a box is.
+pub(crate) fn is_box(body: &[u8]) -> bool {
+    body.starts_with(layout::MESSAGE)
+}
+
 /// Returns the short nonce of the body of a MESSAGE.
 pub(super) fn nonce_of(body: &[u8]) -> Result<[u8; nonce::SHORT], CurveError> {
     let (name, rest) = body

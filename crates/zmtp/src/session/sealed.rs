@@ -8,7 +8,7 @@ use crate::bytes::Input;
 use crate::command::COMMAND_MAX;
 use crate::curve::{
     Connected, CurveError, FrameKind, LARGE_MIN, OVERHEAD, OpenWork, Opened, Opener, PublicKey,
-    Sealer,
+    Sealer, is_box,
 };
 use crate::decoder::{Bounds, Decoder, Item};
 use crate::message::Message;
@@ -22,8 +22,8 @@ pub(super) struct Sealed {
     sealer: Option<Box<Sealer>>,
     /// The peer's long-term key.
     key: PublicKey,
-    /// Decodes the stream of boxes. Some peers, such as pyomq, repeat the flag for further frames
-    /// outside of the box, where it is not authenticated and therefore ignored.
+    /// Decodes the stream of boxes. Some peers, such as pyomq, repeat the flags for further frames
+    /// and for commands outside of the box, where they are not authenticated and therefore ignored.
     boxes: Decoder,
     large: Large,
 }
@@ -189,6 +189,7 @@ impl Sealed {
         match item.map_err(SessionError::Frame)? {
             None => Ok(None),
             Some(Item::Message(message)) if message.len() == 1 => Ok(Some(message)),
+            Some(Item::Command(body)) if is_box(body.bytes()) => Ok(Some(vec![body].into())),
             Some(Item::Message(_) | Item::Command(_)) => Err(SessionError::ClearText),
             Some(Item::Oversize(_)) => Err(SessionError::TooLarge(most)),
         }
