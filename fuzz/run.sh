@@ -2,11 +2,12 @@
 # Fuzzes the code that reads foreign bytes: fuzz/run.sh [SECONDS [TARGET…]]
 #
 # Runs each target for SECONDS (10). A target is a file fuzz_targets/TARGET.rs in crates/*/fuzz or
-# in fuzz; without names, all of them run. Needs only stable Rust and a C++ compiler: rustc gets the
-# coverage flags of cargo-fuzz, and no sanitizer, which would need nightly and has no unsafe code to
-# watch. With cargo-fuzz installed, `cargo fuzz run -s none TARGET` in a crate does the same. All
-# builds share fuzz/target. A crate's fuzz folder keeps its corpus, and its findings in
-# artifacts/TARGET/.
+# in fuzz. TARGET+FEATURE builds it with a feature of its crate. Without names, all targets run, and
+# that of CURVE also with libsodium. Needs only stable Rust, a compiler for C and C++, and make: rustc
+# gets the coverage flags of cargo-fuzz, and no sanitizer, which would need nightly and has only the
+# calls of libsodium to watch. With cargo-fuzz installed, `cargo fuzz run -s none TARGET` in a crate
+# does the same. All builds share fuzz/target. A crate's fuzz folder keeps its corpus, and its
+# findings in artifacts/TARGET/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,11 +21,11 @@ for file in crates/*/fuzz/fuzz_targets/*.rs fuzz/fuzz_targets/*.rs; do
     files[$(basename "$file" .rs)]=$file
 done
 if [[ $# -eq 0 ]]; then
-    mapfile -t names < <(printf '%s\n' "${!files[@]}" | sort)
+    mapfile -t names < <(printf '%s\n' "${!files[@]}" sealed+sodium | sort)
     set -- "${names[@]}"
 fi
 for target in "$@"; do
-    [[ -n ${files[$target]:-} ]] || { echo "there is no fuzz target $target" >&2; exit 1; }
+    [[ -n ${files[${target%+*}]:-} ]] || { echo "there is no fuzz target $target" >&2; exit 1; }
 done
 
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -33,12 +34,15 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-co
 export CARGO_TARGET_DIR=$PWD/fuzz/target
 host=$(rustc -vV | sed -n 's/^host: //p')
 
-for target in "$@"; do
+for run in "$@"; do
+    target=${run%+*}
+    features=()
+    [[ $run == "$target" ]] || features=(--features "${run#*+}")
     folder=$(dirname "$(dirname "${files[$target]}")")
     # Not --locked, because the crate's dependencies may have grown since its lock was written. With
     # --target, build scripts and macros are built without these flags.
-    cargo build --quiet --release --target "$host" --manifest-path "$folder/Cargo.toml" --bin "$target"
-    echo "== fuzz $target, $seconds s"
+    cargo build --quiet --release --target "$host" --manifest-path "$folder/Cargo.toml" --bin "$target" "${features[@]}"
+    echo "== fuzz $run, $seconds s"
     mkdir -p "$folder/corpus/$target" "$folder/artifacts/$target"
     seeds=()
     [[ -d $folder/seeds/$target ]] && seeds=("$folder/seeds/$target")

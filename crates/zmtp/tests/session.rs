@@ -443,11 +443,13 @@ fn bounds_are_those_of_a_connection_without_a_mechanism() {
 
 #[test]
 fn an_attacker_on_the_network_can_add_no_message() {
-    assert_eq!(attack(&[]), 4, "left alone, all of it arrives");
-    let mut random = fastrand::Rng::with_seed(7);
-    for _ in 0..300 {
-        let length = 4 * random.usize(1..4);
-        let instructions: Vec<u8> = (0..length).map(|_| random.u8(..)).collect();
-        attack(&instructions);
+    for side in [Side::Listens, Side::Connects] {
+        assert_eq!(attack(side, &[]), 4, "left alone, all of it arrives");
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..300 {
+            let length = 4 * random.usize(1..4);
+            let instructions: Vec<u8> = (0..length).map(|_| random.u8(..)).collect();
+            attack(side, &instructions);
+        }
     }
 }

@@ -227,16 +227,20 @@ pub fn frames(mut stream: &[u8]) -> Vec<Vec<u8>> {
 /// everything that the peer sends before it waits for an answer.
 const FLIGHT_MAX: usize = 1 << 16;
 
-/// Runs a CURVE connection whose bytes an attacker changes on their way to the listener, by these
+/// Runs a CURVE connection whose bytes an attacker changes on their way to one side, by these
 /// instructions of four bytes each: the action, the flight, the position and the byte. Checks that
-/// the listener receives a prefix of the messages that were sent, unless its peer has no key.
-/// Returns the number of received messages.
-pub fn attack(instructions: &[u8]) -> usize {
+/// the side receives a prefix of the messages that were sent, unless its peer has no key. Returns
+/// the number of received messages.
+pub fn attack(side: Side, instructions: &[u8]) -> usize {
     let server_keys = keys();
     let security = server(&server_keys, NullPeers::Admitted);
-    let mut one = End::new(security, Side::Listens, "ROUTER");
+    let listener = End::new(security, Side::Listens, "ROUTER");
     let security = client(&keys(), server_keys.public());
-    let mut other = End::new(security, Side::Connects, "DEALER");
+    let caller = End::new(security, Side::Connects, "DEALER");
+    let (mut attacked, mut other) = match side {
+        Side::Listens => (listener, caller),
+        Side::Connects => (caller, listener),
+    };
     let said: Vec<Vec<Vec<u8>>> = (0..4u8).map(|n| vec![vec![n; 3], vec![n; 300]]).collect();
     for flight in 0..5 {
         if other.is_met() {
@@ -258,19 +262,21 @@ pub fn attack(instructions: &[u8]) -> usize {
                 }
             }
         }
-        one.hear(&bytes);
-        let answer = std::mem::take(&mut one.out);
+        attacked.hear(&bytes);
+        let answer = std::mem::take(&mut attacked.out);
         other.hear(&answer);
-        let ends = other.is_met() && !one.messages.is_empty();
-        if ends || one.fault.is_some() || other.fault.is_some() {
+        let ends = other.is_met() && !attacked.messages.is_empty();
+        if ends || attacked.fault.is_some() || other.fault.is_some() {
             break;
         }
     }
-    // Without a key, the peer is the attacker in clear text, whose messages are its own.
-    if one.key.is_some() {
-        assert!(said.starts_with(&one.messages), "{:?}", one.messages);
+    // Without a key, the peer is the attacker in clear text, whose messages are its own. A side
+    // that knows the server's key admits no such peer.
+    if attacked.key.is_some() || side == Side::Connects {
+        let messages = &attacked.messages;
+        assert!(said.starts_with(messages), "{messages:?}");
     }
-    one.messages.len()
+    attacked.messages.len()
 }
 
 /// Gives a side with PLAIN the greeting of its peer and then any bytes. Checks that the peer is
