@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::gateway::engine_is;
 use crate::support::process::Process;
 use crate::support::sealed::Peer;
-use crate::support::sealed::pair::{client, keys};
+use crate::support::sealed::pair::{client, client_as, keys};
 use crate::support::zmtp::{Raw, Said, command, greeting, message, ready};
 
 const CLIENTS: &str = "frontend clients";
@@ -30,7 +30,12 @@ admin: {{ bind: "127.0.0.1:0" }}
 /// Loads another configuration, which is in force when this function returns.
 #[track_caller]
 fn reload(gateway: &Process, security: &str) {
-    fs::write(gateway.file(), yaml(security)).unwrap();
+    reload_as(gateway, &yaml(security));
+}
+
+#[track_caller]
+fn reload_as(gateway: &Process, yaml: &str) {
+    fs::write(gateway.file(), yaml).unwrap();
     let answer = gateway.reload();
     assert_eq!(answer.code, 200, "{}", answer.body);
 }
@@ -131,4 +136,72 @@ fn clients_without_a_key_stay_connected_with_anonymous() {
     assert_eq!(known.message()[0], b"ERROR");
     elsewhere.say(&message(&["NOBODY", "", "x"]));
     assert_eq!(elsewhere.hear_message()[0], b"ERROR");
+}
+
+/// The addresses of a gateway, each with the socket type of a peer there.
+const ADDRESSES: [(&str, &str); 4] = [
+    ("frontend clients", "DEALER"),
+    ("pool people", "DEALER"),
+    ("publisher side of channel ticks", "PUB"),
+    ("subscriber side of channel ticks", "SUB"),
+];
+
+/// Returns a configuration whose addresses are [`ADDRESSES`], each with this security.
+fn everywhere(security: &str) -> String {
+    let side = format!("{{ bind: \"tcp://127.0.0.1:0\", security: {security} }}");
+    format!(
+        r#"
+frontends: {{ clients: {side} }}
+pools: {{ people: {{ bind: "tcp://127.0.0.1:0", security: {security}, heartbeat: off }} }}
+channels: {{ ticks: {{ publishers: {side}, subscribers: {side}, keep: last }} }}
+routes: {{ OPAQUE: {{ pool: people }}, tick: {{ publish: ticks }} }}
+reload: {{ watch: false }}
+admin: {{ bind: "127.0.0.1:0" }}
+"#
+    )
+}
+
+/// From `none` to `curve` and back, while peers are connected to every kind of address.
+#[test]
+fn every_kind_of_address_is_secured_and_opened_again() {
+    if !engine_is("native") {
+        return;
+    }
+    let (ours, alice, stranger) = (keys(), keys(), keys());
+    let files = tempfile::tempdir().unwrap();
+    let secret = files.path().join("gateway.key_secret");
+    fs::write(&secret, &*ours.secret().to_z85()).unwrap();
+    let (secret, key) = (secret.display(), alice.public());
+    let curve = format!("{{ curve: {{ secret: {secret}, peers: {{ alice: \"{key}\" }} }} }}");
+    let gateway = Process::start(&everywhere("none"));
+    let keyless = || ADDRESSES.map(|(at, kind)| Raw::peer(&gateway.endpoint(at), kind));
+    let with = |keys| {
+        ADDRESSES.map(|(at, kind)| {
+            let security = client_as(kind, keys, ours.public());
+            Peer::connect(&gateway.endpoint(at), security, kind)
+        })
+    };
+    let before = keyless();
+    reload_as(&gateway, &everywhere(&curve));
+    for mut peer in before {
+        // A publisher has received the subscription of the channel first.
+        while peer.hear() != Said::End {}
+    }
+    let mut known = with(&alice).map(Peer::met);
+    for mut peer in with(&stranger) {
+        assert!(!peer.is_admitted());
+    }
+    reload_as(&gateway, &everywhere("none"));
+    // Peers with keys stay connected, and others are served as well.
+    let [asking, working, publishing, subscribing] = &mut known;
+    asking.say(&[b"OPAQUE", b"x"]);
+    let request = working.message();
+    working.say(&[&request[0], b"REPLY", b"y"]);
+    assert_eq!(asking.message(), [&b"REPLY"[..], b"y"]);
+    subscribing.say(&[b"\x01tick"]);
+    publishing.say(&[b"tick", b"x"]);
+    assert_eq!(subscribing.message(), [&b"tick"[..], b"x"]);
+    let [_, _, mut publisher, _] = keyless();
+    publisher.say(&message(&["tick", "y"]));
+    assert_eq!(subscribing.message(), [&b"tick"[..], b"y"]);
 }
