@@ -4,15 +4,12 @@ libraries.py runs them with its own cases.
 """
 
 import contextlib
-import pathlib
+import json
 import subprocess
 import sys
-import tempfile
 
-import zmq
-
-from program import LIBRARIES, MESSAGES, Program, programs
-from support import REPOSITORY, Gateway, Peer, case
+from program import LIBRARIES, LIBRARIES_WITH_CURVE, MESSAGES, MIB, Program, key_pair, programs
+from support import REPOSITORY, Gateway, case
 
 from demo.person_pb2 import Person
 
@@ -251,30 +248,6 @@ def a_proxy_is_replaced_without_touching_a_peer():
                     publish(publisher, subscribers, b"RAW.x", b"h", b"x")
 
 
-class Keyed(Peer):
-    """A socket of pyzmq with a key of its own and the methods of a `Program`."""
-
-    def __init__(self, gateway, kind, endpoint, keys, server):
-        public, secret = keys
-        options = {"CURVE_PUBLICKEY": public, "CURVE_SECRETKEY": secret, "CURVE_SERVERKEY": server}
-        super().__init__(gateway.context, getattr(zmq, kind.upper()), endpoint, options)
-        self.name = self.kind = kind
-
-    def subscribe(self, prefix):
-        if self.kind == "sub":
-            self.socket.subscribe(prefix)
-        else:
-            self.send(b"\x01" + prefix)
-
-    def want(self):
-        """Does nothing, because a socket of this process can always receive."""
-
-    def has_got(self):
-        return self.socket.poll(20) != 0
-
-    got = Peer.get
-
-
 @case
 def single_frames_pass_as_they_are():
     """Messages in the style of the ZeroMQ guide: publishers send topic and payload in one frame."""
@@ -288,27 +261,66 @@ def single_frames_pass_as_they_are():
             publish(publisher, subscribers, b"RAW.x 25.3 degrees")
 
 
+class Keys:
+    """The keys of a gateway, of all publishers and of all subscribers."""
+
+    def __init__(self):
+        (self.ours, self.secret), self.publishers, self.subscribers = (key_pair() for _ in range(3))
+
+    def side(self, side, endpoints, known="peers"):
+        """Returns the configuration of one side of a channel, which listens or connects to endpoints."""
+        public, _ = getattr(self, side)
+        admitted = {side: public} if known == "peers" else public
+        curve = {"curve": {"secret": "secret", known: admitted}}
+        return json.dumps({**endpoints, "security": curve})
+
+    def channel(self, publishers, subscribers):
+        limits = "limits: { message: 16MiB, client_bytes: 64MiB }"
+        sides = f"publishers: {publishers}, subscribers: {subscribers}, subscriber_bytes: 64MiB"
+        text = f"channels: {{ all: {{ {sides} }} }}\n{ROUTES}\n{limits}"
+        return Gateway(text, files={"secret": self.secret})
+
+    def programs(self, stack, server, at, way):
+        """Starts publishers and subscribers with keys of every library that has CURVE."""
+        started = []
+        for side, kinds in (("publishers", ("pub", "xpub")), ("subscribers", ("sub", "xsub"))):
+            peers = [(library, kind) for library in LIBRARIES_WITH_CURVE for kind in kinds]
+            keys = (*getattr(self, side), server)
+            started.append(list(programs(stack, peers, lambda _: at[side], way, keys).values()))
+        return started
+
+
 @case
-def peers_with_keys_are_served_on_both_sides():
-    server, feed, screen = (zmq.curve_keypair() for _ in range(3))
-    with tempfile.TemporaryDirectory() as directory:
-        files = pathlib.Path(directory)
-        (files / "gateway.key_secret").write_bytes(server[1])
+def publishers_and_subscribers_with_keys_are_served():
+    """Frames of zero to ten million bytes, including some that are sealed and opened on another thread."""
+    keys = Keys()
+    sides = [keys.side(side, {"bind": "tcp://127.0.0.1:0"}) for side in ("publishers", "subscribers")]
+    with keys.channel(*sides) as gateway, contextlib.ExitStack() as stack:
+        at = dict(zip(("publishers", "subscribers"), ends(gateway)))
+        publishers, subscribers = keys.programs(stack, keys.ours, at, "connect")
+        subscribe_all(subscribers, b"RAW.x")
+        meet(publishers, subscribers)
+        for publisher in publishers:
+            publisher.send(b"PERSON", b"\xff")
+            for message in ([b""], [b"x"], [b"", b"h", 100_000], [262_144, b"x"], [10_000_000]):
+                publish(publisher, subscribers, b"RAW.x", *message)
 
-        def side(name, public):
-            path = files / name / "peer.key"
-            path.parent.mkdir()
-            path.write_text(f'metadata\ncurve\n    public-key = "{public.decode()}"\n')
-            curve = f'secret: "{files}/gateway.key_secret", peers: "{path.parent}"'
-            return f"{{ bind: {LISTEN}, security: {{ curve: {{ {curve} }} }} }}"
 
-        sides = side("publishers", feed[0]), side("subscribers", screen[0])
-        with channel("", *sides) as gateway:
-            at = ends(gateway)
-            subscribers = [Keyed(gateway, it, at[1], screen, server[0]) for it in ("sub", "xsub")]
-            publishers = [Keyed(gateway, it, at[0], feed, server[0]) for it in ("pub", "xpub")]
+@case
+def publishers_and_subscribers_with_keys_that_listen_are_connected_to():
+    """They are servers of CURVE, and then its clients, whose keys the gateway knows."""
+    keys = Keys()
+    listen = dict.fromkeys(("publishers", "subscribers"), "tcp://127.0.0.1:0")
+    for server, known in (("", "server"), (keys.ours, "peers")):
+        with contextlib.ExitStack() as stack:
+            publishers, subscribers = keys.programs(stack, server, listen, "bind")
             subscribe_all(subscribers, b"RAW.x")
-            meet(publishers, subscribers)
-            for publisher in publishers:
-                publisher.send(b"PERSON", b"\xff")
-                publish(publisher, subscribers, b"RAW.x", b"", b"h", bytes(100_000))
+            sides = [
+                keys.side(side, {"connect": [peer.endpoint for peer in peers]}, known)
+                for side, peers in (("publishers", publishers), ("subscribers", subscribers))
+            ]
+            with keys.channel(*sides):
+                meet(publishers, subscribers)
+                for publisher in publishers:
+                    publish(publisher, subscribers, b"RAW.x", b"h", b"x")
+                    publish(publisher, subscribers, b"RAW.x", MIB)

@@ -9,9 +9,8 @@ import json
 import resource
 
 import msgpack
-import zmq
 
-from program import LIBRARIES, MESSAGES, Program, programs
+from program import LIBRARIES, LIBRARIES_WITH_CURVE, MESSAGES, MIB, Program, key_pair, programs
 from support import CODES, ENGINE, Gateway, case, run
 
 if ENGINE == "native":
@@ -27,7 +26,6 @@ CLIENTS = [
 ]
 
 LISTEN = "tcp://127.0.0.1:0"
-MIB = 1 << 20
 
 
 def name(peer):
@@ -229,9 +227,8 @@ routes: {{ RAW: {{ pool: all }} }}
                 for _ in workers:
                     client.expect(b"REPLY", b"h", b"x")
 
-    # The crate zeromq has no CURVE.
-    SECURE_CLIENTS = [it for it in CLIENTS if it[0] != "rust"]
-    SECURE_WORKERS = [it for it in WORKERS if it[0] != "rust"]
+    SECURE_CLIENTS = [it for it in CLIENTS if it[0] in LIBRARIES_WITH_CURVE]
+    SECURE_WORKERS = [it for it in WORKERS if it[0] in LIBRARIES_WITH_CURVE]
     SECURE_MESSAGES = [
         [b""],
         [b"x"],
@@ -246,14 +243,10 @@ routes: {{ RAW: {{ pool: all }} }}
     ]
     SECURE_LIMITS = "limits: { message: 16MiB, client_bytes: 64MiB }"
 
-    def key_pair():
-        public, secret = zmq.curve_keypair()
-        return public.decode(), secret.decode()
-
-    def talk_by_curve(clients, workers):
+    def talk_by_curve(clients, workers, messages=SECURE_MESSAGES):
         for kind, worker in workers.items():
             for client in clients:
-                for message in SECURE_MESSAGES:
+                for message in messages:
                     if worker.name == "pyomq rep" and message[0] == b"":
                         continue  # as above
                     round_trip(client, worker, kind, *message)
@@ -294,6 +287,31 @@ routes: {{ RAW: {{ pool: all }} }}
                     Program("python", "dealer", gateway.endpoints["clients"])
                 )
                 talk_by_curve([client], {name(it).encode(): peer for it, peer in workers.items()})
+
+    @case
+    def peers_that_listen_by_curve_are_connected_to():
+        """Clients and workers listen: as servers of CURVE, and then as its clients, whose key the gateway knows."""
+        (ours, our_secret), (theirs, their_secret) = key_pair(), key_pair()
+        # A ROUTER that listens knows no identity to which it could send.
+        clients = [it for it in SECURE_CLIENTS if it[1] != "router"]
+        for server, known in (("", {"server": theirs}), (ours, {"peers": {"peer": theirs}})):
+            curve = json.dumps({"curve": {"secret": "secret", **known}})
+            with contextlib.ExitStack() as stack:
+                keys = (theirs, their_secret, server)
+                called, serving = (
+                    programs(stack, peers, lambda _: LISTEN, "bind", keys)
+                    for peers in (clients, SECURE_WORKERS)
+                )
+                line = lambda peer: f'connect: "{peer.endpoint}", security: {curve}'
+                lines = ["frontends:"]
+                lines += [f"  {name(it)}: {{ {line(peer)} }}" for it, peer in called.items()]
+                lines += ["pools:"]
+                lines += [pool(it, line(peer)) for it, peer in serving.items()]
+                lines += ["routes:"] + [f"  {name(it)}: {{ pool: {name(it)} }}" for it in serving]
+                text = "\n".join([*lines, SECURE_LIMITS])
+                with Gateway(text, files={"secret": our_secret}):
+                    workers = {name(it).encode(): peer for it, peer in serving.items()}
+                    talk_by_curve(called.values(), workers, [[b"x"], [b"h", b"", 70_000], [MIB]])
 
     @case
     def a_thousand_clients_are_served_by_curve():

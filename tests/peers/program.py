@@ -16,6 +16,8 @@ import subprocess
 import sys
 import threading
 
+import zmq
+
 import support
 from support import REPOSITORY
 
@@ -43,6 +45,17 @@ MESSAGES = [
     [65_536, b"", 70_000],
     [1 << 20],
 ]
+
+
+MIB = 1 << 20
+# The crate zeromq has no CURVE.
+LIBRARIES_WITH_CURVE = [library for library in LIBRARIES if library != "rust"]
+
+
+def key_pair():
+    """Returns a public and a secret key."""
+    public, secret = zmq.curve_keypair()
+    return public.decode(), secret.decode()
 
 
 def word(frame):
