@@ -26,12 +26,12 @@ struct ShownRoute<'a> {
 /// Writes the families about clients' messages and their answers.
 pub(super) fn requests(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     let routes = shown_routes(sample);
-    let help = "Complete messages from clients";
+    let help = "Complete messages from clients and publishers";
     route_counter(page, "received", help, &routes, |route| route.received)?;
     fates(page, &routes)?;
     rejections(page, &routes)?;
-    let help = "Messages from clients that have no outcome yet: open requests, and answers that \
-                their client has not read";
+    let help = "Messages from clients and publishers that have no outcome yet: open requests, \
+                messages at judges, and answers that their client has not read";
     let mut family = page.family("in_flight", help, MetricType::Gauge)?;
     for ShownRoute { name, counters, .. } in &routes {
         let in_flight = counters.open + counters.unsettled;
@@ -39,7 +39,7 @@ pub(super) fn requests(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     }
     times(page, &routes)?;
     schema_matches(page, sample, &routes)?;
-    let help = "Bytes of the messages from clients, all frames together";
+    let help = "Bytes of the messages from clients and publishers, all frames together";
     route_counter(page, "received_bytes", help, &routes, |route| {
         route.bytes_in
     })?;
@@ -52,7 +52,8 @@ pub(super) fn requests(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
 /// every reason that is possible for a route is present from the start, so that the increase by
 /// the first rejection is visible.
 fn rejections(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
-    let help = "Rejections that were delivered; a route has every reason from the start";
+    let help = "Rejections that were delivered, and those of publishers' messages; a route has \
+                every reason from the start";
     let mut family = page.family("rejections", help, MetricType::Counter)?;
     let all_shown = routes.len() <= ROUTES_SHOWN_WHOLE_MAX;
     for ShownRoute { name, id, counters } in routes {
@@ -167,7 +168,7 @@ fn schemas_listed(sample: &Sample) -> BTreeMap<RouteId, usize> {
 
 /// Writes how each route's messages ended.
 fn fates(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
-    let help = "Messages from clients that have an outcome";
+    let help = "Messages from clients and publishers that have an outcome";
     let mut family = page.family("requests", help, MetricType::Counter)?;
     for ShownRoute { name, counters, .. } in routes {
         for (outcome, count) in [
