@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -207,13 +206,9 @@ pub(super) fn import_paths(
 impl Protos {
     /// Returns a fingerprint of each of the user's files, by its import name.
     pub(super) fn fingerprints(&self) -> BTreeMap<String, u64> {
-        let sources = self.descriptors.iter().flat_map(Descriptors::sources);
-        sources
-            .map(|(name, source)| {
-                let mut hasher = DefaultHasher::new();
-                source.text.hash(&mut hasher);
-                (name.to_owned(), hasher.finish())
-            })
+        let fingerprints = self.descriptors.iter().flat_map(Descriptors::fingerprints);
+        fingerprints
+            .map(|(name, hash)| (name.to_owned(), hash))
             .collect()
     }
 
@@ -229,6 +224,12 @@ impl Protos {
     /// Returns whether every file compiled. If not, the result is only used to find further errors.
     pub(super) fn is_whole(&self) -> bool {
         self.doubtful.is_none()
+    }
+
+    /// Returns the number of all messages in the files, whether routes use them or not.
+    pub(super) fn message_count(&self) -> usize {
+        let descriptors = self.descriptors.as_ref();
+        descriptors.map_or(0, Descriptors::message_count)
     }
 
     /// Returns the full names of all messages in the files, whether routes use them or not.
@@ -338,7 +339,7 @@ impl Protos {
             .label("expected the full name of a message");
         let bare = name.strip_prefix("./").unwrap_or(name);
         let ending = format!("/{bare}");
-        let files = self.descriptors.iter().flat_map(|it| it.files());
+        let files = self.descriptors.iter().flat_map(|it| it.compiled_files());
         let mut meant = files.filter(|file| {
             let own = file.name();
             own == bare || own.ends_with(&ending) || bare.ends_with(&format!("/{own}"))
@@ -348,6 +349,7 @@ impl Protos {
         };
         let package = file.package();
         let mut messages: Vec<_> = file
+            .descriptor()
             .message_type
             .iter()
             .map(|message| match package {

@@ -99,7 +99,7 @@ pub(super) fn resolve(
     Some(Loaded {
         snapshot,
         warnings: Diagnostics::new(),
-        messages: protos.message_names().len(),
+        messages: protos.message_count(),
         routes: count,
         has_variables: false,
         admin: source.admin.map(|admin| admin.place),

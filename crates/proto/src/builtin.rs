@@ -4,6 +4,7 @@
 //! A file that imports a file with errors is not checked, and the diagnostic of the imported file
 //! says so.
 
+mod needed;
 mod order;
 #[cfg(test)]
 mod tests;
@@ -15,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use crate::budget::{Budget, OutOfTime};
 use crate::cache::Cache;
-use crate::descriptors::Located;
+use crate::descriptors::CompiledFile;
 use crate::file_faults::{failed, missing, too_deep};
 use crate::linked::LinkedFile;
-use crate::linker::Linker;
+use crate::linker::{Linker, NamesRead};
 use crate::parsed::Parsed;
 use crate::parser::{ParseError, parse};
 use crate::report::FAULTS_MAX;
@@ -45,7 +46,7 @@ pub(super) fn compile(
     sources: &ProtoSources,
     cache: &mut Cache,
     found: &mut Diagnostics,
-) -> Vec<Located> {
+) -> Vec<CompiledFile> {
     compile_within(TIME_LIMIT, sources, cache, found)
 }
 
@@ -54,7 +55,7 @@ fn compile_within(
     sources: &ProtoSources,
     cache: &mut Cache,
     found: &mut Diagnostics,
-) -> Vec<Located> {
+) -> Vec<CompiledFile> {
     let mut run = Run::new(sources, std::mem::take(cache), limit);
     let files;
     (files, *cache) = run.files();
@@ -65,6 +66,9 @@ fn compile_within(
 struct Run<'a> {
     sources: &'a ProtoSources,
     units: BTreeMap<&'a str, FileStage>,
+    /// The files that come with this crate and are imported, directly or indirectly, and
+    /// descriptor.proto.
+    well_known: BTreeMap<&'static str, FileStage>,
     /// The files that are unchanged since the last compile.
     known: HashMap<String, Arc<LinkedFile>>,
     faults: Faults<'a>,
@@ -82,8 +86,8 @@ enum FileStage {
 impl FileStage {
     fn imports(&self) -> impl Iterator<Item = &String> {
         let (imports, options) = match self {
-            FileStage::Parsed(parsed) => (&parsed.file.dependency, &parsed.option_imports),
-            FileStage::Linked(linked) => (&linked.file.dependency, &linked.option_imports),
+            FileStage::Parsed(parsed) => (&*parsed.file.dependency, &*parsed.option_imports),
+            FileStage::Linked(linked) => (&*linked.facts.imports, &*linked.facts.option_imports),
         };
         imports.iter().chain(options)
     }
@@ -143,6 +147,7 @@ impl<'a> Run<'a> {
         Self {
             sources,
             units: BTreeMap::new(),
+            well_known: BTreeMap::new(),
             known: cache.unchanged(sources),
             faults: Faults::default(),
             limit,
@@ -151,7 +156,7 @@ impl<'a> Run<'a> {
     }
 
     /// Returns all files without errors, and the cache for the next run.
-    fn files(&mut self) -> (Vec<Located>, Cache) {
+    fn files(&mut self) -> (Vec<CompiledFile>, Cache) {
         self.parse();
         self.find_missing_imports();
         let order = self.order();
@@ -230,7 +235,9 @@ impl<'a> Run<'a> {
 
     /// Links the files in `order`, except those that have errors or import files with errors.
     /// Returns the files without errors, and the cache for the next run.
-    fn link(&mut self, order: &[&'a str]) -> (Vec<Located>, Cache) {
+    fn link(&mut self, order: &[&'a str]) -> (Vec<CompiledFile>, Cache) {
+        self.parse_well_known();
+        let needed = self.needed();
         let mut linker = Linker::default();
         // Links descriptor.proto, which defines the options, even if no file imports it.
         self.link_well_known(well_known::DESCRIPTOR, &mut linker);
@@ -252,7 +259,11 @@ impl<'a> Run<'a> {
                 self.faults.unjudged.insert(name, culprit);
                 continue;
             }
-            self.link_file(name, source, &unit, &mut linker);
+            let names = match needed.contains(name) {
+                true => NamesRead::Now,
+                false => NamesRead::OnDemand,
+            };
+            self.link_file((name, source), &unit, names, &mut linker);
             if linker.is_full_of_names() {
                 break;
             }
@@ -267,13 +278,13 @@ impl<'a> Run<'a> {
                 break;
             }
         }
-        let sound = |linked: &Arc<LinkedFile>| !self.faults.faulty.contains(linked.file.name());
+        let sound = |linked: &Arc<LinkedFile>| !self.faults.faulty.contains(linked.name());
         let cache = Cache::of(linker.files().all().filter(|linked| sound(linked)));
         self.known.clear();
         let files = linker.into_files().into_imported().filter(sound);
-        let files = files.map(Arc::unwrap_or_clone).map(|linked| Located {
-            file: linked.file,
-            locations: linked.locations,
+        let files = files.map(|linked| {
+            let (file, facts) = (Arc::clone(&linked.file), Arc::clone(&linked.facts));
+            CompiledFile::new(file, facts, linked.locations.clone())
         });
         (files.collect(), cache)
     }
@@ -282,9 +293,9 @@ impl<'a> Run<'a> {
     /// crate are linked here.
     fn link_file(
         &mut self,
-        name: &'a str,
-        source: &ProtoSource,
+        (name, source): (&'a str, &ProtoSource),
         unit: &FileStage,
+        names: NamesRead,
         linker: &mut Linker,
     ) {
         let imports = unit.imports();
@@ -295,7 +306,7 @@ impl<'a> Run<'a> {
         }
         let link = || match unit {
             FileStage::Parsed(parsed) => linker.link(parsed, &source.file, &self.budget),
-            FileStage::Linked(linked) => linker.adopt(linked, &self.budget),
+            FileStage::Linked(linked) => linker.adopt(linked, names, &self.budget),
         };
         match guarded(link) {
             Ok(Ok(faults)) => faults
@@ -311,31 +322,46 @@ impl<'a> Run<'a> {
         well_known::has(name) && self.sources.get(name).is_none()
     }
 
+    /// Parses the files that come with this crate and are imported, directly or indirectly.
+    fn parse_well_known(&mut self) {
+        let imports = self.units.values().flat_map(FileStage::imports);
+        let imports = imports.filter(|name| self.is_well_known(name)).cloned();
+        let mut open: Vec<String> = imports.collect();
+        open.push(well_known::DESCRIPTOR.to_owned());
+        while let Some(name) = open.pop() {
+            let Some((name, text)) = well_known::file(&name) else {
+                continue;
+            };
+            if self.well_known.contains_key(name) {
+                continue;
+            }
+            let known = self.known.get(name).cloned();
+            let unit = known.map(FileStage::Linked).or_else(|| {
+                // Such files are few and known, so their time needs no bound, and they have no
+                // errors.
+                let parsed = parse(name, text, &Budget::unlimited()).ok()?;
+                Some(FileStage::Parsed(Box::new(parsed)))
+            });
+            if let Some(unit) = unit {
+                open.extend(unit.imports().cloned());
+                self.well_known.insert(name, unit);
+            }
+        }
+    }
+
     /// Links a file that comes with this crate, and its imports.
     fn link_well_known(&mut self, name: &str, linker: &mut Linker) {
-        let Some(text) = well_known::text(name) else {
+        let Some((name, unit)) = self.well_known.remove_entry(name) else {
             return;
-        };
-        if linker.files().named(name).is_some() {
-            return;
-        }
-        // Such files are few and known, so their time needs no bound.
-        let budget = Budget::unlimited();
-        let known = self.known.get(name).cloned();
-        let unit = match known.map(FileStage::Linked) {
-            Some(unit) => unit,
-            None => match parse(name, text, &budget) {
-                Ok(parsed) => FileStage::Parsed(Box::new(parsed)),
-                // No text that comes with this crate has an error.
-                Err(ParseError::Faults(_) | ParseError::OutOfTime) => return,
-            },
         };
         for import in unit.imports() {
             self.link_well_known(import, linker);
         }
+        let budget = Budget::unlimited();
+        let text = well_known::text(name).unwrap_or_default();
         let faults = match &unit {
             FileStage::Parsed(parsed) => linker.link(parsed, &SourceFile::new(name, text), &budget),
-            FileStage::Linked(linked) => linker.adopt(linked, &budget),
+            FileStage::Linked(linked) => linker.adopt(linked, NamesRead::Now, &budget),
         };
         // There are none unless a user's file that was linked earlier defines the same name or
         // extension number.

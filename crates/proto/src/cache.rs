@@ -2,15 +2,15 @@
 //! thousand files links that file and its importers only.
 //!
 //! A file is reused if its text and path are unchanged and all of its imports are reused, because
-//! then its descriptor is the same ([`super::linker`]). This module compiles nothing.
+//! then its descriptor is the same ([`super::linker`]). It stays encoded until a definition in it is
+//! used. This module compiles nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use protobuf::Message as _;
-use protobuf::descriptor::FileDescriptorProto;
-
+use crate::facts::Facts;
 use crate::features::Features;
+use crate::lazy::LazyDescriptor;
 use crate::linked::LinkedFile;
 use crate::locations::Locations;
 use crate::parsed::Edition;
@@ -35,10 +35,10 @@ pub struct Cache {
 struct CachedFile {
     /// The descriptor, encoded.
     file: Arc<[u8]>,
+    facts: Arc<Facts>,
+    names_bytes: usize,
     locations: Locations,
     edition: Edition,
-    imports: Box<[String]>,
-    option_imports: Vec<String>,
     features: Features,
     source: Arc<SourceFile>,
 }
@@ -47,39 +47,38 @@ impl CachedFile {
     /// Returns the packed form of a file, or `None` if its descriptor exceeds the 2 GiB that can be
     /// encoded.
     fn of(linked: &LinkedFile) -> Option<Self> {
-        let file = match &linked.encoded {
-            Some(encoded) => Arc::clone(encoded),
-            None => linked.file.write_to_bytes().ok()?.into(),
-        };
         Some(Self {
-            file,
-            locations: linked.locations.moved(),
+            file: linked.file.encode()?,
+            facts: Arc::clone(&linked.facts),
+            names_bytes: linked.names_bytes,
+            locations: match linked.file.is_encoded() {
+                true => linked.locations.clone(),
+                false => linked.locations.moved(),
+            },
             edition: linked.edition,
-            imports: linked.imports().cloned().collect(),
-            option_imports: linked.option_imports.clone(),
             features: linked.features,
             source: Arc::clone(&linked.source),
         })
     }
 
-    fn unpack(self) -> Option<LinkedFile> {
-        Some(LinkedFile {
-            file: FileDescriptorProto::parse_from_bytes(&self.file).ok()?,
-            encoded: Some(self.file),
+    fn unpack(self) -> LinkedFile {
+        LinkedFile {
+            file: Arc::new(LazyDescriptor::of_encoded(self.file)),
+            facts: self.facts,
+            names_bytes: self.names_bytes,
             locations: self.locations,
             edition: self.edition,
-            option_imports: self.option_imports,
             features: self.features,
             source: self.source,
-        })
+        }
     }
 }
 
 impl Cache {
     /// Returns a cache of these files.
     pub(super) fn of<'a>(files: impl Iterator<Item = &'a Arc<LinkedFile>>) -> Self {
-        let packed = files
-            .filter_map(|linked| Some((linked.file.name().to_owned(), CachedFile::of(linked)?)));
+        let packed =
+            files.filter_map(|linked| Some((linked.name().to_owned(), CachedFile::of(linked)?)));
         Cache {
             files: packed.collect(),
         }
@@ -99,7 +98,7 @@ impl Cache {
         let mut importers: HashMap<&str, Vec<&str>> = HashMap::new();
         let mut changed: Vec<&str> = Vec::new();
         for (name, packed) in &self.files {
-            for import in &packed.imports {
+            for import in packed.facts.all_imports() {
                 importers.entry(import).or_default().push(name);
                 if !self.files.contains_key(import) {
                     changed.push(name);
@@ -113,8 +112,9 @@ impl Cache {
             }
         }
         self.files.retain(|name, _| !gone.contains(name));
-        let unpacked =
-            |(name, packed): (String, CachedFile)| Some((name, Arc::new(packed.unpack()?)));
-        self.files.into_iter().filter_map(unpacked).collect()
+        let files = self.files.into_iter();
+        files
+            .map(|(name, packed)| (name, Arc::new(packed.unpack())))
+            .collect()
     }
 }

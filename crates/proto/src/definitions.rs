@@ -1,15 +1,14 @@
 //! Conversion of descriptors to [`Definitions`]: places and reservations of messages and enums.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
 
 use protobuf::descriptor::{DescriptorProto, EnumDescriptorProto};
 
 use crate::definition::{Definition, Definitions};
-use crate::descriptors::{DescriptorAt, Descriptors};
-use crate::path::{self, below, index};
+use crate::descriptors::{Descriptors, TypeAt};
+use crate::path::{self, index};
 use crate::places::Places;
-use crate::symbols::full_name;
 use gateway_diagnostic::Place;
 
 impl Descriptors {
@@ -18,59 +17,28 @@ impl Descriptors {
     pub fn definitions<'a>(&'a self, messages: impl IntoIterator<Item = &'a str>) -> Definitions {
         let mut made = Definitions::default();
         let mut places = InFiles::new(self);
-        let enums = self.enums();
         let mut open: Vec<&str> = messages.into_iter().collect();
         let mut seen = HashSet::new();
         while let Some(name) = open.pop() {
-            let (Some(message), true) = (self.message(name), seen.insert(name)) else {
+            if !seen.insert(name) {
                 continue;
-            };
-            let Some(at) = self.messages.get(name) else {
-                continue;
-            };
-            made.messages
-                .insert(name.to_owned(), of_message(message, at, &mut places));
-            for field in &message.field {
-                let kind = field.type_name().trim_start_matches('.');
-                match enums.get(kind) {
-                    Some((one, at)) if !made.enums.contains_key(kind) => {
-                        let definition = of_enum(one, at, &mut places);
-                        made.enums.insert(kind.to_owned(), definition);
-                    }
-                    _ => open.push(kind),
-                }
+            }
+            if let Some(one) = self.enum_at(name) {
+                let definition = of_enum(&one, &mut places);
+                made.enums.insert(name.to_owned(), definition);
+            } else if let Some(message) = self.message_at(name) {
+                let definition = of_message(&message, &mut places);
+                made.messages.insert(name.to_owned(), definition);
+                let types = message.descriptor.field.iter();
+                open.extend(types.map(|field| field.type_name().trim_start_matches('.')));
             }
         }
         made
     }
-
-    /// Returns every enum by its full name.
-    fn enums(&self) -> HashMap<String, (&EnumDescriptorProto, DescriptorAt)> {
-        let mut all = HashMap::new();
-        for (file, descriptor) in self.files.iter().enumerate() {
-            for (at, one) in descriptor.enum_type.iter().enumerate() {
-                let path = vec![path::FILE_ENUM, index(at)];
-                let name = full_name(descriptor.package(), one.name());
-                all.insert(name, (one, DescriptorAt { file, path }));
-            }
-        }
-        for (scope, DescriptorAt { file, path }) in &self.messages {
-            let nested = self.message(scope).into_iter().flat_map(|m| &m.enum_type);
-            for (at, one) in nested.enumerate() {
-                let path = below(path, path::MESSAGE_ENUM, at);
-                let found = DescriptorAt { file: *file, path };
-                all.insert(full_name(scope, one.name()), (one, found));
-            }
-        }
-        all
-    }
 }
 
-fn of_message(
-    message: &DescriptorProto,
-    at: &DescriptorAt,
-    places: &mut InFiles<'_>,
-) -> Definition {
+fn of_message(at: &TypeAt<'_, DescriptorProto>, places: &mut InFiles<'_>) -> Definition {
+    let message = at.descriptor;
     let fields = message.field.iter().enumerate().filter_map(|(n, field)| {
         let place = places.of(at, &[path::MESSAGE_FIELD, index(n), path::NAME])?;
         Some((field.name().to_owned(), place))
@@ -87,7 +55,8 @@ fn of_message(
     }
 }
 
-fn of_enum(one: &EnumDescriptorProto, at: &DescriptorAt, places: &mut InFiles<'_>) -> Definition {
+fn of_enum(at: &TypeAt<'_, EnumDescriptorProto>, places: &mut InFiles<'_>) -> Definition {
+    let one = at.descriptor;
     let values = one.value.iter().enumerate().filter_map(|(n, value)| {
         let place = places.of(at, &[path::ENUM_VALUE, index(n), path::NAME])?;
         Some((value.name().to_owned(), place))
@@ -121,9 +90,9 @@ impl<'a> InFiles<'a> {
         }
     }
 
-    fn of(&mut self, at: &DescriptorAt, part: &[i32]) -> Option<Place> {
+    fn of<D>(&mut self, at: &TypeAt<'_, D>, part: &[i32]) -> Option<Place> {
         let places = self.files.entry(at.file);
         let places = places.or_insert_with(|| self.descriptors.places(at.file));
-        Some(places.as_ref()?.at(&[&at.path, part].concat()))
+        Some(places.as_ref()?.at(&[at.path, part].concat()))
     }
 }

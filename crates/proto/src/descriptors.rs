@@ -1,86 +1,171 @@
 //! The compiled files, with look-ups of messages by name and of their places in the texts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use protobuf::descriptor::{DescriptorProto, FileDescriptorProto};
-use protobuf::{Message, UnknownFields};
+use protobuf::descriptor::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto};
 
 use crate::budget::Budget;
 use crate::compiler::Compiler;
+use crate::facts::Facts;
+use crate::lazy::LazyDescriptor;
 use crate::locations::Locations;
 use crate::path::{self, below, index};
 use crate::places::Places;
-use crate::symbols::full_name;
+use crate::ruled::carries_rules;
+use crate::sources::HashedText;
+use crate::symbols::{enum_at, full_name, message_at};
+use crate::top_names::prefix_hashes;
 use gateway_diagnostic::{Place, SourceFile};
-
-/// The field number of the extensions of MessageOptions, FieldOptions and OneofOptions that carry
-/// the rules of buf.validate.
-pub const RULES_EXTENSION: u32 = 1159;
 
 /// The compiled files: every file below the import paths and their imports, imports before
 /// importers.
+///
+/// The descriptor of a file that is unchanged since an earlier compile is decoded when it is first
+/// read, so a look-up costs no more than the files that it reads.
 #[derive(Debug)]
 pub struct Descriptors {
-    pub(super) files: Vec<FileDescriptorProto>,
-    /// The locations in each of the files.
-    locations: Vec<Locations>,
-    sources: BTreeMap<String, Arc<SourceFile>>,
+    files: Vec<CompiledFile>,
+    sources: BTreeMap<String, HashedText>,
     compiler: Compiler,
-    pub(super) messages: HashMap<String, DescriptorAt>,
+    /// The hash of each message and enum at the top level of a file, and the index of the file,
+    /// sorted.
+    tops: Vec<(u64, usize)>,
 }
 
-/// A compiled file without SourceCodeInfo, and the locations in it.
+/// A compiled file.
 #[derive(Debug)]
-pub(super) struct Located {
-    pub(super) file: FileDescriptorProto,
-    pub(super) locations: Locations,
+pub struct CompiledFile {
+    descriptor: Arc<LazyDescriptor>,
+    facts: Arc<Facts>,
+    locations: Locations,
+    /// The paths of all messages and enums by full name, computed when one is first looked up.
+    types: OnceLock<HashMap<String, TypePath>>,
 }
 
-/// The location of the definition of a message or an enum.
+/// The path of a message or an enum in the descriptor of its file, in the form of SourceCodeInfo.
 #[derive(Debug)]
-pub(super) struct DescriptorAt {
+enum TypePath {
+    Message(Vec<i32>),
+    Enum(Vec<i32>),
+}
+
+/// The definition of a message or an enum.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TypeAt<'a, D> {
     /// The index of its file.
     pub(super) file: usize,
     /// The path in the file's descriptor, in the form of SourceCodeInfo.
-    pub(super) path: Vec<i32>,
+    pub(super) path: &'a [i32],
+    pub(super) descriptor: &'a D,
+}
+
+impl CompiledFile {
+    /// Returns a file whose descriptor has no SourceCodeInfo, and the locations in it.
+    pub(super) fn new(
+        descriptor: Arc<LazyDescriptor>,
+        facts: Arc<Facts>,
+        locations: Locations,
+    ) -> Self {
+        Self {
+            descriptor,
+            facts,
+            locations,
+            types: OnceLock::new(),
+        }
+    }
+
+    /// Returns the name by which others import the file.
+    pub fn name(&self) -> &str {
+        &self.facts.name
+    }
+
+    /// Returns the package.
+    pub fn package(&self) -> &str {
+        &self.facts.package
+    }
+
+    /// Returns the names of the files that the file imports, including those for options only.
+    pub fn imports(&self) -> impl Iterator<Item = &str> {
+        self.facts.all_imports().map(String::as_str)
+    }
+
+    /// Returns whether the file has options that are rules of buf.validate, or predefined rules.
+    pub fn has_rules(&self) -> bool {
+        self.facts.has_rules
+    }
+
+    /// Returns the full names of the messages that extensions in the file extend.
+    pub fn extendees(&self) -> impl Iterator<Item = &str> {
+        self.facts.extensions.keys().map(String::as_str)
+    }
+
+    /// Returns the descriptor, without SourceCodeInfo.
+    pub fn descriptor(&self) -> &FileDescriptorProto {
+        &self.descriptor
+    }
+
+    /// Returns whether the descriptor was read since the compile, or made by it.
+    pub fn is_decoded(&self) -> bool {
+        self.descriptor.is_decoded()
+    }
+
+    /// Returns the full names of all messages and enums that the file defines, in no particular
+    /// order.
+    pub fn type_names(&self) -> impl Iterator<Item = &str> {
+        self.types().keys().map(String::as_str)
+    }
+
+    fn types(&self) -> &HashMap<String, TypePath> {
+        self.types.get_or_init(|| {
+            let mut types = HashMap::new();
+            let file = self.descriptor();
+            for (at, message) in file.message_type.iter().enumerate() {
+                let name = full_name(file.package(), message.name());
+                add_types(
+                    message,
+                    name,
+                    vec![path::FILE_MESSAGE, index(at)],
+                    &mut types,
+                );
+            }
+            for (at, one) in file.enum_type.iter().enumerate() {
+                let path = TypePath::Enum(vec![path::FILE_ENUM, index(at)]);
+                types.insert(full_name(file.package(), one.name()), path);
+            }
+            types
+        })
+    }
 }
 
 impl Descriptors {
     pub(super) fn new(
-        files: Vec<Located>,
-        sources: BTreeMap<String, Arc<SourceFile>>,
+        files: Vec<CompiledFile>,
+        sources: BTreeMap<String, HashedText>,
         compiler: Compiler,
     ) -> Self {
-        let files = files.into_iter();
-        let (files, locations): (Vec<_>, _) = files.map(|it| (it.file, it.locations)).unzip();
-        let mut messages = HashMap::new();
-        for (file, descriptor) in files.iter().enumerate() {
-            for (at, message) in descriptor.message_type.iter().enumerate() {
-                let name = full_name(descriptor.package(), message.name());
-                collect(
-                    message,
-                    name,
-                    DescriptorAt {
-                        file,
-                        path: vec![path::FILE_MESSAGE, index(at)],
-                    },
-                    &mut messages,
-                );
-            }
-        }
+        let tops = files.iter().enumerate().flat_map(|(at, file)| {
+            let types = file.facts.names.types.iter();
+            types.map(move |&hash| (hash, at))
+        });
+        let mut tops: Vec<_> = tops.collect();
+        tops.sort_unstable();
         Self {
             files,
-            locations,
             sources,
             compiler,
-            messages,
+            tops,
         }
     }
 
-    /// Returns every file, imports before importers, well-known types included where they are
-    /// imported. They have no SourceCodeInfo.
-    pub fn files(&self) -> &[FileDescriptorProto] {
+    /// Returns the descriptor of every file, imports before importers, well-known types included
+    /// where they are imported. They have no SourceCodeInfo.
+    pub fn files(&self) -> impl ExactSizeIterator<Item = &FileDescriptorProto> {
+        self.files.iter().map(CompiledFile::descriptor)
+    }
+
+    /// Returns every file, in the order of [`Self::files`].
+    pub fn compiled_files(&self) -> &[CompiledFile] {
         &self.files
     }
 
@@ -88,53 +173,115 @@ impl Descriptors {
     pub fn sources(&self) -> impl Iterator<Item = (&str, &Arc<SourceFile>)> {
         self.sources
             .iter()
-            .map(|(name, file)| (name.as_str(), file))
+            .map(|(name, text)| (name.as_str(), &text.file))
+    }
+
+    /// Returns a fingerprint of each of the user's files by import name. Equal texts have equal
+    /// fingerprints.
+    pub fn fingerprints(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.sources
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.hash))
     }
 
     /// Returns the user's file with this import name.
     pub fn source(&self, name: &str) -> Option<&Arc<SourceFile>> {
-        self.sources.get(name)
+        self.sources.get(name).map(|text| &text.file)
     }
 
     /// Returns the full names of all messages, except those of map entries, in the order in which
     /// the files define them.
     pub fn message_names(&self) -> Vec<&str> {
-        let named = self.messages.iter().filter(|(name, _)| {
-            let message = self.message(name);
-            message.is_some_and(|message| !message.options.map_entry())
-        });
-        let mut named: Vec<_> = named.collect();
-        named.sort_unstable_by_key(|(_, at)| (at.file, &at.path));
-        named.into_iter().map(|(name, _)| name.as_str()).collect()
+        let mut all = Vec::new();
+        for file in &self.files {
+            let types = file.types().iter();
+            let named = types.filter_map(|(name, path)| match path {
+                TypePath::Message(path) => {
+                    let message = message_at(&file.descriptor, path)?;
+                    (!message.options.map_entry()).then_some((path, name.as_str()))
+                }
+                TypePath::Enum(_) => None,
+            });
+            let mut named: Vec<_> = named.collect();
+            named.sort_unstable();
+            all.extend(named.into_iter().map(|(_, name)| name));
+        }
+        all
+    }
+
+    /// Returns the number of all messages, except those of map entries.
+    pub fn message_count(&self) -> usize {
+        self.files.iter().map(|file| file.facts.messages).sum()
+    }
+
+    /// Returns a number of fields that no message exceeds, extensions included.
+    pub fn fields_bound(&self) -> usize {
+        let files = self.files.iter();
+        let own = files.map(|file| file.facts.fields_max).max();
+        let extensions = self.files.iter().flat_map(|file| &file.facts.extensions);
+        let extensions: usize = extensions.map(|(_, numbers)| numbers.len()).sum();
+        own.unwrap_or_default() + extensions
     }
 
     /// Returns the descriptor of a message by its full name, without a leading dot.
     pub fn message(&self, full_name: &str) -> Option<&DescriptorProto> {
-        let DescriptorAt { file, path } = self.messages.get(full_name)?;
-        let mut numbers = path.iter().skip(1).step_by(2).map(|&at| at as usize);
-        let mut message = self.files.get(*file)?.message_type.get(numbers.next()?)?;
-        for at in numbers {
-            message = message.nested_type.get(at)?;
-        }
-        Some(message)
+        Some(self.message_at(full_name)?.descriptor)
     }
 
     /// Returns the place of the name of a user's message.
     pub fn place_of(&self, message: &str) -> Option<Place> {
-        let DescriptorAt { file, path } = self.messages.get(message)?;
-        Some(self.places(*file)?.at(&below(path, path::NAME, None)))
+        let TypeAt { file, path, .. } = self.message_at(message)?;
+        Some(self.places(file)?.at(&below(path, path::NAME, None)))
     }
 
-    /// Returns the file that defines a message.
-    pub fn file_of(&self, message: &str) -> Option<&FileDescriptorProto> {
-        self.files.get(self.messages.get(message)?.file)
+    /// Returns the index, in [`Self::compiled_files`], of the file that defines a message or an
+    /// enum.
+    pub fn index_of_type(&self, full_name: &str) -> Option<usize> {
+        Some(self.type_at(full_name)?.0)
+    }
+
+    pub(super) fn message_at(&self, full_name: &str) -> Option<TypeAt<'_, DescriptorProto>> {
+        let (file, TypePath::Message(path)) = self.type_at(full_name)? else {
+            return None;
+        };
+        let descriptor = message_at(&self.files[file].descriptor, path)?;
+        Some(TypeAt {
+            file,
+            path,
+            descriptor,
+        })
+    }
+
+    pub(super) fn enum_at(&self, full_name: &str) -> Option<TypeAt<'_, EnumDescriptorProto>> {
+        let (file, TypePath::Enum(path)) = self.type_at(full_name)? else {
+            return None;
+        };
+        let descriptor = enum_at(&self.files[file].descriptor, path)?;
+        Some(TypeAt {
+            file,
+            path,
+            descriptor,
+        })
+    }
+
+    /// Returns the index of the file that defines a message or an enum, and the path in it. The
+    /// files that are read define the first part of the name or, very rarely, a name of the same
+    /// hash.
+    fn type_at(&self, full_name: &str) -> Option<(usize, &TypePath)> {
+        prefix_hashes(full_name).find_map(|hash| {
+            let start = self.tops.partition_point(|(top, _)| *top < hash);
+            let alike = self.tops[start..].iter();
+            let mut alike = alike.take_while(|(top, _)| *top == hash);
+            alike.find_map(|&(_, file)| Some((file, self.files[file].types().get(full_name)?)))
+        })
     }
 
     /// Returns the places in the file at an index, or `None` if the file is not the user's.
     pub(super) fn places(&self, file: usize) -> Option<Places<'_>> {
-        let source = self.source(self.files[file].name())?;
+        let file = &self.files[file];
+        let source = self.source(file.name())?;
         Some(Places::of(
-            &self.locations[file],
+            &file.locations,
             source,
             self.compiler,
             &Budget::unlimited(),
@@ -163,36 +310,20 @@ impl Descriptors {
     }
 }
 
-/// Returns whether a message, one of its fields or one of its oneofs carries rules. Extensions that
-/// the descriptor model does not know are kept as unknown fields.
-fn carries_rules(message: &DescriptorProto) -> bool {
-    let ruled = |fields: &UnknownFields| fields.get(RULES_EXTENSION).is_some();
-    ruled(message.options.special_fields().unknown_fields())
-        || message
-            .field
-            .iter()
-            .any(|f| ruled(f.options.special_fields().unknown_fields()))
-        || message
-            .oneof_decl
-            .iter()
-            .any(|o| ruled(o.options.special_fields().unknown_fields()))
-}
-
-fn collect(
+/// Adds a message, and the messages and enums nested in it. Nesting is bounded by the compilers.
+fn add_types(
     message: &DescriptorProto,
     name: String,
-    at: DescriptorAt,
-    all: &mut HashMap<String, DescriptorAt>,
+    path: Vec<i32>,
+    types: &mut HashMap<String, TypePath>,
 ) {
-    for (nested_at, nested) in message.nested_type.iter().enumerate() {
-        let path = [&at.path[..], &[path::MESSAGE_MESSAGE, index(nested_at)]].concat();
-        let file = at.file;
-        collect(
-            nested,
-            full_name(&name, nested.name()),
-            DescriptorAt { file, path },
-            all,
-        );
+    for (at, nested) in message.nested_type.iter().enumerate() {
+        let own = below(&path, path::MESSAGE_MESSAGE, at);
+        add_types(nested, full_name(&name, nested.name()), own, types);
     }
-    all.insert(name, at);
+    for (at, one) in message.enum_type.iter().enumerate() {
+        let own = below(&path, path::MESSAGE_ENUM, at);
+        types.insert(full_name(&name, one.name()), TypePath::Enum(own));
+    }
+    types.insert(name, TypePath::Message(path));
 }

@@ -9,7 +9,9 @@ use protobuf::descriptor::{DescriptorProto, EnumValueDescriptorProto, FileDescri
 
 use crate::budget::{Budget, OutOfTime};
 use crate::compiler::Compiler;
+use crate::facts::Facts;
 use crate::features::{Features, place};
+use crate::lazy::LazyDescriptor;
 use crate::locations::Locations;
 use crate::parsed::Edition;
 use crate::places::Places;
@@ -18,24 +20,30 @@ use crate::well_known;
 use gateway_diagnostic::{Diagnostic, SourceFile};
 
 /// One file, linked.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct LinkedFile {
-    pub file: FileDescriptorProto,
-    /// The descriptor in encoded form, if the file comes from a cache.
-    pub encoded: Option<Arc<[u8]>>,
+    /// The descriptor, which is decoded when it is first read.
+    pub file: Arc<LazyDescriptor>,
+    pub facts: Arc<Facts>,
+    /// The total length of the full names that the file defines, in bytes.
+    pub names_bytes: usize,
     /// The locations of definitions and options, which the descriptor lacks.
     pub locations: Locations,
     pub edition: Edition,
-    pub option_imports: Vec<String>,
     /// The features in force in the file, unless an element within it overrides them.
     pub features: Features,
     pub source: Arc<SourceFile>,
 }
 
 impl LinkedFile {
+    /// Returns the name by which others import the file.
+    pub(crate) fn name(&self) -> &str {
+        &self.facts.name
+    }
+
     /// Returns the names of all files that the file imports.
     pub(crate) fn imports(&self) -> impl Iterator<Item = &String> {
-        self.file.dependency.iter().chain(&self.option_imports)
+        self.facts.all_imports()
     }
 
     /// Returns the places in the file. They are incomplete once `budget` is spent.
@@ -78,6 +86,20 @@ impl LinkedFiles {
         budget: &Budget,
     ) -> Result<(Vec<Clash>, Option<Unfit>), OutOfTime> {
         self.symbols.add(at, file, budget)
+    }
+
+    /// Adds the file at an index without its names, which are read only if the look-up of a name
+    /// fails. Returns false if that is not possible: a name or the limit on all names needs a look
+    /// at each of its names.
+    #[must_use]
+    pub(crate) fn add_unread(&mut self, at: usize, linked: &LinkedFile) -> bool {
+        let LinkedFile {
+            file,
+            facts,
+            names_bytes,
+            ..
+        } = linked;
+        self.symbols.add_unread(at, file, facts, *names_bytes)
     }
 
     /// Records that the file of this name has the index `at`.
@@ -136,7 +158,7 @@ impl LinkedFiles {
             .any(|linked| linked.imports().any(|name| name == descriptor));
         self.files
             .into_iter()
-            .filter(move |linked| is_imported || linked.file.name() != descriptor)
+            .filter(move |linked| is_imported || linked.name() != descriptor)
     }
 
     /// Returns the message of a full name. A leading dot is ignored.
@@ -173,7 +195,7 @@ impl LinkedFiles {
             Lookup::NotImported(full, symbol) => {
                 // The file that is being linked is not among them yet.
                 let file = self.files.get(symbol.file);
-                not_imported(full, file.map_or("", |linked| linked.file.name()))
+                not_imported(full, file.map_or("", |linked| linked.name()))
             }
             Lookup::Shadowed(scope) => Diagnostic::error(format!("{name:?} is not defined"))
                 .note(format!("the innermost scope that has the first part of the name is {scope}, which lacks the rest"))

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use protobuf::descriptor::FileDescriptorProto;
 
 use crate::budget::{Budget, OutOfTime};
+use crate::facts::{Facts, public_imports};
 use crate::features::Features;
+use crate::lazy::LazyDescriptor;
 use crate::linked::{LinkedFile, LinkedFiles};
 use crate::options::{OptionGroup, OptionsReading};
 use crate::parsed::Parsed;
@@ -27,6 +29,15 @@ use gateway_diagnostic::{Diagnostic, SourceFile};
 /// chain of 20,000 files would make 200 million; googleapis makes one for each file.
 const PUBLIC_IMPORTS_MAX: usize = 5_000_000;
 
+/// The time at which the names of a reused file are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NamesRead {
+    /// At once, because other files may use or define them.
+    Now,
+    /// When a look-up fails, because its diagnostic says which file defines the name.
+    OnDemand,
+}
+
 /// The pass over all files.
 #[derive(Default)]
 pub(super) struct Linker {
@@ -34,8 +45,8 @@ pub(super) struct Linker {
     /// For each file, the indices of itself and of its public imports, direct and indirect.
     public: Vec<Vec<usize>>,
     public_total: usize,
-    /// The file and path of each extension, by its extended message and its number.
-    extensions: HashMap<(String, i32), (usize, Vec<i32>)>,
+    /// The index of the file of each extension, by its extended message and its number.
+    extensions: HashMap<String, HashMap<i32, usize>>,
 }
 
 impl Linker {
@@ -59,22 +70,24 @@ impl Linker {
         let at = self.files.len();
         let mut file = parsed.file.clone();
         let mut report = FaultReport::of(&parsed.locations, source, budget);
+        let names_before = self.files.symbols().bytes();
         let named = self.add_names(at, &file, &mut report)?;
+        let names_bytes = self.files.symbols().bytes() - names_before;
         let (view, options_view) = self.views(at, &file, &parsed.option_imports);
         if named {
             resolve::types(&self.files, &view, &mut file, &mut report)?;
         }
-        self.register(at, &file);
+        self.register(at, file.name(), public_imports(&file));
         // Reading options adds their locations to the descriptor.
         let linked = |mut file: FileDescriptorProto| LinkedFile {
             features: Features::of_file(&file),
             locations: parsed
                 .locations
                 .and(&file.source_code_info.take().unwrap_or_default()),
-            file,
-            encoded: None,
+            facts: Arc::new(Facts::of(&file)),
+            file: Arc::new(LazyDescriptor::new(file)),
+            names_bytes,
             edition: parsed.edition,
-            option_imports: parsed.option_imports.clone(),
             source: Arc::clone(source),
         };
         self.files.push(Arc::new(linked(file.clone())));
@@ -106,18 +119,20 @@ impl Linker {
         report.into_diagnostics()
     }
 
-    /// Reuses a file as it was linked by an earlier run, with the same imports. It may nevertheless
-    /// clash with other files.
+    /// Reuses a file as it was linked by an earlier run, with the same imports.
     pub(crate) fn adopt(
         &mut self,
         linked: &Arc<LinkedFile>,
+        names: NamesRead,
         budget: &Budget,
     ) -> Result<Vec<Diagnostic>, OutOfTime> {
         let at = self.files.len();
         let source = Arc::clone(&linked.source);
         let mut report = FaultReport::of(&linked.locations, &source, budget);
-        self.add_names(at, &linked.file, &mut report)?;
-        self.register(at, &linked.file);
+        if names == NamesRead::Now || !self.files.add_unread(at, linked) {
+            self.add_names(at, &linked.file, &mut report)?;
+        }
+        self.register(at, linked.name(), linked.facts.public_imports.iter());
         self.files.push(Arc::clone(linked));
         self.extension_numbers(at, &mut report);
         report.into_diagnostics()
@@ -146,11 +161,15 @@ impl Linker {
         self.files.symbols().is_full()
     }
 
-    fn register(&mut self, at: usize, file: &FileDescriptorProto) {
-        self.files.name(file.name(), at);
+    fn register<'f>(
+        &mut self,
+        at: usize,
+        name: &str,
+        public_imports: impl Iterator<Item = &'f String>,
+    ) {
+        self.files.name(name, at);
         let mut public = vec![at];
-        let imports = file.public_dependency.iter();
-        for import in imports.filter_map(|&i| file.dependency.get(i as usize)) {
+        for import in public_imports {
             let import = self.files.index_of(import);
             let import = import.and_then(|at| self.public.get(at));
             public.extend(import.into_iter().flatten());

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use crate::descriptors::{DescriptorAt, Descriptors, RULES_EXTENSION};
+use crate::descriptors::{Descriptors, TypeAt};
 use crate::path::{self, below};
 use crate::places::Places;
 use crate::quoted::range_in_value;
+use crate::ruled::RULES_EXTENSION;
 use gateway_diagnostic::Place;
 
 /// The places of options in the texts of the user's files.
@@ -34,27 +35,28 @@ impl<'a> OptionPlaces<'a> {
     /// field.
     pub fn of_rule(&mut self, message: &str, field: Option<&str>) -> Option<Place> {
         let descriptors = self.descriptors;
-        let DescriptorAt { file, path } = descriptors.messages.get(message)?;
-        let field_at = || {
-            let mut fields = descriptors.message(message)?.field.iter();
-            fields.position(|it| Some(it.name()) == field)
-        };
-        let of = match field_at() {
+        let TypeAt {
+            file,
+            path,
+            descriptor,
+        } = descriptors.message_at(message)?;
+        let mut fields = descriptor.field.iter();
+        let of = match fields.position(|it| Some(it.name()) == field) {
             Some(at) => below(path, path::MESSAGE_FIELD, at),
-            None => path.clone(),
+            None => path.to_vec(),
         };
         let options = match field {
             Some(_) => path::FIELD_OPTIONS,
             None => path::MESSAGE_OPTIONS,
         };
         let rules = [&of[..], &[options, RULES_EXTENSION as i32]].concat();
-        self.within(*file, &rules, &of)
+        self.within(file, &rules, &of)
     }
 
     /// Returns the place of the first option of the field or extension at `path` in the descriptor
     /// of one of the user's files, or the place of its name if it has none.
     pub fn of_option(&mut self, file: &str, path: &[i32]) -> Option<Place> {
-        let mut files = self.descriptors.files.iter();
+        let mut files = self.descriptors.compiled_files().iter();
         let file = files.position(|it| it.name() == file)?;
         self.within(file, &below(path, path::FIELD_OPTIONS, None), path)
     }

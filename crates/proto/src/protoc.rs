@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +18,9 @@ use protobuf::Message as _;
 use protobuf::descriptor::FileDescriptorSet;
 use tempfile::TempDir;
 
-use crate::descriptors::Located;
+use crate::descriptors::CompiledFile;
+use crate::facts::Facts;
+use crate::lazy::LazyDescriptor;
 use crate::locations::Locations;
 use crate::outline::NESTING_MAX;
 use crate::places::Places;
@@ -59,7 +62,7 @@ impl From<io::Error> for Failure {
 }
 
 /// Returns the descriptors of all files, or none if there are errors, which go to `found`.
-pub(super) fn compile(sources: &ProtoSources, found: &mut Diagnostics) -> Vec<Located> {
+pub(super) fn compile(sources: &ProtoSources, found: &mut Diagnostics) -> Vec<CompiledFile> {
     if sources.len() == 0 || refuse_too_deep(sources, found) {
         return Vec::new();
     }
@@ -150,7 +153,7 @@ impl Copies {
 }
 
 /// Runs protoc, and ends it if it takes too long.
-fn run(program: &Path, copies: &Copies) -> Result<Vec<Located>, Failure> {
+fn run(program: &Path, copies: &Copies) -> Result<Vec<CompiledFile>, Failure> {
     let set = copies.path("set");
     let mut child = Command::new(program)
         .arg(format!("--proto_path={}", copies.path("texts")))
@@ -179,11 +182,12 @@ fn run(program: &Path, copies: &Copies) -> Result<Vec<Located>, Failure> {
         return Err(Failure { why, stderr });
     }
     let set = FileDescriptorSet::parse_from_bytes(&fs::read(set)?).map_err(io::Error::from)?;
-    let located = set.file.into_iter().map(|mut file| Located {
-        locations: Locations::of(&file.source_code_info.take().unwrap_or_default()),
-        file,
+    let files = set.file.into_iter().map(|mut file| {
+        let locations = Locations::of(&file.source_code_info.take().unwrap_or_default());
+        let facts = Arc::new(Facts::of(&file));
+        CompiledFile::new(Arc::new(LazyDescriptor::new(file)), facts, locations)
     });
-    Ok(located.collect())
+    Ok(files.collect())
 }
 
 /// Waits until protoc has ended, and returns its exit status with the beginning of its output on

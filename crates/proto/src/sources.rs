@@ -54,6 +54,13 @@ pub(super) struct ProtoSource {
     identity: PathBuf,
 }
 
+/// A text with its hash.
+#[derive(Debug)]
+pub(super) struct HashedText {
+    pub file: Arc<SourceFile>,
+    pub hash: u64,
+}
+
 /// All files, by name.
 #[derive(Debug, Default)]
 pub(super) struct ProtoSources {
@@ -101,10 +108,14 @@ impl ProtoSources {
     }
 
     /// Returns the texts of the files, by name.
-    pub(super) fn texts(&self) -> BTreeMap<String, Arc<SourceFile>> {
+    pub(super) fn texts(&self) -> BTreeMap<String, HashedText> {
         let files = self.files.iter();
+        let hashed = |source: &ProtoSource| HashedText {
+            file: Arc::clone(&source.file),
+            hash: source.hash,
+        };
         files
-            .map(|(name, source)| (name.clone(), Arc::clone(&source.file)))
+            .map(|(name, source)| (name.clone(), hashed(source)))
             .collect()
     }
 

@@ -3,17 +3,25 @@
 //! A name is looked up from the innermost scope outward, in the files that the referring file sees:
 //! itself, its imports, and their public imports. The only errors found here are names that are
 //! defined twice or are too long.
+//!
+//! The names of a file that no other file uses are not read ([`Symbols::add_unread`]) unless a
+//! look-up fails, because its diagnostic says which file defines the name.
 
+use std::cell::OnceCell;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use protobuf::descriptor::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
 };
 
 use crate::budget::{Budget, OutOfTime};
+use crate::facts::Facts;
+use crate::lazy::LazyDescriptor;
 use crate::path::{self, index};
 use crate::report::FAULTS_MAX;
+use crate::top_names::prefix_hashes;
 
 /// The maximum length of a full name, which is protoc's.
 pub(super) const NAME_LENGTH_MAX: usize = u16::MAX as usize;
@@ -102,6 +110,31 @@ pub(super) struct Symbols {
     by_name: HashMap<String, Symbol>,
     /// The package of each file, by the index of the file.
     packages: Vec<String>,
+    /// The files whose names are not in `by_name`.
+    unread: Vec<UnreadNames>,
+    /// The place in `unread` of the file that defines a name at its top level, by the hash of the
+    /// name.
+    unread_tops: HashMap<u64, usize>,
+}
+
+/// A file whose names are read when a name is looked up that it may define.
+struct UnreadNames {
+    /// The index of the file.
+    at: usize,
+    file: Arc<LazyDescriptor>,
+    by_name: OnceCell<HashMap<String, Symbol>>,
+}
+
+impl UnreadNames {
+    fn get(&self, full_name: &str) -> Option<&Symbol> {
+        let by_name = self.by_name.get_or_init(|| {
+            let mut symbols = Symbols::default();
+            // An earlier run has added these names within its time.
+            let _ = symbols.add(self.at, &self.file, &Budget::unlimited());
+            symbols.by_name
+        });
+        by_name.get(full_name)
+    }
 }
 
 /// The names that a file sees.
@@ -191,6 +224,41 @@ impl Symbols {
         Ok((clashes, unfit))
     }
 
+    /// Adds a file without its names, whose total length is `names_bytes`. Every name that it
+    /// defines at its top level must be defined in no other file. Returns false, and adds nothing,
+    /// if its names must be added: they do not fit, or one has the same hash as another.
+    #[must_use]
+    pub(crate) fn add_unread(
+        &mut self,
+        at: usize,
+        file: &Arc<LazyDescriptor>,
+        facts: &Facts,
+        names_bytes: usize,
+    ) -> bool {
+        let mut definitions = facts.names.definitions();
+        if self.bytes + names_bytes > NAMES_LENGTH_MAX
+            || definitions.any(|hash| self.unread_tops.contains_key(&hash))
+        {
+            return false;
+        }
+        self.bytes += names_bytes;
+        self.packages.push(facts.package.clone());
+        let place = self.unread.len();
+        let tops = facts.names.definitions().map(|hash| (hash, place));
+        self.unread_tops.extend(tops);
+        self.unread.push(UnreadNames {
+            at,
+            file: Arc::clone(file),
+            by_name: OnceCell::new(),
+        });
+        true
+    }
+
+    /// Returns the total length in bytes of all names seen so far.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Returns the view of a file, given the indices of the files that it sees.
     pub(crate) fn view(&self, files: HashSet<usize>) -> View {
         let mut packages = HashSet::new();
@@ -213,7 +281,8 @@ impl Symbols {
         View { files, packages }
     }
 
-    /// Returns the symbol of a full name, whether or not a file sees it.
+    /// Returns the symbol of a full name, whether or not a file sees it. Names that were not read
+    /// are missing.
     pub(crate) fn get(&self, full_name: &str) -> Option<&Symbol> {
         self.by_name.get(full_name)
     }
@@ -292,19 +361,27 @@ impl Symbols {
             scope = &scope[..dot];
             let full = format!("{scope}.{name}");
             if let Some(symbol) = self
-                .by_name
-                .get(&full)
+                .defined(&full)
                 .filter(|s| s.kind.is_type() || s.kind == SymbolKind::Extension)
             {
                 return Lookup::NotImported(full, symbol);
             }
         }
-        match self.by_name.get(name) {
+        match self.defined(name) {
             Some(symbol) if symbol.kind != SymbolKind::Package => {
                 Lookup::NotImported(name.to_owned(), symbol)
             }
             _ => Lookup::Missing,
         }
+    }
+
+    /// Returns the symbol of a full name that any file defines.
+    fn defined(&self, full_name: &str) -> Option<&Symbol> {
+        self.by_name.get(full_name).or_else(|| {
+            let places = prefix_hashes(full_name).filter_map(|hash| self.unread_tops.get(&hash));
+            let mut unread = places.map(|&place| &self.unread[place]);
+            unread.find_map(|names| names.get(full_name))
+        })
     }
 }
 

@@ -110,12 +110,12 @@ impl Texts {
         if self.found.has_errors() || self.compiler != Compiler::Builtin {
             return Compiled::Nothing;
         }
-        let names: HashSet<&str> = files.iter().map(|it| it.file.name()).collect();
+        let names: HashSet<&str> = files.iter().map(|it| it.name()).collect();
         let mut others = Vec::new();
         texts.retain(|name, text| {
             let is_sound = names.contains(name.as_str());
             if !is_sound {
-                others.push(Arc::clone(text));
+                others.push(Arc::clone(&text.file));
             }
             is_sound
         });

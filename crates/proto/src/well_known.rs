@@ -91,10 +91,15 @@ pub(super) fn has(name: &str) -> bool {
 
 /// Returns the text of the file of this name.
 pub(super) fn text(name: &str) -> Option<&'static str> {
+    file(name).map(|(_, text)| text)
+}
+
+/// Returns the name and the text of the file of this name.
+pub(super) fn file(name: &str) -> Option<(&'static str, &'static str)> {
     let at = WELL_KNOWN_FILES
         .binary_search_by_key(&name, |(name, _)| name)
         .ok()?;
-    Some(WELL_KNOWN_FILES[at].1)
+    Some(WELL_KNOWN_FILES[at])
 }
 
 /// Returns the file that defines a type, by the type's full name. Only top-level types of

@@ -74,6 +74,7 @@ mod needs;
 mod options;
 mod prefix;
 mod protobuf;
+mod reached;
 mod require;
 mod roots;
 mod rules;

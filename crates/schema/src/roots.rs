@@ -1,10 +1,14 @@
 //! Tables of the messages that schemas name.
 
+#[cfg(test)]
+mod tests;
+
 use gateway_proto::Descriptors;
 
 use crate::options::Encoding;
+use crate::reached::{self, Wanted};
 use crate::rules::{PACKAGE, RuleWords};
-use crate::table::{Root, Table, TableError};
+use crate::table::{FIELDS_MAX, Root, Table, TableError};
 
 impl Table {
     /// Builds the table that schemas of `roots`, and their rules, need. The table holds these
@@ -18,10 +22,12 @@ impl Table {
     /// - If messages have rules, the table also holds the types that the rules may name, and the
     ///   messages of the rules themselves.
     ///
+    /// Only the files that the table needs are decoded.
+    ///
     /// # Errors
     ///
-    /// Fails if a type is missing or defined twice, or a message has more than 65,534 fields, even
-    /// if the table does not hold the message.
+    /// Fails if a message has more than 65,534 fields, even if the table does not hold the message,
+    /// or if a type that the table would hold is missing or defined twice.
     pub fn for_roots<'a>(
         descriptors: &Descriptors,
         roots: impl IntoIterator<Item = (Encoding, &'a str)>,
@@ -40,12 +46,21 @@ impl Table {
             name,
             opens_any: encoding == Encoding::Json || ruled && !words.is_empty(),
         });
+        if descriptors.fields_bound() > FIELDS_MAX {
+            Self::check(descriptors.files())?;
+        }
+        let roots: Vec<_> = roots.collect();
         let of_rules = |name: &str| {
             let name = name.strip_prefix(PACKAGE);
             ruled && name.is_some_and(|name| name.starts_with('.'))
         };
-        Self::build_reached(descriptors.files(), &roots.collect::<Vec<_>>(), |name| {
-            of_rules(name) || words.may_name(name)
-        })
+        let wanted = |name: &str| of_rules(name) || words.may_name(name);
+        let in_package = |package: &str| {
+            let of_rules = PACKAGE.starts_with(package) || package.starts_with(PACKAGE);
+            ruled && of_rules || words.may_name_in(package)
+        };
+        let named = &wanted;
+        let files = reached::files(descriptors, &roots, Wanted { in_package, named });
+        Self::build_reached(files, &roots, wanted)
     }
 }

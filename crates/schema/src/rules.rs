@@ -188,7 +188,7 @@ impl RuleSet {
 fn define_rules(descriptors: &Descriptors, messages: &[&str]) -> bool {
     let mut files = needed(descriptors, messages).filter(|file| file.package() == PACKAGE);
     files.any(|file| {
-        let mut extensions = file.extension.iter();
+        let mut extensions = file.descriptor().extension.iter();
         extensions.any(|extension| extension.name() == OPTION)
     })
 }

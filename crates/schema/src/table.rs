@@ -14,7 +14,9 @@ mod root;
 
 use std::ops::Index;
 
+pub(super) use error::FIELDS_MAX;
 pub use error::TableError;
+pub(super) use reach::ANY;
 pub(super) use root::Root;
 
 use rustc_hash::FxHashMap;

@@ -30,7 +30,8 @@ fn a_compile_over_the_time_limit_is_reported_once_with_its_file() {
     assert!(said.contains("the time ran out at a.proto"), "{said}");
 }
 
-/// Checks a thousand files, each of which imports the file with half its number.
+/// Checks a thousand files, each of which imports the file with half its number. After an edit,
+/// only the changed file, its importers and the files that these import are decoded.
 #[test]
 fn a_change_recompiles_only_the_files_that_depend_on_it() {
     let directory = tempfile::tempdir().unwrap();
@@ -49,16 +50,17 @@ fn a_change_recompiles_only_the_files_that_depend_on_it() {
     };
     (1..=1000).for_each(|n| write(n, ""));
     let mut cache = Cache::default();
-    // 250 is imported by 500 and 501, and 500 by 1000.
-    for (changed, more, expected) in [
-        (1000, "", 1000),
-        (1000, "", 0),
-        (1000, "message New {}", 1),
-        (250, "message New250 {}", 4),
+    // 250 is imported by 500 and 501, and 500 by 1000. 1000 imports 500, 250, 125, 62, 31, 15, 7, 3
+    // and 1.
+    for (changed, more, expected, decoded) in [
+        (1000, "", 1000, 1000),
+        (1000, "", 0, 0),
+        (1000, "message New {}", 1, 10),
+        (250, "message New250 {}", 4, 11),
         // First an error, and then none: the files that were linked before the error are still
         // known.
-        (501, "nonsense", 1),
-        (501, "", 1),
+        (501, "nonsense", 1, 0),
+        (501, "", 1, 9),
     ] {
         write(changed, more);
         let mut found = Diagnostics::new();
@@ -74,9 +76,58 @@ fn a_change_recompiles_only_the_files_that_depend_on_it() {
         let faulty = run.faults.faulty.len();
         assert_eq!(parsed + faulty, expected, "{changed} {more}");
         assert_eq!(files.len(), 1000 - faulty);
+        let is_decoded = |file: &&CompiledFile| file.is_decoded();
+        let count = files.iter().filter(is_decoded).count();
+        assert_eq!(count, decoded, "{changed} {more}");
         // descriptor.proto counts too, though no file imports it.
         assert_eq!(known, if expected == 1000 { 0 } else { 1001 - expected });
         cache = next;
+    }
+}
+
+/// Checks the files that are decoded because a changed file may define a name of theirs.
+#[test]
+fn a_change_decodes_the_files_that_define_a_new_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        std::fs::write(directory.path().join(name), text).unwrap();
+    };
+    write(
+        "a.proto",
+        "package p.q; message A { enum In { X = 0; } } enum E { V = 0; }",
+    );
+    write("b.proto", "package p; message B { message In {} }");
+    write("c.proto", "package p.q.r; service S {}");
+    let mut cache = Cache::default();
+    for (text, decoded, errors) in [
+        ("", vec!["a.proto", "b.proto", "c.proto", "d.proto"], 0),
+        ("package p.q; message New {}", vec!["d.proto"], 0),
+        // A name within a message, and the name of a package as that of a package.
+        (
+            "package p.q.r.s; message In { enum A { V = 0; } }",
+            vec!["d.proto"],
+            0,
+        ),
+        ("package p.q; message A {}", vec!["a.proto"], 1),
+        ("package p.q; service V {}", vec!["a.proto"], 1),
+        ("package p.B; message Other {}", vec!["b.proto"], 1),
+        ("package p.B.In; message Other {}", vec!["b.proto"], 2),
+        ("package p.q; enum Q { r = 0; }", vec!["c.proto"], 1),
+        (
+            "package p; enum Q { q = 0; }",
+            vec!["a.proto", "c.proto"],
+            1,
+        ),
+    ] {
+        write("d.proto", &format!("syntax = \"proto2\"; {text}"));
+        let mut found = Diagnostics::new();
+        let sources = ProtoSources::read(&[directory.path().to_path_buf()], None, &mut found);
+        let files = compile(&sources, &mut cache, &mut found);
+        let files = files.iter().filter(|file| file.is_decoded());
+        let mut names: Vec<_> = files.map(CompiledFile::name).collect();
+        names.sort_unstable();
+        assert_eq!(names, decoded, "{text}\n{found}");
+        assert_eq!(found.errors(), errors, "{text}\n{found}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The definitions that must be unique over all files: names, and extension numbers of a message.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use protobuf::descriptor::field_descriptor_proto::Label;
@@ -55,8 +56,8 @@ impl Linker {
             ))
         } else {
             let other = self.files.file(first.file);
-            let note = match well_known::has(other.file.name()) {
-                true => format!("{} comes with the gateway", other.file.name()),
+            let note = match well_known::has(other.name()) {
+                true => format!("{} comes with the gateway", other.name()),
                 false => format!("first as {} at {}", first.kind.name(), first_place(other)),
             };
             fault.note(note)
@@ -78,33 +79,53 @@ impl Linker {
     /// Checks that no two extensions of a message have the same number, in this file and all
     /// earlier ones, and records the numbers of this file.
     pub(super) fn extension_numbers(&mut self, at: usize, report: &mut FaultReport) {
-        let linked = Arc::clone(self.files.file(at));
-        let mut all = Vec::new();
-        for (i, extension) in linked.file.extension.iter().enumerate() {
-            all.push((extension, path::below(&[], path::FILE_EXTENSION, i)));
-        }
-        for (i, message) in linked.file.message_type.iter().enumerate() {
-            extensions_below(message, &[path::FILE_MESSAGE, index(i)], &mut all);
-        }
-        for (extension, own) in all {
-            let key = (extension.extendee().to_owned(), extension.number());
-            let Some((file, first)) = self.extensions.get(&key) else {
-                self.extensions.insert(key, (at, own));
+        let facts = Arc::clone(&self.files.file(at).facts);
+        let mut are_unique = true;
+        for (extendee, numbers) in &facts.extensions {
+            if !self.extensions.contains_key(extendee) {
+                self.extensions.insert(extendee.clone(), HashMap::new());
+            }
+            let Some(known) = self.extensions.get_mut(extendee) else {
                 continue;
             };
-            let other = self.files.file(*file);
-            let in_file = *file == at;
+            for &number in numbers {
+                are_unique &= !known.contains_key(&number);
+                known.entry(number).or_insert(at);
+            }
+        }
+        if !are_unique {
+            self.used_numbers(at, report);
+        }
+    }
+
+    /// Reports the extensions of a file whose number an earlier extension has.
+    fn used_numbers(&self, at: usize, report: &mut FaultReport) {
+        let linked = self.files.file(at);
+        let mut firsts = HashMap::from([(at, HashMap::new())]);
+        for Numbered { key, path } in numbered(&linked.file) {
+            let (extendee, number) = key;
+            let file = self.extensions.get(extendee).and_then(|of| of.get(&number));
+            let Some(&file) = file else { continue };
+            let other = self.files.file(file);
+            let in_file = file == at;
+            let first = firsts.entry(file).or_insert_with(|| {
+                // The first of a file that has several is the one that counts.
+                let all = numbered(&other.file).into_iter().rev();
+                all.map(|it| (it.key, it.path)).collect()
+            });
+            let Some(first) = first.get(&key) else {
+                if in_file {
+                    firsts.entry(at).or_default().insert(key, path);
+                }
+                continue;
+            };
             report.push_with(|report| {
-                let number = [&own[..], &[path::FIELD_NUMBER]].concat();
+                let number_path = [&path[..], &[path::FIELD_NUMBER]].concat();
                 let first = match in_file {
                     true => report.place(first),
                     false => other.places(report.budget()).at(first),
                 };
-                let text = format!(
-                    "extension number {} of {} is already used",
-                    key.1,
-                    key.0.trim_start_matches('.')
-                );
+                let text = format!("extension number {number} of {extendee} is already used");
                 // Across files this is a warning, as in protoc, since either file alone is valid.
                 let fault = if in_file {
                     Diagnostic::error(text)
@@ -112,12 +133,37 @@ impl Linker {
                     Diagnostic::warning(text)
                 };
                 fault
-                    .at(report.place(&number))
+                    .at(report.place(&number_path))
                     .note(format!("by the extension at {first}"))
                     .help("choose another number")
             });
         }
     }
+}
+
+/// An extension: the message that it extends, without a leading dot, with its number, and its path.
+struct Numbered<'a> {
+    key: (&'a str, i32),
+    path: Vec<i32>,
+}
+
+/// Returns all extensions of a file.
+fn numbered(file: &FileDescriptorProto) -> Vec<Numbered<'_>> {
+    let mut all = Vec::new();
+    for (i, extension) in file.extension.iter().enumerate() {
+        all.push((extension, path::below(&[], path::FILE_EXTENSION, i)));
+    }
+    for (i, message) in file.message_type.iter().enumerate() {
+        extensions_below(message, &[path::FILE_MESSAGE, index(i)], &mut all);
+    }
+    let numbered = all.into_iter().map(|(extension, path)| Numbered {
+        key: (
+            extension.extendee().trim_start_matches('.'),
+            extension.number(),
+        ),
+        path,
+    });
+    numbered.collect()
 }
 
 fn extensions_below<'a>(

@@ -87,7 +87,9 @@ fn a_second_compile_gives_the_same_result() {
             let name = format!("f{i}.proto");
             fs::copy(fresh.path().join(&name), one.path().join(&name)).unwrap();
         }
-        let files = |made: Option<Descriptors>| made.map(|made| made.files().to_vec());
+        let files = |made: Option<Descriptors>| -> Option<Vec<_>> {
+            made.map(|made| made.files().cloned().collect())
+        };
         let (first, first_said) = outcome(&[fresh.path().to_path_buf()], fresh.path());
         let first = files(first);
         // The first compile follows the change, and the second compiles the same files again.

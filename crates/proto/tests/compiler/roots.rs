@@ -69,12 +69,7 @@ fn a_root_within_a_root_names_its_own_files() {
     ];
     let (made, said) = outcome(&roots, nested.path());
     assert_eq!(said, "");
-    let names: Vec<_> = made
-        .unwrap()
-        .files()
-        .iter()
-        .map(|f| f.name().to_owned())
-        .collect();
+    let names: Vec<_> = made.unwrap().files().map(|f| f.name().to_owned()).collect();
     assert_eq!(names, ["lib.proto", "app.proto"]);
 }
 

@@ -47,7 +47,7 @@ fn valid_files_compile_together() {
     let made = made.unwrap();
     assert!(made.sources().count() >= 150);
 
-    let names: Vec<_> = made.files().iter().map(|file| file.name()).collect();
+    let names: Vec<_> = made.files().map(|file| file.name()).collect();
     for file in made.files() {
         let at = |name: &str| names.iter().position(|n| *n == name).unwrap();
         let own = at(file.name());
@@ -73,7 +73,7 @@ fn valid_files_compile_together() {
 fn roots_without_proto_files_give_no_descriptors_and_no_errors() {
     let (made, said) = of_files(&[("README", "no schema")]);
     assert_eq!(said, "");
-    assert!(made.unwrap().files().is_empty());
+    assert_eq!(made.unwrap().files().len(), 0);
 }
 
 #[test]

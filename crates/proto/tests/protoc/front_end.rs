@@ -80,7 +80,7 @@ fn protoc_reads_editions_and_reports_places_in_the_users_files() {
     let (made, said) = run(root.path(), Compiler::Protoc);
     assert_eq!(said, "");
     let made = made.unwrap();
-    assert_eq!(made.files()[1].syntax(), "editions");
+    assert_eq!(made.files().nth(1).unwrap().syntax(), "editions");
     assert_eq!(made.place_of("E").unwrap().line, 3);
 
     fs::write(

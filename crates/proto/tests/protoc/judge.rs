@@ -120,7 +120,7 @@ fn ours(directory: &Path) -> (bool, String) {
         .replace(&format!("{}/", directory.display()), "");
     if let Some(made) = &made {
         let mut set = FileDescriptorSet::new();
-        set.file = made.files().to_vec();
+        set.file = made.files().cloned().collect();
         let bytes = set.write_to_bytes().unwrap();
         fs::write(format!("{}.ours", directory.display()), bytes).unwrap();
     }

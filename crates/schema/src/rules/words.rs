@@ -22,8 +22,9 @@ impl RuleWords {
     /// because the rules that it belongs to cannot be compiled.
     pub(crate) fn of(descriptors: &Descriptors) -> Self {
         let mut words = Self::default();
-        for file in descriptors.files() {
-            for message in &file.message_type {
+        let files = descriptors.compiled_files().iter();
+        for file in files.filter(|file| file.has_rules()) {
+            for message in &file.descriptor().message_type {
                 words.message(message);
             }
         }
@@ -42,6 +43,12 @@ impl RuleWords {
     /// no expression contains it.
     pub(crate) fn may_name(&self, full_name: &str) -> bool {
         full_name.split('.').all(|part| self.0.contains(part))
+    }
+
+    /// Returns whether an expression may contain the full name of a type in a package. If the
+    /// result is false, no expression contains one.
+    pub(crate) fn may_name_in(&self, package: &str) -> bool {
+        !self.is_empty() && (package.is_empty() || self.may_name(package))
     }
 
     /// Reads the rules of a message and of the messages nested in it. Nesting is bounded by the

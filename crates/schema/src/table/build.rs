@@ -23,7 +23,9 @@ impl Table {
     /// # Errors
     ///
     /// Fails if a type is missing or defined twice, or a message has more than 65,534 fields.
-    pub fn build(files: &[FileDescriptorProto]) -> Result<Self, TableError> {
+    pub fn build<'a>(
+        files: impl IntoIterator<Item = &'a FileDescriptorProto>,
+    ) -> Result<Self, TableError> {
         let declared = Declared::collect(files)?;
         declared.check()?;
         let chosen = Chosen::all(&declared);
@@ -32,19 +34,25 @@ impl Table {
 
     /// Builds the table of `roots`, of the types whose full names are `wanted`, and of the types of
     /// all their fields, direct and indirect. If a payload of a root can name any message, the
-    /// table holds all messages.
+    /// table holds all messages. `files` may leave out files that define none of these types, and
+    /// extend none of these messages.
     ///
-    /// Fails as [`Self::build`] does, even if the error is in a definition that the table would not
-    /// hold.
-    pub(crate) fn build_reached(
-        files: &[FileDescriptorProto],
+    /// Fails as [`Self::build`] does if the error is in a definition that the table holds.
+    pub(crate) fn build_reached<'a>(
+        files: impl IntoIterator<Item = &'a FileDescriptorProto>,
         roots: &[Root],
         wanted: impl Fn(&str) -> bool,
     ) -> Result<Self, TableError> {
         let declared = Declared::collect(files)?;
-        declared.check()?;
         let chosen = Chosen::reached(&declared, roots, wanted);
         Builder { declared, chosen }.finish()
+    }
+
+    /// Checks that [`Self::build`] succeeds.
+    pub(crate) fn check<'a>(
+        files: impl IntoIterator<Item = &'a FileDescriptorProto>,
+    ) -> Result<(), TableError> {
+        Declared::collect(files)?.check()
     }
 }
 

@@ -42,7 +42,9 @@ impl<'a> Declared<'a> {
     /// # Errors
     ///
     /// Fails if a type is defined twice.
-    pub(super) fn collect(files: &'a [FileDescriptorProto]) -> Result<Self, TableError> {
+    pub(super) fn collect(
+        files: impl IntoIterator<Item = &'a FileDescriptorProto>,
+    ) -> Result<Self, TableError> {
         let mut declared = Self::default();
         for file in files {
             let features = Features::of_file(file);

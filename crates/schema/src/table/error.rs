@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The maximum number of fields in one message: a `u16` can index this many fields, and protoc
 /// allows no more fields.
-pub(super) const FIELDS_MAX: usize = u16::MAX as usize - 1;
+pub(crate) const FIELDS_MAX: usize = u16::MAX as usize - 1;
 
 /// The reason why descriptors do not make a [`Table`](crate::Table).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use super::root::Root;
 use super::{EnumId, MessageId};
 
 /// The message whose JSON form names another message, which may be any message.
-const ANY: &str = "google.protobuf.Any";
+pub(crate) const ANY: &str = "google.protobuf.Any";
 
 /// The number that each declared message and enum has in the table, or `None` for definitions that
 /// the table does not hold.

@@ -110,7 +110,7 @@ impl Ruled {
             schema
         };
         let mut set = protobuf::descriptor::FileDescriptorSet::new();
-        set.file = descriptors.files().iter().map(without_edition).collect();
+        set.file = descriptors.files().map(without_edition).collect();
         let bytes = protobuf::Message::write_to_bytes(&set).unwrap();
         Self {
             protobuf: schema(Encoding::Protobuf),

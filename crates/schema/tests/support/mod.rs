@@ -24,7 +24,7 @@ pub fn compile(proto: &str) -> (Vec<FileDescriptorProto>, prost_reflect::Descrip
     let descriptors = gateway_proto::compile(&roots, Compiler::Builtin, &mut found);
     let descriptors = descriptors.unwrap_or_else(|| panic!("{proto}\n{found}"));
     let mut set = FileDescriptorSet::new();
-    set.file = descriptors.files().to_vec();
+    set.file = descriptors.files().cloned().collect();
     let pool = prost_reflect::DescriptorPool::decode(&*set.write_to_bytes().unwrap()).unwrap();
     (set.file, pool)
 }

@@ -5,12 +5,9 @@ use std::collections::HashMap;
 
 use ::protobuf::UnknownValueRef;
 use ::protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
-use gateway_proto::Descriptors;
+use gateway_proto::{Descriptors, PREDEFINED_EXTENSION};
 
 use super::text::{RuleText, predefined};
-
-/// The number of the extension of FieldOptions that carries predefined rules.
-const PREDEFINED: u32 = 1160;
 
 /// The field numbers of extensions and of messages in FileDescriptorProto and in DescriptorProto.
 const FILE_EXTENSION: i32 = 7;
@@ -35,7 +32,8 @@ impl Extension<'_> {
     pub(in crate::rules) fn rules(&self) -> Result<Vec<RuleText>, String> {
         let mut option = Vec::new();
         for (number, value) in self.field.options.special_fields.unknown_fields() {
-            if let (PREDEFINED, UnknownValueRef::LengthDelimited(bytes)) = (number, value) {
+            if let (PREDEFINED_EXTENSION, UnknownValueRef::LengthDelimited(bytes)) = (number, value)
+            {
                 option.extend_from_slice(bytes);
             }
         }
@@ -43,7 +41,8 @@ impl Extension<'_> {
     }
 }
 
-/// Returns all extensions by their full names.
+/// Returns the extensions by their full names. Extensions in files without rules are left out,
+/// because their options define none.
 pub(in crate::rules) fn all_extensions(
     descriptors: &Descriptors,
 ) -> HashMap<String, Extension<'_>> {
@@ -51,8 +50,10 @@ pub(in crate::rules) fn all_extensions(
         all: HashMap::new(),
         file: "",
     };
-    for file in descriptors.files() {
-        found.file = file.name();
+    let files = descriptors.compiled_files().iter();
+    for compiled in files.filter(|file| file.has_rules()) {
+        let file = compiled.descriptor();
+        found.file = compiled.name();
         found.add(file.package(), &file.extension, &[FILE_EXTENSION]);
         for (at, message) in (0..).zip(&file.message_type) {
             found.add_nested(file.package(), message, &[FILE_MESSAGE, at]);

@@ -1,0 +1,77 @@
+//! The unchanged files whose definitions a run needs. All others stay encoded.
+
+use std::collections::HashSet;
+
+use super::{FileStage, Run};
+use crate::top_names::TopNames;
+
+impl<'a> Run<'a> {
+    /// Returns the unchanged files that a changed file imports, directly or indirectly, and those
+    /// that may define a name which is also defined in a changed file or in one that comes with
+    /// this crate.
+    ///
+    /// Unchanged files do not define a name twice among themselves: the run that linked the second
+    /// of them would have found that error, and files with errors are not reused. The numbers of
+    /// extensions are compared elsewhere, for all files.
+    pub(super) fn needed(&self) -> HashSet<&'a str> {
+        let mut needed = self.imported_by_changed();
+        let mut added = AddedNames::default();
+        for unit in self.units.values() {
+            if let FileStage::Parsed(parsed) = unit {
+                added.add(&TopNames::of(&parsed.file));
+            }
+        }
+        for unit in self.well_known.values() {
+            match unit {
+                FileStage::Parsed(parsed) => added.add(&TopNames::of(&parsed.file)),
+                FileStage::Linked(linked) => added.add(&linked.facts.names),
+            }
+        }
+        for (&name, unit) in &self.units {
+            if let FileStage::Linked(linked) = unit
+                && added.may_clash_with(&linked.facts.names)
+            {
+                needed.insert(name);
+            }
+        }
+        needed
+    }
+
+    fn imported_by_changed(&self) -> HashSet<&'a str> {
+        let is_changed = |unit: &&FileStage| matches!(unit, FileStage::Parsed(_));
+        let changed = self.units.values().filter(is_changed);
+        let mut open: Vec<&String> = changed.flat_map(FileStage::imports).collect();
+        let mut needed = HashSet::new();
+        while let Some(name) = open.pop() {
+            if let Some((&name, unit @ FileStage::Linked(_))) =
+                self.units.get_key_value(name.as_str())
+                && needed.insert(name)
+            {
+                open.extend(unit.imports());
+            }
+        }
+        needed
+    }
+}
+
+/// The hashes of all names that some files define at their top level, and of their packages.
+#[derive(Default)]
+struct AddedNames {
+    definitions: HashSet<u64>,
+    packages: HashSet<u64>,
+}
+
+impl AddedNames {
+    fn add(&mut self, names: &TopNames) {
+        self.definitions.extend(names.definitions());
+        self.packages.extend(&names.packages);
+    }
+
+    /// Returns whether a file may define one of these names, too, or use it for a package. If the
+    /// result is false, it certainly does not.
+    fn may_clash_with(&self, names: &TopNames) -> bool {
+        let is_taken = |hash: &u64| self.definitions.contains(hash) || self.packages.contains(hash);
+        let is_defined = |hash: &u64| self.definitions.contains(hash);
+        names.definitions().any(|hash| is_taken(&hash)) || names.packages.iter().any(is_defined)
+    }
+}

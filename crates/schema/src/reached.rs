@@ -1,0 +1,117 @@
+//! The files that a table is built from: those that define the messages of schemas and the types of
+//! their fields, and those that extend these messages. No other file is decoded.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use ::protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
+use gateway_proto::{CompiledFile, Descriptors};
+
+use crate::table::{ANY, Root};
+
+/// The types that a table must hold although no field of a root has them.
+pub(super) struct Wanted<P, N> {
+    /// Returns whether a file of this package may define such types.
+    pub(super) in_package: P,
+    /// Returns whether a type of this full name is one.
+    pub(super) named: N,
+}
+
+/// Returns the files that define `roots`, the types that are `wanted`, and the types of the fields
+/// of all these, direct and indirect, extensions included. The files keep their order. If a root
+/// opens an `Any`, returns all files.
+pub(super) fn files<'a>(
+    descriptors: &'a Descriptors,
+    roots: &[Root<'a>],
+    wanted: Wanted<impl Fn(&str) -> bool, impl Fn(&str) -> bool>,
+) -> Vec<&'a FileDescriptorProto> {
+    let mut reach = FileReach::new(descriptors);
+    let opening = roots.iter().filter(|root| root.opens_any);
+    reach.add(opening.map(|root| root.name).collect());
+    if reach.seen.contains(ANY) {
+        return descriptors.files().collect();
+    }
+    reach.add(roots.iter().map(|root| root.name).collect());
+    let files = descriptors.compiled_files().iter();
+    let files = files.filter(|file| (wanted.in_package)(file.package()));
+    let names = files.flat_map(CompiledFile::type_names);
+    reach.add(names.filter(|name| (wanted.named)(name)).collect());
+    let files = reach.files.into_iter();
+    files
+        .map(|index| descriptors.compiled_files()[index].descriptor())
+        .collect()
+}
+
+/// The types that are reached so far, and the indices of the files that define or extend them.
+struct FileReach<'a> {
+    descriptors: &'a Descriptors,
+    seen: HashSet<&'a str>,
+    files: BTreeSet<usize>,
+    /// The indices of the files that extend a message.
+    extending: HashMap<&'a str, Vec<usize>>,
+    /// The indices of the files whose extensions were read.
+    extensions_read: HashSet<usize>,
+}
+
+impl<'a> FileReach<'a> {
+    fn new(descriptors: &'a Descriptors) -> Self {
+        let mut extending: HashMap<_, Vec<_>> = HashMap::new();
+        for (index, file) in descriptors.compiled_files().iter().enumerate() {
+            for extendee in file.extendees() {
+                extending.entry(extendee).or_default().push(index);
+            }
+        }
+        Self {
+            descriptors,
+            seen: HashSet::new(),
+            files: BTreeSet::new(),
+            extending,
+            extensions_read: HashSet::new(),
+        }
+    }
+
+    /// Adds the types in `open` that are defined, and those that they reach.
+    fn add(&mut self, mut open: Vec<&'a str>) {
+        while let Some(name) = open.pop() {
+            if self.seen.contains(name) {
+                continue;
+            }
+            let Some(index) = self.descriptors.index_of_type(name) else {
+                continue;
+            };
+            self.seen.insert(name);
+            self.files.insert(index);
+            let Some(message) = self.descriptors.message(name) else {
+                continue;
+            };
+            open.extend(message.field.iter().map(type_of));
+            for index in self.extending.remove(name).unwrap_or_default() {
+                self.files.insert(index);
+                // The types of all extensions in the file are added at once, which may be more than
+                // needed.
+                if !self.extensions_read.insert(index) {
+                    continue;
+                }
+                let file = self.descriptors.compiled_files()[index].descriptor();
+                open.extend(file.extension.iter().map(type_of));
+                for message in &file.message_type {
+                    add_extensions(message, &mut open);
+                }
+            }
+        }
+    }
+}
+
+/// Adds the types of the extensions that a message and the messages nested in it define. Nesting is
+/// bounded by the compilers.
+fn add_extensions<'a>(message: &'a DescriptorProto, types: &mut Vec<&'a str>) {
+    types.extend(message.extension.iter().map(type_of));
+    for nested in &message.nested_type {
+        add_extensions(nested, types);
+    }
+}
+
+/// Returns the full name of a field's type, without its leading dot, or an empty text if the type
+/// is a scalar.
+fn type_of(field: &FieldDescriptorProto) -> &str {
+    field.type_name().trim_start_matches('.')
+}
