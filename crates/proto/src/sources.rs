@@ -188,6 +188,9 @@ struct SourceReader<'a> {
     entries: usize,
     bytes: u64,
     definitions: usize,
+    /// The bytes of the file that is read. One buffer serves all files, because most of them are
+    /// the same as in the earlier read, and their bytes are only compared.
+    buffer: Vec<u8>,
     /// A bound was exceeded and reported, so nothing more is read.
     full: bool,
     found: &'a mut Diagnostics,
@@ -212,6 +215,7 @@ impl<'a> SourceReader<'a> {
             entries: 0,
             bytes: 0,
             definitions: 0,
+            buffer: Vec::new(),
             full: false,
             found,
         }
@@ -333,9 +337,9 @@ impl<'a> SourceReader<'a> {
                 "more than {FILES_MAX} .proto files below the import paths"
             ));
         }
-        let bytes = match read_bounded(path) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => {
+        match read_bounded(path, &mut self.buffer) {
+            Ok(true) => {}
+            Ok(false) => {
                 let mib = FILE_BYTES_MAX >> 20;
                 let message = format!("{} is larger than {mib} MiB", escaped(&shown(path)));
                 return self.found.push(
@@ -344,15 +348,15 @@ impl<'a> SourceReader<'a> {
                 );
             }
             Err(error) => return self.unreadable(path, &error),
-        };
-        self.bytes += bytes.len() as u64;
+        }
+        self.bytes += self.buffer.len() as u64;
         if self.bytes > TOTAL_BYTES_MAX {
             let mib = TOTAL_BYTES_MAX >> 20;
             return self.stop(format!(
                 "the .proto files below the import paths are larger than {mib} MiB together"
             ));
         }
-        let source = match self.source(&name, path, identity, bytes) {
+        let source = match self.source(&name, path, identity) {
             Ok(source) => source,
             Err(diagnostic) => return self.found.push(*diagnostic),
         };
@@ -365,18 +369,17 @@ impl<'a> SourceReader<'a> {
         self.sources.files.insert(name, source);
     }
 
-    /// Returns the file of these bytes, with the text and outline of the earlier read if the bytes
-    /// are the same.
+    /// Returns the file of the bytes in the buffer, with the text and outline of the earlier read if
+    /// the bytes are the same.
     fn source(
         &self,
         name: &str,
         path: &Path,
         identity: PathBuf,
-        bytes: Vec<u8>,
     ) -> Result<ProtoSource, Box<Diagnostic>> {
         let earlier = self.earlier.and_then(|earlier| earlier.get(name));
         // A text of which something was dropped or replaced has other bytes.
-        let same = earlier.filter(|it| it.file.text.as_bytes() == bytes);
+        let same = earlier.filter(|it| it.file.text.as_bytes() == self.buffer);
         if let Some(same) = same.filter(|it| it.file.path == shown(path)) {
             return Ok(ProtoSource {
                 file: Arc::clone(&same.file),
@@ -385,7 +388,7 @@ impl<'a> SourceReader<'a> {
                 identity,
             });
         }
-        let file = decode(path, bytes)?;
+        let file = decode(path, &self.buffer)?;
         let mut hasher = DefaultHasher::new();
         file.text.hash(&mut hasher);
         Ok(ProtoSource {
@@ -455,24 +458,23 @@ fn canonical(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-/// Reads a file, and returns `None` if it is too large. The bound is on the bytes read, not on the
-/// size that the file claims.
-fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
+/// Reads a file into a buffer, and returns false if it is too large. The bound is on the bytes read,
+/// not on the size that the file claims.
+fn read_bounded(path: &Path, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    buffer.clear();
     open_file(path)?
         .take(FILE_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= FILE_BYTES_MAX).then_some(bytes))
+        .read_to_end(buffer)?;
+    Ok(buffer.len() as u64 <= FILE_BYTES_MAX)
 }
 
 /// Returns the text of a file, without a byte order mark. Comments may be in any encoding: bytes in
 /// them that are not UTF-8 are replaced. Elsewhere, such bytes are an error.
-fn decode(path: &Path, bytes: Vec<u8>) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
+fn decode(path: &Path, bytes: &[u8]) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
     let without_mark = |text: &str| text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
-    let bytes = match String::from_utf8(bytes) {
-        Ok(text) => return Ok(SourceFile::new(shown(path), without_mark(&text))),
-        Err(error) => error.into_bytes(),
-    };
+    if let Ok(text) = str::from_utf8(bytes) {
+        return Ok(SourceFile::new(shown(path), without_mark(text)));
+    }
     let mut text = String::with_capacity(bytes.len());
     // The offset of each replacement character in the text, and the offset of the replaced byte in
     // the file.
