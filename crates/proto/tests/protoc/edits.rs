@@ -1,6 +1,9 @@
 //! Tests over random edits of a directory, after each of which a compile that reuses what the last
 //! one left must give the same results as one that reuses nothing. They run without protoc.
 //!
+//! The files are those of the corpus and of the generator, or small files that share a few names, so
+//! that many edits make one define, use or extend what another defines.
+//!
 //! `EDITS=n` sets the number of edits, and `EDITS_SEED=n` the seed.
 
 use std::collections::BTreeMap;
@@ -171,4 +174,102 @@ fn compiles_after_edits_equal_fresh_compiles() {
         }
     }
     assert!(whole > 5 && faulty > 5, "{whole} whole, {faulty} faulty");
+}
+
+/// The packages of the small files, most of which never change. A definition may have the full name
+/// of a package.
+const PACKAGES: [&str; 7] = ["", "a", "a.b", "a.b", "a.c", "a.b.M", "google.protobuf"];
+/// The names that some definitions share.
+const SHARED_NAMES: [&str; 8] = ["M", "N", "b", "c", "x", "a", "Any", "Duration"];
+
+/// Returns the small file of this number. It imports files of lower numbers, and defines a message
+/// that others may use and extend.
+fn small_text(at: usize, random: &mut fastrand::Rng) -> String {
+    let pick = |random: &mut fastrand::Rng, all: &[&'static str]| all[random.usize(..all.len())];
+    let mut text = pick(random, &["syntax = \"proto2\";", "edition = \"2023\";"]).to_owned();
+    let package = match random.u8(..16) {
+        0 => pick(random, &PACKAGES),
+        _ => PACKAGES[at],
+    };
+    if !package.is_empty() {
+        text += &format!("package {package};");
+    }
+    let mut imports: Vec<_> = (0..at).filter(|_| random.u8(..3) == 0).collect();
+    for import in &imports {
+        let public = pick(random, &["", "", "public "]);
+        text += &format!("import {public}\"f{import}.proto\";");
+    }
+    if random.u8(..6) == 0 {
+        let name = pick(random, &["any", "descriptor", "duration"]);
+        text += &format!("import \"google/protobuf/{name}.proto\";");
+    }
+    text += &format!("message Base{at} {{ extensions 100 to 199; message In {{}} }}");
+    imports.push(at);
+    for n in 0..random.usize(..3) {
+        let own = match random.u8(..16) {
+            0 => pick(random, &SHARED_NAMES).to_owned(),
+            1..=6 if package == "google.protobuf" => pick(random, &SHARED_NAMES).to_owned(),
+            _ => format!("Own{at}{n}"),
+        };
+        let used = match random.u8(..16) {
+            0 => random.usize(..PACKAGES.len()),
+            _ => imports[random.usize(..imports.len())],
+        };
+        let used = format!("{}.Base{used}", PACKAGES[used]);
+        let used = used.trim_start_matches('.');
+        let number = random.u8(100..110);
+        text += &match random.u8(..6) {
+            0 => format!("message {own} {{ oneof o {{ {used}.In n = 1; }} }}"),
+            1 => format!("message {own} {{ message M {{}} enum E {{ V = 0; }} }}"),
+            2 => format!("enum {own} {{ {own}0 = 0; {own}1 = 1; }}"),
+            3 => format!("service {own} {{ rpc R({used}) returns ({used}); }}"),
+            4 => format!("extend {used} {{ repeated int32 {own} = {number}; }}"),
+            _ => format!("message {own} {{ extend {used} {{ repeated int32 e = {number}; }} }}"),
+        };
+    }
+    text
+}
+
+#[test]
+fn compiles_after_edits_that_clash_equal_fresh_compiles() {
+    let seed = number("EDITS_SEED", 1);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let roots = [root.to_path_buf()];
+    let (mut cache, mut texts) = (Cache::default(), None);
+    let mut whole = 0;
+    let mut seen = BTreeMap::from(
+        [
+            "is defined twice",
+            "is not imported",
+            "is already used",
+            "comes with the gateway",
+        ]
+        .map(|part| (part, 0)),
+    );
+    for step in 0..number("EDITS", 60) * 20 {
+        let at = random.usize(..PACKAGES.len());
+        let name = format!("f{at}.proto");
+        match random.u8(..24) {
+            0 => {
+                let _ = fs::remove_file(root.join(name));
+            }
+            _ => write(root, &name, small_text(at, &mut random).as_bytes()),
+        }
+        let next = Texts::read_after(texts.as_ref(), &roots, Compiler::Builtin);
+        let reused = outcome(&next, &mut cache);
+        texts = Some(next);
+        let fresh = Texts::read(&roots, Compiler::Builtin);
+        let fresh = outcome(&fresh, &mut Cache::default());
+        reused.assert_equals(&fresh, &format!("EDITS_SEED={seed}, edit {step}"));
+        whole += usize::from(fresh.is_whole && fresh.files.len() > 4);
+        for (part, count) in &mut seen {
+            *count += usize::from(fresh.said.contains(part));
+        }
+    }
+    assert!(
+        whole > 100 && seen.values().all(|count| *count > 10),
+        "{whole} whole, {seen:?}"
+    );
 }
