@@ -89,8 +89,7 @@ impl LinkedFiles {
     }
 
     /// Adds the file at an index without its names, which are read only if the look-up of a name
-    /// fails. Returns false if that is not possible: a name or the limit on all names needs a look
-    /// at each of its names.
+    /// fails. Returns false, and adds nothing, if its names must be added at once.
     #[must_use]
     pub(crate) fn add_unread(&mut self, at: usize, linked: &LinkedFile) -> bool {
         let LinkedFile {

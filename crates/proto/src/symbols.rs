@@ -322,7 +322,7 @@ impl Symbols {
         if let Some(absolute) = name.strip_prefix('.') {
             return Ok(match self.seen(view, absolute) {
                 Some(symbol) => Lookup::Found(absolute.to_owned(), symbol),
-                None => self.not_found(absolute, None),
+                None => self.not_found(absolute, None, budget)?,
             });
         }
         let first_len = name.find('.').unwrap_or(name.len());
@@ -342,7 +342,7 @@ impl Symbols {
                 let whole = format!("{scope}.{name}");
                 return Ok(match self.seen(view, &whole) {
                     Some(symbol) => Lookup::Found(whole, symbol),
-                    None => match self.not_found(&whole, None) {
+                    None => match self.not_found(&whole, None, budget)? {
                         Lookup::Missing => Lookup::Shadowed(first),
                         other => other,
                     },
@@ -351,37 +351,49 @@ impl Symbols {
         }
         Ok(match self.seen(view, name) {
             Some(symbol) => Lookup::Found(name.to_owned(), symbol),
-            None => self.not_found(name, Some(within)),
+            None => self.not_found(name, Some(within), budget)?,
         })
     }
 
-    fn not_found(&self, name: &str, within: Option<&str>) -> Lookup<'_> {
+    fn not_found(
+        &self,
+        name: &str,
+        within: Option<&str>,
+        budget: &Budget,
+    ) -> Result<Lookup<'_>, OutOfTime> {
         let mut scope = within.unwrap_or_default();
         while let Some(dot) = scope.rfind('.') {
             scope = &scope[..dot];
             let full = format!("{scope}.{name}");
             if let Some(symbol) = self
-                .defined(&full)
+                .defined(&full, budget)?
                 .filter(|s| s.kind.is_type() || s.kind == SymbolKind::Extension)
             {
-                return Lookup::NotImported(full, symbol);
+                return Ok(Lookup::NotImported(full, symbol));
             }
         }
-        match self.defined(name) {
+        Ok(match self.defined(name, budget)? {
             Some(symbol) if symbol.kind != SymbolKind::Package => {
                 Lookup::NotImported(name.to_owned(), symbol)
             }
             _ => Lookup::Missing,
-        }
+        })
     }
 
     /// Returns the symbol of a full name that any file defines.
-    fn defined(&self, full_name: &str) -> Option<&Symbol> {
-        self.by_name.get(full_name).or_else(|| {
-            let places = prefix_hashes(full_name).filter_map(|hash| self.unread_tops.get(&hash));
-            let mut unread = places.map(|&place| &self.unread[place]);
-            unread.find_map(|names| names.get(full_name))
-        })
+    fn defined(&self, full_name: &str, budget: &Budget) -> Result<Option<&Symbol>, OutOfTime> {
+        if let Some(symbol) = self.by_name.get(full_name) {
+            return Ok(Some(symbol));
+        }
+        for hash in prefix_hashes(full_name) {
+            budget.step()?;
+            let unread = self.unread_tops.get(&hash);
+            let unread = unread.and_then(|&place| self.unread.get(place));
+            if let Some(symbol) = unread.and_then(|names| names.get(full_name)) {
+                return Ok(Some(symbol));
+            }
+        }
+        Ok(None)
     }
 }
 
