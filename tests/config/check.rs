@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::binary::binary;
 use crate::pages::{configurations_in, pages};
 
 const CONFIGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config/configs");
@@ -39,7 +40,7 @@ fn gateway_with(
     arguments: &[&str],
     variables: &[(&str, &str)],
 ) -> Outcome {
-    let output = Command::new(env!("CARGO_BIN_EXE_gateway"))
+    let output = Command::new(binary())
         .args(arguments)
         .current_dir(directory)
         .env_remove("RUST_LOG")
@@ -586,7 +587,7 @@ fn errors_are_logged_as_one_json_object_a_line() {
 
 /// Runs the gateway with these arguments and `text` on standard input.
 fn check_input(directory: &Path, arguments: &[&str], text: &str) -> Outcome {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_gateway"))
+    let mut child = Command::new(binary())
         .args(arguments)
         .current_dir(directory)
         .env_remove("RUST_LOG")
@@ -762,7 +763,7 @@ fn output_that_cannot_be_written_is_a_failure() {
             .write(true)
             .open("/dev/full")
             .unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        let output = Command::new(binary())
             .args(arguments)
             .current_dir(CONFIGS)
             .stdout(full)
@@ -780,7 +781,7 @@ fn output_that_cannot_be_written_is_a_failure() {
 #[test]
 fn a_mistake_in_rust_log_is_reported() {
     let run = |value: &str| {
-        let output = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        let output = Command::new(binary())
             .args(["-c", "invalid/no_routes.yaml"])
             .current_dir(CONFIGS)
             .env("RUST_LOG", value)

@@ -11,6 +11,7 @@ use gateway::snapshot::Snapshot;
 use gateway_diagnostic::Diagnostics;
 use serde_json::{Value, json};
 
+use crate::binary::binary;
 use crate::pages::{ROOT, schema};
 
 /// A place in routes.yaml, as a list of keys.
@@ -172,7 +173,7 @@ fn by_default_the_compiler_is_built_in_and_a_breaking_edit_causes_a_warning() {
         let (at, _) = (at("compiler"), tried.file(None));
         let there = word.as_ref().map(|word| (&at, word));
         tried.file(there);
-        let checked = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+        let checked = std::process::Command::new(binary())
             .arg("check")
             .current_dir(&tried.0)
             .env("PATH", "/nowhere")

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::binary::binary;
+
 const ROUTES: &str = "frontends: { clients: { bind: \"tcp://*:5559\" } }
 pools: { people: { bind: \"tcp://*:5560\" } }
 routes: { \"*\": { pool: people } }
@@ -15,7 +17,7 @@ fn explained(proto: &str, message: &str, arguments: &[&str]) -> (Option<i32>, St
     fs::create_dir(directory.path().join("schemas")).unwrap();
     fs::write(directory.path().join("routes.yaml"), ROUTES).unwrap();
     fs::write(directory.path().join("schemas/shop.proto"), proto).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_gateway"))
+    let output = Command::new(binary())
         .args(["check", "--explain", message])
         .args(arguments)
         .current_dir(directory.path())

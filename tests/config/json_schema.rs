@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use crate::binary::binary;
 use crate::pages::{ROOT, configurations_in, pages, schema};
 
 /// The files of `tests/config/configs/invalid` with errors that no schema can detect: names that
@@ -118,7 +119,7 @@ fn configurations(directory: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn the_command_prints_the_file_of_the_repository() {
-    let printed = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+    let printed = std::process::Command::new(binary())
         .arg("schema")
         .output()
         .unwrap();

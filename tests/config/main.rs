@@ -1,5 +1,6 @@
 //! Tests of the configurations that `gateway check` accepts and rejects, and of its diagnostics.
 //!
+//! - `binary`: The binary under test.
 //! - `check`: Valid files pass, and each invalid file has its expected diagnostics.
 //! - `defaults`: Defaults and bounds of routes.yaml are those of its JSON schema, and of
 //!   docs/routes.md and docs/schemas.md.
@@ -11,6 +12,8 @@
 //! - `pages`: Helpers that return the JSON schema and the configurations in pages.
 //! - `rules`: Each mistake in rules that docs/rules.md lists is explained at its place.
 
+#[path = "../support/binary.rs"]
+mod binary;
 mod check;
 mod defaults;
 mod explain;

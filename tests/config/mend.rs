@@ -10,6 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::binary::binary;
+
 fn setups() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/mend");
     let mut all: Vec<_> = fs::read_dir(directory)
@@ -21,7 +23,7 @@ fn setups() -> Vec<PathBuf> {
 }
 
 fn check(directory: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_gateway"))
+    Command::new(binary())
         .arg("check")
         .current_dir(directory)
         .output()

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::binary::binary;
+
 const ROUTES: &str = "frontends: { clients: { bind: \"tcp://*:5559\" } }
 pools: { shop: { bind: \"tcp://*:5560\" } }
 routes: { ORDER: { schema: shop.Order, pool: shop } }
@@ -111,7 +113,7 @@ fn checked(fields: &str) -> (Option<i32>, String) {
     fs::create_dir(directory.path().join("schemas")).unwrap();
     fs::write(directory.path().join("routes.yaml"), ROUTES).unwrap();
     fs::write(directory.path().join("schemas/shop.proto"), proto).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_gateway"))
+    let output = Command::new(binary())
         .arg("check")
         .current_dir(directory.path())
         .env_remove("RUST_LOG")

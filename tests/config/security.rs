@@ -10,6 +10,7 @@ use gateway::config;
 use gateway::security::{Initiator, KnownPeers, Proof, Security};
 use gateway_zmtp::curve::{KeyPair, PublicKey};
 
+use crate::binary::binary;
 use crate::pages::configurations_in;
 
 /// The keys that libzmq's manual page zmq_curve shows.
@@ -70,7 +71,7 @@ impl Files {
 
     /// Runs `gateway check`, and returns its exit code, standard output and standard error.
     fn check(&self) -> (Option<i32>, String, String) {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+        let output = std::process::Command::new(binary())
             .arg("check")
             .current_dir(self.0.path())
             .output()
@@ -337,7 +338,7 @@ fn files_with_secrets_that_others_can_use_cause_a_warning() {
 }
 
 fn keygen(directory: &Path, name: &str) -> (Option<i32>, String) {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+    let output = std::process::Command::new(binary())
         .args(["keygen", name])
         .current_dir(directory)
         .output()
@@ -659,7 +660,7 @@ fn plain_is_refused_where_users_cannot_be_checked() {
 
 /// Runs `gateway keygen --user` with this input, and returns its exit code and output.
 fn keygen_user(name: &str, input: &[u8]) -> (Option<i32>, String) {
-    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+    let mut child = std::process::Command::new(binary())
         .args(["keygen", "--user", name])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())

@@ -11,7 +11,8 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use crate::support::PATIENCE;
-use crate::support::process::{Process, binary};
+use crate::support::binary::binary;
+use crate::support::process::Process;
 use crate::support::sockets::{connected, receive, send, texts};
 
 /// A rule whose evaluation overflows the largest timestamp, where a library may panic.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use gateway::reply::Reason;
 
+use crate::support::binary::binary;
 use crate::support::gateway::{engine_is, on_this_engine, with_admin, yaml};
 use crate::support::process::Process;
 use crate::support::sockets::{SetOnDrop, named, receive, send};
@@ -256,7 +257,7 @@ fn diagnostics_over_http_are_those_of_check() {
     .unwrap();
     let reported = process.reload().json()["diagnostics"].clone();
     assert_eq!(process.status()["last_reload"]["diagnostics"], reported);
-    let checked = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+    let checked = std::process::Command::new(binary())
         .args(["check", "--format", "json"])
         .current_dir(&process.directory)
         .output()
@@ -405,7 +406,7 @@ fn an_address_that_is_taken_stops_the_start_with_its_place() {
          routes: {{ A: {{ pool: p }} }}\nadmin: {{ bind: \"{address}\" }}\n"
     ));
     fs::write(directory.path().join("routes.yaml"), text).unwrap();
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+    let output = std::process::Command::new(binary())
         .current_dir(&directory)
         .output()
         .unwrap();
@@ -431,7 +432,7 @@ fn every_address_that_is_taken_is_reported_with_its_place() {
     );
     let run = |text: &str| {
         fs::write(directory.path().join("routes.yaml"), text).unwrap();
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+        let output = std::process::Command::new(binary())
             .current_dir(&directory)
             .output()
             .unwrap();
@@ -702,7 +703,7 @@ fn a_route_has_every_reason_for_rejections_from_the_start() {
 /// Runs a command of the binary in the directory of a gateway, and returns its exit code, standard
 /// output and standard error.
 fn command(directory: &std::path::Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+    let output = std::process::Command::new(binary())
         .args(arguments)
         .current_dir(directory)
         .output()

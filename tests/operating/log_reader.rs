@@ -8,6 +8,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use serde_json::Value;
 
 use crate::support::PATIENCE;
+use crate::support::binary::binary;
 use crate::support::gateway::on_this_engine;
 use crate::support::sockets::socket;
 
@@ -32,7 +33,7 @@ impl Chatty {
              routes: { A: { pool: people } }\n",
         );
         fs::write(directory.path().join("routes.yaml"), yaml).unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        let mut process = Command::new(binary())
             .args(["--log-format", "json"])
             .current_dir(&directory)
             .env("RUST_LOG", "gateway=debug")

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::binary::binary;
 use crate::support::gateway::{engine_is, on_this_engine, with_admin, yaml as yaml_of_people};
 use crate::support::process::Process;
 use crate::support::sockets::{answer, connected, named, receive, send};
@@ -52,10 +53,7 @@ struct Logged {
 
 impl Logged {
     fn start(text: &str, arguments: &[&str]) -> Self {
-        Self::spawn(
-            files(text),
-            Command::new(env!("CARGO_BIN_EXE_gateway")).args(arguments),
-        )
+        Self::spawn(files(text), Command::new(binary()).args(arguments))
     }
 
     /// Starts a gateway with a command. RUST_LOG is removed, unless the command sets it.
@@ -268,7 +266,7 @@ fn rejections_are_logged_once_and_then_counted() {
 #[test]
 fn each_client_is_named_with_its_address_and_the_type() {
     let routes = "  \"person.*\": { schema: { json: demo.Person }, pool: people }";
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    let mut command = Command::new(binary());
     command.args(["--log-format", "json"]);
     let mut gateway = Logged::spawn(files(&yaml("", routes)), &mut command);
     let json = |line: &str| serde_json::from_str::<Value>(line).unwrap();
@@ -322,7 +320,7 @@ fn a_rule_that_fails_is_named_in_a_warning() {
         "  RULED: { schema: { json: demo.Many }, pool: people }\nlimits: { rules_cost: 2000 }";
     let directory = files(&yaml("", routes));
     fs::write(directory.path().join("schemas/many.proto"), RULED).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    let mut command = Command::new(binary());
     command.args(["--log-format", "json"]);
     let mut gateway = Logged::spawn(directory, &mut command);
     let json = |line: &str| serde_json::from_str::<Value>(line).unwrap();
@@ -365,7 +363,7 @@ fn a_rule_that_fails_is_named_in_a_warning() {
 
 #[test]
 fn a_rejection_has_the_same_fields_at_every_level() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    let mut command = Command::new(binary());
     command.args(["--log-format", "json"]);
     let command = command.env("RUST_LOG", "gateway=debug");
     let mut gateway = Logged::spawn(files(&yaml("", "")), command);
@@ -398,7 +396,7 @@ fn a_client_that_connects_is_named_at_level_debug() {
     if !engine_is("native") {
         return;
     }
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    let mut command = Command::new(binary());
     command.args(["--log-format", "json", "--log-level", "debug"]);
     let mut gateway = Logged::spawn(files(&yaml("", "")), &mut command);
     let json = |line: &str| serde_json::from_str::<Value>(line).unwrap();
@@ -418,7 +416,7 @@ fn a_client_that_connects_is_named_at_level_debug() {
 #[test]
 fn the_level_is_an_argument_too() {
     let with = |level: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+        let mut command = Command::new(binary());
         command
             .args(["--log-level", level])
             .env("RUST_LOG", "gateway=error");
@@ -432,7 +430,7 @@ fn the_level_is_an_argument_too() {
     debug.until(&["DEBUG", "descriptors"]);
     debug.until(&["INFO", "ready"]);
     debug.end();
-    let mut wrong = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    let mut wrong = Command::new(binary());
     let refused = wrong.args(["--log-level", "loud"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(2));
 }
@@ -471,7 +469,7 @@ fn the_command_line_and_the_variable_override_the_configuration() {
     let mut gateway = Logged::start(&text, &arguments);
     let ready: Value = serde_json::from_str(&gateway.until(&["ready"])).unwrap();
     assert_eq!(ready["level"], "INFO");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    let mut command = Command::new(binary());
     let mut gateway = Logged::spawn(files(&text), command.env("RUST_LOG", "info"));
     gateway.until(&["ready"]);
 }
@@ -693,7 +691,7 @@ fn colours_are_for_terminals_and_no_color_turns_them_off() {
         (&ends, &["run"][..], "can't listen"),
     ] {
         let gateway = || {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+            let mut command = Command::new(binary());
             command.args(arguments).current_dir(directory.path());
             command
                 .env_remove("RUST_LOG")

@@ -8,7 +8,8 @@ use std::process::Command;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::support::PATIENCE;
-use crate::support::process::{Process, binary};
+use crate::support::binary::binary;
+use crate::support::process::Process;
 
 const YAML: &str = r#"frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
 pools: { people: { bind: "tcp://127.0.0.1:0" } }

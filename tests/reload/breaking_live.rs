@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use crate::support::ANN;
+use crate::support::binary::binary;
 use crate::support::gateway::on_this_engine;
 use crate::support::sockets::{PATIENCE_MS, receive, send, socket, texts};
 
@@ -39,7 +40,7 @@ impl Live {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("schemas")).unwrap();
         write(&directory, PERSON, breaking);
-        let mut process = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        let mut process = Command::new(binary())
             .current_dir(directory.path())
             .env("RUST_LOG", "info")
             .stderr(Stdio::piped())

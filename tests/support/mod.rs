@@ -1,6 +1,7 @@
 //! The modules that the test programs share. Each program includes all of them and uses some.
 //!
 //! - `attack`: Hostile peers and honest ones, against the binary.
+//! - `binary`: The binary under test.
 //! - `edited`: A gateway in this process whose files are edited.
 //! - `gateway`: A gateway in this process.
 //! - `process`: The gateway's binary as a process, and its answers over HTTP.
@@ -13,6 +14,7 @@
 #![allow(dead_code)] // No program uses all of it.
 
 pub mod attack;
+pub mod binary;
 pub mod edited;
 pub mod gateway;
 pub mod process;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::binary::binary;
 use super::{PATIENCE, PERSON, footprint, memory_kib, sockets};
 
 /// A running gateway with a directory of its own.
@@ -22,11 +23,6 @@ pub struct Process {
     /// Addresses by listener, such as `frontend clients`.
     endpoints: BTreeMap<String, String>,
     pub directory: tempfile::TempDir,
-}
-
-/// Returns the binary under test: the one that the variable `GATEWAY` names, or that of this build.
-pub fn binary() -> String {
-    std::env::var("GATEWAY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_gateway").to_owned())
 }
 
 impl Process {

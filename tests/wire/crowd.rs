@@ -3,6 +3,7 @@
 //! `GATEWAY_TEST_CLIENTS` sets the number of clients (2,000 by default). This process and the
 //! gateway each need one descriptor for each client.
 
+use crate::support::binary::binary;
 use crate::support::gateway::{engine_is, on_this_engine};
 use crate::support::process::Process;
 use crate::support::turns;
@@ -144,7 +145,7 @@ fn thousands_of_clients_are_served_and_cost_little_while_idle() {
 fn the_limit_of_descriptors_is_raised_to_the_hard_limit() {
     let mut shell = Command::new("sh");
     let limited = r#"ulimit -S -n 64 && exec "$0" "$@""#;
-    shell.args(["-c", limited, env!("CARGO_BIN_EXE_gateway")]);
+    shell.args(["-c", limited, &binary()]);
     let process = Process::start_by(shell, &on_this_engine(ROUTES));
     let endpoint = process.endpoint("frontend clients");
     let mut clients: Vec<_> = (0..200).map(|_| Client::connect(&endpoint)).collect();

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::PATIENCE;
 use crate::support::attack::{Service, bounded, serves};
-use crate::support::process::{Process, binary};
+use crate::support::binary::binary;
+use crate::support::process::Process;
 use crate::support::sealed::Peer;
 use crate::support::sealed::pair::{End, client, frames, keys};
 use crate::support::sockets::receive;

@@ -6,8 +6,9 @@ use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use crate::support::binary::binary;
 use crate::support::gateway::engine_is;
-use crate::support::process::{Process, binary};
+use crate::support::process::Process;
 use crate::support::pyzmq;
 use crate::support::sealed::Peer;
 use crate::support::sealed::pair::{client, keys};
