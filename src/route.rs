@@ -8,6 +8,9 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+/// The maximum number of bytes around a type that [`RouteTable::find_similar`] leaves out.
+const WRAPPING_MAX: usize = 64;
+
 /// The types that a key of `routes` matches.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TypePattern {
@@ -22,6 +25,9 @@ pub enum TypePattern {
 pub struct RouteTable<R> {
     routes: Vec<Arc<R>>,
     exact: ByBytes,
+    /// The length of the longest type in `exact`, in bytes. A frame that is compared with types may
+    /// have megabytes, which take milliseconds to hash.
+    longest: usize,
     /// The exact type of each route, as in `exact`.
     kinds: Vec<Option<Box<[u8]>>>,
     /// The prefixes by length, the longest first.
@@ -36,6 +42,7 @@ impl<R> Clone for RouteTable<R> {
         Self {
             routes: self.routes.clone(),
             exact: self.exact.clone(),
+            longest: self.longest,
             kinds: self.kinds.clone(),
             prefixes: self.prefixes.clone(),
             lower: self.lower.clone(),
@@ -92,6 +99,7 @@ impl<R> RouteTable<R> {
             .iter()
             .map(|(kind, place)| (kind.to_ascii_lowercase().into(), *place));
         let lower = lower.collect();
+        let longest = exact.keys().map(|kind| kind.len()).max().unwrap_or(0);
         let mut kinds = vec![None; routes.len()];
         for (kind, place) in &exact {
             kinds[place.index()] = Some(kind.clone());
@@ -99,6 +107,7 @@ impl<R> RouteTable<R> {
         Self {
             routes,
             exact,
+            longest,
             kinds,
             prefixes,
             lower,
@@ -110,6 +119,9 @@ impl<R> RouteTable<R> {
     /// meant this type. Patterns are not considered.
     #[cold]
     pub(crate) fn find_similar(&self, kind: &[u8]) -> Option<&R> {
+        if kind.len() > self.longest + WRAPPING_MAX {
+            return None;
+        }
         let is_wrapping = |b: &u8| b.is_ascii_whitespace() || matches!(b, 0 | b'"' | b'\'');
         let start = kind.iter().position(|b| !is_wrapping(b))?;
         let end = kind.iter().rposition(|b| !is_wrapping(b))? + 1;
@@ -141,8 +153,7 @@ impl<R> RouteTable<R> {
 
     /// Returns the place of the route of a message of type `kind`, for [`Self::at`].
     pub fn find(&self, kind: &[u8]) -> Option<RoutePlace> {
-        let exact = self.exact.get(kind);
-        let place = exact.or_else(|| {
+        let place = self.find_exact(kind).or_else(|| {
             let mut prefixes = self.prefixes.iter();
             prefixes.find_map(|(length, places)| places.get(kind.get(..*length)?))
         });
@@ -152,11 +163,19 @@ impl<R> RouteTable<R> {
     /// Returns whether the key of a route is the type `kind`, or a non-empty prefix of it.
     pub fn knows(&self, kind: &[u8]) -> bool {
         let mut prefixes = self.prefixes.iter().filter(|(length, _)| *length > 0);
-        self.exact.contains_key(kind)
+        self.find_exact(kind).is_some()
             || prefixes.any(|(length, places)| {
                 kind.get(..*length)
                     .is_some_and(|prefix| places.contains_key(prefix))
             })
+    }
+
+    #[inline]
+    fn find_exact(&self, kind: &[u8]) -> Option<&RoutePlace> {
+        if kind.len() > self.longest {
+            return None;
+        }
+        self.exact.get(kind)
     }
 
     /// Returns the result of [`Self::find`]. `near` is a guess that may come from another table. If
@@ -202,6 +221,21 @@ mod tests {
                 assert_eq!(found, table.find(kind.as_bytes()), "{kind} from {near:?}");
             }
         }
+    }
+
+    /// With a hash of all bytes, these look-ups would take a minute and more.
+    #[test]
+    fn the_length_of_an_unknown_type_does_not_matter() {
+        let table = table(&["person", "order.*"]);
+        let long = [b"order.".as_slice(), &[b' '; 16 << 20]].concat();
+        let began = std::time::Instant::now();
+        for _ in 0..20_000 {
+            assert_eq!(table.find(&long), table.find(b"order.new"));
+            assert_eq!(table.find(&long[6..]), None);
+            assert!(table.knows(&long) && !table.knows(&long[6..]));
+            assert!(table.find_similar(&long[6..]).is_none());
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(10));
     }
 
     #[test]
