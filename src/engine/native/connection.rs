@@ -9,6 +9,7 @@ mod input;
 mod listed;
 mod output;
 mod receiving;
+mod recent_work;
 mod security;
 mod sending;
 mod time;
@@ -29,6 +30,8 @@ use gateway_zmtp::bytes::Input;
 use gateway_zmtp::session::{self, Session, Side};
 pub(super) use receiving::Flow;
 use receiving::Receiving;
+pub(super) use recent_work::HEAVY_MIN;
+use recent_work::RecentWork;
 use sending::Sending;
 pub(super) use sending::WriteEnd;
 
@@ -102,6 +105,7 @@ pub(super) struct Connection {
     liveness: Liveness,
     receiving: Receiving,
     sending: Sending,
+    recent_work: RecentWork,
     /// True while the peer is not read because its backlog at the judges is too large.
     held_up: bool,
     /// The memory of an incomplete message when it was last examined, in bytes.
@@ -142,6 +146,7 @@ impl Connection {
             liveness: Liveness::new(now),
             receiving: Receiving::new(),
             sending: Sending::new(),
+            recent_work: RecentWork::default(),
             held_up: false,
             half: 0,
             charged: 0,

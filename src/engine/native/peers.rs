@@ -6,6 +6,7 @@
 
 mod halves;
 mod outlet;
+mod ready;
 mod room;
 
 use std::collections::VecDeque;
@@ -30,6 +31,8 @@ use gateway_zmtp::curve::SealWork;
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::session::SessionSecurity;
+use ready::ReadyList;
+pub(super) use ready::Weight;
 
 /// The number of low bits of a peer's number that hold the index of its connection. The high bits
 /// count connections, so that no number is ever reused.
@@ -80,8 +83,9 @@ pub(super) struct Peers {
     places: Vec<Option<Box<Connection>>>,
     free: Vec<usize>,
     serial: u64,
-    /// The connections with something to read.
-    ready: VecDeque<PeerId>,
+    ready: ReadyList,
+    /// The number of turns of the engine.
+    turn: u64,
     /// The connections with something to write.
     dirty: Vec<PeerId>,
     /// The events that the core has not received yet.
@@ -126,7 +130,8 @@ impl Peers {
             places: Vec::new(),
             free: Vec::new(),
             serial: 0,
-            ready: VecDeque::new(),
+            ready: ReadyList::default(),
+            turn: 0,
             dirty: Vec::new(),
             news: VecDeque::new(),
             released: Vec::new(),
@@ -338,14 +343,32 @@ impl Peers {
         SUBSCRIBER_ROOM.min(self.memory.client_max())
     }
 
-    /// Returns the number of connections that have something to read.
-    pub(super) fn ready_count(&self) -> usize {
-        self.ready.len()
+    /// Returns whether a connection has something to read.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready_count(Weight::Light) > 0 || self.ready_count(Weight::Heavy) > 0
     }
 
-    /// Takes the next connection that has something to read.
-    pub(super) fn next_ready(&mut self) -> Option<PeerId> {
-        self.ready.pop_front()
+    /// Returns the number of connections of this weight that have something to read.
+    pub(super) fn ready_count(&self, weight: Weight) -> usize {
+        self.ready.count(weight)
+    }
+
+    /// Takes the next connection of this weight that has something to read.
+    pub(super) fn next_ready(&mut self, weight: Weight) -> Option<PeerId> {
+        self.ready.pop(weight)
+    }
+
+    /// Begins another turn of the engine.
+    pub(super) fn begin_turn(&mut self) {
+        self.turn += 1;
+    }
+
+    /// Adds the work of a peer's turn, counted in small messages.
+    pub(super) fn add_work(&mut self, peer: PeerId, work: usize) {
+        let turn = self.turn;
+        if let Some(connection) = self.get(peer) {
+            connection.add_work(work, turn);
+        }
     }
 
     /// Appends protocol bytes for a peer.
@@ -410,7 +433,11 @@ impl Peers {
             None => {}
         }
         if connection.enlist_to_read() {
-            self.ready.push_back(peer);
+            let weight = match connection.is_heavy(self.turn) {
+                true => Weight::Heavy,
+                false => Weight::Light,
+            };
+            self.ready.push(peer, weight);
         }
     }
 

@@ -112,7 +112,7 @@ impl Service {
 
     /// Returns whether the next turn must not wait for an event of the system.
     pub(super) fn needs_turn(&self) -> bool {
-        self.peers.ready_count() > 0
+        self.peers.is_ready()
             || self.peers.is_dirty()
             || self.verdicts_left
             || self.core.has_unfinished_work()

@@ -216,6 +216,17 @@ impl Connection {
         self.receiving.leave_list();
     }
 
+    /// Adds the work of the connection's turn in this turn of the engine, counted in small messages.
+    pub(in crate::engine::native) fn add_work(&mut self, work: usize, turn: u64) {
+        self.recent_work.add(work, turn);
+    }
+
+    /// Returns whether the connection has caused so much work lately that others are read first in
+    /// this turn of the engine.
+    pub(in crate::engine::native) fn is_heavy(&self, turn: u64) -> bool {
+        self.recent_work.is_heavy(turn)
+    }
+
     /// Returns whether the connection is in the list of connections to read from.
     pub(in crate::engine::native) fn is_to_be_read(&self) -> bool {
         self.receiving.is_listed()

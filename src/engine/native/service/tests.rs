@@ -9,7 +9,8 @@ use super::traffic::WORK_UNTIMED;
 use super::*;
 use crate::core::Outlet;
 use crate::engine::BoundAddress;
-use crate::engine::native::connection::Connection;
+use crate::engine::native::connection::{Connection, HEAVY_MIN};
+use crate::engine::native::peers::Weight;
 use crate::engine::native::steps::Done;
 use crate::engine::native::{EVENTS, Native, prepare};
 use gateway_zmtp::pool::READ_BUFFER_SIZE;
@@ -30,10 +31,13 @@ fn peer(listening: &[BoundAddress], name: &str, ready: &[u8]) -> TcpStream {
 struct Engine {
     native: Native,
     events: Events,
+    listening: Vec<BoundAddress>,
     /// The client or the publisher.
     client: TcpStream,
     _worker: Option<TcpStream>,
 }
+
+const DEALER: &[u8] = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
 
 impl Engine {
     /// Starts an engine with a client and a worker.
@@ -41,8 +45,7 @@ impl Engine {
         let text = "frontends: { clients: { bind: \"tcp://127.0.0.1:0\" } }
 pools: { people: { bind: \"tcp://127.0.0.1:0\", per_worker: 1000 } }
 routes: { OPAQUE: { pool: people } }";
-        let ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
-        Self::start_with(text, [("clients", ready), ("people", ready)])
+        Self::start_with(text, [("clients", DEALER), ("people", DEALER)])
     }
 
     /// Starts an engine with a publisher.
@@ -64,28 +67,56 @@ routes: { OPAQUE: { publish: ticks } }";
         let listening = reloader.prepare(&start.snapshot).unwrap();
         let mut native = Native::new(start).unwrap();
         native.commit(Duration::ZERO);
-        let mut connected = peers
-            .into_iter()
-            .map(|(name, ready)| peer(&listening, name, ready));
-        let client = connected.next().unwrap();
+        let connected: Vec<_> = peers
+            .iter()
+            .map(|(name, ready)| peer(&listening, name, ready))
+            .collect();
+        let mut connected = connected.into_iter();
         let mut engine = Self {
             native,
             events: Events::with_capacity(EVENTS),
-            client,
+            client: connected.next().unwrap(),
             _worker: connected.next(),
+            listening,
         };
-        let known = |native: &Native| {
-            native
-                .service
-                .peers
-                .all()
-                .filter(|it| it.is_known())
-                .count()
-        };
-        while known(&engine.native) < N {
-            engine.turn();
-        }
+        engine.await_peers(N);
         engine
+    }
+
+    /// Runs turns until this number of peers are served.
+    fn await_peers(&mut self, count: usize) {
+        let known = |native: &Native| {
+            let peers = native.service.peers.all();
+            peers.filter(|it| it.is_known()).count()
+        };
+        while known(&self.native) < count {
+            self.turn();
+        }
+    }
+
+    /// Connects further clients.
+    fn clients(&mut self, count: usize) -> Vec<TcpStream> {
+        let connect = |_| peer(&self.listening, "clients", DEALER);
+        let clients: Vec<_> = (0..count).map(connect).collect();
+        self.await_peers(2 + count);
+        clients
+    }
+
+    /// Returns the number of connections of this weight that have something to read.
+    fn ready(&self, weight: Weight) -> usize {
+        self.native.service.peers.ready_count(weight)
+    }
+
+    /// Returns the number of messages that were received.
+    fn received(&self) -> u64 {
+        self.native.service.peers.counters().messages_in
+    }
+
+    /// Returns whether the worker has requests to answer.
+    fn worker_holds_requests(&self) -> bool {
+        let service = &self.native.service;
+        let mut workers = service.peers.all().filter(|it| it.role().has_workers());
+        workers.any(|worker| service.core.holds(worker.peer()))
     }
 
     fn turn(&mut self) {
@@ -150,12 +181,11 @@ fn rejections_in_a_turn(step: Duration) -> u64 {
         .client
         .write_all(&messages(b"nobody's", count))
         .unwrap();
-    let received = |native: &Native| native.service.peers.counters().messages_in;
-    let (mut before, mut most) = (received(&engine.native), 0);
+    let (mut before, mut most) = (engine.received(), 0);
     let all = before + count as u64;
     while before < all {
         engine.turn();
-        let now = received(&engine.native);
+        let now = engine.received();
         most = most.max(now - before);
         before = now;
     }
@@ -186,11 +216,10 @@ fn most_published_in_a_turn(step: Duration, size: usize) -> u64 {
             publisher.write_all(&message.repeat(100)).unwrap();
         }
     });
-    let received = |native: &Native| native.service.peers.counters().messages_in;
     let (mut before, mut most) = (0, 0);
     while before < COUNT {
         engine.turn();
-        let now = received(&engine.native);
+        let now = engine.received();
         most = most.max(now - before);
         before = now;
     }
@@ -219,4 +248,57 @@ fn a_connection_whose_step_is_lost_is_closed() {
     service.finish_step(client, Done::Lost, Duration::ZERO);
     assert_eq!(service.peers.all().filter(|it| it.is_known()).count(), 1);
     assert!(engine.client.read_to_end(&mut Vec::new()).is_ok());
+}
+
+/// The number of clients that flood the engine.
+const CROWD: usize = 20;
+
+/// The number of messages of a client that floods the engine, which takes many turns to read them.
+const FLOOD: usize = 20 * HEAVY_MIN;
+
+#[test]
+fn a_request_of_a_light_client_passes_those_of_heavy_ones() {
+    let mut engine = Engine::start();
+    let mut crowd = engine.clients(CROWD);
+    for client in &mut crowd {
+        client.write_all(&messages(b"nobody's", FLOOD)).unwrap();
+    }
+    while engine.ready(Weight::Heavy) < CROWD {
+        engine.turn();
+    }
+    engine.native.clock.step_by(Duration::from_millis(1));
+    engine.client.write_all(&messages(b"OPAQUE", 1)).unwrap();
+    assert!(!engine.worker_holds_requests());
+    engine.turn();
+    assert!(engine.worker_holds_requests());
+    assert_eq!(engine.ready(Weight::Heavy), CROWD, "too little was sent");
+}
+
+/// So many clients send a message that reading all of them takes several turns.
+#[test]
+fn a_heavy_client_is_read_in_each_turn_however_many_are_light() {
+    let mut engine = Engine::start();
+    let mut crowd = engine.clients(20 * CROWD);
+    let flood = messages(b"OPAQUE", FLOOD);
+    engine.client.write_all(&flood).unwrap();
+    while engine.ready(Weight::Heavy) == 0 {
+        engine.turn();
+    }
+    engine.native.clock.step_by(Duration::from_millis(1));
+    for client in &mut crowd {
+        client.write_all(&messages(b"nobody's", 1)).unwrap();
+    }
+    // The system reports all of them in this turn.
+    engine.turn();
+    let mut left = engine.ready(Weight::Light);
+    assert!(left > CROWD, "{left} are left");
+    while left > 0 {
+        let before = engine.received();
+        engine.turn();
+        let light = left - engine.ready(Weight::Light);
+        let heavy = engine.received() - before - light as u64;
+        assert!(heavy > 0, "{light} light ones were read, and no heavy one");
+        left -= light;
+    }
+    assert_eq!(engine.ready(Weight::Heavy), 1, "too little was sent");
 }

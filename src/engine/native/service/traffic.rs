@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::core::{Event, Outlet};
 use crate::engine::native::clock::Clock;
-use crate::engine::native::connection::Read;
+use crate::engine::native::connection::{HEAVY_MIN, Read};
+use crate::engine::native::peers::Weight;
 use crate::engine::native::quiet::Cause;
 use crate::engine::native::service::Service;
 use crate::engine::native::service::end::Refusal;
@@ -96,6 +97,14 @@ pub(super) const WORK_UNTIMED: usize = 512;
 pub(super) struct Share {
     items: usize,
     bytes: usize,
+    /// The maximum number of reads, if the peer sends a large frame.
+    reads: usize,
+    /// The maximum number of reads, if the peer is a publisher.
+    publisher_reads: usize,
+    /// The work beyond that of small messages after which the clock is read.
+    untimed: usize,
+    /// The time since the start of a turn of all peers after which the turn ends then.
+    until: Duration,
 }
 
 impl Share {
@@ -105,6 +114,22 @@ impl Share {
             items: (ITEMS_OF_ALL / peers).clamp(ITEMS_MIN, ITEMS_MAX),
             bytes: (WHOLE_READS_MAX * READ_BUFFER_SIZE / peers)
                 .clamp(READ_BYTES_MIN, READ_BUFFER_SIZE),
+            reads: READS,
+            publisher_reads: PUBLISHER_READS,
+            untimed: WORK_UNTIMED,
+            until: PEER_TIME_MAX,
+        }
+    }
+
+    /// Returns the share of a light peer, which has a little of its turn before all heavy ones.
+    fn of_light(self) -> Self {
+        Self {
+            items: self.items.min(HEAVY_MIN),
+            bytes: self.bytes,
+            reads: 1,
+            publisher_reads: 1,
+            untimed: HEAVY_MIN,
+            until: Duration::ZERO,
         }
     }
 
@@ -151,14 +176,25 @@ impl Service {
     /// take long, the remaining peers have theirs after the decided messages are written and the
     /// system is polled again.
     pub(in crate::engine::native) fn read(&mut self, now: Duration, clock: &Clock) -> bool {
-        let turns = self.peers.ready_count();
+        self.peers.begin_turn();
+        let [light, heavy] =
+            [Weight::Light, Weight::Heavy].map(|weight| self.peers.ready_count(weight));
+        let turns = light + heavy;
         let mut share = Share::of(turns);
         if self.peers.is_short_of_memory() {
             share = share.while_short();
         }
+        self.read_all(Weight::Light, share.of_light(), now, clock);
+        self.read_all(Weight::Heavy, share, now, clock);
+        turns > 0
+    }
+
+    /// Gives each readable peer of this weight its turn, at least one of them, until the turns have
+    /// taken too long.
+    fn read_all(&mut self, weight: Weight, share: Share, now: Duration, clock: &Clock) {
         let mut work = 0;
-        for _ in 0..turns {
-            let Some(peer) = self.peers.next_ready() else {
+        for _ in 0..self.peers.ready_count(weight) {
+            let Some(peer) = self.peers.next_ready(weight) else {
                 break;
             };
             work += self.serve(peer, share, now, clock);
@@ -170,7 +206,6 @@ impl Service {
                 work = 0;
             }
         }
-        turns > 0
     }
 
     /// Gives a peer its turn. Returns the work that it took, counted in small messages.
@@ -194,7 +229,7 @@ impl Service {
                 Ok(Read::Some(mut input, n)) => {
                     last = n;
                     self.peers.count_read(n);
-                    let taken = self.take(peer, &mut input, share.items, now, clock);
+                    let taken = self.take(peer, &mut input, share, now, clock);
                     items += taken.items + taken.extra_work;
                     work += taken.items + taken.extra_work + n / BYTES_OF_AN_ITEM;
                     whole |= taken.whole;
@@ -216,15 +251,17 @@ impl Service {
             }
             let goes_on = match self.next_read(peer, last, share) {
                 NextRead::None => false,
-                NextRead::LargeFrame => read < READS && items < ITEMS_MAX,
+                NextRead::LargeFrame => read < share.reads && items < ITEMS_MAX,
                 NextRead::Publisher => {
-                    read < PUBLISHER_READS && clock.now().saturating_sub(now) < PEER_TIME_MAX
+                    read < share.publisher_reads
+                        && clock.now().saturating_sub(now) < PEER_TIME_MAX
                 }
             };
             if !goes_on {
                 break;
             }
         }
+        self.peers.add_work(peer, work);
         self.peers.queue(peer);
         self.watch_half_message(peer, whole, now);
         self.reassure(peer, now);
@@ -286,7 +323,7 @@ impl Service {
         &mut self,
         peer: PeerId,
         input: &mut Input,
-        items: usize,
+        share: Share,
         now: Duration,
         clock: &Clock,
     ) -> Taken {
@@ -306,8 +343,8 @@ impl Service {
             extra_work: 0,
             whole: false,
         };
-        let mut untimed = WORK_UNTIMED;
-        self.peers.allow(peer, items);
+        let mut untimed = share.untimed;
+        self.peers.allow(peer, share.items);
         while self.peers.take_another() {
             let Some(connection) = self.peers.get(peer) else {
                 break;
@@ -325,13 +362,13 @@ impl Service {
                 break;
             }
             if self.peers.extra_work() >= untimed {
-                if clock.now().saturating_sub(now) >= PEER_TIME_MAX {
+                if clock.now().saturating_sub(now) >= share.until {
                     break;
                 }
-                untimed = self.peers.extra_work() + WORK_UNTIMED;
+                untimed = self.peers.extra_work() + share.untimed;
             }
         }
-        taken.items = items - self.peers.allowance();
+        taken.items = share.items - self.peers.allowance();
         taken.extra_work = self.peers.extra_work();
         taken
     }
@@ -502,7 +539,8 @@ mod tests {
             (1_000, 16, 4194),
             (100_000, 16, READ_BYTES_MIN),
         ] {
-            assert_eq!(Share::of(peers), Share { items, bytes }, "{peers}");
+            let share = Share::of(peers);
+            assert_eq!((share.items, share.bytes), (items, bytes), "{peers}");
         }
     }
 }

@@ -1,0 +1,53 @@
+//! The connections that have something to read, in the order of their turns.
+//!
+//! Connections that have caused little work lately are light, and have their turns first, so that a
+//! peer that sends little waits for others of its kind and not for all the peers that send as much
+//! as they can. At least one heavy connection has its turn after them, so that each waits for at
+//! most as many turns of the engine as there are heavy ones.
+
+use std::collections::VecDeque;
+
+use crate::peer::PeerId;
+
+/// The connections with something to read, each once.
+#[derive(Debug, Default)]
+pub(in crate::engine::native) struct ReadyList {
+    light: VecDeque<PeerId>,
+    heavy: VecDeque<PeerId>,
+}
+
+/// The part of the list that a connection is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine::native) enum Weight {
+    /// The connection has caused little work lately.
+    Light,
+    /// The connection has caused much work in the last turns of the engine.
+    Heavy,
+}
+
+impl ReadyList {
+    /// Appends a connection, which must not be in the list.
+    pub(super) fn push(&mut self, peer: PeerId, weight: Weight) {
+        self.part(weight).push_back(peer);
+    }
+
+    /// Takes the next connection of a part.
+    pub(super) fn pop(&mut self, weight: Weight) -> Option<PeerId> {
+        self.part(weight).pop_front()
+    }
+
+    /// Returns the number of connections in a part.
+    pub(super) fn count(&self, weight: Weight) -> usize {
+        match weight {
+            Weight::Light => self.light.len(),
+            Weight::Heavy => self.heavy.len(),
+        }
+    }
+
+    fn part(&mut self, weight: Weight) -> &mut VecDeque<PeerId> {
+        match weight {
+            Weight::Light => &mut self.light,
+            Weight::Heavy => &mut self.heavy,
+        }
+    }
+}
