@@ -249,15 +249,12 @@ impl Service {
                     return work;
                 }
             }
-            let goes_on = match self.next_read(peer, last, share) {
+            let continues = match self.next_read(peer, last, share) {
                 NextRead::None => false,
                 NextRead::LargeFrame => read < share.reads && items < ITEMS_MAX,
-                NextRead::Publisher => {
-                    read < share.publisher_reads
-                        && clock.now().saturating_sub(now) < PEER_TIME_MAX
-                }
+                NextRead::Publisher => read < share.publisher_reads,
             };
-            if !goes_on {
+            if !continues || clock.now().saturating_sub(now) >= PEER_TIME_MAX {
                 break;
             }
         }
