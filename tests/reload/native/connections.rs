@@ -464,3 +464,46 @@ fn addresses_that_return_while_their_old_pool_holds_a_request_are_taken_over() {
         reload(&gateway, &yaml(BOUND, ""));
     }
 }
+
+/// The number of edits that remove an address and put it back.
+const RETURNS: usize = 40;
+
+/// The number of moments, relative to the closing of the listener, at which an address is put back.
+const MOMENTS: usize = 20;
+
+/// The removed pool holds a request, and its listener closes some milliseconds after the answer.
+/// The edit that puts the address back follows at moments before, during and after that.
+#[test]
+fn an_ipc_address_that_returns_while_its_listener_closes_is_taken_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let people = format!("ipc://{}", directory.path().join("people").display());
+    let without = yaml(BOUND, "");
+    let with = without
+        .replacen(
+            "pools:",
+            &format!("pools:\n  more: {{ bind: \"{people}\", timeout: none }}"),
+            1,
+        )
+        .replacen("routes: {", "routes: { MORE: { pool: more }, ", 1);
+    let gateway = Process::start(&with);
+    let context = zmq::Context::new();
+    let worker = connected(&context, zmq::DEALER, &people);
+    let client = connected(&context, zmq::REQ, &gateway.endpoint(CLIENTS));
+    for n in 0..RETURNS {
+        send(&client, &["MORE", "held"]);
+        let held = receive(&worker);
+        reload(&gateway, &without);
+        send(&worker, &[&held[0][..], b"REPLY", b"y"]);
+        assert_eq!(texts(&receive(&client)), ["REPLY", "y"]);
+        for _ in 0..n % MOMENTS {
+            gateway.metrics();
+        }
+        // This fails if the address is in use.
+        reload(&gateway, &with);
+    }
+    // The worker connects again, if its connection was closed.
+    send(&client, &["MORE", "last"]);
+    let request = receive(&worker);
+    send(&worker, &[&request[0][..], b"REPLY", b"y"]);
+    assert_eq!(texts(&receive(&client)), ["REPLY", "y"]);
+}
