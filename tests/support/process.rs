@@ -195,6 +195,19 @@ impl Process {
 
     /// Returns the processor time of a thread, in hundredths of a second.
     pub fn cpu_of(&self, thread: &str) -> u64 {
+        cpu(&self.task(thread).join("stat"))
+    }
+
+    /// Returns the time that a thread has run, and the time that it has waited for a processor, or
+    /// `None` if the system does not count them.
+    pub fn schedule_of(&self, thread: &str) -> Option<[Duration; 2]> {
+        let counted = fs::read_to_string(self.task(thread).join("schedstat")).ok()?;
+        let mut times = counted.split_whitespace().map_while(|it| it.parse().ok());
+        Some([times.next()?, times.next()?].map(Duration::from_nanos))
+    }
+
+    /// Returns the directory of a thread in /proc.
+    fn task(&self, thread: &str) -> PathBuf {
         let tasks = fs::read_dir(self.proc("task")).unwrap();
         let mut tasks = tasks.map(|task| task.unwrap().path());
         let is_it = |task: &PathBuf| {
@@ -202,9 +215,7 @@ impl Process {
             name.trim_end() == thread
         };
         let task = tasks.find(is_it);
-        cpu(&task
-            .unwrap_or_else(|| panic!("no thread {thread}"))
-            .join("stat"))
+        task.unwrap_or_else(|| panic!("no thread {thread}"))
     }
 
     /// Returns `127.0.0.1:PORT` of the HTTP listener.
