@@ -95,7 +95,7 @@ fn exchange(
         } else {
             let work = side
                 .sealer
-                .seal_apart(FrameKind::More, content.clone(), 0..size);
+                .seal_work(FrameKind::More, content.clone(), 0..size);
             frame = work.expect("nonces").run();
         }
         let message = body(&frame);
@@ -114,7 +114,7 @@ fn exchange(
         let data = if size < LARGE_MIN {
             opener.open(&mut message).expect("a frame").data.to_vec()
         } else {
-            let opened = opener.open_apart(message).expect("a MESSAGE").run();
+            let opened = opener.open_work(message).expect("a MESSAGE").run();
             opener.opened(opened).expect("a frame").1
         };
         assert!(data == content, "{size} bytes received");

@@ -175,7 +175,7 @@ fn a_frame_that_is_sealed_elsewhere_has_the_nonce_of_its_place() {
     let memory = [&b"before"[..], &vec![7; LARGE_MIN], b"after"].concat();
     let sealer = other.sealer.as_mut().unwrap();
     let part = 6..6 + LARGE_MIN;
-    let work = sealer.seal_apart(FrameKind::More, memory, part).unwrap();
+    let work = sealer.seal_work(FrameKind::More, memory, part).unwrap();
     let mut later = Vec::new();
     sealer.seal(FrameKind::Last, b"last", &mut later).unwrap();
     let size = work.size();

@@ -181,7 +181,7 @@ impl Outbox {
     fn push_large(&mut self, sealer: &mut Sealer, kind: FrameKind, frame: Bytes) {
         let (memory, part) = frame.into_sendable();
         // Sealing fails after 2⁶⁴ frames: then nothing more is sent, and the peer notices.
-        if let Ok(work) = sealer.seal_apart(kind, memory, part) {
+        if let Ok(work) = sealer.seal_work(kind, memory, part) {
             self.unwritten += work.size() as u64;
             self.pieces.push_back(Piece::Sealing(work.size()));
             self.to_seal.push_back(work);

@@ -443,7 +443,7 @@ mod tests {
         let (_, ready) = introduced.accept(&metadata).unwrap();
         let mut sealer = client.ready(&ready).unwrap().0.sealer;
         let kind = gateway_zmtp::curve::FrameKind::Last;
-        sealer.seal_apart(kind, vec![0], 0..1).unwrap()
+        sealer.seal_work(kind, vec![0], 0..1).unwrap()
     }
 
     #[test]

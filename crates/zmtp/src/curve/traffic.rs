@@ -85,7 +85,7 @@ impl Sealer {
     /// # Errors
     ///
     /// Fails like [`Self::seal`].
-    pub fn seal_apart(
+    pub fn seal_work(
         &mut self,
         kind: FrameKind,
         memory: Vec<u8>,
@@ -136,7 +136,7 @@ impl Opener {
     /// # Errors
     ///
     /// Fails if the body is not a MESSAGE or not the next one.
-    pub fn open_apart(&self, body: Vec<u8>) -> Result<OpenWork, CurveError> {
+    pub fn open_work(&self, body: Vec<u8>) -> Result<OpenWork, CurveError> {
         let short = nonce_of(&body)?;
         self.seen.check(short)?;
         Ok(OpenWork {

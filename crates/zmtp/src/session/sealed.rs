@@ -147,7 +147,7 @@ impl Sealed {
             return Ok(None);
         };
         if first.size() >= (LARGE_MIN + OVERHEAD) as u64 {
-            let work = self.opener.open_apart(memory_of(first, buffers));
+            let work = self.opener.open_work(memory_of(first, buffers));
             let work = work.map_err(SessionError::Curve)?;
             self.large = Large::Opening(work.size());
             return Ok(Some(Content::Work(Box::new(work))));
