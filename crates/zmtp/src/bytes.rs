@@ -25,7 +25,7 @@ impl Bytes {
         }
     }
 
-    /// Returns the same bytes in memory of their own size, so that a small piece that is kept does
+    /// Returns the same bytes in memory of exactly their size. A small frame that is kept then does
     /// not keep the large buffer that received it.
     pub fn compact(self) -> Self {
         match self.into_own_memory() {
@@ -43,7 +43,7 @@ impl Bytes {
         }
     }
 
-    /// Returns a part of a buffer, which must lie within it.
+    /// Returns the bytes in a range of a buffer. The range must lie within the buffer.
     pub(crate) fn part(buffer: Rc<Vec<u8>>, part: Range<usize>) -> Self {
         Self {
             buffer: (!part.is_empty()).then_some(buffer),
@@ -52,8 +52,8 @@ impl Bytes {
         }
     }
 
-    /// Returns the memory of these bytes if it holds nothing else and is not shared, or the bytes
-    /// themselves otherwise.
+    /// Returns the memory of these bytes if the memory holds nothing else and is not shared.
+    /// Otherwise, returns the bytes themselves as the error.
     pub(crate) fn into_own_memory(self) -> Result<Vec<u8>, Self> {
         let Self { buffer, start, end } = self;
         match buffer {
@@ -68,8 +68,9 @@ impl Bytes {
         }
     }
 
-    /// Returns memory with these bytes, which may leave the thread, and their place in it. Bytes
-    /// that are shared, or are a small part of their memory, are copied.
+    /// Returns memory that contains these bytes and may leave the thread, and the range of the
+    /// bytes in that memory. The bytes are copied if their memory is shared, or if they are less
+    /// than half of it.
     pub fn into_sendable(self) -> (Vec<u8>, Range<usize>) {
         let Self { buffer, start, end } = self;
         let Some(buffer) = buffer else {
@@ -117,13 +118,13 @@ pub struct Input {
 
 impl Input {
     /// Returns the first `filled` bytes of a buffer as input.
-    pub(crate) fn front_of(buffer: Rc<Vec<u8>>, filled: usize) -> Self {
+    pub(crate) fn prefix(buffer: Rc<Vec<u8>>, filled: usize) -> Self {
         let unread = 0..filled.min(buffer.len());
         Self { buffer, unread }
     }
 
     /// Returns the bytes from `start` on as input.
-    pub(crate) fn back_of(bytes: Vec<u8>, start: usize) -> Self {
+    pub(crate) fn suffix(bytes: Vec<u8>, start: usize) -> Self {
         let end = bytes.len();
         Self {
             buffer: Rc::new(bytes),
@@ -136,9 +137,9 @@ impl Input {
         self.buffer
     }
 
-    /// Returns the buffer, to be shared, and the offset of the remaining bytes in it.
+    /// Returns the buffer, for frames that share it, and the offset of the remaining bytes in it.
     #[inline]
-    pub(crate) fn place(&self) -> (&Rc<Vec<u8>>, usize) {
+    pub(crate) fn position(&self) -> (&Rc<Vec<u8>>, usize) {
         (&self.buffer, self.unread.start)
     }
 
@@ -161,12 +162,12 @@ impl Input {
         }
     }
 
-    /// Skips `n` bytes, or all remaining ones if there are fewer.
+    /// Skips `n` bytes, or all remaining bytes if there are fewer.
     pub fn skip(&mut self, n: usize) {
         self.unread.start = (self.unread.start + n).min(self.unread.end);
     }
 
-    /// Takes the next `n` bytes without copying them, or all remaining ones if there are fewer.
+    /// Takes the next `n` bytes without copying them, or all remaining bytes if there are fewer.
     pub fn take(&mut self, n: usize) -> Bytes {
         let start = self.unread.start;
         self.skip(n);
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_wiped_are_overwritten_and_no_others() {
+    fn only_taken_bytes_that_are_not_shared_are_wiped() {
         let mut input = Input::from(vec![7; 10]);
         let shared = input.take(4);
         input.wipe_taken();
@@ -224,6 +225,10 @@ mod tests {
         assert_eq!(buffer.capacity(), 10);
         let at = buffer.as_ptr();
         let again = frame.compact();
-        assert_eq!(again.bytes().as_ptr(), at, "it is not copied twice");
+        assert_eq!(
+            again.bytes().as_ptr(),
+            at,
+            "compact bytes are not copied again"
+        );
     }
 }

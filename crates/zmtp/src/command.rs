@@ -10,7 +10,7 @@ pub const COMMAND_MAX: u64 = 8 << 10;
 /// The maximum size of the context of a PING, in bytes (RFC 37, "Connection Heartbeating").
 const CONTEXT_MAX: usize = 16;
 
-/// The maximum length of the reason of an ERROR, in bytes, because its length is sent as one byte.
+/// The maximum length of an ERROR's reason, in bytes: the length is sent as one byte.
 const REASON_MAX: usize = 255;
 
 /// A parsed command.
@@ -47,7 +47,7 @@ pub struct Ready {
     pub identity: Vec<u8>,
 }
 
-/// Reads a command's body. The error describes what is wrong with it.
+/// Parses a command's body. Fails with a description of the fault.
 pub fn parse(body: &Bytes) -> Result<Command, &'static str> {
     let (name, data) = short(body.bytes()).ok_or("a command without a name")?;
     match name {
@@ -76,13 +76,14 @@ pub fn parse(body: &Bytes) -> Result<Command, &'static str> {
     }
 }
 
-/// Splits off a field that is preceded by its length in one byte.
+/// Splits a field, which its length in one byte precedes, from the bytes after it. Returns `None`
+/// if the bytes end before the field does.
 pub(crate) fn short(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first()?;
     rest.split_at_checked(usize::from(*length))
 }
 
-/// Reads a list of properties. The error describes what is wrong with it.
+/// Parses a list of properties. Fails with a description of the fault.
 pub(crate) fn metadata(mut data: &[u8]) -> Result<Ready, &'static str> {
     const BROKEN: &str = "metadata that is cut short";
     let mut ready = Ready::default();
@@ -120,7 +121,7 @@ pub(crate) fn put_metadata(into: &mut Vec<u8>, ready: &Ready) {
     }
 }
 
-/// Appends a property, whose name has at most 255 bytes.
+/// Appends a property. The name must have at most 255 bytes.
 fn put_property(into: &mut Vec<u8>, name: &'static str, value: &[u8]) {
     into.push(name.len() as u8);
     into.extend_from_slice(name.as_bytes());
@@ -150,8 +151,8 @@ pub fn put_pong(into: &mut Vec<u8>, context: &[u8]) {
 }
 
 /// Appends a SUBSCRIBE, which subscribes to the messages whose first frame begins with `prefix`.
-/// Peers of ZMTP 3.0 do not understand it, and must be sent the message of
-/// [`SubscriptionChange::message`](crate::subscription::SubscriptionChange::message).
+/// Peers of ZMTP 3.0 do not understand this command, and must receive the message of
+/// [`SubscriptionChange::message`](crate::subscription::SubscriptionChange::message) instead.
 pub fn put_subscribe(into: &mut Vec<u8>, prefix: &[u8]) {
     put_command(into, b"\x09SUBSCRIBE", prefix);
 }
@@ -161,7 +162,7 @@ pub fn put_cancel(into: &mut Vec<u8>, prefix: &[u8]) {
     put_command(into, b"\x06CANCEL", prefix);
 }
 
-/// Appends a command with this name, which its length precedes.
+/// Appends a command. `name` must begin with the length of the name in one byte.
 fn put_command(into: &mut Vec<u8>, name: &[u8], data: &[u8]) {
     put_header(into, COMMAND, name.len() + data.len());
     into.extend_from_slice(name);
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_commands_are_refused_at_any_length() {
+    fn commands_that_are_cut_short_or_malformed_are_refused() {
         let whole = b"\x05READY\x0bSocket-Type\0\0\0\x03REQ";
         for cut in 0..whole.len() {
             // A command without metadata is complete.

@@ -1,8 +1,8 @@
 //! CURVE (RFC 26/CurveZMQ): encrypted connections between peers that know each other by their
 //! public keys, as state machines without I/O.
 //!
-//! Each step of a handshake is a type of its own, which the next command turns into the next step,
-//! so that no step can be left out or taken twice:
+//! Each state of a handshake is a type of its own, and each command turns a state into the next
+//! one. No step can be left out or taken twice:
 //!
 //! | client | | server |
 //! |---|---|---|

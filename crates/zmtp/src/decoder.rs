@@ -2,9 +2,9 @@
 //! enforced while bytes arrive.
 //!
 //! A frame that lies whole in the read buffer is shared, not copied. A small message that lies
-//! whole in it is shared as one span, found in one pass over its headers. A frame that the end of
-//! the buffer cuts off is collected in memory of its own, which grows with the bytes that have
-//! arrived, never with the announced size.
+//! whole in the read buffer is shared as one span, which is found in one pass over the headers. A
+//! frame that the end of the buffer cuts off is collected in memory of its own, which grows with
+//! the bytes that have arrived, never with the announced size.
 
 use std::fmt;
 use std::rc::Rc;
@@ -15,25 +15,26 @@ use crate::message::{Layout, Message};
 use crate::pool::BufferPool;
 use crate::{COMMAND, HEADER_MAX, LONG, MORE};
 
-/// The number of bytes from which reading straight into a frame's memory pays off. The frame must
-/// lack at least this many bytes, and at least this many must have arrived or find room in its
-/// memory. Fewer bytes are cheaper to copy than to read separately.
+/// The minimum number of bytes for which reading straight into a frame's memory pays off. At least
+/// this many bytes of the frame must be missing, and at least this many must have arrived or fit
+/// into the memory that the frame already has. Fewer bytes are cheaper to copy than to read
+/// separately.
 const DIRECT_MIN: usize = 16 << 10;
 
-/// The maximum size that a frame may announce: a tebibyte. Smaller frames beyond the bounds are
-/// skipped as they arrive. A larger size is never that of a real message, but shows that the
+/// The maximum size that a frame may announce: a tebibyte. A frame up to this size that exceeds the
+/// bounds is skipped as it arrives. No real frame is larger, so a larger size shows that the
 /// framing of the stream is lost.
 const SIZE_MAX: u64 = 1 << 40;
 
-/// The memory charged for a frame of an incomplete message in addition to its bytes: its place in
-/// the list, and two small allocations.
+/// The memory charged for a frame of an incomplete message in addition to the frame's bytes, in
+/// bytes: an entry in the list of frames, and two small allocations.
 const FRAME_CHARGE: u64 = 96;
 
 /// The bounds of a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// The maximum number of bytes of its frames together. A larger message is skipped as it
-    /// arrives.
+    /// The maximum number of bytes of the message's frames together. A larger message is skipped as
+    /// it arrives.
     pub bytes: u64,
     /// The maximum number of frames that are kept. Further frames are skipped.
     pub frames: usize,
@@ -42,10 +43,11 @@ pub struct Bounds {
 /// A decoded item.
 #[derive(Debug)]
 pub enum Item {
-    /// The frames of a message: only the first [`Bounds::frames`] of them if it has more.
+    /// A message. If it has more than [`Bounds::frames`] frames, only the first ones are kept.
     Message(Message),
-    /// The kept frames, each whole, of a message with more than [`Bounds::bytes`] bytes, or of a
-    /// message that was cut off when fewer frames were allowed than at its end.
+    /// The kept frames of a message with more than [`Bounds::bytes`] bytes. Each kept frame is
+    /// whole. This is also the form of a message that was cut off at a number of frames that is
+    /// less than the bound at the end of the message.
     Oversize(Message),
     /// A command's body.
     Command(Bytes),
@@ -69,10 +71,10 @@ impl fmt::Display for FrameError {
                 f,
                 "a frame with flags {flags:#04x}, which ZMTP does not have"
             ),
-            Self::Size(size) => write!(f, "a frame that is said to have {size} bytes"),
+            Self::Size(size) => write!(f, "a frame that announces {size} bytes"),
             Self::Command(size) => write!(
                 f,
-                "a command of {size} bytes; the gateway takes at most {COMMAND_MAX}"
+                "a command of {size} bytes; the gateway accepts at most {COMMAND_MAX}"
             ),
         }
     }
@@ -84,15 +86,16 @@ pub struct Decoder {
     frame: Partial,
     /// The frames of the message that is arriving.
     message: Vec<Bytes>,
-    /// The number of these frames that have memory of their own. The others share the input.
+    /// The number of the first frames of `message` that have memory of their own. The other frames
+    /// share the input.
     settled: usize,
-    /// The memory of the frames that have memory of their own, in bytes.
+    /// The memory charged for the frames that have memory of their own, in bytes.
     held: u64,
-    /// The number of bytes of the message, including skipped ones.
+    /// The sum of the sizes that the frames of the message announce, including skipped frames.
     bytes: u64,
     oversize: bool,
-    /// Set if the message has more frames than were allowed when they arrived, so that later ones
-    /// are not kept.
+    /// Set if the message has more frames than were allowed when they arrived, so that the later
+    /// frames are not kept.
     cut: bool,
     /// Set if a frame of the message has begun and the last frame of the message is not complete.
     inside: bool,
@@ -121,8 +124,8 @@ enum Partial {
 }
 
 impl Decoder {
-    /// Returns a decoder that takes each frame as a message of its own, and ignores the flag for
-    /// further frames.
+    /// Returns a decoder that takes each frame as a message of its own, and ignores the flag
+    /// [`MORE`].
     pub(crate) fn of_single_frames() -> Self {
         Self {
             single: true,
@@ -149,8 +152,8 @@ impl Decoder {
         }
     }
 
-    /// Returns the next message if it is small and lies whole at the front of the input, as nearly
-    /// all do. [`Decoder::next`] returns everything else, such messages included.
+    /// Returns the next message if the message is small and lies whole at the start of the input,
+    /// as nearly all messages do. [`Decoder::next`] returns every item, such messages included.
     #[inline]
     pub(crate) fn next_message(&mut self, input: &mut Input, bounds: Bounds) -> Option<Message> {
         if self.inside || !matches!(self.frame, Partial::None) {
@@ -210,7 +213,8 @@ impl Decoder {
                 return Ok(step);
             }
         }
-        // The rest of the message arrives in another buffer, so its frames must not keep this one.
+        // The rest of the message arrives in another buffer, so the frames must not keep this
+        // buffer.
         for frame in &mut self.message[self.settled..] {
             *frame = std::mem::take(frame).compact();
             self.held += FRAME_CHARGE + frame.bytes().len() as u64;
@@ -229,8 +233,8 @@ impl Decoder {
         self.held + body as u64
     }
 
-    /// Returns the number of bytes of the incomplete message that have arrived: those of its
-    /// frames' bodies, including skipped ones, without the commands between them.
+    /// Returns the number of bytes of the incomplete message that have arrived: the bytes of the
+    /// bodies of kept and skipped frames, without commands between the frames.
     pub fn arrived(&self) -> u64 {
         let missing = match &self.frame {
             Partial::Body {
@@ -255,8 +259,9 @@ impl Decoder {
         self.inside
     }
 
-    /// Returns the memory of the arriving frame into which the next bytes can be read directly, if
-    /// that is worth it. The caller fills the front of it, then calls [`Self::appended`].
+    /// Returns the memory of the arriving frame into which the next bytes can be read directly, or
+    /// `None` if that does not pay off. The caller writes to the beginning of this memory, and then
+    /// calls [`Self::appended`].
     pub fn direct(&mut self) -> Option<&mut [u8]> {
         match &mut self.frame {
             Partial::Body {
@@ -393,9 +398,9 @@ impl Decoder {
         self.held = 0;
         self.bytes = 0;
         let frames = Message::from(std::mem::take(&mut self.message));
-        // If a cut message has as many frames as are allowed now, its number of frames shows that
-        // it may be cut. If the bound was raised meanwhile, it has fewer frames, and would look
-        // like a whole message.
+        // If a cut message has as many frames as are allowed now, this number shows that the
+        // message may be cut. If the bound was raised meanwhile, the message has fewer frames, and
+        // would look like a whole message.
         let cut = std::mem::take(&mut self.cut) && frames.len() < bounds.frames;
         Some(match std::mem::take(&mut self.oversize) || cut {
             true => Item::Oversize(frames),
@@ -404,10 +409,10 @@ impl Decoder {
     }
 }
 
-/// Takes a message that lies whole at the front of the input, if it can be one span.
+/// Takes a message that lies whole at the start of the input, if the message can be one span.
 #[inline]
 fn take_span(input: &mut Input, bounds: Bounds) -> Option<Message> {
-    let (buffer, start) = input.place();
+    let (buffer, start) = input.position();
     let layout = Layout::find(input.rest(), start, bounds.bytes, bounds.frames)?;
     let message = Message::span(Rc::clone(buffer), layout);
     input.skip(layout.length());
@@ -427,7 +432,7 @@ fn header_length(flags: u8) -> usize {
     if flags & LONG != 0 { HEADER_MAX } else { 2 }
 }
 
-/// Returns the size in a whole header.
+/// Returns the size that a complete header announces.
 fn size(header: &[u8]) -> Result<u64, FrameError> {
     if header[0] & LONG == 0 {
         return Ok(u64::from(header[1]));
@@ -440,7 +445,7 @@ fn size(header: &[u8]) -> Result<u64, FrameError> {
     }
 }
 
-/// Takes the bytes of a body that the input has, and returns their number.
+/// Moves bytes of a body from the input to `body`, and returns their number.
 fn collect(body: &mut Vec<u8>, filled: usize, size: usize, input: &mut Input) -> usize {
     let n = input.rest().len().min(size - filled);
     grow(body, filled, size, n);

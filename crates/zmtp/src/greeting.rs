@@ -56,12 +56,13 @@ pub struct Greeted {
     pub mechanism: Mechanism,
 }
 
-/// A peer whose protocol or security mechanism is not supported.
+/// The reason why a peer's greeting is refused: its protocol or security mechanism is not
+/// supported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GreetingError {
     /// ZMTP 1.0, of libzmq 2, or ZMTP 2.0, of libzmq 3.
     Older(&'static str),
-    /// Another protocol, by its first bytes.
+    /// Another protocol, recognised by the first bytes.
     Other(&'static str),
     /// ZMTP 3 with an unknown security mechanism.
     Mechanism(String),
@@ -177,23 +178,23 @@ mod tests {
             rest.push(4);
             let mut rest = Input::from(rest);
             assert_eq!(greeting.feed(&mut rest), greeted(1), "{cut}");
-            assert_eq!(rest.rest(), [4], "what follows is left");
+            assert_eq!(rest.rest(), [4], "the bytes after the greeting remain");
         }
     }
 
     #[test]
     fn other_protocols_are_recognized_by_their_first_bytes() {
-        let named = |bytes: &[u8]| judged(bytes).unwrap_err().to_string();
-        assert!(named(b"GET / HTTP/1.1\r\n").contains("HTTP"));
-        assert!(named(b"\x16\x03\x01\x02").contains("TLS"));
-        assert!(named(b"SSH-2.0-x").contains("SSH"));
-        assert!(named(b"\x01\x00").contains("ZMTP 1.0"));
-        assert!(named(b"\xff\0\0\0\0\0\0\0\x01\0").contains("ZMTP 1.0"));
-        assert!(named(b"\xff\0\0\0\0\0\0\0\x01\x7f\x01").contains("ZMTP 2.0"));
-        assert!(named(b"\0\0\0").contains("unknown"));
+        let refusal = |bytes: &[u8]| judged(bytes).unwrap_err().to_string();
+        assert!(refusal(b"GET / HTTP/1.1\r\n").contains("HTTP"));
+        assert!(refusal(b"\x16\x03\x01\x02").contains("TLS"));
+        assert!(refusal(b"SSH-2.0-x").contains("SSH"));
+        assert!(refusal(b"\x01\x00").contains("ZMTP 1.0"));
+        assert!(refusal(b"\xff\0\0\0\0\0\0\0\x01\0").contains("ZMTP 1.0"));
+        assert!(refusal(b"\xff\0\0\0\0\0\0\0\x01\x7f\x01").contains("ZMTP 2.0"));
+        assert!(refusal(b"\0\0\0").contains("unknown"));
         let mut other = NULL_GREETING;
         other[12..18].copy_from_slice(b"GSSAPI");
-        assert!(named(&other).contains("GSSAPI"));
+        assert!(refusal(&other).contains("GSSAPI"));
     }
 
     #[test]

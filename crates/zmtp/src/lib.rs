@@ -26,7 +26,7 @@
 //! let mut out = Vec::new();
 //! session.open(&mut out);
 //! let Some(SessionEvent::Answer(rest)) = session.next(&mut input, bounds, &mut buffers)? else {
-//!     panic!("the mechanism is named after that of the peer");
+//!     panic!("this side names its mechanism once the peer has named its own");
 //! };
 //! out.extend(rest);
 //! assert_eq!(out, greeting::NULL_GREETING);
@@ -93,7 +93,7 @@ pub fn put_frame(into: &mut Vec<u8>, flags: u8, body: &[u8]) {
     into.extend_from_slice(body);
 }
 
-/// Returns a word of a peer as text: unchanged if all its bytes are visible ASCII characters, in
+/// Returns a peer's bytes as text: unchanged if all of them are visible ASCII characters, in
 /// hexadecimal otherwise.
 fn printable(bytes: &[u8]) -> String {
     if bytes.iter().all(u8::is_ascii_graphic) {

@@ -1,8 +1,8 @@
 //! The security mechanisms (RFC 37, "Security Mechanisms"), by their names in greetings.
 //!
-//! The handshake of NULL is one READY from each side; those of PLAIN and CURVE are in
+//! The handshake of NULL is one READY from each side. The handshakes of PLAIN and CURVE are in
 //! [`plain`](crate::plain) and [`curve`](crate::curve). A [`Session`](crate::session::Session)
-//! accepts those that its [`SessionSecurity`](crate::session::SessionSecurity) names.
+//! accepts the mechanisms that its [`SessionSecurity`](crate::session::SessionSecurity) names.
 
 /// A mechanism that this crate knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -72,7 +72,7 @@ impl Message {
     pub fn size(&self) -> u64 {
         match &self.0 {
             Form::Span(span) => span.size(),
-            Form::List(frames) => frames.iter().map(|it| it.bytes().len() as u64).sum(),
+            Form::List(frames) => frames.iter().map(|frame| frame.bytes().len() as u64).sum(),
         }
     }
 
@@ -182,12 +182,14 @@ impl Message {
         }
     }
 
-    /// Returns the memory of the only frame, or the message itself if there are several frames or
-    /// that memory holds more or is shared.
+    /// Returns the memory of the only frame. Returns the message itself as the error if there are
+    /// several frames, or if the memory holds other bytes or is shared.
     pub(crate) fn into_single(self) -> Result<Vec<u8>, Self> {
         match self.0 {
             Form::List(mut frames) if frames.len() == 1 => match frames.pop() {
-                Some(frame) => frame.into_own_memory().map_err(|it| Self::from(vec![it])),
+                Some(frame) => frame
+                    .into_own_memory()
+                    .map_err(|frame| Self::from(vec![frame])),
                 None => Ok(Vec::new()),
             },
             form => Err(Self(form)),
@@ -238,8 +240,8 @@ mod tests {
 
     const FRAMES: [&[u8]; 4] = [b"token", b"", b"REPLY", &[7; 300]];
 
-    /// Returns a message whose frames come after other bytes of a buffer. The header of the second
-    /// is long.
+    /// Returns a message whose frames come after other bytes of a buffer. The second frame has a
+    /// long header.
     fn message() -> Message {
         let mut bytes = b"before".to_vec();
         put_frame(&mut bytes, MORE, FRAMES[0]);
@@ -319,15 +321,15 @@ mod tests {
     #[test]
     fn a_queued_message_gets_memory_of_about_its_size_which_is_reused() {
         let mut pool = crate::pool::BufferPool::default();
-        let waits = pool.settle(message());
+        let queued = pool.settle(message());
         let at_and_room = |message: &Message| match message.clone().into_memory() {
             Memory::Buffer(buffer) => (buffer.as_ptr(), buffer.capacity()),
             Memory::List(list) => panic!("{list:?}"),
         };
-        let (at, room) = at_and_room(&waits);
-        let wire = waits.shared_wire().unwrap().bytes().len();
+        let (at, room) = at_and_room(&queued);
+        let wire = queued.shared_wire().unwrap().bytes().len();
         assert!(room <= 2 * wire, "{room}");
-        pool.recycle(waits);
+        pool.recycle(queued);
         let again = pool.settle(message());
         assert_eq!(at_and_room(&again).0, at);
     }

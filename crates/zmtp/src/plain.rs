@@ -122,7 +122,8 @@ impl Credentials {
         both.unwrap_or_default()
     }
 
-    /// Accepts the credentials, and returns the body of the WELCOME command that confirms them.
+    /// Accepts the credentials. Returns the next state, and the body of the WELCOME command that
+    /// confirms them.
     pub fn accept(self) -> (Server, Vec<u8>) {
         (Server(()), WELCOME.to_vec())
     }
@@ -139,7 +140,7 @@ impl fmt::Debug for Credentials {
 }
 
 impl Server {
-    /// Takes the body of an INITIATE command, and returns the client's metadata.
+    /// Takes the body of an INITIATE command. Returns the client's metadata, and the next state.
     ///
     /// # Errors
     ///
@@ -164,8 +165,8 @@ impl Introduced {
 }
 
 impl Client {
-    /// Returns the body of the HELLO command that begins the handshake, or `None` if the user name
-    /// or the password is longer than [`CREDENTIAL_MAX`].
+    /// Returns the next state, and the body of the HELLO command that begins the handshake. Returns
+    /// `None` if the user name or the password is longer than [`CREDENTIAL_MAX`].
     pub fn hello(user: &str, password: &str) -> Option<(AwaitsWelcome, Zeroizing<Vec<u8>>)> {
         let mut body = Zeroizing::new(Vec::with_capacity(
             HELLO.len() + 2 + user.len() + password.len(),
@@ -180,8 +181,8 @@ impl Client {
 }
 
 impl AwaitsWelcome {
-    /// Takes the body of a WELCOME command, and returns the body of the INITIATE that answers it,
-    /// with the metadata of this side.
+    /// Takes the body of a WELCOME command. Returns the next state, and the body of the INITIATE
+    /// that answers the WELCOME, with the metadata of this side.
     ///
     /// # Errors
     ///
@@ -263,8 +264,8 @@ mod tests {
         let ours = Ready::default();
         let reported = client().welcome(error, &ours).map(drop);
         assert_eq!(reported, Err(refused.clone()));
-        let (waits, _) = client().welcome(WELCOME, &ours).expect("a WELCOME");
-        assert_eq!(waits.ready(error), Err(refused));
+        let (next, _) = client().welcome(WELCOME, &ours).expect("a WELCOME");
+        assert_eq!(next.ready(error), Err(refused));
         let wrong = client().welcome(READY, &ours).map(drop);
         assert_eq!(wrong, Err(PlainError::Malformed("a malformed WELCOME")));
     }

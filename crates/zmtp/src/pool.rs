@@ -21,8 +21,8 @@ const LARGE_MIN: usize = 32 << 10;
 /// size.
 const LARGE_KEPT_MAX: usize = 16 << 20;
 
-/// The number of bytes after which a new piece of output begins, so that pieces need not grow,
-/// which would copy them.
+/// The number of bytes after which a new piece of output begins, because a piece that grows beyond
+/// its capacity is copied.
 pub const PIECE: usize = 64 << 10;
 
 /// The number of written pieces that are kept for later writes.
@@ -53,15 +53,15 @@ pub struct BufferPool {
     lists: Vec<Vec<Bytes>>,
     pieces: Vec<Vec<u8>>,
     /// The memory of small messages that were queued, by its size class.
-    waiting: [Vec<Rc<Vec<u8>>>; QUEUED_SIZE_CLASSES],
+    queued: [Vec<Rc<Vec<u8>>>; QUEUED_SIZE_CLASSES],
     large: Vec<Vec<u8>>,
     /// The sum of the capacities in `large`.
     large_bytes: usize,
 }
 
 impl BufferPool {
-    /// Fills a buffer with `read`, which returns the number of bytes that it put at the buffer's
-    /// front.
+    /// Fills a read buffer by calling `read`, which returns the number of bytes that it wrote to
+    /// the start of the buffer. Returns these bytes as input.
     ///
     /// # Errors
     ///
@@ -75,7 +75,7 @@ impl BufferPool {
             Some(room) => read(room),
             None => Ok(0),
         };
-        let input = Input::front_of(buffer, filled.as_ref().map_or(0, |n| *n));
+        let input = Input::prefix(buffer, filled.as_ref().map_or(0, |n| *n));
         match filled {
             Ok(_) => Ok(input),
             Err(error) => {
@@ -98,7 +98,8 @@ impl BufferPool {
         }
     }
 
-    /// Takes back a read buffer. Frames may still share it; it is reused once none does.
+    /// Takes back a read buffer. Frames may still share the buffer, which is reused once none of
+    /// them does.
     pub fn give_back(&mut self, input: Input) {
         let buffer = input.into_buffer();
         if self.read_buffers.len() < READ_BUFFERS_KEPT_MAX && buffer.len() == READ_BUFFER_SIZE {
@@ -107,8 +108,8 @@ impl BufferPool {
     }
 
     /// Returns memory for a frame of `size` bytes that arrives in pieces, with arbitrary contents.
-    /// Its length is at most `size` and may be 0; its capacity is at most twice `size`, so that no
-    /// small frame keeps a large one's memory.
+    /// The length of this memory is at most `size` and may be 0. The capacity is at most about
+    /// twice `size`, so that a small frame never keeps the memory of a large frame.
     pub fn large(&mut self, size: usize) -> Vec<u8> {
         if size < LARGE_MIN {
             return Vec::new();
@@ -162,9 +163,9 @@ impl BufferPool {
     /// Returns the same message in memory of about its size, so that a queued message does not keep
     /// its read buffer from being reused.
     pub fn settle(&mut self, message: Message) -> Message {
-        let waiting = &mut self.waiting;
-        message.settle(|size| match waiting_class(size) {
-            Some(class) => waiting[class]
+        let queued = &mut self.queued;
+        message.settle(|size| match queued_class(size) {
+            Some(class) => queued[class]
                 .pop()
                 .unwrap_or_else(|| Rc::new(Vec::with_capacity(QUEUED_SIZE_MIN << class))),
             None => Rc::new(Vec::with_capacity(size)),
@@ -178,7 +179,7 @@ impl BufferPool {
             // This is nearly always a read buffer, which returns through `give_back`.
             Memory::Buffer(buffer) => {
                 if Rc::strong_count(&buffer) == 1 {
-                    self.keep_waiting(buffer);
+                    self.keep_queued(buffer);
                 }
             }
             Memory::List(frames) => self.keep_list(frames),
@@ -186,13 +187,13 @@ impl BufferPool {
     }
 
     /// Keeps the memory of a message that was queued.
-    fn keep_waiting(&mut self, buffer: Rc<Vec<u8>>) {
+    fn keep_queued(&mut self, buffer: Rc<Vec<u8>>) {
         let bytes = buffer.capacity();
-        if let Some(class) = waiting_class(bytes)
+        if let Some(class) = queued_class(bytes)
             && bytes == QUEUED_SIZE_MIN << class
-            && self.waiting[class].len() < QUEUED_KEPT_MAX
+            && self.queued[class].len() < QUEUED_KEPT_MAX
         {
-            self.waiting[class].push(buffer);
+            self.queued[class].push(buffer);
         }
     }
 
@@ -210,7 +211,7 @@ impl BufferPool {
 
 /// Returns the size class for a queued message of this number of bytes, or `None` if the message is
 /// too large for any.
-fn waiting_class(bytes: usize) -> Option<usize> {
+fn queued_class(bytes: usize) -> Option<usize> {
     let least = bytes.max(QUEUED_SIZE_MIN).next_power_of_two();
     let class = (least / QUEUED_SIZE_MIN).ilog2() as usize;
     (class < QUEUED_SIZE_CLASSES).then_some(class)
@@ -234,7 +235,11 @@ mod tests {
         let at = frame.bytes().as_ptr();
         pool.give_back(input);
         let other = pool.fill(read(2)).unwrap();
-        assert_eq!(frame.bytes(), [1, 1, 1], "what is shared stays as it is");
+        assert_eq!(
+            frame.bytes(),
+            [1, 1, 1],
+            "a shared buffer is not overwritten"
+        );
         pool.give_back(other);
         drop(frame);
         let mut seen = Vec::new();
@@ -244,7 +249,7 @@ mod tests {
             pool.give_back(input);
             pool.read_buffers.rotate_left(1);
         }
-        assert!(seen.contains(&at), "it came back into use");
+        assert!(seen.contains(&at), "the buffer is reused");
     }
 
     #[test]

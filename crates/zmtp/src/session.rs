@@ -107,8 +107,9 @@ impl Session {
         matches!(&self.stage, Stage::Greeting(exchange) if exchange.awaits_mechanism())
     }
 
-    /// Names this side's preferred mechanism without further waiting, because some peers read the
-    /// whole greeting before they send theirs.
+    /// Appends the rest of this side's greeting, with the preferred mechanism, before the peer has
+    /// named its own. Some peers read a whole greeting before they send theirs. Appends nothing if
+    /// this side has named its mechanism already.
     pub fn name_mechanism(&mut self, into: &mut Vec<u8>) {
         if let Stage::Greeting(exchange) = &mut self.stage {
             exchange.name_mechanism(into);
@@ -128,7 +129,7 @@ impl Session {
         buffers: &mut BufferPool,
     ) -> Result<Option<SessionEvent>, SessionError> {
         if !matches!(self.stage, Stage::Traffic) {
-            return self.next_apart(input, bounds, buffers);
+            return self.next_slowly(input, bounds, buffers);
         }
         let item = self.decoder.next(input, bounds, buffers);
         item.map_err(SessionError::Frame)?
@@ -136,9 +137,9 @@ impl Session {
             .transpose()
     }
 
-    /// Returns the next message if it is small, lies whole at the front of the input and is not
-    /// sealed, as nearly all messages of peers without CURVE do. Everything else, such messages
-    /// included, is returned by [`Session::next`], which takes more time, because an event is a
+    /// Returns the next message if the message is small, lies whole at the start of the input and
+    /// is not sealed. Nearly all messages of peers without CURVE are like this. [`Session::next`]
+    /// returns every event, such messages included, but takes more time, because an event is a
     /// large value that is stored and loaded several times.
     #[inline]
     pub fn next_message(&mut self, input: &mut Input, bounds: Bounds) -> Option<Message> {
@@ -150,7 +151,7 @@ impl Session {
 
     /// Returns the next event of a peer whose handshake is not complete, or whose traffic is
     /// sealed.
-    fn next_apart(
+    fn next_slowly(
         &mut self,
         input: &mut Input,
         bounds: Bounds,
@@ -183,20 +184,20 @@ impl Session {
             | Stage::Traffic => {}
         }
         let item = self.decoder.next(input, HANDSHAKE_BOUNDS, buffers);
-        let said = match item.map_err(SessionError::Frame)? {
+        let event = match item.map_err(SessionError::Frame)? {
             None => Ok(None),
             Some(Item::Message(_) | Item::Oversize(_)) => Err(SessionError::BeforeReady),
             Some(Item::Command(body)) => {
-                let said = self.shake_hands(&body).map(Some);
+                let event = self.shake_hands(&body).map(Some);
                 body.wipe();
-                said
+                event
             }
         };
         if matches!(self.stage, Stage::Plain(_)) {
-            // The peer's password must not stay in a buffer that is read into again much later.
+            // The peer's password must not stay in a buffer that may be reused only much later.
             input.wipe_taken();
         }
-        said
+        event
     }
 
     /// Begins the handshake of the mechanism that the greetings agree on. Returns the event that
@@ -271,9 +272,9 @@ impl Session {
     /// # Errors
     ///
     /// Fails with the error of the step, such as a command that cannot be opened.
-    pub fn resume(&mut self, worked: HandshakeResult) -> Result<SessionEvent, SessionError> {
+    pub fn resume(&mut self, result: HandshakeResult) -> Result<SessionEvent, SessionError> {
         match &mut self.stage {
-            Stage::Curve(handshake) => handshake.resume(worked).map_err(SessionError::Curve),
+            Stage::Curve(handshake) => handshake.resume(result).map_err(SessionError::Curve),
             Stage::Greeting(_)
             | Stage::NullHandshake
             | Stage::Plain(_)
@@ -287,7 +288,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Fails if the box was not a valid one.
+    /// Fails if the box is not valid.
     pub fn opened(&mut self, opened: Opened) -> Result<(), SessionError> {
         match &mut self.stage {
             Stage::Sealed(sealed) => sealed.opened(opened),
@@ -323,8 +324,8 @@ impl Session {
         matches!(&self.stage, Stage::Plain(handshake) if handshake.is_verifying())
     }
 
-    /// Returns the mechanism of the connection, once the greetings agree on it. The peer has proved
-    /// nothing by naming it.
+    /// Returns the mechanism of the connection, once the greetings agree on it. A mechanism proves
+    /// nothing about the peer.
     pub fn mechanism(&self) -> Option<Mechanism> {
         self.mechanism
     }
@@ -353,8 +354,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Fails if it is called too early in a handshake of PLAIN or CURVE, but never because of a
-    /// peer.
+    /// Fails if the caller calls this method too early in a handshake of PLAIN or CURVE. A peer
+    /// cannot cause this error.
     pub fn admit(&mut self, socket_type: &str, into: &mut Vec<u8>) -> Result<(), SessionError> {
         let ours = Ready {
             socket_type: socket_type.into(),
@@ -417,7 +418,7 @@ impl Session {
     }
 
     /// Returns the number of bytes of the incomplete message that have arrived
-    /// ([`Decoder::arrived`]), including those of an incomplete box, and of one that is being
+    /// ([`Decoder::arrived`]), including the bytes of an incomplete box, and of a box that is being
     /// opened.
     pub fn arrived(&self) -> u64 {
         self.decoder.arrived() + self.boxes().map_or(0, Decoder::arrived) + self.large()
@@ -454,7 +455,8 @@ impl Session {
         }
     }
 
-    /// Returns the decoder of the bytes as they are read: that of the boxes, if traffic is sealed.
+    /// Returns the decoder that takes the bytes of the connection, which is the decoder of the
+    /// boxes if traffic is sealed.
     fn outermost(&mut self) -> &mut Decoder {
         match &mut self.stage {
             Stage::Sealed(sealed) => sealed.boxes_mut(),
@@ -516,9 +518,9 @@ mod tests {
 
     /// Returns the events of a stream that arrives in pieces of this size, as text. A fault is the
     /// last event. Asserts that both methods that return the next message give the same events.
-    fn heard(bytes: &[u8], piece: usize) -> Vec<String> {
-        let heard = heard_by(bytes, piece, Session::next);
-        let messages_first = heard_by(
+    fn events(bytes: &[u8], piece: usize) -> Vec<String> {
+        let events = events_by(bytes, piece, Session::next);
+        let messages_first = events_by(
             bytes,
             piece,
             |session, input, bounds, buffers| match session.next_message(input, bounds) {
@@ -526,11 +528,12 @@ mod tests {
                 None => session.next(input, bounds, buffers),
             },
         );
-        assert_eq!(messages_first, heard, "pieces of {piece}");
-        heard
+        assert_eq!(messages_first, events, "pieces of {piece}");
+        events
     }
 
-    fn heard_by(
+    /// Returns the events like [`events`], with `next` as the method that returns the next event.
+    fn events_by(
         bytes: &[u8],
         piece: usize,
         next: impl Fn(
@@ -541,11 +544,11 @@ mod tests {
         ) -> Result<Option<SessionEvent>, SessionError>,
     ) -> Vec<String> {
         let (mut session, mut buffers) = (caller(), BufferPool::default());
-        let mut heard = Vec::new();
+        let mut events = Vec::new();
         for piece in bytes.chunks(piece) {
             let mut input = Input::from(piece.to_vec());
             loop {
-                heard.push(match next(&mut session, &mut input, BOUNDS, &mut buffers) {
+                events.push(match next(&mut session, &mut input, BOUNDS, &mut buffers) {
                     Ok(None) => break,
                     Ok(Some(SessionEvent::Ready(ready))) => format!("ready {}", ready.socket_type),
                     Ok(Some(SessionEvent::Message(frames))) => {
@@ -571,17 +574,17 @@ mod tests {
                         panic!("NULL needs none of these")
                     }
                     Err(fault) => {
-                        heard.push(fault.to_string());
-                        return heard;
+                        events.push(fault.to_string());
+                        return events;
                     }
                 });
             }
-            assert!(input.rest().is_empty(), "it takes all that it is given");
+            assert!(input.rest().is_empty(), "the session takes all input");
         }
-        heard
+        events
     }
 
-    /// Returns a greeting, followed by these frames, each with its flags and its body.
+    /// Returns a greeting, followed by `frames`, each of which is given as flags and a body.
     fn stream(frames: &[(u8, &[u8])]) -> Vec<u8> {
         let mut bytes = NULL_GREETING.to_vec();
         for (flags, body) in frames {
@@ -611,7 +614,7 @@ mod tests {
             (COMMAND, b"\x06CANCEL"),
             (COMMAND, b"\x05ERROR\x02no"),
         ]);
-        let said = [
+        let expected = [
             "other",
             "other",
             "other",
@@ -626,7 +629,7 @@ mod tests {
             "error no",
         ];
         for piece in 1..=whole.len() {
-            assert_eq!(heard(&whole, piece), said, "pieces of {piece}");
+            assert_eq!(events(&whole, piece), expected, "pieces of {piece}");
         }
     }
 
@@ -645,11 +648,11 @@ mod tests {
         ] {
             let bytes = stream(frames);
             for piece in [1, 2, bytes.len()] {
-                let heard = heard(&bytes, piece);
-                assert_eq!(heard.last().map(String::as_str), Some(fault), "{frames:?}");
+                let events = events(&bytes, piece);
+                assert_eq!(events.last().map(String::as_str), Some(fault), "{frames:?}");
             }
         }
-        let stranger = heard(b"GET / HTTP/1.1\r\n\r\n", 1);
+        let stranger = events(b"GET / HTTP/1.1\r\n\r\n", 1);
         assert_eq!(
             stranger,
             ["it speaks HTTP or another text protocol, not ZMTP"]
@@ -661,13 +664,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_message_before_ready_is_kept() {
+    fn no_part_of_a_message_before_ready_is_kept() {
         let (mut session, mut buffers) = (caller(), BufferPool::default());
         let mut bytes = stream(&[(MORE, &[7; 500])]);
         bytes.extend_from_slice(&[MORE, 200, 7]);
         let mut input = Input::from(bytes);
-        let said = session.next(&mut input, BOUNDS, &mut buffers);
-        assert!(matches!(said, Ok(None)), "{said:?}");
+        let event = session.next(&mut input, BOUNDS, &mut buffers);
+        assert!(matches!(event, Ok(None)), "{event:?}");
         assert_eq!((session.is_inside(), session.held()), (true, 0));
     }
 
@@ -682,8 +685,8 @@ mod tests {
                 assert_eq!(session.is_greeting(), (10..64).contains(&n), "{n}");
                 assert!(!session.awaits_ready(), "{n}");
                 let mut input = Input::from(vec![*byte]);
-                let said = session.next(&mut input, BOUNDS, &mut buffers);
-                assert!(matches!(said, Ok(None)), "{said:?}");
+                let event = session.next(&mut input, BOUNDS, &mut buffers);
+                assert!(matches!(event, Ok(None)), "{event:?}");
             }
             assert!(!session.is_greeting() && session.awaits_ready());
             assert_eq!(session.understands_ping(), pings);

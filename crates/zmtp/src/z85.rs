@@ -6,7 +6,8 @@ use std::fmt;
 const ALPHABET: &[u8; 85] =
     b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
 
-/// The value of each ASCII character; [`NOT_IN_ALPHABET`] for one that is not in the alphabet.
+/// The value of each ASCII character, or [`NOT_IN_ALPHABET`] for characters outside of the
+/// alphabet.
 const CHARACTER_VALUES: [u8; 128] = {
     let mut values = [NOT_IN_ALPHABET; 128];
     let mut n = 0;
@@ -24,9 +25,9 @@ const NOT_IN_ALPHABET: u8 = 0xff;
 pub enum Z85Error {
     /// The text has the wrong number of characters.
     Length {
-        /// The number of characters that it has.
+        /// The number of characters in the text.
         found: usize,
-        /// The number of characters that it must have.
+        /// The required number of characters.
         expected: usize,
     },
     /// A character is not in the alphabet.
@@ -54,7 +55,9 @@ impl fmt::Display for Z85Error {
                 "the character {} does not occur in Z85",
                 found.escape_debug()
             ),
-            Self::Overflow { .. } => f.write_str("these five characters are not valid Z85"),
+            Self::Overflow { at } => {
+                write!(f, "the five characters from byte {at} on are not valid Z85")
+            }
         }
     }
 }
@@ -66,8 +69,8 @@ impl std::error::Error for Z85Error {}
 /// Bytes beyond a multiple of four are omitted, since Z85 has no form for them.
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() / 4 * 5);
-    for word in bytes.as_chunks::<4>().0 {
-        let number = u32::from_be_bytes(*word);
+    for group in bytes.as_chunks::<4>().0 {
+        let number = u32::from_be_bytes(*group);
         for power in [52_200_625, 614_125, 7_225, 85, 1] {
             text.push(char::from(ALPHABET[(number / power % 85) as usize]));
         }
@@ -75,16 +78,16 @@ pub fn encode(bytes: &[u8]) -> String {
     text
 }
 
-/// Returns the `N` bytes that the text stands for; `N` must be a multiple of four.
+/// Decodes a text into `N` bytes. `N` must be a multiple of four.
 ///
 /// # Errors
 ///
-/// Fails with the first invalid character, or else if the number of characters is wrong, or else
-/// with the first five characters that stand for too large a number.
+/// Fails with the first of these faults that the text has: a character outside of the alphabet, a
+/// wrong number of characters, five characters that stand for too large a number.
 pub fn decode<const N: usize>(text: &str) -> Result<[u8; N], Z85Error> {
-    const { assert!(N.is_multiple_of(4), "Z85 encodes words of four bytes") };
+    const { assert!(N.is_multiple_of(4), "Z85 encodes groups of four bytes") };
     let expected = N / 4 * 5;
-    if let Some((at, found)) = text.char_indices().find(|(_, it)| value(*it).is_none()) {
+    if let Some((at, found)) = text.char_indices().find(|(_, c)| value(*c).is_none()) {
         return Err(Z85Error::Character { found, at });
     }
     if text.len() != expected {
@@ -92,8 +95,8 @@ pub fn decode<const N: usize>(text: &str) -> Result<[u8; N], Z85Error> {
         return Err(Z85Error::Length { found, expected });
     }
     let mut bytes = [0; N];
-    let words = bytes.as_chunks_mut::<4>().0;
-    for (n, (word, digits)) in words
+    let groups = bytes.as_chunks_mut::<4>().0;
+    for (n, (group, digits)) in groups
         .iter_mut()
         .zip(text.as_bytes().as_chunks::<5>().0)
         .enumerate()
@@ -101,14 +104,14 @@ pub fn decode<const N: usize>(text: &str) -> Result<[u8; N], Z85Error> {
         let number = digits.iter().fold(0, |number, digit| {
             number * 85 + u64::from(CHARACTER_VALUES[usize::from(*digit) & 0x7f])
         });
-        *word = u32::try_from(number)
+        *group = u32::try_from(number)
             .map_err(|_| Z85Error::Overflow { at: n * 5 })?
             .to_be_bytes();
     }
     Ok(bytes)
 }
 
-/// Returns the value of a character of the alphabet.
+/// Returns the value of a character, or `None` if the character is not in the alphabet.
 fn value(character: char) -> Option<u8> {
     let value = *CHARACTER_VALUES.get(character as usize)?;
     (value != NOT_IN_ALPHABET).then_some(value)
@@ -136,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_text_is_refused_with_its_place() {
+    fn an_invalid_text_is_refused_with_its_first_fault() {
         let length = Z85Error::Length {
             found: 4,
             expected: 5,

@@ -23,7 +23,7 @@ pub struct AwaitsWelcome {
     keys: KeyPair,
     server: PublicKey,
     short_term: KeyPair,
-    /// The key that the short-term key and the server's key agree on.
+    /// The shared key of the client's short-term key and the server's long-term key.
     agreed: SharedKey,
     nonces: Outgoing,
 }
@@ -35,12 +35,12 @@ pub struct AwaitsReady {
 }
 
 impl Client {
-    /// Returns a client with the keys `keys`, for the server with the key `server`.
+    /// Returns a client that has the key pair `keys` and expects a server with the key `server`.
     pub const fn new(keys: KeyPair, server: PublicKey) -> Self {
         Self { keys, server }
     }
 
-    /// Returns the body of the HELLO command that begins the handshake.
+    /// Returns the next state, and the body of the HELLO command that begins the handshake.
     ///
     /// # Errors
     ///
@@ -57,20 +57,20 @@ impl Client {
         body.extend_from_slice(&short);
         let nonce = nonce::short(layout::HELLO_NONCE, &short);
         agreed.seal_onto(&nonce, &[&[0; layout::SIGNATURE]], &mut body);
-        let waits = AwaitsWelcome {
+        let next = AwaitsWelcome {
             keys: self.keys,
             server: self.server,
             short_term,
             agreed,
             nonces,
         };
-        Ok((waits, body))
+        Ok((next, body))
     }
 }
 
 impl AwaitsWelcome {
-    /// Takes the body of a WELCOME command, and returns the body of the INITIATE that answers it,
-    /// with the metadata of this side.
+    /// Takes the body of a WELCOME command. Returns the next state, and the body of the INITIATE
+    /// that answers the WELCOME, with the metadata of this side.
     ///
     /// # Errors
     ///
@@ -82,15 +82,15 @@ impl AwaitsWelcome {
     ) -> Result<(AwaitsReady, Vec<u8>), CurveError> {
         const MALFORMED: CurveError = CurveError::Malformed("a malformed WELCOME");
         let mut fields =
-            Fields::of(body, layout::WELCOME).ok_or_else(|| refusal(body, MALFORMED))?;
+            Fields::of_command(body, layout::WELCOME).ok_or_else(|| refusal(body, MALFORMED))?;
         let long = fields.take().ok_or(MALFORMED)?;
         let sealed = fields.last().ok_or(MALFORMED)?;
         let mut sealed: [u8; TAG + crypto::KEY + layout::COOKIE] = *sealed;
         let inside = self
             .agreed
             .open(&nonce::long(layout::WELCOME_NONCE, long), &mut sealed)
-            .map_err(|forged| forged.of("WELCOME"))?;
-        let mut fields = Fields::inside(inside);
+            .map_err(|forged| forged.into_error("WELCOME"))?;
+        let mut fields = Fields::of_box(inside);
         let server = PublicKey::from_bytes(*fields.take().ok_or(MALFORMED)?);
         let cookie: &[u8; layout::COOKIE] = fields.last().ok_or(MALFORMED)?;
         let agreed = self.short_term.agree(&server)?;
@@ -107,8 +107,8 @@ impl AwaitsWelcome {
         Ok((AwaitsReady { agreed, nonces }, initiate))
     }
 
-    /// Returns the vouch, in which the long-term key confirms the short-term key to this server
-    /// alone.
+    /// Returns the vouch, which proves to this server alone that the owner of the long-term key
+    /// also owns the short-term key.
     fn vouch(&self, short_term_of_server: &PublicKey) -> Result<Vec<u8>, CurveError> {
         let long = crypto::random()?;
         let mut vouch = long.to_vec();
@@ -128,13 +128,14 @@ impl AwaitsReady {
     /// Fails if the command is not valid, or with [`CurveError::Refused`] if it is an ERROR.
     pub fn ready(self, body: &[u8]) -> Result<(Connected, Ready), CurveError> {
         const MALFORMED: CurveError = CurveError::Malformed("a malformed READY");
-        let mut fields = Fields::of(body, layout::READY).ok_or_else(|| refusal(body, MALFORMED))?;
+        let mut fields =
+            Fields::of_command(body, layout::READY).ok_or_else(|| refusal(body, MALFORMED))?;
         let short = fields.take().ok_or(MALFORMED)?;
         let mut sealed = fields.rest().to_vec();
         let inside = self
             .agreed
             .open(&nonce::short(layout::READY_NONCE, short), &mut sealed)
-            .map_err(|forged| forged.of("READY"))?;
+            .map_err(|forged| forged.into_error("READY"))?;
         let metadata = command::metadata(inside).map_err(CurveError::Malformed)?;
         let agreed = Arc::new(self.agreed);
         let connected = Connected {

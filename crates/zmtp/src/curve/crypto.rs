@@ -47,7 +47,8 @@ impl SharedKey {
         Ok(inside)
     }
 
-    /// Seals the bytes after the first [`TAG`] bytes in place, and writes the tag in front.
+    /// Seals the bytes after the first [`TAG`] bytes in place, and writes the tag to those first
+    /// bytes.
     pub(super) fn seal(&self, nonce: &[u8; NONCE], room: &mut [u8]) {
         if let Some((tag, inside)) = room.split_first_chunk_mut::<TAG>() {
             *tag = self.seal_detached(nonce, inside);

@@ -4,12 +4,12 @@ use std::fmt;
 
 use super::crypto::{Forged, NoRandomness};
 
-/// The reason why a CURVE handshake, or a sealed frame, is refused.
+/// The reason why a CURVE handshake or a sealed frame is refused, or cannot be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CurveError {
     /// A command has the wrong name, length or layout for this step of the handshake.
     Malformed(&'static str),
-    /// The HELLO was made for a key that is not this server's.
+    /// The HELLO is for a key that is not among this server's keys.
     WrongServerKey,
     /// The public key has a small order: every secret key agrees with it on the same shared key, so
     /// its boxes protect nothing.
@@ -39,22 +39,22 @@ impl fmt::Display for CurveError {
         match self {
             Self::Malformed(what) => f.write_str(what),
             Self::WrongServerKey => {
-                f.write_str("its HELLO was made for another server key (CURVE_SERVERKEY)")
+                f.write_str("the HELLO is for another server key (CURVE_SERVERKEY)")
             }
             Self::WeakKey => {
                 f.write_str("a public key of zeros or of small order, which protects nothing")
             }
-            Self::Forged(what) => write!(f, "the box in its {what} cannot be opened"),
+            Self::Forged(what) => write!(f, "the box in the {what} cannot be opened"),
             Self::WrongCookie => {
-                f.write_str("its INITIATE does not return the cookie of this connection")
+                f.write_str("the INITIATE does not return the cookie of this connection")
             }
             Self::WrongVouch => {
-                f.write_str("the vouch in its INITIATE is for another connection or server")
+                f.write_str("the vouch in the INITIATE is for another connection or server")
+            }
+            Self::NonceOutOfOrder => {
+                f.write_str("a command was repeated, reordered or removed on the way")
             }
             Self::NotAPair => f.write_str("its public key and its secret key are not a pair"),
-            Self::NonceOutOfOrder => f.write_str(
-                "its commands are out of order: one was repeated, reordered or removed on the way",
-            ),
             Self::NoncesExhausted => f.write_str("all nonces of the connection are used up"),
             Self::UnknownFlags(flags) => {
                 write!(
@@ -77,8 +77,8 @@ impl From<NoRandomness> for CurveError {
 }
 
 impl Forged {
-    /// Returns the error with the name of the command whose box cannot be opened.
-    pub(super) const fn of(self, command: &'static str) -> CurveError {
-        CurveError::Forged(command)
+    /// Returns the error that names the part of the handshake or traffic with the forged box.
+    pub(super) const fn into_error(self, part: &'static str) -> CurveError {
+        CurveError::Forged(part)
     }
 }

@@ -1,8 +1,8 @@
 //! A frame in the box of a MESSAGE (RFC 26, "MESSAGE Command").
 //!
-//! A MESSAGE is the body of a plain frame without flags, as in libzmq, and the flags of the frame
-//! inside are the first byte in the box: 1 for more frames of the same message, and 2, which the
-//! RFC does not have, for a command such as PING.
+//! A MESSAGE is the body of a plain frame without flags, as in libzmq. The first byte in the box
+//! has the flags of the frame inside: 1 if more frames of the same message follow, and 2 for a
+//! command such as PING. The RFC does not have the flag 2.
 
 use super::crypto::{NONCE, SharedKey, TAG};
 use super::error::CurveError;
@@ -21,7 +21,7 @@ const MALFORMED: CurveError = CurveError::Malformed("a frame that is not a MESSA
 /// The kind of a sealed frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
-    /// A frame of a message, followed by more frames of it.
+    /// A frame of a message, followed by more frames of that message.
     More,
     /// The last or only frame of a message.
     Last,
@@ -65,8 +65,8 @@ pub(super) fn nonce_of(body: &[u8]) -> Result<[u8; nonce::SHORT], CurveError> {
     rest.first_chunk().copied().ok_or(MALFORMED)
 }
 
-/// Opens the box of a MESSAGE in place. The body of the frame in it follows the first [`OVERHEAD`]
-/// bytes. Returns the kind of the frame.
+/// Opens the box of a MESSAGE in place, and returns the kind of the frame inside. The body of that
+/// frame begins after the first [`OVERHEAD`] bytes of `body`.
 pub(super) fn open_at(
     agreed: &SharedKey,
     nonce: &[u8; NONCE],
@@ -74,7 +74,7 @@ pub(super) fn open_at(
 ) -> Result<FrameKind, CurveError> {
     let sealed = body.get_mut(layout::MESSAGE.len() + nonce::SHORT..);
     let inside = agreed.open(nonce, sealed.ok_or(MALFORMED)?);
-    let inside = inside.map_err(|forged| forged.of("MESSAGE"))?;
+    let inside = inside.map_err(|forged| forged.into_error("MESSAGE"))?;
     match inside.first().ok_or(MALFORMED)? {
         0 => Ok(FrameKind::Last),
         &BOX_MORE => Ok(FrameKind::More),

@@ -33,8 +33,8 @@ impl PublicKey {
         &self.0
     }
 
-    /// Returns whether both are the same key, in a time that does not depend on the result.
-    pub(super) fn is(&self, other: &[u8]) -> bool {
+    /// Returns whether `other` is the same key, in a time that does not depend on the result.
+    pub(super) fn equals(&self, other: &[u8]) -> bool {
         self.0[..].ct_eq(other).into()
     }
 }
@@ -134,10 +134,10 @@ impl KeyPair {
         self.public.bytes()
     }
 
-    /// Computes the key that this pair and another agree on, which is the costly step of a
-    /// handshake.
-    pub(super) fn agree(&self, with: &PublicKey) -> Result<crypto::SharedKey, CurveError> {
-        crypto::SharedKey::new(with.bytes(), self.secret.bytes()).ok_or(CurveError::WeakKey)
+    /// Computes the shared key of this pair and the owner of another public key, which is the
+    /// costly step of a handshake.
+    pub(super) fn agree(&self, other: &PublicKey) -> Result<crypto::SharedKey, CurveError> {
+        crypto::SharedKey::new(other.bytes(), self.secret.bytes()).ok_or(CurveError::WeakKey)
     }
 }
 

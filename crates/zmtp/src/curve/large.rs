@@ -1,7 +1,8 @@
-//! Large frames, which take so long to seal and to open that another thread may do this.
+//! Large frames, which take so long to seal or to open that another thread may do so.
 //!
-//! A frame gets its nonce before it leaves, and the frames of a direction are opened one after the
-//! other, so the order of frames and nonces is that of all other frames.
+//! A large frame gets its nonce before another thread seals it, and no other frame of the direction
+//! is opened while another thread opens a large one. So the order of frames and nonces is the same
+//! as on one thread.
 
 use std::fmt;
 use std::ops::Range;
@@ -13,22 +14,23 @@ use super::frame::{FrameKind, OVERHEAD, open_at, write};
 use super::nonce;
 use crate::HEADER_MAX;
 
-/// The size from which a frame is sealed or opened on another thread, in bytes. Such a frame takes
-/// a millisecond or more.
+/// The minimum size of the frames that are sealed or opened on another thread, in bytes. Such a
+/// frame takes a millisecond or more.
 pub const LARGE_MIN: usize = 256 << 10;
 
-/// A frame that is to be sealed.
+/// The work of sealing a frame.
 pub struct SealWork {
     pub(super) agreed: Arc<SharedKey>,
     pub(super) prefix: &'static [u8; 16],
     pub(super) short: [u8; nonce::SHORT],
     pub(super) kind: FrameKind,
-    /// The memory with the body of the frame, and the part of it that is the body.
+    /// The memory that contains the body of the frame.
     pub(super) memory: Vec<u8>,
+    /// The range of the body in `memory`.
     pub(super) body: Range<usize>,
 }
 
-/// A box that is to be opened.
+/// The work of opening a box.
 pub struct OpenWork {
     pub(super) agreed: Arc<SharedKey>,
     pub(super) nonce: [u8; NONCE],
@@ -37,10 +39,10 @@ pub struct OpenWork {
     pub(super) body: Vec<u8>,
 }
 
-/// A box that was opened, or the reason why it cannot be.
+/// The result of opening a box.
 pub struct Opened {
     pub(super) short: [u8; nonce::SHORT],
-    /// The kind of the frame in the box, and its body.
+    /// The kind and the body of the frame in the box, or the reason why the box cannot be opened.
     pub(super) frame: Result<(FrameKind, Vec<u8>), CurveError>,
 }
 
@@ -50,7 +52,7 @@ impl SealWork {
         HEADER_MAX + OVERHEAD + self.body.len()
     }
 
-    /// Seals the frame, and returns it as it is sent.
+    /// Seals the frame, and returns the bytes to send.
     pub fn run(self) -> Vec<u8> {
         let mut sealed = Vec::with_capacity(self.size());
         let data = self.memory.get(self.body).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The layout of the commands (RFC 26, "Formal Grammar").
 //!
-//! Names are written with their length in front. The padding of HELLO has 72 bytes, as in the
-//! grammar of the RFC and in libzmq; the text of the RFC says 70.
+//! Each name begins with its length in one byte. The padding of HELLO has 72 bytes, as in the
+//! grammar of the RFC and in libzmq. The text of the RFC says 70.
 
 use super::crypto::{KEY, TAG};
 use super::nonce;
@@ -15,7 +15,8 @@ pub(super) const MESSAGE: &[u8] = b"\x07MESSAGE";
 /// The version of CurveZMQ that a HELLO names.
 pub(super) const VERSION: [u8; 2] = [1, 0];
 
-/// The number of zeros in a HELLO. They make it no shorter than the WELCOME that answers it.
+/// The number of padding zeros in a HELLO. With them, a HELLO is no shorter than the WELCOME that
+/// answers it.
 pub(super) const PADDING: usize = 72;
 
 /// The number of zeros inside the box of a HELLO.
@@ -38,29 +39,29 @@ pub(super) const CLIENT_NONCE: &[u8; 16] = b"CurveZMQMESSAGEC";
 pub(super) struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    /// Returns the fields of a command, if it has this name.
-    pub(super) fn of(body: &'a [u8], name: &[u8]) -> Option<Self> {
+    /// Returns the fields of a command, or `None` if the command has another name.
+    pub(super) fn of_command(body: &'a [u8], name: &[u8]) -> Option<Self> {
         body.strip_prefix(name).map(Self)
     }
 
     /// Returns the fields of an opened box.
-    pub(super) const fn inside(bytes: &'a [u8]) -> Self {
+    pub(super) const fn of_box(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    /// Takes a field of `N` bytes.
+    /// Takes a field of `N` bytes. Returns `None` if fewer bytes remain.
     pub(super) fn take<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
         let (field, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(field)
     }
 
-    /// Takes the remaining bytes.
+    /// Returns the remaining bytes.
     pub(super) const fn rest(self) -> &'a [u8] {
         self.0
     }
 
-    /// Takes a field of `N` bytes, which must be the last.
+    /// Returns the last field. Returns `None` unless exactly `N` bytes remain.
     pub(super) fn last<const N: usize>(self) -> Option<&'a [u8; N]> {
         self.0.try_into().ok()
     }

@@ -1,15 +1,15 @@
-//! Nonces (RFC 26, "Nonces"), each of which is used once with a key.
+//! Nonces (RFC 26, "Nonces"). With the same key, each nonce is used only once.
 
 use super::crypto::NONCE;
 use super::error::CurveError;
 
-/// The size of a short nonce, a counter, as it is sent, in bytes.
+/// The size of a short nonce on the wire, in bytes. Short nonces are counters.
 pub(super) const SHORT: usize = 8;
 
-/// The size of a long nonce, which is random, as it is sent, in bytes.
+/// The size of a long nonce on the wire, in bytes. Long nonces are random.
 pub(super) const LONG: usize = 16;
 
-/// Returns the nonce of a fixed prefix and a short nonce.
+/// Returns the whole nonce: a fixed prefix and a short nonce.
 pub(super) fn short(prefix: &[u8; 16], short: &[u8; SHORT]) -> [u8; NONCE] {
     let mut nonce = [0; NONCE];
     nonce[..16].copy_from_slice(prefix);
@@ -17,7 +17,7 @@ pub(super) fn short(prefix: &[u8; 16], short: &[u8; SHORT]) -> [u8; NONCE] {
     nonce
 }
 
-/// Returns the nonce of a fixed prefix and a long nonce.
+/// Returns the whole nonce: a fixed prefix and a long nonce.
 pub(super) fn long(prefix: &[u8; 8], long: &[u8; LONG]) -> [u8; NONCE] {
     let mut nonce = [0; NONCE];
     nonce[..8].copy_from_slice(prefix);
@@ -32,7 +32,8 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Returns the next nonce. No nonce is returned twice.
+    /// Returns the next nonce. No nonce is returned twice: after the last, fails with
+    /// [`CurveError::NoncesExhausted`].
     pub(super) fn next(&mut self) -> Result<[u8; SHORT], CurveError> {
         self.last = self
             .last
@@ -42,25 +43,26 @@ impl Outgoing {
     }
 }
 
-/// The short nonces of the other direction, each of which must be the next integer (RFC 26, "The
+/// The short nonces that the peer uses. Each must exceed the previous nonce by one (RFC 26, "The
 /// server SHALL verify that a client connection does use correctly incrementing short nonces").
 /// libzmq accepts gaps, but a stream does not lose data by itself. A gap means that an attacker on
-/// the path removed a frame, which could join two messages into one that the peer never sent.
+/// the path removed a frame. By such a removal, the attacker could join two messages into one
+/// message that the peer never sent.
 #[derive(Clone, Debug)]
 pub(super) struct Incoming {
     last: u64,
 }
 
 impl Incoming {
-    /// Returns the nonces after a first one, which the peer may choose.
+    /// Returns the nonces after the peer's first nonce, which the peer may choose.
     pub(super) const fn after(first: [u8; SHORT]) -> Self {
         Self {
             last: u64::from_be_bytes(first),
         }
     }
 
-    /// Checks that this nonce comes next, without advancing to it. [`Incoming::took`] advances once
-    /// the box of the nonce is opened, so that a forged command changes nothing.
+    /// Checks that `nonce` comes next, without advancing to it. The caller calls
+    /// [`Incoming::advance`] once the box is opened, so that a forged command changes nothing.
     pub(super) fn check(&self, nonce: [u8; SHORT]) -> Result<(), CurveError> {
         if self.last.checked_add(1) == Some(u64::from_be_bytes(nonce)) {
             Ok(())
@@ -69,8 +71,8 @@ impl Incoming {
         }
     }
 
-    /// Advances to this nonce.
-    pub(super) const fn took(&mut self, nonce: [u8; SHORT]) {
+    /// Advances to `nonce`.
+    pub(super) const fn advance(&mut self, nonce: [u8; SHORT]) {
         self.last = u64::from_be_bytes(nonce);
     }
 }
@@ -93,7 +95,7 @@ mod tests {
             assert_eq!(seen.check(nonce), Err(CurveError::NonceOutOfOrder));
         }
         assert_eq!(seen.check(6u64.to_be_bytes()), Ok(()));
-        seen.took(u64::MAX.to_be_bytes());
+        seen.advance(u64::MAX.to_be_bytes());
         for wrapped in [0u64, 1] {
             let wrapped = seen.check(wrapped.to_be_bytes());
             assert_eq!(wrapped, Err(CurveError::NonceOutOfOrder));

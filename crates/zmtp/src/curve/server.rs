@@ -1,4 +1,5 @@
-//! The server's side of CURVE, which clients know by its key and which receives HELLO and INITIATE.
+//! The server's side of CURVE, which must own the key that clients expect, and receives HELLO and
+//! INITIATE.
 
 use std::sync::Arc;
 
@@ -28,7 +29,8 @@ pub struct AwaitsInitiate {
     cookie: [u8; layout::COOKIE],
 }
 
-/// A client that has proved its identity. The user decides whether it is admitted.
+/// A client that has proved its identity. The user of this crate decides whether to admit the
+/// client.
 pub struct Introduced {
     client: PublicKey,
     metadata: Ready,
@@ -37,13 +39,14 @@ pub struct Introduced {
 }
 
 impl Server {
-    /// Returns a server that accepts a HELLO to any of these keys. The key that a client meant is
-    /// found by trying them in order, at the cost of one key agreement each.
+    /// Returns a server that accepts a HELLO for any of `keys`. The server tries the keys in order
+    /// until one opens the HELLO, at the cost of one key agreement each.
     pub const fn new(keys: Arc<[KeyPair]>) -> Self {
         Self { keys }
     }
 
-    /// Takes the body of a HELLO command, and returns the body of the WELCOME that answers it.
+    /// Takes the body of a HELLO command. Returns the next state, and the body of the WELCOME that
+    /// answers the HELLO.
     ///
     /// This costs a key agreement for each key tried and, if the HELLO is valid, the creation of a
     /// key pair: about 50 µs each.
@@ -73,7 +76,7 @@ impl Server {
             }
         }
         let (addressed, agreed) = addressed.ok_or(CurveError::WrongServerKey)?;
-        let waits = AwaitsInitiate {
+        let next = AwaitsInitiate {
             addressed,
             client,
             short_term: KeyPair::generate()?,
@@ -81,8 +84,8 @@ impl Server {
             // keeps the keys, so the cookie only has to be unpredictable.
             cookie: crypto::random()?,
         };
-        let welcome = waits.welcome(&agreed)?;
-        Ok((waits, welcome))
+        let welcome = next.welcome(&agreed)?;
+        Ok((next, welcome))
     }
 }
 
@@ -96,7 +99,7 @@ struct Hello<'a> {
 
 impl<'a> Hello<'a> {
     fn read(body: &'a [u8]) -> Option<Self> {
-        let mut fields = Fields::of(body, layout::HELLO)?;
+        let mut fields = Fields::of_command(body, layout::HELLO)?;
         let version = fields.take()?;
         let _: &[u8; layout::PADDING] = fields.take()?;
         Some(Self {
@@ -123,14 +126,14 @@ impl AwaitsInitiate {
 
     /// Takes the body of an INITIATE command, and returns the client that it introduces.
     ///
-    /// This costs two key agreements, which are only made if the cookie is right.
+    /// This costs two key agreements if the cookie is right, and none otherwise.
     ///
     /// # Errors
     ///
     /// Fails if the command, its cookie, its boxes or its metadata is not valid.
     pub fn initiate(self, body: &[u8]) -> Result<Introduced, CurveError> {
         const MALFORMED: CurveError = CurveError::Malformed("a malformed INITIATE");
-        let mut fields = Fields::of(body, layout::INITIATE).ok_or(MALFORMED)?;
+        let mut fields = Fields::of_command(body, layout::INITIATE).ok_or(MALFORMED)?;
         let cookie: &[u8; layout::COOKIE] = fields.take().ok_or(MALFORMED)?;
         let short = fields.take().ok_or(MALFORMED)?;
         if !bool::from(cookie[..].ct_eq(&self.cookie)) {
@@ -140,8 +143,8 @@ impl AwaitsInitiate {
         let mut sealed = fields.rest().to_vec();
         let inside = agreed
             .open(&nonce::short(layout::INITIATE_NONCE, short), &mut sealed)
-            .map_err(|forged| forged.of("INITIATE"))?;
-        let mut fields = Fields::inside(inside);
+            .map_err(|forged| forged.into_error("INITIATE"))?;
+        let mut fields = Fields::of_box(inside);
         let client = PublicKey::from_bytes(*fields.take().ok_or(MALFORMED)?);
         self.check_vouch(&client, fields.take().ok_or(MALFORMED)?)?;
         let metadata = command::metadata(fields.rest()).map_err(CurveError::Malformed)?;
@@ -162,7 +165,7 @@ impl AwaitsInitiate {
         client: &PublicKey,
         vouch: &[u8; layout::VOUCH],
     ) -> Result<(), CurveError> {
-        let mut fields = Fields::inside(vouch);
+        let mut fields = Fields::of_box(vouch);
         let long = fields.take().ok_or(CurveError::WrongVouch)?;
         let mut sealed = fields.rest().to_vec();
         let inside = self
@@ -172,7 +175,7 @@ impl AwaitsInitiate {
             .map_err(|Forged| CurveError::NotAPair)?;
         let (short_term, server) = inside.split_at(KEY);
         // Both are compared in any case, so that the time does not depend on the first result.
-        if self.client.is(short_term) & self.addressed.is(server) {
+        if self.client.equals(short_term) & self.addressed.equals(server) {
             Ok(())
         } else {
             Err(CurveError::WrongVouch)
@@ -191,7 +194,8 @@ impl Introduced {
         &self.metadata
     }
 
-    /// Admits the client, and returns the body of the READY command, which completes the handshake.
+    /// Admits the client. Returns the connection, and the body of the READY command, which
+    /// completes the handshake.
     ///
     /// # Errors
     ///
@@ -218,8 +222,8 @@ mod tests {
     use super::*;
     use crate::curve::Client;
 
-    /// A server that a client trusts receives the client's vouch. No other server may admit it with
-    /// this vouch.
+    /// A client's vouch is known to the server that the client connected to. If that server passes
+    /// the vouch to another server, the other server must refuse it.
     #[test]
     fn a_vouch_for_another_server_or_another_connection_is_refused() {
         let keys = || KeyPair::generate().expect("random bytes");
@@ -227,24 +231,27 @@ mod tests {
         let cases: [(Change, _); 3] = [
             (|_, _| {}, Ok(())),
             (
-                |it, other| it.addressed = other,
+                |state, other| state.addressed = other,
                 Err(CurveError::WrongVouch),
             ),
-            (|it, other| it.client = other, Err(CurveError::WrongVouch)),
+            (
+                |state, other| state.client = other,
+                Err(CurveError::WrongVouch),
+            ),
         ];
         for (change, expected) in cases {
             let server = keys();
             let client = Client::new(keys(), server.public());
             let (client, hello) = client.hello().expect("a HELLO");
-            let (mut waits, welcome) = Server::new(Arc::from([server]))
+            let (mut state, welcome) = Server::new(Arc::from([server]))
                 .hello(&hello)
                 .expect("a WELCOME");
             let (_, initiate) = client
                 .welcome(&welcome, &Ready::default())
                 .expect("an INITIATE");
-            let (client, vouch) = opened(&waits, &initiate);
-            change(&mut waits, keys().public());
-            assert_eq!(waits.check_vouch(&client, &vouch), expected);
+            let (client, vouch) = opened(&state, &initiate);
+            change(&mut state, keys().public());
+            assert_eq!(state.check_vouch(&client, &vouch), expected);
         }
     }
 
@@ -268,15 +275,15 @@ mod tests {
     }
 
     /// Returns the client's key and its vouch from the box of an INITIATE.
-    fn opened(waits: &AwaitsInitiate, body: &[u8]) -> (PublicKey, [u8; layout::VOUCH]) {
-        let agreed = waits.short_term.agree(&waits.client).expect("a key");
-        let mut fields = Fields::of(body, layout::INITIATE).expect("an INITIATE");
+    fn opened(state: &AwaitsInitiate, body: &[u8]) -> (PublicKey, [u8; layout::VOUCH]) {
+        let agreed = state.short_term.agree(&state.client).expect("a key");
+        let mut fields = Fields::of_command(body, layout::INITIATE).expect("an INITIATE");
         let _: &[u8; layout::COOKIE] = fields.take().expect("a cookie");
         let short = fields.take().expect("a nonce");
         let mut sealed = fields.rest().to_vec();
         let nonce = nonce::short(layout::INITIATE_NONCE, short);
         let inside = agreed.open(&nonce, &mut sealed).expect("an honest client");
-        let mut fields = Fields::inside(inside);
+        let mut fields = Fields::of_box(inside);
         let client = PublicKey::from_bytes(*fields.take().expect("a key"));
         let vouch = *fields.take().expect("a vouch");
         (client, vouch)

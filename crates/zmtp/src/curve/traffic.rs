@@ -79,8 +79,9 @@ impl Sealer {
         Ok(())
     }
 
-    /// Returns the work of sealing a frame, which any thread may do. The frame is a part of
-    /// `memory`, and must be sent before the frames that are sealed after this call.
+    /// Returns the work of sealing a frame, which any thread may do. `body` is the range of the
+    /// frame's body in `memory`. The frame must be sent before all frames that are sealed after
+    /// this call.
     ///
     /// # Errors
     ///
@@ -125,7 +126,7 @@ impl Opener {
         let short = nonce_of(body)?;
         self.seen.check(short)?;
         let kind = open_at(&self.agreed, &nonce::short(self.prefix, &short), body)?;
-        self.seen.took(short);
+        self.seen.advance(short);
         let data = body.get(OVERHEAD..).unwrap_or_default();
         Ok(Frame { kind, data })
     }
@@ -156,7 +157,7 @@ impl Opener {
         let Opened { short, frame } = opened;
         self.seen.check(short)?;
         let frame = frame?;
-        self.seen.took(short);
+        self.seen.advance(short);
         Ok(frame)
     }
 }

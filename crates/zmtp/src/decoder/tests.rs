@@ -8,7 +8,7 @@ const BOUNDS: Bounds = Bounds {
 
 /// A decoded item in a form that can be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Said {
+enum Decoded {
     Message(Vec<Vec<u8>>),
     Oversize(Vec<Vec<u8>>),
     Command(Vec<u8>),
@@ -20,27 +20,29 @@ fn owned(message: &Message) -> Vec<Vec<u8>> {
 }
 
 /// Decodes a stream that is cut into these pieces.
-fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Said>, Decoder) {
+fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Decoded>, Decoder) {
     let mut decoder = Decoder::default();
     let mut buffers = BufferPool::default();
-    let mut said = Vec::new();
+    let mut decoded = Vec::new();
     for piece in pieces {
         let mut input = Input::from(piece.to_vec());
         loop {
             match decoder.next(&mut input, BOUNDS, &mut buffers) {
-                Ok(Some(Item::Message(frames))) => said.push(Said::Message(owned(&frames))),
-                Ok(Some(Item::Oversize(frames))) => said.push(Said::Oversize(owned(&frames))),
-                Ok(Some(Item::Command(body))) => said.push(Said::Command(body.bytes().to_vec())),
+                Ok(Some(Item::Message(frames))) => decoded.push(Decoded::Message(owned(&frames))),
+                Ok(Some(Item::Oversize(frames))) => decoded.push(Decoded::Oversize(owned(&frames))),
+                Ok(Some(Item::Command(body))) => {
+                    decoded.push(Decoded::Command(body.bytes().to_vec()))
+                }
                 Ok(None) => break,
                 Err(fault) => {
-                    said.push(Said::Fault(fault));
-                    return (said, decoder);
+                    decoded.push(Decoded::Fault(fault));
+                    return (decoded, decoder);
                 }
             }
         }
-        assert!(input.rest().is_empty(), "it takes all that it is given");
+        assert!(input.rest().is_empty(), "the decoder takes all input");
     }
-    (said, decoder)
+    (decoded, decoder)
 }
 
 fn message(frames: &[&[u8]]) -> Vec<u8> {
@@ -52,9 +54,10 @@ fn message(frames: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// Returns a stream of every kind of item: short, long and empty frames, a command inside a
-/// message, one message with too many frames and two with too many bytes.
-fn everything() -> (Vec<u8>, Vec<Said>) {
+/// Returns a stream with every kind of item, and these items. The stream has short, long and empty
+/// frames, a command inside a message, a message with too many frames, and two messages with too
+/// many bytes.
+fn everything() -> (Vec<u8>, Vec<Decoded>) {
     let long = vec![b'x'; 300];
     let huge = vec![b'h'; 100_001];
     let mut bytes = message(&[b"T", b"", &long]);
@@ -67,57 +70,57 @@ fn everything() -> (Vec<u8>, Vec<Said>) {
     bytes.extend(message(&[&huge]));
     bytes.extend(message(&[b""]));
     let frames = |frames: &[&[u8]]| frames.iter().map(|f| f.to_vec()).collect();
-    let pong = Said::Command(b"\x04PONG".to_vec());
-    let said = vec![
-        Said::Message(frames(&[b"T", b"", &long])),
+    let pong = Decoded::Command(b"\x04PONG".to_vec());
+    let items = vec![
+        Decoded::Message(frames(&[b"T", b"", &long])),
         pong.clone(),
         pong,
-        Said::Message(frames(&[b"A", b"b"])),
-        Said::Message(frames(&[b"1", b"2", b"3", b"4"])),
-        Said::Oversize(frames(&[b"T", b"head"])),
-        Said::Oversize(vec![]),
-        Said::Message(frames(&[b""])),
+        Decoded::Message(frames(&[b"A", b"b"])),
+        Decoded::Message(frames(&[b"1", b"2", b"3", b"4"])),
+        Decoded::Oversize(frames(&[b"T", b"head"])),
+        Decoded::Oversize(vec![]),
+        Decoded::Message(frames(&[b""])),
     ];
-    (bytes, said)
+    (bytes, items)
 }
 
 #[test]
 fn a_stream_is_decoded_alike_wherever_it_is_cut_in_two() {
-    let (bytes, said) = everything();
-    assert_eq!(decode([&bytes[..]]).0, said);
+    let (bytes, items) = everything();
+    assert_eq!(decode([&bytes[..]]).0, items);
     // Inside the huge frames, every cut is like the next one.
     let last = bytes.len() - 500;
     let cuts = (0..bytes.len()).filter(|cut| *cut < 1_000 || cut % 97 == 0 || *cut > last);
     for cut in cuts {
         let (one, other) = bytes.split_at(cut);
         let (found, decoder) = decode([one, other]);
-        assert_eq!(found, said, "cut at {cut}");
+        assert_eq!(found, items, "cut at {cut}");
         assert!(!decoder.is_inside());
     }
 }
 
 #[test]
 fn a_stream_is_decoded_alike_in_pieces_of_any_size() {
-    let (bytes, said) = everything();
+    let (bytes, items) = everything();
     for size in [1, 2, 3, 5, 7, 11, 64, 1000, 65_536] {
-        assert_eq!(decode(bytes.chunks(size)).0, said, "pieces of {size}");
+        assert_eq!(decode(bytes.chunks(size)).0, items, "pieces of {size}");
     }
     for seed in 0..200 {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut rest = &bytes[..];
         let mut pieces = Vec::new();
         while !rest.is_empty() {
-            let most = if random.bool() { 4 } else { 20_000 };
-            let (piece, after) = rest.split_at(random.usize(1..=most).min(rest.len()));
+            let size_max = if random.bool() { 4 } else { 20_000 };
+            let (piece, after) = rest.split_at(random.usize(1..=size_max).min(rest.len()));
             pieces.push(piece);
             rest = after;
         }
-        assert_eq!(decode(pieces).0, said, "seed {seed}");
+        assert_eq!(decode(pieces).0, items, "seed {seed}");
     }
 }
 
 #[test]
-fn frames_that_arrive_directly_are_the_same() {
+fn frames_that_are_read_directly_are_decoded_alike() {
     let payload: Vec<u8> = (0..90_000_u32).map(|n| n as u8).collect();
     let bytes = message(&[b"T", &payload]);
     let mut decoder = Decoder::default();
@@ -138,7 +141,7 @@ fn frames_that_arrive_directly_are_the_same() {
         let sent = 20_000 + before - rest.len();
         assert!(
             room.len() <= (sent / 2).max(DIRECT_MIN),
-            "the room is half of what sent"
+            "the room is at most half of the bytes that have arrived"
         );
         let n = room.len().min(1_000);
         room[..n].copy_from_slice(&rest[..n]);
@@ -184,7 +187,7 @@ fn a_frame_read_directly_is_not_copied() {
         rest = &rest[n..];
         decoder.appended(n);
     }
-    assert!(rest.is_empty(), "all of it was read directly");
+    assert!(rest.is_empty(), "all bytes were read directly");
     let item = decoder.next(&mut Input::default(), BOUNDS, &mut buffers);
     let Ok(Some(Item::Message(frames))) = item else {
         panic!("{item:?}");
@@ -196,16 +199,16 @@ fn a_frame_read_directly_is_not_copied() {
 fn flags_and_sizes_that_zmtp_does_not_have_are_refused_at_once() {
     let fault = |bytes: &[u8]| decode([bytes]).0;
     for flags in [8, 0x10, 0x80, COMMAND | MORE, 0xff] {
-        assert_eq!(fault(&[flags]), [Said::Fault(FrameError::Flags(flags))]);
+        assert_eq!(fault(&[flags]), [Decoded::Fault(FrameError::Flags(flags))]);
     }
     for size in [SIZE_MAX + 1, 1 << 63, u64::MAX] {
         let mut huge = vec![LONG];
         huge.extend_from_slice(&size.to_be_bytes());
-        assert_eq!(fault(&huge), [Said::Fault(FrameError::Size(size))]);
+        assert_eq!(fault(&huge), [Decoded::Fault(FrameError::Size(size))]);
     }
     let mut command = vec![COMMAND | LONG];
     command.extend_from_slice(&(COMMAND_MAX + 1).to_be_bytes());
-    let refused = [Said::Fault(FrameError::Command(COMMAND_MAX + 1))];
+    let refused = [Decoded::Fault(FrameError::Command(COMMAND_MAX + 1))];
     assert_eq!(fault(&command), refused);
 }
 
@@ -231,7 +234,7 @@ fn announced_bytes_take_no_memory_before_they_arrive() {
 }
 
 #[test]
-fn endless_frames_are_not_kept() {
+fn frames_beyond_the_bound_are_not_kept() {
     let mut decoder = Decoder::default();
     let mut buffers = BufferPool::default();
     for _ in 0..10_000 {
@@ -290,15 +293,15 @@ fn arrived_of(mut bytes: &[u8]) -> u64 {
                 None => break,
             },
         };
-        let there = body.len().min(size);
-        let whole = there == size;
+        let present = body.len().min(size);
+        let whole = present == size;
         if flags & COMMAND == 0 {
-            arrived += there as u64;
+            arrived += present as u64;
             if whole && flags & MORE == 0 {
                 arrived = 0;
             }
         }
-        bytes = &body[there..];
+        bytes = &body[present..];
     }
     arrived
 }
@@ -328,18 +331,18 @@ fn a_truncated_message_is_never_returned_as_a_whole_one() {
     let bytes = message(&[&b"x"[..]; 10]);
     for at in 0..bytes.len() {
         let (mut decoder, mut buffers) = (Decoder::default(), BufferPool::default());
-        let mut said = Vec::new();
+        let mut items = Vec::new();
         for (piece, frames) in [(&bytes[..at], 4), (&bytes[at..], 100)] {
             let mut input = Input::from(piece.to_vec());
             let bounds = Bounds { frames, ..BOUNDS };
             while let Some(item) = decoder.next(&mut input, bounds, &mut buffers).unwrap() {
-                said.push(item);
+                items.push(item);
             }
         }
-        match &said[..] {
+        match &items[..] {
             [Item::Message(frames)] => assert_eq!(frames.len(), 10, "{at}"),
             [Item::Oversize(frames)] => assert_eq!(frames.len(), 4, "{at}"),
-            _ => panic!("{said:?}"),
+            _ => panic!("{items:?}"),
         }
     }
 }

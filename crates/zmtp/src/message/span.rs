@@ -1,4 +1,4 @@
-//! Small messages that lie whole in a buffer: where their frames are, and their bytes.
+//! Small messages that lie whole in a buffer, and the positions of their frames.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use crate::{HEADER_MAX, LONG, MORE};
 
 /// The maximum number of frames of a span: more than usual messages have, and few enough that a
 /// span is cheap to move.
-const SPAN_FRAMES: usize = 7;
+const SPAN_FRAMES_MAX: usize = 7;
 
 /// Frames that follow each other in a buffer, each with its header.
 #[derive(Clone, Debug)]
@@ -35,9 +35,9 @@ pub(crate) struct Layout {
     dropped: u8,
 }
 
-/// Offsets of 16 bits each, the first in the lowest bytes. They are assembled in a register and
-/// stored in one piece. A message is moved right afterwards, and a processor has to wait when it
-/// loads in one piece what was just stored in several smaller ones.
+/// Offsets of 16 bits each, the first in the lowest bytes. The offsets are assembled in a register
+/// and stored as one value. The message is moved right afterwards, and a processor has to wait when
+/// it loads as one value bytes that were just stored as several smaller values.
 #[derive(Clone, Copy, Debug, Default)]
 struct Edges([u8; size_of::<u128>()]);
 
@@ -57,9 +57,9 @@ impl Edges {
 }
 
 impl Layout {
-    /// Returns the layout of a message that lies whole at the front of `bytes` and is within the
-    /// bounds. `start` is the position of `bytes` in their buffer. Returns `None` for a message
-    /// that has to be decoded frame by frame, even if only to report its fault.
+    /// Returns the layout of a message that lies whole at the start of `bytes` and is within the
+    /// bounds. `start` is the position of `bytes` in their buffer. Returns `None` for any other
+    /// message, which has to be decoded frame by frame, if only to report its fault.
     #[inline]
     pub(crate) fn find(
         bytes: &[u8],
@@ -73,7 +73,7 @@ impl Layout {
         let bytes = &bytes[..bytes.len().min(usize::from(u16::MAX))];
         let mut end = 0;
         let mut size = 0;
-        for n in 0..SPAN_FRAMES {
+        for n in 0..SPAN_FRAMES_MAX {
             let [flags, short] = *bytes.get(end..)?.first_chunk()?;
             let (body, length) = match flags {
                 0 | MORE => (end + SHORT_HEADER, usize::from(short)),
@@ -114,7 +114,7 @@ impl Layout {
 
     /// Returns the position of the first frame's header, counted from `start`.
     #[inline]
-    fn front(&self) -> usize {
+    fn first_header(&self) -> usize {
         self.edge(self.dropped)
     }
 
@@ -132,11 +132,11 @@ impl Layout {
     /// Removes the dropped frames from the layout, and makes the first remaining frame the start,
     /// because the bytes before it are gone.
     fn forget_dropped(&mut self) {
-        let (front, before) = (self.front(), self.edges);
+        let (first_header, before) = (self.first_header(), self.edges);
         let kept = usize::from(self.dropped)..=usize::from(self.count);
         self.edges = Edges::default();
         for (n, edge) in kept.enumerate() {
-            self.edges = self.edges.with(n, before.get(edge) - front as u16);
+            self.edges = self.edges.with(n, before.get(edge) - first_header as u16);
         }
         self.count -= self.dropped;
         self.dropped = 0;
@@ -166,7 +166,7 @@ impl Span {
     #[inline]
     fn range(&self) -> Range<usize> {
         let start = self.layout.start as usize;
-        start + self.layout.front()..start + self.layout.length()
+        start + self.layout.first_header()..start + self.layout.length()
     }
 
     /// Returns the frames' bytes, headers included.
@@ -178,12 +178,12 @@ impl Span {
     /// Returns the body of frame `n`, counted from 0.
     #[inline(always)]
     pub(super) fn get(&self, n: usize) -> Option<&[u8]> {
-        self.buffer.get(self.place(n)?)
+        self.buffer.get(self.body_range(n)?)
     }
 
     /// Returns the body of frame `n` as a part of the buffer, without a copy.
     pub(super) fn part(&self, n: usize) -> Option<Bytes> {
-        Some(Bytes::part(Rc::clone(&self.buffer), self.place(n)?))
+        Some(Bytes::part(Rc::clone(&self.buffer), self.body_range(n)?))
     }
 
     /// Returns the frames' bytes, headers included, as a part of the buffer, without a copy.
@@ -193,9 +193,9 @@ impl Span {
 
     /// Returns the range of a frame's body in the buffer.
     #[inline(always)]
-    fn place(&self, n: usize) -> Option<Range<usize>> {
+    fn body_range(&self, n: usize) -> Option<Range<usize>> {
         let n = usize::from(self.layout.dropped) + n;
-        if n >= usize::from(self.layout.count).min(SPAN_FRAMES) {
+        if n >= usize::from(self.layout.count).min(SPAN_FRAMES_MAX) {
             return None;
         }
         let start = self.layout.start as usize;
@@ -222,7 +222,7 @@ impl Span {
             let frames = (0..frames).filter_map(|n| self.get(n));
             return frames.map(|frame| frame.len() as u64).sum();
         }
-        let whole = self.layout.length() - self.layout.front();
+        let whole = self.layout.length() - self.layout.first_header();
         (whole - SHORT_HEADER * frames) as u64
     }
 
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn only_a_small_whole_message_is_a_span() {
-        let find = |bytes: &[u8]| Layout::find(bytes, 0, 10, 2).map(|it| it.length());
+        let find = |bytes: &[u8]| Layout::find(bytes, 0, 10, 2).map(|layout| layout.length());
         assert_eq!(find(&[MORE, 1, 7, 0, 0]), Some(5));
         assert_eq!(find(&[0, 0]), Some(2));
         let long = [&[LONG, 0, 0, 0, 0, 0, 0, 0, 2], &[7; 2][..]].concat();
@@ -278,8 +278,9 @@ mod tests {
         for end in 0..long.len() {
             assert_eq!(find(&long[..end]), None, "{end}");
         }
-        for no in [
-            // Too many frames or bytes, a command, a reserved flag, a part.
+        for refused in [
+            // Too many frames, too many bytes, a command after a frame, a command alone, a reserved
+            // flag, and two incomplete messages.
             &[MORE, 0, MORE, 0, 0, 0][..],
             &[0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             &[MORE, 0, COMMAND, 0, 0, 0],
@@ -288,9 +289,9 @@ mod tests {
             &[MORE, 0],
             &[MORE, 3, 7, 0, 0],
         ] {
-            assert_eq!(find(no), None, "{no:?}");
+            assert_eq!(find(refused), None, "{refused:?}");
         }
-        let many = [[MORE, 0].repeat(SPAN_FRAMES), vec![0, 0]].concat();
+        let many = [[MORE, 0].repeat(SPAN_FRAMES_MAX), vec![0, 0]].concat();
         assert!(Layout::find(&many, 0, 10, 100).is_none());
         assert!(Layout::find(&many[2..], 0, 10, 100).is_some());
         let mut large = Vec::new();

@@ -32,7 +32,8 @@ pub(super) struct ExpectedServer {
 }
 
 impl CurveHandshake {
-    /// Begins the handshake. Returns the first step, too, if this side is the client.
+    /// Begins the handshake. Returns the first state and, if this side is the client, the first
+    /// costly step.
     pub(super) fn begin(
         security: SessionSecurity,
     ) -> Result<(Self, Option<HandshakeWork>), SessionError> {
@@ -45,12 +46,12 @@ impl CurveHandshake {
                 server,
                 socket_type,
             } => {
-                let terms = ExpectedServer {
+                let expected = ExpectedServer {
                     server,
                     socket_type,
                 };
                 let first = HandshakeWork::new(Step::Hello(Client::new(keys, server)));
-                Ok((Self::Working(Some(terms)), Some(first)))
+                Ok((Self::Working(Some(expected)), Some(first)))
             }
             SessionSecurity::None | SessionSecurity::Plain { .. } => Err(SessionError::OutOfTurn),
         }
@@ -73,13 +74,13 @@ impl CurveHandshake {
         }
         let step = match std::mem::replace(self, Self::Working(None)) {
             Self::AwaitsHello(server) => Step::Welcome(server, bytes.to_vec()),
-            Self::AwaitsInitiate(waits) => Step::Introduce(waits, bytes.to_vec()),
-            Self::AwaitsWelcome(waits, terms) => {
-                *self = Self::Working(Some(terms));
-                Step::Initiate(waits, bytes.to_vec(), terms.socket_type)
+            Self::AwaitsInitiate(server) => Step::Introduce(server, bytes.to_vec()),
+            Self::AwaitsWelcome(client, expected) => {
+                *self = Self::Working(Some(expected));
+                Step::Initiate(client, bytes.to_vec(), expected.socket_type)
             }
-            Self::AwaitsReady(waits, server) => {
-                let (connected, ready) = waits.ready(bytes).map_err(SessionError::Curve)?;
+            Self::AwaitsReady(client, server) => {
+                let (connected, ready) = client.ready(bytes).map_err(SessionError::Curve)?;
                 let sealed = Box::new(Sealed::new(connected, server));
                 return Ok((SessionEvent::Ready(Box::new(ready)), Some(sealed)));
             }
@@ -89,13 +90,13 @@ impl CurveHandshake {
     }
 
     /// Continues after a costly step.
-    pub(super) fn resume(&mut self, worked: HandshakeResult) -> Result<SessionEvent, CurveError> {
-        let Self::Working(terms) = self else {
+    pub(super) fn resume(&mut self, result: HandshakeResult) -> Result<SessionEvent, CurveError> {
+        let Self::Working(expected) = self else {
             return Ok(SessionEvent::Other);
         };
-        let body = match (worked.into_done()?, terms.take()) {
-            (Done::Welcome(waits, body), _) => {
-                *self = Self::AwaitsInitiate(waits);
+        let body = match (result.into_done()?, expected.take()) {
+            (Done::Welcome(server, body), _) => {
+                *self = Self::AwaitsInitiate(server);
                 body
             }
             (Done::Introduce(introduced), _) => {
@@ -107,12 +108,12 @@ impl CurveHandshake {
                 *self = Self::Introduced(introduced);
                 return Ok(SessionEvent::Ready(Box::new(ready)));
             }
-            (Done::Hello(waits, body), Some(terms)) => {
-                *self = Self::AwaitsWelcome(waits, terms);
+            (Done::Hello(client, body), Some(expected)) => {
+                *self = Self::AwaitsWelcome(client, expected);
                 body
             }
-            (Done::Initiate(waits, body), Some(terms)) => {
-                *self = Self::AwaitsReady(waits, terms.server);
+            (Done::Initiate(client, body), Some(expected)) => {
+                *self = Self::AwaitsReady(client, expected.server);
                 body
             }
             (Done::Hello(..) | Done::Initiate(..), None) => return Ok(SessionEvent::Other),

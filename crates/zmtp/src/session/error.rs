@@ -1,4 +1,4 @@
-//! The faults of a peer, after which nothing more is read from the peer.
+//! The faults of a peer. After a fault, nothing more is read from the peer.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::greeting::GreetingError;
 use crate::mechanism::Mechanism;
 use crate::plain::PlainError;
 
-/// The reason why nothing more is read from a peer.
+/// A fault of a peer, after which nothing more is read from the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionError {
     /// The peer's protocol or mechanism is not supported, so no ERROR is sent to it.
@@ -36,7 +36,7 @@ pub enum SessionError {
     Plain(PlainError),
     /// A frame arrived in clear text although all frames must be sealed.
     ClearText,
-    /// A sealed frame has more than this number of bytes.
+    /// A sealed frame has more than this maximum number of bytes.
     TooLarge(u64),
 }
 
@@ -65,7 +65,7 @@ impl SessionError {
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unsupported(stranger) => stranger.fmt(f),
+            Self::Unsupported(error) => error.fmt(f),
             Self::Mismatch { theirs, ours } => write!(
                 f,
                 "it asks for security mechanism {}, and this address takes {}",
@@ -76,11 +76,11 @@ impl fmt::Display for SessionError {
             Self::Command(fault) => f.write_str(fault),
             Self::BeforeReady => f.write_str("a message before READY"),
             Self::SecondReady => f.write_str("a second READY"),
-            Self::OutOfTurn => f.write_str("it sent something before its handshake was answered"),
+            Self::OutOfTurn => f.write_str("bytes before the answer to a command of the handshake"),
             Self::Curve(error) => error.fmt(f),
             Self::Plain(error) => error.fmt(f),
-            Self::ClearText => f.write_str("a frame in clear text where all must be sealed"),
-            Self::TooLarge(most) => write!(f, "a sealed frame of more than {most} bytes"),
+            Self::ClearText => f.write_str("a frame in clear text where all frames must be sealed"),
+            Self::TooLarge(max) => write!(f, "a sealed frame of more than {max} bytes"),
         }
     }
 }

@@ -6,18 +6,19 @@ use crate::message::Message;
 use crate::plain::Credentials;
 use crate::session::work::HandshakeWork;
 
-/// An event: something that a peer has sent, or that its handshake requires.
+/// An event: an item that a peer has sent, or a step that the handshake requires.
 #[derive(Debug)]
 pub enum SessionEvent {
-    /// The metadata of the peer. Since messages may follow, the peer must be admitted with
-    /// [`Session::admit`](super::Session::admit), or the connection ended, before the next event.
+    /// The metadata of the peer. Before the next event, the caller must admit the peer with
+    /// [`Session::admit`](super::Session::admit), or end the connection, because messages may
+    /// follow.
     Ready(Box<Ready>),
-    /// The frames of a message: only the first
-    /// [`Bounds::frames`](crate::decoder::Bounds::frames) of them if it has more.
+    /// A message. If it has more than [`Bounds::frames`](crate::decoder::Bounds::frames) frames,
+    /// only the first ones are kept.
     Message(Message),
-    /// The kept frames, each whole, of a message with more than
-    /// [`Bounds::bytes`](crate::decoder::Bounds::bytes) bytes, or of a message that was cut off
-    /// when fewer frames were allowed than at its end.
+    /// The kept frames of a message with more than [`Bounds::bytes`](crate::decoder::Bounds::bytes)
+    /// bytes. Each kept frame is whole. This is also the form of a message that was cut off at a
+    /// number of frames that is less than the bound at the end of the message.
     Oversize(Message),
     /// The peer asks for a PONG.
     Ping {
@@ -46,6 +47,6 @@ pub enum SessionEvent {
     /// [`Session::opened`](super::Session::opened). Until then no event is returned and no input is
     /// used.
     Open(Box<OpenWork>),
-    /// A command that requires nothing. Its arrival is a sign of life.
+    /// A command that requires no action. It shows that the peer is alive.
     Other,
 }

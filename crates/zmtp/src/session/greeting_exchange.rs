@@ -64,19 +64,20 @@ impl GreetingExchange {
         self.greeting.feed(input).map_err(SessionError::Unsupported)
     }
 
-    /// Returns whether the peer has sent the signature of ZMTP, but not yet its whole greeting.
+    /// Returns whether the peer has sent the signature of ZMTP.
     pub(super) fn is_signed(&self) -> bool {
         self.greeting.is_signed()
     }
 
-    /// Chooses the mechanism, once the peer has named its own.
+    /// Chooses the mechanism of the connection, once the peer has named its own. Fails if this side
+    /// does not accept the peer's mechanism.
     pub(super) fn choose(&self, theirs: Mechanism) -> Result<Mechanism, SessionError> {
         let ours = self.security.preferred();
-        let takes = match self.named {
+        let accepts = match self.named {
             Some(named) => named == theirs,
-            None => self.security.takes(theirs),
+            None => self.security.accepts(theirs),
         };
-        if takes {
+        if accepts {
             Ok(theirs)
         } else {
             Err(SessionError::Mismatch { theirs, ours })

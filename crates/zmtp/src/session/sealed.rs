@@ -23,12 +23,13 @@ pub(super) struct Sealed {
     /// The peer's long-term key.
     key: PublicKey,
     /// Decodes the stream of boxes. Some peers, such as pyomq, repeat the flags for further frames
-    /// and for commands outside of the box, where they are not authenticated and therefore ignored.
+    /// and for commands outside of the box, where the flags are not authenticated and therefore
+    /// ignored.
     boxes: Decoder,
     large: Large,
 }
 
-/// A large frame, which is opened on another thread.
+/// The state of a large frame, which is opened on another thread.
 #[derive(Default)]
 enum Large {
     #[default]
@@ -47,7 +48,7 @@ enum Content {
     Work(Box<OpenWork>),
 }
 
-/// An item in the boxes, or a box that is to be opened first.
+/// An item in the boxes, or the work of opening a large box.
 pub(super) enum SealedItem {
     Item(Item),
     Work(Box<OpenWork>),
@@ -102,8 +103,9 @@ impl Sealed {
         Ok(())
     }
 
-    /// Returns the next item that `decoder` finds in the boxes of the input, or a large box, or
-    /// `None` once the input is used up or a large box is being opened.
+    /// Returns the next item that `decoder` finds in the boxes of the input, or the work of opening
+    /// a large box. Returns `None` once the input is used up, and while a large box is being
+    /// opened.
     pub(super) fn next(
         &mut self,
         decoder: &mut Decoder,
@@ -136,7 +138,8 @@ impl Sealed {
     }
 
     /// Opens boxes up to the end of one message, or as many of them as have arrived and fit into a
-    /// read buffer. Returns their content as plain frames, or a large box as it is.
+    /// read buffer. Returns their content as plain frames, or the work of opening a large box.
+    /// Returns `None` if no whole box has arrived.
     fn open(
         &mut self,
         input: &mut Input,
@@ -163,26 +166,27 @@ impl Sealed {
             while let Some(sealed) = next.take() {
                 let opened = self.open_into(&sealed, room, &mut filled);
                 buffers.recycle(sealed);
-                // The rest of the input becomes shorter when it is opened, so it fits.
+                // An opened frame is shorter than its box, so the rest of the input is sure to fit
+                // if it would fit unopened.
                 if opened? != FrameKind::More || filled + input.rest().len() > READ_BUFFER_SIZE {
                     break;
                 }
                 next = self.next_box(input, bounds, buffers)?;
             }
         }
-        Ok(Some(Content::Frames(Input::front_of(buffer, filled))))
+        Ok(Some(Content::Frames(Input::prefix(buffer, filled))))
     }
 
-    /// Returns the next box, still sealed.
+    /// Returns the next box, still sealed, or `None` if it has not arrived whole.
     fn next_box(
         &mut self,
         input: &mut Input,
         bounds: Bounds,
         buffers: &mut BufferPool,
     ) -> Result<Option<Message>, SessionError> {
-        let most = bounds.bytes.max(COMMAND_MAX);
+        let max = bounds.bytes.max(COMMAND_MAX);
         let outer = Bounds {
-            bytes: most.saturating_add(OVERHEAD as u64),
+            bytes: max.saturating_add(OVERHEAD as u64),
             frames: 1,
         };
         let item = self.boxes.next(input, outer, buffers);
@@ -191,11 +195,12 @@ impl Sealed {
             Some(Item::Message(message)) if message.len() == 1 => Ok(Some(message)),
             Some(Item::Command(body)) if is_box(body.bytes()) => Ok(Some(vec![body].into())),
             Some(Item::Message(_) | Item::Command(_)) => Err(SessionError::ClearText),
-            Some(Item::Oversize(_)) => Err(SessionError::TooLarge(most)),
+            Some(Item::Oversize(_)) => Err(SessionError::TooLarge(max)),
         }
     }
 
-    /// Appends the frame in a box to the filled part of `room`, as a plain frame. Returns its kind.
+    /// Opens a box, and appends its frame as a plain frame to the filled part of `room`. Returns
+    /// the kind of the frame.
     fn open_into(
         &mut self,
         sealed: &Message,
@@ -206,17 +211,17 @@ impl Sealed {
             SessionError::Curve(CurveError::Malformed("a frame that does not fit"));
         let sealed = sealed.get(0).unwrap_or_default();
         let at = *filled;
-        let place = room.get_mut(at..at + sealed.len()).ok_or(NO_ROOM)?;
-        place.copy_from_slice(sealed);
-        let (kind, length) = self.open_in_place(place)?;
+        let target = room.get_mut(at..at + sealed.len()).ok_or(NO_ROOM)?;
+        target.copy_from_slice(sealed);
+        let (kind, length) = self.open_in_place(target)?;
         let (header, size) = header(kind, length);
-        place[..size].copy_from_slice(&header[..size]);
-        place.copy_within(OVERHEAD..OVERHEAD + length, size);
+        target[..size].copy_from_slice(&header[..size]);
+        target.copy_within(OVERHEAD..OVERHEAD + length, size);
         *filled = at + size + length;
         Ok(kind)
     }
 
-    /// Opens a box in the memory that collected it.
+    /// Opens a box in its own memory, and returns its frame as plain input.
     fn open_alone(
         &mut self,
         sealed: Message,
@@ -227,7 +232,7 @@ impl Sealed {
         let (header, size) = header(kind, length);
         let start = OVERHEAD - size;
         memory[start..OVERHEAD].copy_from_slice(&header[..size]);
-        Ok(Input::back_of(memory, start))
+        Ok(Input::suffix(memory, start))
     }
 
     /// Opens the body of a MESSAGE in place. Returns the kind of the frame inside, and the number
@@ -238,7 +243,7 @@ impl Sealed {
     }
 }
 
-/// Returns the memory of a box, which is a copy if others share it.
+/// Returns the memory of a box, or a copy of the box if its memory is shared or holds other bytes.
 fn memory_of(sealed: Message, buffers: &mut BufferPool) -> Vec<u8> {
     sealed.into_single().unwrap_or_else(|shared| {
         let memory = shared.get(0).unwrap_or_default().to_vec();
@@ -247,8 +252,8 @@ fn memory_of(sealed: Message, buffers: &mut BufferPool) -> Vec<u8> {
     })
 }
 
-/// Passes a large frame to the decoder in the memory that it has. Returns the item that it
-/// completes.
+/// Passes a large frame to the decoder without copying it. Returns the item that the frame
+/// completes, if any.
 fn decode_large(
     decoder: &mut Decoder,
     kind: FrameKind,

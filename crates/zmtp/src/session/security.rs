@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::curve::{KeyPair, PublicKey};
 use crate::mechanism::Mechanism;
 
-/// The side of a connection that opened it or accepted it. In CURVE, a side that connected may be
-/// the client or the server, but a side that listens is the server.
+/// The side of a connection: the side that accepted it, or the side that opened it. In CURVE, a
+/// side that connects may be the client or the server, but a side that listens is the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Side {
     /// The peer connected to this side, which waits for the peer's mechanism before it names its
@@ -22,18 +22,18 @@ pub enum Side {
 /// The treatment of peers that offer NULL where CURVE is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NullPeers {
-    /// A listener admits them, in clear text and without a key.
+    /// A listener admits these peers, in clear text and without a key.
     Admitted,
-    /// They are refused.
+    /// These peers are refused.
     Refused,
 }
 
 /// The treatment of peers that offer PLAIN where CURVE is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlainPeers {
-    /// A listener admits them, in clear text, if their passwords are right.
+    /// A listener admits these peers, in clear text, if their passwords are right.
     Admitted,
-    /// They are refused.
+    /// These peers are refused.
     Refused,
 }
 
@@ -63,13 +63,13 @@ pub enum SessionSecurity {
         keys: KeyPair,
         /// The peer's key.
         server: PublicKey,
-        /// The socket type that this side announces before it knows that of the peer.
+        /// The socket type that this side announces before it knows the socket type of the peer.
         socket_type: &'static str,
     },
 }
 
 impl SessionSecurity {
-    /// Returns the mechanism that this side names if it does not know the peer's.
+    /// Returns the mechanism that this side names if it does not know the mechanism of the peer.
     pub(super) const fn preferred(&self) -> Mechanism {
         match self {
             Self::None => Mechanism::Null,
@@ -79,7 +79,7 @@ impl SessionSecurity {
     }
 
     /// Returns whether a listener accepts a peer's mechanism.
-    pub(super) fn takes(&self, theirs: Mechanism) -> bool {
+    pub(super) fn accepts(&self, theirs: Mechanism) -> bool {
         match (self, theirs) {
             (Self::None, Mechanism::Null)
             | (Self::Plain { .. }, Mechanism::Plain)

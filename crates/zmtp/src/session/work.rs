@@ -60,15 +60,15 @@ impl HandshakeWork {
             Step::Welcome(server, body) => server
                 .hello(&body)
                 .map(|(next, body)| Done::Welcome(next, body)),
-            Step::Initiate(waits, body, socket_type) => {
+            Step::Initiate(client, body, socket_type) => {
                 let ours = Ready {
                     socket_type: socket_type.into(),
                     ..Ready::default()
                 };
-                let initiate = waits.welcome(&body, &ours);
+                let initiate = client.welcome(&body, &ours);
                 initiate.map(|(next, body)| Done::Initiate(next, body))
             }
-            Step::Introduce(waits, body) => waits.initiate(&body).map(Done::Introduce),
+            Step::Introduce(server, body) => server.initiate(&body).map(Done::Introduce),
         })
     }
 }
