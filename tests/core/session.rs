@@ -1,10 +1,11 @@
-//! Tests of the parts that the engine adds to the codec of the crate `gateway-zmtp`. A session with
-//! its liveness and its outbox is compared with a model at any timing of the input, and the output
-//! of an outbox must decode to the messages that were put in. The crate tests the codec itself.
+//! Tests of two additions of the native engine to the codec of the crate `gateway-zmtp`: the
+//! liveness and the outbox of a connection. A session with both is compared with a model at any
+//! timing of the input, and the output of an outbox must decode to the messages that were put in.
+//! The crate tests the codec itself.
 
 use std::io::IoSlice;
 
-use crate::model::{Said, decode, numbered, stretched};
+use crate::model::{Decoded, decode, numbered, stretched};
 use crate::random::{Random, mutated};
 use crate::session_model as session;
 use gateway::engine::native::outbox::Outbox;
@@ -14,7 +15,7 @@ use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::{COMMAND, MORE, put_frame};
 
 /// The number of message sequences that are sent through an outbox.
-const OUTBOXES: u64 = 100;
+const OUTBOX_RUNS: u64 = 100;
 
 fn size(random: &mut Random) -> usize {
     match random.below(10) {
@@ -30,8 +31,8 @@ fn body(random: &mut Random) -> Vec<u8> {
     numbered(first, size(random))
 }
 
-/// A fuzzer tries inputs of some hundred bytes. Here they stand for much larger frames, which are
-/// read directly into memory of their own.
+/// A fuzzer tries inputs of a few hundred bytes. This test makes such inputs stand for much larger
+/// frames, which are read directly into memory of their own.
 #[test]
 fn a_session_agrees_with_its_model_on_large_frames() {
     for seed in 1..=500 {
@@ -52,9 +53,9 @@ fn a_session_agrees_with_its_model_on_large_frames() {
             bytes = mutated(&bytes, &mut random);
         }
         let settings = session::Settings::of(random.next() as u8);
-        let front = [session::front(), stretched(&bytes)].concat();
+        let bytes = [session::opening(), stretched(&bytes)].concat();
         let steps = [random.next() as u8 & 7, 5 + random.below(3) as u8];
-        session::drive(settings, &steps, &front);
+        session::drive(settings, &steps, &bytes);
     }
 }
 
@@ -65,8 +66,8 @@ fn ready(kind: &str) -> Vec<u8> {
     body
 }
 
-/// Appends a frame of a message, or a command.
-fn put_word(bytes: &mut Vec<u8>, random: &mut Random) {
+/// Appends a random frame of a message, or a random command.
+fn put_random_frame(bytes: &mut Vec<u8>, random: &mut Random) {
     let more = if random.below(3) == 0 { MORE } else { 0 };
     match random.below(12) {
         0..6 => put_frame(bytes, more, &vec![7; random.below(100)]),
@@ -85,8 +86,9 @@ fn put_word(bytes: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-/// Returns bytes that a peer may send from its first byte on, including many that are invalid.
-fn words(random: &mut Random) -> Vec<u8> {
+/// Returns a random stream of a peer: a greeting, and random messages and commands, many of which
+/// are invalid.
+fn random_stream(random: &mut Random) -> Vec<u8> {
     let mut bytes = [0; 64].to_vec();
     bytes[..12].copy_from_slice(b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01");
     let mechanism = match random.below(40) {
@@ -95,17 +97,17 @@ fn words(random: &mut Random) -> Vec<u8> {
         2 => "GSSAPI",
         _ => "NULL",
     };
-    // Some peers use a different mechanism from the gateway's.
+    // A few peers name another mechanism than the gateway.
     bytes[12..][..mechanism.len()].copy_from_slice(mechanism.as_bytes());
     bytes[11] = random.below(2) as u8;
     let early = [0, 0, 0, random.below(3)][random.below(4)];
     for _ in 0..early {
-        put_word(&mut bytes, random);
+        put_random_frame(&mut bytes, random);
     }
     let kinds = ["DEALER", "REQ", "REP", "ROUTER", "PULL"];
     put_frame(&mut bytes, COMMAND, &ready(kinds[random.below(12) % 5]));
     for _ in 0..random.below(30) {
-        put_word(&mut bytes, random);
+        put_random_frame(&mut bytes, random);
     }
     match random.below(3) {
         0 => mutated(&bytes, random),
@@ -117,7 +119,7 @@ fn words(random: &mut Random) -> Vec<u8> {
 fn a_session_agrees_with_its_model_on_any_input_and_timing() {
     for seed in 1..=20_000 {
         let mut random = Random(seed);
-        let bytes = words(&mut random);
+        let bytes = random_stream(&mut random);
         let settings = session::Settings::of(random.next() as u8);
         let steps: Vec<_> = (0..1 + random.below(8))
             .map(|_| random.next() as u8 & [7, 0x3f][random.below(2)])
@@ -126,15 +128,14 @@ fn a_session_agrees_with_its_model_on_any_input_and_timing() {
     }
 }
 
-/// The messages go out through an outbox, whose peer takes any number of bytes at a time, and are
-/// decoded again.
+/// The peer of the outbox takes any number of bytes at a time. The written bytes are decoded again.
 #[test]
 fn an_outbox_writes_the_messages_that_were_put_in() {
     let bounds = Bounds {
         bytes: u64::MAX,
         frames: usize::MAX,
     };
-    for seed in 1..=OUTBOXES {
+    for seed in 1..=OUTBOX_RUNS {
         let mut random = Random(seed);
         let (mut outbox, mut buffers) = (Outbox::default(), BufferPool::default());
         let mut expected = Vec::new();
@@ -150,7 +151,7 @@ fn an_outbox_writes_the_messages_that_were_put_in() {
                     _ => outbox.push(&mut buffers, &Bytes::from(frame.clone()), more),
                 }
             }
-            expected.push(Said::Message(frames));
+            expected.push(Decoded::Message(frames));
             let room = random.below(300_000);
             write(&mut outbox, &mut buffers, &mut out, room);
             if random.below(2) == 0 {

@@ -32,7 +32,7 @@ const ROOM: u64 = 16 << 10;
 const MINOR: usize = 11;
 
 /// Returns a valid greeting and READY.
-pub fn front() -> Vec<u8> {
+pub fn opening() -> Vec<u8> {
     let mut bytes = NULL_GREETING.to_vec();
     let ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
     put_frame(&mut bytes, COMMAND, ready);
@@ -199,7 +199,7 @@ impl Side {
             while !self.ended {
                 match self.session.next(&mut input, BOUNDS, &mut self.buffers) {
                     Ok(None) => {
-                        assert!(input.rest().is_empty(), "it takes all that it is given");
+                        assert!(input.rest().is_empty(), "the session takes all input");
                         break;
                     }
                     Ok(Some(said)) => {
@@ -331,7 +331,7 @@ impl Side {
         let mut again = Vec::new();
         let mut commands = Vec::new();
         for said in expected(frames, endless) {
-            let model::Said::Command(body) = said else {
+            let model::Decoded::Command(body) = said else {
                 panic!("{said:?}");
             };
             put_frame(&mut again, COMMAND, &body);
@@ -465,20 +465,20 @@ fn frame_length(bytes: &[u8]) -> Option<u64> {
         .fold(0, |size, byte| size << 8 | u64::from(*byte));
     let fault = matches!(
         expected(&bytes[..header], BOUNDS)[..],
-        [model::Said::Fault(_)]
+        [model::Decoded::Fault(_)]
     );
     (!fault).then(|| size.saturating_add(header as u64))
 }
 
 /// Returns the event of a complete item after READY.
-fn traffic(said: model::Said) -> Option<String> {
+fn traffic(item: model::Decoded) -> Option<String> {
     let fault = |fault| fault_word(&fault);
     let all = |frames: &[Vec<u8>]| body_words(frames.iter().map(Vec::as_slice));
-    Some(match said {
-        model::Said::Message(frames) => format!("message {}", all(&frames)),
-        model::Said::Oversize(frames) => format!("oversize {}", all(&frames)),
-        model::Said::Fault(why) => fault(SessionError::Frame(why)),
-        model::Said::Command(body) => match command::parse(&Bytes::from(body)) {
+    Some(match item {
+        model::Decoded::Message(frames) => format!("message {}", all(&frames)),
+        model::Decoded::Oversize(frames) => format!("oversize {}", all(&frames)),
+        model::Decoded::Fault(why) => fault(SessionError::Frame(why)),
+        model::Decoded::Command(body) => match command::parse(&Bytes::from(body)) {
             Ok(Command::Ready(_)) => fault(SessionError::SecondReady),
             Ok(Command::Error(reason)) => word(&session::SessionEvent::Error(reason)),
             Ok(Command::Ping { ttl, context }) => {

@@ -1,5 +1,5 @@
-//! Measures the time to seal and to open a frame by the library that the gateway uses, which is
-//! libsodium with `--features sodium` and crypto_box without, and by dryoc.
+//! Measures the time to seal and to open a frame with the library of this crate and with dryoc. The
+//! library of this crate is libsodium with `--features sodium`, and crypto_box otherwise.
 //!
 //! ```console
 //! $ cargo bench --package gateway-zmtp --features sodium
@@ -22,7 +22,7 @@ const SIZES: [usize; 3] = [60, 1 << 10, 8 << 10];
 /// The number of frames in a round.
 const FRAMES: usize = 1 << 14;
 
-/// The number of rounds, of which the fastest counts: the others were disturbed.
+/// The number of rounds. Only the fastest counts, because other programs slow down a round.
 const ROUNDS: usize = 20;
 
 fn main() -> Result<(), CurveError> {
@@ -34,22 +34,22 @@ fn main() -> Result<(), CurveError> {
     println!("| library | frame | to seal | to open |");
     println!("|---|---|---|---|");
     for size in SIZES {
-        print(library, size, of_gateway(size)?);
-        print("dryoc", size, of_dryoc(size));
+        print(library, size, this_crate(size)?);
+        print("dryoc", size, dryoc(size));
     }
     Ok(())
 }
 
 fn print(library: &str, size: usize, [seal, open]: [Duration; 2]) {
-    let of_one = |all: Duration| all.as_nanos() / FRAMES as u128;
+    let per_frame = |all: Duration| all.as_nanos() / FRAMES as u128;
     println!(
         "| {library} | {size} B | {} ns | {} ns |",
-        of_one(seal),
-        of_one(open)
+        per_frame(seal),
+        per_frame(open)
     );
 }
 
-/// Returns the least times of the rounds.
+/// Returns the minimum of each of the two times over all rounds.
 fn fastest(mut round: impl FnMut() -> [Duration; 2]) -> [Duration; 2] {
     let rounds = (0..ROUNDS).map(|_| round());
     rounds.fold([Duration::MAX; 2], |least, times| {
@@ -57,9 +57,9 @@ fn fastest(mut round: impl FnMut() -> [Duration; 2]) -> [Duration; 2] {
     })
 }
 
-/// Returns the times in which the gateway's sealer and opener process the frames, with everything
-/// that surrounds a box.
-fn of_gateway(size: usize) -> Result<[Duration; 2], CurveError> {
+/// Returns the times in which this crate seals and opens the frames, including everything that
+/// surrounds a box.
+fn this_crate(size: usize) -> Result<[Duration; 2], CurveError> {
     let (mut client, mut server) = connected()?;
     let data = vec![7; size];
     let mut wire = Vec::with_capacity(FRAMES * (size + OVERHEAD + 9));
@@ -95,7 +95,7 @@ fn connected() -> Result<(Connected, Connected), CurveError> {
 }
 
 /// Returns the times in which dryoc seals and opens the boxes of such frames.
-fn of_dryoc(size: usize) -> [Duration; 2] {
+fn dryoc(size: usize) -> [Duration; 2] {
     let mut boxes = vec![7; FRAMES * (size + 1)];
     let mut tags = vec![[0; 16]; FRAMES];
     let (key, mut nonce) = ([7; 32], [0; 24]);

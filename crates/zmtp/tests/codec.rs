@@ -1,5 +1,5 @@
-//! Tests over random streams of frames, valid and broken: a stream is decoded the same way however
-//! it is cut.
+//! Tests of the decoder with random streams of frames, valid and broken: the result does not depend
+//! on how a stream is cut into pieces.
 
 #[path = "support/model.rs"]
 mod model;
@@ -109,10 +109,10 @@ fn a_broken_stream_is_decoded_up_to_its_fault_however_it_is_cut() {
     }
 }
 
-/// A fuzzer tries inputs of some hundred bytes. Recipes in them stand for large frames, each of
-/// which is read straight into memory of its own. Earlier frames may have used that memory before.
+/// A fuzzer tries inputs of a few hundred bytes. Recipes in these inputs stand for large frames,
+/// each of which is read straight into memory of its own. Earlier frames may have used that memory.
 #[test]
-fn frames_made_of_repeated_bytes_are_decoded_alike() {
+fn frames_made_from_recipes_are_decoded_alike_however_they_are_cut() {
     let mut direct = 0;
     for seed in 1..=2_000 {
         let mut random = Rng::with_seed(seed);

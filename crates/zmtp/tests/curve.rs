@@ -43,7 +43,7 @@ impl Peers {
         Client::new(self.client.clone(), self.server.public())
     }
 
-    /// Returns both sides after WELCOME, and its body.
+    /// Returns both sides after the server has answered HELLO, and the body of the WELCOME.
     fn welcomed(&self) -> (AwaitsWelcome, AwaitsInitiate, Vec<u8>) {
         let (client, hello) = self.client().hello().expect("a HELLO");
         let (server, welcome) = self.server().hello(&hello).expect("a WELCOME");
@@ -117,7 +117,7 @@ fn commands_have_the_lengths_of_the_specification() {
     let (_, welcome) = peers.server().hello(&hello).expect("a WELCOME");
     assert_eq!(welcome.len(), 168);
     let (_, initiate) = client.welcome(&welcome, &Ready::default()).expect("right");
-    // The name of the socket type's property, of 11 bytes, and an empty value.
+    // The one property has a name of 11 bytes, `Socket-Type`, and an empty value.
     assert_eq!(initiate.len(), 257 + 1 + 11 + 4);
 }
 
@@ -144,7 +144,7 @@ fn a_replayed_reordered_skipped_or_wrapped_nonce_is_refused() {
 }
 
 #[test]
-fn a_forged_frame_is_refused_and_moves_no_nonce() {
+fn a_forged_frame_is_refused_and_advances_no_nonce() {
     let (mut client, mut server) = Peers::new().connected();
     let right = sealed(&mut client, FrameKind::Last, b"hello");
     for at in 0..right.len() {
@@ -161,8 +161,11 @@ fn a_forged_frame_is_refused_and_moves_no_nonce() {
         let mut cut = right[..cut].to_vec();
         assert!(server.opener.open(&mut cut).is_err());
     }
-    let frame = server.opener.open(&mut right.clone()).map(|it| it.kind);
-    assert_eq!(frame, Ok(FrameKind::Last));
+    let kind = server
+        .opener
+        .open(&mut right.clone())
+        .map(|frame| frame.kind);
+    assert_eq!(kind, Ok(FrameKind::Last));
 }
 
 #[test]
@@ -179,7 +182,7 @@ fn a_frame_of_one_direction_is_refused_in_the_other() {
 }
 
 #[test]
-fn a_hello_for_another_key_differs_from_a_malformed_one() {
+fn a_hello_for_another_key_and_a_malformed_hello_have_different_errors() {
     let peers = Peers::new();
     let (_, hello) = peers.client().hello().expect("a HELLO");
     let other = Server::new(Arc::from([pair()]));
@@ -262,7 +265,7 @@ fn metadata_of_any_size_is_read_or_refused() {
 }
 
 #[test]
-fn a_refused_client_receives_the_reason() {
+fn a_client_reports_the_reason_of_a_refusal() {
     let peers = Peers::new();
     let error = b"\x05ERROR\x03400";
     let refused = Err(CurveError::Refused("400".into()));
@@ -278,7 +281,8 @@ fn a_refused_client_receives_the_reason() {
     assert_eq!(client.ready(error).map(drop), refused);
 }
 
-/// With such a key, every other key agrees on the same shared key, so the peer must be refused.
+/// With such a public key, every secret key yields the same shared key, so the peer must be
+/// refused.
 #[test]
 fn a_key_that_protects_nothing_is_refused_on_either_side() {
     let peers = Peers::new();
@@ -325,7 +329,7 @@ fn random_bytes_in_place_of_any_command_are_refused() {
 }
 
 #[test]
-fn keys_in_a_text_are_checked() {
+fn keys_in_text_form_are_checked() {
     assert!(SecretKey::from_z85("").is_err());
     assert!(PublicKey::from_z85(&"\"".repeat(40)).is_err());
     let key = pair().public();

@@ -1,6 +1,6 @@
-//! Tests of every box of CURVE against three libraries: libsodium, crypto_box and dryoc. The peer
-//! of each test is written by hand from RFC 26. It opens each box of this crate by all three, and
-//! seals its own boxes by all three, which must yield the same bytes.
+//! Tests of every box of CURVE with three libraries: libsodium, crypto_box and dryoc. The peer of
+//! each test is written by hand from RFC 26. It opens each box of this crate with all three
+//! libraries. It also seals its own boxes with all three, which must yield the same bytes.
 
 #[path = "support/libraries.rs"]
 mod libraries;
@@ -16,11 +16,11 @@ use gateway_zmtp::{LONG, z85};
 
 use libraries::{Key, Nonce, open, public_key, seal};
 
-/// The metadata that says `Socket-Type: REQ`.
+/// The metadata with the property `Socket-Type: REQ`.
 const REQ: &[u8] = b"\x0bSocket-Type\0\0\0\x03REQ";
 
-/// The sizes of the frames: those around the limits of a block and of a short frame, and one that
-/// is sealed and opened apart.
+/// The sizes of the frames, in bytes: some around the size of a cipher block, some around the
+/// maximum of a short frame, and one that is sealed and opened like a large frame.
 const SIZES: [usize; 10] = [0, 1, 15, 16, 60, 64, 222, 223, 1024, LARGE_MIN];
 
 fn ready(socket_type: &str) -> Ready {
@@ -30,7 +30,7 @@ fn ready(socket_type: &str) -> Ready {
     }
 }
 
-/// A key pair whose secret the test knows.
+/// A key pair whose secret key the test knows.
 struct Pair {
     secret: Key,
     public: Key,
@@ -45,7 +45,8 @@ impl Pair {
         }
     }
 
-    /// Returns the pair as this crate reads it, which computes the same public key.
+    /// Returns the pair as a type of this crate. Checks that the crate computes the same public
+    /// key.
     fn keys(&self) -> KeyPair {
         let secret = SecretKey::from_z85(&z85::encode(&self.secret)).expect("a key");
         let keys = KeyPair::new(secret);
@@ -54,7 +55,7 @@ impl Pair {
     }
 }
 
-/// Returns the nonce of a prefix and the bytes that are sent.
+/// Returns the whole nonce: a prefix, and the part of the nonce that is sent.
 fn nonce(prefix: &[u8], sent: &[u8]) -> Nonce {
     [prefix, sent].concat().try_into().expect("24 bytes")
 }
@@ -67,14 +68,15 @@ fn body(frame: &[u8]) -> &[u8] {
     }
 }
 
-/// Returns the 32 bytes at a place.
+/// Returns the key at position `at`.
 fn key_at(bytes: &[u8], at: usize) -> Key {
     bytes[at..at + 32].try_into().expect("a key")
 }
 
-/// Exchanges frames of all sizes between a side of this crate and the test, whose secret key and
-/// the other's public key seal them. `prefixes` has that of the crate's nonces and that of the
-/// test's, and `first` the first short nonce of each.
+/// Exchanges frames of all sizes between `side`, which is a side of this crate, and the test. Boxes
+/// are sealed with the test's key `secret` and the key `theirs` of the crate. `prefixes` are the
+/// nonce prefixes of the crate and of the test, in this order, and `first` their first short
+/// nonces.
 fn exchange(
     side: &mut Connected,
     theirs: &Key,
@@ -122,21 +124,27 @@ fn exchange(
 }
 
 #[test]
-fn each_box_between_a_client_and_this_server_is_the_same_in_all_libraries() {
+fn all_libraries_open_and_seal_the_boxes_between_a_client_and_this_server_alike() {
     let mut random = Rng::with_seed(17);
     let [server, client, short_term] = [(); 3].map(|()| Pair::new(&mut random));
 
     let sent = 1u64.to_be_bytes();
-    let zeros = nonce(b"CurveZMQHELLO---", &sent);
-    let sealed = seal(&server.public, &short_term.secret, &zeros, &[0; 64]);
+    let hello_nonce = nonce(b"CurveZMQHELLO---", &sent);
+    let sealed = seal(&server.public, &short_term.secret, &hello_nonce, &[0; 64]);
     let mut hello = b"\x05HELLO\x01\0".to_vec();
     hello.extend([0; 72]);
     hello.extend([&short_term.public[..], &sent, &sealed].concat());
-    let waits = Server::new(Arc::from([server.keys()])).hello(&hello);
-    let (waits, welcome) = waits.expect("a WELCOME");
 
-    let long = nonce(b"WELCOME-", &welcome[8..24]);
-    let inside = open(&server.public, &short_term.secret, &long, &welcome[24..]);
+    let ours = Server::new(Arc::from([server.keys()]));
+    let (ours, welcome) = ours.hello(&hello).expect("a WELCOME");
+
+    let welcome_nonce = nonce(b"WELCOME-", &welcome[8..24]);
+    let inside = open(
+        &server.public,
+        &short_term.secret,
+        &welcome_nonce,
+        &welcome[24..],
+    );
     let (theirs, cookie) = (key_at(&inside, 0), &inside[32..]);
     assert_eq!(cookie.len(), 96);
 
@@ -145,17 +153,17 @@ fn each_box_between_a_client_and_this_server_is_the_same_in_all_libraries() {
     let vouch = seal(&theirs, &client.secret, &nonce(b"VOUCH---", &long), &inside);
     let sent = 2u64.to_be_bytes();
     let inside = [&client.public[..], &long, &vouch, REQ].concat();
-    let number = nonce(b"CurveZMQINITIATE", &sent);
-    let sealed = seal(&theirs, &short_term.secret, &number, &inside);
+    let initiate_nonce = nonce(b"CurveZMQINITIATE", &sent);
+    let sealed = seal(&theirs, &short_term.secret, &initiate_nonce, &inside);
     let initiate = [&b"\x08INITIATE"[..], cookie, &sent, &sealed].concat();
-    let introduced = waits.initiate(&initiate).expect("a client");
+    let introduced = ours.initiate(&initiate).expect("a client");
     assert_eq!(introduced.client(), client.keys().public());
     assert_eq!(introduced.metadata(), &ready("REQ"));
 
     let (mut connected, answer) = introduced.accept(&ready("REQ")).expect("a READY");
     assert_eq!(answer[..6], *b"\x05READY");
-    let number = nonce(b"CurveZMQREADY---", &answer[6..14]);
-    let inside = open(&theirs, &short_term.secret, &number, &answer[14..]);
+    let ready_nonce = nonce(b"CurveZMQREADY---", &answer[6..14]);
+    let inside = open(&theirs, &short_term.secret, &ready_nonce, &answer[14..]);
     assert!(inside.starts_with(REQ), "{inside:?}");
 
     let prefixes = [b"CurveZMQMESSAGES", b"CurveZMQMESSAGEC"];
@@ -169,14 +177,14 @@ fn each_box_between_a_client_and_this_server_is_the_same_in_all_libraries() {
 }
 
 #[test]
-fn each_box_between_a_server_and_this_client_is_the_same_in_all_libraries() {
+fn all_libraries_open_and_seal_the_boxes_between_a_server_and_this_client_alike() {
     let mut random = Rng::with_seed(18);
     let [server, client, short_term] = [(); 3].map(|()| Pair::new(&mut random));
     let ours = Client::new(client.keys(), PublicKey::from_bytes(server.public));
     let (ours, hello) = ours.hello().expect("a HELLO");
     let theirs = key_at(&hello, 80);
-    let number = nonce(b"CurveZMQHELLO---", &hello[112..120]);
-    let inside = open(&theirs, &server.secret, &number, &hello[120..]);
+    let hello_nonce = nonce(b"CurveZMQHELLO---", &hello[112..120]);
+    let inside = open(&theirs, &server.secret, &hello_nonce, &hello[120..]);
     assert_eq!(inside, [0; 64]);
 
     let long: [u8; 16] = std::array::from_fn(|_| random.u8(..));
@@ -187,17 +195,27 @@ fn each_box_between_a_server_and_this_client_is_the_same_in_all_libraries() {
     let (ours, initiate) = ours.welcome(&welcome, &ready("REQ")).expect("an INITIATE");
 
     assert_eq!(initiate[9..105], cookie);
-    let number = nonce(b"CurveZMQINITIATE", &initiate[105..113]);
-    let inside = open(&theirs, &short_term.secret, &number, &initiate[113..]);
+    let initiate_nonce = nonce(b"CurveZMQINITIATE", &initiate[105..113]);
+    let inside = open(
+        &theirs,
+        &short_term.secret,
+        &initiate_nonce,
+        &initiate[113..],
+    );
     assert_eq!(inside[..32], client.public);
-    let long = nonce(b"VOUCH---", &inside[32..48]);
-    let vouch = open(&client.public, &short_term.secret, &long, &inside[48..128]);
+    let vouch_nonce = nonce(b"VOUCH---", &inside[32..48]);
+    let vouch = open(
+        &client.public,
+        &short_term.secret,
+        &vouch_nonce,
+        &inside[48..128],
+    );
     assert_eq!(vouch, [theirs, server.public].concat());
     assert!(inside[128..].starts_with(REQ), "{inside:?}");
 
     let sent = 1u64.to_be_bytes();
-    let number = nonce(b"CurveZMQREADY---", &sent);
-    let sealed = seal(&theirs, &short_term.secret, &number, REQ);
+    let ready_nonce = nonce(b"CurveZMQREADY---", &sent);
+    let sealed = seal(&theirs, &short_term.secret, &ready_nonce, REQ);
     let answer = [&b"\x05READY"[..], &sent, &sealed].concat();
     let (mut connected, metadata) = ours.ready(&answer).expect("a server");
     assert_eq!(metadata, ready("REQ"));

@@ -1,6 +1,7 @@
 //! Tests of the mechanisms against libzmq, through pyzmq, whose wheel has libsodium.
 //!
-//! They run where `GATEWAY_TEST_PYTHON` names a Python with pyzmq, as `tests/venv.sh` creates one.
+//! The tests run only if `GATEWAY_TEST_PYTHON` names a Python with pyzmq, such as the one that
+//! `tests/venv.sh` installs.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,10 +14,10 @@ use gateway_zmtp::curve::{Client, Connected, FrameKind, KeyPair, PublicKey, Serv
 use gateway_zmtp::{COMMAND, LONG, MORE, greeting, plain, put_frame};
 
 /// The maximum time to wait for a peer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PEER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The sizes of the echoed bodies, in bytes: empty, small, 222 and 223, and large. A body of 222
-/// bytes is the largest whose sealed frame has a short size.
+/// The sizes of the echoed bodies, in bytes: empty, small, 222 and 223, and large. Of the bodies
+/// whose sealed frame has a size of one byte, the largest has 222 bytes.
 const SIZES: [usize; 7] = [0, 1, 60, 222, 223, 70_000, 10 << 20];
 
 /// A Python program that is killed when the test ends.
@@ -50,7 +51,7 @@ impl Python {
 
     /// Waits until the program has ended successfully.
     fn finish(mut self) {
-        assert!(self.0.wait().expect("it was started").success());
+        assert!(self.0.wait().expect("the program was started").success());
     }
 }
 
@@ -61,13 +62,13 @@ impl Drop for Python {
     }
 }
 
-/// A connection after both greetings.
+/// A connection on which both greetings have been exchanged.
 struct Wire(TcpStream);
 
 impl Wire {
     fn greet(stream: TcpStream, mechanism: &str) -> Self {
         stream
-            .set_read_timeout(Some(PATIENCE))
+            .set_read_timeout(Some(PEER_TIMEOUT))
             .expect("a time limit");
         let mut wire = Self(stream);
         let mut ours = greeting::NULL_GREETING;
@@ -98,7 +99,7 @@ impl Wire {
         } else {
             u64::from_be_bytes(self.bytes())
         };
-        let mut body = vec![0; usize::try_from(size).expect("it fits")];
+        let mut body = vec![0; usize::try_from(size).expect("a size that fits")];
         self.0.read_exact(&mut body).expect("a body");
         (flags, body)
     }
@@ -117,7 +118,7 @@ fn metadata(socket_type: &str) -> Ready {
     }
 }
 
-/// Returns the frames of the next message, and skips commands.
+/// Returns the frames of the next message. Skips commands.
 fn message(wire: &mut Wire, from: &mut Connected) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     loop {
@@ -168,7 +169,7 @@ fn a_client_of_libzmq_is_served_by_curve() {
     let (server, client) = (pair(), pair());
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    let (secret, sizes) = (client.secret().to_z85(), SIZES.map(|it| it.to_string()));
+    let (secret, sizes) = (client.secret().to_z85(), SIZES.map(|size| size.to_string()));
     let (public, theirs) = (server.public().to_string(), client.public().to_string());
     let port = port.to_string();
     let mut arguments = vec![&*port, &*public, &*theirs, secret.as_str()];
@@ -179,11 +180,11 @@ fn a_client_of_libzmq_is_served_by_curve() {
 
     let (stream, _) = listener.accept().expect("a connection");
     let mut wire = Wire::greet(stream, "CURVE");
-    let (waits, welcome) = Server::new(Arc::from([server]))
+    let (server, welcome) = Server::new(Arc::from([server]))
         .hello(&wire.frame().1)
         .expect("a HELLO");
     wire.command(&welcome);
-    let introduced = waits.initiate(&wire.frame().1).expect("an INITIATE");
+    let introduced = server.initiate(&wire.frame().1).expect("an INITIATE");
     assert_eq!(introduced.client(), client.public());
     assert_eq!(introduced.metadata().socket_type, "REQ");
     assert_eq!(introduced.metadata().identity, b"me");
@@ -194,7 +195,7 @@ fn a_client_of_libzmq_is_served_by_curve() {
         assert_eq!(
             frames.len(),
             3,
-            "the empty frame of REQ, and two of the program"
+            "the empty frame of REQ, and two frames of the program"
         );
         send(&mut wire, &mut connected, &frames);
     }
@@ -224,14 +225,14 @@ fn a_curve_server_of_libzmq_accepts_this_client() {
     let line = python.line();
     let (port, public) = line.split_once(' ').expect("a port and a key");
     let public = PublicKey::from_z85(public).expect("a key");
-    let stream = TcpStream::connect(format!("127.0.0.1:{port}")).expect("it listens");
+    let stream = TcpStream::connect(format!("127.0.0.1:{port}")).expect("the server listens");
     let mut wire = Wire::greet(stream, "CURVE");
-    let (waits, hello) = Client::new(pair(), public).hello().expect("a HELLO");
+    let (client, hello) = Client::new(pair(), public).hello().expect("a HELLO");
     wire.command(&hello);
     let ours = metadata("DEALER");
-    let (waits, initiate) = waits.welcome(&wire.frame().1, &ours).expect("a WELCOME");
+    let (client, initiate) = client.welcome(&wire.frame().1, &ours).expect("a WELCOME");
     wire.command(&initiate);
-    let (mut connected, theirs) = waits.ready(&wire.frame().1).expect("a READY");
+    let (mut connected, theirs) = client.ready(&wire.frame().1).expect("a READY");
     assert_eq!(theirs.socket_type, "ROUTER");
     for size in SIZES {
         let frames = vec![b"head".to_vec(), vec![7; size]];

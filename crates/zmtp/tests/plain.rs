@@ -1,4 +1,4 @@
-//! Tests of PLAIN: sessions that verify passwords, and peers that know them or do not.
+//! Tests of PLAIN: sessions that verify passwords, and peers with and without the right password.
 
 #[path = "support/pair.rs"]
 mod pair;
@@ -14,7 +14,7 @@ use gateway_zmtp::session::{
     NullPeers, PlainPeers, Session, SessionError, SessionEvent, SessionSecurity, Side,
 };
 use gateway_zmtp::{COMMAND, put_frame};
-use pair::{BOUNDS, End, PASSWORD, USER, carry, client, frames, keys, knock};
+use pair::{BOUNDS, End, PASSWORD, USER, carry, client, frames, is_admitted, keys};
 
 const REFUSED: SessionSecurity = SessionSecurity::Plain {
     null: NullPeers::Refused,
@@ -33,16 +33,16 @@ fn metadata() -> Ready {
     }
 }
 
-/// Returns the frames of a client's HELLO and INITIATE.
-fn said(user: &str, password: &str) -> (Vec<u8>, Vec<u8>) {
-    let (waits, hello) = Client::hello(user, password).expect("both are short enough");
-    let (_, initiate) = waits
+/// Returns the frames with a client's HELLO and INITIATE.
+fn handshake(user: &str, password: &str) -> (Vec<u8>, Vec<u8>) {
+    let (client, hello) = Client::hello(user, password).expect("both are short enough");
+    let (_, initiate) = client
         .welcome(b"\x07WELCOME", &metadata())
         .expect("a WELCOME");
     (framed(&hello), framed(&initiate))
 }
 
-/// Returns a side with PLAIN that has read the greeting of its peer.
+/// Returns a listener that has read a peer's greeting, which names PLAIN.
 fn greeted(security: SessionSecurity) -> End {
     let mut listener = End::new(security, Side::Listens, "ROUTER");
     listener.hear(&greeting::naming(Mechanism::Plain));
@@ -51,7 +51,7 @@ fn greeted(security: SessionSecurity) -> End {
 
 #[test]
 fn a_client_with_the_right_password_is_served_wherever_its_bytes_are_cut() {
-    let (hello, initiate) = said(USER, PASSWORD);
+    let (hello, initiate) = handshake(USER, PASSWORD);
     let mut message = Vec::new();
     put_frame(&mut message, 0, b"hello");
     for piece in 1..=hello.len() {
@@ -71,20 +71,20 @@ fn a_client_with_the_right_password_is_served_wherever_its_bytes_are_cut() {
 }
 
 #[test]
-fn a_wrong_password_and_an_unknown_user_receive_no_reason() {
+fn a_peer_with_a_wrong_password_or_an_unknown_user_receives_no_answer() {
     for (user, password) in [(USER, "wrong"), ("bob", PASSWORD), (USER, ""), ("", "")] {
         let mut listener = greeted(REFUSED);
-        listener.hear(&said(user, password).0);
+        listener.hear(&handshake(user, password).0);
         assert_eq!(listener.heard, ["wrong credentials"]);
         assert!(listener.session.is_verifying());
         assert_eq!(listener.out.len(), LENGTH);
     }
 }
 
-/// A session whose credentials are not accepted makes no progress, whatever the peer sends.
+/// While the credentials are not accepted, the session makes no progress, whatever the peer sends.
 #[test]
 fn nothing_is_read_before_the_password_is_verified() {
-    let (hello, initiate) = said(USER, PASSWORD);
+    let (hello, initiate) = handshake(USER, PASSWORD);
     let mut session = Session::new(REFUSED, Side::Listens);
     let bytes = [&greeting::naming(Mechanism::Plain)[..], &hello, &initiate].concat();
     let (mut input, mut buffers) = (Input::from(bytes), BufferPool::default());
@@ -103,7 +103,7 @@ fn nothing_is_read_before_the_password_is_verified() {
 
 #[test]
 fn only_the_commands_of_plain_continue_the_handshake() {
-    let (hello, initiate) = said(USER, PASSWORD);
+    let (hello, initiate) = handshake(USER, PASSWORD);
     let mut null = Vec::new();
     command::put_ready(&mut null, "DEALER");
     let mut message = Vec::new();
@@ -117,11 +117,11 @@ fn only_the_commands_of_plain_continue_the_handshake() {
         ("HELLO twice", [&hello[..], &hello].concat()),
         ("a message after HELLO", [&hello[..], &message].concat()),
         (
-            "HELLO with more behind",
+            "HELLO with bytes after the password",
             framed(b"\x05HELLO\x05alice\x06secretx"),
         ),
         (
-            "INITIATE without metadata",
+            "INITIATE with metadata that is cut short",
             [&hello[..], &framed(b"\x08INITIATE\x0bSocket")].concat(),
         ),
     ] {
@@ -139,7 +139,7 @@ fn passwords_are_accepted_only_where_plain_peers_are_admitted() {
         plain,
         null: NullPeers::Refused,
     };
-    let (hello, initiate) = said(USER, PASSWORD);
+    let (hello, initiate) = handshake(USER, PASSWORD);
     let mut both = greeted(server(PlainPeers::Admitted));
     both.hear(&hello);
     both.hear(&initiate);
@@ -160,7 +160,7 @@ fn passwords_are_accepted_only_where_plain_peers_are_admitted() {
             })
         ));
     }
-    // A peer with neither is admitted only if the security says so.
+    // A peer with neither a key nor a password is admitted only if NULL peers are.
     for (null, admitted) in [(NullPeers::Refused, false), (NullPeers::Admitted, true)] {
         let mut listener = End::new(SessionSecurity::Plain { null }, Side::Listens, "ROUTER");
         listener.hear(&greeting::naming(Mechanism::Null));
@@ -176,11 +176,11 @@ fn passwords_are_accepted_only_where_plain_peers_are_admitted() {
 #[test]
 fn no_peer_is_admitted_without_the_password_whatever_the_peer_sends() {
     let mut random = Rng::with_seed(7);
-    let (hello, initiate) = said(USER, PASSWORD);
+    let (hello, initiate) = handshake(USER, PASSWORD);
     let mut message = Vec::new();
     put_frame(&mut message, 0, b"x");
-    assert!(knock(&[&hello[..], &initiate, &message].concat()));
-    let (wrong, _) = said(USER, "seCret");
+    assert!(is_admitted(&[&hello[..], &initiate, &message].concat()));
+    let (wrong, _) = handshake(USER, "seCret");
     let parts = [hello, wrong, initiate, message, framed(b"\x07WELCOME")];
     let mut admitted = 0;
     for _ in 0..50_000 {
@@ -196,7 +196,7 @@ fn no_peer_is_admitted_without_the_password_whatever_the_peer_sends() {
                 _ => bytes.insert(at, random.u8(..)),
             }
         }
-        admitted += usize::from(knock(&bytes));
+        admitted += usize::from(is_admitted(&bytes));
     }
     assert!(admitted > 100, "{admitted}");
 }

@@ -1,5 +1,5 @@
-//! Tests of sessions with CURVE: the handshake and sealed traffic between two sessions, cut
-//! anywhere, and under attack by a third party between them.
+//! Tests of sessions with CURVE: the handshake and the sealed traffic between two sessions, whose
+//! bytes are cut anywhere or changed by an attacker.
 
 #[path = "support/pair.rs"]
 mod pair;
@@ -10,7 +10,7 @@ use gateway_zmtp::greeting::{self, NULL_GREETING, OPENING};
 use gateway_zmtp::mechanism::Mechanism;
 use gateway_zmtp::session::{NullPeers, SessionError, SessionEvent, SessionSecurity, Side};
 use gateway_zmtp::{COMMAND, MORE, command, put_frame};
-use pair::{BOUNDS, End, attack, carry, client, frames, keys, met, server};
+use pair::{BOUNDS, End, attack, carry, client, connected, frames, keys, server};
 
 #[test]
 fn two_sides_exchange_messages_wherever_their_bytes_are_cut() {
@@ -54,10 +54,11 @@ fn two_sides_exchange_messages_wherever_their_bytes_are_cut() {
     }
 }
 
-/// A large frame between small ones, one of which is complete in the same read.
+/// The large frame is between small frames. The last byte of the large frame and the frames after
+/// it arrive in one read.
 #[test]
 fn no_event_is_returned_while_a_large_frame_is_opened_on_another_thread() {
-    let (mut one, mut other) = met();
+    let (mut one, mut other) = connected();
     let large = vec![7; LARGE_MIN];
     other.say(&[b"first".to_vec(), large.clone(), b"last".to_vec()]);
     other.say(&[b"next".to_vec()]);
@@ -75,23 +76,23 @@ fn no_event_is_returned_while_a_large_frame_is_opened_on_another_thread() {
     assert!(next(&mut one, &mut input).is_none());
     let mut input = Input::from([&before[end_of_large - 1..], after].concat());
     let Some(SessionEvent::Open(work)) = next(&mut one, &mut input) else {
-        panic!("the large frame is to be opened");
+        panic!("the large frame is not opened on another thread");
     };
     assert_eq!(work.size(), LARGE_MIN);
-    let left = input.rest().len();
+    let unread = input.rest().len();
     for _ in 0..2 {
         assert!(one.session.is_opening() && one.session.is_inside());
         assert!(next(&mut one, &mut input).is_none());
-        assert_eq!(input.rest().len(), left);
+        assert_eq!(input.rest().len(), unread);
         assert!(one.session.held() >= LARGE_MIN as u64);
         assert_eq!(one.session.arrived(), (5 + LARGE_MIN) as u64);
     }
     one.session.opened(work.run()).unwrap();
     assert!(!one.session.is_opening());
     let mut messages = Vec::new();
-    while let Some(said) = next(&mut one, &mut input) {
-        let SessionEvent::Message(message) = said else {
-            panic!("{said:?}");
+    while let Some(event) = next(&mut one, &mut input) {
+        let SessionEvent::Message(message) = event else {
+            panic!("{event:?}");
         };
         messages.push(message.into_owned_frames());
     }
@@ -100,10 +101,11 @@ fn no_event_is_returned_while_a_large_frame_is_opened_on_another_thread() {
     assert_eq!((one.session.held(), one.session.is_inside()), (0, false));
 }
 
-/// pyomq does so. The flag in the box counts.
+/// Some peers, such as pyomq, set the flag `MORE` outside of the box, too. Only the flag in the box
+/// counts.
 #[test]
-fn the_flag_for_further_frames_is_ignored_outside_of_a_box() {
-    let (mut one, mut other) = met();
+fn the_flag_for_more_frames_is_ignored_outside_of_a_box() {
+    let (mut one, mut other) = connected();
     let messages = [
         vec![
             b"a".to_vec(),
@@ -146,12 +148,12 @@ fn the_flag_of_a_command_is_ignored_outside_of_a_box() {
 }
 
 #[test]
-fn a_large_frame_that_is_changed_or_repeated_ends_the_connection() {
-    for what in ["changed", "repeated", "after a gap"] {
-        let (mut one, mut other) = met();
+fn a_large_frame_that_is_changed_repeated_or_after_a_gap_ends_the_connection() {
+    for attack in ["changed", "repeated", "after a gap"] {
+        let (mut one, mut other) = connected();
         other.say(&[vec![7; LARGE_MIN]]);
         let mut sent = std::mem::take(&mut other.out);
-        match what {
+        match attack {
             "changed" => *sent.last_mut().unwrap() ^= 1,
             "repeated" => sent.extend_from_within(..),
             _ => {
@@ -162,16 +164,16 @@ fn a_large_frame_that_is_changed_or_repeated_ends_the_connection() {
         one.hear(&sent);
         assert!(
             matches!(one.fault, Some(SessionError::Curve(_))),
-            "{what}: {:?}",
+            "{attack}: {:?}",
             one.fault
         );
-        assert_eq!(one.messages.len(), usize::from(what == "repeated"));
+        assert_eq!(one.messages.len(), usize::from(attack == "repeated"));
     }
 }
 
 #[test]
-fn a_frame_that_is_sealed_elsewhere_has_the_nonce_of_its_place() {
-    let (mut one, mut other) = met();
+fn a_frame_that_another_thread_seals_has_the_nonce_of_its_position() {
+    let (mut one, mut other) = connected();
     let memory = [&b"before"[..], &vec![7; LARGE_MIN], b"after"].concat();
     let sealer = other.sealer.as_mut().unwrap();
     let part = 6..6 + LARGE_MIN;
@@ -202,7 +204,7 @@ fn a_listener_names_its_mechanism_after_the_peer_or_after_a_timeout() {
         assert_eq!(listener.out, curve[OPENING..]);
         assert!(!listener.session.awaits_mechanism());
         listener.session.name_mechanism(&mut listener.out);
-        assert_eq!(listener.out.len(), curve.len() - OPENING, "once");
+        assert_eq!(listener.out.len(), curve.len() - OPENING, "named once");
         // Now it is too late to choose another mechanism.
         listener.hear(&NULL_GREETING[63..]);
         assert!(matches!(
@@ -214,15 +216,18 @@ fn a_listener_names_its_mechanism_after_the_peer_or_after_a_timeout() {
     let caller = End::new(security, Side::Connects, "ROUTER");
     assert_eq!(caller.out, greeting::naming(Mechanism::Curve));
     assert!(!caller.session.awaits_mechanism());
-    // A peer that wants CURVE is reported as a mismatch even if the listener has no CURVE.
-    let mut without = End::new(SessionSecurity::None, Side::Listens, "ROUTER");
-    assert_eq!(without.out, NULL_GREETING[..OPENING]);
-    without.hear(&greeting::naming(Mechanism::Curve));
-    assert!(matches!(without.fault, Some(SessionError::Mismatch { .. })));
-    let mut without = End::new(SessionSecurity::None, Side::Listens, "ROUTER");
-    without.hear(&NULL_GREETING);
+    // A peer that names CURVE is reported as a mismatch even if the listener has no CURVE.
+    let mut null_only = End::new(SessionSecurity::None, Side::Listens, "ROUTER");
+    assert_eq!(null_only.out, NULL_GREETING[..OPENING]);
+    null_only.hear(&greeting::naming(Mechanism::Curve));
+    assert!(matches!(
+        null_only.fault,
+        Some(SessionError::Mismatch { .. })
+    ));
+    let mut null_only = End::new(SessionSecurity::None, Side::Listens, "ROUTER");
+    null_only.hear(&NULL_GREETING);
     assert_eq!(
-        (without.fault, &without.out[..]),
+        (null_only.fault, &null_only.out[..]),
         (None, &NULL_GREETING[..])
     );
 }
@@ -235,8 +240,8 @@ fn peers_without_a_key_are_accepted_only_where_null_peers_are_admitted() {
         let mut peer = End::new(SessionSecurity::None, Side::Connects, "REQ");
         carry(&mut listener, &mut peer, 1);
         if admitted {
-            // Without CURVE, each `End` sends its READY only after it has received the other's, so
-            // the READY of the REQ is sent here.
+            // Without CURVE, an `End` sends its READY only after it has received the READY of its
+            // peer, so the test sends the READY of the REQ.
             let mut ready = Vec::new();
             command::put_ready(&mut ready, "REQ");
             listener.hear(&ready);
@@ -253,7 +258,7 @@ fn peers_without_a_key_are_accepted_only_where_null_peers_are_admitted() {
             assert_eq!(
                 listener.out.len() + peer.out.len(),
                 0,
-                "nothing is said of it"
+                "the peer receives no ERROR"
             );
         }
         // CURVE is accepted in both cases.
@@ -263,7 +268,7 @@ fn peers_without_a_key_are_accepted_only_where_null_peers_are_admitted() {
         carry(&mut listener, &mut peer, usize::MAX);
         assert!(listener.is_met() && listener.key.is_some());
     }
-    // The other way round: CURVE and PLAIN where they are not accepted.
+    // Each mechanism is refused where it is not accepted.
     let plain = |null| SessionSecurity::Plain { null };
     for (security, theirs) in [
         (plain(NullPeers::Admitted), Mechanism::Curve),
@@ -275,13 +280,13 @@ fn peers_without_a_key_are_accepted_only_where_null_peers_are_admitted() {
         let mut listener = End::new(security, Side::Listens, "ROUTER");
         listener.hear(&greeting::naming(theirs));
         assert!(
-            matches!(listener.fault, Some(SessionError::Mismatch { theirs: it, .. }) if it == theirs)
+            matches!(listener.fault, Some(SessionError::Mismatch { theirs: named, .. }) if named == theirs)
         );
     }
 }
 
 #[test]
-fn a_client_of_another_server_is_refused_without_a_reason() {
+fn a_client_of_another_server_is_refused_without_an_error_command() {
     let security = server(&keys(), NullPeers::Refused);
     let mut listener = End::new(security, Side::Listens, "ROUTER");
     let security = client(&keys(), keys().public());
@@ -302,13 +307,14 @@ fn clear_text_is_refused_after_the_handshake() {
         b"\x04\x06\x05READY",
     ];
     for bytes in clear {
-        let (mut one, _) = met();
+        let (mut one, _) = connected();
         one.hear(bytes);
         assert!(one.fault.is_some() && one.messages.is_empty());
         assert_eq!(one.heard, ["ready DEALER"], "{bytes:?}");
     }
-    // Nor is a frame in clear text accepted after a sealed one, as part of one message with it.
-    let (mut one, mut other) = met();
+    // A frame in clear text is not accepted after a sealed frame as part of the same message,
+    // either.
+    let (mut one, mut other) = connected();
     other.say(&[b"hello".to_vec()]);
     let mut bytes = other.out;
     bytes[0] |= MORE;
@@ -321,7 +327,7 @@ fn clear_text_is_refused_after_the_handshake() {
 #[test]
 fn a_replayed_reordered_missing_or_changed_frame_ends_the_connection() {
     let sent = || {
-        let (one, mut other) = met();
+        let (one, mut other) = connected();
         for text in ["a", "b", "c"] {
             other.say(&[text.as_bytes().to_vec()]);
         }
@@ -333,17 +339,22 @@ fn a_replayed_reordered_missing_or_changed_frame_ends_the_connection() {
         for n in order {
             one.hear(&frames[*n]);
         }
-        let texts = one.messages.iter().map(|it| it[0][0]).collect::<Vec<_>>();
+        let texts = one
+            .messages
+            .iter()
+            .map(|frames| frames[0][0])
+            .collect::<Vec<_>>();
         (String::from_utf8(texts).expect("text"), one.fault)
     };
-    let repeated = Some(SessionError::Curve(CurveError::NonceOutOfOrder));
+    let out_of_order = Some(SessionError::Curve(CurveError::NonceOutOfOrder));
     assert_eq!(heard(&[0, 1, 2]), ("abc".into(), None));
-    assert_eq!(heard(&[0, 0]), ("a".into(), repeated.clone()));
-    assert_eq!(heard(&[0, 2, 1]), ("a".into(), repeated.clone()));
-    assert_eq!(heard(&[0, 2]), ("a".into(), repeated.clone()));
-    assert_eq!(heard(&[0, 1, 2, 0]), ("abc".into(), repeated));
-    // Every bit of a frame is authenticated, but for the flags for further frames and for commands
-    // outside of the box, which mean nothing, and half a frame is no frame.
+    assert_eq!(heard(&[0, 0]), ("a".into(), out_of_order.clone()));
+    assert_eq!(heard(&[0, 2, 1]), ("a".into(), out_of_order.clone()));
+    assert_eq!(heard(&[0, 2]), ("a".into(), out_of_order.clone()));
+    assert_eq!(heard(&[0, 1, 2, 0]), ("abc".into(), out_of_order));
+    // Every bit of a frame is authenticated, except for the flags for further frames and for
+    // commands outside of the box, which are ignored. A changed size can make the frame
+    // incomplete, so that the session awaits more bytes.
     const OUTER_FLAGS: [usize; 2] = [0, 2];
     let (_, frames) = sent();
     for bit in 0..8 * frames[0].len() {
@@ -362,9 +373,9 @@ fn a_replayed_reordered_missing_or_changed_frame_ends_the_connection() {
 
 #[test]
 fn a_frame_of_another_connection_or_direction_is_refused() {
-    let (mut one, mut other) = met();
-    let (_, mut stranger) = met();
-    // A first message of the listener makes the number of frames equal in both directions.
+    let (mut one, mut other) = connected();
+    let (_, mut stranger) = connected();
+    // After a first message of the listener, both directions have the same number of frames.
     one.say(&[b"x".to_vec()]);
     let first = std::mem::take(&mut one.out);
     other.hear(&first);
@@ -374,7 +385,7 @@ fn a_frame_of_another_connection_or_direction_is_refused() {
         one.fault,
         Some(SessionError::Curve(CurveError::Forged(_)))
     ));
-    // The peer's own frame, sent back to it with the nonce that comes next.
+    // The peer receives its own frame, whose nonce is the next that the peer expects.
     other.say(&[b"x".to_vec()]);
     let echo = other.out.clone();
     other.hear(&echo);
@@ -391,7 +402,7 @@ fn a_peer_that_does_not_wait_for_its_turn_is_refused() {
     let mut one = End::new(security, Side::Listens, "ROUTER");
     let security = client(&keys(), server_keys.public());
     let mut other = End::new(security, Side::Connects, "DEALER");
-    // A message before the end of the handshake, and a command of the wrong kind.
+    // The peer sends a message before its HELLO is answered.
     let greeting = std::mem::take(&mut other.out);
     one.hear(&greeting);
     let rest = std::mem::take(&mut one.out);
@@ -400,10 +411,14 @@ fn a_peer_that_does_not_wait_for_its_turn_is_refused() {
     let whole = hello.len();
     hello.extend_from_slice(b"\x00\x05sneak");
     let mut input = gateway_zmtp::bytes::Input::from(hello);
-    let said = one.session.next(&mut input, BOUNDS, &mut one.buffers);
-    assert!(format!("{said:?}").contains("Work"), "{said:?} of {whole}");
+    let event = one.session.next(&mut input, BOUNDS, &mut one.buffers);
+    assert!(
+        format!("{event:?}").contains("Work"),
+        "{event:?} of {whole}"
+    );
     let early = one.session.next(&mut input, BOUNDS, &mut one.buffers);
     assert_eq!(early.map(drop), Err(SessionError::OutOfTurn));
+    // The peer sends another command in place of HELLO.
     for first in [&b"\x05READY"[..], b"\x08INITIATE", b"\x07MESSAGE", b""] {
         let security = server(&server_keys, NullPeers::Refused);
         let mut one = End::new(security, Side::Listens, "ROUTER");
@@ -416,8 +431,8 @@ fn a_peer_that_does_not_wait_for_its_turn_is_refused() {
 }
 
 #[test]
-fn bounds_are_those_of_a_connection_without_a_mechanism() {
-    let (mut one, mut other) = met();
+fn bounds_are_the_same_as_without_curve() {
+    let (mut one, mut other) = connected();
     // A message whose frames are too large together is skipped, and the next one is received.
     other.say(&[vec![1; 700_000], vec![2; 700_000]]);
     other.say(&[b"next".to_vec()]);
@@ -429,7 +444,7 @@ fn bounds_are_those_of_a_connection_without_a_mechanism() {
     carry(&mut one, &mut other, usize::MAX);
     assert_eq!(one.fault, Some(SessionError::TooLarge(1 << 20)));
     // A message that has begun is counted as it arrives.
-    let (mut one, mut other) = met();
+    let (mut one, mut other) = connected();
     other.say(&[vec![1; 100], vec![2; 500_000]]);
     one.hear(&other.out[..400_000]);
     assert!(one.session.is_inside() && one.session.is_inside_message());
@@ -444,7 +459,7 @@ fn bounds_are_those_of_a_connection_without_a_mechanism() {
 #[test]
 fn an_attacker_on_the_network_can_add_no_message() {
     for side in [Side::Listens, Side::Connects] {
-        assert_eq!(attack(side, &[]), 4, "left alone, all of it arrives");
+        assert_eq!(attack(side, &[]), 4, "without changes, all messages arrive");
         let mut random = fastrand::Rng::with_seed(7);
         for _ in 0..300 {
             let length = 4 * random.usize(1..4);

@@ -1,6 +1,6 @@
-//! Compares the decoder with its model, on the whole stream and on the stream in pieces, and parses
-//! commands and greetings. The first byte of the input determines the size of the pieces. A few
-//! bytes can stand for a large frame: see [`model::stretched`].
+//! Compares the decoder with its model, both for the whole stream and for the stream in pieces, and
+//! parses commands and greetings. The first byte of the fuzzer's input determines the size of the
+//! pieces. A few bytes can stand for a large frame: see [`model::stretched`].
 #![no_main]
 
 #[path = "../../tests/support/model.rs"]

@@ -1,5 +1,5 @@
-//! The boxes of CURVE by three libraries that share no code: each seals and opens what the others
-//! do.
+//! Seals and opens the boxes of CURVE with three libraries that share no code. All three must
+//! return the same result.
 
 use crypto_box::aead::Aead;
 use crypto_box::{PublicKey, SalsaBox, SecretKey};
@@ -11,13 +11,14 @@ pub type Nonce = [u8; 24];
 /// The number of bytes by which a box exceeds its content.
 pub const TAG: usize = 16;
 
-/// Seals content for the owner of a public key by a secret key.
+/// Seals content for the owner of a public key with a secret key, and a nonce.
 type Seal = fn(&Key, &Key, &Nonce, &[u8]) -> Vec<u8>;
 
-/// Opens a box that the owner of a public key has sealed, by a secret key.
+/// Opens a box from the owner of a public key with a secret key, and the nonce of the box. Returns
+/// `None` if the box cannot be opened.
 type Open = fn(&Key, &Key, &Nonce, &[u8]) -> Option<Vec<u8>>;
 
-/// One of the libraries. A box is its tag, and then the sealed content.
+/// One of the libraries. A box consists of a tag and the sealed content.
 struct Library {
     name: &'static str,
     public_key: fn(&Key) -> Key,
@@ -72,18 +73,18 @@ fn rust_box(public: &Key, secret: &Key) -> SalsaBox {
     SalsaBox::new(&PublicKey::from(*public), &SecretKey::from(*secret))
 }
 
-/// Returns the public key of a secret key, on which all libraries agree.
+/// Returns the public key of a secret key. Asserts that all libraries compute the same key.
 pub fn public_key(secret: &Key) -> Key {
     agreed(|library| (library.public_key)(secret))
 }
 
-/// Returns the box of the content, on which all libraries agree.
+/// Returns the box of the content. Asserts that all libraries seal the same box.
 pub fn seal(public: &Key, secret: &Key, nonce: &Nonce, content: &[u8]) -> Vec<u8> {
     agreed(|library| (library.seal)(public, secret, nonce, content))
 }
 
-/// Returns the content of a box, on which all libraries agree. None of them opens a box that was
-/// changed.
+/// Returns the content of a box. Asserts that all libraries return the same content, and that none
+/// of them opens the box after a change.
 pub fn open(public: &Key, secret: &Key, nonce: &Nonce, sealed: &[u8]) -> Vec<u8> {
     for at in [0, TAG - 1, TAG, sealed.len() - 1] {
         let mut changed = sealed.to_vec();
@@ -95,7 +96,7 @@ pub fn open(public: &Key, secret: &Key, nonce: &Nonce, sealed: &[u8]) -> Vec<u8>
     opened.expect("a box that every library opens")
 }
 
-/// Returns the result of the libraries, which must be the same for all of them.
+/// Returns the result of the libraries. Asserts that it is the same for all of them.
 fn agreed<T: PartialEq>(result: impl Fn(&Library) -> T) -> T {
     let [first, others @ ..] = &LIBRARIES;
     let expected = result(first);
@@ -127,8 +128,8 @@ mod sodium {
 
     pub fn seal(public: &Key, secret: &Key, nonce: &Nonce, content: &[u8]) -> Vec<u8> {
         let mut sealed = vec![0; TAG + content.len()];
-        // SAFETY: the function reads the arrays and the content within their lengths, and writes a
-        // box, for which there is room.
+        // SAFETY: the function reads the arrays and the content within their lengths, and writes
+        // the box within the length of `sealed`.
         let code = unsafe {
             sodium_init();
             crypto_box_easy(
@@ -147,7 +148,7 @@ mod sodium {
     pub fn open(public: &Key, secret: &Key, nonce: &Nonce, sealed: &[u8]) -> Option<Vec<u8>> {
         let mut content = vec![0; sealed.len().checked_sub(TAG)?];
         // SAFETY: the function reads the arrays and the box within their lengths, and writes the
-        // content, for which there is room.
+        // content within the length of `content`.
         let code = unsafe {
             sodium_init();
             crypto_box_open_easy(

@@ -1,6 +1,6 @@
-//! A model of the decoder that is too simple to be wrong, comparisons of the decoder with it for
-//! streams that are cut anywhere, and checks of greetings and of commands. The property tests and
-//! the fuzz targets share it.
+//! A model of the decoder that is too simple to be wrong, and comparisons of the decoder with the
+//! model for streams that are cut anywhere. Also checks of greetings and commands. The property
+//! tests and the fuzz targets share this module.
 #![allow(dead_code)]
 
 use gateway_zmtp::bytes::{Bytes, Input};
@@ -11,35 +11,35 @@ use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
 
-/// Bounds that are small, so that a fuzzer exceeds them, and yet large enough for frames that are
-/// read straight into memory of their own, which is reused.
+/// Bounds that are small enough for a fuzzer to exceed, and large enough for frames that are read
+/// straight into memory of their own.
 pub const BOUNDS: Bounds = Bounds {
     bytes: 100_000,
     frames: 4,
 };
 
-/// The largest size that a frame may announce.
+/// The maximum size that a frame may announce, in bytes.
 const SIZE_MAX: u64 = 1 << 40;
 
-/// The byte that precedes a recipe in the input of [`stretched`]: neither the flags of a frame nor
-/// a character.
+/// The byte that precedes a recipe in the input of [`stretched`]. It is neither the flags of a
+/// valid frame nor an ASCII character.
 const STRETCH: u8 = 0xf7;
 
-/// The size of a recipe for a frame, in bytes: flags, a third of the size (two bytes, the lower one
-/// last), the body's first byte.
+/// The size of a recipe for a frame, in bytes: one byte of flags, a third of the frame's size in
+/// two bytes, big-endian, and the first byte of the body.
 const RECIPE: usize = 4;
 
 /// A decoded item, or the fault that ended the stream, in a form that can be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum Decoded {
     Message(Vec<Vec<u8>>),
     Oversize(Vec<Vec<u8>>),
     Command(Vec<u8>),
     Fault(FrameError),
 }
 
-/// Returns the same bytes with a frame in place of each [`STRETCH`] and its recipe, so that the few
-/// bytes that a fuzzer tries may stand for frames of up to 196,605 bytes.
+/// Returns the same bytes with a frame in place of each [`STRETCH`] and its recipe. The few bytes
+/// that a fuzzer tries can thus stand for frames of up to 196,605 bytes.
 pub fn stretched(mut bytes: &[u8]) -> Vec<u8> {
     let mut longer = Vec::new();
     while let Some((&first, rest)) = bytes.split_first() {
@@ -62,19 +62,20 @@ pub fn numbered(first: u8, size: usize) -> Vec<u8> {
     (0..size).map(byte).collect()
 }
 
-/// Decodes a stream that arrives in these pieces, each of which is read as a connection reads it.
-pub fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, bounds: Bounds) -> Vec<Said> {
+/// Decodes a stream that arrives in `pieces`. Each piece is read as a connection reads it: straight
+/// into the memory of a frame, or into a buffer.
+pub fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, bounds: Bounds) -> Vec<Decoded> {
     decode_counting(pieces, bounds).0
 }
 
-/// Decodes a stream like [`decode`], and counts the bytes that were read straight into their
-/// frame's memory.
+/// Decodes a stream like [`decode`]. Returns the items, and the number of bytes that were read
+/// straight into the memory of a frame.
 pub fn decode_counting<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     bounds: Bounds,
-) -> (Vec<Said>, usize) {
+) -> (Vec<Decoded>, usize) {
     let (mut decoder, mut buffers) = (Decoder::default(), BufferPool::default());
-    let mut said = Vec::new();
+    let mut items = Vec::new();
     let mut direct = 0;
     for mut piece in pieces {
         while !piece.is_empty() {
@@ -93,54 +94,54 @@ pub fn decode_counting<'a>(
             loop {
                 match decoder.next(&mut input, bounds, &mut buffers) {
                     Ok(Some(Item::Message(frames))) => {
-                        said.push(Said::Message(owned(&frames)));
+                        items.push(Decoded::Message(owned(&frames)));
                         buffers.recycle(frames);
                     }
                     Ok(Some(Item::Oversize(frames))) => {
-                        said.push(Said::Oversize(owned(&frames)));
+                        items.push(Decoded::Oversize(owned(&frames)));
                         buffers.recycle(frames);
                     }
                     Ok(Some(Item::Command(body))) => {
-                        said.push(Said::Command(body.bytes().to_vec()));
+                        items.push(Decoded::Command(body.bytes().to_vec()));
                     }
                     Ok(None) => break,
                     Err(fault) => {
-                        said.push(Said::Fault(fault));
-                        return (said, direct);
+                        items.push(Decoded::Fault(fault));
+                        return (items, direct);
                     }
                 }
             }
             assert!(input.rest().is_empty(), "the decoder takes all input");
         }
     }
-    (said, direct)
+    (items, direct)
 }
 
 fn owned(message: &Message) -> Vec<Vec<u8>> {
     message.frames().map(<[u8]>::to_vec).collect()
 }
 
-/// Compares a stream with the model, whole and cut into pieces of `cut` bytes, or of 512 times
-/// `cut` bytes if `cut` is 128 or more.
+/// Compares the decoder with the model for a stream, whole and cut into pieces of `cut` bytes, or
+/// of 512 times `cut` bytes if `cut` is 128 or more.
 pub fn judge(cut: u8, bytes: &[u8]) {
     let expected = expected(bytes, BOUNDS);
     let cut = usize::from(cut) * if cut < 128 { 1 } else { 512 };
     assert!(decode([bytes], BOUNDS) == expected);
     assert!(decode(bytes.chunks(cut.max(1)), BOUNDS) == expected);
-    for said in &expected {
-        if let Said::Command(body) = said {
+    for item in &expected {
+        if let Decoded::Command(body) = item {
             read_command(body);
         }
     }
 }
 
-/// Decodes a whole stream in the simplest way.
-pub fn expected(mut bytes: &[u8], bounds: Bounds) -> Vec<Said> {
-    let mut said = Vec::new();
+/// Decodes a whole stream in the simplest way. This function is the model.
+pub fn expected(mut bytes: &[u8], bounds: Bounds) -> Vec<Decoded> {
+    let mut items = Vec::new();
     let (mut message, mut sum, mut oversize) = (Vec::new(), 0_u64, false);
     while let Some(&flags) = bytes.first() {
         if flags & !(MORE | LONG | COMMAND) != 0 || flags & (MORE | COMMAND) == MORE | COMMAND {
-            said.push(Said::Fault(FrameError::Flags(flags)));
+            items.push(Decoded::Fault(FrameError::Flags(flags)));
             break;
         }
         let header = if flags & LONG == 0 { 2 } else { 9 };
@@ -156,7 +157,7 @@ pub fn expected(mut bytes: &[u8], bounds: Bounds) -> Vec<Said> {
             _ => None,
         };
         if let Some(fault) = fault {
-            said.push(Said::Fault(fault));
+            items.push(Decoded::Fault(fault));
             break;
         }
         let Some((body, rest)) = rest.split_at_checked(size as usize) else {
@@ -164,7 +165,7 @@ pub fn expected(mut bytes: &[u8], bounds: Bounds) -> Vec<Said> {
         };
         bytes = rest;
         if flags & COMMAND != 0 {
-            said.push(Said::Command(body.to_vec()));
+            items.push(Decoded::Command(body.to_vec()));
             continue;
         }
         sum += size;
@@ -174,14 +175,14 @@ pub fn expected(mut bytes: &[u8], bounds: Bounds) -> Vec<Said> {
         }
         if flags & MORE == 0 {
             let frames = std::mem::take(&mut message);
-            said.push(match oversize {
-                true => Said::Oversize(frames),
-                false => Said::Message(frames),
+            items.push(match oversize {
+                true => Decoded::Oversize(frames),
+                false => Decoded::Message(frames),
             });
             (sum, oversize) = (0, false);
         }
     }
-    said
+    items
 }
 
 /// Reads a command's body, and asserts that the parsed fields are bounded.
@@ -201,13 +202,13 @@ pub fn read_command(body: &[u8]) {
     }
 }
 
-/// Reads a greeting, whole and cut at `cut`, and asserts that both are accepted, with the same
-/// content, or both are refused.
+/// Reads a greeting whole, and again cut at `cut`. Asserts that both attempts return the same
+/// content, or that both fail.
 pub fn read_greeting(bytes: &[u8], cut: usize) {
     let mut input = Input::from(bytes.to_vec());
     let whole = Greeting::new().feed(&mut input);
-    if let Ok(minor) = &whole {
-        assert_eq!(minor.is_some(), bytes.len() >= LENGTH);
+    if let Ok(greeted) = &whole {
+        assert_eq!(greeted.is_some(), bytes.len() >= LENGTH);
         assert_eq!(input.rest().len(), bytes.len().saturating_sub(LENGTH));
     }
     let (one, other) = bytes.split_at(cut.min(bytes.len()));

@@ -1,5 +1,5 @@
 //! Two sessions that talk to each other, and an attacker on the wire between them.
-#![allow(dead_code)] // No program uses all of it.
+#![allow(dead_code)] // No program uses the whole module.
 
 use gateway_zmtp::bytes::Input;
 use gateway_zmtp::curve::{FrameKind, KeyPair, PublicKey, Sealer};
@@ -12,7 +12,7 @@ use gateway_zmtp::session::{
 };
 use gateway_zmtp::{LONG, MORE, command, put_frame};
 
-/// The bounds of either side.
+/// The bounds of messages, for both sides.
 pub const BOUNDS: Bounds = Bounds {
     bytes: 1 << 20,
     frames: 8,
@@ -55,7 +55,8 @@ impl End {
         }
     }
 
-    /// Takes bytes of the peer, in reads of at most 64 KiB or straight into the memory of a frame.
+    /// Receives bytes of the peer, in reads of at most 64 KiB or straight into the memory of a
+    /// frame.
     pub fn hear(&mut self, bytes: &[u8]) {
         let mut bytes = bytes;
         while !bytes.is_empty() && self.fault.is_none() {
@@ -77,23 +78,24 @@ impl End {
             while self.fault.is_none() {
                 match self.session.next(&mut input, BOUNDS, &mut self.buffers) {
                     Ok(None) => {
-                        assert!(input.rest().is_empty(), "it takes all that it is given");
+                        assert!(input.rest().is_empty(), "the session takes all input");
                         break;
                     }
-                    Ok(Some(said)) => self.obey(said),
+                    Ok(Some(event)) => self.handle(event),
                     Err(fault) => self.fault = Some(fault),
                 }
             }
         }
     }
 
-    fn obey(&mut self, said: SessionEvent) {
-        match said {
+    /// Handles an event as the gateway does.
+    fn handle(&mut self, event: SessionEvent) {
+        match event {
             SessionEvent::Ready(ready) => {
                 self.heard.push(format!("ready {}", ready.socket_type));
                 self.key = self.session.key();
                 let admitted = self.session.admit(self.socket_type, &mut self.out);
-                admitted.expect("there is randomness");
+                admitted.expect("an admission after READY");
                 self.sealer = self.session.take_sealer();
             }
             SessionEvent::Message(message) => {
@@ -106,15 +108,15 @@ impl End {
             SessionEvent::Error(reason) => self.heard.push(format!("error {reason}")),
             SessionEvent::Answer(bytes) => self.out.extend_from_slice(&bytes),
             SessionEvent::Work(work) => match self.session.resume(work.run()) {
-                Ok(said) => self.obey(said),
+                Ok(event) => self.handle(event),
                 Err(fault) => self.fault = Some(fault),
             },
             SessionEvent::Open(work) => self.fault = self.session.opened(work.run()).err(),
             SessionEvent::Credentials(credentials) => {
                 let (user, password) = (credentials.user(), credentials.password());
                 if (user, password) == (USER.as_bytes(), PASSWORD.as_bytes()) {
-                    let said = self.session.accept(credentials);
-                    self.obey(said);
+                    let event = self.session.accept(credentials);
+                    self.handle(event);
                 } else {
                     self.heard.push("wrong credentials".into());
                 }
@@ -123,8 +125,9 @@ impl End {
         }
     }
 
+    /// Returns whether the peer has completed its handshake.
     pub fn is_met(&self) -> bool {
-        self.heard.iter().any(|word| word.starts_with("ready"))
+        self.heard.iter().any(|event| event.starts_with("ready"))
     }
 
     /// Sends a message.
@@ -158,7 +161,7 @@ impl End {
     }
 }
 
-/// Carries bytes back and forth, in pieces of this size, until both sides are idle.
+/// Carries bytes back and forth, in pieces of `piece` bytes, until both sides are idle.
 pub fn carry(one: &mut End, other: &mut End, piece: usize) {
     while !one.out.is_empty() || !other.out.is_empty() {
         for piece in std::mem::take(&mut one.out).chunks(piece) {
@@ -195,7 +198,7 @@ pub fn client_as(socket_type: &'static str, keys: &KeyPair, server: PublicKey) -
 }
 
 /// Returns a listener and a connecting peer after a CURVE handshake.
-pub fn met() -> (End, End) {
+pub fn connected() -> (End, End) {
     let (server_keys, client_keys) = (keys(), keys());
     let security = server(&server_keys, NullPeers::Refused);
     let mut one = End::new(security, Side::Listens, "ROUTER");
@@ -223,14 +226,14 @@ pub fn frames(mut stream: &[u8]) -> Vec<Vec<u8>> {
     frames
 }
 
-/// The size of a flight, in bytes, from which on the attacker repeats no part of it. A flight is
-/// everything that the peer sends before it waits for an answer.
+/// The size of a flight, in bytes, from which on the attacker repeats no part of the flight. A
+/// flight is all bytes that a peer sends before it waits for an answer.
 const FLIGHT_MAX: usize = 1 << 16;
 
-/// Runs a CURVE connection whose bytes an attacker changes on their way to one side, by these
-/// instructions of four bytes each: the action, the flight, the position and the byte. Checks that
-/// the side receives a prefix of the messages that were sent, unless its peer has no key. Returns
-/// the number of received messages.
+/// Runs a CURVE connection on which an attacker changes the bytes for one side. Each instruction
+/// for the attacker has four bytes: the action, the flight, the position and the byte. Checks that
+/// the side receives the first of the sent messages and no others, unless its peer has no key.
+/// Returns the number of received messages.
 pub fn attack(side: Side, instructions: &[u8]) -> usize {
     let server_keys = keys();
     let security = server(&server_keys, NullPeers::Admitted);
@@ -241,18 +244,18 @@ pub fn attack(side: Side, instructions: &[u8]) -> usize {
         Side::Listens => (listener, caller),
         Side::Connects => (caller, listener),
     };
-    let said: Vec<Vec<Vec<u8>>> = (0..4u8).map(|n| vec![vec![n; 3], vec![n; 300]]).collect();
+    let sent: Vec<Vec<Vec<u8>>> = (0..4u8).map(|n| vec![vec![n; 3], vec![n; 300]]).collect();
     for flight in 0..5 {
         if other.is_met() {
-            for message in &said {
+            for message in &sent {
                 other.say(message);
             }
         }
         let mut bytes = std::mem::take(&mut other.out);
-        for [what, when, place, byte] in instructions.as_chunks::<4>().0 {
-            if when % 5 == flight && !bytes.is_empty() {
-                let at = usize::from(*place) * bytes.len() / 256;
-                match what % 4 {
+        for [action, turn, position, byte] in instructions.as_chunks::<4>().0 {
+            if turn % 5 == flight && !bytes.is_empty() {
+                let at = usize::from(*position) * bytes.len() / 256;
+                match action % 4 {
                     0 => bytes[at] ^= byte,
                     1 => bytes.truncate(at),
                     2 => drop(bytes.splice(at..at, [*byte; 3])),
@@ -270,28 +273,28 @@ pub fn attack(side: Side, instructions: &[u8]) -> usize {
             break;
         }
     }
-    // Without a key, the peer is the attacker in clear text, whose messages are its own. A side
+    // Without a key, the peer is the attacker in clear text, who sends messages of its own. A side
     // that knows the server's key admits no such peer.
     if attacked.key.is_some() || side == Side::Connects {
         let messages = &attacked.messages;
-        assert!(said.starts_with(messages), "{messages:?}");
+        assert!(sent.starts_with(messages), "{messages:?}");
     }
     attacked.messages.len()
 }
 
-/// Gives a side with PLAIN the greeting of its peer and then any bytes. Checks that the peer is
-/// admitted and a message received from it only if the bytes contain the right credentials. Returns
-/// whether the peer is admitted.
-pub fn knock(bytes: &[u8]) -> bool {
+/// Sends a listener with PLAIN a peer's greeting and then `bytes`, and returns whether the listener
+/// admits the peer. Checks that the listener admits the peer, and receives messages from it, only
+/// if `bytes` contains the right credentials.
+pub fn is_admitted(bytes: &[u8]) -> bool {
     let null = NullPeers::Refused;
     let mut listener = End::new(SessionSecurity::Plain { null }, Side::Listens, "ROUTER");
     listener.hear(&greeting::naming(Mechanism::Plain));
     listener.hear(bytes);
     let field = |text: &str| [&[text.len() as u8][..], text.as_bytes()].concat();
     let hello = [&b"\x05HELLO"[..], &field(USER), &field(PASSWORD)].concat();
-    let knows = bytes.windows(hello.len()).any(|part| part == hello);
+    let has_credentials = bytes.windows(hello.len()).any(|part| part == hello);
     let admitted = listener.is_met();
-    assert!(knows || !admitted && listener.messages.is_empty());
+    assert!(has_credentials || !admitted && listener.messages.is_empty());
     assert!(listener.sealer.is_none() && listener.key.is_none());
     admitted
 }
