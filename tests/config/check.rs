@@ -852,7 +852,7 @@ fn a_directory_whose_name_is_not_utf_8_is_an_error_if_it_holds_protos() {
     fs::write(deeper.join("a.proto"), "").unwrap();
     let outcome = gateway_in(directory.path(), &["check"]);
     assert_eq!(outcome.code, Some(1));
-    let said = "error: the name of schemas/caf\u{fffd} is not UTF-8\n = help: rename it: no import could name it\n";
+    let said = "error: the name of schemas/caf\u{fffd} is not UTF-8\n = help: rename it, because no import can contain such a name\n";
     assert!(
         outcome.stderr.starts_with(&said.replace("\n =", "\n  =")),
         "{}",

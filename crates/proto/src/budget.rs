@@ -2,10 +2,10 @@
 //!
 //! The clock is read within each loop that a file's text can make long, not only between files, so
 //! that no single file can exceed the time, whatever its shape. Such a loop takes a
-//! [`step`](Budget::step) for each round and ends with [`OutOfTime`] as soon as one fails. From
-//! then on every step fails. Some loops cannot return an error: a diagnostic that is being composed
-//! is cut short, and the parser sees the end of the text. In both cases, the caller that started
-//! the work calls [`check`](Budget::check) and discards the result.
+//! [`step`](Budget::step) for each round and ends with [`OutOfTime`] as soon as a step fails. From
+//! then on, every step fails. Some loops cannot return an error: a diagnostic that is being
+//! composed is cut short, and the parser sees the end of the text. In both cases, the caller that
+//! started the work calls [`check`](Budget::check) and discards the result.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -18,7 +18,7 @@ const STEPS_PER_READING: u32 = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OutOfTime;
 
-/// A span of time that work may take.
+/// The time that work may take.
 #[derive(Debug)]
 pub(super) struct Budget {
     /// The time at which the work must end, or `None` if it may take any time.

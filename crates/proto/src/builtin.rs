@@ -289,8 +289,8 @@ impl<'a> Run<'a> {
         (files.collect(), cache)
     }
 
-    /// Links a file. Its imports from the user must be linked already. Those that come with this
-    /// crate are linked here.
+    /// Links a file. Imported files of the user must be linked already. Imported files that come
+    /// with this crate are linked here.
     fn link_file(
         &mut self,
         (name, source): (&'a str, &ProtoSource),
@@ -363,7 +363,7 @@ impl<'a> Run<'a> {
             FileStage::Parsed(parsed) => linker.link(parsed, &SourceFile::new(name, text), &budget),
             FileStage::Linked(linked) => linker.adopt(linked, NamesRead::Now, &budget),
         };
-        // There are none unless a user's file that was linked earlier defines the same name or
+        // There are no faults unless a user's file that was linked earlier defines the same name or
         // extension number.
         let faults = faults.unwrap_or_default().into_iter();
         self.faults.list.extend(faults.map(|fault| ("", fault)));

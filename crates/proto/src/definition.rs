@@ -32,8 +32,8 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// Returns the place of the field or value of this name, or that of the definition if there is
-    /// none.
+    /// Returns the place of the field or value of this name, or the place of the definition if
+    /// there is no such field or value.
     pub fn place_of(&self, part: &str) -> Option<Place> {
         self.parts.get(part).or(self.place.as_ref()).cloned()
     }

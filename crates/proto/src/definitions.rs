@@ -75,8 +75,8 @@ fn sorted(ranges: impl Iterator<Item = RangeInclusive<i32>>) -> Vec<RangeInclusi
     ranges
 }
 
-/// The places in each file for which they were requested. Files that came with the gateway have
-/// none.
+/// The places in each file that was looked up so far. Files that come with the gateway have no
+/// places.
 struct InFiles<'a> {
     descriptors: &'a Descriptors,
     files: BTreeMap<usize, Option<Places<'a>>>,

@@ -33,7 +33,7 @@ impl TextFault {
         self
     }
 
-    /// Adds a note about `range`. The text ends before the place: `the first is at`.
+    /// Adds a note about `range`. The place of `range` follows the text, such as `the first is at`.
     pub(crate) fn note_at(mut self, text: &'static str, range: Range<usize>) -> Self {
         self.note = Some((text, range));
         self
@@ -58,7 +58,7 @@ impl TextFault {
         self.range.clone()
     }
 
-    /// Returns the error in a box, for results, which should be small.
+    /// Returns the error in a box, which keeps results small.
     pub(crate) fn boxed(self) -> Box<Self> {
         Box::new(self)
     }

@@ -1,6 +1,6 @@
-//! The errors that concern whole files: imports, nesting, a compiler that fails.
+//! The texts of the errors that concern whole files: imports, nesting, a failure of the compiler.
 //!
-//! This module words the errors and does not look for them.
+//! Other modules find the errors.
 
 use crate::fault::TextFault;
 use crate::outline::NESTING_MAX;
@@ -42,7 +42,7 @@ pub(super) fn missing(
     let roots: Vec<_> = sources.roots().map(|root| escaped(&root)).collect();
     let fault = fault.note(format!("import paths: {}", roots.join(", ")));
     let ending = format!("/{import}");
-    // A file that imports itself would be an error, too.
+    // The file itself is no suggestion, because a file that imports itself is an error, too.
     let others = || sources.iter().filter(|(other, _)| *other != name);
     if let Some((name, other)) = others().find(|(other, _)| other.ends_with(&ending)) {
         let below = escaped(&other.file.path);

@@ -25,7 +25,7 @@ pub(super) enum TokenKind {
     /// A quoted text, quotes included.
     Text,
     /// Any other single ASCII character.
-    Sign(u8),
+    Punct(u8),
     /// Input that is not a token, with the index of its error in [`Lexed::faults`]. [`LooseTokens`]
     /// keeps no errors and always uses 0.
     Bad(u8),
@@ -217,7 +217,7 @@ impl<'a> Lexer<'a> {
             }
             b => {
                 self.at += 1;
-                TokenKind::Sign(b)
+                TokenKind::Punct(b)
             }
         };
         Ok(Some(Token {
@@ -370,8 +370,8 @@ impl<'a> Lexer<'a> {
                     && written.iter().filter(|b| b.is_ascii_alphabetic()).count() > 1;
                 Err(match &self.bytes[end..self.at] {
                     _ if is_name => fault.help("a name can't begin with a digit"),
-                    [b'f' | b'F'] => fault.help("leave the f out: a float is written without it"),
-                    _ => fault.help("put a space between the number and what follows"),
+                    [b'f' | b'F'] => fault.help("leave the f out: a float has no suffix"),
+                    _ => fault.help("put a space between the number and the word"),
                 })
             }
             _ => Ok(kind),
@@ -462,10 +462,8 @@ impl<'a> Lexer<'a> {
             Some(b'U') if digits(self, 1, 8) && self.code_point() <= 0x10_ffff => 9,
             _ => {
                 let end = self.at + usize::from(self.peek(0).is_some_and(|b| b.is_ascii_graphic()));
-                return Err(
-                    TextFault::new(start..end, "an escape sequence that isn't known")
-                        .help("a backslash itself is written \\\\"),
-                );
+                return Err(TextFault::new(start..end, "an unknown escape sequence")
+                    .help("a backslash itself is written \\\\"));
             }
         };
         self.at += length;

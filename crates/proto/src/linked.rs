@@ -192,7 +192,7 @@ impl LinkedFiles {
     pub(crate) fn not_found(&self, name: &str, found: &Lookup) -> Diagnostic {
         match found {
             Lookup::NotImported(full, symbol) => {
-                // The file that is being linked is not among them yet.
+                // `files` does not contain the file that is being linked yet.
                 let file = self.files.get(symbol.file);
                 not_imported(full, file.map_or("", |linked| linked.name()))
             }
@@ -206,7 +206,7 @@ impl LinkedFiles {
     }
 }
 
-/// Returns the diagnostic that `file`, which defines a name, is not imported.
+/// Returns the diagnostic for the full name of a definition in `file`, which is not imported.
 pub(super) fn not_imported(full: &str, file: &str) -> Diagnostic {
     Diagnostic::error(format!("{full} is not imported"))
         .note(format!("{file} defines it"))

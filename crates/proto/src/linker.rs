@@ -185,8 +185,8 @@ impl Linker {
         self.public_total > PUBLIC_IMPORTS_MAX
     }
 
-    /// Returns the views of a file: the names that its types may use, and those that its options
-    /// may use.
+    /// Returns two views of a file: the names that its types may use, and the names that its
+    /// options may use.
     fn views(
         &self,
         at: usize,

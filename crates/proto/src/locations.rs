@@ -13,17 +13,17 @@ use protobuf::descriptor::source_code_info::Location;
 pub(super) struct Locations(Arc<[u8]>);
 
 impl Locations {
-    /// Encodes the locations. Those of more than the 2 GiB that can be encoded are dropped, and
-    /// places in the file are then unknown.
+    /// Encodes the locations. If they exceed the 2 GiB that can be encoded, they are dropped, and
+    /// the places in the file are unknown.
     pub(super) fn of(info: &SourceCodeInfo) -> Self {
         Self(info.write_to_bytes().unwrap_or_default().into())
     }
 
     /// Returns these locations, and `more` after them.
-    pub(super) fn and(&self, more: &SourceCodeInfo) -> Self {
+    pub(super) fn with(&self, more: &SourceCodeInfo) -> Self {
         match Self::of(more).0 {
             more if more.is_empty() => self.clone(),
-            // Two encoded messages in a row are one with the elements of both.
+            // Two encoded messages in a row are one message with the elements of both.
             more => Self([&*self.0, &*more].concat().into()),
         }
     }

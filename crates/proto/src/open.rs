@@ -12,11 +12,11 @@ use rustix::fs::OFlags;
 ///
 /// # Errors
 ///
-/// Those of the system, [`io::ErrorKind::IsADirectory`] for a directory, and
-/// [`io::ErrorKind::InvalidInput`] for anything else that is not a file.
+/// Fails with the errors of the system, with [`io::ErrorKind::IsADirectory`] for a directory, and
+/// with [`io::ErrorKind::InvalidInput`] for anything else that is not a file.
 pub fn open_file(path: &Path) -> io::Result<File> {
     // Opening a device may have an effect, so the name is checked first. If another file takes the
-    // name after this check, it is opened, checked again and closed if it is refused.
+    // name after this check, that file is opened, checked, and closed if it is refused.
     check(&fs::metadata(path)?)?;
     open_anything(path)
 }
@@ -58,7 +58,7 @@ mod tests {
         mknodat(CWD, path("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
         let _listener = UnixListener::bind(path("socket")).unwrap();
         fs::write(path("file"), "x").unwrap();
-        // This runs after the check, as if each had been replaced in between.
+        // This step follows the check of the name, as if each file had been replaced in between.
         let opened = |name| open_anything(&path(name)).map(drop);
         opened("file").unwrap();
         let refused = |name| opened(name).unwrap_err().kind();

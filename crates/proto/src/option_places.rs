@@ -11,8 +11,8 @@ use gateway_diagnostic::Place;
 
 /// The places of options in the texts of the user's files.
 ///
-/// The locations in a file take long to decode and much memory, so those of the file that was last
-/// asked for are kept. Successive look-ups should be in the same file.
+/// Decoding the locations in a file takes much time and memory, so only the locations of the last
+/// file are kept. Successive look-ups should be in the same file.
 pub struct OptionPlaces<'a> {
     descriptors: &'a Descriptors,
     /// The index of the last file, and its places.
@@ -54,23 +54,24 @@ impl<'a> OptionPlaces<'a> {
     }
 
     /// Returns the place of the first option of the field or extension at `path` in the descriptor
-    /// of one of the user's files, or the place of its name if it has none.
+    /// of one of the user's files, or the place of the field's name if it has no option.
     pub fn of_option(&mut self, file: &str, path: &[i32]) -> Option<Place> {
         let mut files = self.descriptors.compiled_files().iter();
         let file = files.position(|it| it.name() == file)?;
         self.within(file, &below(path, path::FIELD_OPTIONS, None), path)
     }
 
-    /// Returns the first place within `options`, or that of the name of the descriptor at `of`.
-    fn within(&mut self, file: usize, options: &[i32], of: &[i32]) -> Option<Place> {
+    /// Returns the first place within `options`, or the place of the name of the descriptor at
+    /// `element`.
+    fn within(&mut self, file: usize, options: &[i32], element: &[i32]) -> Option<Place> {
         if self.last.as_ref().is_none_or(|(last, _)| *last != file) {
-            // The memory of the last file is given back first.
+            // The memory of the last file is freed before the next file is decoded.
             self.last = None;
             self.last = Some((file, self.descriptors.places(file)?));
         }
         let (_, places) = self.last.as_ref()?;
         let option = places.within(options);
-        Some(option.unwrap_or_else(|| places.at(&below(of, path::NAME, None))))
+        Some(option.unwrap_or_else(|| places.at(&below(element, path::NAME, None))))
     }
 
     /// Returns the place of the bytes `within` of the text `value`, such as an expression. An

@@ -73,7 +73,7 @@ impl OptionsReading<'_> {
             .parsed
             .options
             .iter()
-            .filter(|it| self.reads(it, wanted))
+            .filter(|written| self.reads(written, wanted))
         {
             report.budget().step()?;
             if report.is_full() {
@@ -155,8 +155,8 @@ pub(super) struct OptionReader<'a> {
     reserved: RefCell<HashMap<&'a str, HashSet<&'a str>>>,
     /// The required fields of message types, by full name, computed when first needed.
     required: RefCell<HashMap<&'a str, Vec<&'a FieldDescriptorProto>>>,
-    /// The features of fields, by the fields' addresses. Computing them takes time in proportion to
-    /// the options of the enclosing elements, so they are kept.
+    /// The features of fields, by the fields' addresses. The features are kept, because computing
+    /// them takes time in proportion to the options of the enclosing elements.
     features: RefCell<HashMap<*const FieldDescriptorProto, Features>>,
 }
 
@@ -269,7 +269,7 @@ impl<'a> OptionReader<'a> {
                     name()
                 ))
             };
-            tree = tree.within(&field).ok_or_else(taken)?;
+            tree = tree.message(&field).ok_or_else(taken)?;
         }
         Ok((ty, tree))
     }
@@ -327,17 +327,17 @@ impl<'a> OptionReader<'a> {
                 let extension = self.settable(self.files.file(symbol.file), &symbol.path);
                 let extends = |f: &Settable| f.extendee().trim_start_matches('.') == ty.name;
                 extension.filter(extends).ok_or_else(|| {
-                    let of = extension
+                    let extendee = extension
                         .as_ref()
                         .map_or("", |f| f.field.extendee())
                         .trim_start_matches('.');
                     OptionError::name(format!("{full} is not an option of this element"))
-                        .label(format!("extends {of}, expected {}", ty.name))
+                        .label(format!("extends {extendee}, expected {}", ty.name))
                 })
             }
             // A field of the options message itself, by its full name.
             Lookup::Found(full, symbol)
-                if symbol.kind == SymbolKind::Field && within(&full) == Some(ty.name) =>
+                if symbol.kind == SymbolKind::Field && parent_name(&full) == Some(ty.name) =>
             {
                 let field = self.settable(self.files.file(symbol.file), &symbol.path);
                 field.ok_or_else(|| OptionError::name(format!("{full} is not defined")))
@@ -366,7 +366,7 @@ impl<'a> OptionReader<'a> {
         symbols.look_up(self.view, name, scope, Sought::Anything, self.budget)
     }
 
-    /// Returns the name of a field that may have been meant.
+    /// Returns the name of a field that `name` may be a misspelling of.
     fn near_field(&self, name: &str, ty: &MessageType<'a>) -> Option<&'a str> {
         let fields = ty.descriptor.field.iter();
         let names = fields.map(|field| field.name());
@@ -376,7 +376,7 @@ impl<'a> OptionReader<'a> {
     /// Returns the type of a message field.
     fn type_of(&self, field: &FieldDescriptorProto) -> Result<MessageType<'a>, OptionError> {
         let ty = self.message(field.type_name());
-        ty.ok_or_else(|| OptionError::name("its type is not defined"))
+        ty.ok_or_else(|| OptionError::name("the type of the option is not defined"))
     }
 
     /// Returns the field at a symbol's path.
@@ -432,7 +432,7 @@ impl<'a> OptionReader<'a> {
 }
 
 /// Returns a full name without its last part, or `None` if it has one part only.
-fn within(name: &str) -> Option<&str> {
+fn parent_name(name: &str) -> Option<&str> {
     Some(name.rsplit_once('.')?.0)
 }
 

@@ -32,9 +32,9 @@ const DEFINITIONS_OF_MAP: usize = 2;
 /// The imports of a file, its size in definitions, and the first bracket that nests too deeply.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outline {
-    /// The number of statements, bodies and elements of lists, which is at least that of the
+    /// The number of statements, bodies and elements of lists. The file defines at most as many
     /// messages, fields, enums, enum values, services, methods, reserved ranges, reserved names,
-    /// extension ranges and options, with each value inside an option, that the file defines.
+    /// extension ranges, options, and values inside options together.
     pub definitions: usize,
     /// The imports, in the order of the file.
     pub imports: Vec<Import>,
@@ -52,23 +52,23 @@ impl Outline {
             outline.definitions += match token.kind {
                 // Options and elements of lists are in brackets with commas between them, and the
                 // fields of an option's value need nothing but their colons.
-                TokenKind::Sign(b';' | b'{' | b'[' | b',' | b':') => 1,
-                TokenKind::Sign(b'<') => DEFINITIONS_OF_MAP,
+                TokenKind::Punct(b';' | b'{' | b'[' | b',' | b':') => 1,
+                TokenKind::Punct(b'<') => DEFINITIONS_OF_MAP,
                 _ => 0,
             };
             match token.kind {
-                TokenKind::Sign(b'{' | b'[' | b'<') => {
+                TokenKind::Punct(b'{' | b'[' | b'<') => {
                     depth += 1;
                     if depth > NESTING_MAX {
                         outline.too_deep.get_or_insert(token.range());
                     }
                     statement.clear();
                 }
-                TokenKind::Sign(b'}' | b']' | b'>') => {
+                TokenKind::Punct(b'}' | b']' | b'>') => {
                     depth = depth.saturating_sub(1);
                     statement.clear();
                 }
-                TokenKind::Sign(b';') => {
+                TokenKind::Punct(b';') => {
                     if depth == 0 {
                         outline.statement(text, &statement);
                     }
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_imports_outside_comments_and_texts() {
+    fn imports_are_found_outside_of_comments_and_texts() {
         let text = "edition = \"2023\"; // import \"no.proto\";\n/* package no; */ package a . b;\n\
                     import public 'x.proto';\nmessage M { optional string s = 1 [default = \"import {\"]; }";
         let outline = Outline::of(text);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_counts_brackets_of_every_kind_but_none_in_texts_and_comments() {
+    fn nesting_counts_brackets_of_every_kind_outside_of_texts_and_comments() {
         let deep = "{[<".repeat(40);
         assert_eq!(Outline::of(&deep).too_deep, Some(100..101));
         assert_eq!(Outline::of(&"{".repeat(100)).too_deep, None);

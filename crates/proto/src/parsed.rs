@@ -51,9 +51,9 @@ impl Edition {
 /// One parsed file.
 #[derive(Debug)]
 pub(super) struct Parsed {
-    /// The descriptor. Types are as written; defaults and json_names are included. Options are not,
-    /// except those that a parser itself sets (`map_entry`, and `message_set_wire_format` where it
-    /// is written).
+    /// The descriptor. Types are as written. Defaults and json_names are included. The only options
+    /// in it are those that the parser itself sets: `map_entry`, and `message_set_wire_format`
+    /// where the file sets it.
     pub file: FileDescriptorProto,
     /// The locations of everything but options.
     pub locations: Locations,
@@ -201,7 +201,8 @@ pub(super) enum Base {
 /// One `name: value` within an aggregate.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    /// The name of a field; in brackets, of an extension or (with a slash) of a type for an Any.
+    /// The name of a field, or in brackets the name of an extension. In brackets and with a slash,
+    /// the name of the type in an Any.
     pub name: String,
     pub bracketed: bool,
     pub range: Range<usize>,

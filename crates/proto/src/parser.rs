@@ -3,9 +3,9 @@
 //!
 //! After an error, the parser continues with the next statement. Names are left as written, and
 //! options are not interpreted. Errors that follow from one statement alone are reported here (a
-//! missing label, a number out of range). Those that depend on the whole file, or on another file,
-//! are left to the linker and `verify`. The parser recurses once for each bracket, whose nesting
-//! the outline bounds.
+//! missing label, a number out of range). The linker and `verify` report errors that depend on the
+//! whole file, or on another file. The parser recurses once for each bracket, whose nesting the
+//! outline bounds.
 
 mod default;
 mod enumeration;
@@ -54,7 +54,7 @@ impl From<OutOfTime> for ParseError {
     }
 }
 
-/// Parses `text`, which others import as `name`.
+/// Parses `text`, which other files import as `name`.
 pub(super) fn parse(name: &str, text: &str, budget: &Budget) -> Result<Parsed, ParseError> {
     parse_tokens(name, text, tokens(text, budget)?, budget)
 }
@@ -90,7 +90,7 @@ pub(super) fn parse_tokens(
         },
     };
     parser.parsed.file.set_name(name.to_owned());
-    // The parser stops early only where an error gives the reason.
+    // If the parser stops early, an error in `faults` gives the reason.
     let _ = parser.file();
     // A parser that is out of time skips to the end of the tokens, so its errors mean nothing.
     budget.check()?;
@@ -120,8 +120,8 @@ pub(super) fn parse_tokens(
 fn conflicts(text: &str, faults: &[TextFault]) -> Vec<TextFault> {
     let is_conflict = |marker: &Range<usize>| {
         let is_rule = text[marker.clone()].starts_with('=');
-        let within = |fault: &TextFault| marker.contains(&fault.range().start);
-        !is_rule || faults.iter().any(within)
+        let begins_in_marker = |fault: &TextFault| marker.contains(&fault.range().start);
+        !is_rule || faults.iter().any(begins_in_marker)
     };
     let fault = |marker| {
         let fault = TextFault::new(marker, CONFLICT);
@@ -143,11 +143,11 @@ impl Lines {
 
     /// Returns the location of the element at `range`.
     pub(crate) fn location(&self, path: Vec<i32>, range: Range<usize>) -> Location {
-        let of = |at: usize| {
+        let position = |at: usize| {
             let line = self.0.partition_point(|&start| start <= at) - 1;
             (line as i32, (at - self.0[line]) as i32)
         };
-        let ((line, column), (last, end)) = (of(range.start), of(range.end));
+        let ((line, column), (last, end)) = (position(range.start), position(range.end));
         let mut location = Location::new();
         location.path = path;
         location.span = match line == last {
@@ -166,7 +166,7 @@ struct Parser<'a> {
     budget: &'a Budget,
     /// The errors found so far.
     faults: Vec<TextFault>,
-    /// A field without a label was reported.
+    /// Set once a field without a label was reported.
     unlabelled: bool,
     at: usize,
     /// The path of the element that is being parsed.
@@ -182,7 +182,7 @@ struct Parser<'a> {
     parsed: Parsed,
 }
 
-// Places.
+/// Records places and options of the current element.
 impl Parser<'_> {
     /// Records that the part with the relative path `fields` of the current element lies at
     /// `range`.
@@ -192,7 +192,7 @@ impl Parser<'_> {
     }
 
     /// Parses a part of the current element that has a path of its own.
-    fn within<T>(
+    fn element<T>(
         &mut self,
         field: i32,
         which: usize,
@@ -208,7 +208,7 @@ impl Parser<'_> {
         made
     }
 
-    fn option_of(&mut self, entity: Entity, mut written: WrittenOption) {
+    fn add_option(&mut self, entity: Entity, mut written: WrittenOption) {
         written.owner = self.path.clone();
         written.entity = entity;
         self.parsed.options.push(written);

@@ -1,6 +1,6 @@
 //! Places of descriptors in their text, as a compiler recorded them in SourceCodeInfo.
 //!
-//! Places are looked up, never guessed. An element without a place of its own gets that of the
+//! Places are looked up, never guessed. An element without a place of its own gets the place of the
 //! element that contains it.
 
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use crate::compiler::Compiler;
 use crate::locations::Locations;
 use gateway_diagnostic::{Place, SourceFile};
 
-/// The distance of protoc's tab stops: a tab advances to the next multiple of this many columns.
+/// The distance of protoc's tab stops, in columns: a tab advances to the next multiple.
 const PROTOC_TAB: usize = 8;
 
 /// The places in one file.
@@ -24,7 +24,7 @@ pub(super) struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    /// Returns the places at `locations`, which `compiler` recorded of `source`. They are
+    /// Returns the places at `locations`, which `compiler` recorded in `source`. The places are
     /// incomplete once `budget` is spent.
     pub(super) fn of(
         locations: &Locations,
@@ -44,7 +44,8 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// Returns the place of the descriptor at `path`, or of the nearest one that contains it.
+    /// Returns the place of the descriptor at `path`, or of the nearest descriptor around it that
+    /// has a place.
     pub(super) fn at(&self, path: &[i32]) -> Place {
         let nearest = (1..=path.len())
             .rev()

@@ -1,9 +1,9 @@
 //! The other front end: the `protoc` program on the PATH.
 //!
-//! protoc reads copies of the texts in a directory of their own, so it judges the same files under
-//! the same names as the built-in compiler, even if the originals change meanwhile. Well-known
+//! protoc reads copies of the texts in a temporary directory. So it judges the same files under the
+//! same names as the built-in compiler, even if the original files change meanwhile. Well-known
 //! types come from the gateway unless the user's files include them. The verdict of protoc is
-//! final. Its output on stderr becomes diagnostics at the places in the originals.
+//! final. Its output on stderr becomes diagnostics at the places in the original files.
 
 use std::fs;
 use std::io::{self, Read};
@@ -68,7 +68,7 @@ pub(super) fn compile(sources: &ProtoSources, found: &mut Diagnostics) -> Vec<Co
     }
     let Some(program) = on_path("protoc") else {
         found.push(
-            Diagnostic::error("there is no protoc on the PATH, which proto.compiler asks for").help(
+            Diagnostic::error("there is no protoc on the PATH, but proto.compiler asks for protoc").help(
                 "install it (Debian: apt install protobuf-compiler; macOS: brew install protobuf),\nor leave proto.compiler out to use the built-in compiler",
             ),
         );
@@ -133,7 +133,7 @@ impl Copies {
         }
         // There may be more names than fit on a command line.
         fs::write(directory.path().join("list"), list)?;
-        // protoc searches these after the texts, and before well-known types of its own.
+        // protoc searches this directory after the texts, and before its own well-known types.
         let well_known = directory.path().join("well-known");
         for name in well_known::names() {
             let path = well_known.join(name);
@@ -191,9 +191,9 @@ fn run(program: &Path, copies: &Copies) -> Result<Vec<CompiledFile>, Failure> {
 }
 
 /// Waits until protoc has ended, and returns its exit status with the beginning of its output on
-/// stderr, or `None` once [`TIME_LIMIT`] has passed.
+/// stderr. Returns `None` once [`TIME_LIMIT`] has passed.
 fn await_end(child: &mut Child) -> io::Result<Option<(ExitStatus, String)>> {
-    let until = Instant::now() + TIME_LIMIT;
+    let deadline = Instant::now() + TIME_LIMIT;
     let stderr = read_stderr(child)?;
     let Ok(stderr) = stderr.recv_timeout(TIME_LIMIT) else {
         return Ok(None);
@@ -202,7 +202,7 @@ fn await_end(child: &mut Child) -> io::Result<Option<(ExitStatus, String)>> {
         if let Some(status) = child.try_wait()? {
             return Ok(Some((status, stderr)));
         }
-        if Instant::now() >= until {
+        if Instant::now() >= deadline {
             return Ok(None);
         }
         thread::sleep(END_PAUSE);
@@ -221,7 +221,7 @@ fn read_stderr(child: &mut Child) -> io::Result<Receiver<String>> {
             let _ = stderr.by_ref().take(STDERR_MAX).read_to_end(&mut kept);
             let _ = io::copy(stderr, &mut io::sink());
         }
-        // After the time limit, nothing receives it.
+        // After the time limit, nothing receives the output.
         let _ = sender.send(String::from_utf8_lossy(&kept).into_owned());
     };
     thread::Builder::new()
@@ -235,17 +235,17 @@ fn read_stderr(child: &mut Child) -> io::Result<Receiver<String>> {
 fn report(failure: &Failure, prefix: &str, sources: &ProtoSources, found: &mut Diagnostics) {
     let Failure { why, stderr } = failure;
     let before = found.errors();
-    let mut loose = Vec::new();
+    let mut unplaced = Vec::new();
     for line in stderr.lines() {
         match placed(line.strip_prefix(prefix).unwrap_or(line), sources) {
             Some(diagnostic) => found.push(diagnostic),
-            None if line.is_empty() || loose.len() == UNPLACED_LINES_MAX => {}
-            None => loose.push(excerpt(line)),
+            None if line.is_empty() || unplaced.len() == UNPLACED_LINES_MAX => {}
+            None => unplaced.push(excerpt(line)),
         }
     }
-    // Lines without a place are consequences of those with one.
+    // Lines without a place are consequences of the errors with a place.
     if found.errors() == before {
-        let lines: String = loose.iter().map(|line| format!("\n{line}")).collect();
+        let lines: String = unplaced.iter().map(|line| format!("\n{line}")).collect();
         found.push(Diagnostic::error(format!("protoc failed: {why}{lines}")));
     }
 }

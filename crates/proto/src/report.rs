@@ -15,8 +15,8 @@ use gateway_diagnostic::{Diagnostic, Place, Severity, SourceFile};
 /// finding the place of each error takes time.
 pub(super) const FAULTS_MAX: usize = 20;
 
-/// Collects the errors of a file. The places of the file are read only when the
-/// first error needs one.
+/// Collects the errors of a file. The places in the file are decoded only when the first error
+/// needs one.
 pub(super) struct FaultReport<'a> {
     locations: &'a Locations,
     source: &'a Arc<SourceFile>,
@@ -58,7 +58,7 @@ impl<'a> FaultReport<'a> {
         self.faults.len() >= FAULTS_MAX
     }
 
-    /// Returns all errors and warnings, or an error if the time was over before all were found.
+    /// Returns all errors and warnings. Fails if the time was over before all of them were found.
     pub(crate) fn into_diagnostics(self) -> Result<Vec<Diagnostic>, OutOfTime> {
         self.budget.check()?;
         Ok(self.faults)
@@ -93,7 +93,8 @@ impl<'a> FaultReport<'a> {
         });
     }
 
-    /// Returns the place of the descriptor at `path`, or of the one that contains it.
+    /// Returns the place of the descriptor at `path`, or of the nearest descriptor around it that
+    /// has a place.
     pub(crate) fn place(&self, path: &[i32]) -> Place {
         let places = || Places::of(self.locations, self.source, Compiler::Builtin, self.budget);
         self.places.get_or_init(places).at(path)
@@ -104,7 +105,7 @@ impl<'a> FaultReport<'a> {
         self.source.place_of_bytes(range)
     }
 
-    /// Returns whether a path is that of an enum's value.
+    /// Returns whether a path leads to a value of an enum.
     pub(crate) fn is_enum_value(&self, at: &[i32]) -> bool {
         let [.., list, _, field, _] = at else {
             return false;

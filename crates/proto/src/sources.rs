@@ -1,9 +1,9 @@
 //! The `.proto` files below the import paths, with their names and texts.
 //!
-//! Every file is read once, here. The compilers see these texts and no others, so that names,
-//! bounds and places are the same for all of them. A file's *name* is the one that an `import`
-//! uses: its path below its root, with slashes. This module only checks the encoding of a text and
-//! takes its [`Outline`]. It writes no files.
+//! Every file is read once, here. Both compilers see only these texts, so names, bounds and places
+//! are the same for both. A file's *name* is the text that an `import` uses: the path below the
+//! root, with slashes. This module only checks the encoding of a text and takes its [`Outline`]. It
+//! writes no files.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
@@ -25,9 +25,9 @@ const FILE_BYTES_MAX: u64 = 8 << 20;
 /// The maximum size of all files together. googleapis, the largest public collection, has 30 MiB.
 const TOTAL_BYTES_MAX: u64 = 128 << 20;
 
-/// The maximum of [`Outline::definitions`] of all files together. googleapis has 610,000. A
-/// definition takes some hundred bytes while it is compiled, though it may have as few as two bytes
-/// of text, so a compile takes about a gigabyte at most.
+/// The maximum sum of [`Outline::definitions`] over all files. googleapis has 610,000. A definition
+/// takes a few hundred bytes while it is compiled, though it may have as few as two bytes of text,
+/// so a compile takes about a gigabyte at most.
 const DEFINITIONS_MAX: usize = 1_000_000;
 
 /// The maximum number of files. googleapis has 9,000.
@@ -69,8 +69,8 @@ pub(super) struct ProtoSources {
 }
 
 impl ProtoSources {
-    /// Reads every `.proto` file below `roots`, and the files there that these import. Files that
-    /// have the same bytes as in `earlier` share its texts and outlines.
+    /// Reads every `.proto` file below `roots`, and the other files below `roots` that they import.
+    /// Files that have the same bytes as in `earlier` share its texts and outlines.
     pub(super) fn read(
         roots: &[PathBuf],
         earlier: Option<&ProtoSources>,
@@ -132,9 +132,9 @@ impl ProtoSources {
         imports.map(|import| import.name.as_str()).collect()
     }
 
-    /// Drops the further names of a file that can be reached by several (nested roots, symbolic
-    /// links). Such a file is compiled under the names by which it is imported, or under one of
-    /// them if there is no import. Compiled under each, it would define everything twice.
+    /// Drops names of files that have several names, because of nested roots or symbolic links.
+    /// Such a file keeps the names by which other files import it, or its first name if no file
+    /// does. Compiled under each of its names, the file would define everything twice.
     fn drop_second_names(&mut self) {
         let imported = self.imported();
         let mut names: HashMap<&Path, Vec<&str>> = HashMap::new();
@@ -228,9 +228,9 @@ impl<'a> SourceReader<'a> {
     }
 
     /// Walks a directory. `seen` holds the canonical paths of the directories of this root that
-    /// were walked. Each is walked once, so that the walk ends even if a symbolic link leads to a
-    /// parent directory, and so that links between sibling directories do not multiply the work. An
-    /// import that names a file by a path that was not walked still finds it
+    /// were walked. Each directory is walked once, so that the walk ends even if a symbolic link
+    /// leads to a parent directory, and so that links between sibling directories do not multiply
+    /// the work. An import that names a file by a path that was not walked still finds the file
     /// ([`Self::follow_imports`]).
     fn walk(&mut self, directory: &Path, prefix: &str, seen: &mut HashSet<PathBuf>, depth: usize) {
         let listed = fs::canonicalize(directory).and_then(|identity| {
@@ -407,15 +407,15 @@ impl<'a> SourceReader<'a> {
         );
     }
 
-    /// Reports a name that is not UTF-8, if a `.proto` file has it, or a directory that contains
-    /// `.proto` files.
+    /// Reports a name that is not UTF-8, if it is the name of a `.proto` file, or of a directory
+    /// that contains `.proto` files.
     fn bad_name(&mut self, path: &Path, depth: usize) {
         let is_proto = path.extension().is_some_and(|e| e == "proto");
         if is_proto || self.holds_protos(path, depth) {
             let path = escaped(&shown(path));
             self.found.push(
                 Diagnostic::error(format!("the name of {path} is not UTF-8"))
-                    .help("rename it: no import could name it"),
+                    .help("rename it, because no import can contain such a name"),
             );
         }
     }

@@ -26,11 +26,11 @@ use crate::top_names::prefix_hashes;
 /// The maximum length of a full name, which is protoc's.
 pub(super) const NAME_LENGTH_MAX: usize = u16::MAX as usize;
 
-/// The maximum total length of the full names in all files, in bytes: ten times that of googleapis.
-/// A definition nested in a long name has an even longer one, though it takes only a few bytes of
-/// text. Resolved type names need no bound of their own: each is an enclosing scope of its field or
-/// method followed by the name as written, so all of them together are no longer than the names of
-/// the definitions plus the text.
+/// The maximum total length of the full names in all files, in bytes: ten times the length in
+/// googleapis. A definition nested in a long name has an even longer one, though it takes only a
+/// few bytes of text. Resolved type names need no bound of their own: each is an enclosing scope of
+/// its field or method followed by the name as written, so all of them together are no longer than
+/// the names of the definitions plus the text.
 const NAMES_LENGTH_MAX: usize = 256 << 20;
 
 /// The kind of definition that a name refers to.
@@ -89,7 +89,7 @@ pub(super) struct Symbol {
     pub path: Box<[i32]>,
 }
 
-/// A name that is defined twice: the path of the second definition, and the first.
+/// A name that is defined twice: the path of the second definition, and the first definition.
 pub(super) struct Clash {
     pub name: String,
     pub path: Vec<i32>,
@@ -431,7 +431,7 @@ impl Adder<'_> {
             Entry::Occupied(first) => {
                 let both_packages =
                     kind == SymbolKind::Package && first.get().kind == SymbolKind::Package;
-                // More are not reported.
+                // Further clashes are not reported.
                 if !both_packages && self.clashes.len() < FAULTS_MAX {
                     let (name, first) = (first.key().clone(), first.get().clone());
                     self.clashes.push(Clash { name, path, first });

@@ -30,7 +30,8 @@ pub fn compile(
 pub enum Compiled {
     /// All files compiled.
     Whole(Descriptors),
-    /// The files without errors that import none with errors, and the texts of the others.
+    /// The descriptors of the files that have no errors and import no files with errors, and the
+    /// texts of the other files.
     Part(Descriptors, Vec<Arc<SourceFile>>),
     /// There are no descriptors: the front end failed, a file could not be read, or protoc reported
     /// an error.
@@ -40,11 +41,11 @@ pub enum Compiled {
 /// The facts about a file that follow from its text alone, which may not compile.
 #[derive(Debug)]
 pub struct Outlined {
-    /// The name by which others import it.
+    /// The name by which other files import the file.
     pub name: String,
     /// The text of the file.
     pub source: Arc<SourceFile>,
-    /// The names that it imports.
+    /// The names of the files that the file imports.
     pub imports: Vec<String>,
 }
 
@@ -65,7 +66,7 @@ impl Texts {
         Self::read_after(None, roots, compiler)
     }
 
-    /// Reads the files like [`Self::read`]. Every file is read, and those with the same bytes as in
+    /// Reads the files like [`Self::read`]. Every file is read, but files with the same bytes as in
     /// `earlier` share its texts, which saves most of the time and memory.
     pub fn read_after(earlier: Option<&Self>, roots: &[PathBuf], compiler: Compiler) -> Self {
         let mut found = Diagnostics::new();
@@ -89,8 +90,8 @@ impl Texts {
         }
     }
 
-    /// Compiles the files as [`Self::compile`] does, and returns those without errors even if other
-    /// files have errors. Only the built-in front end can do this.
+    /// Compiles the files as [`Self::compile`] does, and returns the files without errors even if
+    /// other files have errors. Only the built-in front end can do this.
     pub fn compile_each(&self, cache: &mut Cache, found: &mut Diagnostics) -> Compiled {
         let (sources, mut here) = (&self.sources, self.found.clone());
         let files = on_a_large_stack(&mut here, |found| match self.compiler {

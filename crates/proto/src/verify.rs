@@ -110,7 +110,7 @@ impl<'a> Check<'a, '_, '_> {
         self.visibility()
     }
 
-    /// Checks that no file is imported twice, and that no file with the full runtime depends on one
+    /// Checks that no file is imported twice, and that a file with the full runtime imports no file
     /// with the lite runtime.
     fn imports(&mut self) {
         let options = self
@@ -145,7 +145,7 @@ impl<'a> Check<'a, '_, '_> {
             let import = self.files.named(name);
             if import.is_some_and(|linked| is_lite(&linked.file)) {
                 let text =
-                    format!("{name:?} says optimize_for = LITE_RUNTIME, and this file doesn't");
+                    format!("{name:?} sets optimize_for = LITE_RUNTIME, and this file does not");
                 let at = below(&[], path::FILE_DEPENDENCY, i);
                 self.report
                     .fault(text, &at, "", "set it in both files, or in neither");
@@ -153,7 +153,7 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
-    /// Checks that a file with the lite runtime, which has no generic services, asks for none.
+    /// Checks that a file with the lite runtime asks for no generic services, which it cannot have.
     fn lite_services(&mut self) {
         let options = &self.file.options;
         let generic = [

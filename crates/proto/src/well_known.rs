@@ -1,5 +1,5 @@
-//! The files that are built into the gateway, unchanged and under their own licences: those of
-//! protobuf, and protovalidate's validate.proto.
+//! The files that are built into the gateway, unchanged and under their own licences: the
+//! well-known files of protobuf, and protovalidate's validate.proto.
 
 /// The name and text of each file.
 const WELL_KNOWN_FILES: &[(&str, &str)] = &[
@@ -105,7 +105,7 @@ pub(super) fn file(name: &str) -> Option<(&'static str, &'static str)> {
 /// Returns the file that defines a type, by the type's full name. Only top-level types of
 /// `google.protobuf` and its subpackages are found.
 pub(super) fn defining(full_name: &str) -> Option<&'static str> {
-    // Looking requires reading texts, so names that cannot match are ruled out first.
+    // The look-up reads all texts, so names that cannot match are ruled out first.
     if !full_name.starts_with("google.protobuf.") || full_name.len() > NAME_MAX {
         return None;
     }
@@ -113,8 +113,8 @@ pub(super) fn defining(full_name: &str) -> Option<&'static str> {
     let package = format!("package {package};");
     let starts = ["message", "enum"].map(|word| format!("{word} {name} {{"));
     let defines = |text: &str| {
-        let starts_so = |line: &str| starts.iter().any(|start| line.starts_with(start));
-        text.lines().any(|line| line == package) && text.lines().any(starts_so)
+        let is_definition = |line: &str| starts.iter().any(|start| line.starts_with(start));
+        text.lines().any(|line| line == package) && text.lines().any(is_definition)
     };
     let file = WELL_KNOWN_FILES.iter().find(|(_, text)| defines(text));
     file.map(|(name, _)| *name)

@@ -11,7 +11,7 @@ impl<'a> Run<'a> {
     /// error.
     pub(super) fn order(&mut self) -> Vec<&'a str> {
         let mut importers: HashMap<&str, Vec<&'a str>> = HashMap::new();
-        let mut waits: BTreeMap<&'a str, usize> = BTreeMap::new();
+        let mut pending: BTreeMap<&'a str, usize> = BTreeMap::new();
         for (&name, file) in &self.units {
             let imports: BTreeSet<_> = file.imports().collect();
             let known = imports
@@ -20,51 +20,52 @@ impl<'a> Run<'a> {
             let count = known
                 .map(|(i, _)| importers.entry(i).or_default().push(name))
                 .count();
-            waits.insert(name, count);
+            pending.insert(name, count);
         }
         let mut ready: BTreeSet<&'a str> = BTreeSet::new();
         ready.extend(
-            waits
+            pending
                 .iter()
                 .filter(|(_, count)| **count == 0)
                 .map(|(name, _)| *name),
         );
-        let mut order = Vec::with_capacity(waits.len());
+        let mut order = Vec::with_capacity(pending.len());
         loop {
             while let Some(name) = ready.pop_first() {
-                waits.remove(name);
+                pending.remove(name);
                 order.push(name);
                 for importer in importers.remove(name).unwrap_or_default() {
-                    if let Some(count) = waits.get_mut(importer) {
+                    if let Some(count) = pending.get_mut(importer) {
                         *count -= 1;
                         ready.extend((*count == 0).then_some(importer));
                     }
                 }
             }
-            // Every file that is still waiting is in a cycle, or imports a file in a cycle,
-            // directly or indirectly.
-            let Some(start) = waits.keys().next().copied() else {
+            // Every pending file is in a cycle, or imports a file in a cycle, directly or
+            // indirectly.
+            let Some(start) = pending.keys().next().copied() else {
                 return order;
             };
-            let cycle = self.cycle_from(start, &waits);
+            let cycle = self.cycle_from(start, &pending);
             self.report_cycle(&cycle);
             for name in &cycle {
-                // Its importers are still processed, and find that it has an error.
-                waits.remove(name);
+                // The importers of this file are still processed, and find that the file has an
+                // error.
+                pending.remove(name);
                 ready.insert(name);
             }
         }
     }
 
-    /// Follows imports from `start` within `waits`, where each file has an import that also waits,
+    /// Follows imports from `start` among the `pending` files, each of which has a pending import,
     /// until a file repeats. Returns the cycle.
-    fn cycle_from(&self, start: &'a str, waits: &BTreeMap<&'a str, usize>) -> Vec<&'a str> {
+    fn cycle_from(&self, start: &'a str, pending: &BTreeMap<&'a str, usize>) -> Vec<&'a str> {
         let mut chain = vec![start];
         let mut at: HashMap<&str, usize> = HashMap::from([(start, 0)]);
         loop {
             let last = chain[chain.len() - 1];
             let mut imports = self.units[last].imports();
-            let next = imports.find_map(|i| waits.get_key_value(i.as_str()));
+            let next = imports.find_map(|i| pending.get_key_value(i.as_str()));
             let Some((&next, _)) = next else { return chain };
             if let Some(&first) = at.get(next) {
                 return chain.split_off(first);

@@ -3,9 +3,9 @@
 use super::*;
 use crate::stack::on_a_large_stack;
 
-/// Returns the number of descriptors and the rendered diagnostics of a compile of these files, with
-/// this limit.
-fn said(files: &[(&str, &str)], limit: Duration) -> (usize, String) {
+/// Compiles files within a time limit. Returns the number of descriptors, and the rendered
+/// diagnostics.
+fn compiled(files: &[(&str, &str)], limit: Duration) -> (usize, String) {
     let directory = tempfile::tempdir().unwrap();
     for (name, text) in files {
         std::fs::write(directory.path().join(name), text).unwrap();
@@ -20,14 +20,15 @@ fn said(files: &[(&str, &str)], limit: Duration) -> (usize, String) {
 
 #[test]
 fn a_compile_over_the_time_limit_is_reported_once_with_its_file() {
-    let (made, said) = said(&[("a.proto", ""), ("b.proto", "")], Duration::ZERO);
-    assert_eq!(made, 0);
+    let (count, report) = compiled(&[("a.proto", ""), ("b.proto", "")], Duration::ZERO);
+    assert_eq!(count, 0);
     assert_eq!(
-        said.matches("error: compiling takes longer than 0 s")
+        report
+            .matches("error: compiling takes longer than 0 s")
             .count(),
         1
     );
-    assert!(said.contains("the time ran out at a.proto"), "{said}");
+    assert!(report.contains("the time ran out at a.proto"), "{report}");
 }
 
 /// Checks a thousand files, each of which imports the file with half its number. After an edit,
@@ -172,9 +173,9 @@ fn linking_a_single_file_ends_at_the_limit() {
 
 /// Returns a thousand copies of the line, with `#` and `@` replaced by numbers.
 fn numbered(line: &str) -> String {
-    let of = |n: usize| {
+    let with_numbers = |n: usize| {
         line.replace('#', &n.to_string())
             .replace('@', &(n + 1).to_string())
     };
-    (0..1000).map(of).collect()
+    (0..1000).map(with_numbers).collect()
 }

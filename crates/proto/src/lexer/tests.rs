@@ -22,7 +22,7 @@ fn each_kind_of_token_is_recognized() {
             TokenKind::Float,
             TokenKind::Float,
             TokenKind::Text,
-            TokenKind::Sign(b';'),
+            TokenKind::Punct(b';'),
             TokenKind::End
         ]
     );
@@ -111,7 +111,7 @@ fn tokens_after_a_bad_one_are_read() {
     ] {
         assert_eq!(
             kinds(text),
-            [TokenKind::Bad(0), TokenKind::Sign(b';'), TokenKind::End],
+            [TokenKind::Bad(0), TokenKind::Punct(b';'), TokenKind::End],
             "{text:?}"
         );
     }

@@ -209,12 +209,14 @@ fn map_clash(
 
 /// Returns the name and the path of the map field whose entry is at `path`.
 fn map_of<'f>(file: &'f FileDescriptorProto, path: &[i32]) -> Option<(&'f str, Vec<i32>)> {
-    let entry = message_at(file, path).filter(|it| is_message(path) && it.options.map_entry())?;
+    let entry =
+        message_at(file, path).filter(|message| is_message(path) && message.options.map_entry())?;
     let (outer, [_, which]) = path.split_at_checked(path.len() - 2)? else {
         return None;
     };
     let message = message_at(file, outer)?;
-    let alike = |it: &&DescriptorProto| it.name() == entry.name() && it.options.map_entry();
+    let alike =
+        |message: &&DescriptorProto| message.name() == entry.name() && message.options.map_entry();
     let before = message.nested_type.iter().take(*which as usize);
     let before = before.filter(alike).count();
     let last = |field: &FieldDescriptorProto| {

@@ -160,22 +160,22 @@ impl TypeResolver<'_, '_> {
         Ok(())
     }
 
-    /// Resolves the name of a type that is written within a descriptor. Returns its full name, with
-    /// a leading dot, and its kind, or `None` after reporting an error.
+    /// Resolves the name of a type, written within the descriptor `scope`. Returns the full name of
+    /// the type, with a leading dot, and its kind. Returns `None` after reporting an error.
     fn resolve(
         &mut self,
         name: &str,
-        within: &str,
+        scope: &str,
         place: &[i32],
         wanted: WantedKind,
     ) -> Result<Option<(String, SymbolKind)>, OutOfTime> {
         let names = &self.names;
         let found = match wanted.refuses(name) {
             true => Lookup::Missing,
-            false => names.look_up(name, within, wanted.sought())?,
+            false => names.look_up(name, scope, wanted.sought())?,
         };
         if let Lookup::Found(full, symbol) = &found
-            && wanted.takes(symbol.kind)
+            && wanted.accepts(symbol.kind)
         {
             return Ok(Some((format!(".{full}"), symbol.kind)));
         }
@@ -185,7 +185,7 @@ impl TypeResolver<'_, '_> {
                     let fault = Diagnostic::error(format!("{full} is {}", symbol.kind.name()));
                     fault.label(format!("expected {}", wanted.name()))
                 }
-                Lookup::Missing => names.missing(name, within, wanted),
+                Lookup::Missing => names.missing(name, scope, wanted),
                 _ => names.files.not_found(name, &found),
             };
             fault.at(report.place(place))
@@ -195,13 +195,13 @@ impl TypeResolver<'_, '_> {
 }
 
 impl<'a> VisibleNames<'a> {
-    fn look_up(&self, name: &str, within: &str, sought: Sought) -> Result<Lookup<'a>, OutOfTime> {
+    fn look_up(&self, name: &str, scope: &str, sought: Sought) -> Result<Lookup<'a>, OutOfTime> {
         let symbols = self.files.symbols();
-        symbols.look_up(self.view, name, within, sought, self.budget)
+        symbols.look_up(self.view, name, scope, sought, self.budget)
     }
 
     /// Returns the diagnostic for a name that refers to nothing at all.
-    fn missing(&self, name: &str, within: &str, wanted: WantedKind) -> Diagnostic {
+    fn missing(&self, name: &str, scope: &str, wanted: WantedKind) -> Diagnostic {
         if wanted.refuses(name) {
             let word = name.split('.').next().unwrap_or_default();
             let fault = Diagnostic::error(format!("{word} is not a message"));
@@ -222,7 +222,7 @@ impl<'a> VisibleNames<'a> {
         {
             return fault.help(format!("did you mean {whole:?}? It needs import {file:?};"));
         }
-        if let Some(near) = self.near(name, within, wanted) {
+        if let Some(near) = self.near(name, scope, wanted) {
             return fault.help(format!("did you mean {near:?}?"));
         }
         // The name may be that of a well-known type without its package.
@@ -233,8 +233,9 @@ impl<'a> VisibleNames<'a> {
         }
     }
 
-    /// Returns the type that may have been meant, in the form in which it would be written here.
-    fn near(&self, name: &str, within: &str, wanted: WantedKind) -> Option<String> {
+    /// Returns the name of a type that `name` may be a misspelling of, in the form that resolves
+    /// within the descriptor `scope`.
+    fn near(&self, name: &str, scope: &str, wanted: WantedKind) -> Option<String> {
         if let Some(near) = did_you_mean(name, SCALAR_NAMES).filter(|_| wanted == WantedKind::Type)
         {
             return Some(near.to_owned());
@@ -246,9 +247,9 @@ impl<'a> VisibleNames<'a> {
         });
         let bare = name.trim_start_matches('.');
         let full = did_you_mean_qualified(bare, types.as_ref()?)?;
-        let means_it = |written: &str| {
-            let found = self.look_up(written, within, Sought::Type);
-            matches!(found, Ok(Lookup::Found(found, symbol)) if found == full && wanted.takes(symbol.kind))
+        let resolves = |written: &str| {
+            let found = self.look_up(written, scope, Sought::Type);
+            matches!(found, Ok(Lookup::Found(found, symbol)) if found == full && wanted.accepts(symbol.kind))
         };
         // The suggestion is the shortest suffix of the full name that identifies the type. If the
         // written name has dots, the suggestion also has at least one.
@@ -256,10 +257,10 @@ impl<'a> VisibleNames<'a> {
         let dotted = name.contains('.');
         let mut written = dots
             .rev()
-            .filter(|it| !dotted || it.contains('.'))
+            .filter(|suffix| !dotted || suffix.contains('.'))
             .chain([full]);
-        let short = written.find(|it| means_it(it)).map(str::to_owned);
-        short.or_else(|| Some(format!(".{full}")).filter(|it| means_it(it)))
+        let short = written.find(|suffix| resolves(suffix)).map(str::to_owned);
+        short.or_else(|| Some(format!(".{full}")).filter(|absolute| resolves(absolute)))
     }
 }
 
@@ -296,14 +297,14 @@ impl WantedKind {
         }
     }
 
-    /// Returns whether a name begins with the word of a type that is built in, which no message
-    /// can be here. A leading dot would make it the name of a message.
+    /// Returns whether a name begins with a built-in type, such as `int32`, where only a message is
+    /// allowed. With a leading dot, the same name would refer to a message.
     fn refuses(self, name: &str) -> bool {
         let word = name.split('.').next().unwrap_or_default();
         self != WantedKind::Type && (scalar(word).is_some() || word == "group")
     }
 
-    fn takes(self, kind: SymbolKind) -> bool {
+    fn accepts(self, kind: SymbolKind) -> bool {
         kind == SymbolKind::Message || (self == WantedKind::Type && kind == SymbolKind::Enum)
     }
 

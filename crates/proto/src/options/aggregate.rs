@@ -8,7 +8,7 @@ use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use super::refused::OptionError;
 use super::settable::Settable;
 use super::tree::{Tree, ValueNode};
-use super::{MessageType, OptionReader, is_message, scalar, within};
+use super::{MessageType, OptionReader, is_message, parent_name, scalar};
 use crate::budget::OutOfTime;
 use crate::features::{Presence, place};
 use crate::parsed::{Entry, Value};
@@ -69,12 +69,12 @@ impl<'a> OptionReader<'a> {
             // In an edition, a feature makes fields required.
             let by_feature = |field: &FieldDescriptorProto| {
                 let field = self.field(ty, field.name());
-                field.is_some_and(|it| it.features.presence == Presence::Required)
+                field.is_some_and(|field| field.features.presence == Presence::Required)
             };
             let fields = ty.descriptor.field.iter();
-            let required =
-                fields.filter(|it| it.label() == Label::LABEL_REQUIRED || by_feature(it));
-            required.collect()
+            fields
+                .filter(|field| field.label() == Label::LABEL_REQUIRED || by_feature(field))
+                .collect()
         });
         if let Some(field) = required
             .iter()
@@ -130,13 +130,13 @@ impl<'a> OptionReader<'a> {
         }
         let name = &entry.name;
         let named = self.field(ty, name).or_else(|| {
-            // In the text format, a group field has the name of its message. So has a delimited
-            // field whose message is defined in the same scope and has the same name except for the
-            // case.
+            // In the text format, a group field has the name of its message. The same holds for a
+            // delimited field if its message is defined in the same scope and has the same name
+            // except for the case.
             let lower = self.field(ty, &name.to_ascii_lowercase())?;
-            let beside = || lower.type_name() == format!(".{}.{name}", ty.name);
+            let same_scope = || lower.type_name() == format!(".{}.{name}", ty.name);
             let delimited = lower.type_() == Type::TYPE_GROUP || lower.features.delimited;
-            (delimited && beside()).then_some(lower)
+            (delimited && same_scope()).then_some(lower)
         });
         if named.is_none() {
             let mut reserved = self.reserved.borrow_mut();
@@ -174,7 +174,7 @@ impl<'a> OptionReader<'a> {
             }
             // The full name of a field is accepted, too.
             Lookup::Found(name, symbol)
-                if symbol.kind == SymbolKind::Field && within(&name) == Some(ty.name) =>
+                if symbol.kind == SymbolKind::Field && parent_name(&name) == Some(ty.name) =>
             {
                 let field = self.settable(self.files.file(symbol.file), &symbol.path);
                 field.ok_or_else(|| self.misplaced(entry, format!("{name} is not defined")))

@@ -1,4 +1,4 @@
-//! The element that an option is set on, by its path: its name, and the field that holds its
+//! The elements on which options are set: their names by path, and the fields that hold their
 //! options.
 
 use protobuf::descriptor::{
@@ -65,7 +65,7 @@ pub(crate) fn name_at(file: &FileDescriptorProto, at: &[i32]) -> Option<String> 
     Some(name)
 }
 
-/// Adds encoded options to those of the element at `at`.
+/// Adds encoded options to the options of the element at `at`.
 pub(super) fn apply(file: &mut FileDescriptorProto, at: &[i32], entity: Entity, bytes: &[u8]) {
     let Some((&which, before)) = at.split_last() else {
         return merge::<FileOptions>(&mut file.options, bytes);
@@ -76,24 +76,24 @@ pub(super) fn apply(file: &mut FileDescriptorProto, at: &[i32], entity: Entity, 
     let which = which as usize;
     match entity {
         Entity::File => merge::<FileOptions>(&mut file.options, bytes),
-        Entity::Service | Entity::Method => of_service(file, at, entity, bytes),
-        Entity::EnumValue => of_value(file, outer, which, bytes),
-        _ if outer.is_empty() => in_file(file, which, entity, bytes),
+        Entity::Service | Entity::Method => merge_service(file, at, entity, bytes),
+        Entity::EnumValue => merge_enum_value(file, outer, which, bytes),
+        _ if outer.is_empty() => merge_top_level(file, which, entity, bytes),
         _ => {
             if let Some(message) = message_mut(file, outer) {
-                in_message(message, list, which, entity, bytes);
+                merge_in_message(message, list, which, entity, bytes);
             }
         }
     }
 }
 
-/// Adds encoded options to those that are already set, such as `map_entry` or features.
+/// Adds encoded options to the options that are already set, such as `map_entry` or features.
 fn merge<M: Message>(options: &mut MessageField<M>, bytes: &[u8]) {
     let _ = options.mut_or_insert_default().merge_from_bytes(bytes);
 }
 
 /// Adds the options of a service or method.
-fn of_service(file: &mut FileDescriptorProto, at: &[i32], entity: Entity, bytes: &[u8]) {
+fn merge_service(file: &mut FileDescriptorProto, at: &[i32], entity: Entity, bytes: &[u8]) {
     let [_, service, method @ ..] = at else {
         return;
     };
@@ -110,7 +110,7 @@ fn of_service(file: &mut FileDescriptorProto, at: &[i32], entity: Entity, bytes:
 }
 
 /// Adds the options of a value of the enum at `at`.
-fn of_value(file: &mut FileDescriptorProto, at: &[i32], which: usize, bytes: &[u8]) {
+fn merge_enum_value(file: &mut FileDescriptorProto, at: &[i32], which: usize, bytes: &[u8]) {
     let enum_at = at.last().map_or(0, |&i| i as usize);
     let outer = &at[..at.len().saturating_sub(2)];
     let one = match message_mut(file, outer) {
@@ -123,25 +123,25 @@ fn of_value(file: &mut FileDescriptorProto, at: &[i32], which: usize, bytes: &[u
 }
 
 /// Adds the options of a message, enum or extension at the top of a file.
-fn in_file(file: &mut FileDescriptorProto, which: usize, entity: Entity, bytes: &[u8]) {
+fn merge_top_level(file: &mut FileDescriptorProto, which: usize, entity: Entity, bytes: &[u8]) {
     match entity {
         Entity::Message => {
             let message = file.message_type.get_mut(which);
-            message.map(|it| merge::<MessageOptions>(&mut it.options, bytes))
+            message.map(|element| merge::<MessageOptions>(&mut element.options, bytes))
         }
         Entity::Enum => {
             let one = file.enum_type.get_mut(which);
-            one.map(|it| merge::<EnumOptions>(&mut it.options, bytes))
+            one.map(|element| merge::<EnumOptions>(&mut element.options, bytes))
         }
         _ => {
             let extension = file.extension.get_mut(which);
-            extension.map(|it| merge::<FieldOptions>(&mut it.options, bytes))
+            extension.map(|element| merge::<FieldOptions>(&mut element.options, bytes))
         }
     };
 }
 
 /// Adds the options of a part of a message, which is in the message's field `list`.
-fn in_message(
+fn merge_in_message(
     message: &mut DescriptorProto,
     list: i32,
     which: usize,
@@ -151,26 +151,26 @@ fn in_message(
     match entity {
         Entity::Message => {
             let nested = message.nested_type.get_mut(which);
-            nested.map(|it| merge::<MessageOptions>(&mut it.options, bytes))
+            nested.map(|element| merge::<MessageOptions>(&mut element.options, bytes))
         }
         Entity::Enum => {
             let one = message.enum_type.get_mut(which);
-            one.map(|it| merge::<EnumOptions>(&mut it.options, bytes))
+            one.map(|element| merge::<EnumOptions>(&mut element.options, bytes))
         }
         Entity::Oneof => {
             let oneof = message.oneof_decl.get_mut(which);
-            oneof.map(|it| merge::<OneofOptions>(&mut it.options, bytes))
+            oneof.map(|element| merge::<OneofOptions>(&mut element.options, bytes))
         }
         Entity::ExtensionRange => {
             let range = message.extension_range.get_mut(which);
-            range.map(|it| merge::<ExtensionRangeOptions>(&mut it.options, bytes))
+            range.map(|element| merge::<ExtensionRangeOptions>(&mut element.options, bytes))
         }
         _ => {
             let field = match list {
                 path::MESSAGE_EXTENSION => message.extension.get_mut(which),
                 _ => message.field.get_mut(which),
             };
-            field.map(|it| merge::<FieldOptions>(&mut it.options, bytes))
+            field.map(|element| merge::<FieldOptions>(&mut element.options, bytes))
         }
     };
 }

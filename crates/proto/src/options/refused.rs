@@ -1,4 +1,4 @@
-//! The reasons why an option is not read.
+//! The errors of reading an option.
 
 use crate::budget::OutOfTime;
 use gateway_diagnostic::Diagnostic;

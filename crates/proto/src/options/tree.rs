@@ -70,9 +70,9 @@ impl Tree {
         self.push(field.number(), node);
     }
 
-    /// Returns the value of a singular message field, which is created empty if there is none, or
-    /// `None` if the number holds a value of another type.
-    pub(super) fn within(&mut self, field: &Settable) -> Option<&mut Tree> {
+    /// Returns the value of a singular message field. If the field has no value, sets it to an
+    /// empty message. Returns `None` if the field's number already has a value of another type.
+    pub(super) fn message(&mut self, field: &Settable) -> Option<&mut Tree> {
         if self.count(field.number()) == 0 {
             self.push_message(field, Tree::default());
         }

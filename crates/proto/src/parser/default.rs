@@ -1,4 +1,4 @@
-//! Defaults of fields, as descriptors hold them.
+//! Parses defaults of fields, in the form that descriptors hold.
 
 use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
@@ -18,14 +18,14 @@ impl Parser<'_> {
             let fault = TextFault::new(from.range(), "a map has no default");
             return Err(fault.help("leave it out").boxed());
         }
-        self.expect_sign(b'=')?;
+        self.expect_punct(b'=')?;
         let value = self.default_value(field)?;
         field.set_default_value(value);
         self.locate(&[path::FIELD_DEFAULT], self.since(from));
         Ok(())
     }
 
-    /// Reads a default, and returns it as descriptors hold it.
+    /// Reads a default, and returns it in the form that descriptors hold.
     fn default_value(&mut self, field: &FieldDescriptorProto) -> Parse<String> {
         let Some(kind) = field.type_.and_then(|kind| kind.enum_value().ok()) else {
             // The type is not resolved yet, and may be an enum.
@@ -59,13 +59,13 @@ impl Parser<'_> {
         })
     }
 
-    fn default_integer(&mut self, most: u64, signed: bool) -> Parse<String> {
+    fn default_integer(&mut self, max: u64, signed: bool) -> Parse<String> {
         let minus = self.minus();
         if let Some(minus) = minus.filter(|_| !signed) {
             let text = "a negative default of an unsigned field";
             return Err(TextFault::new(minus.range(), text).boxed());
         }
-        let n = self.expect_magnitude("a whole number", most, minus)?;
+        let n = self.expect_magnitude("a whole number", max, minus)?;
         Ok(match minus {
             Some(_) if n != 0 => format!("-{n}"),
             _ => n.to_string(),
@@ -73,7 +73,7 @@ impl Parser<'_> {
     }
 
     fn default_float(&mut self) -> Parse<f64> {
-        let negative = self.take_sign(b'-');
+        let negative = self.take_punct(b'-');
         let value = self.number()?;
         Ok(if negative { -value } else { value })
     }
@@ -105,7 +105,7 @@ impl Parser<'_> {
     }
 }
 
-/// Returns bytes with C escapes, as a descriptor holds the default of a `bytes` field.
+/// Returns bytes with C escapes, which is the form of a `bytes` field's default in descriptors.
 fn escaped(bytes: &[u8]) -> String {
     let mut text = String::new();
     for &b in bytes {

@@ -1,4 +1,4 @@
-//! Enums.
+//! Parses enums.
 
 use protobuf::descriptor::enum_descriptor_proto::EnumReservedRange;
 use protobuf::descriptor::{EnumDescriptorProto, EnumValueDescriptorProto};
@@ -30,19 +30,19 @@ impl Parser<'_> {
             own: &["reserved"],
         };
         self.statements(&block, |p| {
-            if p.take_sign(b';') {
+            if p.take_punct(b';') {
                 return Ok(());
             }
             if p.is("option") {
                 let written = p.option_statement()?;
-                p.option_of(Entity::Enum, written);
+                p.add_option(Entity::Enum, written);
                 return Ok(());
             }
             if p.is("reserved") {
                 return p.enum_reserved(&mut made);
             }
             let which = made.value.len();
-            let value = p.within(path::ENUM_VALUE, which, Self::enum_value)?;
+            let value = p.element(path::ENUM_VALUE, which, Self::enum_value)?;
             made.value.push(value);
             Ok(())
         })?;
@@ -54,15 +54,15 @@ impl Parser<'_> {
         let mut value = EnumValueDescriptorProto::new();
         value.set_name(name.to_owned());
         self.locate(&[path::NAME], token.range());
-        if !self.take_sign(b'=') {
+        if !self.take_punct(b'=') {
             return self.unexpected("'=' and the value's number");
         }
         let token = self.token();
         value.set_number(self.expect_signed("the value's number")?);
         self.locate(&[path::VALUE_NUMBER], self.since(token));
-        if self.is_sign(b'[') {
+        if self.is_punct(b'[') {
             for written in self.bracketed_options()? {
-                self.option_of(Entity::EnumValue, written);
+                self.add_option(Entity::EnumValue, written);
             }
         }
         self.expect_end()?;
@@ -71,12 +71,12 @@ impl Parser<'_> {
 
     fn enum_reserved(&mut self, made: &mut EnumDescriptorProto) -> Parse<()> {
         self.next();
-        if !(self.token().kind == TokenKind::Integer || self.is_sign(b'-')) {
+        if !(self.token().kind == TokenKind::Integer || self.is_punct(b'-')) {
             return self.reserved_names(path::ENUM_RESERVED_NAME, &mut made.reserved_name);
         }
         loop {
             let which = made.reserved_range.len();
-            let range = self.within(path::ENUM_RESERVED, which, |p| {
+            let range = self.element(path::ENUM_RESERVED, which, |p| {
                 let mut range = EnumReservedRange::new();
                 range.set_start(p.expect_signed("a number")?);
                 range.set_end(match () {
@@ -87,7 +87,7 @@ impl Parser<'_> {
                 Ok(range)
             })?;
             made.reserved_range.push(range);
-            if !self.take_sign(b',') {
+            if !self.take_punct(b',') {
                 return self.expect_end();
             }
         }

@@ -1,4 +1,4 @@
-//! Fields of messages, oneofs and `extend`: their types, numbers, defaults.
+//! Parses fields of messages, oneofs and `extend` blocks.
 
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
@@ -60,17 +60,17 @@ const OPTIONAL_WORDS: [&str; 4] = ["maybe", "nullable", "option", "optional"];
 const BYTE_WORDS: [&str; 5] = ["byte", "octet", "u8", "uint8", "uint8_t"];
 
 /// Returns the label and the type of a field that holds a list of `element`.
-fn many_of(element: &str) -> String {
+fn list_of(element: &str) -> String {
     if BYTE_WORDS.contains(&&*element.to_ascii_lowercase()) {
         "bytes".to_owned()
     } else {
-        format!("repeated {}", of_this_language(element))
+        format!("repeated {}", in_proto_spelling(element))
     }
 }
 
 /// Returns a scalar type in lower case, such as `string` for `String`, and any other type
 /// unchanged.
-fn of_this_language(ty: &str) -> String {
+fn in_proto_spelling(ty: &str) -> String {
     let lower = ty.to_ascii_lowercase();
     match scalar(&lower) {
         Some(_) => lower,
@@ -97,7 +97,7 @@ impl Parser<'_> {
         };
         let mut extension = |p: &mut Self| {
             let which = extensions.len();
-            let mut field = p.within(own, which, |p| {
+            let mut field = p.element(own, which, |p| {
                 p.field(FieldContext::Extend, &place, nested)
             })?;
             field.set_extendee(extendee.clone());
@@ -112,7 +112,7 @@ impl Parser<'_> {
 
     pub(super) fn field(
         &mut self,
-        home: FieldContext,
+        context: FieldContext,
         nest: &Nest,
         nested: &mut Vec<DescriptorProto>,
     ) -> Parse<FieldDescriptorProto> {
@@ -120,9 +120,9 @@ impl Parser<'_> {
         if let Some(fault) = self.type_of_another_language() {
             return Err(fault);
         }
-        self.label(home, &mut field)?;
-        if self.is("map") && self.ahead(1).kind == TokenKind::Sign(b'<') {
-            return self.map_field(home, field, nested);
+        self.label(context, &mut field)?;
+        if self.is("map") && self.ahead(1).kind == TokenKind::Punct(b'<') {
+            return self.map_field(context, field, nested);
         }
         let type_token = self.token();
         let is_group = self.is("group");
@@ -165,7 +165,7 @@ impl Parser<'_> {
 
     /// Refuses a type name that begins with `map.`, of which protoc reads only `map`.
     fn no_path_below_map(&self) -> Parse<()> {
-        if !self.is("map") || self.ahead(1).kind != TokenKind::Sign(b'.') {
+        if !self.is("map") || self.ahead(1).kind != TokenKind::Punct(b'.') {
             return Ok(());
         }
         let text = "the name of a field's type can't begin with \"map.\"";
@@ -185,26 +185,26 @@ impl Parser<'_> {
         ) && self.ahead(1).kind == TokenKind::Word;
         let first = usize::from(has_label);
         let ty = self.ahead(first);
-        let sign = |ahead: usize, sign: u8| self.ahead(ahead).kind == TokenKind::Sign(sign);
+        let punct = |ahead: usize, punct: u8| self.ahead(ahead).kind == TokenKind::Punct(punct);
         let name_from = |ahead: usize| match self.ahead(ahead).kind {
             TokenKind::Word => self.word(self.ahead(ahead)),
             _ => "names",
         };
-        if ty.kind != TokenKind::Word || (self.word(ty) == "map" && sign(first + 1, b'<')) {
+        if ty.kind != TokenKind::Word || (self.word(ty) == "map" && punct(first + 1, b'<')) {
             return None;
         }
-        let (written, name, last) = if sign(first + 1, b'[') && sign(first + 2, b']') {
-            let written = many_of(self.word(ty));
+        let (written, name, last) = if punct(first + 1, b'[') && punct(first + 2, b']') {
+            let written = list_of(self.word(ty));
             (written, name_from(first + 3), first + 2)
-        } else if sign(first + 1, b'<') && sign(first + 3, b'>') {
-            let of = self.word(self.ahead(first + 2));
+        } else if punct(first + 1, b'<') && punct(first + 3, b'>') {
+            let element = self.word(self.ahead(first + 2));
             let written = if OPTIONAL_WORDS.contains(&&*self.word(ty).to_ascii_lowercase()) {
-                format!("optional {}", of_this_language(of))
+                format!("optional {}", in_proto_spelling(element))
             } else {
-                many_of(of)
+                list_of(element)
             };
             (written, name_from(first + 4), first + 3)
-        } else if sign(first + 1, b'<') && sign(first + 3, b',') && sign(first + 5, b'>') {
+        } else if punct(first + 1, b'<') && punct(first + 3, b',') && punct(first + 5, b'>') {
             let (key, value) = (self.ahead(first + 2), self.ahead(first + 4));
             let written = format!("map<{}, {}>", self.word(key), self.word(value));
             (written, name_from(first + 6), first + 5)
@@ -225,7 +225,7 @@ impl Parser<'_> {
         )
     }
 
-    fn label(&mut self, home: FieldContext, field: &mut FieldDescriptorProto) -> Parse<()> {
+    fn label(&mut self, context: FieldContext, field: &mut FieldDescriptorProto) -> Parse<()> {
         let token = self.token();
         let edition = self.parsed.edition;
         let label = match () {
@@ -236,9 +236,9 @@ impl Parser<'_> {
         };
         let Some(label) = label else {
             field.set_label(Label::LABEL_OPTIONAL);
-            let is_map = self.is("map") && self.ahead(1).kind == TokenKind::Sign(b'<');
+            let is_map = self.is("map") && self.ahead(1).kind == TokenKind::Punct(b'<');
             if edition == Edition::Proto2
-                && home != FieldContext::Oneof
+                && context != FieldContext::Oneof
                 && !is_map
                 && self.token().kind != TokenKind::End
             {
@@ -249,13 +249,13 @@ impl Parser<'_> {
         self.locate(&[path::FIELD_LABEL], token.range());
         let fault =
             |text: &str, help: &str| Err(TextFault::new(token.range(), text).help(help).boxed());
-        if home == FieldContext::Oneof {
+        if context == FieldContext::Oneof {
             return fault(
                 "a label on a field of a oneof",
                 "leave it out: at most one field of a oneof is set",
             );
         }
-        if self.is("map") && self.ahead(1).kind == TokenKind::Sign(b'<') {
+        if self.is("map") && self.ahead(1).kind == TokenKind::Punct(b'<') {
             return fault(
                 "a label on a map field",
                 "leave it out: a map holds any number of entries",
@@ -292,7 +292,7 @@ impl Parser<'_> {
         let (name, token) = self.expect_word("the field's name")?;
         field.set_name(name.to_owned());
         self.locate(&[path::NAME], token.range());
-        if !self.take_sign(b'=') {
+        if !self.take_punct(b'=') {
             return self.unexpected("'=' and the field's number");
         }
         field.set_json_name(camel_case(name));
@@ -309,7 +309,7 @@ impl Parser<'_> {
 
     pub(super) fn store_options(&mut self, options: &[WrittenOption]) {
         for written in options {
-            self.option_of(Entity::Field, written.clone());
+            self.add_option(Entity::Field, written.clone());
         }
     }
 
@@ -386,7 +386,7 @@ impl Parser<'_> {
         &mut self,
         field: &mut FieldDescriptorProto,
     ) -> Parse<Vec<WrittenOption>> {
-        if !self.is_sign(b'[') {
+        if !self.is_punct(b'[') {
             return Ok(Vec::new());
         }
         let mut options = Vec::new();
@@ -399,11 +399,11 @@ impl Parser<'_> {
             } else {
                 options.push(self.option_assignment()?);
             }
-            if !self.take_sign(b',') {
+            if !self.take_punct(b',') {
                 break;
             }
         }
-        if !self.take_sign(b']') {
+        if !self.take_punct(b']') {
             return self.unexpected("',' or ']'");
         }
         self.locate(&[path::FIELD_OPTIONS], self.since(from));
@@ -412,7 +412,7 @@ impl Parser<'_> {
 
     fn json_name(&mut self, field: &mut FieldDescriptorProto) -> Parse<()> {
         let from = self.next();
-        self.expect_sign(b'=')?;
+        self.expect_punct(b'=')?;
         let value = self.expect_text("a quoted name")?;
         if self.located(path::FIELD_JSON_NAME) {
             return Err(TextFault::new(from.range(), "json_name is set twice").boxed());

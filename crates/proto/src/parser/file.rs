@@ -1,4 +1,4 @@
-//! The file: its syntax, imports, package, and definitions.
+//! Parses a file: its syntax, imports, package, and definitions.
 
 use std::ops::Range;
 
@@ -16,8 +16,8 @@ const FILE_STATEMENT_WORDS: [&str; 9] = [
     "message", "enum", "service", "extend", "import", "package", "option", "syntax", "edition",
 ];
 
-/// The maximum length of a package's name, in bytes and in parts, which is protoc's. Each file
-/// defines a name for each part.
+/// The maximum length of a package's name, in bytes and in parts, as in protoc. Each file defines a
+/// name for each part.
 const PACKAGE_MAX: usize = 511;
 const PACKAGE_DEPTH_MAX: usize = 101;
 
@@ -32,7 +32,7 @@ impl Parser<'_> {
             }
         }
         while self.token().kind != TokenKind::End {
-            if self.is_sign(b'}') {
+            if self.is_punct(b'}') {
                 // After an error, the matching `{` may have been skipped with the statement.
                 if self.faults.is_empty() {
                     let stray = self.unexpected::<()>(STATEMENT_EXPECTED);
@@ -49,7 +49,7 @@ impl Parser<'_> {
     fn syntax(&mut self) -> Parse<()> {
         let is_edition = self.is("edition");
         self.next();
-        self.expect_sign(b'=')?;
+        self.expect_punct(b'=')?;
         let from = self.token();
         let value = self.expect_text("a quoted name")?;
         let range = self.since(from);
@@ -76,24 +76,24 @@ impl Parser<'_> {
     }
 
     fn statement(&mut self) -> Parse<()> {
-        if self.take_sign(b';') {
+        if self.take_punct(b';') {
             return Ok(());
         }
         let visibility = self.visibility()?;
         let file = &self.parsed.file;
         if self.is("message") {
             let which = file.message_type.len();
-            let message = self.within(path::FILE_MESSAGE, which, |p| p.message(visibility))?;
+            let message = self.element(path::FILE_MESSAGE, which, |p| p.message(visibility))?;
             self.parsed.file.message_type.push(message);
         } else if self.is("enum") {
             let which = file.enum_type.len();
-            let made = self.within(path::FILE_ENUM, which, |p| p.enumeration(visibility))?;
+            let made = self.element(path::FILE_ENUM, which, |p| p.enumeration(visibility))?;
             self.parsed.file.enum_type.push(made);
         } else if visibility.is_some() {
             return self.unexpected("\"message\" or \"enum\"");
         } else if self.is("service") {
             let which = file.service.len();
-            let service = self.within(path::FILE_SERVICE, which, Self::service)?;
+            let service = self.element(path::FILE_SERVICE, which, Self::service)?;
             self.parsed.file.service.push(service);
         } else if self.is("extend") {
             let mut extensions = std::mem::take(&mut self.parsed.file.extension);
@@ -112,7 +112,7 @@ impl Parser<'_> {
             self.package()?;
         } else if self.is("option") {
             let written = self.option_statement()?;
-            self.option_of(Entity::File, written);
+            self.add_option(Entity::File, written);
         } else if self.is("export") || self.is("local") {
             let unexpected = self.unexpected(STATEMENT_EXPECTED);
             let help = "\"export\" and \"local\" are known since edition 2024";
@@ -202,7 +202,7 @@ impl Parser<'_> {
         let mut name = String::new();
         loop {
             name.push_str(self.expect_word("a name")?.0);
-            if !self.take_sign(b'.') {
+            if !self.take_punct(b'.') {
                 break;
             }
             name.push('.');

@@ -1,4 +1,4 @@
-//! Map fields, and the messages that hold their entries.
+//! Parses map fields, and makes the messages that hold their entries.
 
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
@@ -10,19 +10,20 @@ use crate::names::scalar;
 use crate::parsed::{Entity, WrittenOption};
 use crate::path::{self, index};
 
-/// The fields of a map's entry: number, name, and the sign that ends its type in `map<KEY, VALUE>`.
+/// The fields of a map's entry: number, name, and the character after the type in `map<KEY,
+/// VALUE>`.
 const ENTRY_FIELDS: [(i32, &str, u8); 2] = [(1, "key", b','), (2, "value", b'>')];
 
 impl Parser<'_> {
     /// Parses a map field after its label, and adds the message of its entries to `nested`.
     pub(super) fn map_field(
         &mut self,
-        home: FieldContext,
+        context: FieldContext,
         mut field: FieldDescriptorProto,
         nested: &mut Vec<DescriptorProto>,
     ) -> Parse<FieldDescriptorProto> {
         let from = self.token();
-        let misplaced = match home {
+        let misplaced = match context {
             FieldContext::Message => None,
             FieldContext::Oneof => Some("a map in a oneof"),
             FieldContext::Extend => Some("a map as an extension"),
@@ -58,7 +59,7 @@ impl Parser<'_> {
     /// Parses `map<KEY, VALUE>`. Returns the message of the entries, which has no name yet.
     fn map_type(&mut self) -> Parse<DescriptorProto> {
         self.next();
-        self.expect_sign(b'<')?;
+        self.expect_punct(b'<')?;
         let mut entry = DescriptorProto::new();
         let options = entry.options.mut_or_insert_default();
         options.set_map_entry(true);
@@ -82,7 +83,7 @@ impl Parser<'_> {
                 None => part.set_type_name(self.type_name("a type")?.0),
             }
             entry.field.push(part);
-            self.expect_sign(end)?;
+            self.expect_punct(end)?;
         }
         Ok(entry)
     }
@@ -103,7 +104,7 @@ impl Parser<'_> {
                     path::MESSAGE_FIELD,
                     index(part),
                 ]);
-                self.option_of(Entity::Field, written.clone());
+                self.add_option(Entity::Field, written.clone());
             }
         }
         self.path = own;

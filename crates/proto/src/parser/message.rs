@@ -1,4 +1,4 @@
-//! Messages: their bodies, oneofs, reserved and extension ranges.
+//! Parses messages: their bodies, oneofs, reserved and extension ranges.
 
 use protobuf::descriptor::descriptor_proto::{ExtensionRange, ReservedRange};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, OneofDescriptorProto};
@@ -12,8 +12,8 @@ use crate::path::{self, index};
 /// The maximum number of fields, which is the most that descriptors and generated code can count.
 const FIELDS_MAX: usize = 65_535;
 
-/// The bound on copied options, as a multiple of the size of the file: each range has its own copy
-/// of the options, though they are written once for all ranges of a statement.
+/// The bound on copied options, as a multiple of the size of the file. A statement sets options
+/// once for all of its ranges, but in the descriptor each range has its own copy.
 const COPY_FACTOR_MAX: usize = 8;
 
 /// The number of bytes of options that a file may copy in addition to that multiple.
@@ -98,17 +98,17 @@ impl Parser<'_> {
     }
 
     fn message_statement(&mut self, message: &mut DescriptorProto) -> Parse<()> {
-        if self.take_sign(b';') {
+        if self.take_punct(b';') {
             return Ok(());
         }
         let visibility = self.visibility()?;
         if self.is("message") {
             let which = message.nested_type.len();
-            let nested = self.within(path::MESSAGE_MESSAGE, which, |p| p.message(visibility))?;
+            let nested = self.element(path::MESSAGE_MESSAGE, which, |p| p.message(visibility))?;
             message.nested_type.push(nested);
         } else if self.is("enum") {
             let which = message.enum_type.len();
-            let made = self.within(path::MESSAGE_ENUM, which, |p| p.enumeration(visibility))?;
+            let made = self.element(path::MESSAGE_ENUM, which, |p| p.enumeration(visibility))?;
             message.enum_type.push(made);
         } else if self.is("extensions") {
             self.extension_ranges(message)?;
@@ -128,14 +128,14 @@ impl Parser<'_> {
             )?;
         } else if self.is("option") {
             let written = self.option_statement()?;
-            self.option_of(Entity::Message, written);
+            self.add_option(Entity::Message, written);
         } else if self.is("oneof") {
             self.oneof(message)?;
         } else {
             let which = message.field.len();
             let nested = &mut message.nested_type;
             let place = (self.path.clone(), path::MESSAGE_MESSAGE);
-            let field = self.within(path::MESSAGE_FIELD, which, |p| {
+            let field = self.element(path::MESSAGE_FIELD, which, |p| {
                 p.field(super::field::FieldContext::Message, &place, nested)
             })?;
             self.push_field(message, field)?;
@@ -173,18 +173,18 @@ impl Parser<'_> {
             if p.is("option") {
                 let written = p.option_statement()?;
                 let owner = std::mem::replace(&mut p.path, oneof_path.clone());
-                p.option_of(Entity::Oneof, written);
+                p.add_option(Entity::Oneof, written);
                 p.path = owner;
                 return Ok(());
             }
-            if p.is_sign(b';') {
+            if p.is_punct(b';') {
                 let semicolon = p.next();
                 let fault = TextFault::new(semicolon.range(), "an empty statement in a oneof");
                 return Err(fault.help("leave the semicolon out").boxed());
             }
             let at = message.field.len();
             let nested = &mut message.nested_type;
-            let mut field = p.within(path::MESSAGE_FIELD, at, |p| {
+            let mut field = p.element(path::MESSAGE_FIELD, at, |p| {
                 p.field(super::field::FieldContext::Oneof, &place, nested)
             })?;
             field.set_oneof_index(index(which));
@@ -233,18 +233,18 @@ impl Parser<'_> {
         let first = message.extension_range.len();
         loop {
             let which = message.extension_range.len();
-            let (start, end) = self.within(path::MESSAGE_EXTENSION_RANGE, which, |p| {
+            let (start, end) = self.element(path::MESSAGE_EXTENSION_RANGE, which, |p| {
                 p.range(PENDING_END)
             })?;
             let mut range = ExtensionRange::new();
             range.set_start(start);
             range.set_end(end);
             message.extension_range.push(range);
-            if !self.take_sign(b',') {
+            if !self.take_punct(b',') {
                 break;
             }
         }
-        if self.is_sign(b'[') {
+        if self.is_punct(b'[') {
             let from = self.token();
             let written = self.bracketed_options()?;
             // The options apply to each of the ranges.
@@ -260,7 +260,7 @@ impl Parser<'_> {
                 for written in &written {
                     self.path
                         .extend([path::MESSAGE_EXTENSION_RANGE, index(which)]);
-                    self.option_of(Entity::ExtensionRange, written.clone());
+                    self.add_option(Entity::ExtensionRange, written.clone());
                     self.path.truncate(self.path.len() - 2);
                 }
             }
@@ -270,15 +270,15 @@ impl Parser<'_> {
 
     /// Reads `LOW`, `LOW to HIGH` or `LOW to max`. The end is exclusive.
     fn range(&mut self, max_end: i32) -> Parse<(i32, i32)> {
-        let most = i32::MAX as u64 - 1;
-        let start = self.expect_integer("a number", most)? as i32;
+        let max = i32::MAX as u64 - 1;
+        let start = self.expect_integer("a number", max)? as i32;
         if !self.take("to") {
             return Ok((start, start + 1));
         }
         if self.take("max") {
             return Ok((start, max_end));
         }
-        let end = self.expect_integer("a number or \"max\"", most)? as i32;
+        let end = self.expect_integer("a number or \"max\"", max)? as i32;
         Ok((start, end + 1))
     }
 
@@ -290,12 +290,12 @@ impl Parser<'_> {
         loop {
             let which = message.reserved_range.len();
             let (start, end) =
-                self.within(path::MESSAGE_RESERVED, which, |p| p.range(PENDING_END))?;
+                self.element(path::MESSAGE_RESERVED, which, |p| p.range(PENDING_END))?;
             let mut range = ReservedRange::new();
             range.set_start(start);
             range.set_end(end);
             message.reserved_range.push(range);
-            if !self.take_sign(b',') {
+            if !self.take_punct(b',') {
                 return self.expect_end();
             }
         }
@@ -322,7 +322,7 @@ impl Parser<'_> {
             };
             self.locate(&[field, index(names.len())], self.since(from));
             names.push(name);
-            if !self.take_sign(b',') {
+            if !self.take_punct(b',') {
                 return self.expect_end();
             }
         }

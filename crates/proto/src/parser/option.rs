@@ -1,4 +1,4 @@
-//! Options as written: names and values, aggregates included.
+//! Parses options as they are written: names and values, aggregates included.
 
 use super::{Parse, Parser, TokenKind};
 use crate::fault::TextFault;
@@ -7,8 +7,8 @@ use crate::literal::integer;
 use crate::outline::NESTING_MAX;
 use crate::parsed::{Base, Entity, Entry, Part, Value, WrittenOption};
 
-/// The maximum number of parts of an option's name, which is protoc's. Each part but the last is a
-/// message within the one before, and readers bound the nesting of messages.
+/// The maximum number of parts of an option's name, as in protoc. Each part except the last names a
+/// message within the message of the previous part, and readers bound the nesting of messages.
 const NAME_PARTS_MAX: usize = NESTING_MAX + 1;
 
 impl Parser<'_> {
@@ -22,15 +22,15 @@ impl Parser<'_> {
 
     /// Parses `[NAME = VALUE, …]`.
     pub(super) fn bracketed_options(&mut self) -> Parse<Vec<WrittenOption>> {
-        self.expect_sign(b'[')?;
+        self.expect_punct(b'[')?;
         let mut options = Vec::new();
         loop {
             options.push(self.option_assignment()?);
-            if !self.take_sign(b',') {
+            if !self.take_punct(b',') {
                 break;
             }
         }
-        if !self.take_sign(b']') {
+        if !self.take_punct(b']') {
             return self.unexpected("',' or ']'");
         }
         Ok(options)
@@ -45,12 +45,12 @@ impl Parser<'_> {
                 let text = format!("an option's name of more than {NAME_PARTS_MAX} parts");
                 return Err(TextFault::new(self.since(from), text).boxed());
             }
-            if !self.take_sign(b'.') {
+            if !self.take_punct(b'.') {
                 break;
             }
         }
         let name_range = self.since(from);
-        self.expect_sign(b'=')?;
+        self.expect_punct(b'=')?;
         let from = self.token();
         let value = self.option_value()?;
         Ok(WrittenOption {
@@ -64,7 +64,7 @@ impl Parser<'_> {
     }
 
     fn option_part(&mut self) -> Parse<Part> {
-        if !self.take_sign(b'(') {
+        if !self.take_punct(b'(') {
             let (name, _) = self.expect_word("the name of an option")?;
             return Ok(Part {
                 name: name.to_owned(),
@@ -72,7 +72,7 @@ impl Parser<'_> {
             });
         }
         let (name, _) = self.type_name("the name of an extension")?;
-        self.expect_sign(b')')?;
+        self.expect_punct(b')')?;
         Ok(Part {
             name,
             is_extension: true,
@@ -82,10 +82,10 @@ impl Parser<'_> {
     fn option_value(&mut self) -> Parse<Value> {
         // An error in an earlier value may have left `nested` above zero.
         self.nested = 0;
-        if self.take_sign(b'{') {
+        if self.take_punct(b'{') {
             return self.aggregate(b'}').map(Value::Aggregate);
         }
-        if self.token().kind == TokenKind::Word && self.ahead(1).kind == TokenKind::Sign(b':') {
+        if self.token().kind == TokenKind::Word && self.ahead(1).kind == TokenKind::Punct(b':') {
             // Only the bracket is missing.
             let unexpected = self.unexpected::<()>("'{'");
             unexpected.or_else(|fault| self.report(fault))?;
@@ -98,7 +98,7 @@ impl Parser<'_> {
     /// more spellings of infinity.
     fn scalar_value(&mut self, what: &str, lax: bool) -> Parse<Value> {
         let minus = self.token();
-        let negative = self.take_sign(b'-');
+        let negative = self.take_punct(b'-');
         let token = self.token();
         Ok(match token.kind {
             TokenKind::Word => {
@@ -152,20 +152,20 @@ impl Parser<'_> {
             let text = format!("brackets nest more than {NESTING_MAX} deep");
             return Err(TextFault::new(open, text).boxed());
         }
-        while !self.take_sign(close) {
+        while !self.take_punct(close) {
             let from = self.token();
-            let bracketed = self.take_sign(b'[');
+            let bracketed = self.take_punct(b'[');
             let name = if bracketed {
                 self.bracketed_name()?
             } else {
                 self.entry_name()?
             };
             let range = self.since(from);
-            let colon = self.take_sign(b':');
+            let colon = self.take_punct(b':');
             let value = match () {
-                () if self.take_sign(b'{') => Value::Aggregate(self.aggregate(b'}')?),
-                () if self.take_sign(b'<') => Value::Aggregate(self.aggregate(b'>')?),
-                () if self.take_sign(b'[') => self.list(colon)?,
+                () if self.take_punct(b'{') => Value::Aggregate(self.aggregate(b'}')?),
+                () if self.take_punct(b'<') => Value::Aggregate(self.aggregate(b'>')?),
+                () if self.take_punct(b'[') => self.list(colon)?,
                 () if colon => self.scalar_value("a value", true)?,
                 () => return self.unexpected("':' and a value"),
             };
@@ -175,8 +175,8 @@ impl Parser<'_> {
                 range,
                 value,
             });
-            if !self.take_sign(b',') {
-                self.take_sign(b';');
+            if !self.take_punct(b',') {
+                self.take_punct(b';');
             }
         }
         self.nested -= 1;
@@ -192,17 +192,17 @@ impl Parser<'_> {
     fn bracketed_name(&mut self) -> Parse<String> {
         let mut name = String::new();
         loop {
-            let sign = self.token().kind;
-            match sign {
+            let kind = self.token().kind;
+            match kind {
                 TokenKind::Word => {
                     let token = self.next();
                     name.push_str(self.word(token));
                 }
-                TokenKind::Sign(sign @ (b'.' | b'/' | b'-')) => {
+                TokenKind::Punct(punct @ (b'.' | b'/' | b'-')) => {
                     self.next();
-                    name.push(char::from(sign));
+                    name.push(char::from(punct));
                 }
-                TokenKind::Sign(b']') if !name.is_empty() => {
+                TokenKind::Punct(b']') if !name.is_empty() => {
                     self.next();
                     return Ok(name);
                 }
@@ -215,22 +215,22 @@ impl Parser<'_> {
     /// allowed.
     fn list(&mut self, colon: bool) -> Parse<Value> {
         let mut list = Vec::new();
-        if self.take_sign(b']') {
+        if self.take_punct(b']') {
             return Ok(Value::List(list));
         }
         loop {
             let from = self.token();
             let value = match () {
-                () if self.take_sign(b'{') => Value::Aggregate(self.aggregate(b'}')?),
-                () if self.take_sign(b'<') => Value::Aggregate(self.aggregate(b'>')?),
+                () if self.take_punct(b'{') => Value::Aggregate(self.aggregate(b'}')?),
+                () if self.take_punct(b'<') => Value::Aggregate(self.aggregate(b'>')?),
                 () if colon => self.scalar_value("a value", true)?,
                 () => return self.unexpected("'{'"),
             };
             list.push((value, self.since(from)));
-            if self.take_sign(b']') {
+            if self.take_punct(b']') {
                 return Ok(Value::List(list));
             }
-            self.expect_sign(b',')?;
+            self.expect_punct(b',')?;
         }
     }
 }

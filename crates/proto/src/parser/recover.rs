@@ -1,5 +1,5 @@
-//! Recovery after an error: the parser continues with the next statement, so that one run reports
-//! all errors, and none that is only a consequence of another.
+//! Recovery after an error: the parser continues with the next statement. One run thus reports all
+//! errors, except errors that are only consequences of others.
 
 use super::{Parse, Parser, Token, TokenKind};
 use crate::fault::TextFault;
@@ -22,7 +22,8 @@ pub(super) struct Block<'a> {
 }
 
 impl Parser<'_> {
-    /// Parses a statement. If it has an error, reports that and skips the statement.
+    /// Parses a statement. If the statement has an error, reports the error and skips the
+    /// statement.
     pub(super) fn recovered(&mut self, parse: impl FnOnce(&mut Self) -> Parse<()>) -> Parse<()> {
         let (from, depth) = (self.at, self.depth);
         match parse(self) {
@@ -64,23 +65,23 @@ impl Parser<'_> {
         loop {
             match self.token().kind {
                 TokenKind::End => return,
-                TokenKind::Sign(b'}') if depth == 0 && self.at >= reached => return,
-                TokenKind::Sign(b'{') => depth += 1,
-                TokenKind::Sign(b'}') => depth = depth.saturating_sub(1),
-                TokenKind::Sign(b'[') if depth == 0 => square += 1,
-                TokenKind::Sign(b']') if depth == 0 => square = square.saturating_sub(1),
+                TokenKind::Punct(b'}') if depth == 0 && self.at >= reached => return,
+                TokenKind::Punct(b'{') => depth += 1,
+                TokenKind::Punct(b'}') => depth = depth.saturating_sub(1),
+                TokenKind::Punct(b'[') if depth == 0 => square += 1,
+                TokenKind::Punct(b']') if depth == 0 => square = square.saturating_sub(1),
                 _ => {}
             }
             let ends = depth == 0
                 && match self.token().kind {
-                    TokenKind::Sign(b';') => true,
-                    TokenKind::Sign(b'}') => square == 0,
+                    TokenKind::Punct(b';') => true,
+                    TokenKind::Punct(b'}') => square == 0,
                     _ => false,
                 };
             self.at += 1;
             if ends && self.at >= reached {
-                // This is the end of an option whose value is a block.
-                self.take_sign(b';');
+                // An option whose value is a block ends with a `;` after the block.
+                self.take_punct(b';');
                 return;
             }
         }
@@ -93,9 +94,9 @@ impl Parser<'_> {
         block: &Block,
         mut statement: impl FnMut(&mut Self) -> Parse<()>,
     ) -> Parse<()> {
-        while !self.take_sign(b'}') {
+        while !self.take_punct(b'}') {
             let end = self.token().kind == TokenKind::End;
-            if !end && !self.is_of_another_block(block.own) {
+            if !end && !self.belongs_to_another_block(block.own) {
                 self.recovered(&mut statement)?;
                 continue;
             }
@@ -132,7 +133,7 @@ impl Parser<'_> {
     }
 
     /// Returns whether a statement begins here that is neither one of `own` nor a field or value.
-    fn is_of_another_block(&self, own: &[&str]) -> bool {
+    fn belongs_to_another_block(&self, own: &[&str]) -> bool {
         let word = self.word(self.token());
         if self.token().kind != TokenKind::Word || own.contains(&word) {
             return false;
@@ -140,28 +141,28 @@ impl Parser<'_> {
         let next = |ahead: usize| self.ahead(ahead).kind;
         match word {
             "message" | "enum" | "service" | "oneof" => {
-                next(1) == TokenKind::Word && next(2) == TokenKind::Sign(b'{')
+                next(1) == TokenKind::Word && next(2) == TokenKind::Punct(b'{')
             }
             // The name of a message may have dots.
             "extend" => {
                 let name =
-                    |kind: &TokenKind| matches!(kind, TokenKind::Word | TokenKind::Sign(b'.'));
-                let behind = (1..EXTENDEE_TOKENS_MAX).map(next).find(|kind| !name(kind));
-                behind == Some(TokenKind::Sign(b'{'))
+                    |kind: &TokenKind| matches!(kind, TokenKind::Word | TokenKind::Punct(b'.'));
+                let after_name = (1..EXTENDEE_TOKENS_MAX).map(next).find(|kind| !name(kind));
+                after_name == Some(TokenKind::Punct(b'{'))
             }
-            "rpc" => next(1) == TokenKind::Word && next(2) == TokenKind::Sign(b'('),
+            "rpc" => next(1) == TokenKind::Word && next(2) == TokenKind::Punct(b'('),
             "import" => next(1) == TokenKind::Text || next(2) == TokenKind::Text,
             "reserved" | "extensions" => matches!(next(1), TokenKind::Integer | TokenKind::Text),
             _ => false,
         }
     }
 
-    /// Takes the `{` of a block. If it is missing before a word, reports this and continues as if
-    /// it were there, unless a `{` follows that word.
+    /// Takes the `{` of a block. If there is a word instead, and no `{` after that word, reports
+    /// the missing `{` and continues as if it were there.
     pub(super) fn open(&mut self) -> Parse<Token> {
         let here = self.token();
-        let opened = self.expect_sign(b'{');
-        let goes_on = here.kind == TokenKind::Word && self.ahead(1).kind != TokenKind::Sign(b'{');
+        let opened = self.expect_punct(b'{');
+        let goes_on = here.kind == TokenKind::Word && self.ahead(1).kind != TokenKind::Punct(b'{');
         match opened {
             Err(fault) if goes_on => self.report(fault).map(|()| here),
             opened => opened,
@@ -198,9 +199,9 @@ mod tests {
         }
     }
 
-    /// Returns, for each token of the valid corpus that is one of `signs`, the number of errors of
-    /// its file without that token, and the resulting text.
-    fn with_one_sign_less(signs: &[u8]) -> Vec<(usize, String)> {
+    /// Removes each of the characters `puncts` from the files of the valid corpus, one at a time.
+    /// Returns the number of errors and the text for each removal.
+    fn with_one_punct_less(puncts: &[u8]) -> Vec<(usize, String)> {
         let mut all = Vec::new();
         for entry in fs::read_dir("tests/protos/valid").unwrap() {
             let path = entry.unwrap().path();
@@ -214,7 +215,7 @@ mod tests {
             assert_eq!(faults_of(text), 0, "{}", path.display());
             let lexed = tokens(text, &Budget::unlimited()).unwrap();
             for token in lexed.tokens {
-                if matches!(token.kind, TokenKind::Sign(sign) if signs.contains(&sign)) {
+                if matches!(token.kind, TokenKind::Punct(punct) if puncts.contains(&punct)) {
                     let range = token.range();
                     let broken = format!("{} {}", &text[..range.start], &text[range.end..]);
                     all.push((faults_of(&broken), broken));
@@ -227,16 +228,16 @@ mod tests {
 
     #[test]
     fn one_missing_semicolon_is_one_error() {
-        for (faults, text) in with_one_sign_less(b";") {
+        for (faults, text) in with_one_punct_less(b";") {
             assert!(faults <= 1, "{faults}: {text}");
         }
     }
 
-    /// Holds for the braces of messages and services. The rest of an option's aggregate, after a
-    /// missing brace in it, may be read as anything.
+    /// This holds for the braces of messages and services. In an option's aggregate, the text after
+    /// a missing brace may be read as anything, so a few cases have more errors.
     #[test]
-    fn one_missing_brace_is_one_or_two_errors() {
-        let all = with_one_sign_less(b"{}");
+    fn one_missing_brace_is_rarely_more_than_two_errors() {
+        let all = with_one_punct_less(b"{}");
         let (few, more): (Vec<_>, Vec<_>) = all.into_iter().partition(|(faults, _)| *faults <= 2);
         assert!(
             more.len() * 50 < few.len(),
@@ -244,7 +245,7 @@ mod tests {
             more.len(),
             few.len()
         );
-        let most = more.iter().map(|(faults, _)| faults).max();
-        assert!(most <= Some(&6), "{most:?}");
+        let max = more.iter().map(|(faults, _)| faults).max();
+        assert!(max <= Some(&6), "{max:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Services and their methods.
+//! Parses services and their methods.
 
 use protobuf::descriptor::{MethodDescriptorProto, ServiceDescriptorProto};
 
@@ -21,19 +21,19 @@ impl Parser<'_> {
             own: &["rpc"],
         };
         self.statements(&block, |p| {
-            if p.take_sign(b';') {
+            if p.take_punct(b';') {
                 return Ok(());
             }
             if p.is("option") {
                 let written = p.option_statement()?;
-                p.option_of(Entity::Service, written);
+                p.add_option(Entity::Service, written);
                 return Ok(());
             }
             if !p.is("rpc") {
                 return p.unexpected_word("\"rpc\" or \"option\"", &["rpc", "option"]);
             }
             let which = service.method.len();
-            let method = p.within(path::SERVICE_METHOD, which, Self::method)?;
+            let method = p.element(path::SERVICE_METHOD, which, Self::method)?;
             service.method.push(method);
             Ok(())
         })?;
@@ -59,7 +59,7 @@ impl Parser<'_> {
         if streams {
             method.set_server_streaming(true);
         }
-        if !self.is_sign(b'{') {
+        if !self.is_punct(b'{') {
             self.expect_end()?;
             return Ok(method);
         }
@@ -72,25 +72,25 @@ impl Parser<'_> {
             own: &[],
         };
         self.statements(&block, |p| {
-            if p.take_sign(b';') {
+            if p.take_punct(b';') {
                 return Ok(());
             }
             if !p.is("option") {
                 return p.unexpected_word("\"option\" or '}'", &["option"]);
             }
             let written = p.option_statement()?;
-            p.option_of(Entity::Method, written);
+            p.add_option(Entity::Method, written);
             Ok(())
         })?;
         Ok(method)
     }
 
     fn method_type(&mut self, field: i32) -> Parse<(bool, String)> {
-        self.expect_sign(b'(')?;
+        self.expect_punct(b'(')?;
         let streams = self.take("stream");
         let (name, range) = self.type_name("the name of a message")?;
         self.locate(&[field], range);
-        self.expect_sign(b')')?;
+        self.expect_punct(b')')?;
         Ok((streams, name))
     }
 }

@@ -1,4 +1,4 @@
-//! The tokens of a file, taken one by one, and the errors of unexpected ones.
+//! Takes the tokens of a file one by one, and makes the errors for unexpected tokens.
 
 use std::ops::Range;
 
@@ -25,8 +25,8 @@ impl<'a> Parser<'a> {
         self.token().kind == TokenKind::Word && self.word(self.token()) == word
     }
 
-    pub(super) fn is_sign(&self, sign: u8) -> bool {
-        self.token().kind == TokenKind::Sign(sign)
+    pub(super) fn is_punct(&self, punct: u8) -> bool {
+        self.token().kind == TokenKind::Punct(punct)
     }
 
     /// Takes the next token. Once the time is over, there are no more tokens: the element that is
@@ -49,8 +49,8 @@ impl<'a> Parser<'a> {
         is
     }
 
-    pub(super) fn take_sign(&mut self, sign: u8) -> bool {
-        let is = self.is_sign(sign);
+    pub(super) fn take_punct(&mut self, punct: u8) -> bool {
+        let is = self.is_punct(punct);
         if is {
             self.next();
         }
@@ -86,14 +86,15 @@ impl<'a> Parser<'a> {
         Err(fault.boxed())
     }
 
-    /// Returns the error of an unexpected token where one of `words` is expected, among others.
+    /// Returns the error for an unexpected token where one of `words` is allowed, among other
+    /// tokens.
     pub(super) fn unexpected_word<T>(&mut self, expected: &str, words: &[&str]) -> Parse<T> {
         let found = self.token();
         self.unexpected(expected)
             .map_err(|fault| self.misspelt(fault, found, words))
     }
 
-    /// Adds a suggestion to an error: `token` may be a misspelt one of `words`.
+    /// Adds a suggestion to an error if `token` may be a misspelt word of `words`.
     pub(super) fn misspelt(
         &self,
         fault: Box<TextFault>,
@@ -113,28 +114,28 @@ impl<'a> Parser<'a> {
         TextFault::new(at..at, text).label("the file ends here")
     }
 
-    pub(super) fn expect_sign(&mut self, sign: u8) -> Parse<Token> {
-        if self.is_sign(sign) {
+    pub(super) fn expect_punct(&mut self, punct: u8) -> Parse<Token> {
+        if self.is_punct(punct) {
             return Ok(self.next());
         }
-        self.unexpected(&format!("'{}'", char::from(sign)))
+        self.unexpected(&format!("'{}'", char::from(punct)))
     }
 
-    /// Takes the end of a statement. If only the `;` of the line above is missing, the parser
-    /// continues as if it were there.
+    /// Takes the end of a statement. If only the `;` at the end of the line above is missing,
+    /// reports this and continues as if the `;` were there.
     pub(super) fn expect_end(&mut self) -> Parse<()> {
-        if self.take_sign(b';') {
+        if self.take_punct(b';') {
             return Ok(());
         }
         let unexpected = self.unexpected("';'");
         let between = self.text.get(self.end()..self.token().range().start);
-        if self.token().kind == TokenKind::End || !between.is_some_and(|it| it.contains('\n')) {
+        if self.token().kind == TokenKind::End || !between.is_some_and(|text| text.contains('\n')) {
             return unexpected;
         }
         let help = "is the ; at the end of the line above missing?";
         let unexpected = unexpected.map_err(|fault| fault.help(help).boxed());
         match (unexpected, self.token().kind) {
-            (Err(fault), TokenKind::Word | TokenKind::Sign(b'}')) => self.report(fault),
+            (Err(fault), TokenKind::Word | TokenKind::Punct(b'}')) => self.report(fault),
             (unexpected, _) => unexpected,
         }
     }
@@ -158,8 +159,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    pub(super) fn expect_integer(&mut self, what: &str, most: u64) -> Parse<u64> {
-        self.expect_magnitude(what, most, None)
+    pub(super) fn expect_integer(&mut self, what: &str, max: u64) -> Parse<u64> {
+        self.expect_magnitude(what, max, None)
     }
 
     /// Reads a number that fits 32 bits with its sign.
@@ -169,17 +170,17 @@ impl<'a> Parser<'a> {
         Ok(if minus.is_some() { -n } else { n } as i32)
     }
 
-    /// Takes a minus if there is one.
+    /// Takes the next token if it is a minus, and returns it.
     pub(super) fn minus(&mut self) -> Option<Token> {
         let token = self.token();
-        self.take_sign(b'-').then_some(token)
+        self.take_punct(b'-').then_some(token)
     }
 
-    /// Reads a number up to `most`, or one more after a minus.
+    /// Reads a number up to `max`, or one more after a minus.
     pub(super) fn expect_magnitude(
         &mut self,
         what: &str,
-        most: u64,
+        max: u64,
         minus: Option<Token>,
     ) -> Parse<u64> {
         if self.token().kind != TokenKind::Integer {
@@ -187,11 +188,11 @@ impl<'a> Parser<'a> {
         }
         let from = minus.unwrap_or(self.token());
         let token = self.next();
-        let (most, bound) = match minus {
-            Some(_) => (most + 1, format!("expected at least -{}", most + 1)),
-            None => (most, format!("expected at most {most}")),
+        let (max, bound) = match minus {
+            Some(_) => (max + 1, format!("expected at least -{}", max + 1)),
+            None => (max, format!("expected at most {max}")),
         };
-        let n = integer(self.word(token)).filter(|&n| n <= most);
+        let n = integer(self.word(token)).filter(|&n| n <= max);
         n.ok_or_else(|| {
             let fault = TextFault::new(self.since(from), "the number is out of range");
             fault.label(bound).boxed()
@@ -227,12 +228,12 @@ impl<'a> Parser<'a> {
     pub(super) fn type_name(&mut self, what: &str) -> Parse<(String, Range<usize>)> {
         let from = self.token();
         let mut name = String::new();
-        if self.take_sign(b'.') {
+        if self.take_punct(b'.') {
             name.push('.');
         }
         loop {
             name.push_str(self.expect_word(what)?.0);
-            if !self.take_sign(b'.') {
+            if !self.take_punct(b'.') {
                 return Ok((name, self.since(from)));
             }
             name.push('.');

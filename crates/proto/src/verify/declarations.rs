@@ -1,4 +1,4 @@
-//! Extension ranges that declare their extensions.
+//! Checks extension ranges that declare their extensions.
 
 use std::collections::{HashMap, HashSet};
 
@@ -180,8 +180,9 @@ fn by_number(all: Vec<Empty>) -> HashMap<i32, Empty> {
         .collect()
 }
 
-/// Returns the error in a declaration itself, such as a number outside of its range. Records its
-/// number and name in `numbers` and `names`, to find those that are declared twice.
+/// Returns the error in a declaration itself, such as a number outside of its range. Records the
+/// declared number and name in `numbers` and `names`, to find later declarations of the same number
+/// or name.
 fn misdeclared(
     declaration: &Empty,
     range: &ExtensionRange,

@@ -1,4 +1,4 @@
-//! Enums: numbers and names of their values.
+//! Checks enums: the numbers and names of their values.
 
 use std::collections::HashMap;
 

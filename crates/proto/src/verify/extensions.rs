@@ -1,4 +1,4 @@
-//! Extensions: their messages and numbers.
+//! Checks extensions: the extended messages and the numbers.
 
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
@@ -63,7 +63,7 @@ impl<'a> Check<'a, '_, '_> {
         if is_lite(self.file) && found.is_some_and(|(_, linked)| !is_lite(&linked.file)) {
             let place = below(at, path::FIELD_EXTENDEE, None);
             let text = format!(
-                "{} is extended in a file with optimize_for = LITE_RUNTIME, and its own file doesn't say that",
+                "{} is extended in a file with optimize_for = LITE_RUNTIME, but defined in a file without",
                 bare(extendee)
             );
             let help = "leave optimize_for out of this file, or define the extension in another";
@@ -102,12 +102,13 @@ impl<'a> Check<'a, '_, '_> {
                 "wrap it in a message",
             );
         }
-        // protoc holds no extension to the declarations of descriptor.proto.
+        // protoc does not compare extensions with the declarations in descriptor.proto.
         let found = self.files.get(extension.extendee());
-        let is_held = found.is_some_and(|(_, linked)| linked.file.name() != well_known::DESCRIPTOR);
-        let most = if is_set { i32::MAX } else { FIELD_NUMBER_MAX };
+        let is_compared =
+            found.is_some_and(|(_, linked)| linked.file.name() != well_known::DESCRIPTOR);
+        let max = if is_set { i32::MAX } else { FIELD_NUMBER_MAX };
         let number = extension.number();
-        self.number_in_range(number, most, at);
+        self.number_in_range(number, max, at);
         let ranges = self.ranges.entry(extension.extendee());
         let ranges = ranges.or_insert_with(|| {
             let ranges = message.extension_range.iter();
@@ -115,7 +116,7 @@ impl<'a> Check<'a, '_, '_> {
         });
         let nearest = ranges.range(..=number).next_back().map(|(_, range)| *range);
         match nearest.filter(|range| number < range.end()) {
-            Some(range) if is_held => self.declared(extension, range, at),
+            Some(range) if is_compared => self.declared(extension, range, at),
             Some(_) => {}
             None => self.outside_ranges(message, extension, at),
         }
@@ -141,7 +142,7 @@ impl<'a> Check<'a, '_, '_> {
             .map(|r| format!("{} to {}", r.start(), r.end() - 1))
             .collect();
         let label = if ranges.is_empty() {
-            "it has no extension ranges".to_owned()
+            "the message has no extension ranges".to_owned()
         } else {
             format!("expected {}", ranges.join(", "))
         };

@@ -43,7 +43,7 @@ impl<'a> Check<'a, '_, '_> {
                     let target = wrong_target(options, written.entity, field.name());
                     target
                         .into_iter()
-                        .chain(wrong_time(options, edition, field.name()))
+                        .chain(wrong_edition(options, edition, field.name()))
                         .collect()
                 });
                 wrong.extend(found.iter().cloned());
@@ -123,7 +123,7 @@ impl<'a> Check<'a, '_, '_> {
             return;
         }
         self.open_enum(field, features, &below(at, path::FIELD_TYPE_NAME, None));
-        let set = own(field);
+        let set = own_features(field);
         let repeated = field.label() == Label::LABEL_REPEATED;
         let is_map = repeated && self.is_map(field);
         let message = matches!(field.type_(), Type::TYPE_MESSAGE | Type::TYPE_GROUP);
@@ -206,15 +206,15 @@ impl<'a> Check<'a, '_, '_> {
 
 /// The features that a field's own options set.
 #[derive(Default)]
-struct Own {
+struct OwnFeatures {
     presence: Option<Presence>,
     packed: Option<bool>,
     utf8: bool,
     delimited: bool,
 }
 
-fn own(field: &FieldDescriptorProto) -> Own {
-    let mut own = Own::default();
+fn own_features(field: &FieldDescriptorProto) -> OwnFeatures {
+    let mut own = OwnFeatures::default();
     let Some(options) = field.options.as_ref() else {
         return own;
     };
@@ -279,7 +279,7 @@ fn wrong_target(options: &FieldOptions, entity: Entity, name: &str) -> Option<St
 
 /// Returns the error of an option that is used before the edition which introduced it, or from the
 /// edition which removed it onward.
-fn wrong_time(options: &FieldOptions, edition: u64, name: &str) -> Option<String> {
+fn wrong_edition(options: &FieldOptions, edition: u64, name: &str) -> Option<String> {
     let support = messages(
         options.special_fields.unknown_fields(),
         path::OPTION_FEATURE_SUPPORT,
@@ -290,12 +290,12 @@ fn wrong_time(options: &FieldOptions, edition: u64, name: &str) -> Option<String
             Some(UnknownValueRef::Varint(n)) => Some(n),
             _ => None,
         };
-        if number(path::SUPPORT_INTRODUCED).is_some_and(|since| edition < since) {
-            let since = edition_name(number(path::SUPPORT_INTRODUCED)?);
-            return Some(format!("{name} needs {since}"));
+        if number(path::SUPPORT_INTRODUCED).is_some_and(|introduced| edition < introduced) {
+            let introduced = edition_name(number(path::SUPPORT_INTRODUCED)?);
+            return Some(format!("{name} needs {introduced}"));
         }
-        if number(path::SUPPORT_REMOVED).is_some_and(|until| edition >= until) {
-            let until = edition_name(number(path::SUPPORT_REMOVED)?);
+        if number(path::SUPPORT_REMOVED).is_some_and(|removed| edition >= removed) {
+            let removed = edition_name(number(path::SUPPORT_REMOVED)?);
             let why = match unknown.get(path::SUPPORT_REMOVAL_ERROR) {
                 Some(UnknownValueRef::LengthDelimited(text)) => {
                     let text = String::from_utf8_lossy(text);
@@ -303,7 +303,7 @@ fn wrong_time(options: &FieldOptions, edition: u64, name: &str) -> Option<String
                 }
                 _ => String::new(),
             };
-            return Some(format!("{name} was removed in {until}{why}"));
+            return Some(format!("{name} was removed in {removed}{why}"));
         }
     }
     None

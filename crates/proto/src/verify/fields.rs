@@ -1,4 +1,4 @@
-//! Fields: defaults, options that do not fit their type, and what a syntax forbids.
+//! Checks fields: defaults, options that do not fit the type, and constructs that a syntax forbids.
 
 use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
@@ -79,7 +79,7 @@ impl<'a> Check<'a, '_, '_> {
     }
 
     /// Returns whether the field has implicit presence. Repeated fields, members of oneofs,
-    /// extensions and messages never have it.
+    /// extensions and messages never have implicit presence.
     pub(super) fn is_implicit(&self, field: &FieldDescriptorProto, features: Features) -> bool {
         let by_nature = field.label() == Label::LABEL_REPEATED
             || field.oneof_index.is_some()

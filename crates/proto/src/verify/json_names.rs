@@ -1,4 +1,4 @@
-//! JSON names of fields, which must differ within a message.
+//! Checks that the JSON names of fields differ within a message.
 
 use std::collections::HashMap;
 
@@ -61,9 +61,9 @@ impl<'a> Check<'a, '_, '_> {
                 continue;
             }
             let (earlier, earlier_given) = *first.entry(name.clone()).or_insert((i, is_given));
-            let told_already = given && !is_given && !earlier_given;
-            let warned_only = !(features.json || is_given && earlier_given);
-            if earlier == i || told_already || warned_only {
+            let is_reported = given && !is_given && !earlier_given;
+            let is_allowed = !(features.json || is_given && earlier_given);
+            if earlier == i || is_reported || is_allowed {
                 continue;
             }
             self.report.push_with(|report| {

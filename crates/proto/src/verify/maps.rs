@@ -1,4 +1,4 @@
-//! Map fields: the types of their keys and values.
+//! Checks map fields: the types of their keys and values.
 
 use std::collections::HashMap;
 

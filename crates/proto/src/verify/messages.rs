@@ -1,4 +1,4 @@
-//! Messages: reserved numbers and names, options, oneofs.
+//! Checks messages: reserved numbers and names, options, oneofs.
 
 use std::collections::{HashMap, HashSet};
 
@@ -30,7 +30,7 @@ impl<'a> Check<'a, '_, '_> {
                 None,
             );
             self.report.push_with(|report| {
-                // Two errors of a message suggest different numbers.
+                // Each error of a message suggests another number.
                 free = first_free(message, free).saturating_add(1);
                 let help = match free - 1 {
                     next if next <= FIELD_NUMBER_MAX => {
@@ -51,10 +51,10 @@ impl<'a> Check<'a, '_, '_> {
     }
 
     /// Checks the number of a field or extension.
-    pub(super) fn number_in_range(&mut self, number: i32, most: i32, field: &[i32]) {
+    pub(super) fn number_in_range(&mut self, number: i32, max: i32, field: &[i32]) {
         let at = below(field, path::FIELD_NUMBER, None);
-        if number < 1 || number > most {
-            let label = format!("expected 1 to {most}");
+        if number < 1 || number > max {
+            let label = format!("expected 1 to {max}");
             self.report.fault(
                 format!("{number} can't be a field's number"),
                 &at,
@@ -84,7 +84,7 @@ impl<'a> Check<'a, '_, '_> {
         );
     }
 
-    /// Checks that no name of a message or enum is reserved twice, and that none is used.
+    /// Checks that a message or enum reserves no name twice, and uses no reserved name.
     pub(super) fn reserved_names<'n>(
         &mut self,
         reserved: &[String],

@@ -1,4 +1,4 @@
-//! Ranges of numbers: reserved ones, those for extensions, and the fields and values within them.
+//! Checks reserved ranges and extension ranges, and the numbers of fields and values within them.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -42,12 +42,12 @@ impl<'a> Check<'a, '_, '_> {
                     help,
                 );
             }
-            let most = match message.options.message_set_wire_format() {
+            let max = match message.options.message_set_wire_format() {
                 true => i64::from(i32::MAX) - 1,
                 false => i64::from(FIELD_NUMBER_MAX),
             };
-            if i64::from(r.end()) - 1 > most {
-                let label = format!("expected numbers up to {most}");
+            if i64::from(r.end()) - 1 > max {
+                let label = format!("expected numbers up to {max}");
                 self.report.fault(
                     "an extension range beyond the field numbers",
                     &path,
@@ -91,8 +91,8 @@ impl<'a> Check<'a, '_, '_> {
         self.numbers_in(&sound, values, "enum value");
     }
 
-    /// Checks that no range is reversed and that none overlap. Returns the ranges that are not
-    /// reversed, by their start.
+    /// Checks that no range is reversed and that no two ranges overlap. Returns the ranges that are
+    /// not reversed, by their start.
     fn ranges(&mut self, mut all: Vec<NumberRange>) -> BTreeMap<i64, NumberRange> {
         all.retain(|numbers| {
             let reversed = numbers.range.is_empty();

@@ -1,4 +1,4 @@
-//! Names, by the style that edition 2024 enforces unless a feature says otherwise.
+//! Checks names for the style that edition 2024 enforces unless a feature says otherwise.
 
 use protobuf::descriptor::field_descriptor_proto::Type;
 use protobuf::descriptor::{
@@ -34,10 +34,10 @@ impl Check<'_, '_, '_> {
         features: Features,
         at: &[i32],
     ) {
-        self.named(features, NameStyle::Title, "message", message.name(), at);
+        self.check_name(features, NameStyle::Title, "message", message.name(), at);
         for (i, oneof) in message.oneof_decl.iter().enumerate() {
             let features = features.within(oneof.options.as_ref(), place::ONEOF);
-            self.named(
+            self.check_name(
                 features,
                 NameStyle::Lower,
                 "oneof",
@@ -54,15 +54,15 @@ impl Check<'_, '_, '_> {
         at: &[i32],
     ) {
         if field.type_() != Type::TYPE_GROUP {
-            self.named(features, NameStyle::Lower, "field", field.name(), at);
+            self.check_name(features, NameStyle::Lower, "field", field.name(), at);
         }
     }
 
     pub(super) fn enum_style(&mut self, e: &EnumDescriptorProto, features: Features, at: &[i32]) {
-        self.named(features, NameStyle::Title, "enum", e.name(), at);
+        self.check_name(features, NameStyle::Title, "enum", e.name(), at);
         for (i, value) in e.value.iter().enumerate() {
             let features = features.within(value.options.as_ref(), place::ENUM_VALUE);
-            self.named(
+            self.check_name(
                 features,
                 NameStyle::Upper,
                 "enum value",
@@ -79,10 +79,10 @@ impl Check<'_, '_, '_> {
         at: &[i32],
     ) {
         let features = outer.within(service.options.as_ref(), place::SERVICE);
-        self.named(features, NameStyle::Title, "service", service.name(), at);
+        self.check_name(features, NameStyle::Title, "service", service.name(), at);
         for (i, method) in service.method.iter().enumerate() {
             let features = features.within(method.options.as_ref(), place::METHOD);
-            self.named(
+            self.check_name(
                 features,
                 NameStyle::Title,
                 "method",
@@ -92,7 +92,14 @@ impl Check<'_, '_, '_> {
         }
     }
 
-    fn named(&mut self, features: Features, style: NameStyle, what: &str, name: &str, at: &[i32]) {
+    fn check_name(
+        &mut self,
+        features: Features,
+        style: NameStyle,
+        what: &str,
+        name: &str,
+        at: &[i32],
+    ) {
         if features.style && !style.fits(name) {
             let text = format!("{what} name {name:?} is not in {}", style.name());
             self.report

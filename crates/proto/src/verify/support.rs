@@ -1,4 +1,4 @@
-//! `feature_support` of fields and enum values: the editions of an option may not contradict each
+//! Checks `feature_support` of fields and enum values, whose editions must not contradict each
 //! other.
 
 use protobuf::descriptor::{EnumDescriptorProto, FieldDescriptorProto};
@@ -19,8 +19,8 @@ struct Support {
 }
 
 impl Support {
-    /// Returns the support that options declare in the field `number`, over that of `outer`.
-    /// Returns `None` if they declare none.
+    /// Returns the support that options declare in the field `number`. Editions that the options do
+    /// not set have the values of `outer`. Returns `None` if the options declare no support.
     fn of(options: &UnknownFields, number: u32, outer: Support) -> Option<Self> {
         let declared = messages(options, number);
         if declared.is_empty() {
@@ -74,10 +74,12 @@ impl Support {
         }
     }
 
-    /// Returns how the support of an enum's value exceeds that of `field`, an option of the enum.
+    /// Returns a description if the support of an enum's value exceeds the support of `field`,
+    /// which is an option with that enum as its type.
     fn excess(self, field: Support) -> Option<&'static str> {
-        let later =
-            |own: Option<i32>, of: Option<i32>| of.is_some_and(|of| own.unwrap_or_default() > of);
+        let later = |own: Option<i32>, limit: Option<i32>| {
+            limit.is_some_and(|limit| own.unwrap_or_default() > limit)
+        };
         match () {
             () if self.introduced.unwrap_or_default() < field.introduced.unwrap_or_default() => {
                 Some("is introduced before")
@@ -90,7 +92,8 @@ impl Support {
 }
 
 impl Check<'_, '_, '_> {
-    /// Checks the `feature_support` of a field, and of its enum's values against that of the field.
+    /// Checks the `feature_support` of a field. If the field has an enum as its type, also checks
+    /// the support of the enum's values.
     pub(super) fn field_support(&mut self, field: &FieldDescriptorProto, at: &[i32]) {
         let Some(options) = field.options.as_ref() else {
             return;

@@ -1,4 +1,5 @@
-//! `export` and `local`, since edition 2024: the files that may use a message or enum.
+//! Checks `export` and `local`, which since edition 2024 set the files that may use a message or
+//! enum.
 
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 use protobuf::well_known_types::empty::Empty;
@@ -38,7 +39,7 @@ impl<'a> Check<'a, '_, '_> {
     fn used_by_message(&mut self, message: &DescriptorProto, at: &[i32]) -> Result<(), OutOfTime> {
         for (i, field) in message.field.iter().enumerate() {
             self.used_by_field(field, &below(at, path::MESSAGE_FIELD, i))?;
-            // A map's types are those of its entry.
+            // The types of a map are the types of its entry's fields.
             if let Some(entry) = self
                 .files
                 .message(field.type_name())
@@ -88,8 +89,8 @@ impl<'a> Check<'a, '_, '_> {
         if linked.edition < Edition::Edition2024 {
             return false;
         }
-        if let Some(said) = declared_visibility(&linked.file, &symbol.path) {
-            return said == Visibility::Local as u64;
+        if let Some(declared) = declared_visibility(&linked.file, &symbol.path) {
+            return declared == Visibility::Local as u64;
         }
         // The options may be many, so the result is kept.
         let default = self.visibilities.entry(symbol.file);
@@ -150,7 +151,7 @@ fn declared_visibility(file: &FileDescriptorProto, at: &[i32]) -> Option<u64> {
         ),
     };
     match unknown.unknown_fields().get(number)? {
-        UnknownValueRef::Varint(said) => Some(said),
+        UnknownValueRef::Varint(visibility) => Some(visibility),
         _ => None,
     }
 }
@@ -158,7 +159,7 @@ fn declared_visibility(file: &FileDescriptorProto, at: &[i32]) -> Option<u64> {
 /// Returns the file's `default_symbol_visibility`, if the file sets it.
 fn default_visibility(file: &FileDescriptorProto) -> Option<u64> {
     let options = file.options.as_ref()?;
-    let mut said = None;
+    let mut visibility = None;
     for (number, value) in options.special_fields.unknown_fields() {
         let UnknownValueRef::LengthDelimited(set) = value else {
             continue;
@@ -172,8 +173,8 @@ fn default_visibility(file: &FileDescriptorProto) -> Option<u64> {
             .unknown_fields()
             .get(DEFAULT_SYMBOL_VISIBILITY)
         {
-            said = Some(n);
+            visibility = Some(n);
         }
     }
-    said
+    visibility
 }

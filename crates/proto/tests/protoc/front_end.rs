@@ -16,9 +16,10 @@ fn protoc() -> Option<PathBuf> {
     path
 }
 
-/// Runs one test again in a child process that has `path` first in its PATH, and asserts that it
-/// succeeds. Returns false in that child, which must then run the test itself.
-fn alone(test: &str, path: &Path) -> bool {
+/// Runs one test again in a child process that has `path` first in its PATH, and asserts that the
+/// child succeeds. Returns true in the parent process. In the child, returns false without running
+/// anything, and the caller must then perform the test.
+fn run_in_child(test: &str, path: &Path) -> bool {
     if std::env::var_os("GATEWAY_TEST_ALONE").is_some() {
         return false;
     }
@@ -56,19 +57,19 @@ fn script(text: &str) -> tempfile::TempDir {
 
 fn run(root: &Path, compiler: Compiler) -> (Option<Descriptors>, String) {
     let mut found = Diagnostics::new();
-    let made = compile(&[root.to_path_buf()], compiler, &mut found);
+    let compiled = compile(&[root.to_path_buf()], compiler, &mut found);
     found.sort();
     let text = found
         .render(false)
         .replace(&format!("{}/", root.display()), "");
-    (made, text)
+    (compiled, text)
 }
 
 #[test]
 fn protoc_reads_editions_and_reports_places_in_the_users_files() {
     let Some(protoc) = protoc() else { return };
     let directory = directory_of(&protoc);
-    if alone(
+    if run_in_child(
         "front_end::protoc_reads_editions_and_reports_places_in_the_users_files",
         directory.path(),
     ) {
@@ -88,10 +89,10 @@ fn protoc_reads_editions_and_reports_places_in_the_users_files() {
         "syntax = \"proto3\";\n\n\tmessage A { Nothing n = 1; }\n",
     )
     .unwrap();
-    let (made, said) = run(root.path(), Compiler::Protoc);
-    assert!(made.is_none());
+    let (compiled, report) = run(root.path(), Compiler::Protoc);
+    assert!(compiled.is_none());
     assert_eq!(
-        said,
+        report,
         "error: \"Nothing\" is not defined
  --> e.proto:3:14
   |
@@ -104,14 +105,14 @@ fn protoc_reads_editions_and_reports_places_in_the_users_files() {
 #[cfg(unix)]
 #[test]
 fn a_missing_protoc_is_reported() {
-    if alone_without_protoc("front_end::a_missing_protoc_is_reported") {
+    if run_in_child_without_protoc("front_end::a_missing_protoc_is_reported") {
         return;
     }
-    let (made, said) = run(Path::new("tests/protos/valid"), Compiler::Protoc);
-    assert!(made.is_none());
+    let (compiled, report) = run(Path::new("tests/protos/valid"), Compiler::Protoc);
+    assert!(compiled.is_none());
     assert!(
-        said.starts_with("error: there is no protoc on the PATH"),
-        "{said}"
+        report.starts_with("error: there is no protoc on the PATH"),
+        "{report}"
     );
 }
 
@@ -129,12 +130,12 @@ fn peak_kib() -> u64 {
 fn a_killed_protoc_is_reported_with_its_signal() {
     let directory = script("kill -9 $$");
     let test = "front_end::a_killed_protoc_is_reported_with_its_signal";
-    if alone(test, directory.path()) {
+    if run_in_child(test, directory.path()) {
         return;
     }
-    let (made, said) = run(Path::new("tests/protos/valid"), Compiler::Protoc);
-    assert!(made.is_none());
-    assert_eq!(said, "error: protoc failed: signal: 9 (SIGKILL)\n");
+    let (compiled, report) = run(Path::new("tests/protos/valid"), Compiler::Protoc);
+    assert!(compiled.is_none());
+    assert_eq!(report, "error: protoc failed: signal: 9 (SIGKILL)\n");
 }
 
 #[cfg(target_os = "linux")]
@@ -142,28 +143,29 @@ fn a_killed_protoc_is_reported_with_its_signal() {
 fn two_hundred_megabytes_on_stderr_are_bounded() {
     let directory = script("head -c 200000000 /dev/zero | tr '\\0' 'x' >&2; exit 3");
     let test = "front_end::two_hundred_megabytes_on_stderr_are_bounded";
-    if alone(test, directory.path()) {
+    if run_in_child(test, directory.path()) {
         return;
     }
     let before = peak_kib();
-    let (made, said) = run(Path::new("tests/protos/valid"), Compiler::Protoc);
-    assert!(made.is_none());
+    let (compiled, report) = run(Path::new("tests/protos/valid"), Compiler::Protoc);
+    assert!(compiled.is_none());
     assert!(
-        said.starts_with("error: protoc failed: exit status: 3\n"),
+        report.starts_with("error: protoc failed: exit status: 3\n"),
         "{}",
-        said.len()
+        report.len()
     );
     assert!(
-        said.ends_with("x…\n") && said.len() < 1_000,
+        report.ends_with("x…\n") && report.len() < 1_000,
         "{}",
-        said.len()
+        report.len()
     );
     let grown = peak_kib() - before;
     assert!(grown < 64 << 10, "{grown} KiB");
 }
 
+/// Does the same as [`run_in_child`], with a PATH on which there is no protoc.
 #[cfg(unix)]
-fn alone_without_protoc(test: &str) -> bool {
+fn run_in_child_without_protoc(test: &str) -> bool {
     if std::env::var_os("GATEWAY_TEST_ALONE").is_some() {
         return false;
     }
