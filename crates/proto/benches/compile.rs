@@ -1,10 +1,10 @@
-//! Measures how long the built-in compiler takes for a thousand files, for the same files after one
-//! of them has changed, and for worst-case files.
+//! Measures the time of the built-in compiler for a thousand files, for the same files after a
+//! change of one file, and for worst-case files.
 //!
 //! `cargo bench --bench compile` prints one line for each run. The worst-case files are nearly as
-//! large as a file may be. An argument selects the worst-case files whose name contains it. If the
-//! argument is a directory of .proto files, the runs are over a copy of these instead, with edits
-//! of several of them.
+//! large as a file may be. An argument selects the worst-case files whose names contain the
+//! argument. If the argument is a directory of .proto files, the bench instead compiles a copy of
+//! these files, and compiles it again after edits of three files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,31 +14,33 @@ use std::time::Instant;
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Cache, Compiler, Texts};
 
-/// The maximum size of a worst-case file, in bytes: the compiler's own limit for a file.
-const LARGEST: usize = 8 << 20;
+/// The maximum size of a worst-case file, in bytes: the compiler's limit on a file.
+const FILE_BYTES_MAX: usize = 8 << 20;
 
-/// The texts and the cache that one compile leaves to the next.
+/// The texts and the cache of a compile, which the next compile reuses.
 #[derive(Default)]
 struct Earlier {
     texts: Option<Texts>,
     cache: Cache,
 }
 
-/// Returns how long it takes to read and to compile the files, and the numbers of files and errors.
+/// Reads and compiles the files of a directory. Returns the time as text, and the numbers of files
+/// and of errors.
 fn timed(directory: &Path, earlier: &mut Earlier) -> (String, usize, usize) {
     let start = Instant::now();
     let mut found = Diagnostics::new();
     let roots = [directory.to_path_buf()];
     let texts = Texts::read_after(earlier.texts.as_ref(), &roots, Compiler::Builtin);
     let read = start.elapsed();
-    let made = texts.compile(&mut earlier.cache, &mut found);
-    let files = made.map_or(0, |made| made.files().len());
+    let compiled = texts.compile(&mut earlier.cache, &mut found);
+    let files = compiled.map_or(0, |compiled| compiled.files().len());
     earlier.texts = Some(texts);
-    let took = format!("{:.2?} ({read:.2?} to read)", start.elapsed());
-    (took, files, found.errors())
+    let time = format!("{:.2?} ({read:.2?} to read)", start.elapsed());
+    (time, files, found.errors())
 }
 
-fn thousand(directory: &Path) {
+/// Writes a thousand files that import each other.
+fn write_thousand(directory: &Path) {
     for i in 0..1000 {
         let mut text = format!(
             "syntax = \"proto3\";\npackage p{i};\nimport \"google/protobuf/timestamp.proto\";\n"
@@ -66,12 +68,13 @@ fn thousand(directory: &Path) {
     }
 }
 
-/// Returns `head`, then `line(1)`, `line(2)` and so on up to [`LARGEST`] bytes, then `tail`.
+/// Returns `head`, then `line(1)`, `line(2)` and so on, then `tail`, with [`FILE_BYTES_MAX`] bytes
+/// at most.
 fn filled(head: &str, line: impl Fn(usize) -> String, tail: &str) -> String {
     let mut text = head.to_owned();
     for i in 1.. {
         let more = line(i);
-        if text.len() + more.len() + tail.len() > LARGEST {
+        if text.len() + more.len() + tail.len() > FILE_BYTES_MAX {
             break;
         }
         text += &more;
@@ -80,25 +83,29 @@ fn filled(head: &str, line: impl Fn(usize) -> String, tail: &str) -> String {
 }
 
 /// The name of a worst-case file, and its text.
-type Worst = (&'static str, String);
+type WorstCase = (&'static str, String);
 
 /// The `syntax` statement of most worst-case files.
-const P2: &str = "syntax = \"proto2\";";
+const SYNTAX: &str = "syntax = \"proto2\";";
 
 /// The head of a file with two custom file options: a message `o` and a repeated number `n`.
 const OPTIONS: &str = "syntax = \"proto2\"; import \"google/protobuf/descriptor.proto\"; message O { optional int32 a = 1; repeated O o = 2; map<string, int32> m = 3; } extend google.protobuf.FileOptions { optional O o = 50000; repeated int32 n = 50001; }";
 
 /// Returns worst-case files with many enum values.
-fn worst_enums() -> Vec<Worst> {
+fn worst_enums() -> Vec<WorstCase> {
     vec![
         (
             "values of an enum",
-            filled(&format!("{P2} enum E {{"), |i| format!("V{i}={i};"), "}"),
+            filled(
+                &format!("{SYNTAX} enum E {{"),
+                |i| format!("V{i}={i};"),
+                "}",
+            ),
         ),
         (
             "values with options",
             filled(
-                &format!("{P2} enum E {{"),
+                &format!("{SYNTAX} enum E {{"),
                 |i| format!("V{i}={i}[deprecated=true];"),
                 "}",
             ),
@@ -106,7 +113,7 @@ fn worst_enums() -> Vec<Worst> {
         (
             "aliases of one number",
             filled(
-                &format!("{P2} enum E {{ option allow_alias = true;"),
+                &format!("{SYNTAX} enum E {{ option allow_alias = true;"),
                 |i| format!("V{i}=1;"),
                 "}",
             ),
@@ -115,12 +122,12 @@ fn worst_enums() -> Vec<Worst> {
 }
 
 /// Returns worst-case files with many fields.
-fn worst_fields() -> Vec<Worst> {
+fn worst_fields() -> Vec<WorstCase> {
     vec![
         (
             "fields of a message",
             filled(
-                &format!("{P2} message M {{"),
+                &format!("{SYNTAX} message M {{"),
                 |i| format!("optional int32 f{i}={i};"),
                 "}",
             ),
@@ -128,7 +135,7 @@ fn worst_fields() -> Vec<Worst> {
         (
             "map fields",
             filled(
-                &format!("{P2} message M {{"),
+                &format!("{SYNTAX} message M {{"),
                 |i| format!("map<int32,M> f{i}={i};"),
                 "}",
             ),
@@ -144,7 +151,7 @@ fn worst_fields() -> Vec<Worst> {
         (
             "fields with defaults of an enum",
             filled(
-                &format!("{P2} enum E {{ A=0; }} message M {{"),
+                &format!("{SYNTAX} enum E {{ A=0; }} message M {{"),
                 |i| format!("optional E f{i}={i}[default=A];"),
                 "}",
             ),
@@ -153,18 +160,25 @@ fn worst_fields() -> Vec<Worst> {
 }
 
 /// Returns worst-case files with many messages, ranges, extensions, methods or empty statements.
-fn worst_messages() -> Vec<Worst> {
+fn worst_messages() -> Vec<WorstCase> {
     vec![
-        ("messages", filled(P2, |i| format!("message M{i}{{}}"), "")),
+        (
+            "messages",
+            filled(SYNTAX, |i| format!("message M{i}{{}}"), ""),
+        ),
         (
             "messages of one field",
-            filled(P2, |i| format!("message M{i}{{optional M{i} a=1;}}"), ""),
+            filled(
+                SYNTAX,
+                |i| format!("message M{i}{{optional M{i} a=1;}}"),
+                "",
+            ),
         ),
-        ("empty statements", filled(P2, |_| ";".to_owned(), "")),
+        ("empty statements", filled(SYNTAX, |_| ";".to_owned(), "")),
         (
             "reserved ranges",
             filled(
-                &format!("{P2} message M {{ reserved 1"),
+                &format!("{SYNTAX} message M {{ reserved 1"),
                 |i| format!(",{}", i * 2 + 1),
                 "; }",
             ),
@@ -172,7 +186,7 @@ fn worst_messages() -> Vec<Worst> {
         (
             "extension ranges and extensions",
             filled(
-                &format!("{P2} message M {{ extensions 1 to max; }} extend M {{"),
+                &format!("{SYNTAX} message M {{ extensions 1 to max; }} extend M {{"),
                 |i| format!("optional int32 e{i}={};", i + 20_000),
                 "}",
             ),
@@ -180,14 +194,14 @@ fn worst_messages() -> Vec<Worst> {
         (
             "methods",
             filled(
-                &format!("{P2} message M {{}} service S {{"),
+                &format!("{SYNTAX} message M {{}} service S {{"),
                 |i| format!("rpc R{i}(M)returns(M);"),
                 "}",
             ),
         ),
         (
             "deep messages",
-            (0..LARGEST / 400)
+            (0..FILE_BYTES_MAX / 400)
                 .map(|i| {
                     format!(
                         "message M{i} {{ {} {} }}",
@@ -201,7 +215,7 @@ fn worst_messages() -> Vec<Worst> {
 }
 
 /// Returns worst-case files with many options.
-fn worst_options() -> Vec<Worst> {
+fn worst_options() -> Vec<WorstCase> {
     vec![
         (
             "options of a file",
@@ -225,55 +239,58 @@ fn worst_options() -> Vec<Worst> {
         ),
         (
             "unknown options",
-            filled(P2, |i| format!("option (no{i})=1;"), ""),
+            filled(SYNTAX, |i| format!("option (no{i})=1;"), ""),
         ),
     ]
 }
 
 /// Returns worst-case files with many errors or comments, or with long names or strings.
-fn worst_faults() -> Vec<Worst> {
+fn worst_faults() -> Vec<WorstCase> {
     vec![
         (
             "unknown types",
             filled(
-                &format!("{P2} message M {{"),
+                &format!("{SYNTAX} message M {{"),
                 |i| format!("optional No{i} f{i}={i};"),
                 "}",
             ),
         ),
-        ("names twice", filled(P2, |_| "message M{}".to_owned(), "")),
+        (
+            "names twice",
+            filled(SYNTAX, |_| "message M{}".to_owned(), ""),
+        ),
         (
             "numbers twice",
             filled(
-                &format!("{P2} message M {{"),
+                &format!("{SYNTAX} message M {{"),
                 |i| format!("optional int32 f{i}=1;"),
                 "}",
             ),
         ),
         (
             "a comment",
-            filled(&format!("{P2} /*"), |_| "*/ /*".to_owned(), "*/"),
+            filled(&format!("{SYNTAX} /*"), |_| "*/ /*".to_owned(), "*/"),
         ),
         (
             "a text",
             filled(
-                &format!("{P2} option java_package = "),
+                &format!("{SYNTAX} option java_package = "),
                 |_| "\"a\" ".to_owned(),
                 ";",
             ),
         ),
         (
             "a long name",
-            filled(&format!("{P2} message "), |_| "a".to_owned(), "{}"),
+            filled(&format!("{SYNTAX} message "), |_| "a".to_owned(), "{}"),
         ),
         (
             "a package of many parts",
-            filled(&format!("{P2} package a"), |_| ".a".to_owned(), ";"),
+            filled(&format!("{SYNTAX} package a"), |_| ".a".to_owned(), ";"),
         ),
         (
             "a type name of many parts",
             filled(
-                &format!("{P2} message M {{ optional a"),
+                &format!("{SYNTAX} message M {{ optional a"),
                 |_| ".a".to_owned(),
                 " f = 1; }",
             ),
@@ -295,13 +312,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Measures the first compile of the files of a directory, and compiles after edits of a few.
+/// Measures a first compile of the files of a directory, and a compile after each edit of one of
+/// three files.
 fn edits(from: &Path) {
     let directory = tempfile::tempdir().unwrap();
     copy(from, directory.path());
     let mut earlier = Earlier::default();
-    let (took, files, errors) = timed(directory.path(), &mut earlier);
-    println!("{:40} {took:>30}  {files} files, {errors} errors", "all");
+    let (time, files, errors) = timed(directory.path(), &mut earlier);
+    println!("{:40} {time:>30}  {files} files, {errors} errors", "all");
     let outlines = earlier
         .texts
         .as_ref()
@@ -311,33 +329,37 @@ fn edits(from: &Path) {
         let path = directory.path().join(name);
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, format!("{text}message NewInThisEdit {{}}\n")).unwrap();
-        let (took, files, errors) = timed(directory.path(), &mut earlier);
-        println!("{name:40} {took:>30}  {files} files, {errors} errors");
+        let (time, files, errors) = timed(directory.path(), &mut earlier);
+        println!("{name:40} {time:>30}  {files} files, {errors} errors");
         fs::write(&path, text).unwrap();
         timed(directory.path(), &mut earlier);
     }
 }
 
 fn main() {
-    let only = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
-    if let Some(directory) = only.as_deref().map(Path::new).filter(|path| path.is_dir()) {
+    let argument = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    if let Some(directory) = argument
+        .as_deref()
+        .map(Path::new)
+        .filter(|path| path.is_dir())
+    {
         return edits(directory);
     }
     let directory = tempfile::tempdir().unwrap();
-    thousand(directory.path());
+    write_thousand(directory.path());
     let mut earlier = Earlier::default();
-    let (took, files, errors) = timed(directory.path(), &mut earlier);
+    let (time, files, errors) = timed(directory.path(), &mut earlier);
     println!(
-        "{:40} {took:>30}  {files} files, {errors} errors",
+        "{:40} {time:>30}  {files} files, {errors} errors",
         "1000 files"
     );
     for changed in [999, 500, 0] {
         let path = directory.path().join(format!("f{changed}.proto"));
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, format!("{text}message New {{}}\n")).unwrap();
-        let (took, files, errors) = timed(directory.path(), &mut earlier);
+        let (time, files, errors) = timed(directory.path(), &mut earlier);
         println!(
-            "{:40} {took:>30}  {files} files, {errors} errors",
+            "{:40} {time:>30}  {files} files, {errors} errors",
             format!("1000 files, f{changed} changed")
         );
     }
@@ -349,15 +371,15 @@ fn main() {
         worst_faults(),
     ];
     for (name, text) in worst.into_iter().flatten() {
-        if only
+        if argument
             .as_ref()
-            .is_some_and(|only| !name.contains(only.as_str()))
+            .is_some_and(|part| !name.contains(part.as_str()))
         {
             continue;
         }
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("worst.proto"), &text).unwrap();
-        let (took, files, errors) = timed(directory.path(), &mut Earlier::default());
-        println!("{name:40} {took:>30}  {files} files, {errors} errors");
+        let (time, files, errors) = timed(directory.path(), &mut Earlier::default());
+        println!("{name:40} {time:>30}  {files} files, {errors} errors");
     }
 }

@@ -1,6 +1,6 @@
-//! Tests of the memory that a compile takes while it runs, that its cache keeps, and that a compile
-//! takes after an edit of one file. The files have comments, names and imports like those of a
-//! large public collection.
+//! Tests of the peak memory of a compile, of the memory that its cache keeps, and of the peak
+//! memory of a compile after an edit of one file. The files have comments, names and imports as in
+//! a large public collection.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -46,8 +46,8 @@ const FILES: usize = 400;
 /// The number of files in a family.
 const FAMILY: usize = 10;
 
-/// Writes the files in families of [`FAMILY`]. Each file but the first of its family imports the
-/// file before it.
+/// Writes the files in families of [`FAMILY`]. Each file except the first of a family imports the
+/// previous file.
 fn write_files(directory: &Path) {
     for n in 0..FILES {
         let mut text = String::from("syntax = \"proto3\";\npackage large;\n");
@@ -72,7 +72,7 @@ fn write_files(directory: &Path) {
 /// The cost of one compile, in bytes.
 #[derive(Debug)]
 struct Cost {
-    /// The maximum in use at any time, beyond the bytes in use before the compile.
+    /// The maximum of the bytes in use, beyond the bytes in use before the compile.
     peak: usize,
     /// The total of all its allocations.
     all: usize,
@@ -85,9 +85,12 @@ fn compile(directory: &Path, cache: &mut Cache) -> Cost {
     PEAK.store(before, Relaxed);
     let mut found = Diagnostics::new();
     let texts = Texts::read(&[directory.to_owned()], Compiler::Builtin);
-    let made = texts.compile(cache, &mut found).unwrap();
-    let texts = made.sources().map(|(_, source)| source.text.len()).sum();
-    drop(made);
+    let compiled = texts.compile(cache, &mut found).unwrap();
+    let texts = compiled
+        .sources()
+        .map(|(_, source)| source.text.len())
+        .sum();
+    drop(compiled);
     Cost {
         peak: PEAK.load(Relaxed) - before,
         all: ALL.load(Relaxed) - all,
@@ -105,7 +108,7 @@ fn many_files_cost_a_bounded_multiple_of_their_texts_at_first_and_after_edits() 
     let held = LIVE.load(Relaxed) - start;
     assert!(first.texts > 3 << 20, "{first:?}");
     assert!(first.peak < 10 * first.texts, "{first:?}");
-    // The cache keeps the texts, and less than twice their size beyond them.
+    // The cache keeps the texts, and in addition less than twice their size.
     assert!(held < 3 * first.texts, "{held} bytes held, {first:?}");
     let file = directory.path().join("f199.proto");
     let text = fs::read_to_string(&file).unwrap();

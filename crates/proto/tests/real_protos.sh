@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Compares the built-in compiler with protoc over googleapis: some 7,000 files, pinned, from npm.
+# Compares the built-in compiler with protoc on googleapis: about 7,000 files from npm, in a pinned
+# version.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 

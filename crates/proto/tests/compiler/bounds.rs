@@ -2,34 +2,34 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{of_files, outcome, root};
+use crate::support::{compile_files, outcome, root};
 
 #[test]
 fn a_file_that_is_too_large_is_refused() {
     let text = format!("//{}", " ".repeat(8 << 20));
-    let (_, said) = of_files(&[("large.proto", &text)]);
+    let (_, report) = compile_files(&[("large.proto", &text)]);
     assert!(
-        said.starts_with("error: large.proto is larger than 8 MiB"),
-        "{said}"
+        report.starts_with("error: large.proto is larger than 8 MiB"),
+        "{report}"
     );
 }
 
 #[test]
 fn files_with_more_than_a_million_definitions_are_refused() {
-    // An empty statement counts like any other, and so does the one of the syntax.
+    // Each empty statement is one definition, and so is the `syntax` statement.
     let text = |statements: usize| format!("syntax = \"proto3\";{}", ";".repeat(statements - 1));
     let (half, most) = (text(500_000), text(500_001));
-    let (made, said) = of_files(&[("a.proto", &half), ("b.proto", &half)]);
-    assert!(made.is_some(), "{said:.2000}");
-    let (made, said) = of_files(&[("a.proto", &half), ("b.proto", &most)]);
-    assert!(made.is_none());
+    let (compiled, report) = compile_files(&[("a.proto", &half), ("b.proto", &half)]);
+    assert!(compiled.is_some(), "{report:.2000}");
+    let (compiled, report) = compile_files(&[("a.proto", &half), ("b.proto", &most)]);
+    assert!(compiled.is_none());
     let expected = "more than 1000000 definitions, options and other statements together\n";
-    assert!(said.contains(expected), "{said:.2000}");
+    assert!(report.contains(expected), "{report:.2000}");
 }
 
 /// A statement may define many parts of a descriptor, each with a few bytes of text.
 #[test]
-fn lists_within_a_statement_count_by_their_elements() {
+fn each_element_of_a_list_in_a_statement_is_a_definition() {
     let most = 1_000_000;
     for text in [
         format!("message M {{ reserved 1{}; }}", ",1".repeat(most)),
@@ -39,10 +39,11 @@ fn lists_within_a_statement_count_by_their_elements() {
         format!("option (o) = {{ {} }};", "a:1 ".repeat(most)),
         format!("option (o) = {{ a: [1{}] }};", ",1".repeat(most)),
     ] {
-        let (made, said) = of_files(&[("a.proto", &format!("syntax = \"proto2\";\n{text}"))]);
-        assert!(made.is_none());
+        let (compiled, report) =
+            compile_files(&[("a.proto", &format!("syntax = \"proto2\";\n{text}"))]);
+        assert!(compiled.is_none());
         let expected = "more than 1000000 definitions, options and other statements together\n";
-        assert!(said.contains(expected), "{said:.2000}");
+        assert!(report.contains(expected), "{report:.2000}");
     }
 }
 
@@ -50,15 +51,16 @@ fn lists_within_a_statement_count_by_their_elements() {
 fn compiling_ends_after_many_faulty_files() {
     let names: Vec<_> = (0..150).map(|i| format!("f{i}.proto")).collect();
     let files: Vec<_> = names.iter().map(|n| (n.as_str(), "nonsense")).collect();
-    let (_, said) = of_files(&files);
+    let (_, report) = compile_files(&files);
     assert!(
-        said.contains("100 files have errors; not all others were checked"),
-        "{said}"
+        report.contains("100 files have errors; not all others were checked"),
+        "{report}"
     );
-    assert_eq!(said.matches("found \"nonsense\"").count(), 100);
+    assert_eq!(report.matches("found \"nonsense\"").count(), 100);
 }
 
-/// Allows ten seconds, since the machine may be busy. benches/compile.rs measures the exact time.
+/// The bound is ten seconds, because the machine may be busy. benches/compile.rs measures the exact
+/// time.
 #[test]
 fn a_thousand_files_compile_in_seconds() {
     let texts: Vec<_> = (0..1000)
@@ -84,9 +86,9 @@ fn a_thousand_files_compile_in_seconds() {
         .collect();
     let directory = root(&files);
     let start = Instant::now();
-    let (made, said) = outcome(&[directory.path().to_path_buf()], directory.path());
-    assert_eq!(said, "");
-    assert_eq!(made.unwrap().files().len(), 1100);
+    let (compiled, report) = outcome(&[directory.path().to_path_buf()], directory.path());
+    assert_eq!(report, "");
+    assert_eq!(compiled.unwrap().files().len(), 1100);
     assert!(
         start.elapsed() < Duration::from_secs(10),
         "{:?}",
@@ -129,7 +131,7 @@ fn slow_definitions() -> Vec<String> {
 /// Returns files with long names or with many names.
 fn slow_names() -> Vec<String> {
     vec![
-        // The full name of a nested definition includes the long name that encloses it.
+        // The full name of a nested definition includes the long name of the enclosing definition.
         format!("{SYNTAX} package {};", vec!["a"; 200_000].join(".")),
         many(
             &format!("message {} {{ enum E {{", "a".repeat(60_000)),
@@ -200,25 +202,25 @@ fn slow_options() -> Vec<String> {
 
 #[test]
 fn definitions_crafted_to_be_slow_compile_in_time() {
-    take_seconds(&slow_definitions());
+    compile_in_time(&slow_definitions());
 }
 
 #[test]
 fn names_crafted_to_be_slow_compile_in_time() {
-    take_seconds(&slow_names());
+    compile_in_time(&slow_names());
 }
 
 #[test]
 fn options_crafted_to_be_slow_compile_in_time() {
-    take_seconds(&slow_options());
+    compile_in_time(&slow_options());
 }
 
 /// Asserts that each file compiles within 30 seconds. Quadratic time would take minutes.
 #[track_caller]
-fn take_seconds(texts: &[String]) {
+fn compile_in_time(texts: &[String]) {
     for text in texts {
         let start = Instant::now();
-        let _ = of_files(&[("slow.proto", text)]);
+        let _ = compile_files(&[("slow.proto", text)]);
         let shown: String = text.chars().take(80).collect();
         assert!(
             start.elapsed() < Duration::from_secs(30),
@@ -228,8 +230,7 @@ fn take_seconds(texts: &[String]) {
     }
 }
 
-/// Asserts the message for each file that is rejected because it would need unreasonable memory or
-/// has too many errors.
+/// Each of these files would need unreasonable memory, or has too many errors.
 #[test]
 fn files_that_need_unreasonable_memory_are_refused() {
     let long = "a".repeat(60_000);
@@ -258,18 +259,22 @@ fn files_that_need_unreasonable_memory_are_refused() {
         ),
         (imports, "error: 980 more imports are not found\n"),
     ] {
-        let (made, said) = of_files(&[("large.proto", &format!("syntax = \"proto2\"; {text}"))]);
-        assert!(made.is_none() && said.contains(expected), "{said:.2000}");
-        assert!(said.matches("error: ").count() <= 21, "{said:.2000}");
+        let (compiled, report) =
+            compile_files(&[("large.proto", &format!("syntax = \"proto2\"; {text}"))]);
+        assert!(
+            compiled.is_none() && report.contains(expected),
+            "{report:.2000}"
+        );
+        assert!(report.matches("error: ").count() <= 21, "{report:.2000}");
     }
     let json = format!(
         "syntax = \"proto3\"; message M {{ int32 a = 1 [json_name = \"{}\"]; }}",
         "a".repeat(65_536)
     );
-    let (_, said) = of_files(&[("large.proto", &json)]);
+    let (_, report) = compile_files(&[("large.proto", &json)]);
     assert!(
-        said.contains("error: a json_name of more than 65535 bytes\n"),
-        "{said:.2000}"
+        report.contains("error: a json_name of more than 65535 bytes\n"),
+        "{report:.2000}"
     );
 }
 
@@ -288,10 +293,10 @@ fn public_imports_that_multiply_are_refused() {
         .iter()
         .map(|(n, t)| (n.as_str(), t.as_str()))
         .collect();
-    let (made, said) = of_files(&files);
-    assert!(made.is_none());
+    let (compiled, report) = compile_files(&files);
+    assert!(compiled.is_none());
     assert!(
-        said.contains("the chains of public imports are too long"),
-        "{said}"
+        report.contains("the chains of public imports are too long"),
+        "{report}"
     );
 }

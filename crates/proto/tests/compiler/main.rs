@@ -1,17 +1,17 @@
 //! Tests of the built-in compiler: the files that it accepts, the files that it rejects, and the
 //! exact messages.
 //!
-//! - `words`: Valid files compile, and each error of `tests/protos` has the exact message in the
-//!   file next to it.
+//! - `bounds`: The bounds on time and memory.
+//! - `corpus`: Valid files of `tests/protos` compile, and each invalid file has exactly the errors
+//!   in the `.stderr` file next to it.
 //! - `nesting`: Too deep nesting is rejected, and no nesting overflows the stack.
-//! - `roots`: The names under which files are compiled.
-//! - `bounds`: Bounds on time and memory.
 //! - `queries`: Look-ups in compiled files, and compiles with a cache.
-//! - `support`: Directories of files to compile.
+//! - `roots`: The names under which files are compiled.
+//! - `support`: Makes directories of files to compile.
 
 mod bounds;
+mod corpus;
 mod nesting;
 mod queries;
 mod roots;
 mod support;
-mod words;

@@ -1,7 +1,7 @@
-//! Tests of nesting and long chains: nesting that is too deep is rejected, and everything else
-//! compiles without a stack overflow.
+//! Tests of nesting and of long chains of imports: too deep nesting is rejected, and everything
+//! else is compiled without a stack overflow.
 
-use crate::support::of_files;
+use crate::support::compile_files;
 
 #[test]
 fn deep_nesting_is_refused_at_its_place() {
@@ -12,11 +12,11 @@ fn deep_nesting_is_refused_at_its_place() {
     let messages = "message M { ".repeat(5_000) + &"}".repeat(5_000);
     let lists = format!("option (x) = {}{};", "[".repeat(20_000), "]".repeat(20_000));
     for text in [aggregate, messages, lists] {
-        let (made, said) = of_files(&[("deep.proto", &text)]);
-        assert!(made.is_none());
+        let (compiled, report) = compile_files(&[("deep.proto", &text)]);
+        assert!(compiled.is_none());
         assert!(
-            said.starts_with("error: brackets nest more than 100 deep\n --> deep.proto:"),
-            "{said}"
+            report.starts_with("error: brackets nest more than 100 deep\n --> deep.proto:"),
+            "{report}"
         );
     }
 }
@@ -64,15 +64,18 @@ fn brackets_after_an_invalid_token_are_counted() {
             ("", "\n; option (x) = { "),
         ] {
             let text = format!("syntax = \"proto3\";\n{start}{before}{end}{deep}");
-            let (made, said) = of_files(&[("deep.proto", &text)]);
+            let (compiled, report) = compile_files(&[("deep.proto", &text)]);
             // The brackets may be part of a comment, and then the file compiles.
-            assert!(made.is_some() || !said.contains("failed"), "{before:?}");
+            assert!(
+                compiled.is_some() || !report.contains("failed"),
+                "{before:?}"
+            );
         }
     }
 }
 
-/// The deepest nesting of brackets that is not rejected, in every form for which the compiler
-/// recurses.
+/// The texts have the deepest nesting of brackets that is not rejected, in every form for which the
+/// compiler recurses.
 #[test]
 fn the_deepest_accepted_nesting_overflows_no_stack() {
     let start = "syntax = \"proto3\"; import \"google/protobuf/descriptor.proto\"; message A { A a = 1; repeated A l = 2; }\nextend google.protobuf.MessageOptions { A x = 50000; }\n";
@@ -83,10 +86,10 @@ fn the_deepest_accepted_nesting_overflows_no_stack() {
             open.repeat(depth),
             close.repeat(depth)
         );
-        let (_, said) = of_files(&[("deep.proto", &text)]);
+        let (_, report) = compile_files(&[("deep.proto", &text)]);
         assert!(
-            !said.contains("brackets nest") && !said.contains("failed"),
-            "{said}"
+            !report.contains("brackets nest") && !report.contains("failed"),
+            "{report}"
         );
     }
 }
@@ -106,7 +109,7 @@ fn a_long_chain_of_imports_overflows_no_stack() {
         .iter()
         .map(|(n, t)| (n.as_str(), t.as_str()))
         .collect();
-    let (made, said) = of_files(&files);
-    assert_eq!(said, "");
-    assert_eq!(made.unwrap().files().len(), 3001);
+    let (compiled, report) = compile_files(&files);
+    assert_eq!(report, "");
+    assert_eq!(compiled.unwrap().files().len(), 3001);
 }

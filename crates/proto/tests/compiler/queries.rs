@@ -1,10 +1,10 @@
-//! Tests of look-ups in compiled files, and of compiles that reuse an earlier one.
+//! Tests of look-ups in compiled files, and of compiles that reuse the cache of an earlier compile.
 
 use std::fs;
 
 use gateway_proto::{Cache, Descriptors};
 
-use crate::support::{of_files, outcome, outcome_with, root};
+use crate::support::{compile_files, outcome, outcome_with, root};
 
 #[test]
 fn rules_are_found_below_a_message_and_cycles_end() {
@@ -21,9 +21,10 @@ fn rules_are_found_below_a_message_and_cycles_end() {
         message One { oneof o { option (buf.validate.oneof).required = true; int32 a = 1; } }
         message Below { One one = 1; Below below = 2; }
         message ByMap { map<string, Below> by = 1; }";
-    let (made, said) = of_files(&[("buf/validate/validate.proto", rules), ("user.proto", user)]);
-    assert_eq!(said, "");
-    let made = made.unwrap();
+    let (compiled, report) =
+        compile_files(&[("buf/validate/validate.proto", rules), ("user.proto", user)]);
+    assert_eq!(report, "");
+    let compiled = compiled.unwrap();
     for (name, expected) in [
         ("Plain", false),
         ("Other", false),
@@ -34,12 +35,16 @@ fn rules_are_found_below_a_message_and_cycles_end() {
         ("ByMap", true),
         ("Nowhere", false),
     ] {
-        assert_eq!(made.has_rules(&format!("demo.{name}")), expected, "{name}");
+        assert_eq!(
+            compiled.has_rules(&format!("demo.{name}")),
+            expected,
+            "{name}"
+        );
     }
 }
 
-/// Returns a directory with twenty files. Each file but the first publicly imports an earlier one.
-/// The result of `change` is appended to each.
+/// Returns a directory with twenty files. Each file except the first publicly imports an earlier
+/// file. The result of `change` for a file's index is appended to the file.
 fn chain(change: impl Fn(usize) -> &'static str) -> tempfile::TempDir {
     let texts: Vec<_> = (0..20)
         .map(|i| {
@@ -87,15 +92,15 @@ fn a_second_compile_gives_the_same_result() {
             let name = format!("f{i}.proto");
             fs::copy(fresh.path().join(&name), one.path().join(&name)).unwrap();
         }
-        let files = |made: Option<Descriptors>| -> Option<Vec<_>> {
-            made.map(|made| made.files().cloned().collect())
+        let files = |compiled: Option<Descriptors>| -> Option<Vec<_>> {
+            compiled.map(|compiled| compiled.files().cloned().collect())
         };
-        let (first, first_said) = outcome(&[fresh.path().to_path_buf()], fresh.path());
+        let (first, first_report) = outcome(&[fresh.path().to_path_buf()], fresh.path());
         let first = files(first);
         // The first compile follows the change, and the second compiles the same files again.
         for _ in 0..2 {
-            let (second, second_said) = outcome_with(&mut cache, one.path());
-            assert_eq!(first_said, second_said);
+            let (second, second_report) = outcome_with(&mut cache, one.path());
+            assert_eq!(first_report, second_report);
             assert_eq!(first, files(second));
         }
     }

@@ -1,6 +1,6 @@
-//! Tests of the files that are compiled and of their names: nested roots, copies and links.
+//! Tests of which files are compiled, and under which names: nested roots, copies and links.
 
-use crate::support::{of_files, outcome, root};
+use crate::support::{compile_files, outcome, root};
 
 const STAMP: &str = "syntax = \"proto3\"; import \"google/protobuf/timestamp.proto\"; message Stamp { google.protobuf.Timestamp at = 1; }";
 const TIMESTAMP: &str = "syntax = \"proto3\"; package google.protobuf; message Timestamp { int64 seconds = 1; int32 nanos = 2; }";
@@ -11,25 +11,25 @@ fn a_copy_of_a_well_known_file_under_its_own_name_is_ignored() {
     let unreadable =
         "syntax = \"proto2\"; message F { extensions 1000 [declaration = { number: 1000 }]; }";
     for copy in [TIMESTAMP, unreadable] {
-        let (made, said) = of_files(&[
+        let (compiled, report) = compile_files(&[
             ("stamp.proto", STAMP),
             ("google/protobuf/timestamp.proto", copy),
         ]);
-        assert_eq!(said, "");
-        let made = made.unwrap();
-        assert!(made.source("google/protobuf/timestamp.proto").is_none());
-        assert!(made.message("google.protobuf.Timestamp").is_some());
+        assert_eq!(report, "");
+        let compiled = compiled.unwrap();
+        assert!(compiled.source("google/protobuf/timestamp.proto").is_none());
+        assert!(compiled.message("google.protobuf.Timestamp").is_some());
     }
 }
 
 #[test]
 fn a_copy_of_a_well_known_file_under_another_name_is_ignored() {
-    let (made, said) = of_files(&[
+    let (compiled, report) = compile_files(&[
         ("stamp.proto", STAMP),
         ("third_party/google/protobuf/timestamp.proto", TIMESTAMP),
     ]);
-    assert_eq!(said, "");
-    assert_eq!(made.unwrap().files().len(), 2);
+    assert_eq!(report, "");
+    assert_eq!(compiled.unwrap().files().len(), 2);
 }
 
 #[test]
@@ -38,14 +38,14 @@ fn a_file_of_the_first_root_takes_precedence_with_a_warning() {
         ("one/a.proto", "message One {}"),
         ("two/a.proto", "message Two {}"),
     ]);
-    let (made, said) = outcome(
+    let (compiled, report) = outcome(
         &[both.path().join("one"), both.path().join("two")],
         both.path(),
     );
-    let made = made.unwrap();
-    assert!(made.message("One").is_some() && made.message("Two").is_none());
+    let compiled = compiled.unwrap();
+    assert!(compiled.message("One").is_some() && compiled.message("Two").is_none());
     assert_eq!(
-        said,
+        report,
         "warning: two/a.proto is hidden by one/a.proto
   = note: both are imported as \"a.proto\"; the import path that comes first wins
   = help: rename or remove one of them
@@ -67,9 +67,10 @@ fn a_root_within_a_root_names_its_own_files() {
         nested.path().join("vendor"),
         nested.path().to_path_buf(),
     ];
-    let (made, said) = outcome(&roots, nested.path());
-    assert_eq!(said, "");
-    let names: Vec<_> = made.unwrap().files().map(|f| f.name().to_owned()).collect();
+    let (compiled, report) = outcome(&roots, nested.path());
+    assert_eq!(report, "");
+    let compiled = compiled.unwrap();
+    let names: Vec<_> = compiled.files().map(|f| f.name().to_owned()).collect();
     assert_eq!(names, ["lib.proto", "app.proto"]);
 }
 
@@ -82,12 +83,12 @@ fn a_file_of_a_root_within_a_root_may_be_imported_by_its_long_name() {
         ),
         ("vendor/lib.proto", "message Lib {}"),
     ]);
-    let (made, said) = outcome(
+    let (compiled, report) = outcome(
         &[nested.path().to_path_buf(), nested.path().join("vendor")],
         nested.path(),
     );
-    assert_eq!(said, "");
-    assert!(made.unwrap().source("lib.proto").is_none());
+    assert_eq!(report, "");
+    assert!(compiled.unwrap().source("lib.proto").is_none());
 }
 
 #[cfg(unix)]
@@ -97,16 +98,16 @@ mod links {
     use crate::support::{outcome, root};
 
     #[test]
-    fn a_cycle_of_directories_is_walked_once() {
+    fn directories_in_a_cycle_of_links_are_read_once() {
         let looped = root(&[("a/a.proto", "message A {}")]);
         symlink(looped.path(), looped.path().join("a/up")).unwrap();
         // A search that followed every link would read the file 2^n times, where n is the number of
         // links that a path may contain.
         symlink("../a", looped.path().join("a/self")).unwrap();
         symlink("../a", looped.path().join("a/same")).unwrap();
-        let (made, said) = outcome(&[looped.path().to_path_buf()], looped.path());
-        assert_eq!(said, "");
-        assert_eq!(made.unwrap().files().len(), 1);
+        let (compiled, report) = outcome(&[looped.path().to_path_buf()], looped.path());
+        assert_eq!(report, "");
+        assert_eq!(compiled.unwrap().files().len(), 1);
     }
 
     #[test]
@@ -119,9 +120,9 @@ mod links {
             ),
         ]);
         symlink("real", linked.path().join("zlink")).unwrap();
-        let (made, said) = outcome(&[linked.path().to_path_buf()], linked.path());
-        assert_eq!(said, "");
-        assert_eq!(made.unwrap().files().len(), 2);
+        let (compiled, report) = outcome(&[linked.path().to_path_buf()], linked.path());
+        assert_eq!(report, "");
+        assert_eq!(compiled.unwrap().files().len(), 2);
     }
 
     #[test]
@@ -132,9 +133,9 @@ mod links {
         ]);
         symlink("..2026_01", map.path().join("..data")).unwrap();
         symlink("..data/a.proto", map.path().join("a.proto")).unwrap();
-        let (made, said) = outcome(&[map.path().to_path_buf()], map.path());
-        assert_eq!(said, "");
-        assert_eq!(made.unwrap().files().len(), 1);
+        let (compiled, report) = outcome(&[map.path().to_path_buf()], map.path());
+        assert_eq!(report, "");
+        assert_eq!(compiled.unwrap().files().len(), 1);
     }
 
     #[test]
@@ -142,14 +143,14 @@ mod links {
         let broken = root(&[]);
         symlink("nowhere", broken.path().join("a.proto")).unwrap();
         symlink("/dev/zero", broken.path().join("endless.proto")).unwrap();
-        let (_, said) = outcome(&[broken.path().to_path_buf()], broken.path());
+        let (_, report) = outcome(&[broken.path().to_path_buf()], broken.path());
         assert!(
-            said.contains("error: can't read a.proto: No such file"),
-            "{said}"
+            report.contains("error: can't read a.proto: No such file"),
+            "{report}"
         );
         assert!(
-            said.contains("error: can't read endless.proto: not a file"),
-            "{said}"
+            report.contains("error: can't read endless.proto: not a file"),
+            "{report}"
         );
     }
 }

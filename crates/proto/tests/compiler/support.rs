@@ -1,4 +1,4 @@
-//! Temporary directories of files to compile, and rendered diagnostics.
+//! Makes temporary directories of files to compile, and renders diagnostics.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,38 +17,40 @@ pub fn root(files: &[(&str, &str)]) -> tempfile::TempDir {
     directory
 }
 
-/// Compiles the files below `roots` and returns the descriptors and the rendered diagnostics, with
+/// Compiles the files below `roots`. Returns the descriptors, and the rendered diagnostics with
 /// paths relative to `hide`.
 pub fn outcome(roots: &[PathBuf], hide: &Path) -> (Option<Descriptors>, String) {
     let mut found = Diagnostics::new();
-    let made = compile(roots, Compiler::Builtin, &mut found);
+    let compiled = compile(roots, Compiler::Builtin, &mut found);
     found.sort();
-    assert_eq!(made.is_none(), found.has_errors(), "{found}");
-    (made, said_below(hide, &found))
+    assert_eq!(compiled.is_none(), found.has_errors(), "{found}");
+    (compiled, rendered_below(hide, &found))
 }
 
-/// Compiles the files below `root` with a cache and returns the same as [`outcome`].
+/// Compiles the files below `root` with a cache. Returns the same as [`outcome`].
 pub fn outcome_with(cache: &mut Cache, root: &Path) -> (Option<Descriptors>, String) {
     let mut found = Diagnostics::new();
     let texts = Texts::read(&[root.to_path_buf()], Compiler::Builtin);
-    let made = texts.compile(cache, &mut found);
+    let compiled = texts.compile(cache, &mut found);
     found.sort();
-    assert_eq!(made.is_none(), found.has_errors(), "{found}");
-    (made, said_below(root, &found))
+    assert_eq!(compiled.is_none(), found.has_errors(), "{found}");
+    (compiled, rendered_below(root, &found))
 }
 
 /// Returns the rendered diagnostics, with paths relative to `root`.
-pub fn said_below(root: &Path, found: &Diagnostics) -> String {
+pub fn rendered_below(root: &Path, found: &Diagnostics) -> String {
     let hidden = format!("{}/", root.display());
     let text = found.render(false).replace(&hidden, "");
     text.replace(&root.display().to_string(), ".")
 }
 
-pub fn of_files(files: &[(&str, &str)]) -> (Option<Descriptors>, String) {
+/// Compiles files with these names and texts. Returns the same as [`outcome`].
+pub fn compile_files(files: &[(&str, &str)]) -> (Option<Descriptors>, String) {
     let directory = root(files);
     outcome(&[directory.path().to_path_buf()], directory.path())
 }
 
+/// Returns the paths of a directory's entries, sorted.
 pub fn sorted(directory: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap();
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();

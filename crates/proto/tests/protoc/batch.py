@@ -1,8 +1,9 @@
-"""protoc over many directories in one process: starting it for each would take minutes.
+"""Runs protoc for many directories in one process, because a process for each would take minutes.
 
-Reads directories from standard input, one a line, and writes a line of JSON for each: whether protoc accepts all
-.proto files below it, what it says, and, if `<directory>.ours` holds another compiler's FileDescriptorSet, which
-files' descriptors are not the same. Options are compared by what they mean, not by their bytes.
+Reads directories from standard input, one a line, and writes a line of JSON for each. The JSON says whether protoc
+accepts all .proto files below the directory, and what protoc reports. If `<directory>.ours` holds the
+FileDescriptorSet of another compiler, the JSON also has the differences between the descriptors. Options are compared
+by their meaning, not by their bytes.
 """
 
 import json
@@ -24,19 +25,19 @@ def compiled(directory):
     out, ours = f"{directory}.set", f"{directory}.ours"
     arguments = ["protoc", f"-I{directory}", f"-I{WELL_KNOWN}", f"--descriptor_set_out={out}"]
     arguments += ["--include_imports", "--retain_options", *sorted(names)]
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as report:
         sys.stderr.flush()
         own = os.dup(2)
-        os.dup2(said.fileno(), 2)
+        os.dup2(report.fileno(), 2)
         try:
             status = _protoc_compiler.run_main([a.encode() for a in arguments])
         finally:
             os.dup2(own, 2)
             os.close(own)
-        said.seek(0)
-        text = said.read().decode(errors="replace").replace(directory + "/", "")
+        report.seek(0)
+        text = report.read().decode(errors="replace").replace(directory + "/", "")
     same = status != 0 or not os.path.exists(ours)
-    return {"ok": status == 0, "said": text, "different": [] if same else different(out, ours)}
+    return {"ok": status == 0, "report": text, "different": [] if same else different(out, ours)}
 
 
 def read(path):
@@ -58,12 +59,12 @@ def different(theirs, ours):
         try:
             pool.AddSerializedFile(file.SerializeToString())
         except TypeError:
-            pass  # upb knows no legacy JSON names: the file's own extensions stay bytes
+            pass  # upb does not know legacy JSON names, so the file's own extensions stay bytes.
     model = message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileDescriptorProto"))
-    return [text for name in theirs for text in of_file(model, theirs[name], ours[name])]
+    return [text for name in theirs for text in file_differences(model, theirs[name], ours[name])]
 
 
-def of_file(model, theirs, ours):
+def file_differences(model, theirs, ours):
     pair = [model.FromString(file.SerializeToString()) for file in (theirs, ours)]
     for file in pair:
         file.ClearField("source_code_info")

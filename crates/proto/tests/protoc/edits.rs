@@ -1,5 +1,6 @@
-//! Tests over random edits of a directory, after each of which a compile that reuses what the last
-//! one left must give the same results as one that reuses nothing. They run without protoc.
+//! Tests with random edits of a directory. After each edit, a compile that reuses the texts and the
+//! cache of the last compile must give the same results as a fresh compile. The tests run without
+//! protoc.
 //!
 //! The files are those of the corpus and of the generator, or small files that share a few names, so
 //! that many edits make one define, use or extend what another defines.
@@ -18,13 +19,13 @@ use protobuf::descriptor::FileDescriptorProto;
 use crate::generator;
 use crate::mutations::changed_text;
 
-/// Everything that a compile says.
+/// The results of a compile.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     /// The hash of the texts.
     hash: u64,
     is_whole: bool,
-    said: String,
+    report: String,
     /// The descriptors in their order. Bytes would not be comparable, since the order of unknown
     /// fields varies.
     files: Vec<FileDescriptorProto>,
@@ -34,7 +35,7 @@ struct Outcome {
 
 impl Outcome {
     fn assert_equals(&self, fresh: &Self, what: &str) {
-        assert_eq!(self.said, fresh.said, "{what}");
+        assert_eq!(self.report, fresh.report, "{what}");
         assert_eq!(self.messages, fresh.messages, "{what}");
         for (own, other) in self.files.iter().zip(&fresh.files) {
             assert!(own == other, "{what}: {} and {}", own.name(), other.name());
@@ -51,26 +52,26 @@ fn outcome(texts: &Texts, cache: &mut Cache) -> Outcome {
     let mut hasher = DefaultHasher::new();
     texts.hash(&mut hasher);
     let mut found = Diagnostics::new();
-    let (is_whole, made) = match texts.compile_each(cache, &mut found) {
-        Compiled::Whole(made) => (true, Some(made)),
-        Compiled::Part(made, _) => (false, Some(made)),
+    let (is_whole, compiled) = match texts.compile_each(cache, &mut found) {
+        Compiled::Whole(compiled) => (true, Some(compiled)),
+        Compiled::Part(compiled, _) => (false, Some(compiled)),
         Compiled::Nothing => (false, None),
     };
     found.sort();
-    let files = made.iter().flat_map(|made| made.files());
-    let messages = made.iter().flat_map(|made| {
-        let names = made.message_names().into_iter();
+    let files = compiled.iter().flat_map(|compiled| compiled.files());
+    let messages = compiled.iter().flat_map(|compiled| {
+        let names = compiled.message_names().into_iter();
         names.map(|name| {
             format!(
                 "{name} at {:?}",
-                made.place_of(name).map(|at| at.to_string())
+                compiled.place_of(name).map(|at| at.to_string())
             )
         })
     });
     Outcome {
         hash: hasher.finish(),
         is_whole,
-        said: found.render(false),
+        report: found.render(false),
         files: files.cloned().collect(),
         messages: messages.collect(),
     }
@@ -95,7 +96,7 @@ fn write(root: &Path, name: &str, text: &[u8]) {
     fs::write(path, text).unwrap();
 }
 
-/// Makes the directory hold these files and no others, without a write to files that are the same.
+/// Makes the directory hold exactly these files. Files that are the same already are not written.
 fn restore(root: &Path, files: &BTreeMap<String, Vec<u8>>) {
     let mut present = BTreeMap::new();
     add_files(root, root, &mut present);
@@ -109,7 +110,7 @@ fn restore(root: &Path, files: &BTreeMap<String, Vec<u8>>) {
     }
 }
 
-/// Edits a random file, or adds some.
+/// Edits a random file, or adds files.
 fn edit(root: &Path, step: u64, random: &mut fastrand::Rng) {
     let mut present = BTreeMap::new();
     add_files(root, root, &mut present);
@@ -126,7 +127,7 @@ fn edit(root: &Path, step: u64, random: &mut fastrand::Rng) {
             }
         }
         3 => {
-            // An edit that leaves size and time as they were.
+            // This edit changes neither the size nor the modification time.
             let modified = fs::metadata(&path).unwrap().modified().unwrap();
             fs::write(&path, text.replacen("int32", "int64", 1)).unwrap();
             let file = fs::File::options().write(true).open(path).unwrap();

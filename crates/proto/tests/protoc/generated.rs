@@ -1,9 +1,9 @@
-//! Tests over generated .proto files, for which the built-in compiler and protoc must give the same
+//! Tests with generated .proto files, for which the built-in compiler and protoc must give the same
 //! results.
 //!
 //! `GENERATED_CASES=n` sets the number of cases on which the compilers must agree, and
-//! `GENERATED_SEED=n` the seed. By default a run is short and always has the same seed.
-//! `tests/generated.sh` runs it at length.
+//! `GENERATED_SEED=n` the seed. By default, a run is short and always has the same seed.
+//! `tests/generated.sh` makes a long run.
 
 use std::fs;
 use std::path::Path;
@@ -21,8 +21,8 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-/// Texts in the diagnostics of differences that are intended: a definition in the package `google`
-/// clashes with descriptor.proto, which protoc only knows if a file imports it.
+/// Texts in the diagnostics of intended differences. A definition in the package `google` clashes
+/// with descriptor.proto, which protoc knows only if a file imports it.
 const INTENDED: &[&str] = &["google/protobuf/descriptor.proto comes with the gateway"];
 
 /// The numbers of cases by verdict.
@@ -30,7 +30,7 @@ const INTENDED: &[&str] = &["google/protobuf/descriptor.proto comes with the gat
 struct Tally {
     accepted: u64,
     refused: u64,
-    /// protoc crashed, so there is nothing to compare, or the difference is intended.
+    /// protoc crashed, so its verdict is unknown, or the difference is intended.
     unjudged: u64,
 }
 
@@ -52,7 +52,7 @@ fn both_compilers_agree_on_generated_files() {
         );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    // Otherwise the generator has become useless.
+    // If these fail, the generator no longer covers both verdicts.
     let judged = tally.accepted + tally.refused;
     assert!(
         tally.accepted > judged / 3 && tally.refused > judged / 5,
@@ -84,8 +84,8 @@ fn judge_batch(python: &Path, seed: u64, tally: &mut Tally, wrong: &mut Vec<Stri
         cases.push(case);
     }
     for case in judge::judge(python, cases) {
-        let is_intended = INTENDED.iter().any(|text| case.ours_said.contains(text));
-        if case.theirs_said == judge::CRASHED || is_intended {
+        let is_intended = INTENDED.iter().any(|text| case.ours_report.contains(text));
+        if case.theirs_report == judge::CRASHED || is_intended {
             tally.unjudged += 1;
         } else if case.ours != case.theirs || !case.different.is_empty() {
             wrong.push(format!("seed {seed}\n{}", case.shown()));

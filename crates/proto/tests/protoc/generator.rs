@@ -1,14 +1,14 @@
-//! A generator of unusual but grammatical `.proto` files: keywords as names, every option at every
-//! place, features, `feature_support`, visibility, lite files, ranges, and nesting around the
+//! A generator of unusual but grammatical `.proto` files: keywords as names, every option on every
+//! element, features, `feature_support`, visibility, lite files, ranges, and nesting around the
 //! limit.
 //!
-//! Most cases are valid, because later definitions rely on facts about earlier ones. In the others,
-//! one of many decisions is wrong ([`Generator::errs`]).
+//! Most cases are valid, because later definitions rely on facts about earlier ones. In the other
+//! cases, one of many decisions is wrong ([`Generator::errs`]).
 //!
-//! - `facts`: The facts about what was generated so far.
-//! - `words`: The words that the files are made of.
+//! - `facts`: The facts about the generated definitions.
+//! - `words`: The words in the files.
 //! - `values`: Literals, and values of options.
-//! - `options`: Options of every place.
+//! - `options`: Options of every element.
 //! - `message`: Messages and their fields.
 //! - `declarations`: Enums, extensions, services, and definitions of options.
 
@@ -21,7 +21,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use facts::{CustomOption, FieldFacts, FileFacts, Place, Syntax, TypeFacts, TypeForm, ValueType};
+use facts::{CustomOption, Element, FieldFacts, FileFacts, Syntax, TypeFacts, TypeForm, ValueType};
 use message::join;
 use words::{KEYWORDS, NAMES, SNAKES, TITLES, UPPERS, WELL_KNOWN};
 
@@ -45,9 +45,11 @@ struct Generator {
     features: Vec<(String, usize)>,
     /// The names of each scope, without their case and their underscores.
     names: HashMap<String, BTreeSet<String>>,
-    /// The file that is written, its index, and its text.
+    /// The file that is being written.
     file: FileFacts,
+    /// The index of that file.
     at: usize,
+    /// The text of that file so far.
     text: String,
 }
 
@@ -95,9 +97,9 @@ impl Generator {
                     self.files.len() - 1
                 }
             };
-            let field = |name: &str, of| FieldFacts {
+            let field = |name: &str, ty| FieldFacts {
                 name: name.to_owned(),
-                of: ValueType::Scalar(of),
+                ty: ValueType::Scalar(ty),
                 is_repeated: false,
             };
             let form = match *full {
@@ -106,8 +108,8 @@ impl Generator {
                     is_closed: false,
                     starts_at_zero: true,
                 },
-                of => TypeForm::Message {
-                    fields: match of {
+                ty => TypeForm::Message {
+                    fields: match ty {
                         "google.protobuf.Timestamp" => {
                             vec![field("seconds", "int64"), field("nanos", "int32")]
                         }
@@ -131,7 +133,7 @@ impl Generator {
         }
     }
 
-    /// Returns the text of another file, which may import the files before it.
+    /// Returns the text of the next file, which may import the earlier files.
     fn next_file(&mut self, name: &str) -> String {
         self.at = self.files.len();
         self.text.clear();
@@ -164,7 +166,7 @@ impl Generator {
         let empty = self.file.package.clone();
         if self.text.contains("Empty)") {
             self.line("message Empty {}");
-            self.taken(&empty, "Empty");
+            self.take_name(&empty, "Empty");
         }
         self.files.push(self.file.clone());
         let text = std::mem::take(&mut self.text);
@@ -205,7 +207,7 @@ impl Generator {
                 false => self.one(&[KEYWORDS, NAMES].concat()),
             };
             let part = part.to_owned();
-            self.taken(&package, &part);
+            self.take_name(&package, &part);
             package = join(&package, &part);
         }
         let of_other = self
@@ -273,13 +275,15 @@ impl Generator {
 
     fn file_options(&mut self) {
         let syntax = self.file.syntax;
-        let mut options = self.options(Place::File);
+        let mut options = self.options(Element::File);
         if self.file.is_lite {
-            options.retain(|it| !it.starts_with("optimize_for"));
+            options.retain(|option| !option.starts_with("optimize_for"));
             options.push("optimize_for = LITE_RUNTIME".to_owned());
         }
         if syntax == Syntax::Edition2024 && !self.file.is_styled && !self.errs() {
-            options.retain(|it| !it.contains("naming_style") && !it.starts_with("features ="));
+            options.retain(|option| {
+                !option.contains("naming_style") && !option.starts_with("features =")
+            });
             options.push("features.enforce_naming_style = STYLE_LEGACY".to_owned());
         }
         if syntax.is_edition() && self.chance(10) {
@@ -293,7 +297,8 @@ impl Generator {
         }
     }
 
-    /// Returns true once in a case that is to be wrong, at a random decision.
+    /// Returns whether the current decision is to be wrong. In a wrong case, this is true for one
+    /// random decision.
     fn errs(&mut self) -> bool {
         let errs = self.errors_due > 0 && self.random.u16(..250) == 0;
         self.errors_due -= u32::from(errs);
@@ -304,13 +309,13 @@ impl Generator {
         self.random.u8(..100) < percent
     }
 
-    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.random.usize(..of.len())]
+    fn one<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+        choices[self.random.usize(..choices.len())]
     }
 
-    /// Returns one of constant words.
-    fn constant(&mut self, of: &'static [&'static str]) -> &'static str {
-        self.one(of)
+    /// Returns a random constant word.
+    fn constant(&mut self, choices: &'static [&'static str]) -> &'static str {
+        self.one(choices)
     }
 
     /// Returns a name of the style, or of any style if the file follows none.
@@ -330,10 +335,10 @@ impl Generator {
     }
 
     /// Returns a name that is free in the scope.
-    fn fresh(&mut self, scope: &str, style: Style) -> String {
+    fn free_name(&mut self, scope: &str, style: Style) -> String {
         for _ in 0..20 {
             let name = self.name(style);
-            if self.taken(scope, &name) || self.errs() {
+            if self.take_name(scope, &name) || self.errs() {
                 return name;
             }
         }
@@ -345,8 +350,8 @@ impl Generator {
         }
     }
 
-    /// Records a name of a scope, and returns whether it was free.
-    fn taken(&mut self, scope: &str, name: &str) -> bool {
+    /// Records a name of a scope, and returns whether the name was free.
+    fn take_name(&mut self, scope: &str, name: &str) -> bool {
         let plain = name.to_lowercase().replace('_', "");
         self.names
             .entry(scope.to_owned())
@@ -354,8 +359,8 @@ impl Generator {
             .insert(plain)
     }
 
-    /// Returns a reference to a full name, with or without a leading dot, or without the packages
-    /// that it shares with the file.
+    /// Returns a reference to a full name, with or without a leading dot, or without the file's own
+    /// package.
     fn reference(&mut self, full: &str) -> String {
         if self.errs() {
             return format!("{full}x");
@@ -375,7 +380,7 @@ impl Generator {
         self.text.push('\n');
     }
 
-    /// Returns a text with comments and other blanks in place of some of its blanks.
+    /// Returns a text in which comments and other whitespace replace some of the blanks.
     fn garnished(&mut self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let (mut quote, mut escaped) = (None, false);

@@ -1,5 +1,5 @@
 //! The verdicts of both compilers on many directories. One process, `batch.py`, runs protoc for all
-//! of them; if protoc crashes, another process continues.
+//! directories. If protoc crashes, another process continues.
 
 use std::fs;
 use std::io::Write;
@@ -18,12 +18,12 @@ pub const CRASHED: &str = "protoc crashed";
 /// The verdicts of both compilers on the .proto files of one directory.
 pub struct Judged {
     pub directory: PathBuf,
-    /// True if the built-in compiler accepts the files. `ours_said` is its output.
+    /// True if the built-in compiler accepts the files. `ours_report` is its output.
     pub ours: bool,
-    pub ours_said: String,
-    /// True if protoc accepts the files. `theirs_said` is its output.
+    pub ours_report: String,
+    /// True if protoc accepts the files. `theirs_report` is its output.
     pub theirs: bool,
-    pub theirs_said: String,
+    pub theirs_report: String,
     /// The differences between the descriptors of the two compilers.
     pub different: Vec<String>,
 }
@@ -36,8 +36,8 @@ impl Judged {
             self.ours,
             self.theirs,
             texts(&self.directory),
-            self.ours_said,
-            self.theirs_said,
+            self.ours_report,
+            self.theirs_report,
             self.different.join("\n")
         )
     }
@@ -61,18 +61,18 @@ pub fn judge(python: &Path, directories: Vec<PathBuf>) -> Vec<Judged> {
         verdicts.extend(theirs(python, &directories[verdicts.len()..]));
         if verdicts.len() < directories.len() {
             // Some invalid files crash protoc.
-            verdicts.push(serde_json::json!({ "ok": false, "said": CRASHED, "different": [] }));
+            verdicts.push(serde_json::json!({ "ok": false, "report": CRASHED, "different": [] }));
         }
     }
     let cases = directories.into_iter().zip(ours).zip(verdicts);
-    let judged = cases.map(|((directory, (ours, ours_said)), theirs)| {
+    let judged = cases.map(|((directory, (ours, ours_report)), theirs)| {
         let different = theirs["different"].as_array().unwrap().iter();
         Judged {
             directory,
             ours,
-            ours_said,
+            ours_report,
             theirs: theirs["ok"].as_bool().unwrap(),
-            theirs_said: theirs["said"].as_str().unwrap().to_owned(),
+            theirs_report: theirs["report"].as_str().unwrap().to_owned(),
             different: different.map(|d| d.as_str().unwrap().to_owned()).collect(),
         }
     });
@@ -113,18 +113,18 @@ fn theirs(python: &Path, directories: &[PathBuf]) -> Vec<serde_json::Value> {
 
 fn ours(directory: &Path) -> (bool, String) {
     let mut found = Diagnostics::new();
-    let made = compile(&[directory.to_path_buf()], Compiler::Builtin, &mut found);
+    let compiled = compile(&[directory.to_path_buf()], Compiler::Builtin, &mut found);
     found.sort();
-    let said = found
+    let report = found
         .render(false)
         .replace(&format!("{}/", directory.display()), "");
-    if let Some(made) = &made {
+    if let Some(compiled) = &compiled {
         let mut set = FileDescriptorSet::new();
-        set.file = made.files().cloned().collect();
+        set.file = compiled.files().cloned().collect();
         let bytes = set.write_to_bytes().unwrap();
         fs::write(format!("{}.ours", directory.display()), bytes).unwrap();
     }
-    (made.is_some(), said)
+    (compiled.is_some(), report)
 }
 
 /// Returns the names and texts of the files of a case as one text.

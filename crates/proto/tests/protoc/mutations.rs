@@ -1,8 +1,8 @@
-//! Tests over mutated .proto files, for which the built-in compiler and protoc must give the same
+//! Tests with mutated .proto files, for which the built-in compiler and protoc must give the same
 //! results.
 //!
 //! `DIFFERENTIAL_FILES=n` sets the number of mutated cases, and `DIFFERENTIAL_SEED=n` the seed. By
-//! default a run is short and always has the same seed. If `CI` is set, each run has a new seed,
+//! default, a run is short and always has the same seed. If `CI` is set, each run has a new seed,
 //! which is printed.
 
 use std::collections::BTreeMap;
@@ -34,10 +34,10 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-/// Returns the seeds of one file, which import only files that come with the compilers, and the
-/// seeds of several files.
+/// Returns the seeds with one file, which import only files that come with the compilers, and the
+/// seeds with several files.
 fn seeds() -> (Vec<Seed>, Vec<Seed>) {
-    let (mut alone, mut together) = (Vec::new(), Vec::new());
+    let (mut single, mut several) = (Vec::new(), Vec::new());
     for directory in ["tests/protos/valid", "tests/protos/invalid"] {
         let mut paths: Vec<_> = fs::read_dir(directory)
             .unwrap()
@@ -54,15 +54,15 @@ fn seeds() -> (Vec<Seed>, Vec<Seed>) {
             };
             if whole.is_some() && !seed.is_empty() {
                 let seeds = if seed.len() == 1 {
-                    &mut alone
+                    &mut single
                 } else {
-                    &mut together
+                    &mut several
                 };
                 seeds.extend(std::iter::repeat_n(seed, times));
             }
         }
     }
-    (alone, together)
+    (single, several)
 }
 
 /// Adds the files of a directory to `seed`. Returns `None` if one of them cannot be used, or if
@@ -122,6 +122,7 @@ fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
+/// The words that mutations insert.
 const WORDS: &[&str] = &[
     "0",
     "1",
@@ -238,7 +239,7 @@ const WORDS: &[&str] = &[
     "declaration",
 ];
 
-/// Groups of words that can stand in the same place in the grammar.
+/// Groups of words that the grammar allows at the same places.
 const ALIKE: &[&[&str]] = &[
     &[
         "int32", "uint64", "sint32", "fixed64", "sfixed32", "bool", "string", "bytes", "float",
@@ -354,8 +355,8 @@ fn replace_in_group(tokens: &mut [String], random: &mut fastrand::Rng) {
     tokens[to] = group[random.usize(..group.len())].to_owned();
 }
 
-/// Replaces a name with another name of the file in the same case style, which is most often one of
-/// the same sort: a type, a field or an enum value.
+/// Replaces a name with another name of the file in the same case style. Most often, both are names
+/// of the same kind: of types, fields or enum values.
 fn replace_name(tokens: &mut [String], random: &mut fastrand::Rng) {
     let class = |token: &str| {
         let mut bytes = token.bytes().take(2);
@@ -402,8 +403,8 @@ fn replace_alike(tokens: &mut [String], random: &mut fastrand::Rng) {
     };
 }
 
-/// Returns the token range of a random statement: the tokens after one `;`, `{` or `}` up to and
-/// including the next. The range is empty if there are fewer than two of them.
+/// Returns the token range of a random statement: the tokens after a `;`, `{` or `}`, up to and
+/// including the next such token. The range is empty if there are fewer than two such tokens.
 fn statement(tokens: &[String], random: &mut fastrand::Rng) -> std::ops::Range<usize> {
     let ends: Vec<usize> = (0..tokens.len())
         .filter(|&i| matches!(&tokens[i][..], ";" | "{" | "}"))
@@ -437,14 +438,14 @@ fn both_compilers_agree_on_mutated_files() {
     let seed = number("DIFFERENTIAL_SEED", usual);
     eprintln!("DIFFERENTIAL_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let (alone, together) = seeds();
-    assert!(alone.len() > 300 && together.len() > 50);
+    let (single, several) = seeds();
+    assert!(single.len() > 300 && several.len() > 50);
     let directory = tempfile::tempdir().unwrap();
     let mut cases = Vec::new();
     for i in 0..number("DIFFERENTIAL_FILES", 1000) {
         let case = directory.path().join(format!("c{i}"));
         fs::create_dir(&case).unwrap();
-        let seeds = if i % 3 == 0 { &together } else { &alone };
+        let seeds = if i % 3 == 0 { &several } else { &single };
         for (name, text) in mutated(seeds, &mut random) {
             let path = case.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -453,22 +454,26 @@ fn both_compilers_agree_on_mutated_files() {
         cases.push(case);
     }
     let mut wrong = Vec::new();
-    let (mut taken, mut refused) = (0, 0);
+    let (mut accepted, mut refused) = (0, 0);
     for case in judge::judge(&python, cases) {
-        if case.theirs_said == judge::CRASHED {
+        if case.theirs_report == judge::CRASHED {
             eprintln!("protoc crashed at\n{}", judge::texts(&case.directory));
             continue;
         }
         if case.ours != case.theirs || !case.different.is_empty() {
             wrong.push(case.shown());
         }
-        if case.ours { taken += 1 } else { refused += 1 }
+        if case.ours {
+            accepted += 1
+        } else {
+            refused += 1
+        }
     }
     eprintln!(
-        "{taken} taken, {refused} refused, {} judged differently",
+        "{accepted} accepted, {refused} refused, {} judged differently",
         wrong.len()
     );
     let what = format!("DIFFERENTIAL_SEED={seed}");
     assert!(wrong.is_empty(), "{what}\n{}", wrong.join("\n"));
-    assert!(taken > 0 && refused > 0);
+    assert!(accepted > 0 && refused > 0);
 }

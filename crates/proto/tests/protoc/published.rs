@@ -1,4 +1,4 @@
-//! Tests over large published sets of .proto files, for which both compilers must give the same
+//! Tests with large published sets of .proto files, for which both compilers must give the same
 //! results.
 //!
 //! `tests/real_protos.sh` downloads one such set and runs these tests. `GATEWAY_REAL_PROTOS` lists
@@ -28,7 +28,9 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn both_compilers_agree_on_published_files() {
     let Some(directories) = std::env::var_os("GATEWAY_REAL_PROTOS") else {
-        eprintln!("skipped: GATEWAY_REAL_PROTOS names no directories (tests/real_protos.sh does)");
+        eprintln!(
+            "skipped: GATEWAY_REAL_PROTOS names no directories (tests/real_protos.sh sets it)"
+        );
         return;
     };
     let Some(python) = judge::python() else {
@@ -42,8 +44,8 @@ fn both_compilers_agree_on_published_files() {
         let _ = fs::remove_dir_all(all.join("google/protobuf"));
         let start = Instant::now();
         let mut found = Diagnostics::new();
-        let made = compile(std::slice::from_ref(&all), Compiler::Builtin, &mut found);
-        let files = made.map(|made| made.sources().count());
+        let compiled = compile(std::slice::from_ref(&all), Compiler::Builtin, &mut found);
+        let files = compiled.map(|compiled| compiled.sources().count());
         eprintln!(
             "{}: {files:?} files in {:?}",
             root.display(),
@@ -51,8 +53,8 @@ fn both_compilers_agree_on_published_files() {
         );
         let judged = judge::judge(&python, vec![all]);
         let case = &judged[0];
-        assert!(case.theirs, "{}", case.theirs_said);
-        assert!(case.ours, "{}", case.ours_said);
+        assert!(case.theirs, "{}", case.theirs_report);
+        assert!(case.ours, "{}", case.ours_report);
         let different = case.different.join("\n");
         assert_eq!(different, "", "{}", case.directory.display());
     }

@@ -1,4 +1,4 @@
-//! Tests over the corpus `tests/protos`: protoc accepts and rejects the same files, reports errors
+//! Tests with the corpus `tests/protos`: protoc accepts and rejects the same files, reports errors
 //! at the same lines, and makes the same descriptors. The constants list the exceptions.
 
 use std::fs;
@@ -42,8 +42,8 @@ fn both_compilers_produce_equal_descriptors_of_valid_files() {
     let all = directory.path().join("valid");
     copy(Path::new("tests/protos/valid"), &all);
     let judged = judge::judge(&python, vec![all]);
-    assert!(judged[0].ours, "{}", judged[0].ours_said);
-    assert!(judged[0].theirs, "{}", judged[0].theirs_said);
+    assert!(judged[0].ours, "{}", judged[0].ours_report);
+    assert!(judged[0].theirs, "{}", judged[0].theirs_report);
     assert_eq!(
         judged[0].different,
         [] as [&str; 0],
@@ -80,19 +80,19 @@ fn both_compilers_reject_the_invalid_files_at_the_same_lines() {
     for case in judge::judge(&python, cases) {
         let name = case.directory.file_name().unwrap().to_str().unwrap();
         let stricter = STRICTER.contains(&name);
-        if case.ours || case.theirs != stricter || case.theirs_said == judge::CRASHED {
+        if case.ours || case.theirs != stricter || case.theirs_report == judge::CRASHED {
             wrong.push(format!(
                 "{name}: ours {} theirs {}\n{}{}",
-                case.ours, case.theirs, case.ours_said, case.theirs_said
+                case.ours, case.theirs, case.ours_report, case.theirs_report
             ));
         } else if !stricter && !same_line(name, &case) {
             wrong.push(format!(
                 "{name}: lines\n{}{}",
-                case.ours_said, case.theirs_said
+                case.ours_report, case.theirs_report
             ));
         }
         let theirs = their_places(&case);
-        let mut ours = our_places(&case.ours_said).into_iter();
+        let mut ours = our_places(&case.ours_report).into_iter();
         if !theirs.is_empty() && !ours.any(|at| theirs.contains(&at)) {
             elsewhere.push(name.to_owned());
         }
@@ -105,11 +105,11 @@ fn both_compilers_reject_the_invalid_files_at_the_same_lines() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A place: file, line, column.
-type At = (String, usize, usize);
+/// The position of an error: file, line, column.
+type ErrorPosition = (String, usize, usize);
 
-/// Conflicts for which protoc reports one side and the built-in compiler the other. The built-in
-/// compiler names in a note the place that protoc reports.
+/// Conflicts for which protoc reports one side and the built-in compiler the other. A note of the
+/// built-in compiler names the place that protoc reports.
 const OTHER_SIDE: &[&str] = &[
     "extension_number_twice",
     "extension_range_reserved",
@@ -126,23 +126,23 @@ const MORE: &[&str] = &["broken_import", "number_range", "semicolons_forgotten"]
 /// the cases in [`OTHER_SIDE`] and [`MORE`]. Also returns true if protoc reports no place.
 fn same_line(name: &str, case: &judge::Judged) -> bool {
     let theirs = their_places(case);
-    let ours = our_places(&case.ours_said);
-    let line = |(file, line, _): &At| (file.clone(), *line);
+    let ours = our_places(&case.ours_report);
+    let line = |(file, line, _): &ErrorPosition| (file.clone(), *line);
     let lines: Vec<_> = theirs.iter().map(line).collect();
     let mut known = ours.iter().map(|at| lines.contains(&line(at)));
     match () {
         () if theirs.is_empty() => true,
         () if OTHER_SIDE.contains(&name) => theirs
             .iter()
-            .all(|(file, line, _)| case.ours_said.contains(&format!(" at {file}:{line}:"))),
+            .all(|(file, line, _)| case.ours_report.contains(&format!(" at {file}:{line}:"))),
         () if MORE.contains(&name) => known.any(|known| known),
         () => known.all(|known| known),
     }
 }
 
 /// Returns the places of the errors in the rendered diagnostics, without the places of notes.
-fn our_places(said: &str) -> Vec<At> {
-    let arrows = said.lines().filter_map(|line| {
+fn our_places(report: &str) -> Vec<ErrorPosition> {
+    let arrows = report.lines().filter_map(|line| {
         let mut parts = line.trim_start().strip_prefix("--> ")?.rsplitn(3, ':');
         let (column, line, file) = (parts.next()?, parts.next()?, parts.next()?);
         Some((file.to_owned(), line.parse().ok()?, column.parse().ok()?))
@@ -150,8 +150,8 @@ fn our_places(said: &str) -> Vec<At> {
     arrows.collect()
 }
 
-fn their_places(case: &judge::Judged) -> Vec<At> {
-    let places = case.theirs_said.lines().filter_map(|line| {
+fn their_places(case: &judge::Judged) -> Vec<ErrorPosition> {
+    let places = case.theirs_report.lines().filter_map(|line| {
         let mut parts = line.splitn(4, ':');
         let (file, line, column) = (parts.next()?, parts.next()?, parts.next()?);
         let (line, column): (usize, usize) = (line.parse().ok()?, column.parse().ok()?);

@@ -1,15 +1,15 @@
-//! Enums, extensions, services, and definitions of options.
+//! Generates enums, extensions, services, and definitions of options.
 
 use super::facts::{
-    CustomOption, FieldShape, PLACES, Place, Syntax, TypeFacts, TypeForm, ValueType,
+    CustomOption, ELEMENTS, Element, FieldShape, Syntax, TypeFacts, TypeForm, ValueType,
 };
 use super::message::join;
 use super::words::{EDITIONS, SCALARS};
 use super::{Generator, Style};
 
 impl Generator {
-    /// Returns the word of visibility before a definition, with its space, and whether other files
-    /// see the definition.
+    /// Returns the visibility keyword before a definition, with a space after it, or an empty text.
+    /// Also returns whether other files may use the definition.
     pub(super) fn visibility(&mut self, depth: usize, is_exported: bool) -> (&'static str, bool) {
         if self.file.syntax != Syntax::Edition2024 && !self.errs() {
             return ("", true);
@@ -21,9 +21,9 @@ impl Generator {
         }
     }
 
-    /// Writes an enum in the scope `around`.
-    pub(super) fn enumeration(&mut self, around: &str, depth: usize, is_exported: bool) {
-        let name = self.fresh(around, Style::Title);
+    /// Writes an enum in a scope.
+    pub(super) fn enumeration(&mut self, scope: &str, depth: usize, is_exported: bool) {
+        let name = self.free_name(scope, Style::Title);
         let (word, is_exported) = self.visibility(depth, is_exported);
         self.line(&format!("{word}enum {name} {{"));
         let mut is_closed = self.file.is_closed;
@@ -32,7 +32,7 @@ impl Generator {
             let value = if is_closed { "CLOSED" } else { "OPEN" };
             self.line(&format!("option features.enum_type = {value};"));
         } else {
-            self.option_statements(Place::Enum);
+            self.option_statements(Element::Enum);
         }
         let is_aliased = self.chance(10);
         if is_aliased {
@@ -40,7 +40,7 @@ impl Generator {
         }
         if self.chance(15) {
             let name = self.name(Style::Upper);
-            self.taken(around, &name);
+            self.take_name(scope, &name);
             let name = match self.file.syntax.is_edition() ^ self.errs() {
                 true => name,
                 false => format!("\"{name}\""),
@@ -57,9 +57,9 @@ impl Generator {
         let starts_at_zero = number == 0;
         let mut values = Vec::new();
         for at in 0..self.random.usize(1..5) {
-            let value = self.fresh(around, Style::Upper);
+            let value = self.free_name(scope, Style::Upper);
             let written = self.integer(number);
-            let options = self.options(Place::Value);
+            let options = self.options(Element::Value);
             let options = self.bracketed(&options);
             self.line(&format!("{value} = {written}{options};"));
             values.push(value);
@@ -81,7 +81,7 @@ impl Generator {
             is_closed,
             starts_at_zero,
         };
-        let full = join(around, &name);
+        let full = join(scope, &name);
         self.types.push(TypeFacts {
             full,
             file: self.at,
@@ -91,11 +91,11 @@ impl Generator {
     }
 
     /// Writes extensions of a message that has free numbers, if the file sees one.
-    pub(super) fn extend(&mut self, around: &str, depth: usize) {
-        let fits = |(at, of): (usize, &TypeFacts)| {
+    pub(super) fn extend(&mut self, scope: &str, depth: usize) {
+        let fits = |(at, ty): (usize, &TypeFacts)| {
             let is_near =
-                of.file == self.at || (self.file.sees.contains(&of.file) && of.is_exported);
-            let TypeForm::Message { free, .. } = &of.form else {
+                ty.file == self.at || (self.file.sees.contains(&ty.file) && ty.is_exported);
+            let TypeForm::Message { free, .. } = &ty.form else {
                 return None;
             };
             (is_near && !free.is_empty()).then_some(at)
@@ -119,45 +119,47 @@ impl Generator {
             false => &["optional ", "optional ", "repeated "],
         };
         let mut label = self.one(labels).to_owned();
-        let mut of = self.field_type(false);
+        let mut ty = self.field_type(false);
         if is_set && !self.errs() {
             label.truncate(if label == "repeated " { 0 } else { label.len() });
             let messages = (0..self.types.len()).map(ValueType::Defined);
-            of = messages
+            ty = messages
                 .clone()
-                .find(|of| self.is_message(*of))
-                .unwrap_or(of);
+                .find(|ty| self.is_message(*ty))
+                .unwrap_or(ty);
         }
         let shape = FieldShape {
-            of,
+            ty,
             is_repeated: label == "repeated ",
             is_map: false,
             is_group: false,
             is_extension: true,
             is_in_oneof: false,
         };
-        let name = self.fresh(around, Style::Snake);
+        let name = self.free_name(scope, Style::Snake);
         let number = self.integer(number);
         if self.file.syntax.is_proto2() && self.chance(8) && depth < 3 {
             let name = format!("Ext{}", self.random.u16(..));
-            self.taken(around, &name);
+            self.take_name(scope, &name);
             self.line(&format!("{label}group {name} = {number} {{"));
-            self.message_body(around, &name, depth + 1, true);
+            self.message_body(scope, &name, depth + 1, true);
             self.line("} }");
             return;
         }
-        let of_text = self.type_text(of);
+        let type_text = self.type_text(ty);
         let options = self.field_options(shape);
         let options = self.bracketed(&options);
-        self.line(&format!("{label}{of_text} {name} = {number}{options}; }}"));
+        self.line(&format!(
+            "{label}{type_text} {name} = {number}{options}; }}"
+        ));
     }
 
-    /// Writes the definition of an option, in the scope `around`.
-    pub(super) fn custom_option(&mut self, around: &str) {
-        let (place, message, _) = PLACES[self.random.usize(..PLACES.len())];
+    /// Writes the definition of an option in a scope.
+    pub(super) fn custom_option(&mut self, scope: &str) {
+        let (element, message, _) = ELEMENTS[self.random.usize(..ELEMENTS.len())];
         let place_word = message;
         // The descriptors of rust-protobuf cannot hold an option that is a group.
-        let of = match self.chance(50) && !self.file.is_delimited {
+        let ty = match self.chance(50) && !self.file.is_delimited {
             true => self.field_type(false),
             false => ValueType::Scalar(self.constant(SCALARS)),
         };
@@ -172,17 +174,20 @@ impl Generator {
             (false, false, true) if self.file.syntax == Syntax::Proto3 => "",
             (false, false, _) => "optional ",
         };
-        let name = self.fresh(around, Style::Snake);
+        let name = self.free_name(scope, Style::Snake);
         let number = 50_000 + self.custom.len() as i64;
         let number = if self.errs() { 995 } else { number };
         let number = self.integer(number);
-        let of_text = self.type_text(of);
+        let type_text = self.type_text(ty);
         let mut options = Vec::new();
         if self.chance(20) {
-            let right = PLACES.iter().find(|it| it.0 == place).map_or("", |it| it.2);
+            let right = ELEMENTS
+                .iter()
+                .find(|row| row.0 == element)
+                .map_or("", |row| row.2);
             let target = match self.chance(85) {
                 true => right,
-                false => PLACES[self.random.usize(..PLACES.len())].2,
+                false => ELEMENTS[self.random.usize(..ELEMENTS.len())].2,
             };
             options.push(format!("targets = {target}"));
         }
@@ -196,21 +201,21 @@ impl Generator {
         }
         let options = self.bracketed(&options);
         self.line(&format!(
-            "extend google.protobuf.{place_word} {{ {label}{of_text} {name} = {number}{options}; }}"
+            "extend google.protobuf.{place_word} {{ {label}{type_text} {name} = {number}{options}; }}"
         ));
-        let full = join(around, &name);
+        let full = join(scope, &name);
         self.custom.push(CustomOption {
             full,
             file: self.at,
-            place,
-            of,
+            element,
+            ty,
             is_repeated,
         });
     }
 
     /// Writes a message of features and the extension of `FeatureSet` that holds it.
-    pub(super) fn custom_features(&mut self, around: &str) {
-        let name = self.fresh(around, Style::Title);
+    pub(super) fn custom_features(&mut self, scope: &str) {
+        let name = self.free_name(scope, Style::Title);
         self.line(&format!("message {name} {{"));
         let label = if self.file.syntax.is_edition() {
             ""
@@ -218,19 +223,19 @@ impl Generator {
             "optional "
         };
         for number in 1..=self.random.u8(1..4) {
-            let of = self
+            let ty = self
                 .one(&["bool", "bool", "int32", "string", "Kind"])
                 .to_owned();
             let mut options = vec!["retention = RETENTION_RUNTIME".to_owned()];
             for _ in 0..self.random.u8(1..3) {
                 options.push(format!(
                     "targets = {}",
-                    PLACES[self.random.usize(..PLACES.len())].2
+                    ELEMENTS[self.random.usize(..ELEMENTS.len())].2
                 ));
             }
             let support = self.support();
             options.push(format!("feature_support = {support}"));
-            let value = if of == "Kind" { "ONE" } else { "true" };
+            let value = if ty == "Kind" { "ONE" } else { "true" };
             let edition = self.one(&EDITIONS[..2]);
             options.push(format!(
                 "edition_defaults = {{ edition: {edition}, value: \"{value}\" }}"
@@ -239,18 +244,18 @@ impl Generator {
                 options.remove(self.random.usize(..options.len()));
             }
             let options = self.bracketed(&options);
-            self.line(&format!("{label}{of} f{number} = {number}{options};"));
+            self.line(&format!("{label}{ty} f{number} = {number}{options};"));
         }
         self.line("enum Kind { KIND_UNKNOWN = 0; ONE = 1; TWO = 2; } }");
         let number = self
             .one(&["9995", "9996", "9999", "10000", "9990", "1000", "2000"])
             .to_owned();
-        let own = self.fresh(around, Style::Snake);
-        let full = join(around, &name);
+        let own = self.free_name(scope, Style::Snake);
+        let full = join(scope, &name);
         self.line(&format!(
             "extend google.protobuf.FeatureSet {{ {label}.{full} {own} = {number}; }}"
         ));
-        self.features.push((join(around, &own), self.at));
+        self.features.push((join(scope, &own), self.at));
     }
 
     /// Returns an option that sets a feature of another file.
@@ -258,8 +263,8 @@ impl Generator {
         let seen = self
             .features
             .iter()
-            .filter(|it| self.file.sees_options.contains(&it.1));
-        let seen: Vec<_> = seen.map(|it| it.0.clone()).collect();
+            .filter(|(_, file)| self.file.sees_options.contains(file));
+        let seen: Vec<_> = seen.map(|(name, _)| name.clone()).collect();
         if seen.is_empty() {
             return None;
         }
@@ -270,16 +275,16 @@ impl Generator {
     }
 
     /// Writes a service.
-    pub(super) fn service(&mut self, around: &str) {
-        let name = self.fresh(around, Style::Title);
-        let full = join(around, &name);
+    pub(super) fn service(&mut self, scope: &str) {
+        let name = self.free_name(scope, Style::Title);
+        let full = join(scope, &name);
         self.line(&format!("service {name} {{"));
-        self.option_statements(Place::Service);
+        self.option_statements(Element::Service);
         for _ in 0..self.random.usize(..3) {
-            let name = self.fresh(&full, Style::Title);
+            let name = self.free_name(&full, Style::Title);
             let (first, second) = (self.method_type(), self.method_type());
             let (from, to) = (self.one(&["", "stream "]), self.one(&["", "stream "]));
-            let options = self.options(Place::Method);
+            let options = self.options(Element::Method);
             let start = format!("rpc {name}({from}{first}) returns ({to}{second})");
             match options.is_empty() && self.chance(80) {
                 true => self.line(&format!("{start};")),
@@ -298,9 +303,9 @@ impl Generator {
     /// Returns the text of a message that the file sees.
     fn method_type(&mut self) -> String {
         for _ in 0..10 {
-            let of = self.field_type(false);
-            if self.is_message(of) || self.errs() {
-                return self.type_text(of);
+            let ty = self.field_type(false);
+            if self.is_message(ty) || self.errs() {
+                return self.type_text(ty);
             }
         }
         let name = self.file.package.clone();

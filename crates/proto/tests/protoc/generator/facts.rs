@@ -1,11 +1,11 @@
-//! The facts about what was generated so far, on which later definitions rely.
+//! The facts about the generated definitions, on which later definitions rely.
 
 use std::collections::BTreeSet;
 
 /// The syntax of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Syntax {
-    /// proto2, by a file without a `syntax` statement.
+    /// proto2, without a `syntax` statement.
     Unnamed,
     Proto2,
     Proto3,
@@ -31,11 +31,11 @@ pub(super) struct FileFacts {
     pub syntax: Syntax,
     /// The names follow the style of edition 2024.
     pub is_styled: bool,
-    /// Fields have implicit presence unless they say otherwise.
+    /// Fields without a presence of their own have implicit presence.
     pub is_implicit: bool,
-    /// Enums are closed unless they say otherwise.
+    /// Enums without a type of their own are closed.
     pub is_closed: bool,
-    /// Messages are delimited unless fields say otherwise.
+    /// Message fields without an encoding of their own are delimited.
     pub is_delimited: bool,
     pub is_lite: bool,
     /// The indices of the files whose types the file may use, itself included.
@@ -54,11 +54,11 @@ pub(super) enum ValueType {
     Defined(usize),
 }
 
-/// A field of a message, as far as values of options need it.
+/// The facts about a message's field that are needed for values of options.
 #[derive(Clone, Debug)]
 pub(super) struct FieldFacts {
     pub name: String,
-    pub of: ValueType,
+    pub ty: ValueType,
     pub is_repeated: bool,
 }
 
@@ -67,9 +67,9 @@ pub(super) struct FieldFacts {
 pub(super) struct TypeFacts {
     /// The full name, without a leading dot.
     pub full: String,
-    /// The index of its file.
+    /// The index of the file with the definition.
     pub file: usize,
-    /// Other files may use it.
+    /// Other files may use the type.
     pub is_exported: bool,
     pub form: TypeForm,
 }
@@ -78,7 +78,7 @@ pub(super) struct TypeFacts {
 pub(super) enum TypeForm {
     Message {
         fields: Vec<FieldFacts>,
-        /// The free numbers of its extension ranges.
+        /// The free numbers in the extension ranges.
         free: Vec<i32>,
         is_set: bool,
     },
@@ -89,9 +89,9 @@ pub(super) enum TypeForm {
     },
 }
 
-/// The kind of definition that an option describes.
+/// The kind of element on which an option is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Element {
     File,
     Message,
     Field,
@@ -103,18 +103,18 @@ pub(super) enum Place {
     Range,
 }
 
-/// The places, each with the message of its options and its name as a target.
-pub(super) const PLACES: &[(Place, &str, &str)] = &[
-    (Place::File, "FileOptions", "TARGET_TYPE_FILE"),
-    (Place::Message, "MessageOptions", "TARGET_TYPE_MESSAGE"),
-    (Place::Field, "FieldOptions", "TARGET_TYPE_FIELD"),
-    (Place::Oneof, "OneofOptions", "TARGET_TYPE_ONEOF"),
-    (Place::Enum, "EnumOptions", "TARGET_TYPE_ENUM"),
-    (Place::Value, "EnumValueOptions", "TARGET_TYPE_ENUM_ENTRY"),
-    (Place::Service, "ServiceOptions", "TARGET_TYPE_SERVICE"),
-    (Place::Method, "MethodOptions", "TARGET_TYPE_METHOD"),
+/// The kinds of elements, each with its options message and its name as a target.
+pub(super) const ELEMENTS: &[(Element, &str, &str)] = &[
+    (Element::File, "FileOptions", "TARGET_TYPE_FILE"),
+    (Element::Message, "MessageOptions", "TARGET_TYPE_MESSAGE"),
+    (Element::Field, "FieldOptions", "TARGET_TYPE_FIELD"),
+    (Element::Oneof, "OneofOptions", "TARGET_TYPE_ONEOF"),
+    (Element::Enum, "EnumOptions", "TARGET_TYPE_ENUM"),
+    (Element::Value, "EnumValueOptions", "TARGET_TYPE_ENUM_ENTRY"),
+    (Element::Service, "ServiceOptions", "TARGET_TYPE_SERVICE"),
+    (Element::Method, "MethodOptions", "TARGET_TYPE_METHOD"),
     (
-        Place::Range,
+        Element::Range,
         "ExtensionRangeOptions",
         "TARGET_TYPE_EXTENSION_RANGE",
     ),
@@ -126,8 +126,8 @@ pub(super) struct CustomOption {
     /// The full name, without a leading dot.
     pub full: String,
     pub file: usize,
-    pub place: Place,
-    pub of: ValueType,
+    pub element: Element,
+    pub ty: ValueType,
     pub is_repeated: bool,
 }
 
@@ -138,19 +138,19 @@ pub(super) struct Body {
     pub full: String,
     /// The next number of a field.
     pub next: i32,
-    /// The number of messages around it.
+    /// The number of enclosing messages.
     pub depth: usize,
     pub fields: Vec<FieldFacts>,
     pub free: Vec<i32>,
     pub is_set: bool,
-    /// It and all messages around it are exported.
+    /// The message and all enclosing messages are exported.
     pub is_exported: bool,
 }
 
-/// A field, as far as its options depend on it.
+/// The properties of a field on which its options depend.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FieldShape {
-    pub of: ValueType,
+    pub ty: ValueType,
     pub is_repeated: bool,
     pub is_map: bool,
     pub is_group: bool,

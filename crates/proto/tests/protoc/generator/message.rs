@@ -1,8 +1,8 @@
-//! Messages and their fields.
+//! Generates messages and their fields.
 
 use super::Generator;
 use super::Style;
-use super::facts::{Body, FieldFacts, FieldShape, Place, Syntax, TypeFacts, TypeForm, ValueType};
+use super::facts::{Body, Element, FieldFacts, FieldShape, Syntax, TypeFacts, TypeForm, ValueType};
 use super::words::{KEYS, SCALARS};
 
 /// The maximum depth of random nesting. The limit on nesting is tested by [`Generator::nest`].
@@ -15,24 +15,24 @@ const FIRST_EXTENSION: i32 = 1000;
 const FIRST_RESERVED: i32 = 500;
 
 impl Generator {
-    /// Writes a message in the scope `around`, and returns its name.
-    pub(super) fn message(&mut self, around: &str, depth: usize, is_exported: bool) {
-        let name = self.fresh(around, Style::Title);
+    /// Writes a message in a scope.
+    pub(super) fn message(&mut self, scope: &str, depth: usize, is_exported: bool) {
+        let name = self.free_name(scope, Style::Title);
         let (word, is_exported) = self.visibility(depth, is_exported);
         self.line(&format!("{word}message {name} {{"));
-        self.message_body(around, &name, depth, is_exported);
+        self.message_body(scope, &name, depth, is_exported);
         self.line("}");
     }
 
     /// Writes the body of a message up to its closing brace.
     pub(super) fn message_body(
         &mut self,
-        around: &str,
+        scope: &str,
         name: &str,
         depth: usize,
         is_exported: bool,
     ) {
-        let full = join(around, name);
+        let full = join(scope, name);
         let mut body = Body {
             full: full.clone(),
             next: 1,
@@ -55,7 +55,7 @@ impl Generator {
         if body.is_set {
             self.line("option message_set_wire_format = true;");
         }
-        self.option_statements(Place::Message);
+        self.option_statements(Element::Message);
         self.ranges(&mut body);
         for _ in 0..self.random.usize(..5) {
             self.member(&mut body);
@@ -100,7 +100,7 @@ impl Generator {
         }
         if self.chance(15) {
             let name = self.name(Style::Snake);
-            self.taken(&body.full, &name);
+            self.take_name(&body.full, &name);
             let name = match self.file.syntax.is_edition() ^ self.errs() {
                 true => name,
                 false => format!("\"{name}\""),
@@ -124,7 +124,7 @@ impl Generator {
             2 => format!("{first} to {}, 536870911", first + 99),
             _ => format!("{} to {}", self.integer(i64::from(first)), first + 99),
         };
-        let mut options = self.options(Place::Range);
+        let mut options = self.options(Element::Range);
         match self.random.u8(..8) {
             0 => options.push("verification = UNVERIFIED".to_owned()),
             1 if !range.contains(',') || self.errs() => self.declarations(&mut options, body),
@@ -143,7 +143,7 @@ impl Generator {
             let number = FIRST_EXTENSION + if self.errs() { 0 } else { number };
             let name = format!(".{}.declared{number}", body.full);
             let dot = if self.errs() { "" } else { "." };
-            let of = match self.chance(70) {
+            let ty = match self.chance(70) {
                 true => self.one(SCALARS).to_owned(),
                 false => format!("{dot}{}", body.full),
             };
@@ -155,7 +155,7 @@ impl Generator {
                 "repeated: false",
             ]);
             let full = match self.chance(95) {
-                true => format!("full_name: \"{name}\" type: \"{of}\""),
+                true => format!("full_name: \"{name}\" type: \"{ty}\""),
                 false => self
                     .one(&["", "full_name: \".x\"", "type: \"int32\""])
                     .to_owned(),
@@ -225,24 +225,24 @@ impl Generator {
         let (label, is_repeated) = self.label(is_in_oneof);
         let is_closed_bad = self.file.syntax == Syntax::Proto3
             || (self.file.is_implicit && !is_repeated && !is_in_oneof);
-        let of = self.field_type(is_closed_bad);
+        let ty = self.field_type(is_closed_bad);
         let shape = FieldShape {
-            of,
+            ty,
             is_repeated,
             is_map: false,
             is_group: false,
             is_extension: false,
             is_in_oneof,
         };
-        let name = self.fresh(&body.full, Style::Snake);
+        let name = self.free_name(&body.full, Style::Snake);
         let number = self.number(body);
-        let of_text = self.type_text(of);
+        let type_text = self.type_text(ty);
         let options = self.field_options(shape);
         let options = self.bracketed(&options);
-        self.line(&format!("{label}{of_text} {name} = {number}{options};"));
+        self.line(&format!("{label}{type_text} {name} = {number}{options};"));
         body.fields.push(FieldFacts {
             name,
-            of,
+            ty,
             is_repeated,
         });
     }
@@ -253,10 +253,10 @@ impl Generator {
         if self.chance(55) && !any {
             return ValueType::Scalar(self.constant(SCALARS));
         }
-        let fits = |(at, of): (usize, &TypeFacts)| {
+        let fits = |(at, ty): (usize, &TypeFacts)| {
             let is_near =
-                of.file == self.at || (self.file.sees.contains(&of.file) && of.is_exported);
-            let is_open = match &of.form {
+                ty.file == self.at || (self.file.sees.contains(&ty.file) && ty.is_exported);
+            let is_open = match &ty.form {
                 TypeForm::Message { .. } => true,
                 TypeForm::Enum {
                     is_closed,
@@ -274,9 +274,9 @@ impl Generator {
     }
 
     /// Returns the text of a type.
-    pub(super) fn type_text(&mut self, of: ValueType) -> String {
-        match of {
-            ValueType::Scalar(of) => of.to_owned(),
+    pub(super) fn type_text(&mut self, ty: ValueType) -> String {
+        match ty {
+            ValueType::Scalar(ty) => ty.to_owned(),
             ValueType::Defined(at) => {
                 let full = self.types[at].full.clone();
                 self.reference(&full)
@@ -290,13 +290,13 @@ impl Generator {
         } else {
             self.constant(KEYS)
         };
-        let of = self.field_type(true);
-        let name = self.fresh(&body.full, Style::Snake);
-        self.taken(&body.full, &format!("{name}entry"));
+        let ty = self.field_type(true);
+        let name = self.free_name(&body.full, Style::Snake);
+        self.take_name(&body.full, &format!("{name}entry"));
         let number = self.number(body);
-        let of_text = self.type_text(of);
+        let type_text = self.type_text(ty);
         let shape = FieldShape {
-            of: ValueType::Scalar("map"),
+            ty: ValueType::Scalar("map"),
             is_repeated: true,
             is_map: true,
             is_group: false,
@@ -304,29 +304,30 @@ impl Generator {
             is_in_oneof: false,
         };
         let mut options = self.field_options(shape);
-        // The type `map` of the shape is packable as it seems.
+        // `field_options` takes the type `map` of this shape for a type that can be packed.
         if !self.errs() {
-            let bad = |it: &String| it.starts_with("packed") || it.contains("repeated_field");
-            options.retain(|it| !bad(it));
+            options.retain(|option| {
+                !option.starts_with("packed") && !option.contains("repeated_field")
+            });
         }
         let options = self.bracketed(&options);
         let label = if self.errs() { "repeated " } else { "" };
         self.line(&format!(
-            "{label}map<{key}, {of_text}> {name} = {number}{options};"
+            "{label}map<{key}, {type_text}> {name} = {number}{options};"
         ));
     }
 
     /// Writes a group.
     pub(super) fn group(&mut self, body: &mut Body, is_in_oneof: bool) {
         let (label, is_repeated) = self.label(is_in_oneof);
-        let mut name = self.fresh(&body.full, Style::Title);
+        let mut name = self.free_name(&body.full, Style::Title);
         if !name.starts_with(|c: char| c.is_ascii_uppercase()) && !self.errs() {
             name = format!("G{name}");
-            self.taken(&body.full, &name);
+            self.take_name(&body.full, &name);
         }
         let number = self.number(body);
         let shape = FieldShape {
-            of: ValueType::Scalar("group"),
+            ty: ValueType::Scalar("group"),
             is_repeated,
             is_map: false,
             is_group: true,
@@ -334,7 +335,7 @@ impl Generator {
             is_in_oneof,
         };
         let mut options = self.field_options(shape);
-        options.retain(|it| !it.starts_with("default") && !it.starts_with("packed"));
+        options.retain(|option| !option.starts_with("default") && !option.starts_with("packed"));
         let options = self.bracketed(&options);
         self.line(&format!("{label}group {name} = {number}{options} {{"));
         let at = self.types.len();
@@ -346,15 +347,15 @@ impl Generator {
         };
         body.fields.push(FieldFacts {
             name,
-            of: ValueType::Defined(at),
+            ty: ValueType::Defined(at),
             is_repeated,
         });
     }
 
     fn oneof(&mut self, body: &mut Body) {
-        let name = self.fresh(&body.full, Style::Snake);
+        let name = self.free_name(&body.full, Style::Snake);
         self.line(&format!("oneof {name} {{"));
-        self.option_statements(Place::Oneof);
+        self.option_statements(Element::Oneof);
         let fields = self.random.usize(1..4);
         for _ in 0..if self.errs() { 0 } else { fields } {
             let is_group =
@@ -367,7 +368,7 @@ impl Generator {
         self.line("}");
     }
 
-    /// Writes messages in each other, around the limit on nesting.
+    /// Writes nested messages, with a depth around the limit on nesting.
     pub(super) fn nest(&mut self, package: &str) {
         let depth = self.random.usize(28..34);
         let mut scope = package.to_owned();
@@ -394,14 +395,14 @@ impl Generator {
         let inner = inner[self.random.usize(..inner.len())];
         self.line(inner);
         self.line(&"}".repeat(depth));
-        self.taken(package, "D");
+        self.take_name(package, "D");
     }
 }
 
-/// Returns the full name of something in a scope.
-pub(super) fn join(around: &str, name: &str) -> String {
-    match around {
+/// Returns the full name of a definition in a scope.
+pub(super) fn join(scope: &str, name: &str) -> String {
+    match scope {
         "" => name.to_owned(),
-        around => format!("{around}.{name}"),
+        scope => format!("{scope}.{name}"),
     }
 }

@@ -1,8 +1,8 @@
-//! Options: those of descriptor.proto at every place, features, and the options that generated
+//! Generates options: the options of descriptor.proto, features, and the options that generated
 //! files define.
 
 use super::Generator;
-use super::facts::{CustomOption, FieldShape, PLACES, Place, Syntax, TypeForm, ValueType};
+use super::facts::{CustomOption, ELEMENTS, Element, FieldShape, Syntax, TypeForm, ValueType};
 use super::words::EDITIONS;
 
 /// The form of an option's value.
@@ -15,52 +15,52 @@ enum Form {
     Support,
 }
 
-/// The options of descriptor.proto by place, except those that depend on a field's type.
-const OPTIONS: &[(Place, &str, Form)] = &[
-    (Place::File, "java_package", Form::Text),
-    (Place::File, "java_outer_classname", Form::Text),
-    (Place::File, "java_multiple_files", Form::Bool),
-    (Place::File, "java_generate_equals_and_hash", Form::Bool),
-    (Place::File, "java_string_check_utf8", Form::Bool),
+/// The options of descriptor.proto by element, except options that depend on a field's type.
+const OPTIONS: &[(Element, &str, Form)] = &[
+    (Element::File, "java_package", Form::Text),
+    (Element::File, "java_outer_classname", Form::Text),
+    (Element::File, "java_multiple_files", Form::Bool),
+    (Element::File, "java_generate_equals_and_hash", Form::Bool),
+    (Element::File, "java_string_check_utf8", Form::Bool),
     (
-        Place::File,
+        Element::File,
         "optimize_for",
         Form::Words(&["SPEED", "CODE_SIZE"]),
     ),
-    (Place::File, "go_package", Form::Text),
-    (Place::File, "cc_generic_services", Form::Bool),
-    (Place::File, "java_generic_services", Form::Bool),
-    (Place::File, "py_generic_services", Form::Bool),
-    (Place::File, "deprecated", Form::Bool),
-    (Place::File, "cc_enable_arenas", Form::Bool),
-    (Place::File, "objc_class_prefix", Form::Text),
-    (Place::File, "csharp_namespace", Form::Text),
-    (Place::File, "swift_prefix", Form::Text),
-    (Place::File, "php_class_prefix", Form::Text),
-    (Place::File, "php_namespace", Form::Text),
-    (Place::File, "php_metadata_namespace", Form::Text),
-    (Place::File, "ruby_package", Form::Text),
+    (Element::File, "go_package", Form::Text),
+    (Element::File, "cc_generic_services", Form::Bool),
+    (Element::File, "java_generic_services", Form::Bool),
+    (Element::File, "py_generic_services", Form::Bool),
+    (Element::File, "deprecated", Form::Bool),
+    (Element::File, "cc_enable_arenas", Form::Bool),
+    (Element::File, "objc_class_prefix", Form::Text),
+    (Element::File, "csharp_namespace", Form::Text),
+    (Element::File, "swift_prefix", Form::Text),
+    (Element::File, "php_class_prefix", Form::Text),
+    (Element::File, "php_namespace", Form::Text),
+    (Element::File, "php_metadata_namespace", Form::Text),
+    (Element::File, "ruby_package", Form::Text),
     (
-        Place::Message,
+        Element::Message,
         "no_standard_descriptor_accessor",
         Form::Bool,
     ),
-    (Place::Message, "deprecated", Form::Bool),
+    (Element::Message, "deprecated", Form::Bool),
     (
-        Place::Message,
+        Element::Message,
         "deprecated_legacy_json_field_conflicts",
         Form::Bool,
     ),
-    (Place::Field, "deprecated", Form::Bool),
-    (Place::Field, "weak", Form::Bool),
-    (Place::Field, "debug_redact", Form::Bool),
+    (Element::Field, "deprecated", Form::Bool),
+    (Element::Field, "weak", Form::Bool),
+    (Element::Field, "debug_redact", Form::Bool),
     (
-        Place::Field,
+        Element::Field,
         "retention",
         Form::Words(&["RETENTION_UNKNOWN", "RETENTION_RUNTIME", "RETENTION_SOURCE"]),
     ),
     (
-        Place::Field,
+        Element::Field,
         "targets",
         Form::Words(&[
             "TARGET_TYPE_FILE",
@@ -68,94 +68,98 @@ const OPTIONS: &[(Place, &str, Form)] = &[
             "TARGET_TYPE_UNKNOWN",
         ]),
     ),
-    (Place::Field, "feature_support", Form::Support),
-    (Place::Enum, "deprecated", Form::Bool),
+    (Element::Field, "feature_support", Form::Support),
+    (Element::Enum, "deprecated", Form::Bool),
     (
-        Place::Enum,
+        Element::Enum,
         "deprecated_legacy_json_field_conflicts",
         Form::Bool,
     ),
-    (Place::Value, "deprecated", Form::Bool),
-    (Place::Value, "debug_redact", Form::Bool),
-    (Place::Value, "feature_support", Form::Support),
-    (Place::Service, "deprecated", Form::Bool),
-    (Place::Method, "deprecated", Form::Bool),
+    (Element::Value, "deprecated", Form::Bool),
+    (Element::Value, "debug_redact", Form::Bool),
+    (Element::Value, "feature_support", Form::Support),
+    (Element::Service, "deprecated", Form::Bool),
+    (Element::Method, "deprecated", Form::Bool),
     (
-        Place::Method,
+        Element::Method,
         "idempotency_level",
         Form::Words(&["IDEMPOTENCY_UNKNOWN", "NO_SIDE_EFFECTS", "IDEMPOTENT"]),
     ),
 ];
 
-/// A feature of descriptor.proto: its name, its values, and the places that it may be set at.
-type Feature = (&'static str, &'static [&'static str], &'static [Place]);
+/// A feature of descriptor.proto: its name, its values, and the elements on which it may be set.
+type Feature = (&'static str, &'static [&'static str], &'static [Element]);
 
 const FEATURES: &[Feature] = &[
     (
         "enum_type",
         &["OPEN", "OPEN", "CLOSED"],
-        &[Place::Enum, Place::File],
+        &[Element::Enum, Element::File],
     ),
     (
         "json_format",
         &["ALLOW", "LEGACY_BEST_EFFORT"],
-        &[Place::Message, Place::Enum, Place::File],
+        &[Element::Message, Element::Enum, Element::File],
     ),
-    ("field_presence", &["EXPLICIT", "IMPLICIT"], &[Place::File]),
+    (
+        "field_presence",
+        &["EXPLICIT", "IMPLICIT"],
+        &[Element::File],
+    ),
     (
         "repeated_field_encoding",
         &["PACKED", "EXPANDED"],
-        &[Place::File],
+        &[Element::File],
     ),
-    ("utf8_validation", &["VERIFY", "NONE"], &[Place::File]),
+    ("utf8_validation", &["VERIFY", "NONE"], &[Element::File]),
     (
         "message_encoding",
         &["LENGTH_PREFIXED", "DELIMITED"],
-        &[Place::File],
+        &[Element::File],
     ),
     (
         "enforce_naming_style",
         &["STYLE_LEGACY"],
         &[
-            Place::File,
-            Place::Range,
-            Place::Message,
-            Place::Field,
-            Place::Oneof,
-            Place::Enum,
-            Place::Value,
-            Place::Service,
-            Place::Method,
+            Element::File,
+            Element::Range,
+            Element::Message,
+            Element::Field,
+            Element::Oneof,
+            Element::Enum,
+            Element::Value,
+            Element::Service,
+            Element::Method,
         ],
     ),
     (
         "default_symbol_visibility",
         &["EXPORT_ALL", "EXPORT_TOP_LEVEL", "LOCAL_ALL"],
-        &[Place::File],
+        &[Element::File],
     ),
 ];
 
 impl Generator {
-    /// Returns options of a place, as `name = value`.
-    pub(super) fn options(&mut self, place: Place) -> Vec<String> {
+    /// Returns options of an element, as `name = value`.
+    pub(super) fn options(&mut self, element: Element) -> Vec<String> {
         let mut options = Vec::new();
-        while self.chance(if place == Place::File { 50 } else { 15 }) {
+        while self.chance(if element == Element::File { 50 } else { 15 }) {
             let from = if self.errs() {
-                PLACES[self.random.usize(..PLACES.len())].0
+                ELEMENTS[self.random.usize(..ELEMENTS.len())].0
             } else {
-                place
+                element
             };
-            let of_place: Vec<_> = OPTIONS.iter().filter(|it| it.0 == from).collect();
+            let of_place: Vec<_> = OPTIONS.iter().filter(|option| option.0 == from).collect();
             if !of_place.is_empty() {
                 let (_, name, form) = of_place[self.random.usize(..of_place.len())];
                 self.add_builtin(&mut options, name, *form);
             }
         }
         if self.file.syntax.is_edition() && (self.chance(15) || self.errs()) {
-            self.add_feature(&mut options, place);
+            self.add_feature(&mut options, element);
         }
         while self.chance(20) {
-            self.add_custom(&mut options, place);
+            self.add_custom(&mut options, element);
         }
         if self.errs() && !options.is_empty() {
             options.push(options[0].clone());
@@ -164,9 +168,11 @@ impl Generator {
     }
 
     fn add_builtin(&mut self, options: &mut Vec<String>, name: &str, form: Form) {
-        // A file of edition 2024 may not set it.
+        // A file of edition 2024 must not set this option.
         let is_refused = name == "java_multiple_files" && self.file.syntax == Syntax::Edition2024;
-        let is_set = options.iter().any(|it| it.starts_with(&format!("{name} ")));
+        let is_set = options
+            .iter()
+            .any(|option| option.starts_with(&format!("{name} ")));
         if (is_set && name != "targets") || is_refused {
             return;
         }
@@ -211,12 +217,12 @@ impl Generator {
         format!("{{ {} }}", parts.join(self.one(&[" ", ", ", "; "])))
     }
 
-    fn add_feature(&mut self, options: &mut Vec<String>, place: Place) {
+    fn add_feature(&mut self, options: &mut Vec<String>, element: Element) {
         let is_2024 = self.file.syntax == Syntax::Edition2024;
         let any = self.errs();
         let of_place = |(name, _, places): &&Feature| {
             let is_new = matches!(*name, "enforce_naming_style" | "default_symbol_visibility");
-            any || (places.contains(&place) && (is_2024 || !is_new))
+            any || (places.contains(&element) && (is_2024 || !is_new))
         };
         let features: Vec<_> = FEATURES.iter().filter(of_place).collect();
         if features.is_empty() {
@@ -225,12 +231,12 @@ impl Generator {
         let (name, values, _) = features[self.random.usize(..features.len())];
         if options
             .iter()
-            .any(|it| it.contains(name) || it.starts_with("features ="))
+            .any(|option| option.contains(name) || option.starts_with("features ="))
         {
             return;
         }
         let value = self.one(values);
-        let has_others = options.iter().any(|it| it.starts_with("features"));
+        let has_others = options.iter().any(|option| option.starts_with("features"));
         options.push(match self.chance(25) && !has_others {
             true => format!("features = {{ {name}: {value} }}"),
             false => format!("features.{name} = {value}"),
@@ -240,13 +246,13 @@ impl Generator {
     /// Adds the features of a field, in files of an edition.
     fn add_field_features(&mut self, options: &mut Vec<String>, shape: FieldShape) {
         let FieldShape {
-            of,
+            ty,
             is_repeated,
             is_map,
             ..
         } = shape;
-        let is_message = self.is_message(of);
-        let is_text = matches!(of, ValueType::Scalar("string" | "bytes"));
+        let is_message = self.is_message(ty);
+        let is_text = matches!(ty, ValueType::Scalar("string" | "bytes"));
         let any = self.errs();
         let mut features = Vec::new();
         if any || !(is_repeated || shape.is_extension || shape.is_in_oneof) {
@@ -260,7 +266,7 @@ impl Generator {
             let value = self.one(&["PACKED", "EXPANDED"]);
             features.push(("repeated_field_encoding", value));
         }
-        if any || of == ValueType::Scalar("string") {
+        if any || ty == ValueType::Scalar("string") {
             features.push(("utf8_validation", self.one(&["VERIFY", "NONE"])));
         }
         if any || (is_message && !is_map) {
@@ -275,18 +281,18 @@ impl Generator {
 
     /// Returns options of a field, which depend on its type.
     pub(super) fn field_options(&mut self, shape: FieldShape) -> Vec<String> {
-        let mut options = self.options(Place::Field);
-        let is_message = self.is_message(shape.of);
+        let mut options = self.options(Element::Field);
+        let is_message = self.is_message(shape.ty);
         let any = self.errs();
-        let of = match shape.of {
-            ValueType::Scalar(of) => of,
+        let ty = match shape.ty {
+            ValueType::Scalar(ty) => ty,
             ValueType::Defined(_) if is_message => "message",
             ValueType::Defined(_) => "enum",
         };
         if !self.chance(25) && !any {
             return options;
         }
-        let is_text = matches!(of, "string" | "bytes");
+        let is_text = matches!(ty, "string" | "bytes");
         let is_plain = !shape.is_map && !shape.is_group;
         if (any || (is_plain && is_text && self.file.syntax != Syntax::Edition2024))
             && self.chance(40)
@@ -300,7 +306,7 @@ impl Generator {
         if (any || (is_packable && !self.file.syntax.is_edition())) && self.chance(50) {
             options.push(format!("packed = {}", self.one(&["true", "false"])));
         }
-        if (any || matches!(of, "int64" | "uint64" | "sint64" | "fixed64" | "sfixed64"))
+        if (any || matches!(ty, "int64" | "uint64" | "sint64" | "fixed64" | "sfixed64"))
             && self.chance(50)
         {
             let value = self.one(&["JS_NORMAL", "JS_STRING", "JS_NUMBER"]);
@@ -317,7 +323,7 @@ impl Generator {
             options.push(format!("json_name = {}", self.json_name()));
         }
         if (any || self.may_have_default(shape)) && self.chance(60) {
-            let value = self.default_of(shape.of);
+            let value = self.default_of(shape.ty);
             options.push(format!("default = {value}"));
         }
         self.random.shuffle(&mut options);
@@ -338,26 +344,26 @@ impl Generator {
             Syntax::Proto3 => false,
             _ => !self.file.is_implicit || shape.is_extension || shape.is_in_oneof,
         };
-        can && !shape.is_repeated && !self.is_message(shape.of)
+        can && !shape.is_repeated && !self.is_message(shape.ty)
     }
 
-    fn default_of(&mut self, of: ValueType) -> String {
-        self.value(of, 0)
+    fn default_of(&mut self, ty: ValueType) -> String {
+        self.value(ty, 0)
     }
 
     /// Returns whether a type is a message.
-    pub(super) fn is_message(&self, of: ValueType) -> bool {
-        match of {
+    pub(super) fn is_message(&self, ty: ValueType) -> bool {
+        match ty {
             ValueType::Scalar(_) => false,
             ValueType::Defined(at) => matches!(self.types[at].form, TypeForm::Message { .. }),
         }
     }
 
-    fn add_custom(&mut self, options: &mut Vec<String>, place: Place) {
+    fn add_custom(&mut self, options: &mut Vec<String>, element: Element) {
         let is_wrong = self.errs();
-        let fits = |it: &&CustomOption| {
-            let is_seen = self.file.sees_options.contains(&it.file);
-            is_wrong || (is_seen && it.place == place && it.file != self.at)
+        let fits = |option: &&CustomOption| {
+            let is_seen = self.file.sees_options.contains(&option.file);
+            is_wrong || (is_seen && option.element == element && option.file != self.at)
         };
         let custom: Vec<_> = self.custom.iter().filter(fits).cloned().collect();
         if custom.is_empty() {
@@ -366,17 +372,17 @@ impl Generator {
         let option = custom[self.random.usize(..custom.len())].clone();
         let name = self.reference(&option.full);
         let start = format!("({name})");
-        if !option.is_repeated && options.iter().any(|it| it.contains(&option.full)) {
+        if !option.is_repeated && options.iter().any(|other| other.contains(&option.full)) {
             return;
         }
-        let text = self.assigned(start, option.of, option.is_repeated);
+        let text = self.assigned(start, option.ty, option.is_repeated);
         options.push(text);
     }
 
     /// Returns an assignment to an option, or to a field within it.
-    fn assigned(&mut self, mut name: String, mut of: ValueType, is_repeated: bool) -> String {
+    fn assigned(&mut self, mut name: String, mut ty: ValueType, is_repeated: bool) -> String {
         for _ in 0..2 {
-            let ValueType::Defined(at) = of else { break };
+            let ValueType::Defined(at) = ty else { break };
             let TypeForm::Message { fields, .. } = self.types[at].form.clone() else {
                 break;
             };
@@ -385,12 +391,12 @@ impl Generator {
             }
             let field = &fields[self.random.usize(..fields.len())];
             name = format!("{name}.{}", field.name);
-            of = field.of;
+            ty = field.ty;
             if field.is_repeated {
                 break;
             }
         }
-        format!("{name} = {}", self.value(of, 0))
+        format!("{name} = {}", self.value(ty, 0))
     }
 
     /// Returns these options in brackets, or nothing.
@@ -402,8 +408,8 @@ impl Generator {
     }
 
     /// Writes options as statements.
-    pub(super) fn option_statements(&mut self, place: Place) {
-        for option in self.options(place) {
+    pub(super) fn option_statements(&mut self, element: Element) {
+        for option in self.options(element) {
             self.line(&format!("option {option};"));
         }
     }

@@ -1,4 +1,4 @@
-//! Literals, and values of options.
+//! Generates literals, and values of options.
 
 use super::Generator;
 use super::facts::{TypeForm, ValueType};
@@ -80,9 +80,9 @@ impl Generator {
     }
 
     /// Returns a value of a scalar type.
-    pub(super) fn scalar(&mut self, of: &str) -> String {
-        let of = if self.errs() { self.one(SCALARS) } else { of };
-        match of {
+    pub(super) fn scalar(&mut self, ty: &str) -> String {
+        let ty = if self.errs() { self.one(SCALARS) } else { ty };
+        match ty {
             "bool" => self.one(&["true", "false"]).to_owned(),
             "string" | "bytes" => self.string(),
             "float" | "double" => self.float(),
@@ -95,10 +95,10 @@ impl Generator {
         }
     }
 
-    /// Returns a value of any type. `depth` is the number of messages around it.
-    pub(super) fn value(&mut self, of: ValueType, depth: usize) -> String {
-        let at = match of {
-            ValueType::Scalar(of) => return self.scalar(of),
+    /// Returns a value of any type. `depth` is the number of enclosing messages.
+    pub(super) fn value(&mut self, ty: ValueType, depth: usize) -> String {
+        let at = match ty {
+            ValueType::Scalar(ty) => return self.scalar(ty),
             ValueType::Defined(at) => at,
         };
         match self.types[at].form.clone() {
@@ -114,11 +114,11 @@ impl Generator {
     fn aggregate(&mut self, at: usize, depth: usize) -> String {
         let full = self.types[at].full.clone();
         if full == "google.protobuf.Any" && self.chance(40) {
-            let of = self.any_message();
-            let inner = self.aggregate(of, depth + 1);
+            let ty = self.any_message();
+            let inner = self.aggregate(ty, depth + 1);
             return format!(
                 "{{ [type.googleapis.com/{}]: {inner} }}",
-                self.types[of].full
+                self.types[ty].full
             );
         }
         let TypeForm::Message { fields, .. } = self.types[at].form.clone() else {
@@ -130,16 +130,16 @@ impl Generator {
             if parts.iter().any(|(name, _)| *name == field.name) && !self.errs() {
                 continue;
             }
-            let message = match field.of {
+            let message = match field.ty {
                 ValueType::Defined(at) => matches!(self.types[at].form, TypeForm::Message { .. }),
                 ValueType::Scalar(_) => false,
             };
             if message && depth >= VALUE_DEPTH_MAX {
                 continue;
             }
-            let mut value = self.value(field.of, depth + 1);
+            let mut value = self.value(field.ty, depth + 1);
             if field.is_repeated && self.chance(50) {
-                let second = self.value(field.of, depth + 1);
+                let second = self.value(field.ty, depth + 1);
                 value = format!("[{value}, {second}]");
             }
             let colon = if message && self.chance(50) { "" } else { ":" };
@@ -157,15 +157,15 @@ impl Generator {
         }
     }
 
-    /// Returns the index of a message that the file sees, or of any if it sees none.
+    /// Returns the index of a message that the file sees, or of any message if the file sees none.
     fn any_message(&mut self) -> usize {
-        let messages = |(at, of): (usize, &super::facts::TypeFacts)| {
-            matches!(of.form, TypeForm::Message { .. }).then_some(at)
+        let messages = |(at, ty): (usize, &super::facts::TypeFacts)| {
+            matches!(ty.form, TypeForm::Message { .. }).then_some(at)
         };
         let all: Vec<usize> = self.types.iter().enumerate().filter_map(messages).collect();
         let seen = |&at: &usize| self.file.sees.contains(&self.types[at].file);
         let seen: Vec<usize> = all.iter().copied().filter(seen).collect();
-        let of = if seen.is_empty() { all } else { seen };
-        of[self.random.usize(..of.len())]
+        let choices = if seen.is_empty() { all } else { seen };
+        choices[self.random.usize(..choices.len())]
     }
 }

@@ -1,4 +1,4 @@
-//! The words that generated files are made of.
+//! The words in generated files.
 
 /// Words with a meaning in the grammar, as names.
 pub(super) const KEYWORDS: &[&str] = &[
