@@ -1,6 +1,6 @@
-//! The cost of counting for the data thread: `cargo bench --bench counting`. Prints the time of a
-//! round trip through the core (request and answer, no network), that of its counting alone, and
-//! that of a sample.
+//! `cargo bench --bench counting`: the cost of counting for the data thread. Prints the time of a
+//! round trip through the core (request and answer, no network), the time of the counting in such a
+//! round trip, and the time of a sample of all counters.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl Outlet<Vec<Vec<u8>>> for Sink {
     }
 }
 
-/// Returns a configuration with a number of routes, one of which is A.
+/// Returns a configuration with this number of routes: A, and others.
 fn snapshot(routes: usize) -> Arc<Snapshot> {
     let directory = tempfile::tempdir().unwrap();
     let mut yaml = String::from(
@@ -73,21 +73,21 @@ fn main() {
     let mut core = Core::new(snapshot(100));
     let mut sink = Sink::default();
     let (client, worker) = (PeerId(1), PeerId(2));
-    let came = Event::ClientConnected {
+    let connected = Event::ClientConnected {
         peer: client,
         frontend: FrontendId(0),
         kind: ClientKind::Dealer,
         identity: b"client".to_vec(),
     };
-    core.on(Duration::ZERO, came, &mut sink);
-    let came = Event::WorkerConnected {
+    core.on(Duration::ZERO, connected, &mut sink);
+    let connected = Event::WorkerConnected {
         peer: worker,
         pool: PoolId(0),
         kind: WorkerKind::Dealer,
         headcount: Headcount::One,
         name: Arc::default(),
     };
-    core.on(Duration::ZERO, came, &mut sink);
+    core.on(Duration::ZERO, connected, &mut sink);
     let mut now = Duration::ZERO;
     let whole = median(ROUNDS, || {
         now += Duration::from_micros(3);
@@ -111,20 +111,20 @@ fn main() {
     let mut took = Duration::ZERO;
     let counting = median(ROUNDS, || {
         took += Duration::from_nanos(77);
-        let it = &mut routes[black_box(route).0];
-        it.received += 1;
-        it.bytes_in += 61;
-        it.open += 1;
-        let it = &mut routes[black_box(route).0];
-        it.open -= 1;
-        it.at_once.add(took);
-        it.bytes_out += 65;
-        it.count(RequestOutcome::Answered(route), Fate::Delivered);
+        let counters = &mut routes[black_box(route).0];
+        counters.received += 1;
+        counters.bytes_in += 61;
+        counters.open += 1;
+        let counters = &mut routes[black_box(route).0];
+        counters.open -= 1;
+        counters.at_once.add(took);
+        counters.bytes_out += 65;
+        counters.count(RequestOutcome::Answered(route), Fate::Delivered);
     });
     black_box(&routes);
     println!("a round trip through the core  {whole:>10.1?}");
     println!(
-        "its counting                   {counting:>10.1?}  {:.1} %",
+        "the counting in it             {counting:>10.1?}  {:.1} %",
         100.0 * counting.as_secs_f64() / whole.as_secs_f64()
     );
     for routes in [1, 100, 10_000] {

@@ -2,12 +2,12 @@
 # Fuzzes the code that reads foreign bytes: fuzz/run.sh [SECONDS [TARGET…]]
 #
 # Runs each target for SECONDS (10). A target is a file fuzz_targets/TARGET.rs in crates/*/fuzz or
-# in fuzz. TARGET+FEATURE builds it with a feature of its crate. Without names, all targets run, and
-# that of CURVE also with libsodium. Needs only stable Rust, a compiler for C and C++, and make: rustc
-# gets the coverage flags of cargo-fuzz, and no sanitizer, which would need nightly and has only the
-# calls of libsodium to watch. With cargo-fuzz installed, `cargo fuzz run -s none TARGET` in a crate
-# does the same. All builds share fuzz/target. A crate's fuzz folder keeps its corpus, and its
-# findings in artifacts/TARGET/.
+# in fuzz. TARGET+FEATURE builds it with a feature of its crate. Without TARGET, all targets run, and
+# the target of CURVE also with libsodium. Needs only stable Rust, a compiler for C and C++, and
+# make: rustc gets the coverage flags of cargo-fuzz and no sanitizer. A sanitizer would need nightly
+# Rust, and has only the calls of libsodium to check. With cargo-fuzz installed, `cargo fuzz run -s
+# none TARGET` in a crate does the same. All builds share fuzz/target. Each fuzz folder keeps the
+# corpus of a target in corpus/TARGET/, and the findings in artifacts/TARGET/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -39,8 +39,8 @@ for run in "$@"; do
     features=()
     [[ $run == "$target" ]] || features=(--features "${run#*+}")
     folder=$(dirname "$(dirname "${files[$target]}")")
-    # Not --locked, because the crate's dependencies may have grown since its lock was written. With
-    # --target, build scripts and macros are built without these flags.
+    # Without --locked, because the lock file may be older than the crate's latest dependencies.
+    # With --target, build scripts and macros are built without the flags in RUSTFLAGS.
     cargo build --quiet --release --target "$host" --manifest-path "$folder/Cargo.toml" --bin "$target" "${features[@]}"
     echo "== fuzz $run, $seconds s"
     mkdir -p "$folder/corpus/$target" "$folder/artifacts/$target"

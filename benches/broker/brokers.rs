@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::forwarder;
 
-/// The argument that makes this program a zmq_proxy.
+/// The argument that makes this program a zmq_proxy from clients to workers.
 pub const PROXY: &str = "--proxy";
 
 /// The argument that makes this program a zmq_proxy from XSUB to XPUB.
@@ -74,8 +74,8 @@ impl Broker {
         Self::start_by(kind, command, directory)
     }
 
-    /// Starts a broker from publishers, at the address of clients, to subscribers, at that of
-    /// workers.
+    /// Starts a broker of a channel. Its publishers connect to the address in `clients`, and its
+    /// subscribers to the address in `workers`.
     pub fn start_channel(kind: Kind) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let command = match kind {
@@ -98,7 +98,7 @@ impl Broker {
         broker
     }
 
-    /// Starts a broker by a command, which prints its endpoints.
+    /// Starts a broker with a command whose process prints the broker's endpoints.
     pub fn start_by(kind: Kind, mut command: Command, directory: TempDir) -> Self {
         command.stdout(Stdio::piped());
         if matches!(kind, Kind::Native | Kind::Libzmq) {
@@ -119,22 +119,25 @@ impl Broker {
         }
     }
 
-    /// Returns the CPU time of all its threads so far, ended ones included, in steps of 10 ms.
+    /// Returns the CPU time of all threads of the broker so far, including threads that have ended,
+    /// in steps of 10 ms.
     pub fn cpu(&self) -> Duration {
         let path = format!("/proc/{}/stat", self.process.id());
-        let stat = fs::read_to_string(path).expect("it runs");
-        // The fields are counted from the name, which may contain spaces. Fields 14 and 15 in
-        // proc(5) are the user and the system time, in hundredths of a second.
+        let stat = fs::read_to_string(path).expect("the broker runs");
+        // The fields are split after the name, because the name may contain spaces. Fields 14 and
+        // 15 in proc(5) are the user and the system time, in hundredths of a second.
         let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
         let spent = fields.split(' ').skip(11).take(2);
-        let spent: u64 = spent.map(|it| it.parse::<u64>().expect("a number")).sum();
+        let spent: u64 = spent
+            .map(|ticks| ticks.parse::<u64>().expect("a number"))
+            .sum();
         Duration::from_millis(10 * spent)
     }
 
-    /// Returns the resident memory, in bytes.
+    /// Returns the resident memory of the broker, in bytes.
     pub fn memory(&self) -> u64 {
         let path = format!("/proc/{}/status", self.process.id());
-        let status = fs::read_to_string(path).expect("it runs");
+        let status = fs::read_to_string(path).expect("the broker runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let number = line.and_then(|line| line.split_whitespace().next());
         number
@@ -146,13 +149,13 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        // It may have ended already, in which case the bench has failed elsewhere.
+        // If the process has already ended, the bench has failed elsewhere.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Returns a command that runs this program in another role, in which it prints its endpoints.
+/// Returns a command that runs this program as another broker, which prints its endpoints.
 fn this_program(role: &str, directory: &Path) -> Command {
     let this = std::env::current_exe().expect("this program's path");
     let mut command = Command::new(this);
@@ -160,8 +163,8 @@ fn this_program(role: &str, directory: &Path) -> Command {
     command
 }
 
-/// Returns the gateway's configuration as a broker of requests. `more` has further settings of its
-/// frontend and its pool.
+/// Returns the gateway's configuration as a broker of requests. `more` is YAML with further
+/// settings of both the frontend and the pool.
 pub fn pool(more: &str) -> String {
     format!(
         r#"
@@ -187,7 +190,7 @@ channels:
 routes: { T*: { schema: bench.Blob, publish: all } }
 "#;
 
-/// Returns a command that runs a gateway on an engine, with this configuration.
+/// Returns a command that runs a gateway on `engine`, with the configuration `routes`.
 pub fn gateway(engine: &str, routes: &str, directory: &Path) -> Command {
     write_schema(directory);
     let file = directory.join("routes.yaml");
@@ -204,12 +207,12 @@ fn write_schema(directory: &Path) -> PathBuf {
     schemas
 }
 
-/// Returns the endpoints in a broker's first lines.
+/// Returns the endpoints in a broker's first two lines: the clients' endpoint, then the workers'.
 fn endpoints(from: Option<impl std::io::Read + Send + 'static>) -> (String, String) {
     let mut lines = BufReader::new(from.expect("a pipe")).lines();
     let mut found = Vec::new();
     while found.len() < 2 {
-        let line = lines.next().expect("its endpoints").expect("text");
+        let line = lines.next().expect("two endpoints").expect("text");
         // A diagnostic of the gateway may quote an endpoint, too.
         let logged = line.split_once("\"endpoint\":\"tcp://");
         let printed = line.strip_prefix("tcp://");
@@ -239,10 +242,10 @@ pub fn run_forwarder(directory: &Path) {
         blob,
         Options::default(),
     );
-    forwarder::run(schema).expect("it runs until it is killed");
+    forwarder::run(schema).expect("the forwarder runs until it is killed");
 }
 
-/// Runs zmq_proxy between clients and workers, which checks nothing.
+/// Runs zmq_proxy between clients and workers. It checks nothing.
 pub fn run_proxy(_directory: &Path) {
     proxy(zmq::ROUTER, zmq::DEALER);
 }
@@ -256,8 +259,7 @@ fn proxy(front: zmq::SocketType, back: zmq::SocketType) {
     let context = zmq::Context::new();
     let [front, back] = [front, back].map(|kind| context.socket(kind).expect("a socket"));
     for socket in [&front, &back] {
-        // No high-water marks, so that the proxy holds no fewer messages in flight than the
-        // gateway.
+        // Without high-water marks, the proxy can hold as many messages in flight as the gateway.
         socket.set_sndhwm(0).expect("an option");
         socket.set_rcvhwm(0).expect("an option");
         socket.bind("tcp://127.0.0.1:*").expect("a free port");
@@ -266,5 +268,5 @@ fn proxy(front: zmq::SocketType, back: zmq::SocketType) {
             socket.get_last_endpoint().expect("bound").expect("text")
         );
     }
-    zmq::proxy(&front, &back).expect("it runs until it is killed");
+    zmq::proxy(&front, &back).expect("the proxy runs until it is killed");
 }

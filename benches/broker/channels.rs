@@ -1,8 +1,8 @@
-//! Publish and subscribe: one publisher sends bursts of messages, and each subscriber receives
-//! those that match its prefixes.
+//! Publish and subscribe: one publisher sends bursts of messages, and each subscriber receives the
+//! messages that match its prefixes.
 //!
-//! The peers write ZMTP by hand and cost next to nothing. A further burst is sent once every
-//! subscriber has received all but the last one. The queue of a subscriber is therefore shorter
+//! The peers write ZMTP by hand and cost next to nothing. The next burst is sent once every
+//! subscriber has received all bursts but the last. The queue of a subscriber is therefore shorter
 //! than the default bound of any broker, and a lost message stops the load.
 
 use std::io::{ErrorKind, Read, Write};
@@ -21,13 +21,13 @@ use crate::load::{Loaded, blob};
 use crate::pair::{End, client_as, keys};
 use crate::zmtp;
 
-/// The time after which a load has lost a message.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The time without progress after which the bench fails, because the broker has lost a message.
+const PROGRESS_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The maximum number of bursts by which the publisher is ahead of the slowest subscriber.
-const AHEAD: usize = 2;
+const BURSTS_AHEAD_MAX: usize = 2;
 
-/// The number of types of a load in which one message in a hundred matches.
+/// The number of message types of a load in which one message in a hundred matches.
 const TYPES: usize = 100;
 
 /// The prefixes of the subscribers.
@@ -35,10 +35,10 @@ const TYPES: usize = 100;
 enum Matching {
     /// Each subscriber receives every message.
     All,
-    /// Each subscriber has one prefix, of one message in a hundred.
+    /// Each subscriber has one prefix, which one message in a hundred matches.
     OneInHundred,
-    /// Each subscriber has this number of prefixes, which no other has, and each message matches
-    /// one prefix of one subscriber.
+    /// Each subscriber has this number of prefixes, different from those of the other subscribers.
+    /// Each message matches one prefix of one subscriber.
     Prefixes(usize),
 }
 
@@ -47,11 +47,11 @@ pub struct ChannelLoad {
     pub name: String,
     /// The messages of a burst, encoded.
     burst: Vec<u8>,
-    /// The subscribers, each with its prefixes.
+    /// The prefixes of each subscriber.
     prefixes: Vec<Vec<Vec<u8>>>,
     /// The bytes that each subscriber receives of a burst.
     received: Vec<Vec<u8>>,
-    /// The number of messages of a burst that are delivered.
+    /// The number of deliveries of a burst to all subscribers together.
     deliveries: usize,
 }
 
@@ -79,7 +79,7 @@ impl ChannelLoad {
         loads
     }
 
-    /// Returns the loads that show what encryption costs.
+    /// Returns the loads that measure the cost of encryption.
     pub fn sealed() -> Vec<Self> {
         let load = |name: &str, size, burst| {
             let name = format!("{name}, 10 subscribers, all match");
@@ -100,7 +100,7 @@ impl ChannelLoad {
         matching: Matching,
     ) -> Self {
         let payload = blob(size);
-        // A burst of large messages that all match must not exceed what may wait for a subscriber.
+        // A burst of large messages that all match must fit into the queue of a subscriber.
         let burst = match matching {
             Matching::All => burst.min((2 << 20) / size),
             Matching::OneInHundred | Matching::Prefixes(_) => burst,
@@ -144,18 +144,18 @@ impl ChannelLoad {
         let mut publisher = Publisher::connect(&broker.clients);
         let mut subscribers = Vec::new();
         for (n, (prefixes, received)) in self.prefixes.iter().zip(&self.received).enumerate() {
-            let wish = |first: u8, prefix: &[u8]| [&[first], prefix].concat();
-            let mut wishes: Vec<_> = prefixes.iter().map(|prefix| wish(1, prefix)).collect();
-            // A prefix of this subscriber alone. Once the broker subscribes to it at the publisher,
-            // all earlier prefixes are in force.
+            let change = |first: u8, prefix: &[u8]| [&[first], prefix].concat();
+            let mut changes: Vec<_> = prefixes.iter().map(|prefix| change(1, prefix)).collect();
+            // Only this subscriber has this prefix. Once the broker cancels the subscription at the
+            // publisher, all earlier subscriptions are in force.
             let own = format!("ready-{n}");
-            wishes.push(wish(1, own.as_bytes()));
-            wishes.push(wish(0, own.as_bytes()));
+            changes.push(change(1, own.as_bytes()));
+            changes.push(change(0, own.as_bytes()));
             let stream = match broker.key {
-                None => subscribe(&broker.workers, &wishes),
-                Some(key) => subscribe_sealed(&broker.workers, &wishes, key),
+                None => subscribe(&broker.workers, &changes),
+                Some(key) => subscribe_sealed(&broker.workers, &changes, key),
             };
-            publisher.await_wish(&wish(0, own.as_bytes()));
+            publisher.await_change(&change(0, own.as_bytes()));
             let expected = match broker.key {
                 None => Expected::Bytes(received),
                 Some(_) => Expected::Sealed(sealed_size(received)),
@@ -171,15 +171,18 @@ impl ChannelLoad {
 }
 
 /// Connects a subscriber, and sends its subscriptions and cancellations.
-fn subscribe(endpoint: &str, wishes: &[Vec<u8>]) -> TcpStream {
+fn subscribe(endpoint: &str, changes: &[Vec<u8>]) -> TcpStream {
     let mut stream = zmtp::connect(endpoint, b"SUB");
-    let bytes: Vec<u8> = wishes.iter().flat_map(|it| zmtp::message(&[it])).collect();
+    let bytes: Vec<u8> = changes
+        .iter()
+        .flat_map(|change| zmtp::message(&[change]))
+        .collect();
     stream.write_all(&bytes).expect("the broker reads");
     stream
 }
 
 /// Connects a subscriber as [`subscribe`] does, with CURVE.
-fn subscribe_sealed(endpoint: &str, wishes: &[Vec<u8>], server: PublicKey) -> TcpStream {
+fn subscribe_sealed(endpoint: &str, changes: &[Vec<u8>], server: PublicKey) -> TcpStream {
     let mut stream = zmtp::connect_tcp(endpoint);
     let security = client_as("SUB", &keys(), server);
     let mut end = End::new(security, Side::Connects, "SUB");
@@ -194,15 +197,15 @@ fn subscribe_sealed(endpoint: &str, wishes: &[Vec<u8>], server: PublicKey) -> Tc
         assert!(n > 0, "the broker hung up");
         end.hear(&chunk[..n]);
     }
-    for wish in wishes {
-        end.say(std::slice::from_ref(wish));
+    for change in changes {
+        end.say(std::slice::from_ref(change));
     }
     stream.write_all(&end.out).expect("the broker reads");
     stream
 }
 
-/// Returns the size of messages, whose bytes in clear text are given, with every frame in a box of
-/// its own.
+/// Returns the number of bytes that messages have once each frame is sealed in a box of its own.
+/// `messages` are their bytes in clear text.
 fn sealed_size(messages: &[u8]) -> usize {
     let mut rest = messages;
     let mut size = 0;
@@ -230,21 +233,23 @@ struct Publisher {
 impl Publisher {
     fn connect(endpoint: &str) -> Self {
         let stream = zmtp::connect(endpoint, b"XPUB");
-        stream.set_read_timeout(Some(PATIENCE)).expect("an option");
+        stream
+            .set_read_timeout(Some(PROGRESS_TIMEOUT))
+            .expect("an option");
         Self {
             stream,
             input: Vec::new(),
         }
     }
 
-    /// Reads subscriptions and cancellations up to this one.
-    fn await_wish(&mut self, wanted: &[u8]) {
+    /// Reads subscriptions and cancellations up to and including `wanted`.
+    fn await_change(&mut self, wanted: &[u8]) {
         let mut chunk = [0; 4096];
         loop {
             while let [_, length, rest @ ..] = &self.input[..]
-                && let Some(wish) = rest.get(..usize::from(*length))
+                && let Some(change) = rest.get(..usize::from(*length))
             {
-                let is_wanted = wish == wanted;
+                let is_wanted = change == wanted;
                 self.input.drain(..2 + usize::from(self.input[1]));
                 if is_wanted {
                     return;
@@ -268,7 +273,7 @@ pub struct Connected<'a> {
 #[derive(Clone, Copy)]
 enum Expected<'a> {
     Bytes(&'a [u8]),
-    /// This number of sealed bytes, which are not opened.
+    /// This number of sealed bytes, which the subscriber counts and does not open.
     Sealed(usize),
 }
 
@@ -280,7 +285,7 @@ impl Expected<'_> {
         }
     }
 
-    /// Returns whether these bytes are right at this position.
+    /// Returns whether these bytes are right at position `at`. Sealed bytes are not compared.
     fn has(self, at: usize, bytes: &[u8]) -> bool {
         match self {
             Self::Bytes(expected) => expected[at..at + bytes.len()] == *bytes,
@@ -290,7 +295,7 @@ impl Expected<'_> {
 }
 
 impl Connected<'_> {
-    /// Publishes for the time `lasting`.
+    /// Publishes bursts for the time `lasting`, and waits until all are received.
     pub fn run(self, lasting: Duration) -> Loaded {
         let (done, bursts_done) = channel();
         let (bursts, took) = thread::scope(|scope| {
@@ -308,8 +313,8 @@ impl Connected<'_> {
     }
 }
 
-/// Sends bursts for the time `lasting`, and waits until all are received. Returns their number, and
-/// the time until the last was received.
+/// Sends bursts for the time `lasting`, and waits until all are received. Returns the number of
+/// bursts, and the time until the last burst was received.
 fn publish(
     mut stream: TcpStream,
     burst: &[u8],
@@ -319,30 +324,31 @@ fn publish(
     let start = Instant::now();
     let (mut sent, mut received) = (0, 0);
     loop {
-        while sent < received + AHEAD && start.elapsed() < lasting {
+        while sent < received + BURSTS_AHEAD_MAX && start.elapsed() < lasting {
             stream.write_all(burst).expect("the broker reads");
             sent += 1;
         }
         if received == sent {
             return (sent, start.elapsed());
         }
-        done.recv_timeout(PATIENCE).expect("every message arrives");
+        done.recv_timeout(PROGRESS_TIMEOUT)
+            .expect("every message arrives");
         received += 1;
     }
 }
 
-/// A subscriber that reads.
+/// A subscriber that reads and checks the messages for it.
 struct Subscriber<'a> {
     stream: mio::net::TcpStream,
     expected: Expected<'a>,
-    /// The number of bytes of the current burst that it has received.
+    /// The number of received bytes of the current burst.
     at: usize,
-    /// The number of bursts that it has received completely.
+    /// The number of bursts that were received completely.
     bursts: usize,
 }
 
-/// Reads the messages for the subscribers until `is_over`, and notifies `done` of each burst that
-/// all of them have received.
+/// Reads the messages for the subscribers until `is_over` returns true, and notifies `done` of each
+/// burst that all subscribers have received.
 fn receive(streams: Vec<(TcpStream, Expected<'_>)>, done: &Sender<()>, is_over: impl Fn() -> bool) {
     let mut poll = Poll::new().expect("a poll");
     let mut subscribers = Vec::new();
@@ -370,7 +376,7 @@ fn receive(streams: Vec<(TcpStream, Expected<'_>)>, done: &Sender<()>, is_over: 
         for event in &events {
             subscribers[event.token().0].read(&mut chunk);
         }
-        let received = subscribers.iter().map(|it| it.bursts).min();
+        let received = subscribers.iter().map(|subscriber| subscriber.bursts).min();
         while reported < received.unwrap_or(0) {
             // The publisher may have ended by now because of an error of its own.
             let _ = done.send(());
@@ -380,7 +386,7 @@ fn receive(streams: Vec<(TcpStream, Expected<'_>)>, done: &Sender<()>, is_over: 
 }
 
 impl Subscriber<'_> {
-    /// Reads until nothing is left.
+    /// Reads until no bytes are left, and checks them.
     fn read(&mut self, chunk: &mut [u8]) {
         loop {
             let n = match self.stream.read(chunk) {

@@ -1,5 +1,5 @@
-//! The cost of CURVE: a request in the gateway, which checks its payload, and in the zmq_proxy of
-//! pyzmq, whose libzmq has libsodium. `GATEWAY_TEST_PYTHON` names the Python.
+//! The cost of CURVE for a request: in the gateway, which also checks the payload, and in the
+//! zmq_proxy of pyzmq, whose libzmq has libsodium. `GATEWAY_TEST_PYTHON` names the Python.
 
 use std::ffi::OsString;
 use std::fs;
@@ -27,19 +27,20 @@ const BOUNDS: Bounds = Bounds {
 
 const CLIENTS: usize = 2;
 const WORKERS: usize = 2;
+/// The number of requests that a client has in flight.
 const WINDOW: usize = 100;
 const SIZES: [usize; 3] = [60, 1_000, 8_000];
 
-/// A broker, and the keys with which its peers connect, if it takes CURVE.
+/// A broker. If it uses CURVE, `keys` are the key pair of its peers and its public key.
 struct Measured {
     broker: Broker,
     keys: Option<(KeyPair, PublicKey)>,
 }
 
-/// Compares the brokers at each size, in rounds in which they take turns.
+/// Compares the brokers at each payload size. In each round, every broker is loaded once.
 pub fn compare(rounds: usize, lasting: Duration) {
     let Some(python) = std::env::var_os("GATEWAY_TEST_PYTHON") else {
-        println!("\nCURVE is not measured, because GATEWAY_TEST_PYTHON names no Python with pyzmq");
+        println!("\nCURVE is not measured: set GATEWAY_TEST_PYTHON to a Python with pyzmq");
         return;
     };
     println!("\n## CURVE, {CLIENTS} clients with {WINDOW} requests in flight each\n");
@@ -79,7 +80,7 @@ fn brokers(python: &OsString) -> [Measured; 3] {
     let (server, client) = (keys(), keys());
     let secret = server.secret().to_z85();
     let proxy = |secret: &[&str]| Broker::start_pyzmq(python, secret);
-    let both = (client.clone(), server.public());
+    let client_keys = (client.clone(), server.public());
     [
         Measured {
             broker: proxy(&[]),
@@ -87,42 +88,42 @@ fn brokers(python: &OsString) -> [Measured; 3] {
         },
         Measured {
             broker: proxy(&[&secret]),
-            keys: Some(both.clone()),
+            keys: Some(client_keys.clone()),
         },
         Measured {
             broker: Broker::start_secured(&secret, client.public()),
-            keys: Some(both),
+            keys: Some(client_keys),
         },
     ]
 }
 
 /// Loads a broker for the time `lasting`, and returns the number of round trips.
 fn load(measured: &Measured, request: &[u8], lasting: Duration) -> usize {
-    let (met, workers) = std::sync::mpsc::channel();
+    let (connected, workers) = std::sync::mpsc::channel();
     for _ in 0..WORKERS {
         let (endpoint, keys) = (measured.broker.workers.clone(), measured.keys.clone());
-        let met = met.clone();
+        let connected = connected.clone();
         thread::spawn(move || {
-            let mut worker = Peer::meet(&endpoint, keys.as_ref());
+            let mut worker = Peer::connect(&endpoint, keys.as_ref());
             let stream = worker.stream.try_clone().expect("a descriptor");
-            met.send(stream).expect("the load waits");
+            connected.send(stream).expect("the load waits");
             while worker.read(|message, out| out.push(message)) {}
         });
     }
     let workers: Vec<_> = workers.iter().take(WORKERS).collect();
-    let until = Instant::now() + lasting;
+    let end = Instant::now() + lasting;
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let (endpoint, keys) = (measured.broker.clients.clone(), measured.keys.clone());
             let request = request.to_vec();
-            thread::spawn(move || Peer::meet(&endpoint, keys.as_ref()).ask(&request, until))
+            thread::spawn(move || Peer::connect(&endpoint, keys.as_ref()).ask(&request, end))
         })
         .collect();
-    let ended = clients.into_iter();
-    let ended = ended.map(|client| client.join().expect("right answers"));
-    let round_trips = ended.sum();
+    let answers = clients.into_iter();
+    let answers = answers.map(|client| client.join().expect("right answers"));
+    let round_trips = answers.sum();
     for worker in workers {
-        // It may have ended by itself.
+        // The worker may have disconnected by itself.
         let _ = worker.shutdown(Shutdown::Both);
     }
     round_trips
@@ -138,14 +139,19 @@ struct Peer {
 }
 
 impl Peer {
-    /// Connects, and returns after the handshake.
-    fn meet(endpoint: &str, keys: Option<&(KeyPair, PublicKey)>) -> Self {
+    /// Connects, and completes the handshake, with CURVE if keys are given.
+    fn connect(endpoint: &str, keys: Option<&(KeyPair, PublicKey)>) -> Self {
         let address = endpoint.strip_prefix("tcp://").expect("a TCP address");
         let stream = TcpStream::connect(address).expect("the broker listens");
         stream.set_nodelay(true).expect("an option");
         let mut other = stream.try_clone().expect("a descriptor");
         let (writer, written) = std::sync::mpsc::channel::<Vec<u8>>();
-        thread::spawn(move || while written.recv().is_ok_and(|it| other.write_all(&it).is_ok()) {});
+        thread::spawn(move || {
+            while written
+                .recv()
+                .is_ok_and(|bytes| other.write_all(&bytes).is_ok())
+            {}
+        });
         let security = keys.map_or(SessionSecurity::None, |(own, server)| {
             SessionSecurity::Client {
                 keys: own.clone(),
@@ -172,30 +178,30 @@ impl Peer {
     }
 
     /// Reads once, and returns whether the handshake is complete.
-    fn shake_hands(&mut self, is_plain: bool) -> bool {
+    fn shake_hands(&mut self, is_null: bool) -> bool {
         let mut input = self.input().expect("the broker stays");
         let mut out = Vec::new();
         let mut done = false;
-        while let Some(mut said) = self
+        while let Some(mut event) = self
             .session
             .next(&mut input, BOUNDS, &mut self.buffers)
             .expect("ZMTP")
         {
-            if let SessionEvent::Work(work) = said {
-                said = self.session.resume(work.run()).expect("CURVE");
+            if let SessionEvent::Work(work) = event {
+                event = self.session.resume(work.run()).expect("CURVE");
             }
-            match said {
+            match event {
                 SessionEvent::Answer(bytes) => out.extend_from_slice(&bytes),
                 SessionEvent::Ready(_) => {
                     let mut ready = Vec::new();
                     self.session.admit("DEALER", &mut ready).expect("a READY");
-                    if !is_plain {
+                    if !is_null {
                         out.append(&mut ready);
                     }
                     self.sealer = self.session.take_sealer();
                     done = true;
                 }
-                said => panic!("{said:?}"),
+                event => panic!("{event:?}"),
             }
         }
         self.writer.send(out).expect("the writer");
@@ -207,19 +213,19 @@ impl Peer {
         (!input.rest().is_empty()).then_some(input)
     }
 
-    /// Reads once, and sends the messages that `answer` pushes for those that have arrived. Returns
-    /// false at the end of the connection.
+    /// Reads once, passes each message that has arrived to `answer`, and sends the messages that
+    /// `answer` pushes. Returns false at the end of the connection.
     fn read(&mut self, mut answer: impl FnMut(Message, &mut Vec<Message>)) -> bool {
         let Some(mut input) = self.input() else {
             return false;
         };
         let (mut out, mut answers) = (Vec::new(), Vec::new());
-        while let Some(said) = self
+        while let Some(event) = self
             .session
             .next(&mut input, BOUNDS, &mut self.buffers)
             .expect("ZMTP")
         {
-            if let SessionEvent::Message(message) = said {
+            if let SessionEvent::Message(message) = event {
                 answer(message, &mut answers);
             }
             for message in answers.drain(..) {
@@ -231,7 +237,7 @@ impl Peer {
         out.is_empty() || self.writer.send(out).is_ok()
     }
 
-    /// Appends a message.
+    /// Appends a message of `count` frames to `out`, sealed if the connection uses CURVE.
     fn put<'a>(&mut self, frames: impl Iterator<Item = &'a [u8]>, count: usize, out: &mut Vec<u8>) {
         for (n, frame) in frames.enumerate() {
             let is_last = n + 1 == count;
@@ -249,14 +255,15 @@ impl Peer {
         }
     }
 
-    /// Keeps [`WINDOW`] requests in flight until `until`, and returns the number of answers.
-    fn ask(&mut self, payload: &[u8], until: Instant) -> usize {
+    /// Keeps [`WINDOW`] requests in flight until `end`, waits for all answers, and returns their
+    /// number.
+    fn ask(&mut self, payload: &[u8], end: Instant) -> usize {
         let request = [&b"BLOB"[..], payload];
         let (mut sent, mut answered) = (0, 0);
         loop {
             let more = match sent {
                 0 => WINDOW,
-                _ if Instant::now() < until => WINDOW - (sent - answered),
+                _ if Instant::now() < end => WINDOW - (sent - answered),
                 _ => 0,
             };
             if more == 0 && answered == sent {
@@ -280,7 +287,7 @@ impl Peer {
 }
 
 impl Broker {
-    /// Starts a zmq_proxy of pyzmq. With a secret key it is a CURVE server.
+    /// Starts a zmq_proxy of pyzmq. If `secret` contains a secret key, the proxy is a CURVE server.
     fn start_pyzmq(python: &OsString, secret: &[&str]) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/broker/proxy.py");
         let mut command = std::process::Command::new(python);
@@ -292,7 +299,8 @@ impl Broker {
         )
     }
 
-    /// Starts a gateway with this secret key, which admits the owner of a public key.
+    /// Starts a gateway with the secret key `secret`, which admits only peers with the public key
+    /// `peer`.
     fn start_secured(secret: &str, peer: PublicKey) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join("secret"), secret).expect("a file");

@@ -1,10 +1,10 @@
-//! The least that a broker on this machine could cost: one thread that waits for events, checks
-//! each payload, and copies messages from the read buffer to the buffer of the other peer.
+//! A broker with the minimum cost on this machine: one thread that waits for events, checks each
+//! payload, and copies messages from the read buffer to the buffer of the other peer.
 //!
-//! The forwarder shows which part of a round trip belongs to the kernel and to the check. It is no
-//! gateway: every peer is trusted, all of them speak the bare ZMTP of [`crate::zmtp`] or of libzmq
-//! without commands in between, no request has a deadline, requests go to the workers in turn, and
-//! a client never leaves.
+//! The forwarder shows which part of a round trip the kernel and the check take. It is no gateway.
+//! Every peer is trusted and sends only messages after its READY, as the peers of [`crate::zmtp`]
+//! and of libzmq do here. No request has a deadline, the workers receive requests in turn, and
+//! clients that disconnect are not noticed.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -17,25 +17,25 @@ use crate::zmtp;
 
 const CLIENTS: Token = Token(0);
 const WORKERS: Token = Token(1);
-/// The first token of connections.
-const FIRST: usize = 2;
+/// The token of the first connection.
+const FIRST_CONNECTION: usize = 2;
 
 /// The maximum number of bytes of one read.
-const CHUNK: usize = 256 << 10;
+const CHUNK_MAX: usize = 256 << 10;
 
 /// The size of the greeting that every peer sends first, in bytes. The READY command of a DEALER
 /// follows.
 const GREETING: usize = 64;
 
-/// The number of nested levels of messages that the check follows.
-const DEPTH: u32 = 100;
+/// The maximum number of nested levels of messages that the check accepts.
+const DEPTH_MAX: u32 = 100;
 
 struct Connection {
     stream: TcpStream,
     is_worker: bool,
-    /// The peer's greeting and its first command have been read.
-    met: bool,
-    /// The bytes that were read and are not a whole message yet.
+    /// Set once the peer's greeting and its READY have been read.
+    is_ready: bool,
+    /// The received bytes of a message that is not complete yet.
     input: Vec<u8>,
     output: Vec<u8>,
 }
@@ -45,7 +45,7 @@ struct Forwarder {
     workers: Vec<usize>,
     /// The worker that receives the next request.
     turn: usize,
-    /// The requests, in the form for a worker, that arrived while no worker was connected.
+    /// The requests that arrived while no worker was connected, in the form for a worker.
     queued: Vec<u8>,
     schema: Schema,
     chunk: Vec<u8>,
@@ -67,7 +67,7 @@ pub fn run(schema: Schema) -> io::Result<()> {
         turn: 0,
         queued: Vec::new(),
         schema,
-        chunk: vec![0; CHUNK],
+        chunk: vec![0; CHUNK_MAX],
     };
     let mut events = Events::with_capacity(1024);
     loop {
@@ -76,7 +76,7 @@ pub fn run(schema: Schema) -> io::Result<()> {
             match event.token() {
                 CLIENTS => forwarder.accept(&poll, &listeners[0], false)?,
                 WORKERS => forwarder.accept(&poll, &listeners[1], true)?,
-                Token(at) if event.is_readable() => forwarder.read(at - FIRST)?,
+                Token(at) if event.is_readable() => forwarder.read(at - FIRST_CONNECTION)?,
                 Token(_) => {}
             }
         }
@@ -98,32 +98,32 @@ impl Forwarder {
             let at = self.connections.len();
             let both = Interest::READABLE | Interest::WRITABLE;
             poll.registry()
-                .register(&mut stream, Token(FIRST + at), both)?;
+                .register(&mut stream, Token(FIRST_CONNECTION + at), both)?;
             self.connections.push(Connection {
                 stream,
                 is_worker,
-                met: false,
+                is_ready: false,
                 input: Vec::new(),
                 output: zmtp::hello(b"ROUTER"),
             });
         }
     }
 
-    /// Reads until nothing is left, and forwards each whole message.
+    /// Reads until no bytes are left, and forwards each whole message.
     fn read(&mut self, at: usize) -> io::Result<()> {
         let mut chunk = std::mem::take(&mut self.chunk);
         let done = loop {
             let connection = &mut self.connections[at];
             match connection.stream.read(&mut chunk) {
-                // A load has ended, and its workers receive nothing more.
+                // The load has ended, so its workers receive no more requests.
                 Ok(0) => {
                     self.workers.retain(|worker| *worker != at);
                     break Ok(());
                 }
                 Ok(n) => {
-                    let whole = n < chunk.len();
+                    let is_all = n < chunk.len();
                     self.take(at, &chunk[..n]);
-                    if whole {
+                    if is_all {
                         break Ok(());
                     }
                 }
@@ -139,8 +139,8 @@ impl Forwarder {
         done
     }
 
-    /// Forwards all complete messages, and keeps the bytes after them. If no bytes were kept
-    /// before, the messages are forwarded from `new` itself.
+    /// Forwards all complete messages, and keeps the bytes after the last. If no bytes were kept
+    /// before, the messages are copied straight from `new`.
     fn take(&mut self, at: usize, new: &[u8]) {
         let mut kept = std::mem::take(&mut self.connections[at].input);
         let bytes = match kept.is_empty() {
@@ -151,13 +151,13 @@ impl Forwarder {
             }
         };
         let mut done = 0;
-        if !self.connections[at].met {
+        if !self.connections[at].is_ready {
             let Some(length) = handshake(bytes) else {
                 self.connections[at].input = bytes.to_vec();
                 return;
             };
             done = length;
-            self.connections[at].met = true;
+            self.connections[at].is_ready = true;
             if self.connections[at].is_worker {
                 self.workers.push(at);
                 self.connections[at].output.append(&mut self.queued);
@@ -179,7 +179,10 @@ impl Forwarder {
             output.extend_from_slice(&bytes[message.first_end..]);
         } else {
             let payload = &bytes[message.last_body..];
-            assert!(self.schema.check(payload, DEPTH).is_ok(), "a bad payload");
+            assert!(
+                self.schema.check(payload, DEPTH_MAX).is_ok(),
+                "a bad payload"
+            );
             let output = if self.workers.is_empty() {
                 &mut self.queued
             } else {
@@ -201,7 +204,7 @@ impl Connection {
             match self.stream.write(&self.output[written..]) {
                 Ok(n) => written += n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // The peer has gone.
+                // The peer has disconnected.
                 Err(_) => written = self.output.len(),
             }
         }
@@ -210,7 +213,7 @@ impl Connection {
     }
 }
 
-/// Returns the length of a peer's greeting and READY, once both have arrived.
+/// Returns the length of a peer's greeting and READY together, or `None` until both have arrived.
 fn handshake(bytes: &[u8]) -> Option<usize> {
     let size = usize::from(*bytes.get(GREETING + 1)?);
     let length = GREETING + 2 + size;
@@ -227,7 +230,7 @@ struct Message {
 }
 
 impl Message {
-    /// Returns the message that `bytes` begin with, if it has arrived whole.
+    /// Returns the first message in `bytes`, or `None` until it has arrived completely.
     fn first(bytes: &[u8]) -> Option<Self> {
         let mut at = 0;
         let mut first_end = 0;

@@ -11,6 +11,7 @@ use crate::{libzmq, zmtp};
 /// A load on a broker.
 pub struct Load {
     pub name: String,
+    /// The time for which the clients send requests.
     pub lasting: Duration,
     peers: Peers,
     /// The frames of a request.
@@ -25,7 +26,7 @@ pub struct Load {
 enum Peers {
     /// Plain TCP streams. The peers write ZMTP by hand and cost next to nothing.
     Bare,
-    /// Sockets of libzmq, which most users have.
+    /// Sockets of libzmq, which most users use.
     Libzmq,
 }
 
@@ -33,7 +34,7 @@ enum Peers {
 pub struct Loaded {
     pub round_trips: usize,
     pub took: Duration,
-    /// The latencies of the requests of one client, sorted.
+    /// The latencies of one client's requests, sorted.
     pub latencies: Vec<Duration>,
 }
 
@@ -75,24 +76,28 @@ impl Load {
             .map(|_| {
                 let endpoint = broker.clients.clone();
                 let (request, window) = (self.request.clone(), self.window);
-                let (peers, until) = (self.peers, start + lasting);
+                let (peers, end) = (self.peers, start + lasting);
                 thread::spawn(move || match peers {
-                    Peers::Libzmq => libzmq::client(&endpoint, &request, window, until),
+                    Peers::Libzmq => libzmq::client(&endpoint, &request, window, end),
                     Peers::Bare => {
-                        let request = zmtp::message(&request.each_ref().map(|it| &it[..]));
-                        client(&endpoint, &request, window, until)
+                        let request = zmtp::message(&request.each_ref().map(|frame| &frame[..]));
+                        client(&endpoint, &request, window, end)
                     }
                 })
             })
             .collect();
         let ended: Vec<_> = clients
             .into_iter()
-            .map(|client| client.join().expect("answers that are right"))
+            .map(|client| client.join().expect("right answers"))
             .collect();
         let took = start.elapsed();
         drop(workers);
         let round_trips = ended.iter().map(|(answered, _)| answered).sum();
-        let mut latencies = ended.into_iter().next().map(|it| it.1).unwrap_or_default();
+        let mut latencies = ended
+            .into_iter()
+            .next()
+            .map(|client| client.1)
+            .unwrap_or_default();
         latencies.sort_unstable();
         Loaded {
             round_trips,
@@ -118,13 +123,13 @@ enum Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         if let Self::Bare(stream) = self {
-            // It may have ended by itself.
+            // The worker may have disconnected by itself.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 }
 
-/// Returns a payload of this size that fits the schema.
+/// Returns a payload of `size` bytes that is valid by the schema.
 pub fn blob(size: usize) -> Vec<u8> {
     let mut bytes = b"\x08\x2a\x12\x0cAda Lovelace\x1a\x0fada@example.org\x22".to_vec();
     let missing = size - bytes.len();
@@ -149,7 +154,8 @@ pub fn connect(broker: &Broker, clients: usize) -> Vec<TcpStream> {
         .collect()
 }
 
-/// Starts a worker on a thread, which answers every request with the same bytes.
+/// Starts a worker on a thread, which answers every request with the request's own bytes. Returns
+/// its connection, whose shutdown ends the worker.
 fn echo(endpoint: &str) -> TcpStream {
     let stream = zmtp::connect(endpoint, b"DEALER");
     let mut other = stream.try_clone().expect("a descriptor");
@@ -164,22 +170,23 @@ fn echo(endpoint: &str) -> TcpStream {
     stream
 }
 
-/// Runs a client, and returns the number of its answers and the latency of each.
-fn client(endpoint: &str, request: &[u8], window: usize, until: Instant) -> (usize, Vec<Duration>) {
+/// Runs a client that keeps `window` requests in flight until `end`. Returns the number of answers,
+/// and their latencies.
+fn client(endpoint: &str, request: &[u8], window: usize, end: Instant) -> (usize, Vec<Duration>) {
     let mut stream = zmtp::connect(endpoint, b"DEALER");
     let burst = request.repeat(window);
     let mut buffer = vec![0; (256 << 10).max(request.len())];
     let mut writer = stream.try_clone().expect("a descriptor");
-    // Requests are written by another thread, so that neither side waits for the other to read.
-    let (more, ordered) = std::sync::mpsc::channel::<usize>();
+    // Large bursts are written by another thread, so that neither side waits for the other to read.
+    let (to_writer, counts) = std::sync::mpsc::channel::<usize>();
     let request_length = request.len();
     let direct = burst.len() <= 64 << 10;
-    let write_all = burst.clone();
-    let beside = (!direct).then(|| {
+    let writer_burst = burst.clone();
+    let writing = (!direct).then(|| {
         thread::spawn(move || {
-            for n in ordered {
+            for n in counts {
                 writer
-                    .write_all(&write_all[..n * request_length])
+                    .write_all(&writer_burst[..n * request_length])
                     .expect("the broker reads");
             }
         })
@@ -188,7 +195,7 @@ fn client(endpoint: &str, request: &[u8], window: usize, until: Instant) -> (usi
         true => stream
             .write_all(&burst[..n * request_length])
             .expect("the broker reads"),
-        false => more.send(n).expect("the writer writes"),
+        false => to_writer.send(n).expect("the writer writes"),
     };
     let mut sent_at = std::collections::VecDeque::new();
     let mut latencies = Vec::new();
@@ -199,7 +206,7 @@ fn client(endpoint: &str, request: &[u8], window: usize, until: Instant) -> (usi
     while answered < sent_at.len() + answered {
         let n = stream.read(&mut buffer).expect("an answer");
         assert!(n > 0, "the broker hung up");
-        // The answers have the bytes of the requests.
+        // Each answer consists of the bytes of the request.
         let mut rest = &buffer[..n];
         let before = answered;
         while !rest.is_empty() {
@@ -217,14 +224,14 @@ fn client(endpoint: &str, request: &[u8], window: usize, until: Instant) -> (usi
         }
         let now = Instant::now();
         latencies.extend(sent_at.drain(..answered - before).map(|at| now - at));
-        if now < until && answered > before {
+        if now < end && answered > before {
             sent_at.extend(std::iter::repeat_n(now, answered - before));
             send(&mut stream, answered - before);
         }
     }
-    drop(more);
-    if let Some(beside) = beside {
-        beside.join().expect("it wrote");
+    drop(to_writer);
+    if let Some(writing) = writing {
+        writing.join().expect("all requests were written");
     }
     (answered, latencies)
 }

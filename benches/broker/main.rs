@@ -2,8 +2,8 @@
 //! zmq_proxy.
 //!
 //! Each broker is a process of its own, and is loaded in turn by the same clients and the same
-//! echoing workers. The peers of most loads write ZMTP by hand and cost next to nothing, so that
-//! the measurement shows the cost of the broker. Those of the loads named "libzmq's peers" use
+//! echoing workers. The peers of most loads write ZMTP by hand and cost next to nothing, so the
+//! measurement shows the cost of the broker. In the loads named "libzmq's peers", the peers use
 //! libzmq, as most users do. The gateway checks every payload against its schema; zmq_proxy checks
 //! nothing. The bare forwarder, written for this bench, shows the minimum cost of a broker that
 //! checks payloads and does nothing else. Figures are medians over rounds in which the brokers take
@@ -12,10 +12,10 @@
 //! The loads of channels have one publisher and many subscribers, and compare the gateway on engine
 //! native with zmq_proxy between XSUB and XPUB.
 //!
-//! `cargo bench --bench broker -- quick` runs fewer and shorter rounds, `-- requests` only the
-//! loads of requests, `-- idle` only the memory of idle clients, `-- channels` only the loads of
-//! channels, `-- curve` only the cost of CURVE, and `-- '1 MB'` only the loads whose names begin
-//! with that text.
+//! `cargo bench --bench broker -- quick` runs fewer and shorter rounds. `-- requests` runs only the
+//! loads of requests, `-- idle` only the measurement of idle clients' memory, `-- channels` only
+//! the loads of channels, `-- curve` only the measurement of CURVE, and `-- '1 MB'` only the loads
+//! whose names begin with that text.
 
 mod brokers;
 mod channels;
@@ -35,7 +35,7 @@ use channels::ChannelLoad;
 use load::Load;
 use report::{Sample, Table};
 
-/// The parts of this bench, each of which an argument of that name runs alone.
+/// The parts of this bench. An argument with the name of a part runs that part alone.
 const PARTS: [&str; 4] = ["requests", "idle", "channels", "curve"];
 
 fn main() {
@@ -48,32 +48,36 @@ fn main() {
             _ => {}
         }
     }
-    let quick = arguments.iter().any(|it| it == "quick");
+    let quick = arguments.iter().any(|argument| argument == "quick");
     let (rounds, lasting) = match quick {
         true => (3, Duration::from_millis(500)),
         false => (7, Duration::from_secs(1)),
     };
     let named: Vec<&str> = PARTS
         .into_iter()
-        .filter(|it| arguments.iter().any(|a| a == it))
+        .filter(|part| arguments.iter().any(|argument| argument == part))
         .collect();
     let runs = |part: &str| named.is_empty() || named.contains(&part);
-    let is_name = |it: &&String| {
-        !PARTS.contains(&it.as_str()) && !["quick", "--bench"].contains(&it.as_str())
+    let is_name = |argument: &&String| {
+        let argument = argument.as_str();
+        !PARTS.contains(&argument) && !["quick", "--bench"].contains(&argument)
     };
     let wanted = arguments.iter().find(is_name);
     let is_wanted = |name: &str| wanted.is_none_or(|wanted| name.starts_with(wanted));
     if runs("requests") {
-        for load in Load::all(lasting).iter().filter(|it| is_wanted(&it.name)) {
+        for load in Load::all(lasting)
+            .iter()
+            .filter(|load| is_wanted(&load.name))
+        {
             compare(load, rounds);
         }
     }
     if runs("channels") {
         let loads = ChannelLoad::all();
-        let loads: Vec<_> = loads.iter().filter(|it| is_wanted(&it.name)).collect();
+        let loads: Vec<_> = loads.iter().filter(|load| is_wanted(&load.name)).collect();
         compare_channels(&loads, rounds, lasting / 2);
         let loads = ChannelLoad::sealed();
-        let loads: Vec<_> = loads.iter().filter(|it| is_wanted(&it.name)).collect();
+        let loads: Vec<_> = loads.iter().filter(|load| is_wanted(&load.name)).collect();
         compare_sealed(&loads, rounds, lasting / 2);
     }
     if wanted.is_none() && runs("idle") {
@@ -143,10 +147,10 @@ fn compare_two(load: &ChannelLoad, brokers: &[Broker; 2], rounds: usize, lasting
 fn idle(clients: usize) {
     let broker = Broker::start(Kind::Native);
     let before = broker.memory();
-    let held = load::connect(&broker, clients);
-    let each = (broker.memory() - before) / held.len() as u64;
+    let streams = load::connect(&broker, clients);
+    let each = (broker.memory() - before) / streams.len() as u64;
     println!(
         "\n{} idle clients: {each} B of memory each (engine native)",
-        held.len()
+        streams.len()
     );
 }

@@ -1,7 +1,7 @@
-"""A zmq_proxy of pyzmq, whose libzmq has libsodium: proxy.py [SECRET KEY].
+"""A zmq_proxy of pyzmq, whose libzmq has libsodium: proxy.py [SECRET_KEY].
 
-With the secret key of a CURVE server, both of its sides are one, and every client key is admitted.
-It prints the endpoint of clients, then that of workers.
+With a secret key, the proxy is a CURVE server on both sides and admits every client key.
+It prints the endpoint for clients, then the endpoint for workers.
 """
 
 import sys

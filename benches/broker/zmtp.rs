@@ -1,4 +1,4 @@
-//! The part of a ZMTP 3.0 peer that the load generator needs.
+//! The parts of ZMTP 3.0 that the peers of a load need.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -18,7 +18,7 @@ pub fn hello(socket_type: &[u8]) -> Vec<u8> {
     hello
 }
 
-/// Connects, and sends nothing.
+/// Connects to an endpoint, and sends nothing.
 pub fn connect_tcp(endpoint: &str) -> TcpStream {
     let address = endpoint.strip_prefix("tcp://").expect("a TCP endpoint");
     let stream = TcpStream::connect(address).expect("the broker listens");
@@ -30,7 +30,7 @@ pub fn connect_tcp(endpoint: &str) -> TcpStream {
 pub fn connect(endpoint: &str, socket_type: &[u8]) -> TcpStream {
     let mut stream = connect_tcp(endpoint);
     let hello = hello(socket_type);
-    stream.write_all(&hello).expect("its peer reads");
+    stream.write_all(&hello).expect("the broker reads");
     let mut greeting = [0; 64];
     stream.read_exact(&mut greeting).expect("a greeting");
     let mut header = [0; 2];

@@ -26,9 +26,9 @@ pub const NAMES: [&str; 19] = [
     "core: a request and its answer",
     "core: a request that waits",
     "core: a request that waits, four clients",
-    "walk: protobuf, 60 B",
-    "walk: messagepack, 60 B",
-    "walk: json, 90 B",
+    "check: protobuf, 60 B",
+    "check: messagepack, 60 B",
+    "check: json, 90 B",
     "codec: a message in",
     "codec: a message out",
     "rules: none, protobuf, ten fields",
@@ -81,7 +81,7 @@ const BOUNDS: Bounds = Bounds {
     frames: 16,
 };
 
-/// Runs a case this number of times.
+/// Runs the operation of a case `rounds` times.
 pub fn run(case: &str, rounds: u64) {
     let snapshot = snapshot();
     match case {
@@ -92,27 +92,27 @@ pub fn run(case: &str, rounds: u64) {
         "core: a request that waits, four clients" => {
             round_trips(snapshot, rounds, &[1, 4, 5, 6], 16);
         }
-        "walk: protobuf, 60 B" => walk(&snapshot, b"PROTOBUF", PERSON, rounds),
-        "walk: messagepack, 60 B" => walk(&snapshot, b"MSGPACK", PERSON_MSGPACK, rounds),
-        "walk: json, 90 B" => walk(&snapshot, b"JSON", PERSON_JSON, rounds),
+        "check: protobuf, 60 B" => check(&snapshot, b"PROTOBUF", PERSON, rounds),
+        "check: messagepack, 60 B" => check(&snapshot, b"MSGPACK", PERSON_MSGPACK, rounds),
+        "check: json, 90 B" => check(&snapshot, b"JSON", PERSON_JSON, rounds),
         "codec: a message in" => messages_in(rounds),
         "codec: a message out" => messages_out(rounds),
-        "rules: none, protobuf, ten fields" => walk(&snapshot, b"FIELDS", FIELDS, rounds),
-        "rules: ten, protobuf, ten fields" => walk(&snapshot, b"RULES", FIELDS, rounds),
-        "rules: none, json, ten fields" => walk(&snapshot, b"FIELDS_JSON", FIELDS_JSON, rounds),
-        "rules: ten, json, ten fields" => walk(&snapshot, b"RULES_JSON", FIELDS_JSON, rounds),
+        "rules: none, protobuf, ten fields" => check(&snapshot, b"FIELDS", FIELDS, rounds),
+        "rules: ten, protobuf, ten fields" => check(&snapshot, b"RULES", FIELDS, rounds),
+        "rules: none, json, ten fields" => check(&snapshot, b"FIELDS_JSON", FIELDS_JSON, rounds),
+        "rules: ten, json, ten fields" => check(&snapshot, b"RULES_JSON", FIELDS_JSON, rounds),
         "rules: none, messagepack, ten fields" => {
-            walk(&snapshot, b"FIELDS_MSGPACK", FIELDS_MSGPACK, rounds);
+            check(&snapshot, b"FIELDS_MSGPACK", FIELDS_MSGPACK, rounds);
         }
         "rules: ten, messagepack, ten fields" => {
-            walk(&snapshot, b"RULES_MSGPACK", FIELDS_MSGPACK, rounds);
+            check(&snapshot, b"RULES_MSGPACK", FIELDS_MSGPACK, rounds);
         }
-        "rules: three comparisons in CEL, protobuf" => walk(&snapshot, b"CEL", FIELDS, rounds),
+        "rules: three comparisons in CEL, protobuf" => check(&snapshot, b"CEL", FIELDS, rounds),
         "rules: three comparisons in CEL, json" => {
-            walk(&snapshot, b"CEL_JSON", FIELDS_JSON, rounds);
+            check(&snapshot, b"CEL_JSON", FIELDS_JSON, rounds);
         }
         "rules: three comparisons in CEL, messagepack" => {
-            walk(&snapshot, b"CEL_MSGPACK", FIELDS_MSGPACK, rounds);
+            check(&snapshot, b"CEL_MSGPACK", FIELDS_MSGPACK, rounds);
         }
         other => panic!("no case {other}"),
     }
@@ -130,7 +130,7 @@ fn snapshot() -> Arc<Snapshot> {
     Arc::new(loaded.snapshot)
 }
 
-/// Decodes a client's messages, a hundred in a read.
+/// Decodes a client's messages, [`BURST`] of them in each read.
 fn messages_in(rounds: u64) {
     let mut bytes = Vec::new();
     for _ in 0..BURST {
@@ -143,8 +143,8 @@ fn messages_in(rounds: u64) {
             into[..bytes.len()].copy_from_slice(&bytes);
             Ok::<_, ()>(bytes.len())
         };
-        let mut input = buffers.fill(read).expect("it is read");
-        let mut came = 0;
+        let mut input = buffers.fill(read).expect("the bytes are read");
+        let mut decoded = 0;
         while let Some(item) = decoder
             .next(&mut input, BOUNDS, &mut buffers)
             .expect("ZMTP")
@@ -153,14 +153,14 @@ fn messages_in(rounds: u64) {
                 panic!("{item:?}");
             };
             buffers.recycle(black_box(message));
-            came += 1;
+            decoded += 1;
         }
         buffers.give_back(input);
-        assert_eq!(came, BURST);
+        assert_eq!(decoded, BURST);
     }
 }
 
-/// Returns a message of these frames in the form in which it is received.
+/// Returns a message of `frames` in the form that the decoder gives it.
 fn received(frames: &[&[u8]]) -> Message {
     let mut bytes = Vec::new();
     for (n, frame) in frames.iter().enumerate() {
@@ -174,7 +174,7 @@ fn received(frames: &[&[u8]]) -> Message {
     }
 }
 
-/// Encodes a client's answers, a hundred in a write.
+/// Encodes a client's answers, [`BURST`] of them in each write.
 fn messages_out(rounds: u64) {
     let (mut outbox, mut buffers) = (Outbox::default(), BufferPool::default());
     let message = received(&[b"REPLY", PERSON]);
@@ -184,12 +184,16 @@ fn messages_out(rounds: u64) {
             outbox.mark(RequestOutcome::Answered(RouteId::NONE));
         }
         let write = |slices: &[IoSlice<'_>]| Ok(slices.iter().map(|slice| slice.len()).sum());
-        assert!(outbox.write(&mut buffers, write).expect("it is written"));
+        assert!(
+            outbox
+                .write(&mut buffers, write)
+                .expect("the bytes are written")
+        );
         while black_box(outbox.next_written()).is_some() {}
     }
 }
 
-fn walk(snapshot: &Snapshot, kind: &[u8], payload: &[u8], rounds: u64) {
+fn check(snapshot: &Snapshot, kind: &[u8], payload: &[u8], rounds: u64) {
     let route = snapshot.routes.get(kind).expect("a route");
     let schema = route.schema.as_ref().expect("a schema");
     for _ in 0..rounds {
@@ -197,23 +201,23 @@ fn walk(snapshot: &Snapshot, kind: &[u8], payload: &[u8], rounds: u64) {
     }
 }
 
-/// An outlet that accepts everything, and keeps the parts that a worker needs to answer.
+/// An outlet that accepts everything, and keeps the tokens with which the workers answer.
 #[derive(Default)]
 struct Taker {
     buffers: BufferPool,
-    /// The workers' tokens, each with its length.
-    held: Vec<(PeerId, [u8; TOKEN_MAX], usize)>,
+    /// The unanswered requests: the worker, the token, and the token's length in bytes.
+    unanswered: Vec<(PeerId, [u8; TOKEN_MAX], usize)>,
     answered: u64,
 }
 
-/// The maximum length of the tokens of these clients, in bytes.
+/// The maximum length of a token, in bytes.
 const TOKEN_MAX: usize = 32;
 
 impl Outlet<Message> for Taker {
     fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: Message) -> Result<(), Message> {
         let mut token = [0; TOKEN_MAX];
         token[..head[0].len()].copy_from_slice(head[0]);
-        self.held.push((worker, token, head[0].len()));
+        self.unanswered.push((worker, token, head[0].len()));
         self.buffers.recycle(body);
         Ok(())
     }
@@ -225,28 +229,28 @@ impl Outlet<Message> for Taker {
     }
 }
 
-/// Runs requests of these clients, `at_once` requests at a time, and their answers by two workers.
+/// Runs requests of `clients`, `at_once` requests at a time, and their answers by two workers.
 fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, clients: &[u64], at_once: u64) {
     let mut core = Core::new(snapshot);
     let mut taker = Taker::default();
     for client in clients {
-        let came = Event::ClientConnected {
+        let connected = Event::ClientConnected {
             peer: PeerId(*client),
             frontend: FrontendId(0),
             kind: ClientKind::Dealer,
             identity: b"client".to_vec(),
         };
-        core.on(Duration::ZERO, came, &mut taker);
+        core.on(Duration::ZERO, connected, &mut taker);
     }
     for worker in [2, 3] {
-        let came = Event::WorkerConnected {
+        let connected = Event::WorkerConnected {
             peer: PeerId(worker),
             pool: PoolId(0),
             kind: WorkerKind::Dealer,
             headcount: Headcount::One,
             name: Arc::default(),
         };
-        core.on(Duration::ZERO, came, &mut taker);
+        core.on(Duration::ZERO, connected, &mut taker);
     }
     let request = received(&[b"PROTOBUF", PERSON]);
     let mut answer = Vec::new();
@@ -259,15 +263,15 @@ fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, clients: &[u64], at_once: u
             let (peer, frames) = (PeerId(*client), request.clone());
             core.on(now, Event::Message { peer, frames }, &mut taker);
         }
-        while let Some((peer, token, length)) = taker.held.pop() {
-            // The engine reads into memory that is reused, too.
+        while let Some((peer, token, length)) = taker.unanswered.pop() {
+            // Like the engine, this reads into memory that is reused.
             let read = |into: &mut [u8]| {
                 into[..2].copy_from_slice(&[MORE, length as u8]);
                 into[2..][..TOKEN_MAX].copy_from_slice(&token);
                 into[2 + length..][..answer.len()].copy_from_slice(&answer);
                 Ok::<_, ()>(2 + length + answer.len())
             };
-            let mut input = taker.buffers.fill(read).expect("it is read");
+            let mut input = taker.buffers.fill(read).expect("the bytes are read");
             let item = decoder.next(&mut input, BOUNDS, &mut taker.buffers);
             let Ok(Some(Item::Message(frames))) = item else {
                 panic!("{item:?}");

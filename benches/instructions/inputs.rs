@@ -3,11 +3,11 @@
 pub const PERSON: &[u8] =
     b"\x08\xb9\x60\x12\x0cAda Lovelace\x1a\x0fada@example.org\x22\x06\x01\x14\xac\x02\xa0\x1f";
 
-/// The number of messages in one read, as of a busy client.
+/// The number of messages in one read or write, as many as a busy client sends at a time.
 pub const BURST: u64 = 100;
 
-/// Messages of the same ten fields: without rules, with standard rules on the number or length of
-/// each field, and with a rule in CEL of three comparisons.
+/// Three message types with the same ten fields: one without rules, one with standard rules on each
+/// field's value or length, and one with a CEL rule of three comparisons.
 pub const RULED_PROTO: &str = r#"
     syntax = "proto3";
     package ruled;
@@ -38,7 +38,7 @@ pub const RULED_PROTO: &str = r#"
     }
 "#;
 
-/// A message of these fields.
+/// A message with the ten fields of [`RULED_PROTO`].
 pub const FIELDS: &[u8] = b"\x08\x96\x01\x10\xc0\xc4\x07\x18\x2a\x20\xe8\x07\x28\x41\
     \x31\0\0\0\0\0\0\x29\x40\x3d\0\0\x80\x3f\x42\x0cAda Lovelace\x4a\x0fada@example.org\x52\x04abcd";
 

@@ -1,8 +1,8 @@
 //! `cargo bench --bench instructions`: the number of instructions that a message takes in the parts
-//! that every message passes, on fixed inputs. Unlike the time, it is the same on every machine of
-//! a kind, so CI can compare it with the committed numbers: the bench fails if a count is over its
-//! number by more than 5 % and by more than 16 instructions. A count that is as far under its
-//! number is reported, so that it can be committed before the gain is lost.
+//! that every message passes, on fixed inputs. Unlike a time, this number is the same on all
+//! machines of a kind, so CI can compare it with the committed number. The bench fails if a count
+//! exceeds the committed number by more than 5 % and by more than 16 instructions. A count that is
+//! lower by as much is reported, so that it can be committed before the gain is lost.
 //! `tests/instructions.sh bless` writes all numbers again.
 //!
 //! valgrind's callgrind counts the instructions of a run with few rounds and of one with many. The
@@ -15,10 +15,10 @@ mod whole;
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 
-/// The rounds of the two runs: enough that differences between two set-ups (hash maps are seeded at
-/// random) do not matter.
-const FEW: u64 = 1_000;
-const MANY: u64 = 21_000;
+/// The numbers of rounds of the two runs. Their difference is so large that differences between two
+/// set-ups, whose hash maps are seeded at random, do not matter.
+const ROUNDS_FEW: u64 = 1_000;
+const ROUNDS_MANY: u64 = 21_000;
 
 /// The fraction by which a count may exceed the committed number.
 const TOLERANCE: f64 = 0.05;
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         cases::run(case, rounds.parse().expect("a number"));
         return ExitCode::SUCCESS;
     }
-    let bless = arguments.iter().any(|it| it == "bless");
+    let bless = arguments.iter().any(|argument| argument == "bless");
     let committed = std::fs::read_to_string(BASELINE).unwrap_or_default();
     let committed: BTreeMap<&str, f64> = committed
         .lines()
@@ -51,7 +51,8 @@ fn main() -> ExitCode {
     let mut failed = false;
     let mut text = String::new();
     for name in cases::NAMES {
-        let count = (collected(name, MANY) - collected(name, FEW)) as f64 / (MANY - FEW) as f64;
+        let difference = (collected(name, ROUNDS_MANY) - collected(name, ROUNDS_FEW)) as f64;
+        let count = difference / (ROUNDS_MANY - ROUNDS_FEW) as f64;
         text += &format!("{name}: {count:.0}\n");
         let before = committed.get(name).copied();
         let ratio = before.map_or(1.0, |before| count / before);
@@ -72,25 +73,25 @@ fn main() -> ExitCode {
     }
 }
 
-/// Returns whether a count fails in comparison with the committed one, and the text to print about
-/// it.
+/// Compares a count with the committed number, and returns whether the bench fails and the text to
+/// print.
 fn verdict(before: f64, count: f64) -> (bool, &'static str) {
     let allowed = (before * TOLERANCE).max(SLACK);
     if count > before + allowed {
         (true, "  WORSE")
     } else if count < before - allowed {
-        (false, "  better: bless it")
+        (false, "  better: run `tests/instructions.sh bless`")
     } else {
         (false, "")
     }
 }
 
-/// Returns the instructions of a run of this program.
+/// Runs this program under callgrind, and returns the number of instructions that were counted.
 fn collected(case: &str, rounds: u64) -> u64 {
-    let this = std::env::current_exe().expect("this program's path");
+    let program = std::env::current_exe().expect("this program's path");
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(this)
+        .arg(program)
         .args(["--run", case, &rounds.to_string()])
         .output()
         .expect("valgrind can be run");

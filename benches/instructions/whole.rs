@@ -1,6 +1,7 @@
-//! Round trips through everything between a read and a write: decoder, core, walk and outbox, in
-//! the native engine's types. Only the sockets are missing: what is written to a peer is copied
-//! into a buffer that another decoder reads.
+//! Round trips through everything between a read and a write, in the native engine's types: the
+//! decoder, the core, the schema check and the outbox. Only the sockets are missing. The bytes
+//! written for a worker are read back as the worker's answer. The bytes written for the client are
+//! discarded.
 
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ const BOUNDS: Bounds = Bounds {
     frames: 16,
 };
 
-/// The three connections, the client's first, without sockets.
+/// The connections of the client and the two workers, in this order, without sockets.
 #[derive(Default)]
 struct Peers {
     buffers: BufferPool,
@@ -35,11 +36,11 @@ struct Peers {
 
 impl Peers {
     fn outbox(&mut self, peer: PeerId) -> (&mut BufferPool, &mut Outbox) {
-        (&mut self.buffers, &mut self.outboxes[place(peer)])
+        (&mut self.buffers, &mut self.outboxes[index(peer)])
     }
 }
 
-fn place(peer: PeerId) -> usize {
+fn index(peer: PeerId) -> usize {
     peer.0 as usize - 1
 }
 
@@ -70,8 +71,8 @@ impl Outlet<Message> for Peers {
     }
 }
 
-/// Sends bursts of requests of this type, one after the other, which the workers answer with the
-/// bytes that they receive.
+/// Sends bursts of requests of a type, each once the previous burst is answered. The workers answer
+/// with the bytes that they receive.
 pub fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, kind: &[u8]) {
     let mut core = Core::new(Arc::clone(&snapshot));
     let mut peers = Peers::default();
@@ -81,22 +82,22 @@ pub fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, kind: &[u8]) {
         .expect("a route")
         .pool()
         .expect("a pool");
-    let came = Event::ClientConnected {
+    let connected = Event::ClientConnected {
         peer: CLIENT,
         frontend: FrontendId(0),
         kind: ClientKind::Dealer,
         identity: b"client".to_vec(),
     };
-    core.on(Duration::ZERO, came, &mut peers);
+    core.on(Duration::ZERO, connected, &mut peers);
     for peer in WORKERS {
-        let came = Event::WorkerConnected {
+        let connected = Event::WorkerConnected {
             peer,
             pool,
             kind: WorkerKind::Dealer,
             headcount: Headcount::One,
             name: Arc::default(),
         };
-        core.on(Duration::ZERO, came, &mut peers);
+        core.on(Duration::ZERO, connected, &mut peers);
     }
     let mut requests = Vec::new();
     for _ in 0..BURST {
@@ -119,7 +120,7 @@ pub fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, kind: &[u8]) {
             }
             wire.clear();
             write(&mut peers, CLIENT, &mut wire);
-            while let Some(outcome) = peers.outboxes[place(CLIENT)].next_written() {
+            while let Some(outcome) = peers.outboxes[index(CLIENT)].next_written() {
                 let fate = Fate::Delivered;
                 core.on(now, Event::Settled { outcome, fate }, &mut peers);
                 answered += 1;
@@ -130,9 +131,9 @@ pub fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, kind: &[u8]) {
     assert_eq!(core.ledger().answered, rounds / BURST * BURST);
 }
 
-/// Takes everything that is queued for a peer.
+/// Writes all queued bytes for a peer to `wire`.
 fn write(peers: &mut Peers, peer: PeerId, wire: &mut Vec<u8>) {
-    let take = |slices: &[IoSlice<'_>]| {
+    let append = |slices: &[IoSlice<'_>]| {
         let before = wire.len();
         for slice in slices {
             wire.extend_from_slice(slice);
@@ -140,18 +141,22 @@ fn write(peers: &mut Peers, peer: PeerId, wire: &mut Vec<u8>) {
         Ok(wire.len() - before)
     };
     let (buffers, outbox) = peers.outbox(peer);
-    assert!(outbox.write(buffers, take).expect("it is written"));
+    assert!(
+        outbox
+            .write(buffers, append)
+            .expect("the bytes are written")
+    );
 }
 
-/// Passes what a peer sends to the core.
+/// Decodes the bytes from a peer, and passes each message to the core.
 fn read(core: &mut Core<Message>, peers: &mut Peers, peer: PeerId, wire: &[u8], now: Duration) {
     let fill = |into: &mut [u8]| {
         into[..wire.len()].copy_from_slice(wire);
         Ok::<_, ()>(wire.len())
     };
-    let mut input = peers.buffers.fill(fill).expect("it is read");
+    let mut input = peers.buffers.fill(fill).expect("the bytes are read");
     loop {
-        let decoder = &mut peers.decoders[place(peer)];
+        let decoder = &mut peers.decoders[index(peer)];
         match decoder.next(&mut input, BOUNDS, &mut peers.buffers) {
             Ok(None) => break,
             Ok(Some(Item::Message(frames))) => core.on(now, Event::Message { peer, frames }, peers),
