@@ -2,8 +2,8 @@
 //! `gateway` and a worker running. It needs the crates `zmq` and `serde_json`.
 //!
 //! Each request carries a number as a header, which the gateway and the workers return. Answers may
-//! therefore arrive in any order, and a late answer is never taken for that of another request. If
-//! there are several addresses, each request goes to a gateway that is connected.
+//! therefore arrive in any order, and a late answer is never taken for the answer to another
+//! request. With several addresses, each request goes to a gateway that is connected.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,8 +14,8 @@ use serde_json::Value;
 /// The reason why a call has no answer from a worker.
 #[derive(Debug)]
 enum Error {
-    /// The answer is an ERROR, from the gateway or from the worker itself. This is its payload as
-    /// JSON, or null if the payload is in another encoding.
+    /// The answer is an ERROR, from the gateway or from the worker itself. The value is the payload
+    /// as JSON, or null if the payload is in another encoding.
     Rejected(Value),
     /// No answer arrived in time.
     Timeout,
@@ -31,7 +31,7 @@ impl fmt::Display for Error {
                 details["reason"].as_str().unwrap_or("by the worker"),
                 details["message"].as_str().unwrap_or_default()
             ),
-            Self::Timeout => f.write_str("no answer: does `gateway` run, and a worker?"),
+            Self::Timeout => f.write_str("no answer: are the gateway and a worker running?"),
             Self::Socket(error) => error.fmt(f),
         }
     }
@@ -51,6 +51,7 @@ impl From<zmq::Error> for Error {
 /// A client, which belongs to one thread.
 struct Client {
     socket: zmq::Socket,
+    /// The number of the last request.
     last: u64,
     /// The requests whose answers are still wanted, with the answers that have arrived.
     waiting: HashMap<u64, Option<Result<Vec<u8>, Error>>>,
@@ -80,7 +81,7 @@ impl Client {
         })
     }
 
-    /// Sends a request and returns its number, by which [`Self::answer`] waits for its answer.
+    /// Sends a request, and returns the number by which [`Self::answer`] waits for the answer.
     fn send(&mut self, kind: &str, payload: &[u8]) -> Result<u64, Error> {
         self.last += 1;
         let number = self.last.to_string();
@@ -104,7 +105,7 @@ impl Client {
             let left = deadline.saturating_duration_since(Instant::now());
             self.socket.set_rcvtimeo(left.as_millis() as i32)?;
             match self.socket.recv_multipart(0) {
-                Ok(frames) => self.note(&frames),
+                Ok(frames) => self.record(&frames),
                 Err(error) => {
                     self.waiting.remove(&number);
                     return Err(error.into());
@@ -113,7 +114,7 @@ impl Client {
         }
     }
 
-    fn note(&mut self, frames: &[Vec<u8>]) {
+    fn record(&mut self, frames: &[Vec<u8>]) {
         let [kind, .., number, payload] = frames else {
             return;
         };
@@ -139,12 +140,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let context = zmq::Context::new();
     let mut client = Client::connect(&context, &addresses, Duration::from_secs(30))?;
-    let mut asked = Vec::new();
+    let mut sent = Vec::new();
     for name in ["Ann", "Bob", "Cid"] {
         let person = serde_json::json!({ "name": name }).to_string();
-        asked.push((name, client.send("PERSON", person.as_bytes())?));
+        sent.push((name, client.send("PERSON", person.as_bytes())?));
     }
-    for (name, number) in asked {
+    for (name, number) in sent {
         let answer = client.answer(number)?;
         println!("{name}: {}", String::from_utf8_lossy(&answer));
     }

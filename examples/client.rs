@@ -1,6 +1,7 @@
 //! A client: `cargo run --example client [ADDRESS]`, with `gateway` and the worker running.
 //!
-//! It sends a person in protobuf and in MessagePack, and one without a name, which no worker sees.
+//! The client sends a person in protobuf and in MessagePack, and then a person without a name. The
+//! gateway rejects the last request, so no worker receives it.
 
 mod messages;
 
@@ -46,7 +47,7 @@ fn ask(
     socket.send_multipart([kind.as_bytes(), &payload], 0)?;
     let answer = match socket.recv_multipart(0) {
         Err(zmq::Error::EAGAIN) => {
-            return Err("no answer in 5 s: does `gateway` run, and a worker?".into());
+            return Err("no answer in 5 s: are the gateway and a worker running?".into());
         }
         answer => answer?,
     };

@@ -1,6 +1,6 @@
 //! A gateway inside another program, with its worker and its client: `cargo run --example embed`.
 //!
-//! The configuration is a text here; [`Gateway::load`] takes the path of a routes.yaml instead.
+//! The configuration is a text here. [`Gateway::load`] loads a routes.yaml by its path instead.
 
 use std::error::Error;
 use std::thread;
@@ -15,11 +15,11 @@ routes:
 "#;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // The schemas are those of this repository.
+    // The schemas are in the `schemas` directory of this repository.
     let gateway = Gateway::from_text(ROUTES, env!("CARGO_MANIFEST_DIR")).load()?;
     println!("loaded {}", gateway.summary());
     let handle = gateway.start()?;
-    let endpoint = |name| handle.endpoint(name).ok_or("nothing listens there");
+    let endpoint = |name| handle.endpoint(name).ok_or("no such address");
 
     let context = zmq::Context::new();
     let worker = context.socket(zmq::DEALER)?;
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Answers the one valid request; the other one never arrives here.
+/// Answers the valid request. The gateway rejects the other request.
 fn answer_one(worker: &zmq::Socket) -> zmq::Result<()> {
     let mut frames = worker.recv_multipart(0)?;
     // [identity, type, payload]

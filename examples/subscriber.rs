@@ -1,8 +1,8 @@
 //! A subscriber: `cargo run --example subscriber [ADDRESS]`, with `gateway` running by the first
 //! routes.yaml of docs/channels.md.
 //!
-//! Start any number of them. Each first receives the last message of each type that was published
-//! before, and no message whose payload fails its schema.
+//! Any number of subscribers may run. Each first receives the last earlier message of each type. No
+//! subscriber receives a message whose payload violates its schema.
 
 mod messages;
 

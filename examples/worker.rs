@@ -1,7 +1,7 @@
 //! A worker: `cargo run --example worker [ADDRESS]`, with `gateway` running.
 //!
-//! Start any number of them, before or after the gateway. No payload that fails its schema arrives
-//! here.
+//! Any number of workers may run, and may start before or after the gateway. No worker receives a
+//! payload that violates its schema.
 
 mod messages;
 

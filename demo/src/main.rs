@@ -1,8 +1,8 @@
 //! The gateway at work: `cargo demo`.
 //!
 //! The demo runs the gateway with this repository's `routes.yaml` and `schemas/`. The worker,
-//! clients, publisher and subscribers are plain ZeroMQ sockets over TCP. It prints every exchange,
-//! and exits with 0 if all went as expected.
+//! clients, publisher and subscribers are plain ZeroMQ sockets over TCP. The demo prints every
+//! exchange, and exits with 0 if every result is as expected.
 
 #[path = "../../examples/messages/mod.rs"]
 mod messages;
@@ -45,7 +45,7 @@ impl Demo {
     fn start() -> Result<Self> {
         let printer = Printer::for_stdout();
         let directory = copy_of_the_repository()?;
-        // This makes diagnostics show short paths.
+        // In this directory, diagnostics show short paths.
         env::set_current_dir(directory.path())?;
         let gateway = Gateway::from_path(ROUTES).watch(false).load()?;
         printer.title(&format!("The gateway serves {}", gateway.summary()));
@@ -78,9 +78,9 @@ impl Demo {
         self.answered("PROTOBUF", &protobuf, "Processed Protobuf: John Doe")?;
         self.answered("MSGPACK", &msgpack, "Processed MsgPack: John Doe")?;
 
-        let title = "Requests that don't are rejected, and no worker sees them";
+        let title = "Requests that do not match are rejected, and no worker receives them";
         self.printer.title(title);
-        // Field 2 should have eight bytes, and four follow.
+        // Field 2 announces eight bytes, and only four follow.
         self.violates("PROTOBUF", b"\x08\x07\x12\x08John", "name", 4)?;
         // {"id": "7", "name": "John"}
         self.violates("MSGPACK", b"\x82\xa2id\xa17\xa4name\xa4John", "id", 4)?;
@@ -104,7 +104,8 @@ impl Demo {
         self.answered("JSON", json, "Processed Json: Jane")?;
         self.violates("JSON", br#"{"id": 7, "name": 42}"#, "name", 18)?;
 
-        let title = "A live edit adds a channel, whose subscribers receive what matches its schema";
+        let title =
+            "A live edit adds a channel, which delivers only messages that match the schema";
         self.printer.title(title);
         self.edit("routes:\n", ADDED_CHANNEL, ReloadOutcome::Applied)?;
         // The text of field 2 is not UTF-8.
@@ -150,8 +151,8 @@ impl Demo {
         )
     }
 
-    /// Publishes a broken message and a valid one. The first message that a subscriber receives is
-    /// the valid one, even if the subscriber connects afterwards.
+    /// Publishes a broken message and then a valid message. Fails unless the first message that
+    /// each subscriber receives is the valid one, even for a subscriber that connects afterwards.
     fn publish(&mut self, broken: &[u8], valid: &[u8]) -> Result<()> {
         let kind = "TICK";
         let subscribers = endpoint(&self.gateway, "ticks.subscribers")?;
@@ -178,7 +179,7 @@ impl Demo {
 
     /// Sends one request from a client of its own, and prints the exchange.
     fn ask(&mut self, kind: &str, payload: &[u8]) -> Result<Answer> {
-        // Half of the clients are REQ sockets: the gateway serves both.
+        // Clients are DEALER and REQ sockets in turn, because the gateway serves both.
         let socket = [zmq::DEALER, zmq::REQ][self.sent as usize % 2];
         self.sent += 1;
         let client = Client::connect(&self.context, socket, &endpoint(&self.gateway, "clients")?)?;
@@ -200,7 +201,8 @@ impl Demo {
         Err(format!("unexpected: the reload is {:?}", report.outcome).into())
     }
 
-    /// Ends the gateway. Every request that was sent must have had exactly one answer.
+    /// Ends the gateway. Fails unless every request and message that was sent is in the ledger
+    /// exactly once: answered, published or rejected.
     fn end(self) -> Result<()> {
         self.gateway.drain();
         let ledger = self.gateway.wait()?;
@@ -243,7 +245,8 @@ routes:
   TICK: { schema: demo.Person, publish: ticks }
 "#;
 
-/// Returns a directory with the repository's routes.yaml, on ports that are free, and its schema.
+/// Returns a directory with copies of the repository's routes.yaml and its schema. The copy of
+/// routes.yaml has free ports.
 fn copy_of_the_repository() -> Result<tempfile::TempDir> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let directory = tempfile::tempdir()?;

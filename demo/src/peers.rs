@@ -13,11 +13,12 @@ use crate::messages::{Person, Rejection};
 /// A result whose error may be of any kind.
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The name of a person at which a worker dies.
+/// The name of the person at which a worker stops without an answer.
 pub const POISON: &str = "Poison";
 
-/// The time that a client waits for its answer, and a subscriber for a message, in milliseconds.
-const PATIENCE_MS: i32 = 10_000;
+/// The maximum time that a client waits for its answer, and a subscriber for a message, in
+/// milliseconds.
+const RECEIVE_TIMEOUT_MS: i32 = 10_000;
 
 /// The answer to a client.
 #[derive(Debug)]
@@ -43,10 +44,10 @@ impl Answer {
     }
 }
 
-/// Connects a socket of type `kind` that does not wait for ever.
+/// Connects a socket of type `kind` that waits for a message for at most [`RECEIVE_TIMEOUT_MS`].
 fn connect(context: &zmq::Context, kind: zmq::SocketType, endpoint: &str) -> Result<zmq::Socket> {
     let socket = context.socket(kind)?;
-    socket.set_rcvtimeo(PATIENCE_MS)?;
+    socket.set_rcvtimeo(RECEIVE_TIMEOUT_MS)?;
     socket.set_linger(0)?;
     socket.connect(endpoint)?;
     Ok(socket)
@@ -130,8 +131,8 @@ impl Worker {
         Ok(Self { types_taken })
     }
 
-    /// Returns whether the worker has taken exactly one request since the last call, of type
-    /// `kind`.
+    /// Returns whether the worker has taken exactly one request since the last call, and the type
+    /// of that request is `kind`.
     pub fn took(&self, kind: &str) -> bool {
         self.types_taken.try_iter().eq([kind])
     }

@@ -1,4 +1,4 @@
-//! Exchanges as text for people, in colour on a terminal.
+//! Prints exchanges as text for people, in colour on a terminal.
 
 use std::env;
 use std::io::{self, IsTerminal};
@@ -38,13 +38,13 @@ impl Printer {
     /// Prints a request, a caret below its wrong byte if there is one, and the answer.
     pub fn exchange(&self, socket: zmq::SocketType, kind: &str, payload: &[u8], answer: &Answer) {
         let client = format!("client ({socket:?})");
-        let (way, back) = match answer {
+        let (to_worker, from_worker) = match answer {
             Answer::Reply(_) => (" → worker", " ← worker"),
             lost if lost.is_rejected_for(Reason::WorkerLost) => (" → worker", ""),
             Answer::Rejected(_) => ("", ""),
         };
-        let way = format!("{client:15} → gateway{way}");
-        println!("{way:35} {kind:9} {}", shown(payload));
+        let hops = format!("{client:15} → gateway{to_worker}");
+        println!("{hops:35} {kind:9} {}", shown(payload));
         if let (_, Some(offset)) = answer.place() {
             let (before, rest) = payload.split_at(payload.len().min(offset as usize));
             let (indent, width) = match rest.first() {
@@ -54,17 +54,17 @@ impl Printer {
             let caret = self.paint(RED, &"^".repeat(width));
             println!("{:1$}{caret}", "", PAYLOAD_COLUMN + indent);
         }
-        let back = format!("{client:15} ← gateway{back}");
+        let hops = format!("{client:15} ← gateway{from_worker}");
         let (reply, text) = match answer {
             Answer::Reply(text) => (self.paint(GREEN, "REPLY    "), text.clone()),
             Answer::Rejected(rejection) => (self.paint(RED, "ERROR    "), rejection.to_string()),
         };
-        println!("{back:35} {reply} {text}");
+        println!("{hops:35} {reply} {text}");
     }
 
-    /// Prints a message on its way over a channel.
-    pub fn message(&self, way: &str, kind: &str, payload: &[u8]) {
-        println!("{way:35} {kind:9} {}", shown(payload));
+    /// Prints a message of a channel, after the peers between which it travels.
+    pub fn message(&self, hops: &str, kind: &str, payload: &[u8]) {
+        println!("{hops:35} {kind:9} {}", shown(payload));
     }
 
     /// Prints the outcome of an edit.

@@ -26,7 +26,7 @@ fn the_demo_succeeds_and_prints_no_colours_to_a_pipe() {
 fn the_demo_prints_colours_to_a_terminal() {
     let out = at_a_terminal(demo().env_remove("NO_COLOR"));
     for coloured in [
-        // A title, an answer, a rejection, the mark below its wrong byte, and an edit.
+        // A title, an answer, a rejection, the carets below a wrong value, and two edits.
         "\x1b[1mRequests that match their schema are answered by a worker\x1b[0m",
         "\x1b[32mREPLY    \x1b[0m Processed Protobuf: John Doe",
         "\x1b[31mERROR    \x1b[0m schema_violation: name: ",
@@ -50,7 +50,7 @@ fn demo() -> Command {
     Command::new(env!("CARGO_BIN_EXE_gateway-demo"))
 }
 
-/// Runs a program whose standard output is a terminal, and returns what it prints.
+/// Runs a program whose standard output is a terminal, and returns its output.
 fn at_a_terminal(command: &mut Command) -> String {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&terminal).unwrap();

@@ -1,9 +1,9 @@
 // A client to copy, and a program that uses it: calls [ADDRESS…], with `gateway` and a worker
 // running. It needs cppzmq and libzmq: c++ -std=c++17 calls.cpp -lzmq -o calls
 //
-// Each request has a number as a header, which the gateway and the workers return. So answers may
-// arrive in any order, and a late one is never mistaken for the answer to another request. With
-// several addresses, each request goes to a gateway that is connected.
+// Each request carries a number as a header, which the gateway and the workers return. Answers may
+// therefore arrive in any order, and a late answer is never taken for the answer to another
+// request. With several addresses, each request goes to a gateway that is connected.
 
 #include <algorithm>
 #include <chrono>
@@ -19,8 +19,8 @@
 #include <zmq.hpp>
 #include <zmq_addon.hpp>
 
-// The answer is an ERROR, from the gateway or from the worker. The payload is JSON, or it is in the
-// encoding of the request.
+// The answer is an ERROR, from the gateway or from the worker itself. The payload is JSON, or in
+// the encoding of the request.
 struct Rejected : std::runtime_error {
     explicit Rejected(std::string payload) : std::runtime_error(payload) {}
 };
@@ -41,12 +41,12 @@ public:
         for (const auto& address : addresses) socket_.connect(address);
     }
 
-    // Sends a request and returns its number, by which `answer` waits for its answer.
+    // Sends a request, and returns the number by which `answer` waits for the answer.
     unsigned long send(std::string_view kind, std::string_view payload, Milliseconds timeout = Milliseconds(30'000)) {
         auto number = std::to_string(++last_);
         socket_.set(zmq::sockopt::sndtimeo, static_cast<int>(timeout.count()));
         std::vector<zmq::const_buffer> frames{zmq::buffer(kind), zmq::buffer(number), zmq::buffer(payload)};
-        if (!zmq::send_multipart(socket_, frames)) throw Timeout("no gateway is there");
+        if (!zmq::send_multipart(socket_, frames)) throw Timeout("no gateway is connected");
         waiting_.insert(last_);
         return last_;
     }
@@ -66,7 +66,7 @@ public:
             if (frames.size() < 3) continue;
             // The header is the frame before the payload.
             const auto answered = std::stoul(frames[frames.size() - 2].to_string());
-            if (waiting_.erase(answered) == 0) continue;  // to a call that has timed out
+            if (waiting_.erase(answered) == 0) continue;  // The call has timed out.
             answers_[answered] = {frames.front().to_string() == "ERROR", frames.back().to_string()};
         }
         auto answer = answers_.extract(number).mapped();
@@ -91,11 +91,11 @@ int main(int count, char** arguments) {
     if (addresses.empty()) addresses.push_back("tcp://127.0.0.1:5559");
     zmq::context_t context;
     Client client(context, addresses);
-    std::map<std::string, unsigned long> asked;
+    std::map<std::string, unsigned long> sent;
     for (const std::string name : {"Ann", "Bob", "Cid"}) {
-        asked[name] = client.send("PERSON", R"({"name": ")" + name + R"("})");
+        sent[name] = client.send("PERSON", R"({"name": ")" + name + R"("})");
     }
-    for (const auto& [name, number] : asked) std::cout << name << ": " << client.answer(number) << "\n";
+    for (const auto& [name, number] : sent) std::cout << name << ": " << client.answer(number) << "\n";
     try {
         client.answer(client.send("PERSON", "{}"));
     } catch (const Rejected& rejected) {

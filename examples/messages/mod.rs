@@ -1,6 +1,6 @@
 //! The messages of the examples, each with one definition for both encodings, as in `schemas/`.
-//! Three fields are quickly written by hand; prost-build generates larger messages from the
-//! `.proto`.
+//! Such small messages are quickly written by hand. For larger messages, prost-build generates the
+//! code from the `.proto` file.
 
 // Each example uses a part of this module.
 #![allow(dead_code)]
@@ -41,9 +41,9 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// Decodes the payload of an `ERROR` that answers a request of type `kind`: in the request's
-    /// encoding, or in that of the frontend's `errors`, which is JSON unless routes.yaml says
-    /// otherwise.
+    /// Decodes the payload of an `ERROR` that answers a request of type `kind`. The payload is in
+    /// the encoding of the request, or in the encoding that the frontend sets with `errors`, which
+    /// is JSON by default.
     pub fn decode_for(kind: &str, payload: &[u8]) -> Result<Self, Box<dyn std::error::Error>> {
         match kind {
             "PROTOBUF" => Ok(Self::decode(payload)?),

@@ -1,22 +1,22 @@
 // A client to copy, and a program that uses it: node calls.mjs [ADDRESS…], with `gateway` and a
 // worker running. It needs the package zeromq 6.
 //
-// A call sends a request and resolves to its one answer. Each request has a number as a header,
-// which the gateway and the workers return. So answers may arrive in any order, and a late one is
-// never mistaken for the answer to another request. With several addresses, each request goes to a
-// gateway that is connected.
+// A call sends a request and resolves to its one answer. Each request carries a number as a header,
+// which the gateway and the workers return. Answers may therefore arrive in any order, and a late
+// answer is never taken for the answer to another request. With several addresses, each request
+// goes to a gateway that is connected.
 
 import { pathToFileURL } from "node:url"
 import { Dealer } from "zeromq"
 
-/** The answer is an ERROR: of the gateway, or of the worker's own. */
+/** The answer is an ERROR, from the gateway or from the worker itself. */
 export class Rejected extends Error {
   constructor(payload) {
     let details = {}
     try {
       details = JSON.parse(payload.toString())
     } catch {
-      // In another encoding: that of the request, where it isn't JSON.
+      // The payload is not JSON, but in the encoding of the request.
     }
     super(details.message ?? payload.toString())
     this.payload = payload
@@ -38,7 +38,10 @@ export class Client {
     this.#read()
   }
 
-  /** The payload of the answer; rejects with Rejected, or with an Error after so many milliseconds. */
+  /**
+   * Resolves to the payload of the answer. Rejects with Rejected, or with an Error after `timeout`
+   * milliseconds.
+   */
   call(kind, payload, timeout = 30_000) {
     const number = String(++this.#last)
     return new Promise((resolve, reject) => {
@@ -54,7 +57,7 @@ export class Client {
     const call = this.#waiting.get(number)
     clearTimeout(call?.timer)
     this.#waiting.delete(number)
-    return call // none to a call that has timed out
+    return call // undefined if the call has timed out
   }
 
   async #read() {

@@ -1,4 +1,4 @@
-"""Clients to copy, for threads and for asyncio. They need pyzmq alone.
+"""Clients to copy, for threads and for asyncio. They need only pyzmq.
 
     with Client("tcp://127.0.0.1:5559") as client:
         answer = client.call("PERSON", b'{"name": "Ann"}')
@@ -6,10 +6,10 @@
     async with AsyncClient("tcp://127.0.0.1:5559") as client:
         answers = await asyncio.gather(*(client.call("PERSON", person) for person in people))
 
-A call sends a request and returns its one answer. Each request has a number as a header, which the
-gateway and the workers return. So answers may arrive in any order, and a late one is never mistaken
-for the answer to another request. With several addresses, each request goes to a gateway that is
-connected.
+A call sends a request and returns its one answer. Each request carries a number as a header, which
+the gateway and the workers return. Answers may therefore arrive in any order, and a late answer is
+never taken for the answer to another request. With several addresses, each request goes to a
+gateway that is connected.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ import zmq.asyncio
 
 
 class Rejected(Exception):
-    """The answer is an ERROR: of the gateway, or of the worker's own."""
+    """The answer is an ERROR, from the gateway or from the worker itself."""
 
     def __init__(self, payload):
         try:
             details = json.loads(payload)
         except ValueError:
-            details = None  # in another encoding: that of the request, where it isn't JSON
+            details = None  # The payload is not JSON, but in the encoding of the request.
         self.payload = payload
         self.details = details if isinstance(details, dict) else {}
         self.by_gateway = self.details.get("domain") == "gateway"
@@ -41,7 +41,8 @@ class Rejected(Exception):
 def _connected(context, addresses):
     socket = context.socket(zmq.DEALER)
     socket.linger = 0
-    # Else a socket with several addresses queues every second request for a gateway that is down.
+    # Otherwise, a socket with several addresses queues every second request for a gateway that is
+    # down.
     socket.immediate = 1
     for address in addresses:
         socket.connect(address)
@@ -53,14 +54,14 @@ def _frames(kind, number, payload):
 
 
 def _number_and_answer(frames):
-    """Returns the number of an answer, and its payload or the exception that it stands for."""
+    """Returns the number of an answer, and its payload or, for an ERROR, the exception to raise."""
     kind, *headers, payload = frames
     number = int(headers[-1]) if headers else None
     return number, Rejected(payload) if kind == b"ERROR" else payload
 
 
 class Client:
-    """Calls one after another. A client belongs to one thread."""
+    """A client for one call at a time, which belongs to one thread."""
 
     def __init__(self, *addresses, timeout=30):
         self._socket = _connected(zmq.Context.instance(), addresses)
@@ -68,16 +69,19 @@ class Client:
         self._timeout = timeout
 
     def call(self, kind, payload, timeout=None):
-        """The payload of the answer. Raises Rejected, or TimeoutError after so many seconds."""
+        """Returns the payload of the answer.
+
+        Raises Rejected, or TimeoutError after `timeout` seconds.
+        """
         number = next(self._numbers)
         deadline = time.monotonic() + (timeout or self._timeout)
-        self._await(zmq.POLLOUT, deadline, "no gateway is there")
+        self._await(zmq.POLLOUT, deadline, "no gateway is connected")
         self._socket.send_multipart(_frames(kind, number, payload))
         while True:
             self._await(zmq.POLLIN, deadline, "no answer")
             answered, answer = _number_and_answer(self._socket.recv_multipart())
             if answered != number:
-                continue  # to a call that has timed out
+                continue  # The call has timed out.
             if isinstance(answer, Rejected):
                 raise answer
             return answer
@@ -98,7 +102,7 @@ class Client:
 
 
 class AsyncClient:
-    """Calls side by side. A client belongs to one event loop."""
+    """A client for concurrent calls, which belongs to one event loop."""
 
     def __init__(self, *addresses, timeout=30):
         self._socket = _connected(zmq.asyncio.Context.instance(), addresses)
@@ -108,13 +112,16 @@ class AsyncClient:
         self._reader = asyncio.ensure_future(self._read())
 
     async def call(self, kind, payload, timeout=None):
-        """The payload of the answer. Raises Rejected, or TimeoutError after so many seconds."""
+        """Returns the payload of the answer.
+
+        Raises Rejected, or TimeoutError after `timeout` seconds.
+        """
         number = next(self._numbers)
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
             send_and_wait = self._send_and_wait(_frames(kind, number, payload), answer)
             return await asyncio.wait_for(send_and_wait, timeout or self._timeout)
-        except asyncio.TimeoutError as error:  # another one before Python 3.11
+        except asyncio.TimeoutError as error:  # the built-in TimeoutError only since Python 3.11
             raise TimeoutError("no answer") from error
         finally:
             del self._waiting[number]
@@ -128,7 +135,7 @@ class AsyncClient:
             number, answer = _number_and_answer(await self._socket.recv_multipart())
             waiting = self._waiting.get(number)
             if waiting is None or waiting.done():
-                continue  # to a call that has timed out
+                continue  # The call has timed out.
             if isinstance(answer, Rejected):
                 waiting.set_exception(answer)
             else:

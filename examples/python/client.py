@@ -1,6 +1,7 @@
 """A DEALER client: python client.py [ADDRESS], with `gateway` and a worker running.
 
-Sends a person in each encoding and one that lacks its name, which no worker sees.
+Sends a person in each encoding, and then a person without a name. The gateway rejects the last
+request, so no worker receives it.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """A REP worker: python rep_worker.py [ADDRESS], for a pool with `workers: rep` in routes.yaml.
 
-It sees no identity: REP keeps the envelope to itself.
+The worker receives no identity, because a REP socket handles the envelope itself.
 """
 
 import sys

@@ -1,8 +1,8 @@
-"""A REQ client that may ask again: python req_client.py [ADDRESS]
+"""A REQ client that repeats a request without an answer: python req_client.py [ADDRESS]
 
-`gateway` and a worker must run. A REQ socket waits forever for an answer that is lost. RELAXED lets
-it send again, and CORRELATE gives each request a number, so that a late answer is not mistaken for
-that to the new request. The gateway returns this number.
+`gateway` and a worker must run. A REQ socket waits forever for an answer that is lost. With
+RELAXED, it may send again. With CORRELATE, each request has a number, which the gateway returns, so
+that a late answer is not taken for the answer to the new request.
 """
 
 import sys
@@ -30,4 +30,4 @@ for attempt in range(1, 4):
     print(f"PROTOBUF: {reply.decode()} {payload.decode()}")
     break
 else:
-    sys.exit("is the gateway running, and a worker?")
+    sys.exit("no answer: are the gateway and a worker running?")

@@ -1,6 +1,7 @@
 """A worker with a key: python secured_worker.py [NAME.key_secret [gateway.key [ADDRESS]]].
 
-docs/security.md makes the keys. Each token begins with the name of the client that asks.
+docs/security.md shows how to make the keys. The token of a request begins with the name of its
+client.
 """
 
 import sys

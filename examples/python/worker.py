@@ -1,8 +1,8 @@
 """A DEALER worker: python worker.py [ADDRESS], with `gateway` running.
 
-Start any number of them, before or after the gateway. A payload that fails its schema never arrives
-here. After SIGTERM or Ctrl-C, the worker sends BYE, answers the requests that it has, receives BYE,
-and ends.
+Any number of workers may run, and may start before or after the gateway. No worker receives a
+payload that violates its schema. After SIGTERM or Ctrl-C, the worker sends BYE, answers the requests
+that it has, receives BYE, and ends.
 """
 
 import signal
@@ -17,12 +17,12 @@ from demo.person_pb2 import Person
 address = sys.argv[1] if len(sys.argv) > 1 else "tcp://127.0.0.1:5560"
 socket = zmq.Context().socket(zmq.DEALER)
 socket.connect(address)
-# A signal may come in the midst of anything, so it only leaves a message for the loop below.
+# A signal may interrupt any statement, so its handler only sends a message to the loop below.
 end_in, end_out = socket.context.socket(zmq.PAIR), socket.context.socket(zmq.PAIR)
 end_out.bind("inproc://end")
 end_in.connect("inproc://end")
-for wanted in (signal.SIGTERM, signal.SIGINT):
-    signal.signal(wanted, lambda *_: end_in.send(b""))
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: end_in.send(b""))
 poller = zmq.Poller()
 poller.register(socket, zmq.POLLIN)
 poller.register(end_out, zmq.POLLIN)

@@ -1,6 +1,7 @@
 """A gateway for tests, to copy: `def test_it(gateway): …`. It needs pytest, pyzmq and the program `gateway`.
 
-Each test gets a gateway of its own, on ports that are free. GATEWAY names the program where it isn't on the PATH.
+Each test gets a gateway of its own, on free ports. Set GATEWAY to the program if it is not on the
+PATH.
 """
 
 import json
@@ -10,7 +11,7 @@ import threading
 
 import pytest
 
-# Port 0 lets the system choose; the log says what it chose.
+# With port 0, the system chooses a port, which the gateway logs.
 ROUTES = """
 frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
 pools: { people: { bind: "tcp://127.0.0.1:0", timeout: 5s } }
@@ -24,7 +25,7 @@ message Person { int32 id = 1; string name = 2; }
 
 
 class Gateway:
-    """A gateway that runs; `clients` and `people` are its addresses."""
+    """A running gateway. `clients` and `people` are its addresses."""
 
     def __init__(self, directory):
         (directory / "schemas").mkdir()
@@ -46,10 +47,10 @@ class Gateway:
                 break
         else:
             raise RuntimeError(f"the gateway did not start: {self.log}")
-        # The rest is read too: what nobody reads is dropped after a while.
-        reads = threading.Thread(target=self.log.extend, args=[map(json.loads, self.process.stderr)])
-        reads.daemon = True
-        reads.start()
+        # The rest of the log is read, too, because the gateway drops lines once the pipe is full.
+        reader = threading.Thread(target=self.log.extend, args=[map(json.loads, self.process.stderr)])
+        reader.daemon = True
+        reader.start()
 
     def end(self):
         self.process.terminate()

@@ -1,4 +1,4 @@
-"""Tests of a program that speaks to the gateway: `pytest examples/python/pytest`."""
+"""Tests of a program that uses the gateway: `pytest examples/python/pytest`."""
 
 import asyncio
 import contextlib
@@ -63,7 +63,7 @@ def test_a_wrong_payload_is_rejected(gateway):
     assert not rejected.value.retryable
 
 
-def test_a_late_answer_is_not_taken_for_anothers(gateway, worker):
+def test_a_late_answer_is_not_taken_for_the_answer_to_another_call(gateway, worker):
     with Client(gateway.clients) as client:
         with pytest.raises(TimeoutError, match="no answer"):
             client.call("PERSON", b'{"name": "Bob"}', timeout=0.2)
@@ -72,7 +72,7 @@ def test_a_late_answer_is_not_taken_for_anothers(gateway, worker):
             assert client.call("PERSON", ANN) == b"hello Ann"
 
 
-def test_calls_side_by_side_have_each_its_own_answer(gateway, worker):
+def test_concurrent_calls_each_have_their_own_answer(gateway, worker):
     names = ["Ann", "Bob", "Cid"]
 
     def answer_the_last_first():
@@ -100,7 +100,7 @@ def test_a_gateway_that_is_down_gets_no_request(gateway, worker):
         for _ in range(10):
             worker.answer(worker.request())
 
-    # Nobody listens at the second address.
+    # No gateway listens at the second address.
     with Client(gateway.clients, "tcp://127.0.0.1:9") as client, working(work):
         for _ in range(10):
             assert client.call("PERSON", ANN) == b"hello Ann"
@@ -108,5 +108,5 @@ def test_a_gateway_that_is_down_gets_no_request(gateway, worker):
 
 def test_without_a_gateway_a_call_times_out():
     with Client("tcp://127.0.0.1:9", timeout=0.1) as client:
-        with pytest.raises(TimeoutError, match="no gateway is there"):
+        with pytest.raises(TimeoutError, match="no gateway is connected"):
             client.call("PERSON", ANN)
