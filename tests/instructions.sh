@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Compares the instructions that a message takes with the committed numbers: `cargo bench --bench
-# instructions` under valgrind, which is installed if it is missing and that is allowed.
-# `tests/instructions.sh bless` writes them anew.
+# Compares the instructions that a message takes with the committed numbers: runs `cargo bench
+# --bench instructions` under valgrind. Root installs valgrind with apt-get if it is missing.
+# `tests/instructions.sh bless` writes the numbers anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,7 +10,7 @@ if ! command -v valgrind > /dev/null; then
         apt-get update --quiet --quiet
         apt-get install --quiet --yes valgrind
     else
-        echo "valgrind is not here: install it, then run $0 again" >&2
+        echo "valgrind is not installed: install it, then run $0 again" >&2
         exit 1
     fi
 fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Creates a virtual environment under target/ with protoc and what the Python examples and tests
-# need.
+# Creates a virtual environment under target/ with protoc and the packages of the Python examples
+# and tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

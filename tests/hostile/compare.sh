@@ -12,8 +12,9 @@ measure() {
         sed -n 's/.*99 % within \([0-9]*\) us.*/\1/p'
 }
 
-# compare TEST CONTROL MICROSECONDS FLOOD OTHER: runs the test during FLOOD, and during OTHER, for
-# which the variable CONTROL is set. Fails if the percentile is greater by more than MICROSECONDS.
+# compare TEST CONTROL MICROSECONDS FLOOD OTHER: runs the test twice, during FLOOD and during OTHER.
+# The test runs OTHER if the variable CONTROL is set. Fails if the percentile during FLOOD is
+# greater by more than MICROSECONDS.
 compare() {
     local control flooded
     control=$(export "$2=1" && measure "$1")
@@ -22,9 +23,9 @@ compare() {
         echo "the test $1 has printed no percentile" >&2
         return 1
     fi
-    echo "99 % of round trips within $flooded us beside $4, and within $control us beside $5"
+    echo "99 % of round trips within $flooded us during $4, and within $control us during $5"
     if [ $((flooded - control)) -gt "$3" ]; then
-        echo "that is more than $3 us longer" >&2
+        echo "the difference is more than $3 us" >&2
         return 1
     fi
 }

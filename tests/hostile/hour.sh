@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs all attacks at once for an hour, at low priority, with honest peers; the test run does so for
-# some seconds. No message of the honest peers may be lost, 99 % of the round trips of the client
-# may take 20 ms, and the memory must stay within its bound and constant. The machine should be
-# idle. The argument is the number of seconds: tests/hostile/hour.sh 300
+# Runs all attacks at once for an hour, at low priority, with honest peers. An ordinary test run
+# does so for a few seconds. No message of the honest peers may be lost, 99 % of the client's round
+# trips may take at most 20 ms, and the memory must be constant and within its bound. The machine
+# should be idle. The argument is the number of seconds: tests/hostile/hour.sh 300
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 cargo build --release --locked --bin gateway

@@ -3,10 +3,9 @@
 #
 # Builds the binary, unless GATEWAY names one, and installs the peers, pinned, under target/.
 # GATEWAY_TEST_ENGINE names the engine (native). Python's pyzmq and the crate zeromq, which needs
-# Rust 1.89, are always tested; Python's pyomq where a built package exists, and Node's zeromq where
-# Node and npm do. With PEERS_REQUIRED=1 it is an error if they are missing. Without a CASE, 10,000
-# clients connect to engine native, too, if the system allows the descriptors; to libzmq only a
-# hundred at once.
+# Rust 1.89, are always tested. Python's pyomq is tested if a built package exists, and Node's
+# zeromq if Node and npm are installed. With PEERS_REQUIRED=1, a missing peer is an error. Without a
+# CASE, 10,000 clients also connect to engine native, if the system allows the descriptors.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -23,7 +22,7 @@ cargo build --quiet --locked --manifest-path tests/peers/rust/Cargo.toml --targe
 pyomq=$target/peers/pyomq
 if ! cmp --silent tests/peers/python/requirements.txt "$pyomq/installed.txt"; then
     python3 -m venv "$pyomq"
-    # From its source it would need more than Python.
+    # A build from source would need more than Python.
     if "$pyomq/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: -r tests/peers/python/requirements.txt; then
         cp tests/peers/python/requirements.txt "$pyomq/installed.txt"
     fi
@@ -31,7 +30,7 @@ fi
 if [[ -f $pyomq/installed.txt ]]; then
     peers+=" pyomq"
 else
-    echo "SKIPPED: the peers of pyomq, because it doesn't come built for this system"
+    echo "SKIPPED: the peers of pyomq, because there is no built package for this system"
     [[ -z ${PEERS_REQUIRED-} ]]
 fi
 
@@ -53,11 +52,11 @@ fi
 GATEWAY=$GATEWAY PEERS=$peers target/python/bin/python tests/peers/libraries.py "$@"
 
 if [[ $# == 0 && ${GATEWAY_TEST_ENGINE-native} == native ]]; then
-    crowd=10000
-    if ulimit -S -n $((crowd + 1000)) 2> /dev/null; then
-        GATEWAY_TEST_CLIENTS=$crowd cargo test --locked --quiet --test wire crowd::
+    clients=10000
+    if ulimit -S -n $((clients + 1000)) 2> /dev/null; then
+        GATEWAY_TEST_CLIENTS=$clients cargo test --locked --quiet --test wire crowd::
     else
-        echo "SKIPPED: $crowd clients, because the system grants $(ulimit -H -n) descriptors"
+        echo "SKIPPED: $clients clients, because the system grants $(ulimit -H -n) descriptors"
         [[ -z ${PEERS_REQUIRED-} ]]
     fi
 fi

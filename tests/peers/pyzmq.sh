@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Real pyzmq peers against the real binary: tests/peers/pyzmq.sh [CASE…]
+# Tests real pyzmq peers against the real binary: tests/peers/pyzmq.sh [CASE…]
 #
 # Builds the binary, unless GATEWAY names one. GATEWAY_TEST_ENGINE names the engine (native).
 set -euo pipefail

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The clients to copy of examples/, and the clients and workers of docs/security.md, each against the
-# real binary: tests/peers/snippets.sh [CASE…]
+# Tests the clients in examples/ that users copy, and the clients and workers of docs/security.md,
+# each against the real binary: tests/peers/snippets.sh [CASE…]
 #
-# Builds the binary, unless GATEWAY names one. The programs in Python always run, those in Node if
-# Node and npm are installed, and those in C++, C and Rust if cppzmq and libzmq are (Debian's
-# cppzmq-dev, which is installed if that is allowed). With PEERS_REQUIRED=1, a missing tool is an
-# error.
+# Builds the binary, unless GATEWAY names one. The programs in Python always run. The programs in
+# Node run if Node and npm are installed, and those in C++, C and Rust if cppzmq and libzmq are
+# installed. Root installs Debian's cppzmq-dev if it is missing. With PEERS_REQUIRED=1, a missing
+# tool is an error.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
