@@ -4,11 +4,11 @@
 //!
 //! On each channel, a witness subscribes to all messages and always has room, so it receives every
 //! published message in order. Every other subscriber must receive, in the same order, the messages
-//! with its prefixes, preceded by the kept ones for each new prefix. Only as many messages may be
-//! missing as are counted as dropped.
+//! with its prefixes, preceded by the kept messages for each new prefix. Only as many messages may
+//! be missing as are counted as dropped.
 //!
-//! In some schedules, an event does only a part of the work that can be continued, and other events
-//! follow before the rest is done.
+//! In some schedules, the core does only a part of an event's work at once, and other events follow
+//! before the rest is done.
 //!
 //! `CHANNELS_SEED=n cargo test --test core` replays a seed that failed.
 
@@ -33,7 +33,7 @@ use gateway_zmtp::session::NullPeers;
 
 use crate::simulation::any_of;
 
-/// The number of schedules in an ordinary run; `CHANNELS_SCHEDULES=n` sets another.
+/// The number of schedules in an ordinary run. `CHANNELS_SCHEDULES=n` sets another number.
 const SCHEDULES: u64 = 2_500;
 
 /// The number of steps of a schedule.
@@ -78,7 +78,7 @@ fn every_subscriber_receives_exactly_the_valid_messages_with_its_prefixes() {
         ("judged", judged),
         ("acknowledged", acknowledged),
         ("replayed", replayed),
-        ("kept messages that fit no more", refreshed),
+        ("kept messages that became invalid", refreshed),
         ("dropped", dropped),
         ("disconnected for being slow", disconnected),
         ("continued", continued),
@@ -125,8 +125,9 @@ impl Reached {
 struct SimSubscriber {
     channel: usize,
     prefixes: Vec<Vec<u8>>,
-    /// The kept messages that the subscriber must receive first, by their numbers and those of its
-    /// subscriptions: it may cancel one and subscribe again before it reads.
+    /// The kept messages that the subscriber must receive first, by the numbers of the message and
+    /// of the subscription. The subscriber may cancel a subscription and subscribe again before it
+    /// reads.
     replay: BTreeMap<(u64, u64), Frames>,
     /// The messages that the subscriber must receive next, the oldest first.
     expected: VecDeque<Frames>,
@@ -134,8 +135,8 @@ struct SimSubscriber {
     has_deferred: bool,
     /// The messages that the subscriber received during the present event.
     received: Vec<Frames>,
-    /// The numbers of messages that the subscriber should have received, that it received, and that
-    /// it can no longer receive, because a later one has arrived.
+    /// Three numbers of messages: those that the subscriber should have received, those that it has
+    /// received, and those that it can no longer receive, because a later message has arrived.
     counts: [u64; 3],
     has_room: bool,
 }
@@ -146,13 +147,13 @@ struct Sender {
     /// The channel, or `None` for a client.
     channel: Option<usize>,
     /// The prefixes to which the gateway has subscribed at a publisher.
-    asked: BTreeSet<Vec<u8>>,
+    upstream: BTreeSet<Vec<u8>>,
     /// The valid messages that the sender has sent and that are not published yet, each with its
     /// channel.
     valid: VecDeque<(usize, Frames)>,
     /// The headers of a client's messages that are not answered yet.
     open: Vec<Vec<u8>>,
-    is_gone: bool,
+    is_disconnected: bool,
     /// True if a publisher has room for subscriptions that can wait.
     has_room: bool,
 }
@@ -182,7 +183,7 @@ impl Outlet<Frames> for Net {
 
     fn to_client(&mut self, client: PeerId, _: &[&[u8]], body: Frames, _: RequestOutcome) -> Fate {
         let sender = self.senders.get_mut(&client).expect("a client");
-        if sender.is_gone {
+        if sender.is_disconnected {
             return Fate::Gone;
         }
         match &*body[0] {
@@ -192,10 +193,10 @@ impl Outlet<Frames> for Net {
             }
             kind => assert_eq!(kind, b"ERROR"),
         }
-        let place = sender.open.iter().position(|header| *header == body[1]);
+        let index = sender.open.iter().position(|header| *header == body[1]);
         sender
             .open
-            .remove(place.expect("one answer to each message"));
+            .remove(index.expect("one answer to each message"));
         Fate::Delivered
     }
 
@@ -214,10 +215,10 @@ impl Outlet<Frames> for Net {
     fn ask_publisher(&mut self, peer: PeerId, prefix: &[u8], wanted: bool) {
         let publisher = self.senders.get_mut(&peer).expect("a publisher");
         if wanted {
-            publisher.asked.insert(prefix.to_vec());
+            publisher.upstream.insert(prefix.to_vec());
         } else {
-            let was_asked = publisher.asked.remove(prefix);
-            assert!(was_asked, "a prefix is cancelled that was not asked for");
+            let was_upstream = publisher.upstream.remove(prefix);
+            assert!(was_upstream, "a prefix is cancelled without a subscription");
         }
     }
 
@@ -232,7 +233,7 @@ impl Outlet<Frames> for Net {
     fn pause(&mut self, peer: PeerId) {
         // Publishers are paused when many of their messages wait for judges.
         if self.subscribers.contains_key(&peer) {
-            assert!(self.paused.insert(peer), "it is paused already");
+            assert!(self.paused.insert(peer), "the subscriber is paused already");
         }
     }
 
@@ -313,13 +314,13 @@ impl SimChannel {
 /// judge.
 const PATTERNS: [(&str, bool); 4] = [("a*", false), ("ab", true), ("b.x", true), ("c*", true)];
 
-/// The types of messages, the last of which has no route.
+/// The types of messages. The last type has no route.
 const KINDS: [&str; 6] = ["a", "ab", "abc", "b.x", "c1", "none"];
 
 /// The channel of each pattern, and whether its route acknowledges.
 type Routing = [Option<(usize, bool)>; PATTERNS.len()];
 
-/// Returns the number of the pattern that a type matches.
+/// Returns the index of the pattern whose route a message of this type takes.
 fn pattern_of(kind: &[u8], routing: &Routing) -> Option<usize> {
     match kind {
         b"ab" if routing[1].is_some() => Some(1),
@@ -479,7 +480,7 @@ impl World {
             false => world.rng.usize(1..4),
         };
         for channel in 0..CHANNELS {
-            let peer = world.subscriber_comes(channel);
+            let peer = world.subscriber_connects(channel);
             world.net.witnesses.insert(peer, channel);
             let prefix = Vec::new();
             world.on(Event::Subscribe { peer, prefix });
@@ -500,7 +501,7 @@ impl World {
         match self.rng.u8(0..20) {
             0 => {
                 let channel = self.rng.usize(0..CHANNELS);
-                let peer = self.subscriber_comes(channel);
+                let peer = self.subscriber_connects(channel);
                 let subscriber = SimSubscriber {
                     channel,
                     prefixes: Vec::new(),
@@ -513,16 +514,16 @@ impl World {
                 };
                 self.net.subscribers.insert(peer, subscriber);
             }
-            1 => self.sender_comes(),
+            1 => self.sender_connects(),
             2 => {
                 let all: Vec<_> = self.net.subscribers.keys().copied().collect();
                 if let Some(peer) = self.rng.choice(all) {
-                    self.subscriber_goes(peer);
+                    self.subscriber_disconnects(peer);
                 }
             }
             3 => {
                 if let Some(peer) = self.any_sender() {
-                    self.net.senders.get_mut(&peer).unwrap().is_gone = true;
+                    self.net.senders.get_mut(&peer).unwrap().is_disconnected = true;
                     self.on(Event::Disconnected { peer });
                 }
             }
@@ -540,7 +541,7 @@ impl World {
         PeerId(self.next)
     }
 
-    fn subscriber_comes(&mut self, channel: usize) -> PeerId {
+    fn subscriber_connects(&mut self, channel: usize) -> PeerId {
         let peer = self.peer();
         let name = PeerName {
             identity: peer.0.to_string().into_bytes(),
@@ -556,21 +557,21 @@ impl World {
         peer
     }
 
-    fn subscriber_goes(&mut self, peer: PeerId) {
+    fn subscriber_disconnects(&mut self, peer: PeerId) {
         self.net.subscribers.remove(&peer);
         self.net.paused.remove(&peer);
         self.on(Event::Disconnected { peer });
     }
 
-    fn sender_comes(&mut self) {
+    fn sender_connects(&mut self) {
         let peer = self.peer();
         let channel = (self.rng.u8(0..3) > 0).then(|| self.rng.usize(0..CHANNELS));
         let sender = Sender {
             channel,
-            asked: BTreeSet::new(),
+            upstream: BTreeSet::new(),
             valid: VecDeque::new(),
             open: Vec::new(),
-            is_gone: false,
+            is_disconnected: false,
             has_room: self.rng.u8(0..3) > 0,
         };
         self.net.senders.insert(peer, sender);
@@ -592,9 +593,10 @@ impl World {
     }
 
     fn any_sender(&mut self) -> Option<PeerId> {
-        let here = self.net.senders.iter().filter(|(_, it)| !it.is_gone);
-        let here: Vec<_> = here.map(|(peer, _)| *peer).collect();
-        self.rng.choice(here)
+        let senders = self.net.senders.iter();
+        let connected = senders.filter(|(_, sender)| !sender.is_disconnected);
+        let connected: Vec<_> = connected.map(|(peer, _)| *peer).collect();
+        self.rng.choice(connected)
     }
 
     fn any_prefix(&mut self) -> Vec<u8> {
@@ -607,8 +609,9 @@ impl World {
         let Some(peer) = self.rng.choice(all) else {
             return;
         };
-        // An engine may still report what it has read from a peer before it was paused. The model
-        // makes the change at once, so no verdict must publish a message before the core does.
+        // An engine may still report messages that it has read from a peer before the pause. The
+        // model makes the change at once, so no verdict may publish a message before the core makes
+        // the change.
         let defers = self.net.paused.contains(&peer);
         if defers && !self.net.cases.is_empty() {
             return;
@@ -630,9 +633,9 @@ impl World {
         let prefix = self.any_prefix();
         let subscriber = self.net.subscribers.get_mut(&peer).unwrap();
         if self.rng.u8(0..3) == 0 {
-            let place = subscriber.prefixes.iter().position(|it| *it == prefix);
-            if let Some(place) = place {
-                subscriber.prefixes.remove(place);
+            let mut prefixes = subscriber.prefixes.iter();
+            if let Some(index) = prefixes.position(|other| *other == prefix) {
+                subscriber.prefixes.remove(index);
             }
             return self.on(Event::Cancel { peer, prefix });
         }
@@ -658,7 +661,7 @@ impl World {
     fn replay(&mut self, peer: PeerId, prefix: &[u8]) -> Vec<(u64, Frames)> {
         let subscriber = &self.net.subscribers[&peer];
         let channel = &mut self.channels[subscriber.channel];
-        let is_new = !subscriber.prefixes.iter().any(|it| it == prefix);
+        let is_new = !subscriber.prefixes.iter().any(|other| other == prefix);
         if !is_new || channel.settings.keep == Keep::None {
             return Vec::new();
         }
@@ -667,16 +670,16 @@ impl World {
         let (since, number) = (channel.routes_since, subscriber.channel);
         channel.kept.retain_mut(|kept| {
             let others = &mut subscriber.prefixes.iter();
-            if !kept.kind.starts_with(prefix) || others.any(|it| kept.kind.starts_with(it)) {
+            if !kept.kind.starts_with(prefix) || others.any(|other| kept.kind.starts_with(other)) {
                 return true;
             }
             let pattern = pattern_of(&kept.kind, &self.routing);
             let route = pattern.and_then(|n| self.routing[n]);
-            let leads_here = route.is_some_and(|(to, _)| to == number);
-            // It may have been published on a route without a schema.
+            let leads_to_channel = route.is_some_and(|(to, _)| to == number);
+            // The message may have been published on a route without a schema.
             let has_schema = pattern.is_some_and(|n| PATTERNS[n].1);
             let is_valid = !has_schema || kept.frames.concat().contains(&0x0a);
-            let fits = leads_here && is_valid;
+            let fits = leads_to_channel && is_valid;
             if kept.generation < since && !fits {
                 refreshed += 1;
                 return false;
@@ -696,8 +699,9 @@ impl World {
             let before = self.routing;
             self.routing = routing(&mut self.rng);
             for (n, channel) in self.channels.iter_mut().enumerate() {
-                let of = |routing: &Routing| routing.map(|to| to.filter(|(to, _)| *to == n));
-                if of(&before) != of(&self.routing) {
+                let of_channel =
+                    |routing: &Routing| routing.map(|to| to.filter(|(to, _)| *to == n));
+                if of_channel(&before) != of_channel(&self.routing) {
                     channel.routes_since = self.generation;
                 }
             }
@@ -708,8 +712,8 @@ impl World {
                 let frames = channel.settings.frames.clone();
                 let before = channel.settings.keep;
                 channel.settings = settings(n, frames, &mut self.rng);
-                // The core drops expired messages at times of its own, so an edit must not make
-                // them valid again.
+                // The model does not know when the core drops expired messages, so an edit must not
+                // make them valid again.
                 channel.settings.keep = match (before, channel.settings.keep) {
                     (Keep::For(one), Keep::For(other)) => Keep::For(one.min(other)),
                     (Keep::For(_), _) => Keep::None,
@@ -762,10 +766,10 @@ impl World {
         self.on(Event::Judged { verdict });
     }
 
-    /// Lets a publisher or client send a message, which is valid more often than not.
+    /// Lets a publisher or client send a message. Most messages are valid.
     fn sends(&mut self) {
         let Some(peer) = self.any_sender() else {
-            return self.sender_comes();
+            return self.sender_connects();
         };
         let kind = KINDS[self.rng.usize(0..KINDS.len())].as_bytes().to_vec();
         self.next += 1;
@@ -818,7 +822,8 @@ impl World {
         }
     }
 
-    /// Lets the core finish all work that can be continued, for which verdicts may be needed.
+    /// Lets the core finish all unfinished work, and gives the verdicts that the core needs for
+    /// that.
     fn settle(&mut self) {
         loop {
             while self.core.has_unfinished_work() {
@@ -832,7 +837,7 @@ impl World {
             let senders = &self.net.senders;
             let mut cases = self.net.cases.iter();
             let case = cases.position(|case| !senders.contains_key(&case.client()));
-            self.gives_verdict_on(case.expect("a collection that does not end"));
+            self.gives_verdict_on(case.expect("a case for which a subscriber is paused"));
         }
     }
 
@@ -844,12 +849,12 @@ impl World {
         self.check_counts();
         if !self.core.has_unfinished_work() && self.net.paused.is_empty() {
             self.check_settled();
-            self.check_asked();
+            self.check_upstream();
         }
         for peer in std::mem::take(&mut self.net.disconnected) {
             if self.net.subscribers.contains_key(&peer) {
                 self.net.reached.disconnected += 1;
-                self.subscriber_goes(peer);
+                self.subscriber_disconnects(peer);
             }
         }
     }
@@ -872,7 +877,8 @@ impl World {
             let kind_length = first.iter().position(|byte| *byte == b' ');
             let kind = first[..kind_length.unwrap_or(first.len())].to_vec();
             for subscriber in self.net.subscribers.values_mut() {
-                let matches = subscriber.prefixes.iter().any(|it| first.starts_with(it));
+                let mut prefixes = subscriber.prefixes.iter();
+                let matches = prefixes.any(|prefix| first.starts_with(prefix));
                 if subscriber.channel == number && matches {
                     subscriber.counts[0] += 1;
                     subscriber.expected.push_back(frames.clone());
@@ -898,22 +904,23 @@ impl World {
         for (peer, subscriber) in &mut self.net.subscribers {
             for frames in subscriber.received.drain(..) {
                 subscriber.counts[1] += 1;
-                // Messages that are sent before a deferred subscription is made are in any order
-                // relative to its own messages.
-                let mut places = subscriber.replay.iter();
-                let place = match subscriber.has_deferred {
-                    true => places.find(|(_, it)| **it == frames),
-                    false => places.next(),
+                // While a subscription is deferred, its kept messages and other messages may arrive
+                // in any order.
+                let mut replay = subscriber.replay.iter();
+                let next = match subscriber.has_deferred {
+                    true => replay.find(|(_, kept)| **kept == frames),
+                    false => replay.next(),
                 };
-                if let Some((&number, first)) = place {
+                if let Some((&number, first)) = next {
                     assert_eq!(frames, *first, "{peer:?}");
                     subscriber.replay.remove(&number);
                     continue;
                 }
-                let place = subscriber.expected.iter().position(|it| *it == frames);
-                let place = place.unwrap_or_else(|| panic!("{peer:?} received {frames:?}"));
-                subscriber.expected.drain(..=place);
-                subscriber.counts[2] += place as u64;
+                let mut expected = subscriber.expected.iter();
+                let index = expected.position(|message| *message == frames);
+                let index = index.unwrap_or_else(|| panic!("{peer:?} received {frames:?}"));
+                subscriber.expected.drain(..=index);
+                subscriber.counts[2] += index as u64;
             }
         }
     }
@@ -926,7 +933,7 @@ impl World {
             let counters = &channel.counters;
             let sum = counters.sent + counters.dropped + channel.waiting;
             assert_eq!(counters.matched, sum, "channel {number}");
-            let waiting: usize = channel.shown.iter().map(|it| it.waiting).sum();
+            let waiting: usize = channel.shown.iter().map(|shown| shown.waiting).sum();
             assert_eq!(channel.waiting, waiting as u64);
             for shown in &channel.shown {
                 let peer = std::str::from_utf8(&shown.name.identity).unwrap();
@@ -970,9 +977,9 @@ impl World {
 
     /// Checks that the gateway subscribes at every publisher to the union of the channel's
     /// subscriptions.
-    fn check_asked(&self) {
+    fn check_upstream(&self) {
         let senders = self.net.senders.values();
-        for sender in senders.filter(|it| !it.is_gone && it.has_room) {
+        for sender in senders.filter(|sender| !sender.is_disconnected && sender.has_room) {
             let Some(number) = sender.channel else {
                 continue;
             };
@@ -985,10 +992,10 @@ impl World {
             let mut union = BTreeSet::from([Vec::new()]);
             if !is_all {
                 let all = self.net.subscribers.values();
-                let of_channel = all.filter(|it| it.channel == number);
-                union.extend(of_channel.flat_map(|it| it.prefixes.iter().cloned()));
+                let of_channel = all.filter(|subscriber| subscriber.channel == number);
+                union.extend(of_channel.flat_map(|subscriber| subscriber.prefixes.iter().cloned()));
             }
-            assert_eq!(sender.asked, union);
+            assert_eq!(sender.upstream, union);
         }
     }
 
@@ -999,8 +1006,9 @@ impl World {
             self.gives_verdict();
         }
         self.settle();
-        let left =
-            |sender: &Sender| sender.valid.len() + sender.open.len() * usize::from(!sender.is_gone);
+        let left = |sender: &Sender| {
+            sender.valid.len() + sender.open.len() * usize::from(!sender.is_disconnected)
+        };
         assert_eq!(self.net.senders.values().map(left).sum::<usize>(), 0);
         let peers: Vec<_> = self.net.subscribers.keys().copied().collect();
         for peer in peers {
@@ -1012,7 +1020,7 @@ impl World {
         self.settle();
         let deadline = self.now + Duration::from_secs(10);
         self.on(Event::Drain { deadline });
-        // The gateway stops waiting for subscribers that read nothing after a second.
+        // After a second, the gateway stops waiting for subscribers that read nothing.
         for _ in 0..3 {
             if self.core.is_drained() {
                 break;
@@ -1023,12 +1031,15 @@ impl World {
         }
         assert!(self.core.is_drained());
         let sample = self.core.sample(&self.net);
-        let dropped = sample.channels.iter().map(|it| it.counters.dropped);
+        let dropped = sample
+            .channels
+            .iter()
+            .map(|channel| channel.counters.dropped);
         self.net.reached.dropped += dropped.sum::<u64>();
     }
 }
 
-/// Returns a route that only alice may use, instead of this one.
+/// Returns the same route without a schema, which only alice may use.
 fn allow_alice((pattern, route): (TypePattern, &Arc<Route>)) -> (TypePattern, Arc<Route>) {
     let access = Access {
         frontends: None,
@@ -1048,9 +1059,9 @@ fn allow_alice((pattern, route): (TypePattern, &Arc<Route>)) -> (TypePattern, Ar
     (pattern, Arc::new(route))
 }
 
-/// An edit must not turn a name that a publisher chose into the name of a principal.
+/// An edit of `security` must not turn the identity that a publisher chose into a principal's name.
 #[test]
-fn a_publisher_from_before_security_becomes_anonymous() {
+fn a_publisher_that_connected_before_security_was_set_becomes_anonymous() {
     let mut rng = Rng::with_seed(1);
     let channel = SimChannel {
         settings: settings(0, ChannelFrames::Typed, &mut rng),
@@ -1065,10 +1076,10 @@ fn a_publisher_from_before_security_becomes_anonymous() {
         peer,
         Sender {
             channel: Some(0),
-            asked: BTreeSet::new(),
+            upstream: BTreeSet::new(),
             valid: VecDeque::new(),
             open: Vec::new(),
-            is_gone: false,
+            is_disconnected: false,
             has_room: true,
         },
     );
@@ -1106,10 +1117,10 @@ fn a_publisher_from_before_security_becomes_anonymous() {
     assert_eq!(publish(&mut core, &mut net), (1, 1));
 }
 
-/// The prefixes of a shared connection are those of all its subscribers. Their number is bounded
-/// for the channel.
+/// A shared connection has the prefixes of all its subscribers. The number of prefixes is bounded
+/// for the whole channel.
 #[test]
-fn only_a_shared_connection_may_have_more_prefixes_than_one_subscriber() {
+fn only_a_shared_connection_may_exceed_the_bound_on_a_subscribers_prefixes() {
     let mut rng = Rng::with_seed(1);
     let channel = SimChannel {
         settings: settings(0, ChannelFrames::Typed, &mut rng),
@@ -1121,13 +1132,13 @@ fn only_a_shared_connection_may_have_more_prefixes_than_one_subscriber() {
         let mut core: Core<Frames> = Core::new(Arc::clone(&snapshot));
         let (mut net, peer, channel) = (Net::default(), PeerId(1), ChannelId(0));
         net.work_max = usize::MAX;
-        let came = Event::SubscriberConnected {
+        let connected = Event::SubscriberConnected {
             peer,
             channel,
             headcount,
             name: Arc::default(),
         };
-        core.on(Duration::ZERO, came, &mut net);
+        core.on(Duration::ZERO, connected, &mut net);
         for n in 0..=10_000_u32 {
             let prefix = n.to_be_bytes().to_vec();
             core.on(Duration::ZERO, Event::Subscribe { peer, prefix }, &mut net);

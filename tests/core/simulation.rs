@@ -3,8 +3,8 @@
 //! order, deadlines pass, and each schedule ends with a shutdown.
 //!
 //! After every event, the ledger must balance and no request may wait while a worker is free. After
-//! every schedule, the client of each message must have received exactly one answer, and the right
-//! one.
+//! every schedule, the client of each message must have received exactly one answer, which must be
+//! the right answer.
 //!
 //! A failing seed is printed; `SIMULATION_SEED=n cargo test --test core` replays it and prints
 //! every step.
@@ -33,7 +33,7 @@ use gateway_diagnostic::Diagnostics;
 use gateway_proto::Compiler;
 use gateway_schema::{Encoding, Options, RuleLimits, RuleSet, Schema};
 
-/// The number of schedules in an ordinary run; `SIMULATION_SCHEDULES=n` sets another.
+/// The number of schedules in an ordinary run. `SIMULATION_SCHEDULES=n` sets another number.
 const SCHEDULES: u64 = 12_000;
 
 type Frames = Vec<Vec<u8>>;
@@ -126,8 +126,8 @@ const RATE: Rate = Rate {
     interval: Duration::from_secs(5),
     burst: 2,
 };
-/// A step of time longer than any timeout of a route, so that it passes every deadline.
-const FAR: Duration = Duration::from_secs(60);
+/// A step of time that is longer than the timeout of any route, and so passes every deadline.
+const STEP_PAST_DEADLINES: Duration = Duration::from_secs(60);
 
 struct World {
     rng: Rng,
@@ -135,24 +135,25 @@ struct World {
     net: Net,
     now: Duration,
     next_peer: u64,
-    /// The shutdown has ended the requests that workers held. No worker is notified of that.
-    over: bool,
+    /// Set once the shutdown has ended the requests that workers held. The workers are not
+    /// notified.
+    is_shut_down: bool,
 }
 
-/// The peers and the messages that they saw, with the assertions about them.
+/// The peers and their messages, with assertions about both.
 struct Net {
     trace: bool,
     clients: HashMap<PeerId, SimClient>,
     workers: HashMap<PeerId, SimWorker>,
-    /// The requests by id. Every valid request is its id as a payload, and most carry the id as a
-    /// header, too.
+    /// The requests by id. The payload of a valid request is its id, and most requests carry the id
+    /// as a header, too.
     sent: Vec<Sent>,
     /// The number of workers that left after they had sent and received BYE.
     left: u64,
     /// The number of rejections of messages that are too malformed to be recorded.
     nameless: u64,
-    /// Set if a message was sent that is too malformed to be recorded. It must be rejected before
-    /// anything else happens.
+    /// Set if a message was sent that is too malformed to be recorded. The message must be rejected
+    /// before anything else happens.
     broken: bool,
     pools: Vec<Arc<PoolSettings>>,
     /// The framings, by frontend.
@@ -161,16 +162,17 @@ struct Net {
     now: Duration,
     /// The value of `limits.client_bytes`.
     client_bytes: u64,
-    /// The bytes of open requests, and of an answer, that each client may hold while memory is
-    /// short.
+    /// The maximum number of bytes of a client's open requests, and of an answer to it, while
+    /// memory is short.
     memory_max: u64,
-    /// The answers that were replaced by a rejection for lack of memory.
+    /// The number of answers that were replaced by a rejection for lack of memory.
     lacked: u64,
     /// The sizes from which judges check payloads, by the routes in force.
-    direct: Direct,
+    judged_sizes: JudgedSizes,
     /// The cases that judges have.
     cases: Vec<Case<Frames>>,
-    /// Messages that wait for a verdict on their own payload or on that of an earlier message.
+    /// The messages that wait for a verdict on their own payload or on the payload of an earlier
+    /// message.
     lanes: BTreeMap<Lane, VecDeque<usize>>,
     /// Set while there are judges.
     has_judges: bool,
@@ -178,18 +180,19 @@ struct Net {
     can_pause: bool,
     paused: HashSet<PeerId>,
     pauses: u64,
-    /// Requests and answers that judges have judged.
+    /// The numbers of requests and of answers that judges have judged.
     judged: [u64; 2],
 }
 
-/// Bytes of a request and of an answer from which a judge checks them, where there is a schema.
+/// The sizes from which a judge checks the payload of a request and of an answer, in bytes, if
+/// there is a schema.
 #[derive(Clone, Copy, Debug)]
-struct Direct {
+struct JudgedSizes {
     request: usize,
     answer: usize,
 }
 
-impl Direct {
+impl JudgedSizes {
     fn any(rng: &mut Rng) -> Self {
         let mut any = || [0, 2, 15, 2_000, 2_000][rng.usize(0..5)];
         Self {
@@ -209,13 +212,14 @@ struct Lane {
 
 struct SimClient {
     kind: ClientKind,
-    /// Set if the peer has sent a message, after which an empty frame is not a probe of its socket.
-    heard: bool,
+    /// Set if the peer has sent a message. Only before that, an empty frame is a probe of its
+    /// socket.
+    has_sent: bool,
     identity: Vec<u8>,
     frontend: FrontendId,
     reads: Reads,
     unread: Vec<RequestOutcome>,
-    /// The unused time of the client at the route with a rate, as of `saved_at`.
+    /// The client's unused time at the route with a rate, computed at `saved_at`.
     saved: Duration,
     saved_at: Duration,
 }
@@ -232,7 +236,8 @@ enum Reads {
 struct SimWorker {
     pool: PoolId,
     kind: WorkerKind,
-    crowd: bool,
+    /// Set if the connection hides several workers.
+    is_shared: bool,
     /// Set if the connection has no room.
     full: bool,
     /// The requests that the worker has not answered.
@@ -245,11 +250,11 @@ struct SimWorker {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Farewell {
     /// The worker has not sent BYE.
-    No,
+    NotSent,
     /// The worker has sent BYE.
-    Said,
+    Sent,
     /// The worker has received BYE.
-    Heard,
+    Received,
 }
 
 /// A request in the form in which a worker received it.
@@ -260,12 +265,12 @@ struct Order {
     form: WorkerFrames,
 }
 
-/// The trust in a worker of a pool with `per_worker: auto`: whether it has answered correctly, and
-/// sent no wrong message since.
+/// The trust in a worker of a pool with `per_worker: auto`. The core trusts a worker that has
+/// answered correctly and has sent no wrong message since.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Trust {
     No,
-    /// The worker answered a request that may have timed out before, which is not observed.
+    /// The worker answered a request that may have timed out before. The model cannot observe that.
     Perhaps,
     Yes,
 }
@@ -274,39 +279,40 @@ struct Sent {
     client: PeerId,
     envelope: Frames,
     kind: Vec<u8>,
-    /// The framing of its frontend when it was sent.
+    /// The framing of the client's frontend when the request was sent.
     framing: Arc<Framing>,
     /// The headers. A client that sends one request at a time may have none; others need them to
     /// match an ERROR to its request.
     headers: Frames,
-    /// The pool in whose queue it waits, unless it is rejected.
+    /// The pool of the request, unless the request is rejected.
     pool: Option<PoolId>,
-    /// The sizes in force when it was sent.
-    direct: Direct,
-    /// Set while the request waits for a verdict on its own payload or on that of an earlier
+    /// The sizes in force when the request was sent.
+    judged_sizes: JudgedSizes,
+    /// Set while the request waits for a verdict on its own payload or on the payload of an earlier
     /// message.
     unjudged: bool,
-    /// Set while the answer waits for a verdict on its own payload or on that of an earlier
+    /// Set while the answer waits for a verdict on its own payload or on the payload of an earlier
     /// message.
     answered: bool,
-    must: Option<Reason>,
+    /// The reason for which the request must be rejected, if it must.
+    required_reason: Option<Reason>,
     holder: Option<PeerId>,
-    /// The deadline, by the timeout that its route had when it was sent.
+    /// The deadline, by the timeout of the route when the request was sent.
     deadline: Option<Duration>,
-    /// The answer of the worker that held it, once there is one.
+    /// The answer of the worker that held the request, once there is an answer.
     reply: Option<Vec<u8>>,
-    /// The answer has the type ERROR.
+    /// Set if the answer has the type ERROR.
     failed: bool,
     ended: bool,
-    /// Set if the client, a REQ, has sent another request since, so that it must not receive this
-    /// answer.
+    /// Set if the client, a REQ, has sent another request since. The client must then not receive
+    /// the answer to this request.
     abandoned: bool,
 }
 
 impl Sent {
     /// Asserts that a rejection names the request's type, and is retryable only if no worker has
     /// seen the request.
-    fn names_itself(&self, rejection: &[u8]) {
+    fn assert_is_named(&self, rejection: &[u8]) {
         // A rejection in the encoding of a schema is not read here.
         let Ok(rejection) = serde_json::from_slice::<serde_json::Value>(rejection) else {
             return;
@@ -325,10 +331,11 @@ struct Content {
     kind: Vec<u8>,
     /// The payload, or `None` if it is so large that the engine drops it.
     payload: Option<Vec<u8>>,
-    must: Option<Reason>,
+    required_reason: Option<Reason>,
 }
 
-/// Returns whether a request was handed out with a token, and not with the client's bare identity.
+/// Returns whether a worker received a request with a token, and not with the client's bare
+/// identity.
 fn is_token(head: &Frames) -> bool {
     head[0].contains(&b'#')
 }
@@ -361,8 +368,8 @@ impl Outlet<Frames> for Net {
         let worker = self.workers.get_mut(&peer).expect("a living worker");
         assert_eq!(
             worker.farewell,
-            Farewell::No,
-            "{id} handed to one that leaves"
+            Farewell::NotSent,
+            "{id} is handed to a worker that leaves"
         );
         if worker.full {
             return Err(body);
@@ -384,13 +391,16 @@ impl Outlet<Frames> for Net {
         let bare = settings.identity == IdentityMode::Client && worker.kind == WorkerKind::Dealer;
         if bare {
             let twice = worker.inbox.iter().any(|other| other.head[0] == head[0]);
-            assert!(!twice, "two of one client at one worker");
+            assert!(!twice, "two requests of one client at one worker");
         }
         worker.inbox.push(Order { head, id, form });
         self.sent[id].holder = Some(peer);
         let worker = &self.workers[&peer];
         let live = worker.live(self, peer, false);
-        assert!(live <= worker.capacity(settings).1, "over per_worker");
+        assert!(
+            live <= worker.capacity(settings).1,
+            "more requests than per_worker allows"
+        );
         if self.trace {
             println!("  -> worker {peer:?} gets {id}");
         }
@@ -402,8 +412,8 @@ impl Outlet<Frames> for Net {
             return Err(case);
         }
         let (lane, id) = self.lane_of(case.body());
-        // The messages before it are decided with this event, and the first of the remaining ones
-        // is checked afterwards.
+        // This event decides the earlier messages of the lane. The first remaining message is
+        // checked afterwards.
         assert!(self.lanes[&lane].contains(&id), "{id} waits in no lane");
         let mut with_judges = self.cases.iter().map(|other| self.lane_of(other.body()).0);
         assert!(with_judges.all(|other| other != lane), "two of {lane:?}");
@@ -426,7 +436,7 @@ impl Outlet<Frames> for Net {
 
     fn release(&mut self, peer: PeerId) {
         let worker = self.workers.remove(&peer).expect("a living worker");
-        assert_eq!(worker.farewell, Farewell::Heard);
+        assert_eq!(worker.farewell, Farewell::Received);
         self.left += 1;
     }
 
@@ -461,12 +471,12 @@ impl Outlet<Frames> for Net {
         let id = self.answered(peer, &frames, outcome);
         let sent = &mut self.sent[id];
         assert!(!sent.ended, "{id} answered twice");
-        assert!(!sent.abandoned, "{id}: the answer to what was given up");
+        assert!(!sent.abandoned, "{id}: an answer to an abandoned request");
         sent.ended = true;
         match outcome {
             RequestOutcome::Published(_) => panic!("no route leads to a channel"),
             RequestOutcome::Answered(_) => {
-                assert_eq!(sent.must, None, "{id} should have been rejected");
+                assert_eq!(sent.required_reason, None, "{id} should have been rejected");
                 assert!(size as u64 <= self.memory_max, "{id}: no memory for it");
                 assert_eq!(Some(&frames[frames.len() - 1]), sent.reply.as_ref(), "{id}");
             }
@@ -482,9 +492,9 @@ impl Outlet<Frames> for Net {
                     assert!(sent.answer_bytes() as u64 > self.memory_max, "{id}");
                 }
                 let of_answer = matches!(reason, Reason::ShuttingDown | Reason::BadReply) || lacks;
-                assert!(!sent.answered || of_answer, "{id}: its answer came in time");
-                if let Some(must) = sent.must.filter(|_| !early) {
-                    assert_eq!(reason, must, "{id}");
+                assert!(!sent.answered || of_answer, "{id}: its answer was in time");
+                if let Some(required_reason) = sent.required_reason.filter(|_| !early) {
+                    assert_eq!(reason, required_reason, "{id}");
                 }
                 if matches!(reason, Reason::Timeout | Reason::NoWorker) {
                     let is_due = sent.deadline.is_some_and(|at| at <= self.now);
@@ -493,7 +503,7 @@ impl Outlet<Frames> for Net {
                         "{id} timed out before its deadline"
                     );
                 }
-                sent.names_itself(&frames[frames.len() - 1]);
+                sent.assert_is_named(&frames[frames.len() - 1]);
             }
         }
         fate
@@ -505,12 +515,16 @@ impl Net {
     fn bye(&mut self, peer: PeerId, body: Frames) -> Result<(), Frames> {
         assert_eq!(body, [b"BYE"]);
         let worker = &self.workers[&peer];
-        assert_eq!(worker.farewell, Farewell::Said);
-        assert_eq!(worker.live(self, peer, false), 0, "it holds something");
+        assert_eq!(worker.farewell, Farewell::Sent);
+        assert_eq!(
+            worker.live(self, peer, false),
+            0,
+            "the worker holds a request"
+        );
         if worker.full {
             return Err(body);
         }
-        self.workers.get_mut(&peer).unwrap().farewell = Farewell::Heard;
+        self.workers.get_mut(&peer).unwrap().farewell = Farewell::Received;
         Ok(())
     }
 
@@ -527,7 +541,7 @@ impl Net {
             .unwrap_or_else(|| panic!("{peer:?} got {outcome:?}, an answer to nothing: {frames:?}"))
     }
 
-    /// The lane of a message that is judged, and its id.
+    /// Returns the lane and the id of a message that is judged.
     fn lane_of(&self, body: &Frames) -> (Lane, usize) {
         let id = id_in(body.last().expect("a payload"));
         let answers = [&b"REPLY"[..], b"ERROR"].contains(&&*body[0]);
@@ -540,16 +554,16 @@ impl Net {
         self.lanes.contains_key(lane) || (is_long && self.has_judges)
     }
 
-    /// Returns the lane in which an answer waits for a verdict, or `None` if it need not wait.
-    /// `checked` says whether its schema applies.
+    /// Returns the lane in which an answer waits for a verdict, or `None` if the answer need not
+    /// wait. `checked` is true if the schema of replies applies to the answer.
     fn answer_lane(&self, id: usize, frames: &Frames, checked: bool) -> Option<Lane> {
         let sent = &self.sent[id];
         let lane = sent.lane(true);
-        let is_long = checked && frames[frames.len() - 1].len() >= sent.direct.answer;
+        let is_long = checked && frames[frames.len() - 1].len() >= sent.judged_sizes.answer;
         self.is_deferred(&lane, is_long).then_some(lane)
     }
 
-    /// Takes the first message out of its lane.
+    /// Takes the first message out of a lane, and returns its id.
     fn leave_lane(&mut self, lane: &Lane) -> usize {
         let ids = self.lanes.get_mut(lane).expect("a lane");
         let id = ids.pop_front().expect("a message");
@@ -560,7 +574,7 @@ impl Net {
     }
 
     /// Asserts that every request has ended whose deadline has passed.
-    fn nobody_outlives_a_deadline(&self) {
+    fn assert_deadlines_are_kept(&self) {
         for (id, sent) in self.sent.iter().enumerate() {
             // An answer that arrived in time may still wait for its verdict after the deadline.
             let is_due = !sent.answered && sent.deadline.is_some_and(|at| at <= self.now);
@@ -571,7 +585,7 @@ impl Net {
         }
     }
 
-    /// Returns whether the end of the request would be observed.
+    /// Returns whether the model can observe the end of the request.
     fn is_watched(&self, sent: &Sent) -> bool {
         !sent.abandoned && self.clients.contains_key(&sent.client)
     }
@@ -594,7 +608,7 @@ impl Sent {
         front.split_first() == Some((&kind.to_vec(), &self.headers[..]))
     }
 
-    /// The size of the answer: type, headers and payload.
+    /// Returns the size of the answer in bytes: type, headers and payload.
     fn answer_bytes(&self) -> usize {
         let headers: usize = self.headers.iter().map(Vec::len).sum();
         b"REPLY".len() + headers + self.reply.as_ref().map_or(0, Vec::len)
@@ -618,16 +632,16 @@ impl Sent {
 }
 
 impl SimWorker {
-    /// Returns the number of requests that the worker must hold before other requests may wait, and
-    /// the maximum number that it may hold.
+    /// Returns two numbers of requests: how many the worker must hold before other requests may
+    /// wait, and how many it may hold at most.
     fn capacity(&self, settings: &PoolSettings) -> (usize, usize) {
         match (self.kind, settings.per_worker) {
-            _ if self.farewell != Farewell::No => (0, 0),
-            _ if self.crowd => (usize::MAX, usize::MAX),
+            _ if self.farewell != Farewell::NotSent => (0, 0),
+            _ if self.is_shared => (usize::MAX, usize::MAX),
             (WorkerKind::Dealer, PerWorker::Auto) => match self.trust {
                 Trust::Yes => (10, 1_000),
-                // If a request that the worker holds has ended, the worker receives no other until
-                // a queued request has timed out.
+                // If a request that the worker holds has ended, the worker receives no other
+                // request until a queued request has timed out.
                 Trust::Perhaps => (usize::from(self.inbox.is_empty()), 1_000),
                 Trust::No => (usize::from(self.inbox.is_empty()), 1),
             },
@@ -636,9 +650,9 @@ impl SimWorker {
         }
     }
 
-    /// Returns the number of requests that the worker has not answered and may still hold. If the
-    /// client of a request has disconnected or abandoned it, the timeout of that request is not
-    /// observed. `orphans` says whether such requests count.
+    /// Returns the number of requests that the worker has not answered and may still hold. The
+    /// model cannot observe the timeout of an orphan: a request that its client has abandoned, or
+    /// whose client has disconnected. `orphans` is true if orphans count.
     fn live(&self, net: &Net, me: PeerId, orphans: bool) -> usize {
         let live = |id: usize| {
             let sent = &net.sent[id];
@@ -655,8 +669,8 @@ impl World {
         let mut rng = Rng::with_seed(seed);
         let pools: Vec<_> = (0..POOLS).map(|n| Arc::new(pool(n, &mut rng))).collect();
         let framings: Vec<_> = (0..FRONTENDS).map(|_| framing(&mut rng)).collect();
-        let direct = Direct::any(&mut rng);
-        let snapshot = snapshot(&pools, &framings, direct, &mut rng);
+        let judged_sizes = JudgedSizes::any(&mut rng);
+        let snapshot = snapshot(&pools, &framings, judged_sizes, &mut rng);
         let (has_judges, can_pause) = (rng.u8(0..8) > 0, rng.bool());
         let first = rng.u64(1..1_000_000_000_000);
         let client_bytes = snapshot.limits.client_bytes;
@@ -676,7 +690,7 @@ impl World {
                 client_bytes,
                 memory_max: u64::MAX,
                 lacked: 0,
-                direct,
+                judged_sizes,
                 cases: Vec::new(),
                 lanes: BTreeMap::new(),
                 has_judges,
@@ -689,21 +703,21 @@ impl World {
             },
             now: Duration::ZERO,
             next_peer: 0,
-            over: false,
+            is_shut_down: false,
         }
     }
 
     fn run(mut self) -> Self {
         for _ in 0..self.rng.usize(20..150) {
             match self.rng.u32(0..113) {
-                0..8 => self.client_comes(),
-                8..14 => self.worker_comes(),
+                0..8 => self.client_connects(),
+                8..14 => self.worker_connects(),
                 14..50 => self.client_sends(),
                 50..78 => self.worker_sends(),
-                78..81 => self.client_goes(),
-                81..84 => self.worker_goes(),
+                78..81 => self.client_disconnects(),
+                81..84 => self.worker_disconnects(),
                 84..86 => self.worker_stalls(),
-                86 => self.worker_says_bye(),
+                86 => self.worker_sends_bye(),
                 87 => self.reloads(),
                 88..92 => self.client_reads(),
                 92..101 => self.judge_decides(),
@@ -727,17 +741,17 @@ impl World {
     }
 
     fn on(&mut self, event: Event<Frames>) {
-        self.take_in(event);
-        self.nothing_stands_still();
+        self.apply(event);
+        self.assert_nothing_waits_in_vain();
     }
 
-    fn take_in(&mut self, event: Event<Frames>) {
+    fn apply(&mut self, event: Event<Frames>) {
         if self.net.trace {
             println!("{:?} {event:?}", self.now);
         }
         self.net.now = self.now;
         self.core.on(self.now, event, &mut self.net);
-        self.net.nobody_outlives_a_deadline();
+        self.net.assert_deadlines_are_kept();
         let ledger = self.core.ledger();
         assert_eq!(ledger.received, ledger.ended() + self.core.in_flight());
         let is_empty = self.core.in_flight() == self.unread() && self.net.lanes.is_empty();
@@ -748,13 +762,14 @@ impl World {
         );
     }
 
-    /// Asserts that no request waits while a worker is free, and that no worker waits to leave.
-    fn nothing_stands_still(&self) {
+    /// Asserts that no request waits while a worker is free, and that no worker that may leave
+    /// waits for BYE.
+    fn assert_nothing_waits_in_vain(&self) {
         for (n, settings) in self.net.pools.iter().enumerate() {
-            self.nobody_waits_for_a_free_worker(PoolId(n), settings);
+            self.assert_no_request_waits_for_a_free_worker(PoolId(n), settings);
         }
         for (peer, worker) in &self.net.workers {
-            let leaves = worker.farewell == Farewell::Said && !worker.full && !self.over;
+            let leaves = worker.farewell == Farewell::Sent && !worker.full && !self.is_shut_down;
             assert!(
                 !leaves || worker.live(&self.net, *peer, true) > 0,
                 "{peer:?} may leave"
@@ -762,7 +777,7 @@ impl World {
         }
     }
 
-    fn nobody_waits_for_a_free_worker(&self, pool: PoolId, settings: &PoolSettings) {
+    fn assert_no_request_waits_for_a_free_worker(&self, pool: PoolId, settings: &PoolSettings) {
         if self.core.waiting(pool) == 0 {
             return;
         }
@@ -774,16 +789,16 @@ impl World {
             }
             for (id, sent) in net.sent.iter().enumerate() {
                 let waits = sent.pool == Some(pool) && sent.holder.is_none() && !sent.ended;
-                // If the client has disconnected, the model does not know whether the request still
+                // If the client has disconnected, the model does not know whether its request still
                 // waits.
                 let waits = waits && net.is_watched(sent) && !sent.unjudged;
                 let Some(client) = net.clients.get(&sent.client).filter(|_| waits) else {
                     continue;
                 };
                 let bare = settings.identity == IdentityMode::Client;
-                let owes = |order: &Order| order.head[0] == client.identity;
-                let owed = bare && worker.inbox.iter().any(owes);
-                assert!(owed, "{peer:?} is free, and {id} waits");
+                let has_same = |order: &Order| order.head[0] == client.identity;
+                let has_same_client = bare && worker.inbox.iter().any(has_same);
+                assert!(has_same_client, "{peer:?} is free, and {id} waits");
             }
         }
     }
@@ -795,8 +810,8 @@ impl World {
         PeerId((self.next_peer << 20) | (self.next_peer % 4))
     }
 
-    fn any<T>(&mut self, of: &HashMap<PeerId, T>) -> Option<PeerId> {
-        let mut peers: Vec<_> = of.keys().copied().collect();
+    fn any<T>(&mut self, peers: &HashMap<PeerId, T>) -> Option<PeerId> {
+        let mut peers: Vec<_> = peers.keys().copied().collect();
         peers.sort();
         self.rng.choice(peers)
     }
@@ -815,7 +830,7 @@ impl World {
         any
     }
 
-    fn client_comes(&mut self) {
+    fn client_connects(&mut self) {
         let peer = self.peer();
         let kind = if self.rng.bool() {
             ClientKind::Req
@@ -836,7 +851,7 @@ impl World {
         ];
         let client = SimClient {
             kind,
-            heard: false,
+            has_sent: false,
             identity: identity.clone(),
             frontend,
             reads: reads[self.rng.usize(0..reads.len())],
@@ -853,7 +868,7 @@ impl World {
         });
     }
 
-    fn worker_comes(&mut self) {
+    fn worker_connects(&mut self) {
         let peer = self.peer();
         let pool = PoolId(self.rng.usize(0..POOLS));
         let kind = if self.rng.u8(0..3) == 0 {
@@ -861,22 +876,22 @@ impl World {
         } else {
             WorkerKind::Dealer
         };
-        let crowd = self.rng.u8(0..8) == 0;
+        let is_shared = self.rng.u8(0..8) == 0;
         let worker = SimWorker {
             pool,
             kind,
-            crowd,
+            is_shared,
             full: false,
             inbox: Vec::new(),
             trust: Trust::No,
-            farewell: Farewell::No,
+            farewell: Farewell::NotSent,
         };
         self.net.workers.insert(peer, worker);
         self.on(Event::WorkerConnected {
             peer,
             pool,
             kind,
-            headcount: if crowd {
+            headcount: if is_shared {
                 Headcount::Crowd
             } else {
                 Headcount::One
@@ -902,7 +917,7 @@ impl World {
             // Without headers, the client could not match a rejection to its request, so it waits.
             return;
         }
-        let first = !std::mem::replace(&mut client.heard, true);
+        let first = !std::mem::replace(&mut client.has_sent, true);
         let frames = self.any_envelope(kind, &framing);
         if self.rng.u8(0..20) == 0 {
             return self.client_sends_nonsense(peer, frames, &framing, first);
@@ -933,7 +948,7 @@ impl World {
     ) {
         let kind = self.net.clients[&peer].kind;
         match (&framing.kind, framing.envelope) {
-            // A single frame would be taken for the payload, so the message must have none.
+            // A single frame would be taken for the payload, so the message must have no frame.
             (Some(_), EnvelopeMode::Auto) if kind == ClientKind::Dealer => frames.clear(),
             (_, EnvelopeMode::Routed) if self.rng.bool() => {
                 frames = vec![b"P0".to_vec(), b"no".to_vec(), b"delimiter".to_vec()];
@@ -963,7 +978,7 @@ impl World {
         let Content {
             kind,
             payload,
-            mut must,
+            mut required_reason,
         } = self.any_content(peer, &framing, text);
         let typed = framing.kind.is_none();
         let parts = frames.iter().chain(&headers).chain(&payload);
@@ -973,10 +988,10 @@ impl World {
             Some(Reason::SchemaViolation),
             Some(Reason::RuleFailed),
         ];
-        if size as u64 > self.net.client_bytes && later.contains(&must) {
-            must = Some(Reason::TooLarge);
-        } else if size as u64 > self.net.memory_max && later.contains(&must) {
-            must = Some(Reason::ClientLimit);
+        if size as u64 > self.net.client_bytes && later.contains(&required_reason) {
+            required_reason = Some(Reason::TooLarge);
+        } else if size as u64 > self.net.memory_max && later.contains(&required_reason) {
+            required_reason = Some(Reason::ClientLimit);
         }
         let pool = match &kind[..] {
             [b'P', n @ b'0'..=b'9'] => Some(PoolId(usize::from(n - b'0'))),
@@ -991,11 +1006,11 @@ impl World {
             kind: kind.clone(),
             framing,
             headers: headers.clone(),
-            pool: pool.filter(|_| must.is_none() && payload.is_some()),
-            direct: self.net.direct,
+            pool: pool.filter(|_| required_reason.is_none() && payload.is_some()),
+            judged_sizes: self.net.judged_sizes,
             unjudged: false,
             answered: false,
-            must,
+            required_reason,
             holder: None,
             deadline: timeout.map(|timeout| self.now + timeout),
             reply: None,
@@ -1011,19 +1026,19 @@ impl World {
         match payload {
             Some(payload) => {
                 frames.push(payload);
-                self.client_says(peer, id, frames);
+                self.client_sends_request(peer, id, frames);
             }
             None => self.on(Event::Oversize { peer, frames }),
         }
     }
 
     /// Sends a message that has an id, which may have to wait for a verdict.
-    fn client_says(&mut self, peer: PeerId, id: usize, frames: Frames) {
+    fn client_sends_request(&mut self, peer: PeerId, id: usize, frames: Frames) {
         let sent = &mut self.net.sent[id];
         let checked = matches!(&sent.kind[..], b"P2" | b"P3" | b"person" | b"ruled");
-        let is_long = frames[frames.len() - 1].len() >= sent.direct.request;
+        let is_long = frames[frames.len() - 1].len() >= sent.judged_sizes.request;
         // A rule that cannot be evaluated within few steps may be evaluated within more.
-        let is_long = checked && (is_long || sent.must == Some(Reason::RuleFailed));
+        let is_long = checked && (is_long || sent.required_reason == Some(Reason::RuleFailed));
         let lane = sent.lane(false);
         let deferred = self.net.is_deferred(&lane, is_long);
         self.net.sent[id].unjudged = deferred;
@@ -1047,7 +1062,8 @@ impl World {
         }
     }
 
-    /// Returns the number of messages that wait for a verdict, their own or an earlier message's.
+    /// Returns the number of messages that wait for a verdict on their own payload or on the
+    /// payload of an earlier message.
     fn judging(&self) -> u64 {
         self.core.sample(&self.net).judging
     }
@@ -1062,14 +1078,14 @@ impl World {
         let (lane, id) = self.net.lane_of(case.body());
         self.net.judged[usize::from(lane.answers)] += 1;
         assert_eq!(self.net.leave_lane(&lane), id);
-        let bad = |id: usize, net: &Net| net.sent[id].must == Some(Reason::BadReply);
+        let bad = |id: usize, net: &Net| net.sent[id].required_reason == Some(Reason::BadReply);
         if lane.answers && bad(id, &self.net) {
             self.lose_trust(id);
         }
         self.net.sent[id].unjudged = false;
         let before = self.judging();
         let verdict = Box::new(case.judge());
-        self.take_in(Event::Judged { verdict });
+        self.apply(Event::Judged { verdict });
         let mut decided = vec![id];
         for _ in 1..before - self.judging() {
             decided.push(self.net.leave_lane(&lane));
@@ -1087,11 +1103,15 @@ impl World {
             }
         }
         if let Some(ids) = self.net.lanes.get(&lane) {
-            let mut with_judges = self.net.cases.iter().map(|it| self.net.lane_of(it.body()));
+            let mut with_judges = self
+                .net
+                .cases
+                .iter()
+                .map(|case| self.net.lane_of(case.body()));
             let first = (lane, ids[0]);
-            assert!(with_judges.any(|it| it == first), "{first:?} waits");
+            assert!(with_judges.any(|case| case == first), "{first:?} waits");
         }
-        self.nothing_stands_still();
+        self.assert_nothing_waits_in_vain();
     }
 
     /// Records that a worker's answer was wrong, if the worker is still connected.
@@ -1102,8 +1122,8 @@ impl World {
         }
     }
 
-    /// Returns the type and payload of a message. Most are valid; for the others, the reason for
-    /// which they must be rejected is set.
+    /// Returns the type and payload of a message. Most messages are valid. For the others, the
+    /// reason for which they must be rejected is set.
     fn any_content(&mut self, client: PeerId, framing: &Framing, id: Vec<u8>) -> Content {
         let frontend = self.net.clients[&client].frontend;
         let may = self.net.clients[&client].identity != b"b";
@@ -1114,55 +1134,55 @@ impl World {
                 .as_deref()
                 .map_or(vec![b'P', number], <[u8]>::to_vec),
             payload: Some(id.clone()),
-            must: None,
+            required_reason: None,
         };
         match self.rng.u8(0..24) {
             // The frontend determines the type.
             0 | 2..=5 | 7..=11 if framing.kind.is_some() => sound,
             0 => Content {
                 kind: b"nobody".to_vec(),
-                must: Some(Reason::UnknownType),
+                required_reason: Some(Reason::UnknownType),
                 ..sound
             },
             1 => Content {
                 payload: Some(vec![b'x'; 1_001]),
-                must: Some(Reason::TooLarge),
+                required_reason: Some(Reason::TooLarge),
                 ..sound
             },
             2 => Content {
                 kind: vec![b'P'; 256],
-                must: Some(Reason::Malformed),
+                required_reason: Some(Reason::Malformed),
                 ..sound
             },
             3 => Content {
                 kind: b"only.one".to_vec(),
-                must: (frontend != FrontendId(0)).then_some(Reason::NotAllowed),
+                required_reason: (frontend != FrontendId(0)).then_some(Reason::NotAllowed),
                 ..sound
             },
             4 => Content {
                 kind: b"person".to_vec(),
                 payload: Some([b"bad", &id[..]].concat()),
-                must: Some(Reason::SchemaViolation),
+                required_reason: Some(Reason::SchemaViolation),
             },
             7 => Content {
                 kind: b"only.some".to_vec(),
-                must: (!may).then_some(Reason::NotAllowed),
+                required_reason: (!may).then_some(Reason::NotAllowed),
                 ..sound
             },
             8..=11 => Content {
                 kind: b"seldom".to_vec(),
-                must: (!self.is_within_rate(client)).then_some(Reason::RateLimited),
+                required_reason: (!self.is_within_rate(client)).then_some(Reason::RateLimited),
                 ..sound
             },
             5 => Content {
                 kind: b"ruled".to_vec(),
                 // The id is in a field that the message does not have.
                 payload: Some([&[0x12, id.len() as u8], &id[..]].concat()),
-                must: Some(Reason::RuleFailed),
+                required_reason: Some(Reason::RuleFailed),
             },
             6 => Content {
                 payload: None,
-                must: Some(Reason::TooLarge),
+                required_reason: Some(Reason::TooLarge),
                 ..sound
             },
             _ => sound,
@@ -1182,11 +1202,16 @@ impl World {
         may
     }
 
-    /// Returns headers for a client's message: its id, alone or among others, or none.
+    /// Returns headers for a client's message: the message's id, alone or with another header, or
+    /// no headers.
     fn any_headers(&mut self, client: PeerId, id: &[u8]) -> Frames {
         let headerless = |sent: &Sent| sent.client == client && sent.headers.is_empty();
         let open = |sent: &Sent| !sent.ended && !sent.abandoned;
-        let one = self.net.sent.iter().any(|it| headerless(it) && open(it));
+        let one = self
+            .net
+            .sent
+            .iter()
+            .any(|sent| headerless(sent) && open(sent));
         match self.rng.u8(0..8) {
             0 | 1 if !one => vec![],
             2 => vec![vec![], id.to_vec()],
@@ -1201,7 +1226,7 @@ impl World {
         };
         let worker = self.net.workers.get_mut(&peer).unwrap();
         if worker.inbox.is_empty() {
-            return self.worker_sends_what_answers_nothing(peer);
+            return self.worker_sends_unsolicited_message(peer);
         }
         let at = self.rng.usize(0..worker.inbox.len());
         let manner = self.rng.u8(0..25);
@@ -1212,7 +1237,7 @@ impl World {
         };
         let Order { head, id, form } = order.clone();
         let sent = &mut self.net.sent[id];
-        let owed = !sent.ended && !sent.answered && sent.holder == Some(peer);
+        let is_expected = !sent.ended && !sent.answered && sent.holder == Some(peer);
         // A message `P`, whose only field is this text.
         let text = format!("{id} by {peer:?}");
         let payload = [&[0x0a, text.len() as u8], text.as_bytes()].concat();
@@ -1228,9 +1253,9 @@ impl World {
             1 if typed => frames.truncate(head.len() + 1),
             1 => frames.push(b"and another".to_vec()),
             2 => frames[last] = vec![b'x'; 1_001],
-            3 if owed => return self.thief_answers(peer, frames, order),
+            3 if is_expected => return self.thief_answers(peer, frames, order),
             4 if typed => {
-                if owed {
+                if is_expected {
                     sent.failed = true;
                     // An ERROR is forwarded unchanged, whatever the schema of replies requires.
                     sent.reply = Some(text.clone().into_bytes());
@@ -1239,36 +1264,52 @@ impl World {
                 frames[last] = text.into_bytes();
             }
             6 => {
-                sent.must = sent.must.or(owed.then_some(Reason::BadReply));
+                sent.required_reason = sent
+                    .required_reason
+                    .or(is_expected.then_some(Reason::BadReply));
                 frames[last] = [b"\xff", id.to_string().as_bytes()].concat();
             }
             5 => {
-                self.expect_trust(peer, id, owed, Trust::No);
+                self.expect_trust(peer, id, is_expected, Trust::No);
                 self.on(Event::Oversize { peer, frames: head });
                 let sent = &self.net.sent[id];
-                assert!(!owed || sent.ended || !self.net.is_watched(sent));
+                assert!(!is_expected || sent.ended || !self.net.is_watched(sent));
                 return;
             }
             // The first answer counts, even while it waits for a verdict.
-            _ if owed => sent.reply = Some(payload),
+            _ if is_expected => sent.reply = Some(payload),
             _ => {}
         }
         let whole = !matches!(manner, 1 | 2);
         let checked = !(manner == 4 && typed);
         let lane = self.net.answer_lane(id, &frames, checked);
-        let lane = lane.filter(|_| owed && whole);
+        let lane = lane.filter(|_| is_expected && whole);
         let fits = whole && (manner != 6 || lane.is_some());
-        self.expect_trust(peer, id, owed, if fits { Trust::Yes } else { Trust::No });
-        let waits = self.worker_says(peer, id, frames, lane);
+        self.expect_trust(
+            peer,
+            id,
+            is_expected,
+            if fits { Trust::Yes } else { Trust::No },
+        );
+        let waits = self.worker_sends_answer(peer, id, frames, lane);
         let sent = &self.net.sent[id];
         let delivered = sent.ended || waits || !self.net.is_watched(sent);
-        assert!(!owed || delivered, "{id}: the answer was not delivered");
+        assert!(
+            !is_expected || delivered,
+            "{id}: the answer was not delivered"
+        );
         self.net.sent[id].ended |= !waits && !self.net.sent[id].answered;
     }
 
-    /// Sends an answer, which waits for a verdict if it is to stand in a lane. Returns whether it
-    /// waits.
-    fn worker_says(&mut self, peer: PeerId, id: usize, frames: Frames, lane: Option<Lane>) -> bool {
+    /// Sends an answer, which must wait for a verdict if `lane` is given. Returns whether the
+    /// answer waits.
+    fn worker_sends_answer(
+        &mut self,
+        peer: PeerId,
+        id: usize,
+        frames: Frames,
+        lane: Option<Lane>,
+    ) -> bool {
         if let Some(lane) = &lane {
             let ids = self.net.lanes.entry(lane.clone()).or_default();
             ids.push_back(id);
@@ -1297,7 +1338,7 @@ impl World {
     }
 
     /// Sends a message from a worker that has no request to answer.
-    fn worker_sends_what_answers_nothing(&mut self, peer: PeerId) {
+    fn worker_sends_unsolicited_message(&mut self, peer: PeerId) {
         let heads = [&b"a#1"[..], b"#7", b"zzz", b""];
         let head = heads[self.rng.usize(0..4)];
         let worker = self.net.workers.get_mut(&peer).unwrap();
@@ -1313,8 +1354,8 @@ impl World {
 
     /// Records the trust in a worker that is about to answer the request `id`. The trust is `trust`
     /// if the worker certainly holds the request.
-    fn expect_trust(&mut self, peer: PeerId, id: usize, owed: bool, trust: Trust) {
-        let held_for_sure = owed && self.net.is_watched(&self.net.sent[id]);
+    fn expect_trust(&mut self, peer: PeerId, id: usize, is_expected: bool, trust: Trust) {
+        let held_for_sure = is_expected && self.net.is_watched(&self.net.sent[id]);
         let worker = self.net.workers.get_mut(&peer).unwrap();
         let paced = self.net.pools[worker.pool.0].per_worker == PerWorker::Auto;
         worker.trust = match (held_for_sure, worker.trust) {
@@ -1326,7 +1367,8 @@ impl World {
         };
     }
 
-    /// Sends an answer with the holder's token from another worker. The answer must not count.
+    /// Sends an answer with the holder's token from another worker. The core must ignore the
+    /// answer.
     fn thief_answers(&mut self, holder: PeerId, frames: Frames, order: Order) {
         let (bare, id) = (!is_token(&order.head), order.id);
         self.net.workers.get_mut(&holder).unwrap().inbox.push(order);
@@ -1363,17 +1405,22 @@ impl World {
                 worker.trust = Trust::No;
             }
         }
-        self.net.direct = Direct::any(&mut self.rng);
-        let direct = self.net.direct;
-        let snapshot = snapshot(&self.net.pools, &self.net.framings, direct, &mut self.rng);
+        self.net.judged_sizes = JudgedSizes::any(&mut self.rng);
+        let judged_sizes = self.net.judged_sizes;
+        let snapshot = snapshot(
+            &self.net.pools,
+            &self.net.framings,
+            judged_sizes,
+            &mut self.rng,
+        );
         self.net.client_bytes = snapshot.limits.client_bytes;
         self.net.snapshot = Arc::clone(&snapshot);
         self.on(Event::Reload { snapshot });
-        self.what_is_shown_agrees();
+        self.assert_sample_agrees();
     }
 
-    /// Asserts that the figures of /metrics agree with the ledger and the present state.
-    fn what_is_shown_agrees(&self) {
+    /// Asserts that the counters in a sample agree with the ledger and with the current state.
+    fn assert_sample_agrees(&self) {
         let sample = self.core.sample(&self.net);
         assert_eq!(sample.ledger, self.core.ledger());
         assert_eq!(sample.in_flight, self.core.in_flight());
@@ -1426,7 +1473,7 @@ impl World {
         assert_eq!(workers, self.net.workers.len());
     }
 
-    fn client_goes(&mut self) {
+    fn client_disconnects(&mut self) {
         let Some(peer) = self.any_client() else {
             return;
         };
@@ -1440,7 +1487,7 @@ impl World {
         self.on(Event::Disconnected { peer });
     }
 
-    fn worker_goes(&mut self) {
+    fn worker_disconnects(&mut self) {
         let Some(peer) = self.any_worker() else {
             return;
         };
@@ -1455,17 +1502,17 @@ impl World {
         }
     }
 
-    /// Sends BYE from a worker. A REP, or a connection that hides several workers, cannot leave in
-    /// this way, so this counts as an error.
-    fn worker_says_bye(&mut self) {
+    /// Sends BYE from a worker. A REP, or a connection that hides several workers, cannot leave
+    /// with BYE, so there BYE is an error.
+    fn worker_sends_bye(&mut self) {
         let Some(peer) = self.any_worker() else {
             return;
         };
         let worker = self.net.workers.get_mut(&peer).unwrap();
-        if worker.crowd || worker.kind == WorkerKind::Rep {
+        if worker.is_shared || worker.kind == WorkerKind::Rep {
             worker.trust = Trust::No;
         } else {
-            worker.farewell = Farewell::Said;
+            worker.farewell = Farewell::Sent;
         }
         let frames = vec![b"BYE".to_vec()];
         self.on(Event::Message { peer, frames });
@@ -1498,7 +1545,7 @@ impl World {
         let next = self.core.next_deadline();
         self.now = match (next, self.rng.u8(0..6)) {
             (Some(next), 0..3) => next.max(self.now),
-            (_, 3) => self.now + FAR,
+            (_, 3) => self.now + STEP_PAST_DEADLINES,
             _ => self.now + Duration::from_millis(self.rng.u64(0..200)),
         };
         self.on(Event::Tick);
@@ -1515,7 +1562,7 @@ impl World {
             }
         }
         self.now = deadline;
-        self.over = true;
+        self.is_shut_down = true;
         self.on(Event::Tick);
         // No client waits for the messages that judges still have.
         assert_eq!(self.core.in_flight(), self.unread());
@@ -1541,7 +1588,7 @@ impl World {
         }
         assert!(self.core.is_drained());
         assert_eq!(self.core.in_flight(), 0);
-        self.what_is_shown_agrees();
+        self.assert_sample_agrees();
         let ledger = self.core.ledger();
         assert_eq!(
             ledger.received,
@@ -1566,7 +1613,7 @@ impl World {
 fn snapshot(
     pools: &[Arc<PoolSettings>],
     framings: &[Arc<Framing>],
-    direct: Direct,
+    judged_sizes: JudgedSizes,
     rng: &mut Rng,
 ) -> Arc<Snapshot> {
     let mut names = Names::default();
@@ -1583,7 +1630,7 @@ fn snapshot(
             watch: false,
             settle: Duration::ZERO,
         },
-        routes: routes(&mut names, direct, rng),
+        routes: routes(&mut names, judged_sizes, rng),
         names,
         limits: Limits {
             message: 1_000,
@@ -1620,7 +1667,7 @@ fn frontend(framing: &Arc<Framing>) -> Frontend {
     }
 }
 
-/// Returns a framing, half of the time that of typed clients.
+/// Returns a framing. Half of the framings are the default, in which clients send a type frame.
 fn framing(rng: &mut Rng) -> Arc<Framing> {
     if rng.bool() {
         return Arc::default();
@@ -1673,7 +1720,7 @@ fn pool(n: usize, rng: &mut Rng) -> PoolSettings {
     }
 }
 
-fn routes(names: &mut Names, direct: Direct, rng: &mut Rng) -> RouteTable<Route> {
+fn routes(names: &mut Names, judged_sizes: JudgedSizes, rng: &mut Rng) -> RouteTable<Route> {
     let mut routes = Vec::new();
     let mut add = |name: &str, pool: usize, access: Option<Access>| {
         let timeouts = [None, Some(100), Some(500), Some(5_000)];
@@ -1682,11 +1729,11 @@ fn routes(names: &mut Names, direct: Direct, rng: &mut Rng) -> RouteTable<Route>
             id: names.route(name),
             name: name.into(),
             kind: (!name.ends_with('*')).then(|| name.into()),
-            schema: schema(name).map(|schema| schema.with_judged_from(direct.request)),
-            // The second encoding is the one that workers write.
+            schema: schema(name).map(|schema| schema.with_judged_from(judged_sizes.request)),
+            // The workers write the second encoding.
             reply: Some(
                 any_of("P", &[Encoding::Msgpack, Encoding::Protobuf])
-                    .with_judged_from(direct.answer),
+                    .with_judged_from(judged_sizes.answer),
             ),
             target: Target::Pool(PoolId(pool)),
             timeout,
@@ -1726,7 +1773,7 @@ fn routes(names: &mut Names, direct: Direct, rng: &mut Rng) -> RouteTable<Route>
     add("person", 1, None);
     add("ruled", 1, None);
 
-    // A route has another place after each reload.
+    // After each reload, the routes are in another order.
     rng.shuffle(&mut routes);
     RouteTable::new(routes)
 }
@@ -1748,7 +1795,7 @@ const RULES_LIMITS: RuleLimits = RuleLimits {
     steps: 1_000_000,
 };
 
-/// Returns the schema of a route. Some schemas accept any JSON, such as an id.
+/// Returns the schema of a route, if it has one. Some schemas accept any JSON, such as an id.
 fn schema(route: &str) -> Option<AnyOf> {
     match route {
         "person" => Some(any_of("P", &[Encoding::Protobuf])),
@@ -1760,7 +1807,7 @@ fn schema(route: &str) -> Option<AnyOf> {
 
 pub(crate) fn any_of(message: &str, encodings: &[Encoding]) -> AnyOf {
     // The table and the rule set are built once, because there are thousands of schedules.
-    static MADE: LazyLock<(Arc<gateway_schema::Table>, Arc<RuleSet>)> = LazyLock::new(|| {
+    static COMPILED: LazyLock<(Arc<gateway_schema::Table>, Arc<RuleSet>)> = LazyLock::new(|| {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("p.proto"), PROTO).unwrap();
         let mut found = Diagnostics::new();
@@ -1771,7 +1818,7 @@ pub(crate) fn any_of(message: &str, encodings: &[Encoding]) -> AnyOf {
         let rule_set = RuleSet::build(&made, &table, &["Ruled"], &mut found).expect("rules");
         (table, Arc::new(rule_set))
     });
-    let (table, rule_set) = &*MADE;
+    let (table, rule_set) = &*COMPILED;
     let root = table.message(message).unwrap();
     let mut schemas = encodings.iter().map(|encoding| {
         let mut schema = Schema::new(*encoding, Arc::clone(table), root, Options::default());
