@@ -1,6 +1,6 @@
 //! Tests of channels, with publishers and subscribers of libzmq, and with peers that send ZMTP 3.0
-//! or 3.1 byte by byte. An engine that cannot tell subscribers apart counts a message once, however
-//! many of them it matches.
+//! or 3.1 byte by byte. Engine libzmq cannot distinguish subscribers, so it counts a message once,
+//! even if the message matches many subscribers.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::support::{ANN, PATIENCE};
 
 pub const ANYWHERE: &str = r#""tcp://127.0.0.1:0""#;
 
-/// Returns a routes.yaml with a channel of these sides and further settings.
+/// Returns a routes.yaml with a channel `ticks`, whose two sides and further settings are given.
 pub fn yaml(publishers: &str, subscribers: &str, more: &str) -> String {
     format!(
         r#"
@@ -28,7 +28,7 @@ routes:
     )
 }
 
-/// Starts a gateway with a channel that has these further settings.
+/// Starts a gateway with a channel `ticks` that has these further settings.
 pub fn ticks(more: &str) -> Gateway {
     Gateway::start(&yaml(ANYWHERE, ANYWHERE, more))
 }
@@ -46,13 +46,13 @@ pub fn subscriber(gateway: &Gateway, prefix: &str) -> zmq::Socket {
 /// Requests samples of the channel until `wanted` returns true for one, and returns that sample.
 #[track_caller]
 pub fn await_channel(gateway: &Gateway, wanted: impl Fn(&ChannelSample) -> bool) -> ChannelSample {
-    let until = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     let observer = gateway.running.as_ref().unwrap().observer();
     loop {
         let sample = observer.sample(PATIENCE).expect("a sample");
         match sample.channels.first() {
             Some(channel) if wanted(channel) => return channel.clone(),
-            channel => assert!(Instant::now() < until, "{channel:?}"),
+            channel => assert!(Instant::now() < deadline, "{channel:?}"),
         }
         std::thread::yield_now();
     }
@@ -61,13 +61,17 @@ pub fn await_channel(gateway: &Gateway, wanted: impl Fn(&ChannelSample) -> bool)
 /// Waits until subscribers have `count` subscriptions to different prefixes.
 #[track_caller]
 pub fn await_prefixes(gateway: &Gateway, count: usize) {
-    await_channel(gateway, |it| {
-        it.shown.iter().map(|it| it.prefix_count).sum::<usize>() == count
+    await_channel(gateway, |channel| {
+        let counts = channel
+            .shown
+            .iter()
+            .map(|subscriber| subscriber.prefix_count);
+        counts.sum::<usize>() == count
     });
 }
 
-/// Returns a raw peer of a minor version after its handshake, in which the gateway announces
-/// `theirs`.
+/// Returns a raw peer that speaks ZMTP 3.`minor`, after a handshake in which the peer announces the
+/// socket type `ours` and the gateway announces `theirs`.
 pub fn raw(endpoint: &str, minor: u8, ours: &str, theirs: &str) -> Raw {
     let mut raw = Raw::connect(endpoint);
     raw.say(&greeting(minor));
@@ -78,7 +82,7 @@ pub fn raw(endpoint: &str, minor: u8, ours: &str, theirs: &str) -> Raw {
 }
 
 #[test]
-fn valid_messages_reach_matching_subscribers_and_invalid_ones_no_peer() {
+fn valid_messages_reach_matching_subscribers_and_invalid_messages_reach_no_peer() {
     let gateway = ticks("upstream: all");
     let persons = subscriber(&gateway, "PER");
     let all = gateway.peer(zmq::XSUB, "ticks.subscribers");
@@ -86,7 +90,11 @@ fn valid_messages_reach_matching_subscribers_and_invalid_ones_no_peer() {
     let raws = subscriber(&gateway, "RAW.a");
     await_prefixes(&gateway, 3);
     let publisher = publisher(&gateway, zmq::XPUB);
-    assert_eq!(receive(&publisher), [b"\x01"], "it is asked for everything");
+    assert_eq!(
+        receive(&publisher),
+        [b"\x01"],
+        "the gateway subscribes to everything"
+    );
     send(&publisher, &[&b"PERSON"[..], b"h", b"\xff"]);
     send(&publisher, &[b"NOBODY"]);
     send(&publisher, &[&b"PERSON"[..], b"h", ANN]);
@@ -97,7 +105,7 @@ fn valid_messages_reach_matching_subscribers_and_invalid_ones_no_peer() {
     assert_eq!(receive(&all), [&b"PERSON"[..], b"h", ANN]);
     assert_eq!(texts(&receive(&all)), ["RAW.b", "1"]);
     assert_eq!(receive(&all), [&b"RAW.a"[..], &[7; 100_000]]);
-    let channel = await_channel(&gateway, |it| it.counters.published == 3);
+    let channel = await_channel(&gateway, |channel| channel.counters.published == 3);
     let matched = if engine_is("native") { 5 } else { 3 };
     let counters = &channel.counters;
     assert_eq!((counters.matched, counters.sent), (matched, matched));
@@ -109,14 +117,15 @@ fn a_plain_pub_is_served() {
     let gateway = ticks("");
     let (publisher, subscriber) = (publisher(&gateway, zmq::PUB), subscriber(&gateway, "RAW"));
     subscriber.set_rcvtimeo(10).unwrap();
-    // A PUB does not notice when it receives a subscription, and drops messages that match none.
-    let until = Instant::now() + PATIENCE;
+    // A PUB does not notice when it receives a subscription, and drops messages that match no
+    // subscription.
+    let deadline = Instant::now() + PATIENCE;
     let got = loop {
         send(&publisher, &["RAW", "x"]);
         if let Ok(got) = subscriber.recv_multipart(0) {
             break got;
         }
-        assert!(Instant::now() < until);
+        assert!(Instant::now() < deadline);
     };
     assert_eq!(texts(&got), ["RAW", "x"]);
 }
@@ -141,11 +150,12 @@ fn subscriptions_are_accepted_as_commands_and_as_messages() {
         peer.say(&command(b"\x09SUBSCRIBERAW.d"));
         peer.say(&command(b"\x06CANCELRAW.d"));
         peer.say(&message(&[b"\0RAW.b"]));
-        // The last subscription shows that all of them were accepted.
+        // The last subscription shows that the gateway has read all of them.
         let last = format!("LAST{minor}");
         peer.say(&command(format!("\x09SUBSCRIBE{last}").as_bytes()));
-        await_channel(&gateway, |it| {
-            let mut prefixes = it.shown.iter().flat_map(|it| &it.prefixes);
+        await_channel(&gateway, |channel| {
+            let shown = channel.shown.iter();
+            let mut prefixes = shown.flat_map(|subscriber| &subscriber.prefixes);
             prefixes.any(|prefix| prefix == last.as_bytes())
         });
         for kind in ["RAW.a", "RAW.b", "RAW.d", "RAW.c"] {
@@ -168,17 +178,17 @@ fn the_gateway_connects_to_publishers_and_subscribers_that_listen() {
     let ((publisher, from), (subscriber, to)) = (listening(zmq::XPUB), listening(zmq::SUB));
     subscriber.set_subscribe(b"RAW").unwrap();
     let _gateway = Gateway::start(&yaml(&from, &to, ""));
-    // A listening SUB subscribes at a new peer only while it is used.
+    // A listening SUB subscribes at a new peer only while its program uses it.
     publisher.set_rcvtimeo(10).unwrap();
-    let until = Instant::now() + PATIENCE;
-    let asked = loop {
+    let deadline = Instant::now() + PATIENCE;
+    let subscription = loop {
         subscriber.get_events().unwrap();
-        if let Ok(asked) = publisher.recv_multipart(0) {
-            break asked;
+        if let Ok(subscription) = publisher.recv_multipart(0) {
+            break subscription;
         }
-        assert!(Instant::now() < until);
+        assert!(Instant::now() < deadline);
     };
-    assert_eq!(asked, [b"\x01RAW"]);
+    assert_eq!(subscription, [b"\x01RAW"]);
     send(&publisher, &["RAW", "x"]);
     assert_eq!(texts(&receive(&subscriber)), ["RAW", "x"]);
 }
@@ -186,21 +196,21 @@ fn the_gateway_connects_to_publishers_and_subscribers_that_listen() {
 #[test]
 fn a_removed_channel_is_closed_and_the_others_stay() {
     let both = format!("{{ publishers: {ANYWHERE}, subscribers: {ANYWHERE} }}");
-    let of = |channels: &str, routes: &str| {
+    let yaml = |channels: &str, routes: &str| {
         on_this_engine(&format!(
             "channels: {{ other: {both}{channels} }}\nroutes: {{ OTHER: {{ publish: other }}{routes} }}"
         ))
     };
     let more = format!(", ticks: {both}");
     let directory = tempfile::tempdir().unwrap();
-    let gateway = Gateway::start_as(directory, &of(&more, ", RAW: { publish: ticks }"));
+    let gateway = Gateway::start_as(directory, &yaml(&more, ", RAW: { publish: ticks }"));
     let mut publisher = raw(&gateway.endpoint("ticks.publishers"), 1, "PUB", "XSUB");
     let mut subscriber = raw(&gateway.endpoint("ticks.subscribers"), 1, "SUB", "XPUB");
     let staying = gateway.peer(zmq::SUB, "other.subscribers");
     staying.set_subscribe(b"OTHER").unwrap();
     let from = gateway.peer(zmq::XPUB, "other.publishers");
     receive(&from);
-    std::fs::write(gateway.file(), of("", "")).unwrap();
+    std::fs::write(gateway.file(), yaml("", "")).unwrap();
     let mut snapshot = Inputs::read(&gateway.file(), &[]).load().unwrap().snapshot;
     // The remaining channel and route are first in both configurations, so their numbers agree.
     snapshot.names = gateway.snapshot().names.clone();
@@ -227,7 +237,7 @@ fn messages_queued_for_a_subscriber_are_sent_before_the_end() {
             &[&b"RAW"[..], n.to_string().as_bytes(), &[7; 60_000]],
         );
     }
-    await_channel(&gateway, |it| it.counters.published == 150);
+    await_channel(&gateway, |channel| channel.counters.published == 150);
     gateway.control().drain();
     for n in 0..150 {
         assert_eq!(texts(&subscriber.hear_message())[1], n.to_string());
@@ -241,8 +251,8 @@ fn publishers_receive_each_subscription_once_and_again_when_they_reconnect() {
     let gateway = ticks("");
     let first = subscriber(&gateway, "RAW");
     let second = subscriber(&gateway, "RAW");
-    await_channel(&gateway, |it| it.subscribers == 2);
-    await_channel(&gateway, |it| it.shown[0].prefix_count == 1);
+    await_channel(&gateway, |channel| channel.subscribers == 2);
+    await_channel(&gateway, |channel| channel.shown[0].prefix_count == 1);
     for round in 0..2 {
         let publisher = publisher(&gateway, zmq::XPUB);
         assert_eq!(texts(&receive(&publisher)), ["\x01RAW"]);
@@ -277,8 +287,8 @@ fn a_subscriber_that_does_not_read_delays_no_other_peer() {
     }
 }
 
-/// libzmq's XPUB passes on only the first frame of a message with a subscription that is known
-/// already, and that frame announces more.
+/// If the subscription in a message is known already, libzmq's XPUB passes on only the first frame
+/// of the message, although that frame announces another.
 #[test]
 fn messages_from_a_subscriber_are_dropped_and_the_connection_stays() {
     let gateway = ticks("upstream: all");

@@ -1,5 +1,5 @@
-//! Tests of connections to peers that listen, which may start late, stop and restart; of every kind
-//! of address to connect to or to listen on; and of the log lines about peers that do not fit.
+//! Tests of connections to peers that listen and may start late, stop and restart; of every kind of
+//! address to connect to or to listen on; and of the log lines about unsuitable peers.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
@@ -43,31 +43,31 @@ fn listening(
 }
 
 /// Returns a port of this host on which no socket listens yet.
-fn free(host: &str) -> u16 {
+fn free_port(host: &str) -> u16 {
     let listener = TcpListener::bind((host, 0)).unwrap();
     listener.local_addr().unwrap().port()
 }
 
 #[track_caller]
-fn serves(client: &zmq::Socket, worker: &zmq::Socket) {
+fn assert_served(client: &zmq::Socket, worker: &zmq::Socket) {
     send(client, &["OPAQUE", "h", "x"]);
     answer(worker, b"y");
     assert_eq!(texts(&receive(client)), ["REPLY", "h", "y"]);
 }
 
 /// Returns whether this machine has the address ::1, which some containers lack. Prints a note if
-/// it does not.
+/// the address is missing.
 fn has_ipv6() -> bool {
-    let there = TcpListener::bind("[::1]:0").is_ok();
-    if !there {
+    let has_ipv6 = TcpListener::bind("[::1]:0").is_ok();
+    if !has_ipv6 {
         eprintln!("not tested: this machine has no ::1");
     }
-    there
+    has_ipv6
 }
 
 #[test]
 fn a_worker_that_starts_later_is_found() {
-    let port = free("127.0.0.1");
+    let port = free_port("127.0.0.1");
     let gateway = between(ANYWHERE, &format!(r#"connect: "tcp://127.0.0.1:{port}""#));
     let client = gateway.dealer();
     // The request is queued, because no worker listens yet. The rejection of the next message shows
@@ -93,9 +93,9 @@ fn a_worker_that_restarts_is_found_again() {
         let client = gateway.dealer();
         let mut worker = Some(worker);
         for _ in 0..3 {
-            let there = match worker.take() {
-                Some(there) => there,
-                // The system may need a moment to free the port.
+            let listener = match worker.take() {
+                Some(listener) => listener,
+                // The system may not free the port at once.
                 None => loop {
                     let socket = socket(&context, kind);
                     if socket.bind(&at).is_ok() {
@@ -104,14 +104,14 @@ fn a_worker_that_restarts_is_found_again() {
                 },
             };
             send(&client, &["OPAQUE", "x"]);
-            let mut request = receive(&there);
+            let mut request = receive(&listener);
             let kind_at = request.len() - 2;
             request[kind_at] = b"REPLY".to_vec();
-            send(&there, &request);
+            send(&listener, &request);
             assert_eq!(texts(&receive(&client)), ["REPLY", "x"]);
             send(&client, &["OPAQUE", "held", "x"]);
-            receive(&there);
-            drop(there);
+            receive(&listener);
+            drop(listener);
             rejected(&client, &["held"], Reason::WorkerLost);
         }
     }
@@ -126,8 +126,8 @@ fn a_pool_connects_to_workers_and_accepts_workers() {
         &format!(r#"{ANYWHERE}, connect: "{at}", per_worker: 1"#),
     );
     let client = gateway.dealer();
-    serves(&client, &called);
-    let came = gateway.worker();
+    assert_served(&client, &called);
+    let accepted = gateway.worker();
     if !engine_is("native") {
         return;
     }
@@ -135,7 +135,7 @@ fn a_pool_connects_to_workers_and_accepts_workers() {
     for n in ["1", "2"] {
         send(&client, &["OPAQUE", n, "x"]);
     }
-    let held = [&called, &came].map(|worker| (worker, receive(worker)));
+    let held = [&called, &accepted].map(|worker| (worker, receive(worker)));
     for (worker, request) in &held {
         send(worker, &[&request[0][..], b"REPLY", &request[2], b"y"]);
         let got = texts(&receive(&client));
@@ -151,26 +151,26 @@ fn clients_that_listen_are_served() {
     let gateway = between(&format!(r#"connect: ["{first}", "{second}"]"#), ANYWHERE);
     let worker = gateway.worker();
     for client in [&dealer, &req, &dealer, &req] {
-        serves(client, &worker);
+        assert_served(client, &worker);
         send(client, &["NOBODY", "x"]);
         rejected(client, &[], Reason::UnknownType);
     }
 }
 
-/// `localhost` may resolve to ::1 first, so the gateway must try all addresses of a name.
+/// `localhost` may resolve to ::1 first, so the gateway must try all addresses of a host name.
 #[test]
 fn workers_are_connected_to_by_name() {
     let context = zmq::Context::new();
     let (worker, at) = listening(&context, zmq::DEALER, "tcp://127.0.0.1:*");
     let at = at.replace("127.0.0.1", "localhost");
     let gateway = between(ANYWHERE, &format!(r#"connect: "{at}""#));
-    serves(&gateway.dealer(), &worker);
+    assert_served(&gateway.dealer(), &worker);
     let found = ("localhost", 1).to_socket_addrs().unwrap();
     if engine_is("native") && found.into_iter().any(|at| at.is_ipv6()) && has_ipv6() {
         let (worker, at) = listening(&context, zmq::DEALER, "tcp://[::1]:*");
         let at = at.replace("[::1]", "localhost");
         let gateway = between(ANYWHERE, &format!(r#"connect: "{at}""#));
-        serves(&gateway.dealer(), &worker);
+        assert_served(&gateway.dealer(), &worker);
     }
 }
 
@@ -182,7 +182,7 @@ fn a_host_name_that_does_not_resolve_delays_no_peer() {
         ANYWHERE,
         &format!(r#"connect: ["tcp://nobody.invalid:7", "{at}", "tcp://also.invalid:7"]"#),
     );
-    serves(&gateway.dealer(), &worker);
+    assert_served(&gateway.dealer(), &worker);
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn ipv6_works_for_listening_and_connecting_on_both_sides() {
     let client = socket(&context, zmq::DEALER);
     client.set_ipv6(true).unwrap();
     client.connect(&gateway.endpoint("clients")).unwrap();
-    serves(&client, &worker);
+    assert_served(&client, &worker);
     let gateway = between(six, six);
     let endpoint = gateway.endpoint("people");
     assert!(
@@ -210,7 +210,7 @@ fn ipv6_works_for_listening_and_connecting_on_both_sides() {
         socket.connect(&gateway.endpoint(name)).unwrap();
         socket
     });
-    serves(&client, &worker);
+    assert_served(&client, &worker);
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn ipc_workers_are_connected_to_by_path_and_by_abstract_name() {
         let client = gateway.dealer();
         for _ in 0..2 {
             let (worker, _) = listening(&context, zmq::DEALER, &endpoint);
-            serves(&client, &worker);
+            assert_served(&client, &worker);
             send(&client, &["OPAQUE", "held", "x"]);
             receive(&worker);
             drop(worker);
@@ -245,31 +245,31 @@ fn an_ipc_path_is_taken_over_only_from_a_dead_listener() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("clients");
     let bind = format!(r#"bind: "ipc://{}""#, path.display());
-    // A killed process leaves a socket file like this one, on which no process listens.
+    // A killed process leaves such a socket file, on which no process listens.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());
     let gateway = between(&bind, ANYWHERE);
     let client = gateway.dealer();
-    // One worker serves all requests. With a worker for each, one that has just disconnected might
-    // receive the next request.
+    // One worker serves all requests. If each request had its own worker, a worker that has just
+    // disconnected might receive the next request.
     let worker = gateway.worker();
-    serves(&client, &worker);
+    assert_served(&client, &worker);
     let file = directory.path().join("routes.yaml");
     std::fs::create_dir(directory.path().join("schemas")).unwrap();
     std::fs::write(&file, on_this_engine(&routes(&bind, ANYWHERE))).unwrap();
     let second = || {
         let loaded = gateway::config::load(&file).unwrap_or_else(|found| panic!("{found}"));
         let started = gateway::engine::start(std::sync::Arc::new(loaded.snapshot));
-        started.err().expect("it is taken").to_string()
+        started.err().expect("the path is in use").to_string()
     };
     let taken = second();
     assert!(
         taken.contains("frontend clients: can't listen on ipc://") && taken.contains("in use"),
         "{taken}"
     );
-    serves(&gateway.dealer(), &worker);
+    assert_served(&gateway.dealer(), &worker);
     gateway.end();
-    assert!(!path.exists(), "it goes with its gateway");
+    assert!(!path.exists(), "the gateway removes its path");
     std::fs::write(&path, "precious").unwrap();
     second();
     assert_eq!(std::fs::read(&path).unwrap(), b"precious");
@@ -285,7 +285,7 @@ fn a_peer_that_disconnects_during_its_greeting_is_logged() {
     let mut process = Process::start(&on_this_engine(&routes(ANYWHERE, ANYWHERE)));
     let endpoint = process.endpoint("frontend clients");
     let at = endpoint.strip_prefix("tcp://").unwrap();
-    // A connection without data, such as that of a health check, is not logged.
+    // A connection without data is not logged: a health check may connect in this way.
     drop(TcpStream::connect(at).unwrap());
     let mut peer = TcpStream::connect(at).unwrap();
     peer.write_all(b"\xff\0\0\0\0\0\0\0\x01\x7f").unwrap();
@@ -293,8 +293,11 @@ fn a_peer_that_disconnects_during_its_greeting_is_logged() {
     peer.shutdown(std::net::Shutdown::Write).unwrap();
     let line = process.await_line("frontend clients: a connection is refused");
     assert_eq!(line["peer"], from);
-    let said = line["message"].as_str().unwrap();
-    assert!(said.contains("in the middle of its greeting"), "{said}");
+    let message = line["message"].as_str().unwrap();
+    assert!(
+        message.contains("in the middle of its greeting"),
+        "{message}"
+    );
     assert_eq!(line["left_out"], 0);
 }
 
@@ -317,12 +320,15 @@ fn a_peer_that_resets_during_its_greeting_is_logged_with_its_address() {
     drop(peer);
     let line = process.await_line("frontend clients: a connection is refused");
     assert_eq!(line["peer"], from);
-    let said = line["message"].as_str().unwrap();
-    assert!(said.contains("in the middle of its greeting"), "{said}");
+    let message = line["message"].as_str().unwrap();
+    assert!(
+        message.contains("in the middle of its greeting"),
+        "{message}"
+    );
 }
 
-/// Only engine native is tested. The gateway serves most of the connections, so it connects again
-/// soon after each of those.
+/// Only engine native is tested. The gateway serves most of the connections, and connects again
+/// soon after it has served one.
 #[test]
 fn a_peer_that_reconnects_again_and_again_does_not_fill_the_log() {
     if !engine_is("native") {
@@ -344,26 +350,28 @@ fn a_peer_that_reconnects_again_and_again_does_not_fill_the_log() {
         }
     }
     let seconds = began.elapsed().as_secs() as usize + 1;
-    let mut said = std::collections::BTreeMap::<String, usize>::new();
+    let mut counts = std::collections::BTreeMap::<String, usize>::new();
     while let Some(line) = process.next_line(std::time::Duration::from_millis(300)) {
         let message = line["message"].as_str().unwrap_or_default().to_owned();
-        *said.entry(message).or_default() += 1;
+        *counts.entry(message).or_default() += 1;
     }
-    println!("within {seconds} s: {said:?}");
+    println!("within {seconds} s: {counts:?}");
     for message in [
         "connected",
         "can't connect; trying again",
         "disconnected; trying again",
     ] {
         assert!(
-            said.get(message).is_none_or(|count| *count <= seconds + 1),
-            "{said:?}"
+            counts
+                .get(message)
+                .is_none_or(|count| *count <= seconds + 1),
+            "{counts:?}"
         );
     }
-    assert!(said.contains_key("connected"));
+    assert!(counts.contains_key("connected"));
 }
 
-/// Returns peers that do not fit an address: for each, the frontend or pool, the bytes that it
+/// Returns unsuitable peers: for each, the frontend or pool that it connects to, the bytes that it
 /// sends, and the hint in the log.
 fn misfits() -> [(&'static str, Vec<u8>, &'static str); 8] {
     let mut curve = greeting(1);
@@ -397,7 +405,7 @@ fn misfits() -> [(&'static str, Vec<u8>, &'static str); 8] {
     ]
 }
 
-/// Only engine native is tested. The log says which kind of peer it is and what to change.
+/// Only engine native is tested. The log says of which kind the peer is, and what to change.
 #[test]
 fn other_protocols_and_wrong_socket_types_are_logged() {
     if !engine_is("native") {
@@ -408,24 +416,27 @@ fn other_protocols_and_wrong_socket_types_are_logged() {
     for (at, bytes, hint) in misfits() {
         let place = format!("{at}: a connection is refused");
         let endpoint = process.endpoint(at);
-        let until = std::time::Instant::now() + PATIENCE;
-        // The log has at most one line a second for each cause at a frontend or pool, so this is
-        // repeated until the line appears.
+        let deadline = std::time::Instant::now() + PATIENCE;
+        // The log has at most one line a second for each cause at a frontend or pool, so the peer
+        // connects again until its line appears.
         loop {
             let mut stream = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
             let from = format!("tcp://{}", stream.local_addr().unwrap());
             stream.write_all(&bytes).unwrap();
             let line = process.next_line(std::time::Duration::from_millis(200));
             let reported = line.is_some_and(|line| {
-                let said = line["message"].as_str().unwrap_or_default();
-                let reported = said.starts_with(&place) && said.contains(hint);
+                let message = line["message"].as_str().unwrap_or_default();
+                let reported = message.starts_with(&place) && message.contains(hint);
                 assert!(!reported || line["peer"] == from, "{line}");
                 reported
             });
             if reported {
                 break;
             }
-            assert!(std::time::Instant::now() < until, "never reported: {hint}");
+            assert!(
+                std::time::Instant::now() < deadline,
+                "never reported: {hint}"
+            );
         }
     }
 }
@@ -436,16 +447,16 @@ fn two_gateways_that_connect_to_each_other_are_logged() {
     if !engine_is("native") {
         return;
     }
-    let far = between(ANYWHERE, ANYWHERE);
-    for (clients, people, place, words) in [
+    let other = between(ANYWHERE, ANYWHERE);
+    for (clients, people, place, hint) in [
         (
             ANYWHERE.to_owned(),
-            format!("connect: {:?}", far.endpoint("clients")),
+            format!("connect: {:?}", other.endpoint("clients")),
             "pool people: the peer does not send its READY",
             "a pool connects to workers",
         ),
         (
-            format!("connect: {:?}", far.endpoint("people")),
+            format!("connect: {:?}", other.endpoint("people")),
             ANYWHERE.to_owned(),
             "frontend clients: the peer does not send its READY",
             "a frontend connects to clients",
@@ -460,7 +471,7 @@ fn two_gateways_that_connect_to_each_other_are_logged() {
         assert_eq!(line["level"], "WARN", "{line}");
         let reported = line["message"].as_str().unwrap();
         assert!(
-            reported.contains("another gateway") && reported.contains(words),
+            reported.contains("another gateway") && reported.contains(hint),
             "{reported}"
         );
         let address = if place.starts_with("pool") {
@@ -470,7 +481,7 @@ fn two_gateways_that_connect_to_each_other_are_logged() {
         };
         assert_eq!(
             line["peer"].as_str(),
-            Some(&*far.endpoint(address)),
+            Some(&*other.endpoint(address)),
             "{line}"
         );
     }

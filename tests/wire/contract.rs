@@ -103,7 +103,7 @@ fn req_with_correlation_is_served() {
 fn the_empty_message_of_a_probing_client_is_ignored() {
     let gateway = Gateway::people("");
     let worker = gateway.worker();
-    for (kind, front) in [
+    for (kind, prefix) in [
         (zmq::DEALER, &[][..]),
         (zmq::REQ, &[]),
         (zmq::DEALER, &[""]),
@@ -111,9 +111,9 @@ fn the_empty_message_of_a_probing_client_is_ignored() {
         let client = socket(&gateway.context, kind);
         client.set_probe_router(true).unwrap();
         client.connect(&gateway.endpoint("clients")).unwrap();
-        send(&client, &[front, &["OPAQUE", "x"]].concat());
+        send(&client, &[prefix, &["OPAQUE", "x"]].concat());
         answer(&worker, b"y");
-        assert_eq!(texts(&receive(&client)), [front, &["REPLY", "y"]].concat());
+        assert_eq!(texts(&receive(&client)), [prefix, &["REPLY", "y"]].concat());
     }
     let ledger = gateway.end();
     assert_eq!((ledger.received, ledger.answered), (3, 3));
@@ -130,8 +130,8 @@ fn a_client_that_connects_again_under_its_identity_receives_only_its_own_answers
         send(&worker, &frames);
     };
     for n in 0..40 {
-        // The first connection is closed when its context has ended. If two connections have the
-        // same identity, engine libzmq cannot choose which of them receives an answer.
+        // The end of its context closes the first connection. If two connections have the same
+        // identity, engine libzmq cannot choose the connection that receives an answer.
         let context = zmq::Context::new();
         let first = named(&context, b"ann", &gateway.endpoint("clients"));
         send(&first, &["OPAQUE", "old", "x"]);
@@ -275,7 +275,7 @@ fn invalid_payloads_are_rejected_with_path_and_offset() {
 }
 
 #[test]
-fn a_rejection_suggests_what_the_sender_probably_meant() {
+fn a_rejection_suggests_a_cure_for_a_probable_mistake() {
     let gateway = Gateway::people("");
     let client = gateway.dealer();
     let reported = |frames: &[&[u8]]| {
@@ -374,19 +374,19 @@ limits: { message: 64KiB }
 "#,
     );
     let (client, worker) = (gateway.dealer(), gateway.worker());
-    let over = vec![0; 65_536];
-    send(&client, &[&b"OPAQUE"[..], &b"h"[..], &over]);
+    let oversize = vec![0; 65_536];
+    send(&client, &[&b"OPAQUE"[..], &b"h"[..], &oversize]);
     rejected(&client, &["h"], Reason::TooLarge);
     let parts = vec![vec![0; 30_000]; 3];
     send(&client, &[&[b"OPAQUE".to_vec()], &parts[..]].concat());
     assert_eq!(receive(&client)[0], b"ERROR");
-    send(&client, &[&b"OPAQUE"[..], &over[..65_530]]);
+    send(&client, &[&b"OPAQUE"[..], &oversize[..65_530]]);
     assert_eq!(answer(&worker, b"y")[2].len(), 65_530);
     assert_eq!(texts(&receive(&client)), ["REPLY", "y"]);
 }
 
 #[test]
-fn frontends_that_a_route_does_not_name_are_refused() {
+fn a_request_from_a_frontend_that_its_route_does_not_list_is_rejected() {
     let gateway = Gateway::start(
         r#"
 frontends:
@@ -473,13 +473,13 @@ routes:
     );
     assert_eq!(texts(&receive(&client)), ["REPLY", r#"{"text":"hi"}"#]);
 
-    let refused = |kind: &str, payload: &str| -> serde_json::Value {
+    let rejection = |kind: &str, payload: &str| -> serde_json::Value {
         send(&client, &[kind, payload]);
         let frames = receive(&client);
         assert_eq!(frames[0], b"ERROR");
         serde_json::from_slice(&frames[1]).unwrap()
     };
-    let all = refused("ALL", r#"{"id": "x", "name": 5}"#);
+    let all = rejection("ALL", r#"{"id": "x", "name": 5}"#);
     assert_eq!(
         (&all["reason"], &all["field"], &all["offset"]),
         (&"schema_violation".into(), &"id".into(), &7.into())
@@ -489,7 +489,7 @@ routes:
         {"field": "name", "offset": 20, "expected": "string", "found": "the number 5"},
     ]);
     assert_eq!(all["violations"], violations);
-    let first = refused("FIRST", r#"{"id": 1}"#);
+    let first = rejection("FIRST", r#"{"id": 1}"#);
     assert_eq!(
         (&first["field"], first.get("violations")),
         (&"name".into(), None)
@@ -596,11 +596,11 @@ routes:
         assert_eq!(answer(&worker, reply)[2], request);
         assert_eq!(receive(&client), [b"REPLY", reply]);
     }
-    let patience = std::time::Duration::from_millis(PATIENCE_MS as u64);
+    let timeout = std::time::Duration::from_millis(PATIENCE_MS as u64);
     let observer = gateway.running.as_ref().unwrap().observer();
-    let sample = observer.sample(patience).unwrap();
+    let sample = observer.sample(timeout).unwrap();
     let matched = sample.routes.iter().map(|route| route.matched);
-    let matched: Vec<_> = matched.filter(|it| it[0] > 0).collect();
+    let matched: Vec<_> = matched.filter(|counts| counts[0] > 0).collect();
     assert_eq!(matched, [[1, 1, 1, 0, 0, 0, 0, 0]]);
     // The rejection has the encoding of the first schema, and reports the violation of that schema.
     send(&client, &[&b"ANY"[..], &b"\x08"[..]]);
@@ -649,21 +649,21 @@ fn thousands_of_requests_each_get_their_own_answer() {
             };
             scope.spawn(move || {
                 let window = if number == 0 { 1 } else { 100 };
-                let mut owed = BTreeSet::new();
+                let mut unanswered = BTreeSet::new();
                 let mut sent = 0;
-                while sent < REQUESTS || !owed.is_empty() {
-                    if sent < REQUESTS && owed.len() < window {
+                while sent < REQUESTS || !unanswered.is_empty() {
+                    if sent < REQUESTS && unanswered.len() < window {
                         let id = format!("{number}-{sent}");
                         client
                             .send_multipart([b"PROTOBUF", id.as_bytes(), ANN], 0)
                             .unwrap();
-                        owed.insert(id);
+                        unanswered.insert(id);
                         sent += 1;
                         continue;
                     }
                     let reply = receive(&client);
                     assert_eq!((&reply[0][..], &reply[2][..]), (&b"REPLY"[..], ANN));
-                    assert!(owed.remove(&texts(&reply)[1]), "{:?}", texts(&reply));
+                    assert!(unanswered.remove(&texts(&reply)[1]), "{:?}", texts(&reply));
                 }
             });
         }

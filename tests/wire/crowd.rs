@@ -1,7 +1,7 @@
-//! Tests of thousands of clients at once: each is served, and an idle one costs little memory.
+//! Tests of thousands of clients at once: each is served, and an idle client costs little memory.
 //!
-//! `GATEWAY_TEST_CLIENTS` sets the number of clients (2,000 by default). This process and the
-//! gateway each need one descriptor for each client.
+//! `GATEWAY_TEST_CLIENTS` sets the number of clients (2,000 by default). For each client, this
+//! process and the gateway each need a descriptor.
 
 use crate::support::binary::binary;
 use crate::support::gateway::{engine_is, on_this_engine};
@@ -12,13 +12,13 @@ use std::io::Read;
 use std::process::Command;
 
 /// The maximum memory of the gateway for a connected and idle client, in KiB. The measured value is
-/// under 1; the margin allows for systems that count memory differently. The memory of libzmq
-/// itself cannot be bounded here.
+/// under 1; the margin allows for systems that count memory differently. The test cannot bound the
+/// memory of libzmq itself.
 const IDLE_MAX_KIB: f64 = 4.0;
 
-/// The number of clients that have unanswered requests at the same time. It is small, so that the
-/// memory for requests hardly adds to the measurement for idle clients.
-const AT_ONCE: usize = 100;
+/// The maximum number of clients that have unanswered requests at the same time. It is small,
+/// because the memory for requests adds to the measurement for idle clients.
+const OPEN_REQUESTS_MAX: usize = 100;
 
 const ROUTES: &str = r#"
 frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
@@ -39,11 +39,11 @@ impl Client {
     }
 
     /// Waits for the greeting and the READY of the gateway.
-    fn met(&mut self) {
+    fn await_ready(&mut self) {
         self.0.stream.read_exact(&mut [0; 64]).unwrap();
-        let said = self.0.hear();
-        let is_ready = matches!(&said, Said::Command(body) if body.starts_with(b"\x05READY"));
-        assert!(is_ready, "{said:?}");
+        let answer = self.0.hear();
+        let is_ready = matches!(&answer, Said::Command(body) if body.starts_with(b"\x05READY"));
+        assert!(is_ready, "{answer:?}");
     }
 
     fn ask(&mut self, kind: &[u8], payload: &[u8]) {
@@ -55,11 +55,11 @@ impl Client {
     }
 }
 
-/// Sends a request from every client and passes the answers to `check`. At most [`AT_ONCE`]
-/// requests are unanswered at a time.
+/// Sends a request from every client, and passes the number and the answer of each client to
+/// `check`. At most [`OPEN_REQUESTS_MAX`] requests are unanswered at a time.
 fn all_ask(clients: &mut [Client], kind: &[u8], check: impl Fn(usize, Vec<Vec<u8>>)) {
     let mut first = 0;
-    for group in clients.chunks_mut(AT_ONCE) {
+    for group in clients.chunks_mut(OPEN_REQUESTS_MAX) {
         for (n, client) in group.iter_mut().enumerate() {
             client.ask(kind, (first + n).to_string().as_bytes());
         }
@@ -73,8 +73,8 @@ fn all_ask(clients: &mut [Client], kind: &[u8], check: impl Fn(usize, Vec<Vec<u8
 #[test]
 fn thousands_of_clients_are_served_and_cost_little_while_idle() {
     let _turn = turns::take();
-    let wanted = std::env::var("GATEWAY_TEST_CLIENTS");
-    let wanted = wanted.map_or(2_000, |n| n.parse().expect("a number"));
+    let count = std::env::var("GATEWAY_TEST_CLIENTS");
+    let count = count.map_or(2_000, |n| n.parse().expect("a number"));
     let process = Process::start(&on_this_engine(ROUTES));
     let endpoint = process.endpoint("frontend clients");
     let context = zmq::Context::new();
@@ -90,32 +90,32 @@ fn thousands_of_clients_are_served_and_cost_little_while_idle() {
             }
         }
     });
-    // The first client makes the gateway allocate the buffers that all clients share, and touch
-    // pages for the first time.
+    // The first client makes the gateway allocate the buffers that all clients share, and use pages
+    // of memory for the first time.
     let mut first = [Client::connect(&endpoint)];
-    first[0].met();
+    first[0].await_ready();
     all_ask(&mut first, b"OPAQUE", |_, answer| {
         assert_eq!(answer[0], b"REPLY")
     });
     let (before, descriptors) = process.footprint();
 
-    // All clients send their greeting before any of them reads one, as after a restart of the
-    // gateway.
-    let mut clients: Vec<_> = (0..wanted).map(|_| Client::connect(&endpoint)).collect();
-    clients.iter_mut().for_each(Client::met);
+    // As after a restart of the gateway, all clients send their greeting before any client reads
+    // the gateway's greeting.
+    let mut clients: Vec<_> = (0..count).map(|_| Client::connect(&endpoint)).collect();
+    clients.iter_mut().for_each(Client::await_ready);
     let idle_kib = |when: &str| {
         let (now, _) = process.footprint();
-        let each = now.saturating_sub(before) as f64 / wanted as f64;
-        eprintln!("{wanted} idle clients {when}: {each:.2} KiB each");
+        let each = now.saturating_sub(before) as f64 / count as f64;
+        eprintln!("{count} idle clients {when}: {each:.2} KiB each");
         assert!(
             each <= IDLE_MAX_KIB || !engine_is("native"),
             "{when}: {each:.2} KiB"
         );
     };
-    idle_kib("that only came");
-    // The gateway's other threads open and close files of their own meanwhile.
-    let own = 10;
-    assert!(process.footprint().1 + own >= descriptors + wanted);
+    idle_kib("that have only connected");
+    // Meanwhile, the gateway's other threads open and close further files.
+    let margin = 10;
+    assert!(process.footprint().1 + margin >= descriptors + count);
 
     all_ask(&mut clients, b"NOBODY", |_, answer| {
         assert_eq!(answer[0], b"ERROR");
@@ -130,7 +130,7 @@ fn thousands_of_clients_are_served_and_cost_little_while_idle() {
     // counts a client until it has been idle for some time.
     drop(clients);
     if engine_is("native") {
-        process.await_metrics("the clients gone", |metrics| {
+        process.await_metrics("the disconnection of the clients", |metrics| {
             metrics.sum("gateway_clients", &[]) == 1.0
         });
     }
@@ -149,7 +149,7 @@ fn the_limit_of_descriptors_is_raised_to_the_hard_limit() {
     let process = Process::start_by(shell, &on_this_engine(ROUTES));
     let endpoint = process.endpoint("frontend clients");
     let mut clients: Vec<_> = (0..200).map(|_| Client::connect(&endpoint)).collect();
-    clients.iter_mut().for_each(Client::met);
+    clients.iter_mut().for_each(Client::await_ready);
     all_ask(&mut clients, b"NOBODY", |_, answer| {
         assert_eq!(answer[0], b"ERROR");
     });

@@ -38,21 +38,21 @@ fn broken(size: usize) -> Vec<u8> {
     payload
 }
 
-/// Receives a rejection with this header, whose payload is in protobuf, and asserts that it names
-/// the reason and all of `parts`.
+/// Receives a rejection in protobuf with this header, and asserts that the rejection contains the
+/// reason and all of `parts`.
 #[track_caller]
 fn assert_rejected(client: &zmq::Socket, name: &str, reason: Reason, parts: &[&str]) {
     let answer = receive(client);
     assert_eq!(answer[0], b"ERROR");
     assert_eq!(header(&answer, 1), name);
-    let said = String::from_utf8_lossy(&answer[2]);
+    let rejection = String::from_utf8_lossy(&answer[2]);
     for part in [reason.label()].iter().chain(parts) {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(rejection.contains(part), "{part}: {rejection}");
     }
 }
 
-fn header(frames: &Frames, place: usize) -> &str {
-    std::str::from_utf8(&frames[place]).unwrap()
+fn header(frames: &Frames, index: usize) -> &str {
+    std::str::from_utf8(&frames[index]).unwrap()
 }
 
 #[test]
@@ -71,7 +71,10 @@ fn requests_reach_a_worker_in_the_order_of_their_arrival() {
         let request = receive(&worker);
         assert_eq!(header(&request, 2), n.to_string());
         let expected = person(if n % 4 == 0 { LARGE } else { 5 });
-        assert!(request[3] == expected, "{n} is forwarded byte for byte");
+        assert!(
+            request[3] == expected,
+            "request {n} is forwarded byte for byte"
+        );
         send(&worker, &[&request[0][..], b"REPLY", &request[2], b""]);
         assert_eq!(header(&receive(&client), 1), n.to_string());
     }
@@ -151,7 +154,7 @@ fn answers_reach_a_client_in_the_order_of_their_arrival() {
     assert_eq!((ledger.received, ledger.answered), (30, 25));
 }
 
-/// A client may disconnect as soon as it has sent.
+/// A client may disconnect as soon as it has sent its requests.
 #[test]
 fn requests_sent_before_a_client_disconnects_are_served() {
     let gateway = Gateway::people("per_worker: 100");

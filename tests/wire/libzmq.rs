@@ -18,7 +18,7 @@ fn start(more: &str) -> Gateway {
     Gateway::start_as(tempfile::tempdir().unwrap(), &on_libzmq(more))
 }
 
-/// libzmq frees its subscriptions recursively, so that a long prefix could end the process.
+/// libzmq frees a subscription recursively, so a long prefix could overflow the stack.
 #[test]
 fn a_subscriber_with_a_prefix_of_kilobytes_is_disconnected_and_others_stay() {
     let gateway = start("upstream: all");
@@ -28,7 +28,7 @@ fn a_subscriber_with_a_prefix_of_kilobytes_is_disconnected_and_others_stay() {
     for bytes in [5_000, 10 << 20] {
         let mut greedy = raw(&at, 1, "SUB", "XPUB");
         let subscribe = [&b"\x09SUBSCRIBE"[..], &vec![b'R'; bytes]].concat();
-        // The gateway may end the connection before it has read all of this.
+        // The gateway may end the connection before it has read the whole command.
         greedy.try_say(&command(&subscribe));
         assert_eq!(greedy.hear(), Said::End);
     }
@@ -66,8 +66,8 @@ fn the_peers_of_a_channel_are_counted_and_its_subscriptions_share_an_entry() {
     }
     await_prefixes(&gateway, 2);
     let counts = |publishers, subscribers| {
-        await_channel(&gateway, |it| {
-            (it.publishers, it.subscribers) == (publishers, subscribers)
+        await_channel(&gateway, |channel| {
+            (channel.publishers, channel.subscribers) == (publishers, subscribers)
         })
     };
     let channel = counts(3, 3);
@@ -80,8 +80,8 @@ fn the_peers_of_a_channel_are_counted_and_its_subscriptions_share_an_entry() {
     await_prefixes(&gateway, 0);
 }
 
-/// The number of messages that wait for judges is bounded by `limits`, as for a client. Further
-/// messages remain in libzmq's queue.
+/// As for a client, `limits` bounds the number of a publisher's messages that wait for judges.
+/// Further messages remain in libzmq's queue.
 #[test]
 fn publishers_that_send_faster_than_judges_check_are_not_read() {
     const MESSAGES: usize = 300;
@@ -91,19 +91,19 @@ fn publishers_that_send_faster_than_judges_check_are_not_read() {
     await_prefixes(&gateway, 1);
     let publisher = publisher(&gateway, zmq::XPUB);
     receive(&publisher);
-    // A name of 200,000 bytes.
+    // The name has 200,000 bytes.
     let person = [&[0x12, 0xc0, 0x9a, 0x0c][..], &[b'x'; 200_000]].concat();
     let observer = gateway.running.as_ref().unwrap().observer();
     let judging = || observer.sample(PATIENCE).expect("a sample").judging;
-    let mut most = 0;
+    let mut maximum = 0;
     for n in 0..MESSAGES {
         let number = n.to_string();
         send(&publisher, &[&b"PERSON"[..], number.as_bytes(), &person]);
-        most = most.max(judging());
+        maximum = maximum.max(judging());
     }
     for n in 0..MESSAGES {
         assert_eq!(texts(&receive(&reader)[1..2]), [n.to_string()]);
-        most = most.max(judging());
+        maximum = maximum.max(judging());
     }
-    assert!((1..=6).contains(&most), "{most}");
+    assert!((1..=6).contains(&maximum), "{maximum}");
 }

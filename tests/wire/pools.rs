@@ -45,19 +45,19 @@ fn clients_take_turns_and_the_largest_backlog_is_evicted() {
     assert!(error.message.contains("made way"), "{}", error.message);
     send(&modest, &["OPAQUE", "2", "modest"]);
     rejected(&greedy, &["3"], Reason::QueueFull);
-    // Now each client fills half of the queue.
+    // Now each client has half of the queue.
     send(&modest, &["OPAQUE", "3", "modest"]);
     rejected(&modest, &["3"], Reason::QueueFull);
 
     let worker = gateway.worker();
-    for (n, whose) in [
+    for (n, payload) in [
         ("1", "greedy"),
         ("1", "modest"),
         ("2", "greedy"),
         ("2", "modest"),
     ] {
         let request = answer(&worker, b"y");
-        assert_eq!(texts(&request[1..]), ["OPAQUE", n, whose]);
+        assert_eq!(texts(&request[1..]), ["OPAQUE", n, payload]);
     }
     for client in [greedy, modest] {
         for n in ["1", "2"] {
@@ -99,7 +99,7 @@ fn a_timeout_names_the_queue_or_the_worker() {
 }
 
 #[test]
-fn the_timeout_of_a_route_overrides_that_of_its_pool() {
+fn the_timeout_of_a_route_overrides_the_timeout_of_its_pool() {
     let gateway = Gateway::start(
         r#"
 frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
@@ -143,9 +143,12 @@ fn an_answer_to_a_request_of_another_gateway_is_dropped() {
     };
     let (_before, _, _, earlier) = holding();
     let (gateway, client, worker, token) = holding();
-    send(&worker, &[&earlier[..], b"REPLY", b"to the other"]);
-    send(&worker, &[&token[..], b"REPLY", b"to this one"]);
-    assert_eq!(texts(&receive(&client)), ["REPLY", "to this one"]);
+    send(
+        &worker,
+        &[&earlier[..], b"REPLY", b"to the earlier gateway"],
+    );
+    send(&worker, &[&token[..], b"REPLY", b"to this gateway"]);
+    assert_eq!(texts(&receive(&client)), ["REPLY", "to this gateway"]);
     let ledger = gateway.end();
     assert_eq!((ledger.answered, ledger.unsolicited), (1, 1));
 }
@@ -163,8 +166,8 @@ fn the_loss_of_the_last_worker_is_reported_at_once() {
 
 #[test]
 fn answers_sent_before_a_worker_disconnects_count() {
-    // Each round has its own gateway. In a shared one, libzmq might still send the request to the
-    // previous worker, because it has not yet noticed the disconnection.
+    // Each round has its own gateway. If the rounds shared a gateway, libzmq might send a request
+    // to the previous worker, because it has not yet noticed the disconnection.
     for _ in 0..20 {
         let gateway = Gateway::people("timeout: 1h");
         let (client, worker) = (gateway.dealer(), gateway.worker());
@@ -177,7 +180,7 @@ fn answers_sent_before_a_worker_disconnects_count() {
 }
 
 #[test]
-fn a_worker_with_bare_identities_has_one_request_of_a_client_at_a_time() {
+fn a_worker_that_sees_client_identities_has_one_request_of_a_client_at_a_time() {
     let gateway = Gateway::people("identity: client, timeout: 2s, per_worker: 10");
     let worker = gateway.worker();
     let client = gateway.named_dealer(b"client1");
@@ -197,8 +200,8 @@ fn a_worker_with_bare_identities_has_one_request_of_a_client_at_a_time() {
         ["client1", "OPAQUE", "2", "x"]
     );
     assert_eq!(texts(&receive(&client)), ["REPLY", "2", "y"]);
-    // After a timeout, the worker receives no request of this client until it has answered, so that
-    // the late answer is not mistaken for the answer to the next request.
+    // After a timeout, the worker receives no request of this client until it has answered.
+    // Otherwise, the late answer could be mistaken for the answer to the next request.
     send(&client, &["OPAQUE", "4", "x"]);
     receive(&worker);
     rejected(&client, &["4"], Reason::Timeout);
@@ -246,17 +249,18 @@ limits: { client_requests: 2, client_bytes: 2KiB }
 }
 
 #[test]
-fn open_requests_finish_during_a_drain_and_new_ones_are_rejected() {
+fn open_requests_finish_during_a_drain_and_new_requests_are_rejected() {
     let mut gateway = Gateway::people("");
     let (client, worker) = (gateway.dealer(), gateway.worker());
     send(&client, &["OPAQUE", "held", "x"]);
     let held = receive(&worker);
     gateway.control().drain();
-    // The drain takes effect after a moment, so requests are sent until one is rejected for it.
-    let asker = gateway.dealer();
+    // The drain does not take effect at once, so requests are sent until one is rejected because of
+    // it.
+    let probe = gateway.dealer();
     let reported = || {
-        send(&asker, &["nobody", "x"]);
-        rejection(&asker, &[]).reason == Reason::ShuttingDown.label()
+        send(&probe, &["nobody", "x"]);
+        rejection(&probe, &[]).reason == Reason::ShuttingDown.label()
     };
     while !reported() {}
     send(&client, &["OPAQUE", "new", "x"]);

@@ -11,8 +11,12 @@ fn publishers_of_both_versions_receive_each_subscription_once_and_when_they_reco
     let gateway = ticks("");
     let first = subscriber(&gateway, "RAW");
     let second = subscriber(&gateway, "RAW");
-    await_channel(&gateway, |it| {
-        it.shown.iter().filter(|it| it.prefix_count == 1).count() == 2
+    await_channel(&gateway, |channel| {
+        let counts = channel
+            .shown
+            .iter()
+            .map(|subscriber| subscriber.prefix_count);
+        counts.filter(|count| *count == 1).count() == 2
     });
     let at = gateway.endpoint("ticks.publishers");
     for round in 0..2 {
@@ -44,7 +48,7 @@ fn a_late_subscriber_first_receives_the_kept_value() {
     send(&publisher, &["RAW.a", "1"]);
     send(&publisher, &["RAW.a", "2"]);
     send(&publisher, &["RAW.b", "3"]);
-    await_channel(&gateway, |it| it.counters.published == 3);
+    await_channel(&gateway, |channel| channel.counters.published == 3);
     let late = subscriber(&gateway, "RAW.a");
     assert_eq!(texts(&receive(&late)), ["RAW.a", "2"]);
     send(&publisher, &["RAW.a", "4"]);
@@ -59,8 +63,12 @@ fn a_slow_subscriber_delays_no_other_peer_and_its_losses_are_counted() {
     let mut slow = raw(&gateway.endpoint("ticks.subscribers"), 1, "SUB", "XPUB");
     slow.say(&command(b"\x09SUBSCRIBE"));
     let quick = subscriber(&gateway, "");
-    await_channel(&gateway, |it| {
-        it.shown.iter().filter(|it| it.prefix_count == 1).count() == 2
+    await_channel(&gateway, |channel| {
+        let counts = channel
+            .shown
+            .iter()
+            .map(|subscriber| subscriber.prefix_count);
+        counts.filter(|count| *count == 1).count() == 2
     });
     let publisher = publisher(&gateway, zmq::XPUB);
     receive(&publisher);
@@ -72,21 +80,29 @@ fn a_slow_subscriber_delays_no_other_peer_and_its_losses_are_counted() {
         );
         assert_eq!(receive(&quick)[1], n.to_string().as_bytes());
     }
-    let channel = await_channel(&gateway, |it| it.counters.published == MESSAGES as u64);
-    let dropped: Vec<_> = channel.shown.iter().map(|it| it.dropped).collect();
+    let channel = await_channel(&gateway, |channel| {
+        channel.counters.published == MESSAGES as u64
+    });
+    let dropped: Vec<_> = channel
+        .shown
+        .iter()
+        .map(|subscriber| subscriber.dropped)
+        .collect();
     assert!(
-        dropped.contains(&0) && dropped.iter().any(|it| *it > 0),
+        dropped.contains(&0) && dropped.iter().any(|count| *count > 0),
         "{channel:?}"
     );
     assert!(channel.waiting_bytes <= 2 << 20, "{channel:?}");
-    for it in &channel.shown {
-        assert_eq!(it.matched, it.sent + it.dropped + it.waiting as u64);
+    for subscriber in &channel.shown {
+        let sum = subscriber.sent + subscriber.dropped + subscriber.waiting as u64;
+        assert_eq!(subscriber.matched, sum);
     }
-    // Once it reads, it receives the queued messages in order.
+    // Once the slow subscriber reads, it receives the queued messages in order.
     let waiting = channel.waiting;
-    let sent = channel.shown.iter().map(|it| it.sent).min().unwrap();
-    let read = (0..sent + waiting).map(|_| slow.hear_message());
-    let numbers = read.map(|it| texts(&it)[1].parse::<usize>().unwrap());
+    let sent = channel.shown.iter().map(|subscriber| subscriber.sent);
+    let sent = sent.min().unwrap();
+    let messages = (0..sent + waiting).map(|_| slow.hear_message());
+    let numbers = messages.map(|message| texts(&message)[1].parse::<usize>().unwrap());
     assert!(numbers.collect::<Vec<_>>().is_sorted());
 }
 
@@ -111,8 +127,8 @@ fn a_socket_at_the_wrong_side_is_logged_with_the_remedy() {
         raw.hear_greeting();
         raw.say(&command(&ready(kind, &[])));
         let line = process.await_line(&format!("{place}: a connection is refused"));
-        let said = line["message"].as_str().unwrap();
-        assert!(said.contains(hint), "{said}");
+        let message = line["message"].as_str().unwrap();
+        assert!(message.contains(hint), "{message}");
         assert_eq!(raw.hear(), Said::End);
     }
 }

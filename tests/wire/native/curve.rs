@@ -1,8 +1,8 @@
 //! Tests of CURVE on real sockets: clients, workers that connect and that listen, rejected peers,
 //! and reloads.
 //!
-//! The peers of libzmq are run by pyzmq, with the Python that `GATEWAY_TEST_PYTHON` names. Without
-//! the variable they are skipped.
+//! The Python that `GATEWAY_TEST_PYTHON` names runs the peers of libzmq with pyzmq. Without the
+//! variable, their test is skipped.
 
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
@@ -26,7 +26,7 @@ pools: { people: { bind: "tcp://127.0.0.1:0" } }
 routes: { OPAQUE: { pool: people } }
 "#;
 
-/// Returns a security that requires one of these keys. Each key has a name.
+/// Returns a `Security` in which peers need one of the `known` keys, each given with its name.
 fn security(ours: &KeyPair, known: &[(&str, &KeyPair)]) -> Security {
     let named = known
         .iter()
@@ -62,7 +62,7 @@ fn start(clients: Option<Security>, people: Option<Security>) -> Gateway {
     })
 }
 
-/// Reloads the gateway with this security for clients and none for workers.
+/// Reloads the gateway with this security for clients, and without security for workers.
 fn reload(gateway: &Gateway, clients: Option<Security>) {
     let loaded = gateway::config::load_after(&gateway.file(), gateway.snapshot()).unwrap();
     let mut snapshot = loaded.snapshot;
@@ -71,7 +71,8 @@ fn reload(gateway: &Gateway, clients: Option<Security>) {
     running.reloader().reload(Arc::new(snapshot)).unwrap();
 }
 
-/// Sends requests of many sizes from `client` to `worker` and replies back, and checks both.
+/// Sends requests of many sizes from `client` to `worker` and answers each, and checks the frames
+/// of both.
 fn exchange(client: &mut Peer, worker: &mut Peer, principal: &str) {
     for size in [0, 1, 60, 255, 300, 70_000, 1_000_000] {
         let body: Vec<u8> = (0..size).map(|n| n as u8).collect();
@@ -123,7 +124,9 @@ fn a_worker_that_listens_may_be_the_server() {
     let curve = people.curve.as_mut().unwrap();
     curve.servers = Servers::One(theirs.public());
     let directory = tempfile::tempdir().unwrap();
-    let gateway = Gateway::start_edited(directory, &yaml, |it| secure(it, None, Some(people)));
+    let gateway = Gateway::start_edited(directory, &yaml, |snapshot| {
+        secure(snapshot, None, Some(people))
+    });
     let (stream, _) = listener.accept().unwrap();
     let security = server(&theirs, NullPeers::Refused);
     let mut worker = Peer::on(stream, security, Side::Listens, "DEALER").met();
@@ -167,9 +170,9 @@ fn unknown_peers_are_rejected_without_an_error() {
     peer.write_all(&End::new(security, Side::Connects, "DEALER").out)
         .unwrap();
     // The peer receives at most the greeting, and its connection may be reset.
-    let mut heard = Vec::new();
-    let _ = peer.read_to_end(&mut heard);
-    assert!(heard.len() <= 64, "{heard:?}");
+    let mut received = Vec::new();
+    let _ = peer.read_to_end(&mut received);
+    assert!(received.len() <= 64, "{received:?}");
 }
 
 #[test]
@@ -188,7 +191,7 @@ fn added_and_removed_keys_take_effect_on_a_live_address() {
     raw.write_all(&hello).unwrap();
     let mut greeting = [0; 64 + 8];
     raw.read_exact(&mut greeting).unwrap();
-    // After the change from none to CURVE, a peer that connected without a key is disconnected.
+    // Once the address requires CURVE, a peer that connected without a key is disconnected.
     reload(&gateway, Some(security(&ours, &[("alice", &alice)])));
     let mut rest = Vec::new();
     let _ = raw.read_to_end(&mut rest);
@@ -202,7 +205,8 @@ fn added_and_removed_keys_take_effect_on_a_live_address() {
     reload(&gateway, Some(security(&ours, &[("bob", &bob)])));
     assert!(first.is_ended());
     assert!(!connect(&alice).is_admitted());
-    // After the change back to none, an encrypted connection stays open, and new peers need no key.
+    // Once the address has no security again, an encrypted connection stays open, and new peers
+    // need no key.
     reload(&gateway, None);
     second.say(&[b"NOBODY", b""]);
     assert_eq!(second.message()[0], b"ERROR");

@@ -1,5 +1,5 @@
 //! Tests of greetings, which each side may send in pieces. The gateway names its mechanism once the
-//! peer has named its own, or after it has waited for a second.
+//! peer has named its own, or else after a second.
 
 use std::io::Read as _;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use gateway_zmtp::mechanism::Mechanism;
 
 /// The minimum wait for a peer's mechanism that the test accepts, in milliseconds. The gateway
 /// waits for a second.
-const WAIT_MIN: u128 = 500;
+const WAIT_MIN_MS: u128 = 500;
 
 /// A gateway whose frontend `open` has no security, and whose frontend `both` admits peers with any
 /// key and without one.
@@ -85,8 +85,8 @@ fn a_greeting_in_two_pieces_is_answered_by_the_mechanism_that_it_names() {
     }
 }
 
-/// A libzmq peer that reads a mechanism other than its own disconnects at once, without naming its
-/// own. The log could then not say which mechanism the peer has.
+/// A libzmq peer that reads a mechanism other than its own disconnects at once and never names its
+/// mechanism. The log could then not name the mechanism of the peer.
 #[test]
 fn a_peer_that_names_a_wrong_mechanism_receives_no_mechanism_and_is_logged() {
     if !engine_is("native") {
@@ -96,8 +96,8 @@ fn a_peer_that_names_a_wrong_mechanism_receives_no_mechanism_and_is_logged() {
         (Mechanism::Curve, "there is no `security.curve` here"),
         (Mechanism::Plain, "there is no `security.plain` here"),
     ] {
-        // The log names one mistake a minute of the peers at one address, so each case has a
-        // gateway of its own.
+        // Each case has a gateway of its own, because the log names only one mistake a minute for
+        // each address of peers.
         let mut gateway = Gateway::start();
         let mut raw = gateway.connect("open");
         raw.say(&naming(mechanism));
@@ -105,14 +105,14 @@ fn a_peer_that_names_a_wrong_mechanism_receives_no_mechanism_and_is_logged() {
             read::<OPENING>(&mut raw),
             naming(Mechanism::Null)[..OPENING]
         );
-        assert_eq!(raw.hear(), Said::End, "it receives nothing more");
+        assert_eq!(raw.hear(), Said::End, "the peer receives no mechanism");
         let line = gateway
             .process
             .await_line("frontend open: a connection is refused");
-        let said = line["message"].as_str().unwrap();
+        let message = line["message"].as_str().unwrap();
         assert!(
-            said.contains(mechanism.name()) && said.contains(remedy),
-            "{said}"
+            message.contains(mechanism.name()) && message.contains(remedy),
+            "{message}"
         );
     }
 }
@@ -129,7 +129,7 @@ fn a_peer_that_waits_for_the_whole_greeting_receives_the_mechanism_after_a_secon
         raw.say(&naming(mechanism)[..OPENING]);
         assert_eq!(read::<LENGTH>(&mut raw), naming(mechanism));
         assert!(
-            began.elapsed().as_millis() >= WAIT_MIN,
+            began.elapsed().as_millis() >= WAIT_MIN_MS,
             "{:?}",
             began.elapsed()
         );
@@ -138,7 +138,7 @@ fn a_peer_that_waits_for_the_whole_greeting_receives_the_mechanism_after_a_secon
             raw.say(&command(&ready("DEALER", &[])));
             assert!(matches!(raw.hear(), Said::Command(_)));
         }
-        // The gateway has named CURVE to the next peer before that names NULL, so it rejects NULL.
+        // The gateway names CURVE to the next peer before that peer names NULL, so it rejects NULL.
         let mut late = gateway.connect("both");
         late.say(&naming(Mechanism::Null)[..OPENING]);
         assert_eq!(read::<LENGTH>(&mut late), naming(Mechanism::Curve));

@@ -2,7 +2,7 @@
 //! lines about peers that make a mistake, and the keys `allow` and `rate` of routes.
 //!
 //! The test of all mistakes needs pyzmq, and is skipped unless `GATEWAY_TEST_PYTHON` names a Python
-//! with it. Nearly all other peers use the codec of this repository.
+//! that has pyzmq. Nearly all other peers use the codec of this repository.
 
 use std::fs;
 use std::net::TcpListener;
@@ -28,18 +28,18 @@ struct Secured {
 
 fn write_public(path: &Path, key: PublicKey) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let beside = path.with_extension("tmp");
+    let temporary = path.with_extension("tmp");
     fs::write(
-        &beside,
+        &temporary,
         format!("metadata\ncurve\n    public-key = \"{key}\"\n"),
     )
     .unwrap();
-    fs::rename(beside, path).unwrap();
+    fs::rename(temporary, path).unwrap();
 }
 
 impl Secured {
-    /// Starts a gateway whose frontend has this `security`. In it, KEYS stands for the directory of
-    /// key files, whose folder `clients` contains the key of Alice.
+    /// Starts a gateway whose frontend has this `security`, in which KEYS stands for the directory
+    /// of key files. The folder `clients` of that directory contains the key of Alice.
     fn start(security: &str, alice: &KeyPair) -> Self {
         let files = tempfile::tempdir().unwrap();
         let ours = keys();
@@ -80,8 +80,8 @@ admin: {{ bind: "127.0.0.1:0" }}
     )
 }
 
-/// Starts a gateway with a channel, whose publishers are Feed and Guest and whose subscriber is
-/// Screen, each with its key.
+/// Starts a gateway with a channel that knows the keys of the publishers Feed and Guest and of the
+/// subscriber Screen. Returns the gateway and its keys.
 fn start_channel([feed, guest, screen]: [&KeyPair; 3]) -> (Gateway, KeyPair) {
     let directory = tempfile::tempdir().unwrap();
     let (files, ours) = (directory.path(), keys());
@@ -117,8 +117,8 @@ fn an_added_key_admits_its_owner_and_a_removed_key_ends_its_connections() {
         .process
         .await_line("frontend clients: a connection is refused: its key");
     // The log line contains the text to put into a key file.
-    let said = line["message"].as_str().unwrap().to_owned();
-    let entry = said
+    let message = line["message"].as_str().unwrap().to_owned();
+    let entry = message
         .split("put ")
         .nth(1)
         .unwrap()
@@ -145,7 +145,8 @@ fn an_added_key_admits_its_owner_and_a_removed_key_ends_its_connections() {
     assert_eq!(second.message()[0], b"ERROR");
 }
 
-/// The file of the gateway's key is missing for a while, and then the directory of its peers' keys.
+/// For a while the file of the gateway's key is missing, and later the directory of its peers'
+/// keys.
 #[test]
 fn an_error_in_the_gateways_own_files_keeps_the_keys_in_force() {
     if !engine_is("native") {
@@ -168,8 +169,8 @@ fn an_error_in_the_gateways_own_files_keeps_the_keys_in_force() {
     assert_eq!(first.message()[0], b"ERROR");
 }
 
-/// Each error prevents the files as a whole from taking effect. A removed key is refused
-/// nevertheless, and a new one is admitted.
+/// Each error prevents the files as a whole from taking effect. Nevertheless, a removed key is
+/// refused, and a new key is admitted.
 #[test]
 fn a_removed_key_is_refused_despite_other_errors() {
     if !engine_is("native") {
@@ -193,7 +194,7 @@ fn a_removed_key_is_refused_despite_other_errors() {
         }),
         ("another key has two names", |gateway| {
             let text = fs::read(gateway.key_file("dora")).unwrap();
-            fs::write(gateway.key_file("beside"), text).unwrap();
+            fs::write(gateway.key_file("copy"), text).unwrap();
         }),
     ];
     for (what, broken) in breaks {
@@ -252,7 +253,8 @@ fn both_kinds_of_peers_are_served_while_security_is_rolled_out() {
     assert_eq!(gateway.process.status()["frontends"][0]["clients"], 1);
 }
 
-/// A client's rejections and open requests are shown under the principal that its key stands for.
+/// `/status` shows a client's rejections and open requests under the principal that its key stands
+/// for.
 #[test]
 fn requests_are_counted_by_the_principals_of_their_clients() {
     if !engine_is("native") {
@@ -298,10 +300,10 @@ fn requests_are_counted_by_the_principals_of_their_clients() {
     drop(known);
     gateway
         .process
-        .await_metrics("no owner of a key", |metrics| {
+        .await_metrics("the disconnection of the known clients", |metrics| {
             metrics.sum("gateway_clients", &["frontend=\"clients\""]) == 1.0
         });
-    // The counts remain, and the gauges are those of connected clients.
+    // The counts remain, but `clients` and `open` count connected clients only.
     assert_eq!(principals(&gateway.process)[0], entry("alice", 0, 0, 3, 0));
 }
 
@@ -311,7 +313,7 @@ fn peers_at_unlisted_addresses_are_refused_before_their_greeting() {
         return;
     }
     let mut gateway = Secured::start("{ from: [10.0.0.0/8, \"::1\"] }", &keys());
-    let _of_libzmq = connected(&zmq::Context::new(), zmq::DEALER, &gateway.clients());
+    let _libzmq_client = connected(&zmq::Context::new(), zmq::DEALER, &gateway.clients());
     gateway
         .process
         .await_line("frontend clients: a connection is refused: its address is not in `from`");
@@ -351,7 +353,7 @@ fn each_mistake_of_a_peer_is_logged_with_its_remedy() {
                 continue;
             };
             let text = line["message"].as_str().unwrap_or_default();
-            if text.contains("a connection is refused: ") && text.contains(&said) {
+            if text.contains("a connection is refused: ") && text.contains(&hint) {
                 break;
             }
         }
@@ -370,7 +372,7 @@ fn each_mistake_of_a_peer_is_logged_with_its_remedy() {
         .await_line("frontend clients: a connection is refused: its key");
 }
 
-/// A peer that makes a mistake, and the text of the log line about it.
+/// A peer that makes a mistake, and a text that the log line about the mistake contains.
 struct Mistake {
     peer: pyzmq::Peer,
     said: String,
@@ -427,8 +429,8 @@ fn mistakes(gateway: &Secured, alice: &KeyPair) -> Vec<Mistake> {
     mistakes.into()
 }
 
-/// A peer that connects again and again, from one address with one key, causes at most one log line
-/// a minute.
+/// A peer that connects again and again, from one address and with one key, causes at most one log
+/// line a minute.
 #[test]
 fn a_repeated_mistake_is_logged_once() {
     if !engine_is("native") {
@@ -487,7 +489,7 @@ fn a_worker_that_listens_is_identified_by_the_key_of_its_address() {
 }
 
 #[test]
-fn a_route_accepts_requests_of_its_principals() {
+fn a_route_accepts_requests_of_its_principals_only() {
     if !engine_is("native") {
         return;
     }
@@ -510,7 +512,7 @@ fn a_route_accepts_requests_of_its_principals() {
     let pool = gateway.process.endpoint("pool people");
     let mut worker = Peer::connect(&pool, session::SessionSecurity::None, "DEALER").met();
     let (mut alice, mut bob) = (gateway.peer(&alice).met(), gateway.peer(&bob).met());
-    for (client, kind, said) in [
+    for (client, kind, hint) in [
         (&mut bob, "OPAQUE", "from bob"),
         (&mut alice, "OTHER", "from alice"),
     ] {
@@ -518,7 +520,7 @@ fn a_route_accepts_requests_of_its_principals() {
         let answer = client.message();
         let text = String::from_utf8_lossy(&answer[1]).into_owned();
         assert!(
-            answer[0] == b"ERROR" && text.contains("not_allowed") && text.contains(said),
+            answer[0] == b"ERROR" && text.contains("not_allowed") && text.contains(hint),
             "{text}"
         );
     }
@@ -529,7 +531,7 @@ fn a_route_accepts_requests_of_its_principals() {
 }
 
 #[test]
-fn a_rate_counts_all_connections_of_a_principal_and_rejections_have_the_wait() {
+fn a_rate_counts_all_connections_of_a_principal_and_rejections_say_how_long_to_wait() {
     if !engine_is("native") {
         return;
     }
@@ -555,10 +557,10 @@ fn a_rate_counts_all_connections_of_a_principal_and_rejections_have_the_wait() {
     assert_eq!(answer(&mut one, true)[0], b"REPLY");
     assert_eq!(answer(&mut two, true)[0], b"REPLY");
     for client in [&mut one, &mut two] {
-        let refused = answer(client, false);
-        let text: serde_json::Value = serde_json::from_slice(&refused[1]).unwrap();
-        assert_eq!(text["reason"], "rate_limited", "{text}");
-        let wait = text["retry_after_ms"].as_u64().unwrap();
+        let rejection = answer(client, false);
+        let payload: serde_json::Value = serde_json::from_slice(&rejection[1]).unwrap();
+        assert_eq!(payload["reason"], "rate_limited", "{payload}");
+        let wait = payload["retry_after_ms"].as_u64().unwrap();
         assert!((3_500_000..=3_600_000).contains(&wait), "{wait}");
     }
     let mut bob = gateway.peer(&bob).met();
@@ -585,7 +587,8 @@ fn each_side_of_a_channel_admits_its_own_keys() {
     };
     let [mut feed, mut guest] = [feed, guest].map(|keys| connect(&keys, "PUB", "publishers").met());
     feed.say(&[b"OPEN", b"first"]);
-    // Both subscribers receive the message, kept or live, each sealed with its own keys.
+    // Both subscribers receive the message, kept or live, which is sealed with each subscriber's
+    // keys.
     let mut subscribers = [subscribe(), subscribe()];
     for subscriber in &mut subscribers {
         assert_eq!(subscriber.message(), [&b"OPEN"[..], b"first"]);

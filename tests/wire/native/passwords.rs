@@ -1,5 +1,5 @@
-//! Tests of `plain` in routes.yaml on real sockets: users of libzmq, wrong passwords, and edits of
-//! the file of users.
+//! Tests of `plain` in routes.yaml on real sockets: users that connect with libzmq, wrong
+//! passwords, and edits of the file of users.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -21,7 +21,7 @@ use gateway_zmtp::mechanism::Mechanism;
 use gateway_zmtp::plain;
 use gateway_zmtp::session::SessionSecurity;
 
-/// Returns the line of a user in a file of users.
+/// Returns the line for a user in a file of users, as `gateway keygen` prints it.
 fn line(user: &str, password: &str) -> String {
     let mut child = Command::new(binary())
         .args(["keygen", "--user", user])
@@ -47,8 +47,8 @@ struct Guarded {
 const PLAIN: &str = "{ plain: { users: KEYS/users } }";
 
 impl Guarded {
-    /// Starts a gateway whose frontend has this `security`, with the users of these lines. In it,
-    /// KEYS stands for the directory of the file of users.
+    /// Starts a gateway whose frontend has this `security`, in which KEYS stands for the directory
+    /// of the file of users. The file has these lines.
     fn start(security: &str, lines: &[String]) -> Self {
         let files = tempfile::tempdir().unwrap();
         let ours = keys();
@@ -75,7 +75,7 @@ admin: {{ bind: "127.0.0.1:0" }}
         self.process.endpoint("frontend clients")
     }
 
-    /// Replaces the file of users, and waits until that is in force.
+    /// Replaces the file of users, and waits until the new file is in force.
     fn set_users(&mut self, lines: &[String]) {
         self.write_users(lines);
         self.process.await_line("reloaded: ~1 frontend (clients)");
@@ -83,9 +83,9 @@ admin: {{ bind: "127.0.0.1:0" }}
 
     fn write_users(&self, lines: &[String]) {
         let path = self.files.path().join("users");
-        let beside: PathBuf = path.with_extension("tmp");
-        fs::write(&beside, lines.concat()).unwrap();
-        fs::rename(beside, path).unwrap();
+        let temporary: PathBuf = path.with_extension("tmp");
+        fs::write(&temporary, lines.concat()).unwrap();
+        fs::rename(temporary, path).unwrap();
     }
 
     fn worker(&self) -> Peer {
@@ -93,7 +93,7 @@ admin: {{ bind: "127.0.0.1:0" }}
         Peer::connect(&pool, SessionSecurity::None, "DEALER").met()
     }
 
-    /// Returns a peer that has sent its greeting with PLAIN, and read that of the gateway.
+    /// Returns a peer that has sent its greeting with PLAIN and has read the gateway's greeting.
     fn greeted(&self) -> Raw {
         let mut raw = Raw::connect(&self.clients());
         raw.say(&naming(Mechanism::Plain));
@@ -103,10 +103,10 @@ admin: {{ bind: "127.0.0.1:0" }}
         raw
     }
 
-    /// Returns a user that the gateway has admitted, or `None` if it was refused.
+    /// Connects as a user. Returns `None` if the gateway refuses the user.
     fn user(&self, user: &str, password: &str) -> Option<Raw> {
         let mut raw = self.greeted();
-        let (waits, hello) = plain::Client::hello(user, password).unwrap();
+        let (client, hello) = plain::Client::hello(user, password).unwrap();
         raw.say(&command(&hello));
         let Said::Command(welcome) = raw.hear() else {
             return None;
@@ -115,17 +115,17 @@ admin: {{ bind: "127.0.0.1:0" }}
             socket_type: "DEALER".into(),
             ..Ready::default()
         };
-        let (waits, initiate) = waits.welcome(&welcome, &ours).unwrap();
+        let (client, initiate) = client.welcome(&welcome, &ours).unwrap();
         raw.say(&command(&initiate));
         let Said::Command(ready) = raw.hear() else {
             return None;
         };
-        assert_eq!(waits.ready(&ready).unwrap().socket_type, "ROUTER");
+        assert_eq!(client.ready(&ready).unwrap().socket_type, "ROUTER");
         Some(raw)
     }
 }
 
-/// Sends a request and answers it. Returns its token.
+/// Sends a request from `client` and answers it from `worker`. Returns the token of the request.
 #[track_caller]
 fn exchange(client: &mut Raw, worker: &mut Peer) -> String {
     client.say(&message(&["OPAQUE", "x"]));
@@ -169,7 +169,7 @@ fn users_of_libzmq_are_served_as_soon_as_their_lines_are_in_the_file() {
     let known = libzmq(&context, &gateway.clients(), "alice", "secret");
     send(&known, &["OPAQUE", "x"]);
     answer(&known, "alice");
-    // libzmq tries again by itself.
+    // libzmq connects again by itself.
     gateway.set_users(&[alice, line("bob", "another")]);
     answer(&bob, "bob");
 }
@@ -184,7 +184,7 @@ fn a_changed_password_or_a_removal_ends_the_connections_of_a_user() {
     let mut worker = gateway.worker();
     let [mut first, mut second, mut third] =
         ["alice", "bob", "carol"].map(|user| gateway.user(user, "secret").unwrap());
-    // A fault in a line affects that user alone.
+    // A fault in a line affects only the user of that line.
     gateway.write_users(&[alice, line("bob", "other"), "carol:oops\n".into()]);
     let fault = gateway
         .process
@@ -246,7 +246,7 @@ fn a_second_name_replaces_a_password_without_an_interruption() {
     assert!(exchange(&mut after, &mut worker).starts_with("alice-2#"));
 }
 
-/// A core dump has the memory of the process: of all secrets, it must hold only those in use.
+/// A core dump contains the memory of the process, which must hold only the secrets in use.
 #[test]
 fn no_password_and_no_file_of_a_secret_stays_in_memory() {
     if !engine_is("native") {
@@ -286,7 +286,7 @@ fn no_password_and_no_file_of_a_secret_stays_in_memory() {
     for text in [RIGHT, WRONG, &**secret, hash] {
         assert_eq!(found(text.as_bytes()), 0, "{text}");
     }
-    // Without this, the test would not notice that it looks in the wrong places.
+    // The public key shows that the test has searched the memory that holds keys.
     assert!(found(gateway.ours.public().bytes()) > 0);
 }
 
@@ -297,7 +297,7 @@ fn each_mistake_of_a_user_is_logged_with_its_remedy() {
         return;
     }
     let mut gateway = Guarded::start(PLAIN, &[line("alice", "secret")]);
-    for (user, password, said) in [
+    for (user, password, hint) in [
         (
             "alice",
             "Secret",
@@ -310,7 +310,8 @@ fn each_mistake_of_a_user_is_logged_with_its_remedy() {
             "its user name is unknown and not a valid one: 612062",
         ),
     ] {
-        // The log does not repeat a mistake of one address, so each has a gateway of its own.
+        // Each mistake has a gateway of its own, because the log does not repeat a mistake of one
+        // address.
         let mut fresh = Guarded::start(PLAIN, &[line("alice", "secret")]);
         assert!(fresh.user(user, password).is_none());
         let reported = fresh
@@ -318,12 +319,12 @@ fn each_mistake_of_a_user_is_logged_with_its_remedy() {
             .await_line("frontend clients: a connection is refused");
         let reported = reported["message"].as_str().unwrap();
         assert!(
-            reported.contains(said) && !reported.contains(password),
+            reported.contains(hint) && !reported.contains(password),
             "{reported}"
         );
     }
     let mut fresh = Guarded::start(PLAIN, &[line("alice", "secret")]);
-    let _of_libzmq = libzmq(&zmq::Context::new(), &fresh.clients(), "alice", "Secret");
+    let _libzmq_client = libzmq(&zmq::Context::new(), &fresh.clients(), "alice", "Secret");
     fresh.process.await_line(
         "frontend clients: a connection is refused: the password of user alice is wrong",
     );
@@ -345,9 +346,9 @@ fn each_mistake_of_a_user_is_logged_with_its_remedy() {
         .process
         .await_line("frontend clients: a connection is refused");
     let reported = reported["message"].as_str().unwrap();
-    let said =
+    let hint =
         "it has no password (mechanism NULL), and PLAIN is required here: give it a user name";
-    assert!(reported.contains(said), "{reported}");
+    assert!(reported.contains(hint), "{reported}");
     let mut gateway = Guarded::start(PLAIN, &[]);
     let mut raw = Raw::connect(&gateway.clients());
     raw.say(&naming(Mechanism::Curve));
@@ -361,15 +362,16 @@ fn each_mistake_of_a_user_is_logged_with_its_remedy() {
     );
 }
 
-/// A peer that names PLAIN and then does not speak it receives no reason and no service.
+/// A peer that names PLAIN in its greeting but then breaks the protocol is neither served nor told
+/// the reason.
 #[test]
 fn a_peer_that_only_names_plain_is_not_admitted() {
     if !engine_is("native") {
         return;
     }
     let gateway = Guarded::start(PLAIN, &[line("alice", "secret")]);
-    let (waits, hello) = plain::Client::hello("alice", "wrong").unwrap();
-    let (_, initiate) = waits.welcome(b"\x07WELCOME", &Ready::default()).unwrap();
+    let (client, hello) = plain::Client::hello("alice", "wrong").unwrap();
+    let (_, initiate) = client.welcome(b"\x07WELCOME", &Ready::default()).unwrap();
     let request = message(&["OPAQUE", "x"]);
     for (case, bytes) in [
         ("READY", command(&ready("DEALER", &[]))),
@@ -387,20 +389,20 @@ fn a_peer_that_only_names_plain_is_not_admitted() {
     ] {
         let mut raw = gateway.greeted();
         raw.try_say(&bytes);
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         // The connection ends with a close or a reset.
-        let _ = raw.stream.read_to_end(&mut heard);
-        let is_said = |word: &[u8]| heard.windows(word.len()).any(|part| part == word);
+        let _ = raw.stream.read_to_end(&mut received);
+        let has = |name: &[u8]| received.windows(name.len()).any(|part| part == name);
         assert!(
-            !is_said(b"\x05READY") && !is_said(b"\x07WELCOME"),
-            "{case}: {heard:?}"
+            !has(b"\x05READY") && !has(b"\x07WELCOME"),
+            "{case}: {received:?}"
         );
     }
     assert!(gateway.user("alice", "secret").is_some());
 }
 
 #[test]
-fn keys_passwords_and_neither_are_accepted_on_one_address() {
+fn peers_with_a_key_with_a_password_and_with_neither_are_served_at_one_address() {
     if !engine_is("native") {
         return;
     }
@@ -433,7 +435,7 @@ fn keys_passwords_and_neither_are_accepted_on_one_address() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|it| it["name"].as_str().unwrap().to_owned())
+        .map(|principal| principal["name"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(names, ["alice", "anonymous", "bob"]);
 }

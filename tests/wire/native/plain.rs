@@ -1,5 +1,5 @@
-//! Tests of plain peers, which send and receive payloads without a type, together with typed peers;
-//! of clients behind a proxy; and of the empty message that a probing socket sends first.
+//! Tests of plain peers, which send and receive payloads without a type, together with typed peers.
+//! Also tested are clients behind a proxy, and the empty message that a probing socket sends first.
 
 use std::thread;
 
@@ -36,63 +36,63 @@ fn gateway(frames: &str) -> Gateway {
 fn expect(socket: &zmq::Socket, frames: &[&str]) -> Frames {
     let got = receive(socket);
     let fits = |(got, frame): (&String, &&str)| *frame == "*" || got == frame;
-    let said = texts(&got);
-    let same = said.len() == frames.len() && said.iter().zip(frames).all(fits);
-    assert!(same, "{said:?} is not {frames:?}");
+    let shown = texts(&got);
+    let same = shown.len() == frames.len() && shown.iter().zip(frames).all(fits);
+    assert!(same, "{shown:?} is not {frames:?}");
     got
 }
 
-/// The form of the requests and answers of one kind of worker, without the token that precedes them
-/// at a DEALER.
-struct Way {
+/// The frames of a request and of its answer at one kind of worker, without the token with which
+/// both begin at a DEALER.
+struct WorkerForm {
     kind: zmq::SocketType,
     frames: &'static str,
-    gets: &'static [&'static str],
-    sends: &'static [&'static str],
+    request: &'static [&'static str],
+    answer: &'static [&'static str],
 }
 
-/// All forms of a request with the payload [`ANN`] and without headers. [`Way::serve`] adds headers
-/// for typed workers; plain workers never receive any.
-const WAYS: [Way; 6] = [
-    Way {
+/// All forms, with the payload [`ANN`] and without headers. [`WorkerForm::serve`] adds headers for
+/// typed workers; plain workers receive no headers.
+const WORKER_FORMS: [WorkerForm; 6] = [
+    WorkerForm {
         kind: zmq::DEALER,
         frames: "frames: typed",
-        gets: &["T", ANN],
-        sends: &["DONE", "hi"],
+        request: &["T", ANN],
+        answer: &["DONE", "hi"],
     },
-    Way {
+    WorkerForm {
         kind: zmq::REP,
         frames: "frames: typed",
-        gets: &["T", ANN],
-        sends: &["DONE", "hi"],
+        request: &["T", ANN],
+        answer: &["DONE", "hi"],
     },
-    Way {
+    WorkerForm {
         kind: zmq::DEALER,
         frames: "frames: payload",
-        gets: &[ANN],
-        sends: &["hi"],
+        request: &[ANN],
+        answer: &["hi"],
     },
-    Way {
+    WorkerForm {
         kind: zmq::REP,
         frames: "frames: payload",
-        gets: &[ANN],
-        sends: &["hi"],
+        request: &[ANN],
+        answer: &["hi"],
     },
-    Way {
+    WorkerForm {
         kind: zmq::DEALER,
         frames: "frames: delimited",
-        gets: &["", ANN],
-        sends: &["", "hi"],
+        request: &["", ANN],
+        answer: &["", "hi"],
     },
-    Way {
+    WorkerForm {
         kind: zmq::REP,
         frames: "frames: delimited",
-        gets: &[ANN],
-        sends: &["hi"],
+        request: &[ANN],
+        answer: &["hi"],
     },
 ];
 
-impl Way {
+impl WorkerForm {
     /// Receives a request with these headers, checks its frames, and answers it.
     #[track_caller]
     fn serve(&self, worker: &zmq::Socket, headers: &[&str]) {
@@ -107,26 +107,30 @@ impl Way {
         };
         let request = receive(worker);
         let identity = usize::from(self.kind == zmq::DEALER);
-        assert_eq!(texts(&request[identity..]), with_headers(self.gets));
+        assert_eq!(texts(&request[identity..]), with_headers(self.request));
         let mut answer: Frames = request[..identity].to_vec();
-        answer.extend(with_headers(self.sends).into_iter().map(String::into_bytes));
+        answer.extend(
+            with_headers(self.answer)
+                .into_iter()
+                .map(String::into_bytes),
+        );
         send(worker, &answer);
     }
 }
 
 #[test]
 fn every_kind_of_plain_or_typed_client_is_served_by_every_kind_of_worker() {
-    for way in WAYS {
-        let gateway = gateway(way.frames);
-        let worker = gateway.peer(way.kind, "people");
-        let reply = way.sends[0];
+    for form in WORKER_FORMS {
+        let gateway = gateway(form.frames);
+        let worker = gateway.peer(form.kind, "people");
+        let reply = form.answer[0];
         let reply = if reply == "DONE" { reply } else { "REPLY" };
         for headers in [&[][..], &["id 7"], &["id 7", "", "x"]] {
-            let ask = |kind, at: &str, front: &[&str], back: &[&str]| {
+            let ask = |kind, at: &str, prefix: &[&str], answer_prefix: &[&str]| {
                 let client = gateway.peer(kind, at);
-                send(&client, &[front, headers, &[ANN]].concat());
-                way.serve(&worker, headers);
-                expect(&client, &[back, headers, &["hi"]].concat());
+                send(&client, &[prefix, headers, &[ANN]].concat());
+                form.serve(&worker, headers);
+                expect(&client, &[answer_prefix, headers, &["hi"]].concat());
             };
             ask(zmq::DEALER, "plain", &[], &[]);
             ask(zmq::DEALER, "plain", &[""], &[""]);
@@ -144,13 +148,13 @@ fn every_kind_of_plain_or_typed_client_is_served_by_every_kind_of_worker() {
             (ledger.answered, ledger.received),
             (30, 30),
             "{}",
-            way.frames
+            form.frames
         );
     }
 }
 
-/// Sends a message, asserts that it is rejected with these frames and for this reason, and returns
-/// the text of the rejection.
+/// Sends the frames `sent`, asserts that the answer has the frames `got` and rejects the message
+/// for this reason, and returns the text of the rejection.
 #[track_caller]
 fn rejected(
     gateway: &Gateway,
@@ -195,8 +199,8 @@ fn a_malformed_message_is_rejected_in_the_form_of_its_frontend() {
     let gateway = gateway("frames: payload");
     let sent = (&["U", NOBODY][..], &["ERROR", "*"][..]);
     rejected(&gateway, (zmq::REQ, "routed"), sent, "unknown_type");
-    // The end of the envelope is unknown, so the gateway takes the frames before a known type, or
-    // else the first frame, for the envelope.
+    // The gateway does not know where the envelope ends. It takes the frames before a known type
+    // for the envelope, or the first frame if no frame is a known type.
     for (at, sent, got, why) in [
         (
             "routed",
@@ -211,13 +215,13 @@ fn a_malformed_message_is_rejected_in_the_form_of_its_frontend() {
             "must send an empty frame before the payload",
         ),
     ] {
-        let said = rejected(&gateway, (zmq::DEALER, at), (sent, got), "malformed");
-        assert!(said.contains(why), "{said}");
+        let text = rejected(&gateway, (zmq::DEALER, at), (sent, got), "malformed");
+        assert!(text.contains(why), "{text}");
     }
     let most: Vec<&str> = std::iter::repeat_n("h", 16).collect();
     let sent = (&most[..], &["*"][..]);
-    let said = rejected(&gateway, (zmq::REQ, "plain"), sent, "malformed");
-    assert!(said.contains("limits.frames"), "{said}");
+    let text = rejected(&gateway, (zmq::REQ, "plain"), sent, "malformed");
+    assert!(text.contains("limits.frames"), "{text}");
     let ledger = gateway.end();
     assert_eq!((ledger.received, ledger.answered), (4, 0));
 }
@@ -226,7 +230,7 @@ fn a_malformed_message_is_rejected_in_the_form_of_its_frontend() {
 fn a_typed_workers_error_is_one_frame_for_a_plain_client() {
     let gateway = gateway("frames: typed");
     let worker = gateway.peer(zmq::DEALER, "people");
-    for (at, front) in [
+    for (at, prefix) in [
         ("plain", &[][..]),
         ("whole", &["ERROR", "id"]),
         ("alone", &[]),
@@ -236,7 +240,7 @@ fn a_typed_workers_error_is_one_frame_for_a_plain_client() {
         send(&client, &[typed, &["id", ANN]].concat());
         let token = receive(&worker).swap_remove(0);
         send(&worker, &[&token[..], b"ERROR", b"id", b"it broke"]);
-        expect(&client, &[front, &["it broke"]].concat());
+        expect(&client, &[prefix, &["it broke"]].concat());
     }
 }
 
@@ -258,22 +262,25 @@ fn a_plain_workers_answer_in_other_frames_is_reported() {
         let message: Vec<&[u8]> = [&token[..]].into_iter().chain(answer).collect();
         send(&worker, &message);
         let got = expect(&client, &["*"]);
-        let said = String::from_utf8_lossy(&got[0]);
-        assert!(said.contains("bad_reply") && said.contains(why), "{said}");
+        let rejection = String::from_utf8_lossy(&got[0]);
+        assert!(
+            rejection.contains("bad_reply") && rejection.contains(why),
+            "{rejection}"
+        );
     }
 }
 
-/// Starts a `zmq_proxy` between clients and a frontend, and returns its endpoint for clients. The
-/// proxy ends with its context.
+/// Starts a `zmq_proxy` between clients and a frontend, and returns the proxy's endpoint for
+/// clients. The proxy ends when `context` is dropped.
 fn proxy(context: &zmq::Context, frontend: &str) -> String {
-    let front = socket(context, zmq::ROUTER);
-    front.bind("tcp://127.0.0.1:*").unwrap();
-    let back = connected(context, zmq::DEALER, frontend);
-    let endpoint = front.get_last_endpoint().unwrap().unwrap();
-    for socket in [&front, &back] {
+    let router = socket(context, zmq::ROUTER);
+    router.bind("tcp://127.0.0.1:*").unwrap();
+    let dealer = connected(context, zmq::DEALER, frontend);
+    let endpoint = router.get_last_endpoint().unwrap().unwrap();
+    for socket in [&router, &dealer] {
         socket.set_rcvtimeo(-1).unwrap();
     }
-    thread::spawn(move || zmq::proxy(&front, &back));
+    thread::spawn(move || zmq::proxy(&router, &dealer));
     endpoint
 }
 
@@ -281,29 +288,29 @@ fn proxy(context: &zmq::Context, frontend: &str) -> String {
 fn clients_behind_proxies_are_served() {
     let gateway = gateway("frames: payload");
     let worker = gateway.peer(zmq::REP, "people");
-    let way = &WAYS[3];
+    let form = &WORKER_FORMS[3];
     let inner = proxy(&gateway.context, &gateway.endpoint("routed"));
     let outer = proxy(&gateway.context, &inner);
     for endpoint in [&inner, &outer] {
         let req = connected(&gateway.context, zmq::REQ, endpoint);
         send(&req, &["T", ANN]);
-        way.serve(&worker, &[]);
+        form.serve(&worker, &[]);
         expect(&req, &["REPLY", "hi"]);
         send(&req, &["T", NOBODY]);
         expect(&req, &["ERROR", "*"]);
         let dealer = connected(&gateway.context, zmq::DEALER, endpoint);
         send(&dealer, &["", "T", "id", ANN]);
-        way.serve(&worker, &[]);
+        form.serve(&worker, &[]);
         expect(&dealer, &["", "REPLY", "id", "hi"]);
-        // The proxies' frames are recognised by the type that follows them, so the rejection
-        // reaches the client.
+        // The gateway recognises the proxies' frames by the type that follows them, so the
+        // rejection reaches the client.
         send(&dealer, &["T", ANN]);
         expect(&dealer, &["ERROR", "*"]);
     }
     let plain = proxy(&gateway.context, &gateway.endpoint("both"));
     let req = connected(&gateway.context, zmq::REQ, &plain);
     send(&req, &[ANN]);
-    way.serve(&worker, &[]);
+    form.serve(&worker, &[]);
     expect(&req, &["hi"]);
     let ledger = gateway.end();
     assert_eq!((ledger.answered, ledger.received), (5, 9));
@@ -319,26 +326,26 @@ fn the_empty_message_of_a_probing_socket_is_ignored() {
         client.connect(&gateway.endpoint(at)).unwrap();
         client
     };
-    for (kind, at, front) in [
+    for (kind, at, prefix) in [
         (zmq::DEALER, "typed", &["T"][..]),
         (zmq::REQ, "typed", &["T"]),
         (zmq::REQ, "plain", &[]),
         (zmq::DEALER, "both", &[""]),
     ] {
         let client = probing(kind, at);
-        send(&client, &[front, &[ANN]].concat());
-        WAYS[3].serve(&worker, &[]);
-        let back = if front == ["T"] {
+        send(&client, &[prefix, &[ANN]].concat());
+        WORKER_FORMS[3].serve(&worker, &[]);
+        let answer_prefix = if prefix == ["T"] {
             &["REPLY"][..]
         } else {
-            front
+            prefix
         };
-        expect(&client, &[back, &["hi"]].concat());
+        expect(&client, &[answer_prefix, &["hi"]].concat());
         if kind == zmq::DEALER {
             // Only the first message can be a probe.
             send(&client, &[""]);
-            let said = receive(&client);
-            assert!(texts(&said).concat().contains("malformed"), "{said:?}");
+            let answer = receive(&client);
+            assert!(texts(&answer).concat().contains("malformed"), "{answer:?}");
         }
     }
     let ledger = gateway.end();

@@ -33,15 +33,15 @@ admin: {{ bind: "127.0.0.1:0" }}
 struct Worker(Child);
 
 impl Worker {
-    /// Starts a worker, and waits until the gateway knows it.
+    /// Starts a worker, and waits until the gateway knows the worker.
     fn start(gateway: &Process) -> Self {
-        let beside = Path::new(env!("CARGO_BIN_EXE_gateway"));
+        let binary = Path::new(env!("CARGO_BIN_EXE_gateway"));
         let count = workers(gateway);
-        let child = Command::new(beside.with_file_name("examples").join("worker"))
+        let child = Command::new(binary.with_file_name("examples").join("worker"))
             .arg(gateway.endpoint(PEOPLE))
             .stdout(Stdio::null())
             .spawn();
-        let child = child.expect("`cargo build --examples` builds it");
+        let child = child.expect("`cargo build --examples` builds the worker");
         gateway.await_metrics("a worker", |metrics| {
             metrics.sum("gateway_pool_workers", &[]) > count
         });
@@ -53,16 +53,16 @@ impl Worker {
         let sent = Command::new("kill").args(["-s", name, &id]).status();
         assert!(sent.unwrap().success());
         if name == "STOP" {
-            // The process continues for a moment after the signal.
+            // The process may still run for some microseconds after the signal.
             let stat = format!("/proc/{id}/status");
             let stopped = || {
                 let file = BufReader::new(std::fs::File::open(&stat).unwrap());
                 let mut lines = file.lines().map_while(Result::ok);
                 lines.any(|line| line.starts_with("State:") && line.contains('T'))
             };
-            let until = Instant::now() + PATIENCE;
+            let deadline = Instant::now() + PATIENCE;
             while !stopped() {
-                assert!(Instant::now() < until);
+                assert!(Instant::now() < deadline);
             }
         }
     }
@@ -79,13 +79,15 @@ fn workers(gateway: &Process) -> f64 {
     gateway.metrics().sum("gateway_pool_workers", &[])
 }
 
+/// Sends `count` requests with the headers 0, 1 and so on.
 fn ask(client: &mut Raw, count: usize) {
     for n in 0..count {
         client.say(&message(&["OPAQUE", &n.to_string(), "x"]));
     }
 }
 
-/// Returns how often each reply type or reason occurs among `count` answers, one for each request.
+/// Receives one answer for each of `count` requests, and returns how often each reply type or
+/// reason of rejection occurs.
 #[track_caller]
 fn answers(client: &mut Raw, count: usize) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
@@ -108,7 +110,7 @@ fn a_worker_that_answers_and_disconnects_receives_nothing_more() {
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
     ask(&mut client, 2);
     let held = worker.hear_message();
-    gateway.await_metrics("the other waits", |metrics| {
+    gateway.await_metrics("a queued request", |metrics| {
         metrics.sum("gateway_pool_queue_length", &[]) == 1.0
     });
     // The gateway must notice the answer and the disconnection in the same turn.
@@ -140,7 +142,7 @@ fn requests_of_a_killed_worker_are_answered_at_once() {
     // at most ten (`per_worker`). Only the victim keeps its requests.
     ask(&mut client, 30);
     let held = "gateway_in_flight";
-    let metrics = gateway.await_metrics("only the victim holds any", |metrics| {
+    let metrics = gateway.await_metrics("only the victim holds requests", |metrics| {
         let held = metrics.sum(held, &[]);
         metrics.sum("gateway_received_total", &[]) == 30.0 && (1.0..=10.0).contains(&held)
     });
@@ -165,14 +167,14 @@ fn the_loss_of_a_worker_is_reported_within_a_millisecond() {
     let _turn = turns::take();
     let gateway = start("heartbeat: off, timeout: none", "");
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-    let mut attempts = (0..3).map(|_| ends_of_workers(&gateway, &mut client));
+    let mut attempts = (0..3).map(|_| median_loss_time(&gateway, &mut client));
     let prompt = attempts.any(|median| median <= Duration::from_millis(1));
     assert!(prompt, "the medians are printed");
 }
 
 /// Returns the median time from the disconnection of a worker to the answer to its client, over
 /// twenty workers.
-fn ends_of_workers(gateway: &Process, client: &mut Raw) -> Duration {
+fn median_loss_time(gateway: &Process, client: &mut Raw) -> Duration {
     let mut times: Vec<_> = (0..20)
         .map(|_| {
             let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
@@ -188,13 +190,13 @@ fn ends_of_workers(gateway: &Process, client: &mut Raw) -> Duration {
     times.sort_unstable();
     let median = times[times.len() / 2];
     println!(
-        "median of {} from end to answer: {median:?}; all: {times:?}",
+        "median of {} from disconnection to answer: {median:?}; all: {times:?}",
         times.len()
     );
     median
 }
 
-/// A worker may take many times longer to receive a request than it may be silent.
+/// The time in which a worker receives a request may be many times its allowed silence.
 #[test]
 fn a_worker_that_receives_slowly_is_not_lost() {
     let gateway = start(
@@ -233,11 +235,11 @@ fn a_worker_that_receives_slowly_is_not_lost() {
             continue;
         }
         let n = worker.stream.read(&mut piece).unwrap();
-        assert!(n > 0, "it was taken for gone after {:?}", began.elapsed());
+        assert!(n > 0, "the worker was lost after {:?}", began.elapsed());
         request.extend_from_slice(&piece[..n]);
     }
     println!("{} bytes in {:?}", request.len(), began.elapsed());
-    // PINGs may come before the request, never in it.
+    // PINGs may precede the request but never interrupt it.
     let token = loop {
         let (head, rest) = request.split_at(2);
         let (body, rest) = rest.split_at(usize::from(head[1]));
@@ -276,8 +278,8 @@ fn a_frozen_workers_requests_are_answered_after_its_heartbeats() {
     assert_eq!(answers(&mut client, 1), again);
 }
 
-/// Answers that a worker sent before its end count, although the gateway notices the end on a write
-/// to the worker.
+/// Answers that a worker sent before it disconnected count, although the gateway notices the
+/// disconnection on a write to the worker.
 #[test]
 fn answers_sent_before_a_disconnect_count() {
     let gateway = start("heartbeat: off, timeout: none, per_worker: 100000", "");
@@ -292,9 +294,9 @@ fn answers_sent_before_a_disconnect_count() {
     }
     // The system accepts all replies at once, but they are more than the gateway reads in a turn.
     assert!(replies.len() < 60_000, "{}", replies.len());
-    // Bytes that the worker leaves unread make the system reset the connection.
+    // If the worker leaves bytes unread, the system resets the connection.
     ask(&mut client, 1);
-    gateway.await_metrics("handed out", |metrics| {
+    gateway.await_metrics("a further request for the worker", |metrics| {
         metrics.sum("gateway_pool_handed_total", &[]) == COUNT as f64 + 1.0
     });
     gateway.signal("STOP");
@@ -323,15 +325,18 @@ fn a_worker_that_does_not_read_delays_no_other_peer() {
     for n in 0..600 {
         client.say(&message(&["OPAQUE", &n.to_string(), &large]));
     }
-    // The worker that does not read holds only the requests that fit the buffers of the system and
-    // its outbox. All other requests are answered.
-    let until = gateway.await_metrics("the others are answered", |metrics| {
+    // The worker that does not read holds only the requests that fit the system's buffers and the
+    // worker's outbox. All other requests are answered.
+    let metrics = gateway.await_metrics("the other requests are answered", |metrics| {
         let in_flight = metrics.sum("gateway_in_flight", &[]);
         metrics.sum("gateway_received_total", &[]) == 600.0 && in_flight < 200.0
     });
-    let held = until.sum("gateway_in_flight", &[]) as usize;
+    let held = metrics.sum("gateway_in_flight", &[]) as usize;
     let (after, _) = gateway.footprint();
-    println!("it holds {held}; memory grew by {} KiB", after - before);
+    println!(
+        "the mute worker holds {held}; memory grew by {} KiB",
+        after - before
+    );
     drop(mute);
     let mut lost = 0;
     for _ in 0..600 {
@@ -357,7 +362,7 @@ fn a_worker_that_does_not_read_is_still_read() {
     first.say(&message(&["OPAQUE", "0", "x"]));
     let request = worker.hear_message();
     // The requests fill the system's buffers for the worker, and the worker's outbox to more than
-    // half of `limits.client_bytes`. From a client with such an outbox, the gateway would not read.
+    // half of `limits.client_bytes`. The gateway would not read from a client with such an outbox.
     let large = "x".repeat(500_000);
     let mut others: Vec<_> = (0..20)
         .map(|_| Raw::peer(&gateway.endpoint(CLIENTS), "DEALER"))
@@ -367,7 +372,7 @@ fn a_worker_that_does_not_read_is_still_read() {
             other.say(&message(&["OPAQUE", "1", &large]));
         }
     }
-    gateway.await_metrics("all are in", |metrics| {
+    gateway.await_metrics("all requests are received", |metrics| {
         metrics.sum("gateway_received_total", &[]) == 41.0
     });
     worker.say(&message(&[&request[0][..], b"REPLY", b"0", b"y"]));

@@ -1,5 +1,5 @@
-//! Tests of engine native with ZMTP written by hand: its answers to peers whose every byte is
-//! given. Engine libzmq answers as libzmq does, so it is not tested here.
+//! Tests of engine native with ZMTP written by hand: the engine's answers to peers that send given
+//! bytes. Engine libzmq answers as libzmq does, so it is not tested here.
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,9 @@ fn connect(gateway: &Gateway, name: &str) -> Raw {
     Raw::connect(&gateway.endpoint(name))
 }
 
-/// Returns the answer of the gateway to a peer that speaks ZMTP 3.`minor` and sends this READY.
-fn announced(gateway: &Gateway, name: &str, minor: u8, ready: &[u8]) -> Said {
+/// Connects a peer that speaks ZMTP 3.`minor` and sends this READY. Returns the command or message
+/// that the gateway sends after its greeting.
+fn answer_to_ready(gateway: &Gateway, name: &str, minor: u8, ready: &[u8]) -> Said {
     let mut raw = connect(gateway, name);
     raw.say(&greeting(minor));
     raw.hear_greeting();
@@ -26,10 +27,10 @@ fn announced(gateway: &Gateway, name: &str, minor: u8, ready: &[u8]) -> Said {
     raw.hear()
 }
 
-/// Asserts that a libzmq worker receives an opaque request of a raw client, and that the client
-/// receives the answer.
+/// Asserts that a libzmq worker receives a request of type OPAQUE from a raw client, and that the
+/// client receives the answer.
 #[track_caller]
-fn serves(gateway: &Gateway, raw: &mut Raw) {
+fn assert_served(gateway: &Gateway, raw: &mut Raw) {
     let worker = gateway.worker();
     raw.say(&message(&["OPAQUE", "id", "x"]));
     answer(&worker, b"y");
@@ -51,14 +52,14 @@ fn each_peer_receives_the_matching_socket_type_in_both_versions() {
     ] {
         for minor in [0, 1, 2] {
             let expected = Said::Command(ready(ours, &[]));
-            let said = announced(&gateway, name, minor, &ready(theirs, &[]));
-            assert_eq!(said, expected, "{theirs} at {name}, 3.{minor}");
+            let answer = answer_to_ready(&gateway, name, minor, &ready(theirs, &[]));
+            assert_eq!(answer, expected, "{theirs} at {name}, 3.{minor}");
         }
     }
 }
 
 #[test]
-fn the_gateway_sends_its_ready_after_that_of_the_peer() {
+fn the_gateway_sends_its_ready_after_the_ready_of_the_peer() {
     if !native() {
         return;
     }
@@ -66,12 +67,12 @@ fn the_gateway_sends_its_ready_after_that_of_the_peer() {
     let mut raw = connect(&gateway, "clients");
     raw.hear_greeting();
     raw.say(&greeting(1));
-    // The gateway does not answer these commands, but must read them before the READY that follows.
+    // The gateway must read these commands before the READY that follows, but does not answer them.
     raw.say(&ping(0, b""));
     raw.say(&command(b"\x05HELLO"));
     raw.say(&command(&ready("DEALER", &[])));
     assert_eq!(raw.hear(), Said::Command(ready("ROUTER", &[])));
-    serves(&gateway, &mut raw);
+    assert_served(&gateway, &mut raw);
 }
 
 #[test]
@@ -154,7 +155,7 @@ fn broken_handshakes_receive_the_reason() {
     let huge = ready("DEALER", &[("X", &vec![0; 9000])]);
     let cases: [(Vec<u8>, &str); 8] = [
         (message(&["OPAQUE", "x"]), "a message before READY"),
-        // The start of this message would be lost, because it is not among the bytes after READY.
+        // The start of this message would be lost, because it precedes READY.
         (
             [frame(MORE, b"A"), command(&ready("DEALER", &[]))].concat(),
             "a message before READY",
@@ -203,13 +204,13 @@ fn a_forbidden_frame_after_ready_disconnects_that_peer_alone() {
         for name in ["clients", "people"] {
             let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
             raw.say(&bytes);
-            // Later messages are not read, however many there are.
+            // The gateway reads no later message, even if there are many.
             raw.try_say(&message(&["OPAQUE", "x"]).repeat(1000));
             let reason = raw.hear_error();
             assert!(reason.contains(hint), "{hint}: {reason}");
         }
     }
-    serves(&gateway, &mut other);
+    assert_served(&gateway, &mut other);
     assert_eq!(gateway.end().received, 1);
 }
 
@@ -236,13 +237,15 @@ fn foreign_protocols_are_disconnected_by_their_first_bytes() {
         b"GET / HTTP/1.1\r\nHost: gateway\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"SSH-2.0-OpenSSH_9.2\r\n",
-        // These are ZMTP 1.0 with a short and with a long length of the identity, and ZMTP 2.0.
+        // These greetings are ZMTP 1.0 with a short length of the identity, ZMTP 1.0 with a long
+        // length, and ZMTP 2.0.
         b"\x01\x00",
         b"\xff\0\0\0\0\0\0\0\x02\x00x",
         b"\xff\0\0\0\0\0\0\0\x01\x7f\x01",
         &curve,
     ];
-    // All connect at once, since the gateway names its mechanism to a silent peer after a second.
+    // All peers connect at once, because the gateway names its mechanism to a silent peer after a
+    // second.
     let connect = |bytes| ["clients", "people"].map(|name| (connect(&gateway, name), bytes));
     let connected: Vec<_> = strangers.into_iter().flat_map(connect).collect();
     for (mut raw, bytes) in connected {
@@ -252,7 +255,7 @@ fn foreign_protocols_are_disconnected_by_their_first_bytes() {
         assert_eq!(raw.hear(), Said::End, "{bytes:?}");
     }
     let mut raw = Raw::peer(&gateway.endpoint("clients"), "DEALER");
-    serves(&gateway, &mut raw);
+    assert_served(&gateway, &mut raw);
 }
 
 #[test]
@@ -312,7 +315,7 @@ fn a_peer_silent_beyond_the_ttl_of_its_own_ping_is_disconnected() {
     assert_eq!(other.hear(), Said::End);
     send(&client, &["OPAQUE", "x"]);
     let Said::Message(request) = worker.hear() else {
-        panic!("it is there");
+        panic!("the worker is not lost");
     };
     worker.say(&message(&[&request[0][..], b"REPLY", b"y"]));
     assert_eq!(texts(&receive(&client)), ["REPLY", "y"]);
@@ -354,7 +357,7 @@ fn a_whole_dialogue_may_arrive_in_one_write() {
     let mut raw = connect(&gateway, "clients");
     let mut bytes = greeting(1).to_vec();
     bytes.extend(command(&ready("DEALER", &[])));
-    // These messages are more than one read takes.
+    // The gateway cannot read all these messages at once.
     let count = 5_000;
     for n in 0..count {
         bytes.extend(message(&[
@@ -402,7 +405,7 @@ limits: { message: 64KiB }
         let error: Error = read_rejection(reply.last().unwrap());
         assert_eq!(error.reason, "too_large");
     }
-    serves(&gateway, &mut raw);
+    assert_served(&gateway, &mut raw);
 }
 
 #[test]
@@ -419,7 +422,7 @@ fn too_many_frames_are_malformed_and_the_next_message_is_served() {
         assert_eq!(error.reason, "malformed", "{frames}");
         assert!(error.message.contains("more than 16 frames"));
     }
-    serves(&gateway, &mut raw);
+    assert_served(&gateway, &mut raw);
 }
 
 /// Two connections with the same identity are two clients, and each receives its own answers.
