@@ -4,11 +4,11 @@
 //! [`Outlet`]. It owns every request from arrival to its one answer. It knows no socket and no
 //! file, and never reads a clock: `now` is passed in, as the time since the engine started.
 //!
-//! Read [`Core::on`] first, through which every event passes. Every message from a client has
-//! exactly one outcome: answered, rejected, client gone or client slow
-//! ([`Ledger`](crate::ledger::Ledger)). The exception is an empty first message under
-//! `ZMQ_PROBE_ROUTER`, which has none. Only the worker that holds a request can answer it. The
-//! simulator asserts this over thousands of schedules.
+//! Read [`Core::on`] first: every event passes through it. Every message from a client has exactly
+//! one outcome: answered, rejected, client gone or client slow ([`Ledger`](crate::ledger::Ledger)).
+//! The exception is the empty first message of a socket with `ZMQ_PROBE_ROUTER`, which has no
+//! outcome. Only the worker that holds a request can answer it. The simulator asserts both over
+//! thousands of schedules.
 
 mod answer;
 mod arrival;
@@ -86,7 +86,7 @@ pub struct Core<M: Frames> {
     admitted: Admitted,
     pools: Vec<Pool>,
     channels: Vec<Channel<M>>,
-    /// The place of the channel whose work was continued last.
+    /// The index of the channel whose work was continued last.
     last_continued: usize,
     requests: OpenRequests<M>,
     lanes: Lanes,
@@ -163,7 +163,7 @@ impl<M: Frames> Core<M> {
         match event {
             // A message and the report of its answer's fate occur with every request.
             Event::Message { peer, frames } => self.message(peer, frames, Extent::Whole, out),
-            // This moves no deadline, so the checks below can wait for the next event.
+            // The report moves no deadline, so the checks below can wait for the next event.
             Event::Settled { outcome, fate } => return self.counts.settled(outcome, fate),
             other => self.on_other(other, out),
         }
@@ -232,8 +232,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Returns the time at which [`Event::Tick`] is due at the latest, if nothing else happens
-    /// before.
+    /// Returns the time at which [`Event::Tick`] is due unless another event happens first, or
+    /// `None` if no time is due.
     pub fn next_deadline(&self) -> Option<Duration> {
         let drain = self.drain.filter(|_| !self.requests.is_empty());
         let due = self.deadlines.next().into_iter().chain(drain);
@@ -242,7 +242,8 @@ impl<M: Frames> Core<M> {
         due.chain(self.notes.due()).chain(look).min()
     }
 
-    /// Returns whether the core drains, no request is open, and the fate of every answer is known.
+    /// Returns whether the core drains, no request is open, the fate of every answer is known, and
+    /// no message is queued for a subscriber.
     pub fn is_drained(&self) -> bool {
         self.drain.is_some() && self.in_flight() == 0 && !self.owes_subscribers()
     }
@@ -263,14 +264,14 @@ impl<M: Frames> Core<M> {
         &self.snapshot.names
     }
 
-    /// Returns the number of open requests plus that of answers whose fate is not known yet.
+    /// Returns the number of open requests plus the number of answers whose fate is not known yet.
     pub fn in_flight(&self) -> u64 {
         self.requests.len() as u64 + self.counts.unsettled()
     }
 
-    /// Returns the memory that is charged for requests and for answers that wait for a verdict, in
-    /// bytes: their bodies in queues and at judges, the charge of each open request, and the
-    /// messages and subscriptions of channels.
+    /// Returns the memory that is charged for requests, for answers that wait for a verdict, and
+    /// for channels, in bytes: the bodies in queues and at judges, the charge of each open request,
+    /// and the messages and subscriptions of channels.
     pub fn memory(&self) -> u64 {
         let queues: u64 = self.pools.iter().map(Pool::queue_bytes).sum();
         let channels: u64 = self.channels.iter().map(Channel::memory).sum();
@@ -289,14 +290,14 @@ impl<M: Frames> Core<M> {
         pool.is_none_or(|pool| pool.is_idle() && !pool.awaits_verdict())
     }
 
-    /// Returns the settings of a pool: the last ones that it had, if it was removed.
+    /// Returns the settings of a pool, or the last settings of a removed pool.
     pub fn settings(&self, pool: PoolId) -> Option<&PoolSettings> {
         self.pools.get(pool.0).map(Pool::settings)
     }
 
-    /// Returns the maximum size in bytes and the maximum number of frames of a worker's answer: the
-    /// larger of `limits.message` and `limits.frames` in force and those under which open requests
-    /// arrived.
+    /// Returns the maximum size in bytes and the maximum number of frames of a worker's answer.
+    /// Each is the largest value that `limits.message` or `limits.frames` has now, or had when an
+    /// open request arrived.
     pub(crate) fn reply_limits(&mut self) -> (u64, usize) {
         // Earlier snapshots are few, and only kept while requests that arrived under them are open.
         self.past.retain(|past| past.strong_count() > 0);
@@ -308,7 +309,7 @@ impl<M: Frames> Core<M> {
         })
     }
 
-    /// Returns whether a client waits for answers, or messages wait for a subscriber.
+    /// Returns whether a client has open requests, or messages are queued for a subscriber.
     pub(crate) fn is_owed(&self, peer: PeerId) -> bool {
         match self.peers.get(peer) {
             Some(Peer::Client(client)) => client.is_owed(),
@@ -317,7 +318,7 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Returns whether a worker holds requests whose clients wait.
+    /// Returns whether a worker holds open requests.
     pub fn holds(&self, worker: PeerId) -> bool {
         match self.peers.get(worker) {
             Some(Peer::Worker(worker)) => self.pools[worker.pool.0].holds(worker.seat),
@@ -327,8 +328,8 @@ impl<M: Frames> Core<M> {
 
     /// Uses `snapshot` from now on; [`Self::adopt_channels`] does so for channels. Open requests
     /// keep their route and the name of their client, and a removed pool keeps its last settings.
-    /// If clients have principals from now on, those that connected without one become anonymous;
-    /// the engine disconnects those that are not admitted as such.
+    /// If clients have principals from now on, a client that connected without a principal becomes
+    /// anonymous; the engine disconnects it if anonymous clients are not admitted.
     fn adopt(&mut self, snapshot: Arc<Snapshot>) {
         self.counts.adopt(&snapshot);
         for (id, settings) in &snapshot.pools {
@@ -483,8 +484,8 @@ impl<M: Frames> Core<M> {
     /// Notes an event of a worker. Equal events of one pool are counted together.
     fn note_worker(&mut self, what: NotedEvent, worker: Worker, particulars: Particulars) {
         let name = &self.pools[worker.pool.0].settings().name;
-        // Workers are not distinguished, because one that reconnects repeatedly is a new peer each
-        // time.
+        // Workers are not distinguished, because a worker that reconnects repeatedly is a new peer
+        // each time.
         self.notes.note(self.now, what, name, None, || particulars);
     }
 }

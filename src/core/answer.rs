@@ -1,5 +1,5 @@
-//! Messages from workers. An answer counts if its worker holds the request, and passes if it fits
-//! the reply schema.
+//! Messages from workers. An answer counts if its worker holds the request, and is delivered if it
+//! fits the reply schema.
 
 use super::case::{check_payload_briefly, schema_of};
 use super::event::Extent;
@@ -16,16 +16,16 @@ use crate::pool::{Dropped, HeldAt, NameForm, RequestForm};
 use crate::reply::{Reason, Rejection};
 use crate::snapshot::{AnyOf, WorkerFrames};
 
-/// The maximum number of bytes that are logged of the first frame of a message that answers no
-/// request. A token is seldom longer.
+/// The maximum number of bytes that the log shows of a message that answers no request: the
+/// beginning of its first frame. A token is seldom longer.
 const FIRST_SHOWN_MAX: usize = 64;
 
 /// A worker's message that is not the typed answer to a request that the worker holds.
 #[derive(Clone, Copy)]
 struct Unmatched {
-    /// The number of the request that it names, if it names one.
+    /// The number of the request that the message names, or `None` if it names none.
     number: Option<u64>,
-    /// The form in which it names the request.
+    /// The form in which the message names the request.
     name: NameForm,
 }
 
@@ -77,8 +77,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Does what [`Self::judge_answer`] does, but for any payload: also for one that is large, that
-    /// violates the schema, or that has to wait for others.
+    /// Like [`Self::judge_answer`], for any payload: it may be large, violate the schema, or have
+    /// to wait for earlier messages.
     #[inline(never)]
     fn judge_unusual_answer(
         &mut self,
@@ -173,7 +173,8 @@ impl<M: Frames> Core<M> {
         self.reject(request.give_up(), rejection, out);
     }
 
-    /// Removes and returns the request to which a worker's message is a typed answer, if it is one.
+    /// Removes and returns the request that a worker's message answers. Fails if the message is not
+    /// a typed answer, or if this worker does not hold the request.
     fn answered_request(
         &mut self,
         by: Worker,
@@ -232,8 +233,8 @@ impl<M: Frames> Core<M> {
         out: &mut impl Outlet<M>,
     ) {
         let Some((number, at, handed)) = self.held_by_plain(by, &frames, &unmatched) else {
-            // The message names a request that has ended, or one that another worker holds, or none
-            // at all.
+            // The message names a request that has ended, a request of another worker, or no
+            // request.
             let late = |number| self.requests.was_given(number);
             if unmatched.number.is_some_and(late) {
                 self.pools[by.pool.0].dropped(by.seat, Dropped::Late);
@@ -286,7 +287,7 @@ impl<M: Frames> Core<M> {
             Stray::of(frames, naming, pool.holds(by.seat), is_type)
         };
         let is_first = pool.dropped(by.seat, Dropped::Unsolicited) == 1;
-        // A socket with ZMQ_PROBE_ROUTER sends this first.
+        // The first message of a socket with ZMQ_PROBE_ROUTER is empty.
         if is_first && stray == Stray::Empty {
             return;
         }
@@ -302,8 +303,9 @@ impl<M: Frames> Core<M> {
             });
     }
 
-    /// Returns the request that a plain worker's message answers, its place at the worker and the
-    /// form in which it was handed out.
+    /// Returns the number of the request that a plain worker's message answers, the request's place
+    /// among those that the worker holds, and the form in which it was handed out. Returns `None`
+    /// if the message answers no request of this worker.
     fn held_by_plain(
         &self,
         by: Worker,
@@ -333,8 +335,8 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// Returns a rejection if the form of `body`, a worker's message without its head, is not that of a
-/// valid answer to this request.
+/// Returns a rejection if `body`, a worker's message without its head, is too large for an answer
+/// to this request, or has a frame too few or too many.
 #[inline]
 fn reply_fault<M: Frames>(request: &Request<M>, body: &M) -> Option<Box<Rejection>> {
     let limits = &request.snapshot.limits;
@@ -358,7 +360,7 @@ fn no_rep_fault() -> Box<Rejection> {
     Box::new(Rejection::new(Reason::BadReply, message))
 }
 
-/// Returns the rejection of a typed worker's answer that has this fault and `frames` frames.
+/// Returns the rejection of an answer of `frames` frames from a typed worker, with this fault.
 #[cold]
 fn typed_shape_fault(mut fault: String, frames: usize) -> Box<Rejection> {
     if frames == 1 {

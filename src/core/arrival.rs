@@ -25,8 +25,7 @@ use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::route::{RoutePlace, RouteTable};
 use crate::snapshot::{Access, AnyOf, EnvelopeMode, PoolId, Route, RouteId, Snapshot, Target};
 
-/// The result of the checks for a message that passed them, except that its payload may wait for a
-/// judge.
+/// The result of the checks for a message that passed them. Its payload may still wait for a judge.
 pub(super) struct CheckedMessage {
     pub(super) route: RoutePlace,
     /// The encoding of a later rejection.
@@ -36,11 +35,11 @@ pub(super) struct CheckedMessage {
 
 /// The result of the payload's check before its message becomes a request.
 pub(super) enum Fit {
-    /// Its route has no schema.
+    /// The route has no schema.
     Opaque,
-    /// It matches the schema at this place of the route's list.
+    /// The payload matches the schema at this index of the route's list.
     Place(usize),
-    /// It waits for a judge's verdict.
+    /// The payload waits for a judge's verdict.
     Unjudged,
 }
 
@@ -52,7 +51,7 @@ pub(super) struct Accepted {
     pub(super) judged: CheckedMessage,
     /// The size of all frames, in bytes.
     pub(super) bytes: u64,
-    /// The memory that it takes until its end, in bytes: see [`Request::charge`].
+    /// The memory that the request takes while it is open, in bytes: see [`Request::charge`].
     pub(super) charge: u32,
 }
 
@@ -74,8 +73,8 @@ impl Refused {
         Box::new(Self { rejection, errors })
     }
 
-    /// Returns the rejection of a message whose type no route matches. Its hint names the route
-    /// with a similar type, or says that the last frame is a type.
+    /// Returns the rejection of a message whose type no route matches. The hint names the route
+    /// with a similar type, or explains that the last frame is a type.
     #[cold]
     fn unknown_type<M: Frames>(
         errors: ErrorEncoding,
@@ -99,8 +98,9 @@ impl Refused {
 }
 
 impl<M: Frames> Core<M> {
-    /// Takes a peer's message: a client's request or a worker's answer. The route of a request is
-    /// looked up before the checks, because it decides the encoding of a rejection.
+    /// Takes a peer's message: a client's request, a worker's answer, or a message on a channel.
+    /// The route of a request is looked up before the checks, because the route decides the
+    /// encoding of a rejection.
     pub(super) fn message(
         &mut self,
         peer: PeerId,
@@ -283,9 +283,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Adds a request to the open ones. This function is inlined so that the request is built in
-    /// its final place: moving a value right after its fields were stored stalls on failed store
-    /// forwarding.
+    /// Adds an open request. This function is inlined so that the request is built in its final
+    /// place: moving a value right after its fields were stored stalls on failed store forwarding.
     #[inline(always)]
     pub(super) fn open(
         &mut self,
@@ -351,7 +350,7 @@ struct ArrivalCheck<'a> {
 }
 
 impl ArrivalCheck<'_> {
-    /// Returns the route of a message that may be served, or the rejection and its encoding.
+    /// Checks a message before it becomes a request. Fails with the rejection and its encoding.
     #[inline]
     fn judge<M: Frames>(
         self,
@@ -473,8 +472,9 @@ pub(super) fn deny(
     Some(Rejection::new(Reason::RateLimited, message).after(wait))
 }
 
-/// Returns the result for any payload of a message from this peer, or its rejection: also for one
-/// that is large, that violates the schema, or that has to wait for others.
+/// Checks the payload of a message from this peer, if a judge need not check it: it may be large,
+/// violate the schema, or have to wait for earlier messages. Fails with the rejection of the
+/// message.
 #[inline(never)]
 pub(super) fn fit_unusual<M: Frames>(
     (lanes, peer): (&Lanes, PeerId),
@@ -511,7 +511,8 @@ fn malformed<M: Frames>(
     Refused::new(client.errors, Reason::Malformed, fault)
 }
 
-/// Describes the mistake if a message is one that workers of a known pattern send, not clients.
+/// Describes the mistake if a client's message has the form of a message from a worker of a known
+/// pattern.
 #[cold]
 fn worker_fault<M: Frames>(body: &M) -> Option<String> {
     let pattern = Pattern::of(body)?;

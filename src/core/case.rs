@@ -10,8 +10,7 @@ use crate::route::RoutePlace;
 use crate::snapshot::{AnyOf, BriefCheck, ChannelId, Route, Snapshot};
 use gateway_schema::Violation;
 
-/// A message whose payload takes long to check, with everything that is needed for the check, on
-/// any thread.
+/// A message whose payload takes long to check, with everything that a thread needs for the check.
 #[derive(Debug)]
 pub struct Case<P> {
     pub(super) subject: Subject,
@@ -54,8 +53,8 @@ pub struct Verdict<P> {
     pub(super) found: Found,
 }
 
-/// The result of a check: the rejection, or the place of the schema that the payload fits in the
-/// route's list. The place is `None` for an opaque route and for an answer.
+/// The result of a check: the rejection, or the index, in the route's list, of the schema that the
+/// payload fits. The index is `None` for an opaque payload and for an answer.
 pub(super) type Found = Result<Option<usize>, Box<Rejection>>;
 
 /// The result of a judge's check, for [`Case::end`].
@@ -121,7 +120,7 @@ impl<P> Verdict<P> {
     }
 }
 
-/// Returns the schemas for the payload of a message of a route, or `None` if it is opaque.
+/// Returns the schemas for the payload of a message of a route, or `None` if the payload is opaque.
 #[inline]
 pub(super) fn schema_of<'a, B: Frames>(
     way: Direction,
@@ -155,8 +154,8 @@ pub(super) fn check_payload<B: Frames>(
     }
 }
 
-/// Checks the payload of such a message on the data thread, if that takes only a moment. Returns
-/// `None` if a judge must check it. Adds to `work` as [`AnyOf::check_briefly`] does.
+/// Like [`check_payload`], on the data thread, if the check is short. Returns `None` if a judge
+/// must check the payload. Adds to `work` as [`AnyOf::check_briefly`] does.
 pub(super) fn check_payload_briefly<B: Frames>(
     way: Direction,
     route: &Route,
@@ -175,7 +174,7 @@ pub(super) fn check_payload_briefly<B: Frames>(
     }
 }
 
-/// Returns the result for a payload that fits the schema at a place of the route's list.
+/// Returns the result for a payload that fits the schema at this index of the route's list.
 fn fitting(way: Direction, place: usize) -> Found {
     Ok(match way {
         Direction::Request => Some(place),

@@ -220,8 +220,8 @@ fn subscription_fault(fault: SubscriptionFault) -> String {
     }
 }
 
-/// Returns the type and the payload of a kept message of one frame, or `None` if they are frames of
-/// their own.
+/// Splits a kept message of one frame, as [`single::split`] does. Returns `None` on a channel whose
+/// messages are typed.
 fn split<M: Frames>(body: &M, frames: &ChannelFrames) -> Option<M> {
     match frames {
         ChannelFrames::Single(end) => Some(single::split(body.get(0).unwrap_or_default(), end)),
@@ -283,8 +283,9 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Makes publishers anonymous that connected when publishers had no principals, and are still
-    /// connected. The engine disconnects those that are not admitted as such.
+    /// Makes a publisher anonymous if it connected when its channel knew no principals, and the
+    /// channel knows them now. The engine disconnects the publisher if anonymous publishers are not
+    /// admitted.
     fn rename_publishers(&mut self, next: &Snapshot) {
         for peer in self.peers.values_mut() {
             if let Peer::Publisher(publisher) = peer
@@ -296,7 +297,7 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Returns whether messages wait for subscribers.
+    /// Returns whether messages are queued for subscribers.
     pub(super) fn owes_subscribers(&self) -> bool {
         self.channels.iter().any(|channel| channel.waiting() > 0)
     }
@@ -309,7 +310,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Returns the time at which [`Self::give_up_stalled_subscribers`] is due at the latest.
+    /// Returns the time at which [`Self::give_up_stalled_subscribers`] is due at the latest, or
+    /// `None` if it has nothing to do.
     pub(super) fn stalled_subscribers_due(&self) -> Option<Duration> {
         let waits = self.drain.is_some() && self.owes_subscribers();
         waits.then(|| self.now + STALLED_TIME)

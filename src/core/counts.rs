@@ -7,7 +7,7 @@ use crate::snapshot::{RouteId, Snapshot};
 /// The counters of routes and clients.
 #[derive(Debug)]
 pub(super) struct Counts {
-    /// The counters of the routes, by [`RouteId`]; at least those of [`RouteId::NONE`] and
+    /// The counters of the routes, by [`RouteId`]; at least for [`RouteId::NONE`] and
     /// [`RouteId::OTHERS`].
     routes: Vec<RouteCounters>,
     /// The connected clients, by [`FrontendId`](crate::snapshot::FrontendId).
@@ -68,7 +68,7 @@ impl Counts {
         }
     }
 
-    /// Removes a client that has disconnected from the count.
+    /// Removes a disconnected client from the count.
     pub(super) fn client_disconnected(&mut self, client: &Client) {
         if let Some(gauges) = self.clients.get_mut(client.frontend.0) {
             let anonymous = u64::from(client.name_source == NameSource::Anonymous);

@@ -5,8 +5,8 @@ use crate::channel::Delivery;
 use crate::frame::Frames;
 use crate::peer::PeerId;
 
-/// The number of deliveries to subscribers, or of subscriptions at publishers, that are as much
-/// work as a small message.
+/// The number of deliveries to subscribers, or of subscriptions sent to publishers, that take as
+/// much work as one small message.
 pub(super) const DELIVERIES_OF_AN_ITEM: usize = 4;
 
 /// The delivery of a channel's messages by an outlet.

@@ -19,7 +19,7 @@ pub(super) struct Doubts<'a> {
 
 impl Doubts<'_> {
     /// Notes a doubt if the first header of a plain client's message is the type of a route: the
-    /// client may be a typed one.
+    /// client may be a typed client.
     pub(super) fn type_as_header<M: Frames>(
         self,
         message: &SplitMessage<M>,

@@ -80,7 +80,7 @@ impl<M: Frames> Core<M> {
                 ),
             )
             .busy(),
-            // Its deadline ended with its worker's answer.
+            // The deadline of the request ended with its worker's answer.
             State::Answered(_) => return,
             &State::Held { worker, at, .. } => {
                 if let Some(&Peer::Worker(worker)) = self.peers.get(worker) {
@@ -123,7 +123,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Removes and returns an open request. The caller must send its answer.
+    /// Removes and returns an open request. The caller must send the answer, or open the request
+    /// again.
     #[inline]
     pub(super) fn end(&mut self, number: u64) -> Option<Request<M>> {
         let request = self.requests.remove(number)?;
@@ -141,7 +142,7 @@ impl<M: Frames> Core<M> {
                     self.pools[pool.0].remove_unjudged();
                 }
             }
-            // Its deadline has ended already.
+            // The deadline of the request ended with its worker's answer.
             State::Answered(_) => has_deadline = false,
         }
         if has_deadline {
@@ -201,7 +202,8 @@ impl<M: Frames> Core<M> {
         self.recent.push(rejected);
     }
 
-    /// Sends the one answer to the client. For an accepted request, `open` is its size in bytes.
+    /// Sends the one answer to the client. `open` is the size of an accepted request in bytes, or
+    /// `None` if the message was rejected before it became a request.
     pub(super) fn deliver(
         &mut self,
         asker: Asker,

@@ -88,12 +88,13 @@ pub enum Event<M: Frames> {
         /// The prefix.
         prefix: Vec<u8>,
     },
-    /// A complete message from a client, a worker or a publisher, or one from a subscriber that is
-    /// no subscription.
+    /// A complete message from a client, a worker or a publisher, or a subscriber's message that is
+    /// not a subscription.
     Message {
         /// The sender.
         peer: PeerId,
-        /// All frames, or at least `limits.frames` + 1 of a message that has more.
+        /// All frames. If the message has more than `limits.frames`, at least the first
+        /// `limits.frames` + 1.
         frames: M,
     },
     /// A complete message over `limits.message`, which the engine skipped while it arrived.
@@ -104,7 +105,8 @@ pub enum Event<M: Frames> {
         frames: M,
     },
     /// A worker whose [`Outlet::to_worker`] failed, a subscriber whose [`Outlet::to_subscriber`]
-    /// failed, or a publisher whose [`Outlet::has_room_to_ask`] returned false, can take more.
+    /// failed, or a publisher whose [`Outlet::has_room_for_subscription`] returned false, can take
+    /// more.
     Writable {
         /// The peer.
         peer: PeerId,
@@ -128,8 +130,7 @@ pub enum Event<M: Frames> {
     },
     /// Time passed.
     Tick,
-    /// There is time to continue work that is done in parts, of which the core [has some
-    /// left](super::Core::has_unfinished_work).
+    /// There is time to continue the core's [unfinished work](super::Core::has_unfinished_work).
     Continue,
     /// Another configuration takes effect. The engine's resources for its new frontends, pools and
     /// channels are ready.
@@ -179,7 +180,8 @@ pub trait Outlet<M: Frames> {
         true
     }
 
-    /// Returns the maximum work that one event continues, counted in messages to subscribers.
+    /// Returns the maximum work on a channel that one event continues, counted in messages to
+    /// subscribers.
     fn work_max(&self) -> usize {
         WORK_MAX
     }
@@ -200,18 +202,18 @@ pub trait Outlet<M: Frames> {
         Err(case)
     }
 
-    /// Returns the number of bytes of open requests that a client may have now, and of messages
-    /// that may wait for a subscriber, because memory is short, or `u64::MAX` while it is not. A
-    /// larger answer is replaced by a rejection.
+    /// Returns the maximum size in bytes of a client's open requests, and of the messages queued
+    /// for a subscriber, while memory is short. Otherwise returns `u64::MAX`. An answer over the
+    /// maximum is replaced by a rejection.
     fn client_bytes_max(&self) -> u64 {
         u64::MAX
     }
 
-    /// Stops reading a peer with a large backlog at the judges, for now, if the engine
-    /// can leave a peer unread.
+    /// Stops reading from a peer with a large backlog, until [`Self::resume`]. An engine that
+    /// cannot leave a peer unread ignores the call.
     fn pause(&mut self, _peer: PeerId) {}
 
-    /// Allows that a peer that was [paused](Self::pause), if it is still connected, is read again.
+    /// Reads again from a [paused](Self::pause) peer, if it is still connected.
     fn resume(&mut self, _peer: PeerId) {}
 
     /// Returns the address of a peer, for people, or `None` if the engine does not know it or the
@@ -221,13 +223,13 @@ pub trait Outlet<M: Frames> {
     }
 
     /// Records that a worker has left, and that the last message to it was sent. The worker
-    /// disconnects by itself, or is disconnected after a while. Messages that it still sends are
+    /// disconnects by itself, or is disconnected after a while. Any further message from it is
     /// dropped.
     fn release(&mut self, _worker: PeerId) {}
 
-    /// Records that the current event took at most as much work as `messages` more small messages.
-    /// After much work, an engine turns to its other peers, at once or if the clock shows that the
-    /// sender has had its time.
+    /// Records that the current event took the work of at most `messages` further small messages.
+    /// After much work, an engine turns to its other peers, at once or when the clock shows that
+    /// the sender's turn is over.
     fn spend(&mut self, _messages: usize) {}
 
     /// Returns the counters of the engine, which are read from time to time.

@@ -2,10 +2,10 @@
 //!
 //! The rest of the core knows only that form. A plain client's message gets its frontend's type
 //! when it arrives, and a plain worker's answer gets the type REPLY and the request's headers.
-//! Frames that a worker does not receive are left out when a request is handed out, and frames that
-//! a client does not receive when an answer is delivered ([`Envelope::wrap`]). A request keeps the
-//! form in which it arrived and the one in which it was handed out, so that a reload changes
-//! neither for requests in progress.
+//! Frames that a worker must not receive are left out when a request is handed out. Frames that a
+//! client must not receive are left out when an answer is delivered ([`Envelope::wrap`]). A request
+//! keeps the form in which it arrived and the form in which it was handed out, so a reload changes
+//! neither.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::frame::{self, AnswerShape, AnswerType, Envelope, Frames, SplitMessage
 use crate::peer::{ClientKind, WorkerKind};
 use crate::snapshot::{EnvelopeMode, Framing, WorkerFrames};
 
-/// Returns the framing of a frontend, if it differs from that of typed clients without a proxy.
+/// Returns the framing of a frontend, or `None` for the usual framing: typed clients, and no proxy.
 pub(super) fn unusual(framing: &Arc<Framing>) -> Option<Arc<Framing>> {
     (**framing != Framing::default()).then(|| Arc::clone(framing))
 }
@@ -69,9 +69,10 @@ pub(super) fn split<M: Frames>(
     message
 }
 
-/// The frames before a message's type or, if it is plain, before its headers and payload.
+/// The envelope of a message: the frames before its type or, if it is plain, before its headers and
+/// payload.
 enum Front {
-    /// The envelope has this number of frames.
+    /// It has this number of frames.
     Envelope(usize),
     /// A REQ sent no envelope. Its answer still needs the delimiter, or the REQ waits for ever.
     Missing,
@@ -144,7 +145,7 @@ pub(super) fn fault<M: Frames>(
 }
 
 /// Returns a plain worker's answer as type, headers and payload. `handed` is the form in which the
-/// request was handed out, and `headers` are the request's.
+/// request was handed out, and `headers` are the headers of the request.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Requests are handed out to workers, as long as some are free.
+//! The handout of requests to free workers.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub(super) struct Handout<'a> {
     pub(super) client: PeerId,
     /// The client's name.
     pub(super) name: &'a Rc<Name>,
-    /// True if the route does not imply the type, which must then be kept for a rejection.
+    /// True if the route has a pattern, so that the type must be kept for a rejection.
     pub(super) keeps_type: bool,
 }
 

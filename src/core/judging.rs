@@ -1,11 +1,11 @@
 //! Messages that wait for the verdict of a judge, or for the verdict on a message before them.
 //!
 //! A request whose payload takes long to check is opened in the state `Unjudged`. If the payload of
-//! its answer takes long to check, it is opened again in the state `Answered`. Its message is in a
-//! lane. Each lane has the messages of one client, one envelope and one direction, so that these
-//! keep their order. A judge has the first message of a lane, and the others wait, however small
-//! they are. A verdict removes the first message. The next ones are then checked on the data
-//! thread, as long as that takes only a moment.
+//! the answer takes long to check, the request is opened again in the state `Answered`. The message
+//! to check is in a lane. Each lane has the messages of one client, one envelope and one direction,
+//! so that these keep their order. A judge has the first message of a lane, and the others wait,
+//! however small they are. A verdict removes the first message. The next messages are then checked
+//! on the data thread, as long as each check is short.
 //!
 //! A verdict has no effect if the request has ended meanwhile.
 
@@ -27,7 +27,8 @@ use crate::ledger::nanoseconds;
 /// then receives the next message, however small, so that the data thread serves other peers.
 const FOLLOWING_MAX: usize = 16;
 
-/// The maximum work of these checks, counted in small messages. It takes about a millisecond.
+/// The maximum work of the data thread's checks after a verdict, counted in small messages. It
+/// takes about a millisecond.
 const FOLLOWING_WORK_MAX: usize = 1024;
 
 impl<M: Frames> Core<M> {
@@ -134,8 +135,8 @@ impl<M: Frames> Core<M> {
         self.go_on(lane, FOLLOWING_MAX, out);
     }
 
-    /// Checks up to `following` messages at the front of a lane, as long as that takes only a
-    /// moment, and passes the next one to a judge.
+    /// Checks up to `following` messages from the beginning of a lane, as long as each check is
+    /// short, and passes the next message to a judge.
     fn go_on(&mut self, lane: LaneKey, mut following: usize, out: &mut impl Outlet<M>) {
         let mut work = 0;
         while let Some(number) = self.lanes.first(lane) {
@@ -172,8 +173,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Takes the message out of a request in a lane. Returns it, and whether its payload can be
-    /// checked in a moment, or `None` if the request has no such message.
+    /// Takes the message that waits for a verdict out of its request. Returns the message and
+    /// whether a check of its payload may be short, or `None` if the request has no such message.
     fn take_unjudged(&mut self, way: Direction, number: u64) -> Option<(M::Parcel, bool)> {
         let request = self.requests.get_mut(number)?;
         let body = match &mut request.state {
@@ -196,8 +197,7 @@ impl<M: Frames> Core<M> {
         Some((body, is_direct))
     }
 
-    /// Checks the payload of an open request, or of its answer, on the data thread, as
-    /// [`check_payload_briefly`] does.
+    /// Checks the payload of an open request or of its answer, as [`check_payload_briefly`] does.
     fn check_payload_briefly(
         &self,
         way: Direction,
@@ -240,7 +240,7 @@ impl<M: Frames> Core<M> {
         };
         match &mut request.state {
             State::Unjudged(unjudged) => {
-                // The whole message has more for the rejection than the frames that were kept.
+                // A rejection can repeat more of the whole message than of the kept frames.
                 let at_judge = std::mem::replace(&mut **unjudged, Unjudged::InLane(body));
                 if let Unjudged::AtJudge(kept) = at_judge {
                     self.spare.kept.give_back(kept);

@@ -1,5 +1,5 @@
-//! The lanes: queues of messages that wait for the verdict of a judge, or for an earlier message in
-//! the lane that waits for one. Also the backlog of each peer in them.
+//! The lanes: queues of messages that wait for the verdict of a judge, or for an earlier message of
+//! their lane. Also the backlog of each peer in the lanes.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -17,8 +17,8 @@ pub(super) enum Direction {
     Answer,
 }
 
-/// The key of a lane, whose messages keep their order. They belong to one client and one envelope;
-/// behind a proxy, the envelope stands for a client of its own.
+/// The key of a lane, whose messages keep their order. All messages of a lane have the same client
+/// and the same envelope. Behind a proxy, each client has an envelope of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LaneKey {
     pub(super) client: PeerId,
@@ -43,7 +43,7 @@ pub(super) struct Lanes {
 /// A message in a lane. Its request may have ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LaneEntry {
-    /// The number of the request, which is the message itself or which the message answers.
+    /// The number of the request: the message is that request, or the answer to it.
     pub(super) number: u64,
     /// The client or worker that sent the message.
     pub(super) sender: PeerId,
@@ -59,8 +59,8 @@ struct Backlog {
 }
 
 impl Lanes {
-    /// Returns whether all lanes are empty, and a payload of this size costs no more to check than
-    /// that of a small message. For such a message, this call is the only cost of judges.
+    /// Returns whether all lanes are empty, and a payload of this size is as cheap to check as a
+    /// small payload. For a message with such a payload, this call is the only cost of judges.
     #[inline]
     pub(super) fn is_usual(&self, schema: Option<&AnyOf>, bytes: usize) -> bool {
         self.lanes.is_empty() && schema.is_none_or(|schema| schema.is_usual(bytes))

@@ -1,6 +1,6 @@
-//! The orderly departure of workers. Such a worker sends [`FAREWELL`], receives no new requests,
-//! and answers those that it holds. Once it holds none, it receives the same frame as its last
-//! message, so that everything sent to it before has arrived.
+//! The orderly departure of workers. A leaving worker sends [`FAREWELL`], receives no new requests,
+//! and answers the requests that it holds. Once it holds none, it receives the same frame as its
+//! last message, and then knows that no request is still on its way.
 
 use super::event::Extent;
 use super::peers::{Peer, Worker};
@@ -13,7 +13,7 @@ use crate::peer::WorkerKind;
 const FAREWELL: &[u8] = b"BYE";
 
 /// Returns whether a worker's message is its farewell. A complete answer has more than one frame,
-/// but of an oversize answer only one frame may have been kept.
+/// but an oversize answer may have been cut to one frame.
 #[inline]
 pub(super) fn is_farewell<M: Frames>(frames: &M, extent: Extent) -> bool {
     extent == Extent::Whole && frames.len() == 1 && frames.get(0) == Some(FAREWELL)

@@ -1,6 +1,6 @@
 //! Notes for the operator, at a bounded rate, which the engine writes to the log.
 //!
-//! The first event of a kind is noted at once, with its details. Those that follow within
+//! The first event of a kind is noted at once, with its details. Further events within
 //! [`REPEAT_INTERVAL`] are counted, and the count is noted when that time is over. A kind is an
 //! event, such as a rejection for one reason, and the route, pool or frontend that it concerns.
 //! Within a kind, the first rejection or doubt of each client and each worker's first message that
@@ -30,7 +30,7 @@ const KINDS_MAX: usize = 1_024;
 const CLIENTS_MAX: usize = 32;
 
 /// The number of noted clients, over all kinds, beyond which only the first client of each kind is
-/// noted, so that there are at most [`KINDS_MAX`] more.
+/// noted. That adds at most [`KINDS_MAX`] clients.
 const CLIENTS_NOTED_MAX: usize = 1_024;
 
 /// The maximum number of notes that wait to be taken. Beyond it, events are only counted.
@@ -42,7 +42,7 @@ pub(crate) struct Note {
     /// The event.
     pub what: NotedEvent,
     /// The name of the route, pool or frontend that the event concerns. Empty if there is none, or
-    /// if the kind is shared by several.
+    /// if several names share the kind.
     pub name: String,
     /// The number of events that this note counts, all since the last note of their kind, or `None`
     /// for a note of a single event.
@@ -56,10 +56,10 @@ pub(crate) struct Note {
 pub(crate) enum NotedEvent {
     /// A request was rejected.
     Rejected(Reason),
-    /// A plain client's first header is the type of a route. The name is that of the frontend.
+    /// A plain client's first header is the type of a route. The note names the frontend.
     TypeAsHeader,
-    /// A message has no route, and a later frame is the type of one. The name is that of the
-    /// frontend.
+    /// A message has no route, but one of its later frames is the type of a route. The note names
+    /// the frontend.
     TypeBehindOthers,
     /// A worker connected, or the first one of a pool if the engine cannot distinguish its workers.
     WorkerConnected,
@@ -80,9 +80,9 @@ pub(crate) enum NotedEvent {
     Unread,
     /// A worker that had not yet answered any request let a request time out.
     Unanswered,
-    /// A subscriber missed messages because it was slow. The name is that of the channel.
+    /// A subscriber missed messages because it was slow. The note names the channel.
     SlowSubscriber,
-    /// A subscriber sent a message that is no subscription. The name is that of the channel.
+    /// A subscriber sent a message that is not a subscription. The note names the channel.
     SubscriberData,
 }
 
@@ -94,9 +94,9 @@ pub(crate) struct Particulars {
     pub rejected: Option<Arc<Rejected>>,
     /// The client whose messages may not fit its frontend, and the reason.
     pub doubt: Option<Doubt>,
-    /// The name of the worker or subscriber, or `None` if the event does not concern a single one.
+    /// The name of the worker or subscriber, or `None` if the event does not concern a single peer.
     pub worker: Option<Arc<PeerName>>,
-    /// The worker's seat in its pool.
+    /// The worker's seat: its number in its pool.
     pub seat: Option<usize>,
     /// The present number of workers of the pool.
     pub workers: usize,
@@ -117,7 +117,7 @@ pub(crate) struct Particulars {
     pub missed: u64,
     /// The number of frames of the message that answers no request.
     pub frames: usize,
-    /// The beginning of its first frame, in printable form.
+    /// The beginning of that message's first frame, in printable form.
     pub first: String,
 }
 
@@ -236,8 +236,8 @@ impl Notes {
     }
 
     /// Notes the counts that are due, and forgets kinds that have not occurred within
-    /// [`REPEAT_INTERVAL`]. Also forgets all reminders, even those for later, so that they must be
-    /// requested again.
+    /// [`REPEAT_INTERVAL`]. Also forgets all reminders, even reminders for later times, so that
+    /// they must be requested again.
     pub(super) fn pass(&mut self, now: Duration) {
         if !self.is_due(now) {
             return;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::request::Request;
 use crate::frame::Frames;
 
-/// The initial number of places, and that of a table that has shrunk.
+/// The number of places of a new table, and of a table that has shrunk.
 const PLACES_MIN: usize = 64;
 
 /// The number of places up to which a table never shrinks: a few hundred KiB.
@@ -20,8 +20,8 @@ const PLACES_KEPT: usize = 1 << 11;
 /// time.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// A table is little used in a period if at most its size divided by this number was taken at the
-/// same time.
+/// A table is little used in a period if, divided by this number, its size still exceeds the
+/// largest number of places that were taken at the same time.
 const SHRINK_DIVISOR: usize = 8;
 
 /// The open requests, by number.
@@ -111,9 +111,9 @@ impl<M: Frames> OpenRequests<M> {
         }
     }
 
-    /// Adds the request that has the [next number](Self::next_number), and this charge. It is built
-    /// in its place, because a processor has to wait when it moves a value whose fields were stored
-    /// just before.
+    /// Adds the request that has the [next number](Self::next_number) and this charge. The request
+    /// is built in its place, because a processor has to wait when it moves a value whose fields
+    /// were stored just before.
     #[inline(always)]
     pub(super) fn insert(
         &mut self,

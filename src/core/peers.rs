@@ -16,7 +16,7 @@ use crate::route::RoutePlace;
 use crate::security::ANONYMOUS;
 use crate::snapshot::{ChannelId, Framing, FrontendId, Limits, PoolId};
 
-/// The memory charged for an open request in addition to its frames, in bytes: its places in the
+/// The memory charged for an open request in addition to its frames, in bytes: its entries in the
 /// table, in a queue and among the deadlines.
 pub(super) const REQUEST_CHARGE: u64 = 512;
 
@@ -25,8 +25,9 @@ const PLACES_MIN: usize = 64;
 
 /// The peers by number.
 ///
-/// The low bits of a peer's number are its place, so a look-up takes one comparison if the engine's
-/// numbers differ in these bits. A peer whose place is taken is in a hash map.
+/// The low bits of a peer's number are its place in a table, so a look-up takes one comparison if
+/// the engine's numbers differ in these bits. A peer whose place was taken when it connected is in
+/// a hash map.
 #[derive(Debug)]
 pub(super) struct Peers {
     /// The places. Their number is a power of two, and at most half of them are taken.
@@ -111,7 +112,7 @@ impl Peers {
         peer.0 as usize & (self.places.len() - 1)
     }
 
-    /// Doubles the table. Peers that had no place of their own may get one.
+    /// Doubles the table. A peer of the hash map may get a place in the larger table.
     fn grow(&mut self) {
         let places = empty(2 * self.places.len());
         let before = std::mem::replace(&mut self.places, places);
@@ -209,12 +210,12 @@ pub(super) struct Client {
     pub(super) kind: ClientKind,
     pub(super) name: Rc<Name>,
     pub(super) name_source: NameSource,
-    /// The place of its principal's counters, if it has a principal.
+    /// The index of the principal's counters, if the client has a principal.
     pub(super) principal: Option<PrincipalPlace>,
     pub(super) frontend_state: FrontendState,
-    /// The `errors` of the frontend, or the last ones if the frontend was removed.
+    /// The `errors` of the frontend, or their last value if the frontend was removed.
     pub(super) errors: ErrorEncoding,
-    /// The `framing` of the frontend, or the last one if the frontend was removed. `None` for the
+    /// The framing of the frontend, or its last framing if the frontend was removed. `None` is the
     /// usual framing.
     pub(super) framing: Option<Arc<Framing>>,
     /// The route of the last message that had a route, which is likely the route of the next
@@ -225,12 +226,12 @@ pub(super) struct Client {
     admission: Admission,
     /// The number of open requests.
     open: u32,
-    /// The size of these requests, in bytes.
+    /// The size of all open requests, in bytes.
     open_bytes: u64,
     asked: u64,
 }
 
-/// The place of a principal's counters among those of all principals.
+/// The index of a principal's counters in [`Principals`](super::principals::Principals).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PrincipalPlace(pub(super) usize);
 
@@ -259,15 +260,16 @@ pub(super) enum FrontendState {
 enum Admission {
     /// Served.
     Admitted,
-    /// Over `limits.clients`: every request is rejected, until one arrives when there is room.
+    /// Over `limits.clients`: every request is rejected, until a request arrives when there is room
+    /// again.
     Surplus,
     /// Served, and has sent nothing so far.
     NewAdmitted,
-    /// Over the limit, and has sent nothing so far.
+    /// Over `limits.clients`, and has sent nothing so far.
     NewSurplus,
 }
 
-/// The position of a message among those of its client.
+/// The position of a message among its client's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MessagePosition {
     First,
@@ -339,7 +341,7 @@ impl Client {
         self.asked
     }
 
-    /// Adds a request of this size to the open ones.
+    /// Counts an open request of this size.
     #[inline]
     pub(super) fn opened(&mut self, bytes: u64) {
         self.open += 1;
@@ -388,7 +390,8 @@ impl Client {
             && (bytes_max == u64::MAX || self.charge_with(bytes) <= bytes_max)
     }
 
-    /// Returns the memory charged for the client's open requests and another one of this size.
+    /// Returns the memory charged for the client's open requests and another request of this size,
+    /// in bytes.
     #[cold]
     fn charge_with(&self, bytes: u64) -> u64 {
         let requests = u64::from(self.open) * REQUEST_CHARGE;
@@ -397,9 +400,9 @@ impl Client {
             .saturating_add(requests)
     }
 
-    /// Returns the rejection of a request of this size, which the client [may not
-    /// open](Self::may_open). If the request exceeds `limits.client_bytes` by itself, the rejection
-    /// is not retryable.
+    /// Returns the reason and the message for the rejection of a request of this size, which the
+    /// client [may not open](Self::may_open). If the request exceeds `limits.client_bytes` by
+    /// itself, the rejection is not retryable.
     #[cold]
     pub(super) fn limit(&self, bytes: u64, limits: &Limits, memory_max: u64) -> (Reason, String) {
         let bytes_max = limits.client_bytes;
@@ -473,13 +476,13 @@ impl Admitted {
         self.0 -= usize::from(!client.is_surplus());
     }
 
-    /// Adds a publisher or a subscriber that the engine has admitted, and which counts towards
-    /// `limits.clients`, too. A crowd, whose members the engine cannot count, does not.
+    /// Counts a connected publisher or subscriber towards `limits.clients`. Peers that the engine
+    /// cannot distinguish are not counted.
     pub(super) fn add(&mut self, headcount: Headcount) {
         self.0 += usize::from(headcount == Headcount::One);
     }
 
-    /// Removes a publisher or a subscriber.
+    /// Removes a publisher or a subscriber from the count.
     pub(super) fn remove(&mut self, headcount: Headcount) {
         self.0 -= usize::from(headcount == Headcount::One);
     }

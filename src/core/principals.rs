@@ -1,7 +1,7 @@
 //! The counters of principals, which outlive the connections of their clients.
 //!
-//! A principal is named by a key file or routes.yaml, never by a peer, and [`PRINCIPALS_COUNTED`]
-//! bounds their number nevertheless, however often these files are edited.
+//! Files of the operator name the principals, peers never do. [`PRINCIPALS_COUNTED`] bounds the
+//! number of counters nevertheless, however often these files are edited.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::ledger::{OTHER_PRINCIPALS, PrincipalCounters, PrincipalSample};
 /// together.
 const PRINCIPALS_COUNTED: usize = 1_000;
 
-/// The place that all principals beyond [`PRINCIPALS_COUNTED`] share.
+/// The index that all principals beyond [`PRINCIPALS_COUNTED`] share.
 const OTHERS: PrincipalPlace = PrincipalPlace(0);
 
 /// The counters of all principals that have had a client.
 #[derive(Debug)]
 pub(super) struct Principals {
-    /// The counters, by [`PrincipalPlace`]; at least those of [`OTHERS`].
+    /// The counters, by [`PrincipalPlace`]; at least for [`OTHERS`].
     all: Vec<PrincipalSample>,
     places: HashMap<Arc<str>, PrincipalPlace>,
 }
@@ -36,8 +36,8 @@ impl Default for Principals {
 }
 
 impl Principals {
-    /// Counts a client that connected, or whose name became that of a principal, and stores the
-    /// place of its counters. Does nothing for a client without a principal.
+    /// Counts a client that connected or became anonymous, and stores the index of its principal's
+    /// counters in the client. Does nothing for a client without a principal.
     pub(super) fn client_connected(&mut self, client: &mut Client) {
         if client.name_source == NameSource::Peer {
             return;
@@ -101,7 +101,8 @@ impl Principals {
         Some(&mut sample.counters)
     }
 
-    /// Returns the place of a principal. A new one is assigned a place, if there is one left.
+    /// Returns the index of a principal's counters. Adds counters for a new principal, unless there
+    /// are [`PRINCIPALS_COUNTED`] already.
     fn place(&mut self, name: &str) -> PrincipalPlace {
         if let Some(place) = self.places.get(name) {
             return *place;

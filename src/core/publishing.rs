@@ -30,8 +30,8 @@ struct Size {
 }
 
 impl<M: Frames> Core<M> {
-    /// Takes a message of a publisher, or a message of a subscriber that is no subscription. Drops
-    /// the message of a peer that has disconnected.
+    /// Takes a publisher's message, or notes a subscriber's message that is not a subscription.
+    /// Drops the message of a peer that has disconnected.
     pub(super) fn message_on_channel(
         &mut self,
         peer: PeerId,
@@ -125,8 +125,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Checks a publisher's message. Returns the place of its route, and the result for its
-    /// payload.
+    /// Checks a publisher's message. Returns the place of its route and the result for its payload,
+    /// or fails with the rejection.
     fn check_publication(
         &mut self,
         peer: PeerId,
@@ -225,7 +225,7 @@ impl<M: Frames> Core<M> {
         self.publish_of(asker, envelope, about, body, out);
     }
 
-    /// Publishes a message, and acknowledges it to a client that expects that.
+    /// Publishes a message, and sends the acknowledgement that a REQ or the route's `ack` requires.
     fn publish_of(
         &mut self,
         asker: Asker,
@@ -262,7 +262,7 @@ impl<M: Frames> Core<M> {
     }
 
     /// Sends a checked message of type, headers and payload to the subscribers of a channel.
-    /// `was_split` is true for one that [`single::split`] may have returned.
+    /// `was_split` is true if [`single::split`] may have returned the message.
     fn publish(&mut self, id: ChannelId, body: M, was_split: bool, out: &mut impl Outlet<M>) {
         let channel = &mut self.channels[id.0];
         let kind_length = body.get(0).unwrap_or_default().len();
@@ -314,7 +314,8 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// The number of bytes of a subscriber's message that the log shows.
+/// The maximum number of bytes that the log shows of a subscriber's message that is not a
+/// subscription.
 const FIRST_SHOWN: usize = 32;
 
 /// Describes the fault in the frames of a publisher's message.

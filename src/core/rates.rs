@@ -2,7 +2,7 @@
 //! route, or for each connection whose principal is unknown.
 //!
 //! A bucket is one number, the time at which it will be full again (the generic cell rate
-//! algorithm). A full bucket is therefore equivalent to none, and is dropped.
+//! algorithm). A full bucket is therefore equivalent to no bucket, and is dropped.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::peer::PeerId;
 use crate::route::RouteTable;
 use crate::snapshot::{Rate, Route};
 
-/// The number of buckets of one route below which no sweep for full ones is made.
+/// The number of buckets of one route below which full buckets are not dropped.
 const BUCKETS_MIN: usize = 64;
 
 /// The owner of the bucket to which a request is charged.
@@ -32,7 +32,7 @@ pub(super) struct RateLimiter(HashMap<Box<str>, Buckets>);
 struct Buckets {
     principals: HashMap<Box<[u8]>, Duration>,
     connections: FxHashMap<PeerId, Duration>,
-    /// The number of buckets at which the full ones are dropped.
+    /// The number of buckets at which full buckets are dropped next.
     sweep_at: usize,
 }
 
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(charge(107), Err(ms(3)));
         assert_eq!(charge(110), Ok(()));
         assert_eq!(charge(110), Err(ms(10)));
-        // A refused request costs nothing, and the bucket fills up again during a pause.
+        // A rejected request costs nothing, and the bucket fills up again during a pause.
         for _ in 0..5 {
             assert_eq!(charge(1_000), Ok(()));
         }

@@ -13,7 +13,7 @@ use crate::reply::ErrorEncoding;
 use crate::route::RoutePlace;
 use crate::snapshot::{Route, RouteId};
 
-/// The memory charged for each frame of an open request in addition to its bytes.
+/// The memory charged for each frame of an open request in addition to its content, in bytes.
 const FRAME_CHARGE: u64 = 64;
 
 /// The maximum number of bytes of headers that a rejection repeats. Headers that identify a request
@@ -35,27 +35,28 @@ pub(super) struct Request<M: Frames> {
     pub(super) snapshot: Rc<Current>,
     /// The size of all frames, in bytes, which `limits.message` bounds to 2 GiB.
     pub(super) bytes: u32,
-    /// The memory that the request takes until its end, wherever its body is, in bytes: the copies
-    /// of envelope and headers, and [`REQUEST_CHARGE`] and [`FRAME_CHARGE`].
+    /// The memory in bytes that is charged as long as the request is open, wherever its body is:
+    /// the copies of envelope and headers, [`REQUEST_CHARGE`], and [`FRAME_CHARGE`] for each frame.
     pub(super) charge: u32,
     /// The time of arrival, in nanoseconds since the engine started.
     pub(super) arrived_ns: u64,
-    /// The time from arrival to hand-out, in nanoseconds, or 0 if it was handed out at once.
+    /// The time from arrival to hand-out, in nanoseconds, or 0 if the request was handed out at
+    /// once.
     pub(super) waited_ns: u64,
     pub(super) state: State<M>,
 }
 
-/// The client that waits for the answer.
+/// The client that waits for the answer, or the publisher of a message, which is never answered.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asker {
     pub(super) client: PeerId,
-    /// The value of [`Client::asked`] when the request arrived, or `u64::MAX` for a publisher's
-    /// message.
+    /// The value of [`Client::req_messages`] when the request arrived, or `u64::MAX` for a
+    /// publisher's message.
     pub(super) asked: u64,
 }
 
 impl Asker {
-    /// Returns the asker of a request that a client sends now.
+    /// Returns the client as the sender of a request that arrives now.
     pub(super) fn of(peer: PeerId, client: &Client) -> Self {
         Self {
             client: peer,
@@ -63,7 +64,7 @@ impl Asker {
         }
     }
 
-    /// Returns the asker of a message that a publisher sends, which is never answered.
+    /// Returns the publisher as the sender of a message.
     pub(super) fn publisher(peer: PeerId) -> Self {
         Self {
             client: peer,
@@ -71,7 +72,7 @@ impl Asker {
         }
     }
 
-    /// Returns whether the message is that of a publisher.
+    /// Returns whether the sender is a publisher.
     pub(super) fn is_publisher(self) -> bool {
         self.asked == u64::MAX
     }
@@ -79,7 +80,7 @@ impl Asker {
 
 #[derive(Debug)]
 pub(super) enum State<M: Frames> {
-    /// Its payload waits for a verdict.
+    /// The payload waits for a verdict.
     Unjudged(Box<Unjudged<M::Parcel>>),
     /// Queued, with type, headers and payload.
     Waiting(M),
@@ -89,7 +90,7 @@ pub(super) enum State<M: Frames> {
         worker: PeerId,
         /// The place among the requests that the worker holds.
         at: HeldAt,
-        /// The form in which it was handed out, and in which it is answered.
+        /// The form in which the request was handed out, and in which it is answered.
         handed: RequestForm,
         kept: Kept,
     },
@@ -102,30 +103,30 @@ pub(super) enum State<M: Frames> {
 pub(super) enum Unjudged<P> {
     /// In its lane.
     InLane(P),
-    /// A judge has it. The kept frames are those of a request that a worker holds.
+    /// At a judge. The same frames are kept as for a request that a worker holds.
     AtJudge(Kept),
 }
 
 /// An answer whose payload waits for a verdict.
 #[derive(Debug)]
 pub(super) struct Answered<P> {
-    /// The worker whose answer it is.
+    /// The worker that answered.
     pub(super) worker: PeerId,
-    /// The kept frames of the request, as when the worker held it.
+    /// The frames of the request that were kept while the worker held it.
     pub(super) kept: Kept,
-    /// The answer; none while a judge has it.
+    /// The answer, or `None` while a judge has it.
     pub(super) body: Option<P>,
 }
 
 /// The destination and the form of a rejection.
 pub(super) struct Return {
-    /// The route that counts it.
+    /// The route whose counters count the rejection.
     pub(super) route: RouteId,
     /// The type, in the form of [`frame::type_name`].
     pub(super) kind: String,
     pub(super) asker: Asker,
-    /// The size of the request in bytes, if it was accepted and so counts among the open requests
-    /// of its client.
+    /// The size of the request in bytes, if it was accepted and therefore counts among the open
+    /// requests of its client.
     pub(super) open: Option<u64>,
     pub(super) envelope: Envelope,
     pub(super) headers: Vec<Vec<u8>>,
@@ -204,7 +205,7 @@ impl<M: Frames> Request<M> {
     }
 }
 
-/// Returns copies of the leading frames, of at most [`ECHO_MAX`] bytes together.
+/// Returns copies of the leading frames, as many as fit into [`ECHO_MAX`] bytes.
 pub(super) fn echo<'a>(frames: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
     let mut room = ECHO_MAX;
     let fits = |frame: &&[u8]| {

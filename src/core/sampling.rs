@@ -19,7 +19,7 @@ impl<M: Frames> Core<M> {
         ledger
     }
 
-    /// Returns a copy of every counter and gauge, including those of `out`.
+    /// Returns a copy of every counter and gauge, including the gauges of `out`.
     pub fn sample(&self, out: &impl Outlet<M>) -> Sample {
         let pools = self.pools.iter().enumerate();
         let pools = pools.map(|(id, pool)| {

@@ -1,28 +1,28 @@
-//! Copies of the frames that a rejection of a held request would need, above all headers. They are
-//! copied into reusable memory, because a frame itself refers to the whole buffer in which it
-//! arrived.
+//! Copies of the frames that the rejection of a held request would need, above all headers. The
+//! frames are copied, because a frame itself keeps the whole buffer in which it arrived. The memory
+//! of the copies is reused.
 
-/// The number of emptied places that are kept for reuse.
+/// The maximum number of empty buffers that are kept for reuse.
 const PLACES_KEPT: usize = 1024;
 
-/// The maximum capacity of a place that is kept, in bytes. Usual headers, such as a number or a
-/// trace ID, are shorter.
+/// The maximum capacity of a buffer that is kept for reuse, in bytes. Usual headers, such as a
+/// number or a trace ID, are shorter.
 const ROOM_KEPT: usize = 512;
 
 /// The size of the length that precedes each frame, in bytes.
 const LENGTH: usize = size_of::<u64>();
 
-/// The frames of one request, which usually has none to keep.
+/// The copied frames of one request, usually none.
 #[derive(Debug, Default)]
 pub(super) struct Kept(Option<Box<Copies>>);
 
-/// Frames, each after its length.
+/// A buffer of frames. The length of each frame precedes the frame.
 #[derive(Debug, Default)]
 struct Copies {
     bytes: Vec<u8>,
 }
 
-/// Emptied copies, whose memory is reused for later frames.
+/// Empty buffers, which are reused for later frames.
 #[derive(Debug, Default)]
 #[expect(clippy::vec_box, reason = "the boxes are used again, too")]
 pub(super) struct CopyPool(Vec<Box<Copies>>);
@@ -92,7 +92,7 @@ mod tests {
             assert!(kept.frames().eq(headers));
             assert_eq!(kept.0.is_none(), headers.is_empty());
             shelf.give_back(kept);
-            // One place serves them all, one after the other.
+            // One buffer is used for all of them in turn.
             assert!(shelf.0.len() <= 1);
         }
         let large = shelf.keep([&[7; ROOM_KEPT][..]].into_iter());

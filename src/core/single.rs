@@ -1,12 +1,14 @@
-//! Messages of channels with `frames: single`, whose one frame is topic and payload.
+//! Messages on channels with `frames: single`: one frame, which contains the topic, `topic_end` and
+//! the payload.
 //!
 //! The rest of the core knows only type, headers and payload. A publisher's frame is split when it
 //! arrives, and joined again before it is published, byte for byte.
 
 use crate::frame::{Frames, TYPE_MAX};
 
-/// Returns the type and the payload of a frame, as two frames. A frame without `topic_end` has no
-/// payload, and its first bytes are the type.
+/// Splits a frame at the first `topic_end` into two frames, the type and the payload. A frame
+/// without `topic_end` becomes three frames: its first [`TYPE_MAX`] bytes as the type, an empty
+/// header, and the remaining bytes as the payload.
 pub(super) fn split<M: Frames>(frame: &[u8], topic_end: &[u8]) -> M {
     match find(frame, topic_end) {
         Some(at) => M::of(vec![
@@ -14,19 +16,21 @@ pub(super) fn split<M: Frames>(frame: &[u8], topic_end: &[u8]) -> M {
             frame[at + topic_end.len()..].to_vec(),
         ]),
         None => {
-            // The empty header is the sign for `join` that there was no end.
+            // The empty header marks a frame without `topic_end`, for `has_end`.
             let (kind, rest) = frame.split_at(frame.len().min(TYPE_MAX));
             M::of(vec![kind.to_vec(), Vec::new(), rest.to_vec()])
         }
     }
 }
 
-/// Returns whether a message that [`split`] returned had a `topic_end`.
+/// Returns whether the frame that [`split`] turned into `body` had a `topic_end`.
 pub(super) fn has_end<M: Frames>(body: &M) -> bool {
     body.len() == 2
 }
 
-/// Returns a message of type, headers and payload as one frame. Headers are left out.
+/// Joins the type and the payload of a message into one frame, with `topic_end` between them.
+/// Headers are left out. If `was_split` is true, [`split`] may have returned the message;
+/// `topic_end` is then left out if the original frame had none.
 pub(super) fn join<M: Frames>(body: &M, topic_end: &[u8], was_split: bool) -> M {
     let kind = body.get(0).unwrap_or_default();
     let payload = body.get(body.len().saturating_sub(1)).unwrap_or_default();
@@ -37,8 +41,8 @@ pub(super) fn join<M: Frames>(body: &M, topic_end: &[u8], was_split: bool) -> M 
     M::of(vec![[kind, end, payload].concat()])
 }
 
-/// Returns the position of the first occurrence of `end`, which is not empty. A topic is at most as
-/// long as a type, so no more is searched.
+/// Returns the position of the first `end` in a frame, or `None` if it is not within reach of a
+/// topic, which has at most [`TYPE_MAX`] bytes. `end` must not be empty.
 fn find(frame: &[u8], end: &[u8]) -> Option<usize> {
     let searched = &frame[..frame.len().min(TYPE_MAX + end.len())];
     searched.windows(end.len()).position(|window| window == end)

@@ -1,7 +1,7 @@
 //! Notes on waits that an operator may have to end: requests wait for the first worker of a pool,
 //! or a drain waits for answers.
 //!
-//! Each wait is noted once it has lasted for [`PATIENCE`], and again every [`REPEAT_INTERVAL`] as
+//! Each wait is noted once it has lasted for [`NOTE_DELAY`], and again every [`REPEAT_INTERVAL`] as
 //! long as it lasts.
 
 use std::time::Duration;
@@ -17,8 +17,8 @@ use crate::snapshot::PoolId;
 /// the gateway have usually connected by then.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The maximum number of silent peers whose addresses are noted. These suffice to find one
-/// misplaced worker, and a large number of idle clients does not make the line long.
+/// The maximum number of silent peers whose addresses are noted. Eight addresses suffice to find
+/// one misplaced worker, and keep the line short if there are many idle clients.
 const SILENT_NAMED_MAX: usize = 8;
 
 /// The DEALERs that have sent nothing since they connected to a frontend.
@@ -151,7 +151,7 @@ fn silent_peers<M: Frames>(peers: &Peers, out: &impl Outlet<M>) -> SilentPeers {
     }
 }
 
-/// Returns the addresses for a pool's workers, in words.
+/// Describes the addresses at which a pool and its workers connect.
 fn places(pool: &Pool) -> String {
     let endpoints = &pool.settings().endpoints;
     let mut places = Vec::new();

@@ -10,7 +10,7 @@ use crate::frame::Frames;
 pub(crate) enum Stray {
     /// Only empty frames.
     Empty,
-    /// A farewell from a worker that cannot use it, such as a REP.
+    /// A farewell from a worker that cannot leave by it, such as a REP.
     Farewell,
     /// A message that a worker of another pattern sends without a request.
     Pattern(Pattern),
@@ -46,7 +46,7 @@ pub(crate) enum Pattern {
 /// The form in which a pool's answers name their request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Naming {
-    /// A token. `fits` says whether this message begins with one.
+    /// A token. `fits` is true if this message begins with a token.
     Token { fits: bool },
     /// A client's bare identity.
     Identity,
@@ -78,9 +78,8 @@ impl fmt::Display for Pattern {
 }
 
 impl Stray {
-    /// Returns the likely nature of a worker's message that answers no request. `holds` says
-    /// whether the worker holds a request, and `is_type` whether a frame is the exact type of a
-    /// route.
+    /// Returns the likely nature of a worker's message that answers no request. `holds` is whether
+    /// the worker holds a request, and `is_type` is whether a frame is the exact type of a route.
     pub(super) fn of<M: Frames>(
         frames: &M,
         naming: Naming,

@@ -1,4 +1,4 @@
-//! Tests of the notes for the operator: their moments and their rate. Time is passed in.
+//! Tests of the notes for the operator: when they are made, and at which rate. Time is passed in.
 
 use std::collections::BTreeSet;
 use std::path::Path;

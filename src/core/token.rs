@@ -15,10 +15,10 @@ const DIGITS: usize = 8;
 /// The number of cached tokens: one for each of a few busy clients.
 const TOKENS_KEPT: usize = 16;
 
-/// The maximum length of an identity, which is that of the protocol.
+/// The maximum length of an identity in ZMTP, in bytes.
 const IDENTITY_MAX: usize = 255;
 
-/// A client's name, in its original form and in that of tokens.
+/// A client's name, in its original form and in the form for tokens.
 #[derive(Debug)]
 pub(super) struct Name {
     /// The original form, which workers see under `identity: client`.
@@ -28,8 +28,8 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// Returns the name of a client of this identity. Identities have at most 255 bytes by the
-    /// protocol; a longer one is cut in tokens.
+    /// Returns the name of a client of this identity. A name of more than [`IDENTITY_MAX`] bytes is
+    /// cut in tokens.
     pub(super) fn new(identity: Vec<u8>) -> Self {
         let shown = &identity[..identity.len().min(IDENTITY_MAX)];
         let shown = match shown.iter().all(u8::is_ascii_graphic) {
@@ -63,7 +63,7 @@ impl Name {
         into.extend_from_slice(&end[first..]);
     }
 
-    /// Returns whether this part of a token is that of this client.
+    /// Returns whether `shown`, the part of a token before the `#`, is this name.
     pub(super) fn is_shown_as(&self, shown: &[u8]) -> bool {
         *self.shown == *shown
     }
@@ -77,14 +77,14 @@ fn hex(byte: u8) -> [u8; 2] {
 /// The last tokens of a few clients.
 ///
 /// The numbers of a busy client's requests follow each other closely, so usually only the last
-/// digit of its token changes.
+/// digit of the client's token changes.
 #[derive(Debug)]
 pub(super) struct Tokens([Token; TOKENS_KEPT]);
 
 #[derive(Clone, Debug, Default)]
 struct Token {
-    /// The client's name, or `None` at first. No other client has the same `Rc`, and a client may
-    /// have another name than when its earlier requests arrived.
+    /// The name in `text`, or `None` before the first token. Each client has an `Rc` of its own,
+    /// and gets another one if its name changes.
     name: Option<Rc<Name>>,
     /// The number of the request.
     number: u64,
@@ -126,9 +126,9 @@ pub(super) fn read(token: &[u8]) -> Option<(&[u8], u64)> {
     read_usual(token).or_else(|| read_any(token))
 }
 
-/// Reads a token, eight digits at a time. Returns `None` for some valid tokens, too: those of fewer
-/// than 8 bytes, those of fewer than 16 bytes with 8 digits or more, and those with 16 digits or
-/// more.
+/// Reads a token, eight digits at a time. Returns `None` for some valid tokens, too: tokens of
+/// fewer than 8 bytes, tokens of fewer than 16 bytes with 8 digits or more, and tokens with 16
+/// digits or more.
 #[inline]
 fn read_usual(token: &[u8]) -> Option<(&[u8], u64)> {
     // The identity may contain `#`, so the last one counts.
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn a_token_is_the_same_whatever_was_written_before() {
         let mut random = fastrand::Rng::with_seed(7);
-        // Each client has two names, as one that became anonymous while its requests waited.
+        // Each client has two names, like a client that became anonymous while its requests waited.
         let name = |n: u8| Rc::new(Name::new(format!("client{n}").into()));
         let names: Vec<[Rc<Name>; 2]> = (0..40).map(|n| [name(n), name(n + 100)]).collect();
         let (mut tokens, mut number, mut client) = (Tokens::default(), 0_u64, 0);
