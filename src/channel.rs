@@ -3,9 +3,9 @@
 //!
 //! Like a [`pool`](crate::pool), a channel knows no socket, schema or clock. The core passes it
 //! checked messages, and a [`Delivery`] that sends a message to a subscriber if its connection has
-//! room. Messages without room wait here, bounded for each subscriber, so that a slow subscriber
-//! delays no other. For each subscriber, `matched` is always the sum of `sent`, `dropped` and the
-//! messages that wait.
+//! room. Messages for which there is no room are queued here. The queue of each subscriber is
+//! bounded, so a slow subscriber delays no other. For each subscriber, `matched` is always the sum
+//! of `sent`, `dropped` and the messages that wait.
 //!
 //! Work that may take long is done in parts, which [`Channel::go_on`] continues as long as its
 //! caller has time: sending kept messages to a new subscriber, sending waiting messages to a
@@ -56,21 +56,20 @@ pub(crate) struct Channel<M> {
     subscribers: Vec<Option<Subscriber<M>>>,
     /// The number of connected subscribers.
     connected: usize,
-    /// The numbers of subscribers that have disconnected and whose subscriptions are removed, for
-    /// reuse.
+    /// The numbers of disconnected subscribers whose subscriptions have been removed, for reuse.
     free: Vec<SubscriberId>,
     prefixes: Prefixes,
     kept: Kept<M>,
     /// The number of messages that wait for subscribers.
     waiting: u64,
-    /// The memory of these messages, in bytes.
+    /// The memory of the messages that wait for subscribers, in bytes.
     waiting_bytes: u64,
     counters: ChannelCounters,
     /// The number of the message that is being published, counted from 1.
     published: u64,
     /// The tasks in progress, which take turns.
     tasks: VecDeque<Task<M>>,
-    /// True if the task that drops kept messages is in `tasks`.
+    /// True if `tasks` has the task that drops kept messages.
     is_trimming: bool,
     /// The subscribers whose collections wait for the verdict of a judge, each with the number of
     /// the kept message.
@@ -90,8 +89,8 @@ pub(crate) trait Delivery<M> {
     /// Moves a message that has to wait into memory of its own.
     fn settle(&mut self, body: M) -> M;
 
-    /// Returns the number of bytes that may wait for one subscriber now, because memory is short,
-    /// or `u64::MAX` while it is not.
+    /// Returns the maximum size in bytes of the messages queued for one subscriber while memory is
+    /// short. Otherwise returns `u64::MAX`.
     fn bytes_max(&self) -> u64;
 
     /// Subscribes at a publisher to a prefix, or, if `wanted` is false, cancels that subscription.
@@ -104,8 +103,8 @@ pub(crate) trait Delivery<M> {
 /// The result of a publication.
 #[derive(Debug, Default)]
 pub(crate) struct Publication {
-    /// The number of subscribers that the message matched, plus that of the look-ups that found
-    /// them.
+    /// The work of the publication: the number of subscribers that the message matched, of the
+    /// look-ups that found them, and of the messages that were dropped.
     pub work: usize,
     /// The subscribers that missed messages, with the number of messages.
     pub slow: Vec<(PeerId, u64)>,
@@ -142,7 +141,7 @@ impl<M: Frames> Channel<M> {
     }
 
     /// Uses `settings` from now on. The next calls of [`Self::go_on`] drop the kept messages that
-    /// exceed its limits, and change the subscriptions at publishers.
+    /// exceed the new limits, and change the subscriptions at publishers.
     pub(crate) fn set_settings(&mut self, settings: Arc<ChannelSettings>, now: Duration) {
         let before = std::mem::replace(&mut self.settings, settings);
         if before.keep != self.settings.keep {
@@ -157,7 +156,7 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    /// Returns whether the channel keeps a message.
+    /// Returns whether the channel keeps any message.
     pub(crate) fn has_kept(&self) -> bool {
         self.kept.len() > 0
     }
@@ -185,8 +184,8 @@ impl<M: Frames> Channel<M> {
         subscriber.map(|subscriber| Arc::clone(&subscriber.name))
     }
 
-    /// Adds a subscriber, or a crowd of subscribers, which may subscribe to as many prefixes as all
-    /// subscribers of a channel together.
+    /// Adds a subscriber, or several that the engine cannot distinguish. Several may together
+    /// subscribe to as many prefixes as the channel allows.
     pub(crate) fn add_subscriber(
         &mut self,
         peer: PeerId,
@@ -218,8 +217,8 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    /// Drops the messages that a subscriber is owed, and returns their number. The next calls of
-    /// [`Self::go_on`] free their memory.
+    /// Drops the messages queued for a subscriber, ends its collection of kept messages, and
+    /// returns the number of dropped messages. The next calls of [`Self::go_on`] free their memory.
     pub(crate) fn give_up(&mut self, id: SubscriberId) -> u64 {
         let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
             return 0;
@@ -242,8 +241,8 @@ impl<M: Frames> Channel<M> {
     }
 
     /// Subscribes to a prefix. The subscriber first receives the kept messages that match, except
-    /// those that it could have received already by another of its prefixes. The next calls of
-    /// [`Self::go_on`] send them.
+    /// messages that also match another of its prefixes. The next calls of [`Self::go_on`] send
+    /// them.
     ///
     /// # Errors
     ///
@@ -300,9 +299,9 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    /// Returns whether a subscriber should not be read until [`Self::next_changes`] returns it,
-    /// because kept messages are being collected for it and changes of its subscriptions are
-    /// deferred.
+    /// Holds a subscriber if kept messages are being collected for it, because changes of its
+    /// subscriptions are then deferred. Returns true if it must not be read from now on, until
+    /// [`Self::next_changes`] returns it.
     pub(crate) fn hold(&mut self, id: SubscriberId) -> bool {
         let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
             return false;
@@ -319,8 +318,8 @@ impl<M: Frames> Channel<M> {
     }
 
     /// Subscribes at publishers to a prefix that has got its first subscriber, or cancels the
-    /// subscription to a prefix that has lost its last one. Leaves out publishers whose task has
-    /// yet to reach the prefix. Returns the number of publishers.
+    /// subscription to a prefix that has lost its last subscriber. Leaves out publishers whose task
+    /// has yet to reach the prefix. Returns the number of publishers.
     fn ask_all(&mut self, prefix: &[u8], wanted: bool, delivery: &mut impl Delivery<M>) -> usize {
         for (peer, asked) in &self.publishers {
             if asked.concerns(prefix) {
@@ -335,9 +334,9 @@ impl<M: Frames> Channel<M> {
         self.publishers.len()
     }
 
-    /// Sends a message to every subscriber with a matching prefix. `kind_length` is the length of
-    /// the type, with which its first frame begins, and `generation` that of the configuration by
-    /// which the message was checked.
+    /// Sends a message to every subscriber with a matching prefix. The first frame begins with a
+    /// type of `kind_length` bytes. `generation` is the generation of the configuration by which
+    /// the message was checked.
     pub(crate) fn publish(
         &mut self,
         body: M,
@@ -381,8 +380,8 @@ impl<M: Frames> Channel<M> {
             if keeps {
                 let mut bytes = self.settings.keep_bytes;
                 if delivery.bytes_max() < u64::MAX {
-                    // While memory is short, no further memory is used for kept messages, and those
-                    // that are kept remain.
+                    // While memory is short, no further memory is used for kept messages, and the
+                    // messages that are kept remain.
                     bytes = bytes.min(self.kept.bytes().max(delivery.bytes_max()));
                 }
                 let keep = self.settings.keep;
@@ -393,7 +392,7 @@ impl<M: Frames> Channel<M> {
         result
     }
 
-    /// Adds a message to those that wait for a subscriber, which are at most `bytes_max` bytes.
+    /// Queues a message for a subscriber, whose queue may take at most `bytes_max` bytes.
     fn wait(
         &mut self,
         id: SubscriberId,
@@ -434,7 +433,7 @@ impl<M: Frames> Channel<M> {
     }
 
     /// Drops the messages for subscribers that have taken none since `since`. Returns the number of
-    /// these messages.
+    /// dropped messages.
     pub(crate) fn give_up_stalled(&mut self, since: Duration) -> u64 {
         let stalled = |it: &Option<Subscriber<M>>| {
             let it = it.as_ref();
@@ -451,7 +450,7 @@ impl<M: Frames> Channel<M> {
         self.waiting
     }
 
-    /// Returns whether messages wait for a subscriber.
+    /// Returns whether messages are queued for a subscriber.
     pub(crate) fn is_owed(&self, id: SubscriberId) -> bool {
         let subscriber = self.subscribers.get(id.0).and_then(Option::as_ref);
         subscriber.is_some_and(|subscriber| !subscriber.owed.is_empty())
@@ -462,7 +461,7 @@ impl<M: Frames> Channel<M> {
         self.prefixes.bytes() + self.kept.bytes() + self.waiting_bytes
     }
 
-    /// Returns a copy of the counters and gauges, with at most `most` subscribers.
+    /// Returns a copy of the counters and gauges, with at most `subscribers_max` subscribers.
     pub(crate) fn sample(&self, most: usize) -> ChannelSample {
         let subscribers = self.subscribers.iter().enumerate();
         let subscribers = subscribers.filter_map(|(id, it)| Some((SubscriberId(id), it.as_ref()?)));

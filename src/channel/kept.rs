@@ -18,7 +18,8 @@ use crate::snapshot::Keep;
 /// surplus shrinks with each new message.
 const DROPPED_AT_ONCE: usize = 16;
 
-/// The number of messages that can be moved within their list with as much work as dropping one.
+/// The number of messages that can be moved within their list with as much work as one message is
+/// dropped.
 const MOVES_OF_A_DROP: usize = 1024;
 
 /// The kept messages.
@@ -47,7 +48,7 @@ pub(super) struct Kept<M> {
 struct KeptPost<M> {
     number: u64,
     at: Duration,
-    /// The generation of the configuration by which it was checked last.
+    /// The generation of the configuration by which the message was checked last.
     generation: u64,
     post: Rc<Post<M>>,
 }
@@ -65,8 +66,8 @@ impl<M> Clone for KeptPost<M> {
 struct Collection<M> {
     subscriber: SubscriberId,
     prefix: Box<[u8]>,
-    /// The messages of lesser types are already collected, and of this type those with numbers
-    /// below `number`.
+    /// The messages of lesser types are already collected, and so are the messages of this type
+    /// whose number is below `number`.
     kind: Vec<u8>,
     number: u64,
     /// The number of the first message that was published after the subscription.
@@ -274,9 +275,10 @@ impl<M: Frames> Kept<M> {
         self.collections.retain(|it| it.subscriber != subscriber);
     }
 
-    /// Continues the collection for a subscriber. Calls `found` with the number and the message of
-    /// each type for which `wanted` returns true. A message that was checked before the routes
-    /// changed is checked again, and dropped if it no longer matches its route's schema.
+    /// Continues the collection for a subscriber. Calls `found` with each message, and its number,
+    /// if `wanted` returns true for the message's type and the prefix. A message that was checked
+    /// before the routes changed is checked again, and dropped if it no longer matches its route's
+    /// schema.
     pub(super) fn collect(
         &mut self,
         subscriber: SubscriberId,
@@ -363,7 +365,7 @@ impl<M: Frames> Kept<M> {
             collection.kind.pop();
         }
         let end = of_type.partition_point(|it| it.number < collection.end);
-        // After an edit, these may exceed the limit.
+        // After a reload, the oldest messages may exceed the limit.
         for _ in 0..end.saturating_sub(collection.most).min(*left) {
             if let Some(gone) = of_type.pop_front() {
                 self.by_age.remove(&gone.number);

@@ -4,11 +4,11 @@ use std::cell::Cell;
 
 use crate::frame::Frames;
 
-/// The memory charged for a message in addition to its frames, in bytes: its places in queues and
-/// among the kept messages.
+/// The memory charged for a message in addition to its frames, in bytes: its entries in the list of
+/// kept messages and in maps.
 pub(super) const POST_CHARGE: u64 = 256;
 
-/// The memory charged for each subscriber for which a message waits, in bytes: its place in that
+/// The memory charged for each subscriber for which a message waits, in bytes: the entry in that
 /// subscriber's queue.
 pub(super) const PLACE_CHARGE: u64 = 48;
 
@@ -19,7 +19,7 @@ pub(super) struct Post<M> {
     /// The length of the type, with which the first frame begins.
     kind_length: usize,
     bytes: u64,
-    /// The number of subscribers that it waits for.
+    /// The number of subscribers' queues that have the message.
     queues: Cell<u32>,
 }
 
@@ -51,7 +51,7 @@ impl<M: Frames> Post<M> {
         self.bytes
     }
 
-    /// Records that the message waits for one more subscriber.
+    /// Records that the message waits for one more subscriber, and adds its charge to `memory`.
     pub(super) fn enter_queue(&self, memory: &mut u64) {
         if self.queues.get() == 0 {
             *memory += self.bytes;
@@ -60,7 +60,8 @@ impl<M: Frames> Post<M> {
         self.queues.set(self.queues.get() + 1);
     }
 
-    /// Records that the message waits for one subscriber fewer.
+    /// Records that the message waits for one subscriber fewer, and subtracts its charge from
+    /// `memory`.
     pub(super) fn leave_queue(&self, memory: &mut u64) {
         self.queues.set(self.queues.get() - 1);
         if self.queues.get() == 0 {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 
-/// The maximum length of a prefix, in bytes. It equals that of a type, beyond which nothing can
-/// match, and bounds the number of look-ups for a message.
+/// The maximum length of a prefix, in bytes. It equals the maximum length of a type, because a
+/// longer prefix could match nothing. It also bounds the number of look-ups for a message.
 pub(crate) const PREFIX_MAX: usize = crate::frame::TYPE_MAX;
 
 /// The number of tables over which the prefixes are spread by their hash values. A table that grows

@@ -14,8 +14,8 @@ use super::prefix_index::{PREFIX_MAX, PrefixIndex, SubscriberId};
 /// The maximum number of different prefixes of one subscriber.
 pub(crate) const PREFIXES_PER_SUBSCRIBER_MAX: usize = 10_000;
 
-/// The maximum number of subscriptions of all subscribers of a channel together, each counted once
-/// for a subscriber and a prefix. They take about 250 MB.
+/// The maximum number of subscriptions of all subscribers of a channel together. Repeated
+/// subscriptions of a subscriber to the same prefix count once. A million take about 250 MB.
 pub(crate) const PREFIXES_MAX: usize = 1_000_000;
 
 /// The memory charged for a subscription in addition to its prefix, in bytes.
@@ -40,16 +40,16 @@ pub(super) struct Prefixes {
 #[derive(Debug, Default)]
 struct HeldPrefixes {
     prefixes: BTreeMap<Rc<[u8]>, Held>,
-    /// The memory of its subscriptions, in bytes.
+    /// The memory of the subscriber's subscriptions, in bytes.
     bytes: u64,
 }
 
 /// A subscriber's subscriptions to one prefix.
 #[derive(Debug)]
 struct Held {
-    /// The number of times that it has subscribed without cancelling.
+    /// The number of subscriptions that are not cancelled.
     times: u32,
-    /// Its position in the list of the prefix's subscribers.
+    /// The position of the subscriber in the list of the prefix's subscribers.
     position: usize,
 }
 
@@ -78,8 +78,8 @@ pub(crate) enum SubscriptionFault {
 }
 
 impl Prefixes {
-    /// Subscribes to a prefix. The subscriber may have at most `most` different prefixes, and its
-    /// subscriptions may take at most `bytes_max` bytes.
+    /// Subscribes to a prefix. The subscriber may have at most `prefixes_max` different prefixes,
+    /// and its subscriptions may take at most `bytes_max` bytes.
     pub(super) fn add(
         &mut self,
         subscriber: SubscriberId,
@@ -152,7 +152,8 @@ impl Prefixes {
         Some((prefix, is_last))
     }
 
-    /// Removes the subscriber at a position of a prefix's list. Returns whether it was the last.
+    /// Removes the subscriber at a position of a prefix's list. Returns whether the prefix has no
+    /// subscriber any more.
     fn forget(&mut self, prefix: &[u8], position: usize) -> bool {
         self.count -= 1;
         self.bytes -= SUBSCRIPTION_CHARGE + prefix.len() as u64;

@@ -1,4 +1,4 @@
-//! One subscriber of a channel, and the messages that it is owed.
+//! One subscriber of a channel, and the messages that are queued for it.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
@@ -18,10 +18,10 @@ pub(super) struct Subscriber<M> {
     pub(super) headcount: Headcount,
     pub(super) name: Arc<PeerName>,
     pub(super) owed: Owed<M>,
-    /// True while the kept messages for its last prefix are being collected. All later messages and
-    /// changes wait.
+    /// True while kept messages are being collected for the prefix that it subscribed to last. All
+    /// later messages and changes wait.
     pub(super) is_collecting: bool,
-    /// True while it is not read until they are collected.
+    /// True if the subscriber is not read until the collection ends.
     pub(super) is_held: bool,
     /// The subscriptions and cancellations that arrived during the collection.
     pub(super) deferred: VecDeque<Change>,
@@ -33,8 +33,8 @@ pub(super) struct Subscriber<M> {
     pub(super) matched: u64,
     pub(super) sent: u64,
     pub(super) dropped: u64,
-    /// The time of the last message that it took, or of the first message that had to wait after
-    /// that.
+    /// The time since which the subscriber may be stalled: when it last took a message, or when its
+    /// queue last became non-empty.
     pub(super) took: Duration,
 }
 
@@ -45,8 +45,8 @@ pub(crate) enum Change {
     Cancel(Vec<u8>),
 }
 
-/// The messages that a subscriber is owed: kept ones, and then those that have been published since
-/// it subscribed.
+/// The messages that are queued for a subscriber: kept messages, and then the messages that have
+/// been published since it subscribed.
 #[derive(Debug)]
 pub(super) struct Owed<M> {
     /// The kept messages, the oldest first. A message is here twice if the subscriber has cancelled
@@ -96,7 +96,7 @@ impl<M> Default for Owed<M> {
 }
 
 impl<M: Frames> Owed<M> {
-    /// Returns whether the subscriber is owed nothing.
+    /// Returns whether no message is queued.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.kept.is_empty()

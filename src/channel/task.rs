@@ -11,7 +11,7 @@ use crate::peer::PeerId;
 /// A task that is done in parts.
 #[derive(Debug)]
 pub(super) enum Task<M> {
-    /// The subscriptions at a publisher are changed.
+    /// The changes of the gateway's subscriptions at a publisher are sent.
     Ask(PeerId),
     /// Kept messages for a subscriber are collected, and messages are sent to it.
     Serve(SubscriberId),

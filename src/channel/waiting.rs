@@ -7,9 +7,9 @@ use super::post::Post;
 use crate::frame::Frames;
 use crate::snapshot::Slow;
 
-/// The maximum number of messages that are dropped for a new one. A new message for which more
-/// would have to be dropped is dropped itself. Otherwise a large message would displace thousands
-/// of small ones, and that work would be done for each of many slow subscribers.
+/// The maximum number of messages that are dropped for a new one. A new message is dropped itself
+/// if more messages would have to be dropped for it. Otherwise a large message would displace
+/// thousands of small ones, and that work would be done for each of many slow subscribers.
 const DROPPED_FOR_ONE_MAX: usize = 256;
 
 /// The messages that wait for one subscriber, the oldest first.
@@ -41,7 +41,7 @@ impl<M> Default for Waiting<M> {
 /// The result of adding a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Added {
-    /// This number of messages was dropped, of which the new one may be one. Otherwise it waits.
+    /// This number of messages was dropped. Either the new message is among them, or it waits.
     Dropped(u64),
     /// There is no room, and the subscriber must be disconnected.
     Overflow,
@@ -64,8 +64,9 @@ impl<M: Frames> Waiting<M> {
         self.bytes
     }
 
-    /// Adds a message after the others. At most `bytes_max` bytes may wait; otherwise `slow`
-    /// decides. `memory` is the memory of all posts that wait for any subscriber.
+    /// Adds a message after the others. If more than `bytes_max` bytes would then wait, `slow`
+    /// decides which messages are dropped. `memory` is the memory of all messages that wait for any
+    /// subscriber, in bytes.
     pub(super) fn add(
         &mut self,
         post: &Rc<Post<M>>,
@@ -132,7 +133,7 @@ impl<M: Frames> Waiting<M> {
         Some(post)
     }
 
-    /// Subtracts a message that was removed from its place.
+    /// Subtracts the size of a message that was removed.
     fn removed(&mut self, post: &Post<M>, memory: &mut u64) {
         post.leave_queue(memory);
         self.bytes -= post.bytes();
@@ -150,8 +151,8 @@ mod tests {
         texts.map(|it| String::from_utf8(it).unwrap()).collect()
     }
 
-    /// Adds messages while there is room for two. Returns those that remain, and the number of
-    /// dropped ones, or `None` if the subscriber must be disconnected.
+    /// Adds messages while there is room for two. Returns the messages that remain and the number
+    /// of dropped messages, or `None` if the subscriber must be disconnected.
     fn remain(slow: Slow, texts: &[&str]) -> Option<(Vec<String>, u64)> {
         let (mut waiting, mut memory, mut dropped) = (Waiting::default(), 0, 0);
         for text in texts {

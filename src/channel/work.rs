@@ -10,7 +10,7 @@ use super::{Channel, Delivery, SubscriberId};
 use crate::frame::Frames;
 use crate::peer::PeerId;
 
-/// The number of bytes of a large message whose sending is as much work as that of a small message.
+/// The number of bytes of a large message that take as much work to send as one small message.
 const BYTES_OF_A_MESSAGE: u64 = 4 << 10;
 
 impl<M: Frames> Channel<M> {
@@ -59,7 +59,7 @@ impl<M: Frames> Channel<M> {
         self.serve_later(id);
     }
 
-    /// Adds the task of subscribing at a publisher, unless there is one.
+    /// Adds the task of changing the subscriptions at a publisher, unless there is one.
     pub(super) fn ask_later(&mut self, peer: PeerId) {
         if let Some(asked) = self.publishers.get_mut(&peer)
             && !std::mem::replace(&mut asked.is_queued, true)
@@ -197,7 +197,7 @@ impl<M: Frames> Channel<M> {
         false
     }
 
-    /// Returns the next kept message that has to be judged.
+    /// Removes and returns the next kept message that has to be judged.
     pub(crate) fn next_undecided(&mut self) -> Option<Undecided<M>> {
         self.undecided.pop_front()
     }
