@@ -1,13 +1,13 @@
 //! A pool: its workers, the requests that they hold, and the queue.
 //!
 //! A pool only tracks request numbers: it owns no frames, reads no clock, and sends nothing. The
-//! core asks [`Pool::next_handout`] for the next request and worker, and reports the outcome.
+//! core takes the next request and worker from [`Pool::next_handout`], and reports the outcome.
 //!
 //! Under `identity: client`, a DEALER worker holds at most one request of each client. If that
 //! request times out, the worker receives no further request of this client until it answers or
-//! disconnects, so that no answer is taken for that of another request. Queued requests of a client
-//! that no free worker may serve stand aside, so that they do not delay others, until a worker that
-//! may take them is free.
+//! disconnects, so that no answer is taken for the answer to another request. Queued requests of a
+//! client that no free worker may serve stand aside, so that they do not delay others, until a
+//! worker that may take them is free.
 
 mod free;
 mod handed;
@@ -32,8 +32,8 @@ use worker::{Pacing, Worker};
 pub(crate) use handed::{NameForm, RequestForm};
 pub(crate) use held::HeldAt;
 
-/// A worker's place in its pool, which another worker may take after this one has disconnected.
-/// Code that stores a seat must drop it then.
+/// A worker's number in its pool. Another worker may get the same number after this one has
+/// disconnected, so code that stores a seat must drop it then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seat(pub(crate) usize);
 
@@ -60,7 +60,8 @@ pub(crate) struct Pool {
     /// requests.
     excluded: Vec<Seat>,
     queue: Queue,
-    /// The open requests of the pool whose payload waits for a verdict. They are in no queue yet.
+    /// The number of open requests of the pool whose payload waits for a verdict. They are not
+    /// queued yet.
     unjudged: usize,
     counters: PoolCounters,
     /// The form of requests for DEALER and for REP workers.
@@ -99,7 +100,7 @@ impl Pool {
             .resize(self.settings.queue, self.settings.queue_bytes);
         // Workers may now be allowed to take the requests of clients that stand aside.
         self.queue.call_all();
-        // Free workers are placed anew in their order, so that they keep it where loads become
+        // Free workers are placed again in their present order, which remains if their loads become
         // equal.
         let mut seats: Vec<usize> = self.free.iter().collect();
         seats.extend((0..self.workers.len()).filter(|seat| !self.free.has(*seat)));
@@ -147,7 +148,7 @@ impl Pool {
         self.queue.len()
     }
 
-    /// Returns the number of workers. A crowd counts as one.
+    /// Returns the number of workers. Workers that the engine cannot distinguish count as one.
     pub(crate) fn workers(&self) -> usize {
         self.count
     }
@@ -181,7 +182,7 @@ impl Pool {
         shown.map(|(seat, worker)| worker.sample(seat)).collect()
     }
 
-    /// Adds a worker, or a crowd of workers on one connection, and returns its seat.
+    /// Adds a worker, or several that the engine cannot distinguish, and returns the seat.
     pub(crate) fn add_worker(
         &mut self,
         peer: PeerId,
@@ -260,9 +261,9 @@ impl Pool {
         self.queue.has_room(bytes)
     }
 
-    /// Returns the queued requests that are to be evicted from a full queue to make room for a
-    /// request of this client. They belong to another client, which fills more of the queue.
-    /// Returns `None` if this client's request must be rejected instead.
+    /// Returns the queued requests to evict from a full queue for a request of this client. They
+    /// belong to another client, which fills more of the queue. Returns `None` if this client's
+    /// request must be rejected instead.
     pub(crate) fn make_way(&self, client: PeerId, bytes: u64) -> Option<Vec<u64>> {
         self.queue.make_way(client, bytes)
     }
@@ -325,8 +326,8 @@ impl Pool {
         }
     }
 
-    /// Records that the worker holds the request. Returns the request's place at the worker, by
-    /// which it is removed later.
+    /// Records that the worker holds the request. Returns the place by which the request is removed
+    /// later.
     pub(crate) fn hold(
         &mut self,
         seat: Seat,
@@ -350,21 +351,22 @@ impl Pool {
         let load = worker.load(self.settings.balance);
         self.free.set(seat.0, load, FreePosition::Last);
         if !owes {
-            // The worker may take more of this client's requests.
+            // The worker may also take this client's requests that stand aside.
             self.queue.call(client);
         }
         at
     }
 
-    /// Returns whether this worker owes any client an answer, under `identity: client`.
+    /// Returns whether this worker has yet to answer a request under `identity: client`, even if
+    /// the request has timed out.
     pub(crate) fn owes(&self, seat: Seat) -> bool {
         let worker = self.worker(seat);
         worker.is_some_and(|worker| !worker.owes.is_empty())
     }
 
-    /// Clears the debt of this worker to this client under `identity: client`, because the worker
-    /// has just answered. Returns the number of the request that it owed, or `None` if there was no
-    /// debt.
+    /// Records that this worker has answered this client under `identity: client`. Returns the
+    /// number of the answered request, which may have timed out, or `None` if the worker had none
+    /// of this client.
     pub(crate) fn settle(&mut self, seat: Seat, client: &[u8]) -> Option<u64> {
         let number = self.worker_mut(seat)?.owes.remove(client)?;
         // If the worker is not free, `place` calls back requests once it is.
@@ -413,16 +415,17 @@ impl Pool {
         }
     }
 
-    /// Stops handing requests to the worker. Returns whether that is possible: a crowd continues.
+    /// Stops handing requests to the worker. Returns false if the engine cannot distinguish the
+    /// worker from others, which then all continue.
     pub(crate) fn worker_leaves(&mut self, seat: Seat) -> bool {
         let leaves = self.worker_mut(seat).is_some_and(Worker::leave);
         self.place(seat);
         leaves
     }
 
-    /// Records that the request timed out at the worker. Returns whether the worker is unproven. An
-    /// unproven worker receives no further request until it answers or [`Self::try_excluded`]
-    /// allows one.
+    /// Records that the request timed out at the worker. Returns whether the worker is now
+    /// excluded: an unproven worker receives no further request until it answers or
+    /// [`Self::try_excluded`] allows one.
     pub(crate) fn overdue(&mut self, seat: Seat, number: u64, at: HeldAt) -> bool {
         let Some(worker) = self.worker_mut(seat) else {
             return false;
@@ -475,8 +478,8 @@ impl Pool {
             .is_some_and(|worker| !worker.owes.contains_key(client))
     }
 
-    /// Updates the place of a worker in `free`. If the worker has just become free, calls back
-    /// requests that stand aside and that it may take.
+    /// Updates the position of a worker in `free`. If the worker has just become free, calls back
+    /// requests that stand aside and that the worker may take.
     fn place(&mut self, seat: Seat) {
         let Some(worker) = self.worker(seat) else {
             return;

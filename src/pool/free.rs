@@ -6,15 +6,15 @@
 //! worker therefore take a few steps, however many workers there are. These operations happen with
 //! every message.
 
-/// The value that means "no seat".
+/// The value that means "no seat" or "no load".
 const NONE: u32 = u32::MAX;
 
-/// The place of a worker among those of the same load.
+/// The position of a worker among the free workers of the same load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FreePosition {
-    /// The worker keeps its place.
+    /// The worker keeps its position.
     Kept,
-    /// The worker goes to the end.
+    /// The worker moves to the end.
     Last,
 }
 
@@ -45,7 +45,7 @@ struct Lane {
 }
 
 impl Free {
-    /// Returns a seat for a new worker, which is not free yet.
+    /// Adds a worker, which is not free yet. Returns its seat.
     pub(super) fn seat(&mut self) -> usize {
         let seat = Seat {
             load: NONE,
@@ -75,8 +75,8 @@ impl Free {
         self.seats[seat].load != NONE
     }
 
-    /// Sets the load of a worker, or `None` if the worker is not free. `turn` applies if the load
-    /// stays the same.
+    /// Sets the load of a worker, or `None` if the worker is not free. `position` applies if the
+    /// load stays the same.
     pub(super) fn set(&mut self, seat: usize, load: Option<usize>, turn: FreePosition) {
         let load = load.map_or(NONE, |load| load as u32);
         if self.seats[seat].load == load && turn == FreePosition::Kept {
@@ -164,7 +164,8 @@ mod tests {
     fn free_seats_agree_with_a_sorted_list() {
         let mut random = fastrand::Rng::with_seed(7);
         let mut free = Free::default();
-        // The model has (load, time of arrival at it, seat), in the order of the workers.
+        // The model has (load, step in which the worker got this load, seat), in the order of the
+        // workers.
         let mut model: Vec<(usize, u64, usize)> = Vec::new();
         let seats: Vec<usize> = (0..8).map(|_| free.seat()).collect();
         for step in 0..20_000 {

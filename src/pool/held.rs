@@ -1,7 +1,7 @@
 //! The requests that a worker holds. Each has a place, by which it is removed without a look-up.
 
-/// A request's place among those that its worker holds. It is valid as long as the worker holds the
-/// request.
+/// A request's place among the requests that its worker holds. It is valid as long as the worker
+/// holds the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeldAt(u32);
 
@@ -43,7 +43,7 @@ impl Held {
         }
     }
 
-    /// Removes a request. Returns false if it was not there.
+    /// Removes a request. Returns false if the place does not have this request.
     pub(super) fn remove(&mut self, HeldAt(at): HeldAt, number: u64) -> bool {
         let place = self.places.get_mut(at as usize);
         let held = place.is_some_and(|place| place.take_if(|of| *of == number).is_some());
@@ -73,7 +73,7 @@ mod tests {
         assert!(!held.remove(at[1], 6));
         assert!(!held.remove(at[0], 6));
         assert_eq!((held.len(), held.numbers()), (2, vec![5, 7]));
-        // Its place belongs to another request now.
+        // The place of request 6 belongs to another request now.
         assert_eq!(held.insert(8), at[1]);
         assert!(!held.remove(at[1], 6));
         assert_eq!(held.numbers(), [5, 7, 8]);

@@ -5,7 +5,7 @@
 //! answers and requests travel. A slow worker should have few, since no other worker can take the
 //! requests that it holds, and all of them are lost if it disconnects. The rate of answers
 //! distinguishes the two. A request therefore waits at its worker for little longer than the
-//! window, except behind the few that every worker may hold.
+//! window, unless the worker is so slow that even [`ROOM_MIN`] requests take longer.
 
 use std::time::Duration;
 
@@ -45,8 +45,8 @@ impl Pace {
         self.room
     }
 
-    /// Records that an idle worker receives a request. After a pause, its earlier rate counts for
-    /// little.
+    /// Records that an idle worker receives a request. After a pause, the rate before the pause
+    /// counts for little.
     pub(super) fn resumed(&mut self, now: Duration) {
         self.reckon(now);
     }
@@ -76,7 +76,8 @@ mod tests {
     use super::*;
 
     /// Simulates a worker that answers a request every `each` for the time `lasting`, and always
-    /// holds as many requests as it may. Returns the number that it may hold in the end.
+    /// holds as many requests as it may. Returns the number of requests that it may hold in the
+    /// end.
     fn after(pace: &mut Pace, start: Duration, each: Duration, lasting: Duration) -> usize {
         pace.resumed(start);
         let mut now = start;
@@ -112,7 +113,7 @@ mod tests {
         assert_eq!(pace.room(), ROOM_MIN);
 
         assert_eq!(after(&mut pace, 2 * start, fast, lasting), 500);
-        // The worker is idle for a moment only, which is not a pause.
+        // The worker is idle for a millisecond only, which is not a pause.
         pace.resumed(2 * start + lasting + Duration::from_millis(1));
         assert_eq!(pace.room(), 500);
         pace.resumed(3 * start);

@@ -32,7 +32,7 @@ const SPARE_MAX: usize = 64;
 /// The queued requests, by client.
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// The lane of each client that has requests here.
+    /// The lane of each client that has requests in the queue.
     lanes: FxHashMap<PeerId, ClientQueue>,
     /// The lanes in the ring.
     ring: Turns,
@@ -41,7 +41,7 @@ pub(super) struct Queue {
     /// The turns of the lanes that stand aside, by the identities of their clients.
     names: HashMap<Identity, BTreeSet<Turn>>,
     fill: Fill,
-    /// The memory of lanes that had few requests, for the next ones.
+    /// The memory of former lanes that had few requests, for reuse.
     spare: Vec<VecDeque<Waiting>>,
 }
 
@@ -118,8 +118,8 @@ impl Queue {
         }
     }
 
-    /// Queues a request after the others of its client that arrived before it. A judge's verdict
-    /// may arrive after the verdict on a later request of the same client.
+    /// Queues a request after the earlier requests of its client. Later requests of the client may
+    /// be queued already, because judges decide in any order.
     pub(super) fn push(&mut self, number: u64, client: PeerId, identity: &Identity, bytes: u64) {
         let (lane, fill) = self.lane(client, identity);
         let entry = Waiting {
@@ -218,8 +218,8 @@ impl Queue {
         }
     }
 
-    /// Calls back up to `most` lanes that stand aside, in the order of their turns: those for whose
-    /// identity `may` returns true, and only the first lane of each identity.
+    /// Calls back up to `most` lanes that stand aside, in the order of their turns: the lanes whose
+    /// client's identity `may_take` accepts, and only the first lane of each identity.
     pub(super) fn call_some(&mut self, most: usize, may: impl Fn(&Identity) -> bool) {
         let first = |turn: &Turn, client: &PeerId| {
             let lane = self.lanes.get(client)?;
@@ -248,7 +248,7 @@ impl Queue {
         }
     }
 
-    /// Removes a lane from those that stand aside.
+    /// Removes a lane from the lanes that stand aside.
     fn forget(&mut self, turn: Turn) -> Option<PeerId> {
         let client = self.aside.remove(&turn)?;
         let lane = self.lanes.get(&client)?;

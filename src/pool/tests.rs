@@ -35,7 +35,7 @@ fn with_waiting(settings: Arc<PoolSettings>, requests: u64) -> (Pool, Identity) 
     (pool, identity)
 }
 
-/// Hands out all requests that can be, and returns each with its place.
+/// Hands out as many requests as possible, and returns each with its worker and its place there.
 fn hand_out(pool: &mut Pool, identity: &Identity, now: Duration) -> Vec<(u64, Seat, HeldAt)> {
     let mut held = Vec::new();
     while let Some((number, seat)) = pool.next_handout() {
@@ -63,7 +63,7 @@ fn a_fast_worker_may_hold_more_and_a_slow_one_few() {
     assert!(held.is_sorted(), "{held:?}");
     let last = held[held.len() - 1];
     assert!((900..=1_000).contains(&last), "{last}");
-    // The worker took ten seconds for all of these, so it may hold few from then on.
+    // The worker took ten seconds for all of these requests, so it may hold few from then on.
     assert_eq!(round(&mut pool, Duration::from_secs(10)), last);
     assert!(round(&mut pool, Duration::from_secs(1)) <= 20);
     assert_eq!(round(&mut pool, Duration::from_secs(1)), 10);
@@ -103,7 +103,7 @@ fn a_worker_that_has_never_answered_gets_one_request_and_then_none() {
         panic!("one");
     };
     assert_eq!(second_seat, other);
-    // A request has waited in vain, so the worker is tried again, with one request.
+    // A request ended because no worker was free, so the worker is tried again, with one request.
     pool.try_excluded();
     let [(third, third_seat, third_at)] = next(&mut pool)[..] else {
         panic!("one");
@@ -147,8 +147,8 @@ fn the_next_worker_of_an_excluded_seat_is_not_excluded() {
     assert_eq!(hand_out(&mut pool, &identity, Duration::ZERO).len(), 1);
 }
 
-/// By their order, the worker that has held its request for longest comes first under
-/// `round_robin`, too, although it connected last.
+/// The worker that has held its request for longest stays first under `round_robin`, although it
+/// connected last.
 #[test]
 fn workers_keep_their_order_when_the_balance_changes() {
     let least_busy = settings(PerWorker::Most(10), IdentityMode::Token);
@@ -176,7 +176,7 @@ fn workers_keep_their_order_when_the_balance_changes() {
     assert_eq!(hand(&mut pool, 5).1, first);
 }
 
-/// However many clients have an identity, one answer makes room for one of them.
+/// Several clients have the same identity. Each answer makes room for one of them.
 #[test]
 fn under_client_identity_connections_of_one_identity_take_turns() {
     let settings = settings(PerWorker::Auto, IdentityMode::Client);
@@ -199,7 +199,7 @@ fn under_client_identity_connections_of_one_identity_take_turns() {
     assert_eq!(served, [1, 4, 6, 2, 5, 3]);
 }
 
-/// The worker that hangs has room, but not for the clients that it owes an answer.
+/// The worker that hangs has room, but not for the clients that it has yet to answer.
 #[test]
 fn clients_that_a_free_worker_may_not_serve_take_turns_at_the_other() {
     let settings = settings(PerWorker::Most(1), IdentityMode::Client);

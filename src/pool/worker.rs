@@ -1,4 +1,4 @@
-//! One worker: its kind, the requests that it holds, and the answers that it owes.
+//! One worker: its kind, the requests that it holds, and the requests that it has yet to answer.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -11,14 +11,14 @@ use crate::ledger::WorkerSample;
 use crate::peer::{Headcount, Identity, PeerId, PeerName, WorkerKind};
 use crate::snapshot::{Balance, PerWorker, PoolSettings};
 
-/// The maximum number of clients that a worker may owe an answer under `identity: client`. A worker
-/// that let so many requests time out is broken, and its debts must not grow for ever, so it
+/// The maximum number of outstanding requests of a worker under `identity: client`, which include
+/// those that have timed out. A worker that lets so many requests time out is broken, so it
 /// receives nothing more until it answers. If the connection hides several workers, the older half
-/// of the debts is forgotten instead ([`Worker::owe`]).
+/// of the entries is dropped instead ([`Worker::add_outstanding`]).
 const OWED_MAX: usize = 100_000;
 
-/// The maximum load. Loads beyond it count as equal, so that a worker that lets every request time
-/// out does not need ever more lanes.
+/// The maximum load. Greater loads count as equal. Otherwise, a worker that lets every request time
+/// out would need ever more lanes.
 const LOAD_MAX: usize = 1 << 16;
 
 /// The rule for the number of requests that a worker may hold.
@@ -30,9 +30,9 @@ pub(super) enum Pacing {
     /// anything other than a correct or late answer. It may hold one request, or none once that
     /// request has timed out, so that no more requests are lost to a peer that is not a worker.
     Unproven,
-    /// The number follows the rate of its answers.
+    /// The number follows the rate of the worker's answers.
     Auto(Pace),
-    /// The worker is leaving and may hold none.
+    /// The worker is leaving and may hold no further request.
     Leaving,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Worker {
     pub(super) headcount: Headcount,
     /// The name of the worker.
     pub(super) name: Arc<PeerName>,
-    /// The number of its messages that answered nothing.
+    /// The number of its messages that answered no request.
     pub(super) unsolicited: u64,
     /// The number of requests that it may hold.
     pub(super) capacity: usize,
@@ -52,12 +52,12 @@ pub(super) struct Worker {
     pub(super) pacing: Pacing,
     pub(super) held: Held,
     /// The number of requests that timed out since its last answer. They do not count towards the
-    /// capacity, but a worker with such requests is chosen after workers without.
+    /// capacity, but add to the load.
     pub(super) overdue: usize,
     /// Set while the engine cannot send more to the worker.
     pub(super) blocked: bool,
-    /// Under `identity: client`, the clients that the worker owes an answer, each with the number
-    /// of the request. A debt remains after the request has timed out.
+    /// Under `identity: client`, the clients whose request the worker has yet to answer, each with
+    /// the number of the request. An entry remains after the request has timed out.
     pub(super) owes: HashMap<Identity, u64>,
 }
 
@@ -108,7 +108,8 @@ impl Worker {
         }
     }
 
-    /// Stops requests to the worker, if it is a single worker. Returns whether it is.
+    /// Stops requests to the worker. Returns false if the connection may hide several workers,
+    /// which all continue.
     pub(super) fn leave(&mut self) -> bool {
         if !self.is_crowd() {
             self.pacing = Pacing::Leaving;
@@ -125,8 +126,8 @@ impl Worker {
         self.pacing = Pacing::Auto(pace);
     }
 
-    /// Records that a request timed out. Returns whether the worker receives no other until it
-    /// answers.
+    /// Records that a request timed out. Returns whether the worker is unproven, and therefore
+    /// receives no other request until it answers.
     pub(super) fn let_time_out(&mut self, number: u64, at: HeldAt) -> bool {
         if !self.held.remove(at, number) {
             return false;
@@ -139,7 +140,7 @@ impl Worker {
         unproven
     }
 
-    /// Allows the worker another request, if it let its first one time out.
+    /// Allows the worker another request, if it is unproven and let a request time out.
     pub(super) fn forgive(&mut self) {
         if matches!(self.pacing, Pacing::Unproven) {
             self.capacity = 1;
@@ -179,7 +180,7 @@ impl Worker {
         }
     }
 
-    /// Returns the load of the worker, if it can take a request.
+    /// Returns the load of the worker, or `None` if it cannot take a request.
     pub(super) fn load(&self, balance: Balance) -> Option<usize> {
         let can_take = !self.blocked
             && self.held.len() < self.capacity
@@ -193,10 +194,10 @@ impl Worker {
         can_take.then_some(load.min(LOAD_MAX))
     }
 
-    /// Records that the worker owes this client an answer. The disconnection of one worker of a
-    /// crowd is invisible, so the debts of the requests that it held remain. If a crowd has
-    /// [`OWED_MAX`] debts, the older half is therefore forgotten. Returns whether debts were
-    /// forgotten.
+    /// Records that the worker has yet to answer this client. If a connection hides several
+    /// workers, the disconnection of one of them is invisible, and the entries for its requests
+    /// remain. At [`OUTSTANDING_MAX`] entries of such a connection, the older half is therefore
+    /// dropped. Returns whether entries were dropped.
     pub(super) fn owe(&mut self, client: &Identity, number: u64) -> bool {
         let lets_go = self.is_crowd() && self.owes.len() >= OWED_MAX;
         if lets_go {

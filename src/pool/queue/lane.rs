@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::turns::Turn;
 use crate::peer::Identity;
 
-/// The number of ended requests of a lane, or of spare places, from which a sweep is worth the
+/// The number of ended requests in a lane, or of unused entries, from which a sweep is worth the
 /// work.
 pub(super) const SLACK: usize = 64;
 
@@ -17,12 +17,12 @@ const EVICTIONS_MAX: u64 = 16;
 #[derive(Debug)]
 pub(super) struct ClientQueue {
     pub(super) identity: Identity,
-    /// The requests in the order of arrival, which is that of their numbers. The first and the last
-    /// have not ended.
+    /// The requests in the order of arrival, which is the order of their numbers. The first and the
+    /// last request have not ended.
     pub(super) requests: VecDeque<Waiting>,
     /// The number of requests that have not ended.
     pub(super) alive: usize,
-    /// The number of bytes of these requests.
+    /// The size of the requests that have not ended, in bytes.
     pub(super) bytes: u64,
     pub(super) turn: Turn,
     /// The classes under which the lane is entered in [`Fill`](super::fill::Fill).
@@ -58,8 +58,9 @@ impl ClientQueue {
         }
     }
 
-    /// Returns the newest requests that free `short` bytes together, if at least `left` bytes and
-    /// one request remain. Small requests are skipped, because too many of them would be needed.
+    /// Returns the newest requests that together free `short` bytes, or `None` unless at least
+    /// `left` bytes and one request remain. Small requests are skipped, because too many of them
+    /// would be needed.
     pub(super) fn spare(&self, short: u64, left: u64) -> Option<Vec<u64>> {
         let least = short.div_ceil(EVICTIONS_MAX);
         let mut freed = 0;
@@ -79,8 +80,8 @@ impl ClientQueue {
         None
     }
 
-    /// Drops ended requests from both ends, and from between once they outnumber the others, and
-    /// frees the memory that a burst has left.
+    /// Drops ended requests from both ends, and from the middle once they outnumber the others.
+    /// Frees the memory that a burst has left.
     #[inline]
     pub(super) fn trim(&mut self) {
         if self.requests.len() > self.alive {

@@ -95,8 +95,8 @@ fn the_client_with_most_bytes_is_evicted_first() {
 fn a_client_whose_eviction_makes_too_little_room_is_skipped() {
     const KIB: u64 = 1 << 10;
     let mut queue = Queue::new(10_000, 200 * KIB);
-    // Together, these requests fill more than any other client's, but too many would have to be
-    // evicted.
+    // Together, these requests fill more of the queue than those of any other client, but too many
+    // of them would have to be evicted.
     for number in 1..=1_000 {
         queue.push(number, TWO, &name(TWO), 100);
     }
@@ -253,7 +253,7 @@ fn the_queue_agrees_with_a_round_robin_model() {
     let mut random = fastrand::Rng::with_seed(7);
     for _ in 0..200 {
         let (mut queue, mut model) = (Queue::new(500, u64::MAX), Model::default());
-        // Some clients have many requests, so that ended ones in the middle of a lane must be
+        // Some clients have many requests, so that ended requests in the middle of a lane must be
         // swept.
         let clients = random.u64(1..7);
         let mut whose = Vec::new();
@@ -265,7 +265,7 @@ fn the_queue_agrees_with_a_round_robin_model() {
             match random.u32(0..8) {
                 0 => assert_eq!(queue.take(), model.take()),
                 1 | 2 => {
-                    // This may be a request that has ended before.
+                    // The request may have ended before.
                     let number = random.u64(0..=number);
                     queue.remove(number, whose[number as usize]);
                     model.remove(number);

@@ -2,7 +2,8 @@
 //!
 //! Nearly every turn is added after all others. These turns are kept in a line, which only grows at
 //! its end. The few turns that are added elsewhere, because a request was put back or a lane stood
-//! aside, are in a tree. The next turn is the earlier of the first ones of line and tree.
+//! aside, are in a tree. The next turn is the first of the line or the first of the tree, whichever
+//! is earlier.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,7 +12,7 @@ use crate::peer::PeerId;
 /// The number of removed turns in the line from which a sweep is worth the work.
 const SLACK: usize = 64;
 
-/// A place in the order of turns, which is unique.
+/// A unique position in the order of turns.
 pub(super) type Turn = i64;
 
 /// The turns, each with its client.
@@ -22,7 +23,7 @@ pub(super) struct Turns {
     line: VecDeque<(Turn, Option<PeerId>)>,
     /// The number of removed turns in the line.
     removed: usize,
-    /// The turns that were added elsewhere.
+    /// The tree: the turns that were not added after all others.
     elsewhere: BTreeMap<Turn, PeerId>,
     /// The bounds of all turns so far: none is less than `before` or greater than `after`.
     before: Turn,
@@ -61,12 +62,12 @@ impl Turns {
         self.before
     }
 
-    /// Gives back a turn that was [removed](Self::remove) or taken.
+    /// Puts back a turn that was [removed](Self::remove) or taken.
     pub(super) fn put_back(&mut self, turn: Turn, client: PeerId) {
         self.elsewhere.insert(turn, client);
     }
 
-    /// Gives back all of these removed turns, and leaves `turns` empty.
+    /// Puts back all of these removed turns, and leaves `turns` empty.
     pub(super) fn put_all_back(&mut self, turns: &mut BTreeMap<Turn, PeerId>) {
         self.elsewhere.append(turns);
     }
@@ -103,7 +104,7 @@ impl Turns {
         }
     }
 
-    /// Returns whether the first turn of the line comes before those elsewhere.
+    /// Returns whether the first turn of the line comes before the turns in the tree.
     fn line_is_next(&self) -> bool {
         let first = self.elsewhere.first_key_value().map(|(turn, _)| *turn);
         let line = self.line.front().map(|(turn, _)| *turn);
