@@ -2,9 +2,9 @@
 //!
 //! Requests with the same timeout expire in the order in which they arrived, so each distinct
 //! timeout has a queue and no heap is needed: adding is O(1), and the next deadline is the earliest
-//! front. The entry of a request that ends early stays in its queue. When the entries of ended
-//! requests outnumber the others, all of them are swept, so the queues take at most about twice the
-//! memory of their live entries.
+//! of the first deadlines of all queues. The entry of a request that ends early stays in its queue.
+//! When the entries of ended requests outnumber the others, all of them are swept, so the queues
+//! take at most about twice the memory of their live entries.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -19,11 +19,11 @@ const SWEEP_SLACK: usize = 64;
 pub(crate) struct Deadlines {
     /// The timeouts that callers hold or that have entries, in ascending order.
     timeouts: Vec<Rc<Timeout>>,
-    /// A lower bound of all deadlines in the queues. Nothing expires before this time, so no queue
-    /// is examined.
+    /// A lower bound of all deadlines in the queues. Before this time nothing expires, and no queue
+    /// needs to be examined.
     earliest: Duration,
-    /// The number of entries in the queues, plus those that [`Self::expired`] has returned since
-    /// the last sweep.
+    /// The number of entries in the queues, plus the entries that [`Self::expired`] has returned
+    /// since the last sweep.
     entries: usize,
     /// The number of counted entries whose request has ended.
     dead: usize,
@@ -39,7 +39,7 @@ pub(crate) struct Timeout {
 }
 
 impl Deadlines {
-    /// Returns the timeout of this duration. The caller holds the timeout for as long as it adds
+    /// Returns the timeout of this duration. The caller must hold the timeout as long as it adds
     /// deadlines.
     pub(crate) fn timeout(&mut self, after: Duration) -> Rc<Timeout> {
         let place = match self.timeouts.binary_search_by_key(&after, |it| it.after) {
@@ -88,8 +88,8 @@ impl Deadlines {
         }
     }
 
-    /// Returns the time of the next check: the earliest deadline, which may be that of a request
-    /// that has ended, or `None` if there are no deadlines.
+    /// Returns the time of the next check: the earliest deadline, or `None` if there are no
+    /// deadlines. The request of that deadline may have ended.
     pub(crate) fn next(&self) -> Option<Duration> {
         let queues = self.timeouts.iter().map(|timeout| timeout.queue.borrow());
         let fronts = queues.filter_map(|queue| queue.front().copied());
@@ -102,8 +102,8 @@ impl Deadlines {
         now >= self.earliest
     }
 
-    /// Removes and returns a request that is `alive` and whose deadline is at `now` or before. The
-    /// caller must end the request and then call [`Self::ended`].
+    /// Removes the deadline of a request that is `alive`, if it is at `now` or before, and returns
+    /// the number of the request. The caller must end the request and then call [`Self::ended`].
     pub(crate) fn expired(&mut self, now: Duration, alive: impl Fn(u64) -> bool) -> Option<u64> {
         if !self.may_have_passed(now) {
             return None;
@@ -154,7 +154,7 @@ mod tests {
         let mut deadlines = Deadlines::default();
         let before = [100, 20, 30].map(|n| deadlines.timeout(ms(n)));
         deadlines.add(1, ms(0), &before[0]);
-        // Timeouts between these are added, and one whose deadlines are earlier.
+        // These timeouts are between the first three, before them, and equal to one of them.
         let after = [10, 50, 100].map(|n| deadlines.timeout(ms(n)));
         assert!(Rc::ptr_eq(&before[0], &after[2]));
         deadlines.add(2, ms(1), &after[2]);

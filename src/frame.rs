@@ -1,16 +1,15 @@
 //! The frames of a message, and their parts: envelope, type, headers, payload.
 //!
-//! These functions are pure. They split a client's frames and name the forms that workers receive.
-//! The content of a payload is the concern of the schema, and the choice of a worker that of the
-//! core.
+//! These functions are pure. They split messages, check their form, and show types and identities
+//! as text. Schemas judge the content of payloads, and the core chooses the worker.
 
 use std::fmt::Debug;
 
 use crate::peer::ClientKind;
 use crate::snapshot::ErrorFrames;
 
-/// The maximum length of a type, in bytes. It equals that of a ZeroMQ identity. Since types are
-/// bounded, they can be matched, logged and used as labels without another limit.
+/// The maximum length of a type, in bytes. It equals the maximum length of a ZeroMQ identity. Since
+/// types are bounded, they can be matched, logged and used as labels without another limit.
 pub(crate) const TYPE_MAX: usize = 255;
 
 /// The type of answers from plain workers, which send no type.
@@ -67,7 +66,7 @@ pub trait Frames: Default + Debug {
         self.len() == 0
     }
 
-    /// Returns the bytes of a frame, counted from 0.
+    /// Returns the bytes of frame `n`, counted from 0, or `None` if there is no such frame.
     fn get(&self, n: usize) -> Option<&[u8]>;
 
     /// Returns the sum of the frames' bytes.
@@ -79,7 +78,7 @@ pub trait Frames: Default + Debug {
     /// Returns the same frames in allocations of their own size, for a message that is queued.
     fn compact(self) -> Self;
 
-    /// Returns the same message with copies of these frames in front.
+    /// Returns the same message, preceded by copies of these frames.
     fn with_front(self, front: &[&[u8]]) -> Self;
 
     /// Returns a message that has only the last frame, or no frame if there is none.
@@ -146,8 +145,8 @@ pub(crate) enum Envelope {
     /// The frames up to the delimiter, such as a REQ's request number. They are copied, because
     /// they must be kept until the answer arrives.
     Frames(Box<[Vec<u8>]>),
-    /// The frames before an answer, or none, for a client that receives its answers in another
-    /// form.
+    /// The frames before an answer, if there are any, for a client that receives its answers in
+    /// another form.
     Shaped(Box<[Vec<u8>]>, AnswerShape),
 }
 
@@ -203,7 +202,7 @@ impl Envelope {
         }
     }
 
-    /// Calls `with` with the frames before an answer, and the answer in the form that its client
+    /// Calls `send` with the frames before an answer, and the answer in the form that its client
     /// receives.
     #[inline]
     pub(crate) fn wrap<M: Frames, R>(&self, mut body: M, with: impl FnOnce(&[&[u8]], M) -> R) -> R {
@@ -242,8 +241,9 @@ pub(crate) struct SplitMessage<M> {
 
 impl<M: Frames> SplitMessage<M> {
     /// Splits a received message into envelope and body. The envelope of a REQ is everything up to
-    /// and including the first empty frame, which makes `ZMQ_REQ_CORRELATE` work. That of another
-    /// peer is at most a leading empty frame. The body stays in the memory in which it arrived.
+    /// and including the first empty frame, which makes `ZMQ_REQ_CORRELATE` work. The envelope of
+    /// another peer is at most a leading empty frame. The body stays in the memory in which it
+    /// arrived.
     #[inline]
     pub(crate) fn split(kind: ClientKind, mut frames: M) -> Self {
         let is_empty = |n: &usize| frames.get(*n).is_some_and(<[u8]>::is_empty);
@@ -286,14 +286,14 @@ impl<M: Frames> SplitMessage<M> {
         has_shape(&self.body, self.envelope.len(), most_frames)
     }
 
-    /// Describes the fault in the form of the body.
+    /// Describes why the body does not have the form of a message.
     pub(crate) fn fault(&self, most_frames: usize) -> String {
         shape_fault(&self.body, self.envelope.len(), most_frames)
     }
 }
 
 /// Returns whether `body` consists of type, headers and payload. The message has `envelope` frames
-/// before it, which count towards `most_frames`.
+/// before it, which count towards `frames_max`.
 #[inline]
 pub(crate) fn has_shape<M: Frames>(body: &M, envelope: usize, most_frames: usize) -> bool {
     let frames = body.len();

@@ -21,7 +21,7 @@ pub(crate) const LATENCY_BOUNDS_US: [u32; 17] = [
     1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000,
 ];
 
-/// The maximum number of workers of a pool in a sample: a page of some hundred KiB, which a person
+/// The maximum number of workers of a pool in a sample: a page of a few hundred KiB, which a person
 /// can still search and a monitoring system still accepts.
 pub(crate) const WORKERS_SHOWN_MAX: usize = 1_000;
 
@@ -30,7 +30,7 @@ pub(crate) const WORKERS_SHOWN_MAX: usize = 1_000;
 pub(crate) const SCHEMA_POSITIONS: usize = 8;
 
 /// The kind of an answer to a client, and the route that counts the answer. An engine does not
-/// interpret it, but returns it with the answer's [`Fate`].
+/// interpret the value, but returns it with the answer's [`Fate`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestOutcome {
     /// A worker's answer.
@@ -63,7 +63,7 @@ pub enum Fate {
     Gone,
 }
 
-/// Counters of all routes together, since the start. At any moment, `received` is the sum of
+/// Counters of all routes together, since the start. At any time, `received` is the sum of
 /// `answered`, `published`, `rejected`, `client_gone`, `client_slow` and the messages in flight:
 /// the open requests and the answers whose fate is not known yet ([`Ledger::unsettled`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,13 +72,13 @@ pub struct Ledger {
     pub received: u64,
     /// Workers' answers delivered.
     pub answered: u64,
-    /// Messages published on channels. An acknowledgement that its client does not receive changes
-    /// nothing.
+    /// Messages published on channels. Messages count even if their client does not receive the
+    /// acknowledgement.
     pub published: u64,
-    /// The rejections delivered, by [`Reason`]. Those of publishers' messages count as delivered,
-    /// although a publisher is sent nothing.
+    /// The rejections delivered, by [`Reason`]. A rejection of a publisher's message counts as
+    /// delivered, although nothing is sent to publishers.
     pub rejected: [u64; Reason::ALL.len()],
-    /// Answers whose client was gone.
+    /// Answers whose client had disconnected.
     pub client_gone: u64,
     /// Answers that the client did not read in time.
     pub client_slow: u64,
@@ -114,8 +114,9 @@ impl Ledger {
 /// A histogram of durations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
-    /// The number of durations in each bucket: those up to its bound in `LATENCY_BOUNDS_US` and
-    /// above the previous bound. The last bucket counts the durations above all bounds.
+    /// The number of durations in each bucket. A bucket counts the durations up to its bound in
+    /// `LATENCY_BOUNDS_US` and above the previous bound. The last bucket counts the durations above
+    /// all bounds.
     pub buckets: [u64; LATENCY_BOUNDS_US.len() + 1],
     /// The sum of all durations, in nanoseconds.
     pub sum_ns: u64,
@@ -141,7 +142,7 @@ const FIRST_BUCKETS: [u8; 65] = {
     first
 };
 
-/// Returns a duration in nanoseconds, or [`u64::MAX`], which is 584 years, if it is longer.
+/// Returns a duration in nanoseconds, or [`u64::MAX`] if it is longer than 584 years.
 #[inline]
 pub(crate) fn nanoseconds(time: Duration) -> u64 {
     let secs = time.as_secs().saturating_mul(1_000_000_000);
@@ -182,13 +183,13 @@ impl Latency {
         self.sum_ns = self.sum_ns.saturating_add(ns);
     }
 
-    /// Returns how many durations were counted.
+    /// Returns the number of durations that were counted.
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
 }
 
-/// The times of answered requests that waited for a worker.
+/// The latencies of answered requests that waited for a worker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Waited {
     /// The times from a request's arrival to its hand-out.
@@ -199,7 +200,7 @@ pub struct Waited {
     pub whole: Latency,
 }
 
-/// Counters of a route's messages since the start. At any moment `received = ended + open +
+/// Counters of a route's messages since the start. At any time `received = ended + open +
 /// unsettled`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteCounters {
@@ -207,13 +208,13 @@ pub struct RouteCounters {
     pub received: u64,
     /// Workers' answers delivered.
     pub answered: u64,
-    /// Messages published on channels. An acknowledgement that its client does not receive changes
-    /// nothing.
+    /// Messages published on channels. Messages count even if their client does not receive the
+    /// acknowledgement.
     pub published: u64,
-    /// The rejections delivered, by [`Reason`]. Those of publishers' messages count as delivered,
-    /// although a publisher is sent nothing.
+    /// The rejections delivered, by [`Reason`]. A rejection of a publisher's message counts as
+    /// delivered, although nothing is sent to publishers.
     pub rejected: [u64; Reason::ALL.len()],
-    /// Answers whose client was gone.
+    /// Answers whose client had disconnected.
     pub client_gone: u64,
     /// Answers that the client did not read in time.
     pub client_slow: u64,
@@ -229,7 +230,7 @@ pub struct RouteCounters {
     /// The times from a request's arrival to its worker's answer, for requests that were handed to
     /// a free worker at once.
     pub at_once: Latency,
-    /// The times of requests that waited for a worker; `None` if no request has.
+    /// The times of requests that waited for a worker, or `None` if no request has waited.
     pub waited: Option<Box<Waited>>,
     /// The number of messages by the position, in the route's list, of the schema that they
     /// matched.
@@ -244,7 +245,7 @@ impl RouteCounters {
         self.bytes_in += bytes;
     }
 
-    /// Counts a message that fitted the schema at this position of the list.
+    /// Counts a message that fitted the schema at this position of the route's list.
     pub(crate) fn fitted(&mut self, place: usize) {
         self.matched[place.min(SCHEMA_POSITIONS - 1)] += 1;
     }
@@ -336,7 +337,7 @@ pub struct ClientGauges {
 }
 
 /// The name of the entry for principals that are counted or shown together. No principal can have
-/// it.
+/// this name.
 pub(crate) const OTHER_PRINCIPALS: &str = "*others*";
 
 /// Counters and gauges of the clients of a principal.
@@ -344,7 +345,8 @@ pub(crate) const OTHER_PRINCIPALS: &str = "*others*";
 pub struct PrincipalCounters {
     /// Complete messages from its clients, since the start.
     pub requests: u64,
-    /// Rejections of these messages, since the start, without those whose client had disconnected.
+    /// Rejections of these messages, since the start. Rejections whose client had disconnected are
+    /// not counted.
     pub rejected: u64,
     /// The connected clients of the principal: a gauge.
     pub clients: u64,
@@ -368,10 +370,10 @@ impl PrincipalCounters {
     }
 }
 
-/// A principal's counters and gauges at one moment.
+/// A principal's counters and gauges at one point in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrincipalSample {
-    /// The principal, or `*others*` for all that are counted together.
+    /// The principal, or `*others*` for all principals that are counted together.
     pub name: Arc<str>,
     /// The counters and gauges.
     pub counters: PrincipalCounters,
@@ -387,13 +389,12 @@ impl PrincipalSample {
     }
 }
 
-/// A pool's counters and gauges at one moment.
+/// A pool's counters and gauges at one point in time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PoolSample {
     /// The counters since the start.
     pub counters: PoolCounters,
-    /// The number of connected workers, or of connections where the engine cannot tell workers
-    /// apart.
+    /// The number of connected workers, or of connections if the engine cannot distinguish workers.
     pub workers: usize,
     /// Requests that workers hold and whose clients still wait for an answer.
     pub held: usize,
@@ -405,11 +406,11 @@ pub struct PoolSample {
     pub seats: Vec<WorkerSample>,
 }
 
-/// A connected worker at one moment.
+/// A connected worker at one point in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerSample {
-    /// The number of the worker in its pool while it is connected. Another worker may have it
-    /// later.
+    /// The number of the worker in its pool while it is connected. Another worker may get the
+    /// number later.
     pub seat: usize,
     /// The name of the worker.
     pub name: Arc<PeerName>,
@@ -419,8 +420,8 @@ pub struct WorkerSample {
     pub held: usize,
     /// Requests that timed out at the worker since its last answer.
     pub overdue: usize,
-    /// The number of requests that the worker may hold at once, or `None` if the engine cannot tell
-    /// the pool's workers apart.
+    /// The number of requests that the worker may hold at once, or `None` if the engine cannot
+    /// distinguish the pool's workers.
     pub room: Option<usize>,
     /// The number of messages of the worker that answered no request and were dropped.
     pub unsolicited: u64,

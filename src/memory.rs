@@ -10,9 +10,9 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::snapshot::MemoryLimit;
 
-/// The part of `RLIMIT_AS`, in bytes, that does not count as memory, or half of that limit if it is
-/// less. The limit is on addresses, many of which are only reserved: for the stacks of threads, and
-/// by glibc's allocator for each of several threads.
+/// The part of `RLIMIT_AS`, in bytes, that does not count as memory, but at most half of
+/// `RLIMIT_AS`. This limit is on addresses, and many addresses are only reserved: for the stacks of
+/// threads, and by glibc's allocator for each of several threads.
 const ADDRESSES_RESERVED: u64 = 512 << 20;
 
 /// The memory, in bytes, that is assumed where the system reports none.
@@ -22,7 +22,7 @@ const MEMORY_ASSUMED: u64 = 1 << 30;
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 impl MemoryLimit {
-    /// Returns the limit in bytes, at this moment.
+    /// Returns the present limit in bytes.
     pub(crate) fn bytes(self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes,
@@ -63,9 +63,9 @@ fn machine_memory(text: &str) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-/// Returns the files with the limits of the cgroups that a process is in, and of those above, from
-/// the text of /proc/self/cgroup. Files that do not exist are among them: in a container, a path
-/// may be that on the host, and only the top of the hierarchy is mounted.
+/// Returns the files with the limits of the cgroups that a process is in, and of all their parents,
+/// from the text of /proc/self/cgroup. Some of these files may not exist: in a container, a path
+/// may be the path on the host, and only the top of the hierarchy is mounted.
 fn limit_files(text: &str) -> impl Iterator<Item = PathBuf> {
     let of_line = |line: &str| {
         let (hierarchy, rest) = line.split_once(':')?;
@@ -117,8 +117,8 @@ fn resident_pages(text: &[u8]) -> Option<u64> {
     text.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
-/// Returns free memory of the allocator to the system, on a thread of its own, since that may take
-/// some milliseconds.
+/// Calls `release`, which returns free memory of the allocator to the system, on a thread of its
+/// own. The call may take some milliseconds.
 ///
 /// # Errors
 ///

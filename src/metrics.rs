@@ -4,13 +4,13 @@
 //! or a pool: counting a message takes no lock, no atomic operation and no look-up by name. A
 //! reader sends a request through a [`SampleRequester`]. The core reads one flag after each event
 //! and, if there is a request, copies everything at once into a [`Sample`]. A sample therefore
-//! describes one moment between two events, in which the ledger balances, and gauges cost nothing
+//! describes a point in time between two events, at which the ledger balances. Gauges cost nothing
 //! until they are read.
 //!
 //! Counters belong to names for the life of the process. A route that stays, is changed or is added
-//! again continues its counts, and a removed route keeps them, so that no sum over routes ever
-//! decreases. Nothing here grows with the number or the content of messages. The data thread must
-//! never wait for a reader.
+//! again continues its counters. The counters of a removed route remain, so no sum over routes ever
+//! decreases. No counter grows with the content of messages. The data thread must never wait for a
+//! reader.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,13 +27,13 @@ use crate::snapshot::{ChannelId, PoolId, Snapshot};
 /// requests wait only if the data thread hangs.
 const REQUESTS_MAX: usize = 64;
 
-/// All counters and gauges at one moment.
+/// All counters and gauges at one point in time.
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// The time since the engine started.
     pub uptime: Duration,
-    /// The configuration in force. It names the routes, pools and frontends that are numbered
-    /// below.
+    /// The configuration in force. It has the names of the routes, pools, channels and frontends,
+    /// which are numbers in the other fields.
     pub snapshot: Arc<Snapshot>,
     /// The gateway is shutting down and accepts no more requests.
     pub draining: bool,
@@ -54,8 +54,8 @@ pub struct Sample {
     pub principals: Vec<PrincipalSample>,
     /// The last rejections, newest first.
     pub(crate) rejections: Vec<Arc<Rejected>>,
-    /// The number of messages that wait for a judge's verdict on their own payload or on that of an
-    /// earlier message.
+    /// The number of messages that wait for a judge's verdict on their own payload or on the
+    /// payload of an earlier message.
     pub judging: u64,
     /// Payloads that judges have checked.
     pub judged: u64,
@@ -64,7 +64,8 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Returns the pools to show: those of the configuration, and those that still have work.
+    /// Returns the pools to show: the pools of the configuration, and removed pools that still have
+    /// requests.
     pub(crate) fn live_pools(&self) -> impl Iterator<Item = (PoolId, &PoolSample)> {
         let pools = self.pools.iter().enumerate();
         let pools = pools.map(|(number, sample)| (PoolId(number), sample));
@@ -73,8 +74,8 @@ impl Sample {
         })
     }
 
-    /// Returns the channels to show: those of the configuration, and those that still have
-    /// subscribers.
+    /// Returns the channels to show: the channels of the configuration, and removed channels that
+    /// still have subscribers.
     pub(crate) fn live_channels(&self) -> impl Iterator<Item = (ChannelId, &ChannelSample)> {
         let channels = self.channels.iter().enumerate();
         let channels = channels.map(|(number, sample)| (ChannelId(number), sample));
@@ -87,21 +88,21 @@ impl Sample {
 /// A function that is called with the next sample.
 type SampleRequest = Box<dyn FnOnce(Arc<Sample>) + Send>;
 
-/// Requests samples from the data thread, from any thread.
+/// The sending end of the requests, for any other thread.
 #[derive(Clone, Debug)]
 pub(crate) struct SampleRequester {
     waiting: Arc<AtomicBool>,
     requests: SyncSender<SampleRequest>,
 }
 
-/// The data thread's end of the channel.
+/// The receiving end of the requests, for the data thread.
 #[derive(Debug)]
 pub(crate) struct SampleRequests {
     waiting: Arc<AtomicBool>,
     requests: Receiver<SampleRequest>,
 }
 
-/// Returns both ends of the channel.
+/// Returns a requester, and the receiving end of its requests.
 pub(crate) fn sample_requests() -> (SampleRequester, SampleRequests) {
     let waiting = Arc::new(AtomicBool::new(false));
     let (sender, requests) = mpsc::sync_channel(REQUESTS_MAX);
@@ -143,7 +144,7 @@ impl SampleRequests {
 
     /// Calls the functions of all requests that have arrived so far.
     pub(crate) fn answer(&self, sample: Sample) {
-        // The flag is cleared first, so that a request that arrives meanwhile raises it again.
+        // The flag is cleared first, so that a request that arrives meanwhile sets it again.
         self.waiting.swap(false, Ordering::AcqRel);
         let sample = Arc::new(sample);
         for _ in 0..REQUESTS_MAX {

@@ -1,5 +1,5 @@
-//! The panic hook. Panics are bugs: each is counted and logged with its place, and none writes to
-//! standard error by itself.
+//! The panic hook. Panics are bugs: each is counted and logged with its place in the code, and none
+//! writes to standard error by itself.
 //!
 //! The code of each thread decides the effect of a panic: a panic of the data thread ends the
 //! process with a message; other threads continue, or end without affecting the rest.
@@ -16,8 +16,8 @@ use tracing::error;
 
 use gateway_proto::reason;
 
-/// The pause between two lines about panics at the same place. A single message may cause a panic,
-/// and peers may send many of them.
+/// The minimum time between two lines about panics at the same place in the code. A single message
+/// may cause a panic, and peers may send many of them.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The maximum number of places in the code that have lines of their own. All further places share
@@ -91,8 +91,8 @@ struct PlaceLine {
 }
 
 impl PanicLines {
-    /// Returns the number of panics at `place` that were not logged since its last line, if another
-    /// line is due.
+    /// Returns the number of panics at `place` that were not logged since its last line, or `None`
+    /// if no line is due.
     fn allow(&mut self, place: &str, now: Instant) -> Option<u64> {
         let is_known = self.0.contains_key(place) || self.0.len() < PLACES_MAX;
         let line = self.0.entry(if is_known { place } else { "" }.to_owned());

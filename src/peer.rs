@@ -1,6 +1,6 @@
-//! Peers: the connections of clients and workers, and the facts that are known about each.
+//! Peers: their numbers, socket types, names and identities.
 //!
-//! Every part of the data plane uses these types, so this file imports no other.
+//! Core, engines and pools use these types, so this file imports no other file.
 
 use std::rc::Rc;
 
@@ -14,8 +14,8 @@ pub struct PeerId(pub u64);
 pub enum ClientKind {
     /// A DEALER, or any other socket that may talk to a ROUTER without an envelope of its own.
     Dealer,
-    /// A REQ, which puts an envelope before its request and is stuck for ever if the answer comes
-    /// without it.
+    /// A REQ, which puts an envelope before its request and waits for ever if the answer arrives
+    /// without that envelope.
     Req,
 }
 
@@ -29,24 +29,24 @@ pub enum WorkerKind {
     Rep,
 }
 
-/// The number of workers or subscribers on a connection.
+/// The number of workers, publishers or subscribers on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Headcount {
-    /// One worker or subscriber.
+    /// One peer.
     One,
-    /// Any number of workers or subscribers, which the engine cannot distinguish.
+    /// Any number of peers, which the engine cannot distinguish.
     Crowd,
 }
 
 /// The name of a worker, publisher or subscriber in logs and in /status. The peer may have chosen
-/// it, so it must be escaped when it is shown.
+/// the name, so it must be escaped when it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerName {
-    /// The identity of its socket, or the principal of a publisher or subscriber that has one.
-    /// Empty if it has none, or if the engine does not know it.
+    /// The identity of the peer's socket, or the principal of a publisher or subscriber that has
+    /// one. Empty if the peer has neither, or if the engine does not know it.
     pub identity: Vec<u8>,
-    /// The address that it connected from, or that the gateway connected to. Empty if the engine
-    /// does not know it.
+    /// The address that the peer connected from, or that the gateway connected to. Empty if the
+    /// engine does not know it.
     pub address: String,
 }
 

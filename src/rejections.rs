@@ -23,9 +23,9 @@ const TEXT_MAX: usize = 1_024;
 pub(crate) struct Rejected {
     /// The time of the rejection, since the engine started.
     pub at: Duration,
-    /// The route that its type matched, or [`RouteId::NONE`].
+    /// The route that the request's type matched, or [`RouteId::NONE`].
     pub route: RouteId,
-    /// The sender, or `None` if the client has disconnected since.
+    /// The sender, or `None` if it had disconnected.
     pub client: Option<Arc<SenderInfo>>,
     /// The rejection that was sent, cut to a bounded size and without its list of violations.
     pub rejection: Rejection,
@@ -52,7 +52,7 @@ pub(crate) enum EntryPoint {
 }
 
 impl EntryPoint {
-    /// Returns the name of the frontend, if this is one.
+    /// Returns the name of the frontend, or `None` for a channel.
     pub(crate) fn frontend(self, names: &Names) -> Option<&str> {
         match self {
             Self::Frontend(id) => Some(names.of_frontend(id)),
@@ -60,7 +60,7 @@ impl EntryPoint {
         }
     }
 
-    /// Returns the name of the channel, if this is one.
+    /// Returns the name of the channel, or `None` for a frontend.
     pub(crate) fn channel(self, names: &Names) -> Option<&str> {
         match self {
             Self::Frontend(_) => None,
@@ -121,7 +121,7 @@ impl Rejected {
         }
     }
 
-    /// Writes the record to the log: the same fields, whatever the severity.
+    /// Writes the record to the log. The fields do not depend on the severity.
     pub(crate) fn log(&self, severity: RejectionSeverity, names: &Names) {
         let rejection = &self.rejection;
         let client = self.client.as_deref();

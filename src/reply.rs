@@ -86,7 +86,7 @@ impl Reason {
         }
     }
 
-    /// Returns the number in the rejection's `code`, which is that of google.rpc.Code.
+    /// Returns the `code` of the rejection, a number of google.rpc.Code.
     pub fn code(self) -> i32 {
         match self {
             Reason::Malformed | Reason::SchemaViolation | Reason::TooLarge => 3,
@@ -101,8 +101,8 @@ impl Reason {
 }
 
 impl Reason {
-    /// Returns how long a client should wait before it sends the request again, or `None` if the
-    /// same request would be rejected again or a worker may have seen it.
+    /// Returns the time that a client should wait before it sends the request again, or `None` if
+    /// the same request would be rejected again or a worker may have seen it.
     pub(crate) fn retry_after(self) -> Option<Duration> {
         match self {
             // Each answer makes room, so the request may succeed soon.
@@ -129,7 +129,8 @@ impl Reason {
 /// answers.
 const DOMAIN: &str = "gateway";
 
-/// The time that a client should wait if no worker was free for its request in time.
+/// The time that a client should wait before it repeats a request for which no worker was free in
+/// time.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The encoding of a rejection.
@@ -173,7 +174,7 @@ pub(crate) struct Rejection {
     pub offset: Option<u64>,
     /// The generation of the snapshot that checked the request.
     pub generation: u64,
-    /// All violations, including the first, if all of them are requested.
+    /// All violations, including the first, if the schema has `all_violations: true`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub violations: Vec<ViolationEntry>,
 }
@@ -255,8 +256,8 @@ impl Rejection {
         }
     }
 
-    /// Marks the request as seen by a worker. It is not retryable: only its client knows whether it
-    /// may be repeated.
+    /// Marks the request as seen by a worker. The request is not retryable: only its client knows
+    /// whether it may be repeated.
     pub(crate) fn seen(self) -> Self {
         Self {
             retryable: false,

@@ -141,7 +141,7 @@ impl<R> RouteTable<R> {
             .map(|(pattern, place)| (pattern, &self.routes[place.index()]))
     }
 
-    /// Returns the results of `of` for all routes.
+    /// Returns the result of `value` for each route.
     pub(crate) fn map<T>(&self, of: impl FnMut(&Arc<R>) -> T) -> ByPlace<T> {
         ByPlace(self.routes.iter().map(of).collect())
     }
@@ -160,7 +160,8 @@ impl<R> RouteTable<R> {
         place.copied()
     }
 
-    /// Returns whether the key of a route is the type `kind`, or a non-empty prefix of it.
+    /// Returns whether the key of a route is the type `kind` or a pattern with a non-empty prefix
+    /// of `kind`.
     pub fn knows(&self, kind: &[u8]) -> bool {
         let mut prefixes = self.prefixes.iter().filter(|(length, _)| *length > 0);
         self.find_exact(kind).is_some()
@@ -178,8 +179,8 @@ impl<R> RouteTable<R> {
         self.exact.get(kind)
     }
 
-    /// Returns the result of [`Self::find`]. `near` is a guess that may come from another table. If
-    /// it is right, this is faster than a look-up.
+    /// Returns the result of [`Self::find`]. `near` is a guess that may come from another table. A
+    /// correct guess saves the look-up.
     #[inline]
     pub(crate) fn find_near(&self, kind: &[u8], near: Option<RoutePlace>) -> Option<RoutePlace> {
         let is_near = |near: &RoutePlace| matches!(self.kinds.get(near.index()), Some(Some(of)) if **of == *kind);

@@ -1,5 +1,6 @@
-//! The demands of a frontend or a pool on its peers before it serves them: addresses, keys,
-//! passwords, and the principals that these stand for. The core knows principals alone.
+//! The requirements of a frontend, a pool or a channel for its peers: addresses, keys and
+//! passwords. Also the principals that keys and passwords stand for. The core knows principals
+//! alone.
 
 mod network;
 mod users;
@@ -13,17 +14,18 @@ use gateway_zmtp::session::{self, NullPeers, PlainPeers};
 pub use network::Network;
 pub use users::{Denied, Hashed, User, Users};
 
-/// The word, in logs and in /status, for an address that demands nothing of its peers.
+/// The word, in logs and in /status, for an address that requires nothing of its peers.
 pub(crate) const NO_SECURITY: &str = "none";
 
 /// The principal of peers that have no name of their own.
 pub(crate) const ANONYMOUS: &str = "anonymous";
 
-/// The maximum length of a principal, in bytes, which is that of an identity (RFC 37, "Identity").
+/// The maximum length of a principal, in bytes: the maximum length of an identity (RFC 37,
+/// "Identity").
 const PRINCIPAL_MAX: usize = 255;
 
 /// The conditions under which peers are admitted. Without `curve` and `plain`, peers need no proof
-/// of who they are.
+/// of their identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Security {
     /// The keys of both sides, or `None` if keys are not accepted.
@@ -32,7 +34,7 @@ pub struct Security {
     pub plain: Option<Arc<Users>>,
     /// The treatment of peers with neither a key nor a password, if `curve` or `plain` is set.
     pub null: NullPeers,
-    /// The networks from which peers may connect. If there are none, peers may connect from
+    /// The networks from which peers may connect. If the list is empty, peers may connect from
     /// everywhere. Peers on ipc addresses are on this machine and may always connect.
     pub from: Arc<[Network]>,
 }
@@ -40,8 +42,8 @@ pub struct Security {
 /// The keys of both sides.
 #[derive(Clone, Debug)]
 pub struct Curve {
-    /// The key pairs of the gateway. The first is the current one, and a HELLO for any of the
-    /// others is accepted, too.
+    /// The key pairs of the gateway. The first is the current pair, and a HELLO for any other pair
+    /// is accepted, too.
     pub keys: Arc<[KeyPair]>,
     /// The keys that are admitted.
     pub peers: KnownPeers,
@@ -186,8 +188,8 @@ impl Security {
     }
 
     /// Returns the security of the session on a connection that the gateway makes to the endpoint
-    /// for which `is_endpoint` returns true, as a socket of type `socket_type`. If it accepts keys,
-    /// it accepts no passwords.
+    /// for which `is_endpoint` returns true, as a socket of type `socket_type`. If the session
+    /// accepts keys, it accepts no passwords.
     pub(crate) fn of_caller(
         &self,
         is_endpoint: impl Fn(&str) -> bool,

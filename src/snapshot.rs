@@ -1,9 +1,8 @@
-//! One immutable, fully resolved generation of the configuration and its schemas, which the data
-//! plane uses.
+//! One immutable, fully resolved generation of the configuration and its schemas, which engine and
+//! core use.
 //!
 //! References are indices or `Arc`s, never names, so a route to an unknown pool cannot be
-//! represented. [`crate::config`] builds a snapshot, core and engine read it, and nothing changes
-//! it.
+//! represented. [`crate::config`] builds a snapshot, and nothing changes it afterwards.
 
 mod any_of;
 mod channel;
@@ -52,9 +51,9 @@ impl RouteId {
     const FIRST: usize = 2;
 }
 
-/// The maximum number of routes with their own counters, over the life of the process. Each takes
-/// about 400 bytes on the data thread and about 30 lines of /metrics. This maximum bounds both,
-/// however often an edit of the configuration adds new names.
+/// The maximum number of routes with their own counters, over the life of the process. Each route
+/// takes about 400 bytes on the data thread and about 30 lines of /metrics. This maximum bounds
+/// both, however often an edit of the configuration adds new names.
 pub(crate) const ROUTES_COUNTED_MAX: usize = 10_000;
 
 /// The names of frontends, pools, channels and routes, with their numbers. Names are added but
@@ -85,7 +84,7 @@ impl Names {
     }
 
     /// Returns the number of the route with this name. A new name is assigned the next number, or
-    /// the shared number of all others if `ROUTES_COUNTED_MAX` routes have one.
+    /// [`RouteId::OTHERS`] if `ROUTES_COUNTED_MAX` routes have a number.
     pub fn route(&mut self, name: &str) -> RouteId {
         if let Some(id) = self.by_route.get(name) {
             return *id;
@@ -176,15 +175,14 @@ pub struct Snapshot {
     pub reload: ReloadSettings,
     /// The admin listener, or `None` if there is none.
     pub admin: Option<AdminSettings>,
-    /// The level and the format of the log where neither the command line nor the environment sets
-    /// them.
+    /// The level and the format of the log, unless the command line or the environment sets them.
     pub log: LogSettings,
     /// The names of this and all earlier generations, with their numbers.
     pub names: Names,
 }
 
 impl Snapshot {
-    /// Returns whether any frontend or pool restricts the peers that it admits.
+    /// Returns whether any frontend, pool or channel restricts the peers that it admits.
     pub(crate) fn has_security(&self) -> bool {
         let pools = self.pools.values().any(|pool| pool.security.is_some());
         let channels = self.channels.values().any(|channel| {
@@ -230,7 +228,7 @@ pub struct Frontend {
     pub endpoints: Endpoints,
     /// The encoding of rejections of requests whose route has no schema, or that no route matches.
     pub errors: ErrorEncoding,
-    /// The framing of its clients' messages, and of the answers to them.
+    /// The framing of the clients' messages, and of the answers to them.
     pub framing: Arc<Framing>,
     /// The admission of peers. `None` admits every peer.
     pub security: Option<Arc<Security>>,
@@ -252,10 +250,10 @@ pub struct Framing {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EnvelopeMode {
     /// Depends on the client's socket type. For a REQ, every frame up to and including the first
-    /// empty one; for another client, a leading empty frame, if there is one.
+    /// empty frame; for another client, a leading empty frame, if there is one.
     #[default]
     Auto,
-    /// Every frame up to and including the first empty one, for clients behind a proxy.
+    /// Every frame up to and including the first empty frame, for clients behind a proxy.
     Routed,
 }
 
@@ -290,7 +288,7 @@ pub struct PoolSettings {
     pub queue_bytes: u64,
     /// The interval at which a silent worker is pinged, or `None` for never.
     pub heartbeat: Option<Duration>,
-    /// The frames of a request for its workers, and of their answers.
+    /// The frames of a request for the workers, and of their answers.
     pub frames: WorkerFrames,
     /// The admission of peers. `None` admits every peer.
     pub security: Option<Arc<Security>>,
@@ -320,7 +318,8 @@ pub enum PerWorker {
 /// The kinds of workers that a pool accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workers {
-    /// DEALER or REP, by the handshake of each worker. DEALER if the engine cannot tell them apart.
+    /// DEALER or REP, by the handshake of each worker. DEALER if the engine does not know a
+    /// worker's socket type.
     Auto,
     /// DEALER workers.
     Dealer,
@@ -340,7 +339,7 @@ pub enum IdentityMode {
 /// The load-balancing strategy among free workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Balance {
-    /// The worker that holds the fewest requests; among equals, the one that has waited longest.
+    /// The worker that holds the fewest requests; among equals, the worker that has waited longest.
     LeastBusy,
     /// The worker that has waited longest.
     RoundRobin,
@@ -358,9 +357,9 @@ pub struct Route {
     pub kind: Option<Box<str>>,
     /// The schemas of requests, or `None` for an opaque route.
     pub schema: Option<AnyOf>,
-    /// The schemas of answers, or `None` for opaque ones.
+    /// The schemas of answers, or `None` for opaque answers.
     pub reply: Option<AnyOf>,
-    /// The destination of its messages.
+    /// The destination of the messages.
     pub target: Target,
     /// The time from arrival to answer, or `None` for no limit.
     pub timeout: Option<Duration>,
@@ -392,12 +391,12 @@ impl Route {
 pub enum Target {
     /// The pool that answers.
     Pool(PoolId),
-    /// The channel on which they are published.
+    /// The channel on which the messages are published.
     Channel {
         /// The channel.
         channel: ChannelId,
-        /// True if a DEALER client of a frontend receives an acknowledgement. A REQ client receives
-        /// one in any case, because it would wait for ever.
+        /// True if a DEALER client of a frontend receives an acknowledgement. A REQ client always
+        /// receives an acknowledgement, because it would wait for ever otherwise.
         ack: bool,
     },
 }
@@ -433,7 +432,7 @@ pub enum Allowed {
 }
 
 impl Allowed {
-    /// Returns whether a principal is one of these.
+    /// Returns whether a principal is among these.
     pub fn contains(&self, principal: &[u8]) -> bool {
         match self {
             Self::Exact(name) => name.as_bytes() == principal,
@@ -461,7 +460,7 @@ impl Access {
 pub struct Limits {
     /// The size of a message in bytes, all frames together.
     pub message: u64,
-    /// The number of frames of a message, including those of the envelope.
+    /// The number of frames of a message, including the frames of the envelope.
     pub frames: usize,
     /// The levels of nesting of a payload.
     pub depth: u32,
@@ -477,8 +476,8 @@ pub struct Limits {
     /// The total size of a client's open requests, in bytes. A second limit of the same size
     /// applies to the answers that the client has not read.
     pub client_bytes: u64,
-    /// The memory of the process, above which peers may hold less and less of it. Only engine
-    /// native has this limit.
+    /// The memory of the process above which peers may hold less and less. Only engine native has
+    /// this limit.
     pub memory: MemoryLimit,
 }
 

@@ -10,7 +10,7 @@ use crate::peer::PeerName;
 pub struct ChannelCounters {
     /// Messages that passed their checks.
     pub published: u64,
-    /// Messages that matched a subscription, once for each subscriber, including kept ones.
+    /// Messages that matched a subscription, once for each subscriber, including kept messages.
     pub matched: u64,
     /// Messages handed to the engine for a subscriber.
     pub sent: u64,
@@ -20,7 +20,7 @@ pub struct ChannelCounters {
     pub unfit: u64,
 }
 
-/// A channel's counters and gauges at one moment.
+/// A channel's counters and gauges at one point in time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChannelSample {
     /// The counters since the start.
@@ -29,9 +29,10 @@ pub struct ChannelSample {
     pub publishers: usize,
     /// The number of connected subscribers.
     pub subscribers: usize,
-    /// The number of messages that wait for subscribers, once for each of them.
+    /// The number of messages that wait for subscribers. A message that waits for several counts
+    /// several times.
     pub waiting: u64,
-    /// The memory of these messages, in bytes.
+    /// The memory of the waiting messages, in bytes.
     pub waiting_bytes: u64,
     /// The number of kept messages.
     pub kept: usize,
@@ -41,10 +42,11 @@ pub struct ChannelSample {
     pub shown: Vec<SubscriberSample>,
 }
 
-/// The maximum number of subscribers of a channel in a sample: a page of some hundred KiB.
+/// The maximum number of subscribers of a channel in a sample: a page of a few hundred KiB.
 pub(crate) const SUBSCRIBERS_SHOWN_MAX: usize = 1_000;
 
-/// A connected subscriber at one moment. `matched` is the sum of `sent`, `dropped` and `waiting`.
+/// A connected subscriber at one point in time. `matched` is the sum of `sent`, `dropped` and
+/// `waiting`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriberSample {
     /// The name of the subscriber.
@@ -61,6 +63,6 @@ pub struct SubscriberSample {
     pub dropped: u64,
     /// Messages that wait for the subscriber.
     pub waiting: usize,
-    /// The memory of these messages, in bytes.
+    /// The memory of the waiting messages, in bytes.
     pub waiting_bytes: u64,
 }

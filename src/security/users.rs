@@ -15,8 +15,8 @@ use blake2::{Blake2b512, Digest as _};
 use gateway_zmtp::plain::Credentials;
 use zeroize::Zeroizing;
 
-/// The maximum memory of one verification, in KiB: several times what argon2's authors and OWASP
-/// recommend, and small enough that a line of the file cannot exhaust a machine.
+/// The maximum memory of one verification, in KiB: several times the recommendations of argon2's
+/// authors and of OWASP, and so little that one line of a file of users cannot exhaust a machine.
 const MEMORY_KIB_MAX: u32 = 256 << 10;
 
 /// The maximum number of blocks of 1 KiB that one verification computes, over all passes: about a
@@ -42,8 +42,8 @@ pub struct User {
     hashed: Hashed,
 }
 
-/// The users of a frontend or a pool, and the keyed hashes of their verified passwords, which
-/// comparisons ignore.
+/// The users of a frontend, a pool or a side of a channel, and the keyed hashes of their verified
+/// passwords. Comparisons ignore the keyed hashes.
 pub struct Users {
     users: HashMap<Arc<str>, Hashed>,
     /// The key of the hashes in `remembered`.
@@ -64,11 +64,11 @@ pub enum Denied {
 /// The reason why a text is no hash by which a password can be verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HashFault {
-    /// The text is no hash that is known, and may be the password itself.
+    /// The text is not a known hash, and may be the password itself.
     Unknown,
     /// The text is a hash of another function, with this name.
     Foreign(&'static str),
-    /// The text begins as a hash of argon2, and is not a valid one.
+    /// The text begins like a hash of argon2, but is not a valid hash.
     Malformed,
     /// The verification would take too long or too much memory.
     Costly,
@@ -92,7 +92,7 @@ const FOREIGN: [(&str, &str); 13] = [
 ];
 
 impl HashFault {
-    /// Returns the fault of a text that is no whole hash of argon2.
+    /// Returns the fault of a text that is not a complete hash of argon2.
     fn of(text: &str) -> Self {
         if text.starts_with("$argon2") {
             return Self::Malformed;
@@ -135,7 +135,7 @@ impl Hashed {
     ///
     /// # Errors
     ///
-    /// Fails with the reason why the text is no such hash, or that its cost is too high.
+    /// Fails if the text is not such a hash, or if its verification would cost too much.
     pub fn parse(text: &str) -> Result<Self, HashFault> {
         let fault = || HashFault::of(text);
         let hash = PasswordHash::new(text).map_err(|_| fault())?;
@@ -196,7 +196,7 @@ impl fmt::Debug for User {
 }
 
 impl Users {
-    /// Returns these users, none of them verified.
+    /// Returns a set of these users. No password is verified yet.
     ///
     /// # Errors
     ///
@@ -279,14 +279,15 @@ impl Users {
     }
 
     /// Returns the keyed hash of a user's password. BLAKE2 with the key before the text is a
-    /// pseudo-random function, and the name ends at its length.
+    /// pseudo-random function. The length of the name separates it from the password.
     fn tag(&self, name: &str, password: &[u8]) -> [u8; 64] {
         let mut hasher = Blake2b512::new();
         hasher.update(self.key.as_slice());
         hasher.update((name.len() as u64).to_le_bytes());
         hasher.update(name);
         hasher.update(password);
-        // In place, because a hasher that is moved leaves a copy with the password behind.
+        // The hash is computed in place, because moving the hasher would leave a copy of its state
+        // in memory, which contains the password.
         hasher.finalize_reset().into()
     }
 }
@@ -361,9 +362,9 @@ mod tests {
         assert!(users.remembered(&right).is_some());
     }
 
-    /// The times are those of the thread on a processor, which the machine's load changes little,
-    /// and the least of several. Without the work for unknown users, one would be a thousand times
-    /// the other.
+    /// The test compares the least of several times that the thread spent on a processor, which the
+    /// machine's load changes little. Without the work for unknown users, one time would be a
+    /// thousand times the other.
     #[test]
     fn an_unknown_user_takes_as_long_as_a_wrong_password() {
         let params = Params::new(1024, 2, 1, None).unwrap();

@@ -8,16 +8,16 @@
 use crate::reply::ErrorEncoding;
 use gateway_schema::{Encoding, Estimate, Schema, Violation};
 
-/// A list of at least one schema. A payload must fit one of them. As for schemas, comparisons
-/// ignore rules, and therefore also the sizes that follow from the cost of the rules.
+/// A list of at least one schema. A payload must fit one of them. Comparisons ignore rules, as
+/// those of [`Schema`] do, and therefore also the sizes that follow from the cost of the rules.
 #[derive(Debug)]
 pub struct AnyOf {
     first: Schema,
     others: Vec<Schema>,
     /// The size, in bytes, from which a judge checks a payload instead of the data thread.
     judged_from: usize,
-    /// The size, in bytes, below which the check of a payload is no more work than a small message.
-    /// It is 0 if a schema has CEL rules.
+    /// The size, in bytes, below which the check of a payload is no more work than that of a small
+    /// message. It is 0 if a schema has CEL rules.
     usual_below: usize,
 }
 
@@ -38,16 +38,16 @@ impl Eq for AnyOf {}
 /// The result of a check on the data thread.
 #[derive(Debug)]
 pub enum BriefCheck {
-    /// The payload fits the schema at this place, 0 for the first.
+    /// The payload fits the schema at this position, 0 for the first.
     Fits(usize),
-    /// The payload fits no schema. The violation is that of the first schema.
+    /// The payload fits no schema. The violation is of the first schema.
     Breaks(Violation),
     /// The check takes too long for the data thread, so a judge must perform it.
     Undecided,
 }
 
-/// The size, in bytes, from which a judge checks a payload if one walk of the payload decides. In
-/// the worst measured case a walk took 60 ns a byte, so a smaller payload takes about a millisecond
+/// The size, in bytes, from which a judge checks a payload if one pass over the payload decides. In
+/// the worst measured case a pass took 60 ns a byte, so a smaller payload takes about a millisecond
 /// at most.
 const JUDGED_SIZE_MIN: usize = 16 << 10;
 
@@ -61,16 +61,17 @@ const STEPS_PER_MESSAGE: u64 = 20;
 /// The size, in bytes, from which the check of a payload is more work than a small message.
 const WORK_SIZE_MIN: usize = 512;
 
-/// The number of bytes of such a payload that are as much work as a small message.
+/// The number of bytes of a payload over [`WORK_SIZE_MIN`] that are as much work as a small
+/// message.
 const BYTES_PER_MESSAGE: usize = 16;
 
-/// The number of walks of a payload that breaks a schema: the walks find all violations, and what
-/// the sender may have meant.
+/// The number of passes over a payload that breaks a schema. They find all violations, and the
+/// encoding that the sender may have meant.
 const WALKS_PER_VIOLATION: usize = 4;
 
 /// Returns an upper bound of the time that a check by a schema takes, without the steps of CEL
-/// rules, as a number of plain walks of the payload. `expressions` is the estimated cost of the CEL
-/// rules, if there are any.
+/// rules, as a number of plain passes over the payload. `expressions` is the estimated cost of the
+/// CEL rules, if there are any.
 fn walks(schema: &Schema, expressions: Option<&Estimate>) -> usize {
     let rules = match (expressions, schema.has_rules()) {
         (None, false) => 0,
@@ -155,8 +156,8 @@ impl AnyOf {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// Checks a payload against each schema in turn until one fits, and returns its position, 0 for
-    /// the first. If none fits, returns the violation of the first.
+    /// Checks a payload against each schema in turn until a schema fits, and returns the position
+    /// of that schema, 0 for the first. If no schema fits, returns the violation of the first.
     pub fn check(&self, payload: &[u8], depth: u32) -> Result<usize, Violation> {
         let Err(violation) = self.first.check(payload, depth) else {
             return Ok(0);
@@ -169,7 +170,7 @@ impl AnyOf {
     }
 
     /// Checks a payload as [`Self::check`] does, on the data thread. Adds to `work` the work of the
-    /// check beyond that of a small message, as a number of small messages.
+    /// check beyond the check of a small message, counted in small messages.
     pub fn check_briefly(&self, payload: &[u8], depth: u32, work: &mut usize) -> BriefCheck {
         if payload.len() >= WORK_SIZE_MIN {
             *work += payload.len() / BYTES_PER_MESSAGE;
@@ -226,7 +227,8 @@ impl AnyOf {
         ))
     }
 
-    /// Returns the encoding of rejections of requests with these schemas: that of the first schema.
+    /// Returns the encoding of rejections of requests with these schemas, which is the encoding of
+    /// the first schema.
     pub fn errors(&self) -> ErrorEncoding {
         match self.first.encoding() {
             Encoding::Protobuf => ErrorEncoding::Protobuf,
@@ -297,7 +299,7 @@ message Doubling {
         AnyOf::new(schema, Vec::new())
     }
 
-    /// A packed list of zeros, or a text of them, that takes so many bytes.
+    /// Returns a field of this many zero bytes, which is a packed list or a text.
     fn field(bytes: usize) -> Vec<u8> {
         let mut payload = vec![0x0a];
         let mut rest = bytes;

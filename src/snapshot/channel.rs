@@ -23,7 +23,7 @@ pub struct ChannelSettings {
     pub slow: Slow,
     /// The maximum size of the messages that wait for one subscriber, in bytes.
     pub subscriber_bytes: u64,
-    /// The messages that publishers are asked for.
+    /// The messages to which the gateway subscribes at publishers.
     pub upstream: Upstream,
     /// The frames of publishers' messages.
     pub frames: ChannelFrames,
@@ -55,9 +55,9 @@ pub struct ChannelSide {
 pub enum Keep {
     /// No messages are kept.
     None,
-    /// The last messages of each type: this many, which is at least 1.
+    /// This number of messages of each type, the newest. It is at least 1.
     Last(u32),
-    /// The messages of the last period of this length.
+    /// The messages that are not older than this.
     For(Duration),
 }
 
@@ -68,19 +68,20 @@ pub enum Slow {
     DropNew,
     /// The oldest waiting messages are dropped to make room.
     DropOld,
-    /// Only the newest waiting message of each type is kept, even below the maximum. If that is
-    /// still too much, the oldest are dropped.
+    /// Only the newest waiting message of each type is kept, even below the maximum. If the
+    /// messages still exceed the maximum, the oldest are dropped.
     Conflate,
     /// The subscriber is disconnected.
     Disconnect,
 }
 
-/// The messages that publishers are asked for.
+/// The messages to which the gateway subscribes at publishers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upstream {
-    /// All messages if the channel keeps messages, and otherwise those that are subscribed to.
+    /// All messages if the channel keeps messages, and otherwise the messages to which subscribers
+    /// subscribe.
     Auto,
-    /// The messages that are subscribed to.
+    /// The messages to which subscribers subscribe.
     Subscriptions,
     /// All messages.
     All,
@@ -92,6 +93,6 @@ pub enum ChannelFrames {
     /// Type, headers, payload.
     Typed,
     /// One frame, which begins with the topic. The topic, which is the type, ends before the first
-    /// occurrence of this text, which is not empty. The payload follows the text.
+    /// occurrence of this text, which is never empty. The payload follows the text.
     Single(Box<[u8]>),
 }

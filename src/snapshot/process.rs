@@ -8,7 +8,7 @@ use clap::ValueEnum;
 /// The settings for reloading changed files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReloadSettings {
-    /// True if files are watched for changes. A signal reloads them in any case.
+    /// True if files are watched for changes. SIGHUP reloads them in any case.
     pub watch: bool,
     /// The time for which files must have been unchanged, so that a burst of writes is one change.
     pub settle: Duration,
