@@ -29,14 +29,14 @@ pub(super) enum Order {
     Stop,
 }
 
-/// The engine's end of the channel.
+/// The receiving end of the orders, for the engine.
 pub(crate) struct Orders {
     shared: Arc<Shared>,
     woken: UnixStream,
 }
 
 impl Control {
-    /// Returns both ends of the channel.
+    /// Returns a handle and the receiving end of its orders.
     pub(crate) fn new() -> std::io::Result<(Self, Orders)> {
         let (waker, woken) = UnixStream::pair()?;
         waker.set_nonblocking(true)?;
@@ -70,7 +70,8 @@ impl Control {
 
     /// Wakes the data thread, so that it checks for orders, reloads and requests for samples.
     pub(super) fn wake(&self) {
-        // This fails if the socket is full, or if the engine has ended. No byte is needed then.
+        // This fails if the socket is full, or if the engine has ended. In both cases, no further
+        // byte is needed.
         let _ = (&self.0.waker).write(&[0]);
     }
 }

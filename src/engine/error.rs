@@ -15,7 +15,7 @@ pub struct EngineError {
 pub struct BindFault {
     /// `frontend`, `pool`, `publisher side of channel` or `subscriber side of channel`.
     pub role: &'static str,
-    /// Its key in routes.yaml.
+    /// The key of the frontend, pool or channel in routes.yaml.
     pub name: String,
     /// The address as written in routes.yaml.
     pub endpoint: String,
@@ -30,7 +30,7 @@ impl EngineError {
         Self { text, binds }
     }
 
-    /// Returns the addresses that cannot be bound, if those are the reason.
+    /// Returns the addresses that cannot be bound. The list is empty if there is another reason.
     pub fn binds(&self) -> &[BindFault] {
         &self.binds
     }

@@ -4,8 +4,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash};
 
-/// The items of each sender `K`, in the order of their arrival. `S` hashes the senders: it must be
-/// one that resists collisions if a peer can choose its `K`.
+/// The items of each sender `K`, in the order of their arrival. `S` hashes the senders, and must
+/// resist collisions if peers can choose them.
 #[derive(Debug)]
 pub(super) struct FairQueue<K, T, S> {
     queues: HashMap<K, VecDeque<T>, S>,

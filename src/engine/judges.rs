@@ -19,15 +19,15 @@ use crate::engine::priority;
 use crate::frame::Frames;
 use crate::peer::PeerId;
 
-/// The maximum number of judges, however many processors there are, since workers and other
-/// programs need some.
+/// The maximum number of judges, however many processors there are. Workers and other programs need
+/// processors, too.
 const JUDGES_MAX: usize = 4;
 
-/// The stack of a judge, in bytes. A walk recurses once for each level, and `limits.depth` allows
-/// 1000 at most.
+/// The stack of a judge, in bytes. A check recurses once for each level of nesting, and
+/// `limits.depth` allows 1000 at most.
 const STACK: usize = 8 << 20;
 
-/// The maximum number of cases that a judge has: the one that it checks, and the next one.
+/// The maximum number of cases that a judge has: the case that it checks, and the next one.
 const CASES_OF_A_JUDGE: usize = 2;
 
 /// The judges and their queue. Each judge starts when it is first needed.
@@ -36,7 +36,7 @@ pub(super) struct Judges<P> {
     waiting: FairQueue<PeerId, Box<Case<P>>, FxBuildHasher>,
     /// The sending end of the channel to the judges.
     cases: Sender<Box<Case<P>>>,
-    /// The receiving end of that channel, which the judges share.
+    /// The receiving end of the channel, which the judges share.
     sent: Arc<Mutex<Receiver<Box<Case<P>>>>>,
     done: Sender<Box<Verdict<P>>>,
     verdicts: Receiver<Box<Verdict<P>>>,
@@ -47,8 +47,8 @@ pub(super) struct Judges<P> {
 }
 
 impl<P: Frames + Send + 'static> Judges<P> {
-    /// Returns judges of which none has started. They wake the data thread by `control` when there
-    /// is a verdict.
+    /// Returns judges, none of which has started yet. A judge that has reached a verdict wakes the
+    /// data thread by `control`.
     pub(super) fn new(control: Control) -> Self {
         let (cases, sent) = mpsc::channel();
         let (done, verdicts) = mpsc::channel();
@@ -84,7 +84,7 @@ impl<P: Frames + Send + 'static> Judges<P> {
         Ok(())
     }
 
-    /// Sends queued cases to the judges, up to [`CASES_OF_A_JUDGE`] for each.
+    /// Sends queued cases to the judges, up to [`CASES_PER_JUDGE`] for each.
     fn send(&mut self) {
         while self.under_way < self.threads * CASES_OF_A_JUDGE
             && let Some(case) = self.waiting.pop()
@@ -95,7 +95,7 @@ impl<P: Frames + Send + 'static> Judges<P> {
         }
     }
 
-    /// Returns the next verdict, if there is one.
+    /// Removes and returns the next verdict, if there is one.
     pub(super) fn next(&mut self) -> Option<Box<Verdict<P>>> {
         if self.under_way == 0 {
             return None;

@@ -17,8 +17,8 @@ pub struct BoundAddress {
     pub name: String,
     /// The address, with port 0 resolved.
     pub endpoint: String,
-    /// The security that it requires of peers, in a word or two, such as `none` or `curve`. `None`
-    /// for admin.
+    /// The security that the address requires of peers, in a word or two, such as `none` or
+    /// `curve`. `None` for admin.
     pub security: Option<&'static str>,
 }
 

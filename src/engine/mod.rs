@@ -2,17 +2,17 @@
 //!
 //! An engine turns the actions of peers into [`Event`](crate::core::Event)s and carries out the
 //! core's decisions through an [`Outlet`](crate::core::Outlet). It knows no routes and no schemas.
-//! It owns one thread, on which it also runs the core, so nothing on a message's way takes a lock.
+//! It owns one thread, on which it also runs the core, so no message waits for a lock.
 //!
 //! Every engine must number each connection anew ([`PeerId`](crate::peer::PeerId) is never reused);
-//! report a peer before its messages, and its end after them; never block in a call of the outlet;
-//! bound what it keeps for a client by `limits.client_bytes` and report the fate of each answer
-//! that it kept; log once a turn what the core noted (`notes::log_notes`); report each verdict of
-//! its judges (`judges`) to the core; and process at most a budget of messages before it looks at
-//! the other peers again. An engine that can tell peers apart reports each worker and each
-//! subscriber with `Headcount::One`; any other engine reports one `Headcount::Crowd` for each pool
-//! and for the subscribers of each channel, and one publisher for all of a channel. This is the
-//! only difference between engines that the core knows.
+//! report a peer before its messages, and its disconnection after them; never block in a call of
+//! the outlet; bound the answers that it keeps for a client by `limits.client_bytes` and report the
+//! fate of each of them; log the core's notes once a turn (`notes::log_notes`); report each verdict
+//! of its judges (`judges`) to the core; and process at most a budget of messages before it looks
+//! at the other peers again. An engine that can distinguish peers reports each worker, publisher
+//! and subscriber with `Headcount::One`. Any other engine reports one peer with
+//! `Headcount::Unknown` for each pool and for each side of a channel. The core knows no other
+//! difference between engines.
 
 mod control;
 mod error;
@@ -60,7 +60,7 @@ enum OfEngine {
 
 impl Reloader {
     /// Puts `snapshot` in force, and returns the addresses on which the gateway newly listens. All
-    /// steps that can fail are first and do not affect the running gateway, so an error changes
+    /// steps that can fail come first and do not affect the running gateway, so an error changes
     /// nothing. The change itself happens between two messages and cannot fail.
     pub fn reload(&self, snapshot: Arc<Snapshot>) -> Result<Vec<BoundAddress>, EngineError> {
         refuse_security(&snapshot)?;
@@ -75,8 +75,8 @@ impl Reloader {
         }
     }
 
-    /// Returns every address on which the gateway listens. `snapshot` must be the one that was put
-    /// in force last.
+    /// Returns every address on which the gateway listens. `snapshot` must be the snapshot that was
+    /// put in force last.
     pub fn listening(&self, snapshot: &Snapshot) -> Vec<BoundAddress> {
         match &self.0 {
             #[cfg(feature = "libzmq")]
@@ -97,13 +97,13 @@ fn refuse_security(snapshot: &Snapshot) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Binds every address of `snapshot` and starts to serve. An error leaves nothing behind.
+/// Binds every address of `snapshot` and starts to serve. After an error, no address is bound.
 pub fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
     start_with(snapshot, || ())
 }
 
-/// Does what [`start`] does. `release_memory` returns free memory of the allocator to the system.
-/// It is called after bursts, on a thread of its own.
+/// Like [`start`]. `release_memory` must return free memory of the allocator to the system; it is
+/// called after bursts, on a thread of its own.
 pub(crate) fn start_with(
     snapshot: Arc<Snapshot>,
     release_memory: fn(),
@@ -141,7 +141,8 @@ fn running<R>(started: Started<R>, of_engine: impl FnOnce(R) -> OfEngine) -> Run
 }
 
 /// Checks that every address of `snapshot` can be bound, as far as that is possible without
-/// serving. The caller uses it to report bind errors together with another error at the start.
+/// serving. The caller uses this function to report bind errors together with another error at
+/// startup.
 pub(crate) fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
     match snapshot.engine {
         EngineKind::Libzmq => Ok(()),

@@ -14,8 +14,8 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Returns an observer that wakes the engine through `control`, and the end of its channel from
-    /// which the core takes the requests.
+    /// Returns an observer that wakes the engine through `control`, and the receiving end of its
+    /// requests, for the core.
     pub(super) fn new(control: Control) -> (Self, SampleRequests) {
         let (requester, requests) = metrics::sample_requests();
         (Self { requester, control }, requests)
@@ -34,7 +34,7 @@ impl Observer {
     }
 
     /// Waits for a sample. Returns `None` if the gateway has ended or does not answer within
-    /// `patience`.
+    /// `timeout`.
     pub fn sample(&self, patience: Duration) -> Option<Arc<Sample>> {
         let (sender, samples) = mpsc::channel();
         let is_sent = self.request(move |sample| {

@@ -1,13 +1,14 @@
 //! The priority of threads that do costly work while the data thread runs.
 
-/// The number that is added to the nice value of such a thread. On a busy machine, the data thread
-/// then runs as soon as it has something to do, instead of after the time slices of the others.
-/// Next to a busy thread, a thread of this priority still gets about a quarter of a processor.
+/// The number that is added to the nice value of a thread that does costly work. On a busy machine,
+/// the data thread then runs as soon as it has something to do, instead of after the time slices of
+/// the others. Next to a busy thread, a thread of this priority still gets about a quarter of a
+/// processor.
 #[cfg(target_os = "linux")]
 const NICE_INCREMENT: i32 = 5;
 
 /// Lowers the priority of the calling thread by [`NICE_INCREMENT`]. If the system refuses, the
-/// thread keeps its priority, which costs other threads time and nothing else.
+/// thread keeps its priority. That only costs other threads time.
 #[cfg(target_os = "linux")]
 pub(super) fn lower() {
     // On Linux, a nice value belongs to a thread, and `None` is the calling thread.

@@ -34,7 +34,7 @@ impl Role {
         frontends.chain(pools).chain(channels)
     }
 
-    /// Returns the kind of the role in a word or a few, such as `frontend`.
+    /// Returns the kind of the role in a few words, such as `frontend`.
     pub(super) fn kind(self) -> &'static str {
         match self {
             Self::Frontend(_) => "frontend",
@@ -53,7 +53,7 @@ impl Role {
         }
     }
 
-    /// Returns the security that a configuration requires of peers here, if any.
+    /// Returns the security that a configuration requires of the role's peers, if any.
     pub(super) fn security(self, snapshot: &Snapshot) -> Option<&Arc<Security>> {
         match self {
             Self::Frontend(id) => snapshot.frontends.get(&id)?.security.as_ref(),
@@ -75,13 +75,13 @@ impl Role {
         }
     }
 
-    /// Returns whether peers here are workers. All others count as clients, to which the limits
-    /// apply that keep room for workers.
+    /// Returns whether the role's peers are workers. All other peers count as clients, and are
+    /// limited so that room for workers remains.
     pub(super) fn has_workers(self) -> bool {
         matches!(self, Self::Pool(_))
     }
 
-    /// Returns the pool, if this is a pool that a configuration does not have.
+    /// Returns the pool, if this role is a pool that a configuration does not have.
     pub(super) fn pool_missing_in(self, snapshot: &Snapshot) -> Option<PoolId> {
         match self {
             Self::Pool(id) if !self.is_in(snapshot) => Some(id),
