@@ -1,5 +1,5 @@
-//! The data thread's half of a reload: commits happen between two messages, and removed sockets are
-//! closed once no answer is owed through them.
+//! The data thread's half of a reload. A reload takes effect between two messages. The socket of a
+//! removed frontend, pool or channel is closed later, once no request needs it any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,8 +62,8 @@ impl Libzmq {
         self.book.committed();
     }
 
-    /// Closes the sockets of removed frontends and pools, once no answer is owed through them, and
-    /// those of removed channels.
+    /// Closes the sockets of removed channels, and of each removed frontend or pool that has no
+    /// request or answer left to deliver.
     pub(super) fn close_removed(&mut self, ready: &Ready, now: Duration) {
         self.close_due = None;
         let Links {
@@ -85,7 +85,8 @@ impl Libzmq {
         }
     }
 
-    /// Returns whether a socket may close now. If not, it is tried again soon.
+    /// Removes a socket from the registry, so that it may be closed. Returns false, and schedules
+    /// another attempt, while a reload that is being prepared may need the socket.
     fn may_close(&mut self, role: Role, now: Duration) -> bool {
         let may_close = self.book.take_to_close(role);
         if !may_close {
@@ -96,7 +97,7 @@ impl Libzmq {
 
     fn close_removed_frontend(&mut self, id: FrontendId, ready: &Ready, now: Duration) {
         // The socket closes only once all messages that have arrived are rejected. If a client
-        // never stops sending, the socket closes after the grace period nevertheless.
+        // never stops sending, the socket closes after `shutdown.grace` nevertheless.
         let quiet = self.links.is_quiet(id) && !ready.frontends.contains(&id);
         let closing = quiet || self.links.removed_for(id, now) > self.snapshot.grace;
         if closing && self.links.owes_nothing(id) && self.may_close(Role::Frontend(id), now) {
@@ -116,8 +117,8 @@ impl Libzmq {
         }
     }
 
-    /// Closes one side of a removed channel, on which nothing more is published. libzmq sends
-    /// subscribers what waits for them.
+    /// Closes one side of a removed channel. Nothing is published on the channel any more, and
+    /// libzmq still sends subscribers their queued messages.
     fn close_removed_side(&mut self, role: Role, now: Duration) {
         if !self.may_close(role, now) {
             return;

@@ -13,8 +13,8 @@ use crate::peer::Headcount;
 
 impl Libzmq {
     /// Reports the publishers and the subscribers of new channels to the core. Each side counts as
-    /// one peer for as long as its socket exists, because libzmq does not report whose subscription
-    /// ends when a connection closes.
+    /// one peer as long as its socket exists, because libzmq does not report which subscriptions
+    /// belonged to a connection that closes.
     pub(super) fn introduce_sides(&mut self, now: Duration) {
         let sides = self.links.sides.iter();
         let new = sides.filter(|(_, side)| side.crowd.is_none());
@@ -64,7 +64,7 @@ impl Libzmq {
     }
 
     fn drain_publishers(&mut self, role: Role, now: Duration) -> Result<(), EngineError> {
-        // One frame more than is allowed shows that there are too many.
+        // One frame over the limit shows that the message has too many.
         let keep = self.snapshot.limits.frames + 1;
         self.links.allowance = BUDGET;
         while self.links.allowance > 0 {
@@ -84,9 +84,9 @@ impl Libzmq {
         Ok(())
     }
 
-    /// Takes the frames of subscribers one by one. libzmq treats each frame that has the form of a
-    /// subscription as one, also within a message, and omits it if it changes nothing, so the last
-    /// frame of a message may never arrive.
+    /// Takes the frames of subscribers one by one. libzmq treats each frame in the form of a
+    /// subscription as a subscription, even within a message, and omits it if it changes nothing.
+    /// The last frame of a message may therefore never arrive.
     fn drain_subscribers(&mut self, role: Role, now: Duration) -> Result<(), EngineError> {
         self.links.allowance = BUDGET;
         while self.links.allowance > 0 {

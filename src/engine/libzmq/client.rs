@@ -19,12 +19,12 @@ pub(super) type Answer = (Vec<Message>, RequestOutcome);
 pub(super) struct Client {
     frontend: FrontendId,
     identity: Box<[u8]>,
-    /// The descriptor of its connection, if it set its identity.
+    /// The descriptor of the connection, if the client set its identity.
     connection: Option<u32>,
     kind: ClientKind,
     /// The number of this client's messages that the core has not answered.
     owed: u32,
-    /// The client has sent something since the last search for idle clients.
+    /// True if the client has sent something since the last search for idle clients.
     active: bool,
     /// The answers for which libzmq had no room.
     outbox: VecDeque<Answer>,
@@ -59,7 +59,7 @@ impl Client {
         &self.identity
     }
 
-    /// Returns the descriptor of the client's connection, if it set its identity.
+    /// Returns the descriptor of the connection, if the client set its identity.
     pub(super) fn connection(&self) -> Option<u32> {
         self.connection
     }
@@ -68,7 +68,7 @@ impl Client {
         self.kind
     }
 
-    /// Returns whether a message with the client's identity is from the same socket.
+    /// Returns whether a message with the client's identity comes from the client's socket.
     pub(super) fn has_sent(
         &self,
         identity: &mut Message,
@@ -150,8 +150,8 @@ pub(super) fn cost(frames: &[Message]) -> u64 {
     bytes.sum::<u64>() + ANSWER_OVERHEAD
 }
 
-/// Returns whether a client's first message is the empty one that a socket with `ZMQ_PROBE_ROUTER`
-/// sends by itself, which the core does not answer.
+/// Returns whether a client's first message is the empty message that a socket with
+/// `ZMQ_PROBE_ROUTER` sends by itself, which the core does not answer.
 fn is_probe(frames: &[Message]) -> bool {
     matches!(frames, [frame] if frame.is_empty())
 }

@@ -14,7 +14,7 @@ use crate::engine::libzmq::sockets::SharedSocketRegistry;
 use crate::engine::role::Role;
 use crate::snapshot::{FrontendId, PoolId, Snapshot};
 
-/// The number of messages that one socket may deliver in a turn before the others have theirs.
+/// The number of messages that one socket may deliver before the other sockets have their turn.
 pub(super) const BUDGET: usize = 256;
 
 /// The engine.
@@ -96,7 +96,7 @@ pub(super) fn receive(socket: &Socket, keep: usize) -> Result<Option<Vec<Message
     }
 }
 
-/// Receives the next frame of a message. Returns `None` if none has arrived.
+/// Receives the next frame of a message. Returns `None` if no frame has arrived.
 pub(super) fn receive_frame(socket: &Socket) -> Result<Option<Message>, EngineError> {
     let mut frame = Message::new();
     loop {

@@ -13,11 +13,11 @@ use crate::snapshot::{
     Snapshot, Workers,
 };
 
-/// The minimum number of requests that libzmq may queue for a worker. A small window costs
-/// throughput: each time that it is full, the pool is polled until it is not.
+/// The minimum number of requests that libzmq may queue for a worker. A small number costs
+/// throughput: whenever it is reached, the pool is polled until libzmq has room again.
 const SEND_WINDOW: u32 = 100;
 
-/// The maximum number of these requests.
+/// The maximum number of requests that libzmq may queue for a worker.
 const SEND_WINDOW_MAX: u32 = 1_000;
 
 /// The largest frame that a subscriber may send, in bytes, which leaves room for the properties in
@@ -33,7 +33,7 @@ pub(super) struct Fixed {
     /// The name, which is the key in routes.yaml.
     pub(super) name: String,
     pub(super) endpoints: Endpoints,
-    /// The largest frame that it accepts, in bytes.
+    /// The largest frame that the socket accepts, in bytes.
     pub(super) message_max: u64,
     /// The settings of a pool's socket.
     pub(super) pool: Option<FixedPool>,
@@ -63,8 +63,8 @@ impl Fixed {
         frontends.chain(pools).chain(channels).collect()
     }
 
-    // Destructured without `..`, here and below, so that a new key does not compile until it is
-    // decided here whether libzmq copies it.
+    // The settings are destructured without `..`, here and below. A new key then does not compile
+    // until it is decided here whether libzmq copies it.
 
     fn of_frontend(role: Role, frontend: &Frontend, snapshot: &Snapshot) -> Self {
         let Frontend {
@@ -179,8 +179,8 @@ impl Fixed {
                 &format!("give the {part} with the new addresses another name, or restart"),
             );
         }
-        // `limits.message` may grow up to this value, because libzmq's own limit is twice that of
-        // the gateway.
+        // `limits.message` may grow up to this value, because libzmq's own limit is twice the
+        // gateway's.
         if wanted.message_max / 2 > *message_max {
             let most = format!("it may be {message_max}B until the gateway is restarted");
             return refuse("limits.message to more than twice its first value", &most);
@@ -213,7 +213,7 @@ impl fmt::Display for Fixed {
     }
 }
 
-/// Returns libzmq's own limit, which is twice that of the gateway. libzmq closes the connection of
+/// Returns libzmq's own limit, which is twice the gateway's limit. libzmq closes the connection of
 /// a larger frame without an answer. A frame that exceeds only the gateway's limit can be answered.
 fn message_max(snapshot: &Snapshot) -> u64 {
     let Limits {
@@ -226,7 +226,7 @@ fn message_max(snapshot: &Snapshot) -> u64 {
         clients: _,
         client_requests: _,
         client_bytes: _,
-        // The configuration refuses it for this engine.
+        // The configuration refuses a memory limit for this engine.
         memory: _,
     } = &snapshot.limits;
     message.saturating_mul(2)

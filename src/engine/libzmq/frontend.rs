@@ -57,7 +57,7 @@ impl FrontendSocket {
         now - *self.removed.get_or_insert(now)
     }
 
-    /// Records that the frontend is in the configuration (again).
+    /// Records that the configuration has the frontend, perhaps again.
     pub(super) fn keep(&mut self) {
         self.removed = None;
     }
@@ -72,7 +72,8 @@ impl FrontendSocket {
         self.clients.values().copied().collect()
     }
 
-    /// Adds a client. `connection` is the descriptor of its connection if it set its identity.
+    /// Adds a client. `connection` is the descriptor of its connection, if the client set its
+    /// identity.
     pub(super) fn add(&mut self, identity: Box<[u8]>, connection: Option<u32>, peer: PeerId) {
         self.clients.insert(identity, peer);
         if let Some(connection) = connection {
@@ -90,8 +91,8 @@ impl FrontendSocket {
         }
     }
 
-    /// Returns the clients that set their identity and whose connections have closed since the
-    /// last call.
+    /// Removes and returns the clients that set their identity and whose connections have closed
+    /// since the last call.
     pub(super) fn left(&mut self) -> Vec<PeerId> {
         let Self { monitor, named, .. } = self;
         let mut left = Vec::new();
@@ -99,7 +100,7 @@ impl FrontendSocket {
         left
     }
 
-    /// Returns whether a connection is open, as of the last call of [`Self::left`].
+    /// Returns whether a connection was open at the last call of [`Self::take_left`].
     pub(super) fn is_open(&self, connection: u32) -> bool {
         self.monitor.is_open(connection)
     }

@@ -1,6 +1,6 @@
-//! The addresses of sockets that were closed a moment ago. When the gateway has closed a socket,
-//! libzmq still listens for it for some milliseconds, on a thread of its own. A new socket at such
-//! an address waits for that.
+//! The addresses of sockets that were closed recently. After the gateway has closed a socket,
+//! libzmq keeps listening at its address for some milliseconds, on a thread of its own. A new
+//! socket at such an address must wait until libzmq stops.
 //!
 //! This concerns TCP alone: at an ipc path libzmq removes the file that it finds when it binds, and
 //! never the file of a socket that it closes.
@@ -8,8 +8,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The maximum time for which libzmq is expected to keep listening for a closed socket. It takes
-/// milliseconds, and longer only on a busy machine.
+/// The maximum time for which libzmq is expected to keep listening at the address of a closed
+/// socket. Usually it stops within milliseconds, and later only on a busy machine.
 const LEAVING_MAX: Duration = Duration::from_secs(5);
 
 /// The pause between two attempts to bind.
@@ -51,7 +51,8 @@ impl ClosedAddresses {
     }
 }
 
-/// Returns whether two TCP addresses have the same port, and so may exclude each other.
+/// Returns whether two TCP addresses have the same port, so that one may prevent the use of the
+/// other.
 fn clash(one: &str, other: &str) -> bool {
     let port = |address: &str| {
         let host_and_port = address.strip_prefix("tcp://")?;

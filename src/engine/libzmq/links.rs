@@ -1,5 +1,5 @@
-//! The sending half of the engine: the sockets, the clients, and the times at which queued answers
-//! of clients are sent.
+//! The sending half of the engine: the sockets, the clients, and the times at which answers that
+//! are queued for clients are sent.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::snapshot::{ChannelId, FrontendId, PoolId};
 /// not report when a client has room again.
 const RETRY_FIRST: Duration = Duration::from_millis(1);
 
-/// The maximum of that pause, which doubles as long as no client accepts anything.
+/// The maximum pause between two attempts. The pause doubles as long as no client accepts anything.
 const RETRY_LAST: Duration = Duration::from_millis(64);
 
 /// The maximum number of clients that are tried in one turn, so that many clients that never read
@@ -34,10 +34,11 @@ pub(super) struct Links {
     /// The publishers and the subscribers of channels.
     pub(super) sides: BTreeMap<Role, SideSocket>,
     clients: HashMap<PeerId, Client>,
-    /// The clients whose outbox holds something.
+    /// The clients whose outbox is not empty.
     stalled: VecDeque<PeerId>,
-    /// The time of the next attempt to send to those clients, and the pause after that attempt.
+    /// The time of the next attempt to send to the stalled clients.
     retry: Option<Duration>,
+    /// The pause after the next attempt.
     backoff: Duration,
     news: VecDeque<Event<Vec<Message>>>,
     last_number: u64,
@@ -48,7 +49,7 @@ pub(super) struct Links {
     outbox_max: u64,
     /// The counters, whose gauges are computed when they are read.
     pub(super) counters: EngineCounters,
-    /// The sum over the clients' outboxes.
+    /// The size of all outboxes, in bytes.
     unsent_bytes: u64,
 }
 
@@ -77,7 +78,7 @@ impl Links {
         self.outbox_max = bytes;
     }
 
-    /// Returns whether every client of a frontend has been sent all of its answers.
+    /// Returns whether every client of a frontend has been sent all answers to its messages.
     pub(super) fn owes_nothing(&self, id: FrontendId) -> bool {
         let mut clients = self
             .clients
@@ -98,7 +99,7 @@ impl Links {
         frontend.map_or(Duration::ZERO, |it| it.removed_for(now))
     }
 
-    /// Records that a frontend is in the configuration (again).
+    /// Records that the configuration has a frontend, perhaps again.
     pub(super) fn keep(&mut self, id: FrontendId) {
         if let Some(frontend) = self.frontends.get_mut(&id) {
             frontend.keep();
@@ -121,7 +122,7 @@ impl Links {
         PeerId(self.last_number)
     }
 
-    /// Takes the next event that the core has not received yet.
+    /// Removes and returns the next event that the core has not received yet.
     pub(super) fn news(&mut self) -> Option<Event<Vec<Message>>> {
         self.news.pop_front()
     }
@@ -196,8 +197,8 @@ impl Links {
         }
     }
 
-    /// Forgets a client, settles its queued answers as [`Fate::Gone`], and returns the event that
-    /// reports this to the core.
+    /// Forgets a client, and settles its queued answers as [`Fate::Gone`]. Returns the event that
+    /// reports its disconnection to the core.
     fn forget(&mut self, peer: PeerId) -> Option<Event<Vec<Message>>> {
         let mut client = self.clients.remove(&peer)?;
         if let Some(frontend) = self.frontends.get_mut(&client.frontend()) {
@@ -214,8 +215,7 @@ impl Links {
     }
 
     /// Forgets clients that wait for no answer and have sent nothing since the last call. A
-    /// forgotten client that sends again counts as a new peer, which makes no difference to it or
-    /// to others.
+    /// forgotten client that sends again counts as a new peer, which no peer notices.
     pub(super) fn forget_idle(&mut self) {
         let mut idle = Vec::new();
         for (peer, client) in &mut self.clients {
@@ -229,12 +229,12 @@ impl Links {
         }
     }
 
-    /// Returns the time at which [`Self::retry`] is due.
+    /// Returns the time at which [`Self::retry`] is due, if any answer is queued.
     pub(super) fn next_retry(&self) -> Option<Duration> {
         self.retry
     }
 
-    /// Tries again to send the queued answers, if that is due.
+    /// Tries again to send the queued answers, if an attempt is due.
     pub(super) fn retry(&mut self, now: Duration) {
         if self.stalled.is_empty() {
             self.retry = None;
@@ -310,7 +310,7 @@ impl Links {
         self.news.len() - before
     }
 
-    /// Returns the side of a channel that is this peer for the core.
+    /// Returns the side of a channel that the core knows as this peer.
     fn side(&mut self, peer: PeerId) -> Option<&mut SideSocket> {
         self.sides
             .values_mut()
@@ -343,7 +343,7 @@ impl Outlet<Vec<Message>> for Links {
         let Some((pool, (name, rest))) = pool.zip(head.split_first()) else {
             return Err(body);
         };
-        // The first frame decides whether there is room, and the others follow it.
+        // The first frame decides whether there is room for the whole message.
         if first(&pool.socket, name).is_err() {
             pool.blocked = true;
             self.counters.full += 1;
@@ -407,7 +407,7 @@ impl Outlet<Vec<Message>> for Links {
         let last = body.len().saturating_sub(1);
         for (n, frame) in body.iter().enumerate() {
             let more = if n < last { SNDMORE } else { 0 };
-            // libzmq accepts every frame. It drops the message where a subscriber has no room.
+            // libzmq accepts every frame, and drops the message for a subscriber that has no room.
             let _ = send_frame(&side.socket, frame, more);
         }
         self.counters.messages_out += 1;
@@ -498,7 +498,7 @@ fn first(socket: &Socket, frame: &[u8]) -> zmq::Result<()> {
     send_frame(socket, frame, SNDMORE)
 }
 
-/// Sends a copy of a frame. `more` is [`SNDMORE`] if others of the same message follow, and
+/// Sends a copy of a frame. `more` is [`SNDMORE`] if further frames of the message follow, and
 /// otherwise 0.
 fn send_frame(socket: &Socket, frame: &[u8], more: i32) -> zmq::Result<()> {
     loop {
@@ -509,9 +509,9 @@ fn send_frame(socket: &Socket, frame: &[u8], more: i32) -> zmq::Result<()> {
     }
 }
 
-/// Sends the remaining frames of a message whose first frame was accepted. At least one must
+/// Sends the remaining frames of a message whose first frame was accepted. At least one frame must
 /// remain. libzmq accepts them all. If the peer disconnects meanwhile, libzmq drops the whole
-/// message, as it would drop one that was just sent.
+/// message.
 fn send_rest(socket: &Socket, frames: Vec<Message>) {
     let last = frames.len().saturating_sub(1);
     for (n, frame) in frames.into_iter().enumerate() {

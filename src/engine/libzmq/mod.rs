@@ -11,12 +11,13 @@
 //! `channels` handles publishers and subscribers; `reload` hands another configuration to the data
 //! thread, which adopts it in `adopt`.
 //!
-//! libzmq does not reveal its peers, and the consequences are documented for users. A pool is one
-//! crowd of workers that libzmq serves in turn, so `per_worker`, `balance` and the loss of one of
-//! several workers cannot be supported. The loss of all workers can, because a monitor counts
-//! connections. The publishers of a channel are one peer for the core, and its subscribers another:
-//! libzmq finds those that a message matches, and drops it where there is no room, so messages
-//! cannot be kept for one subscriber, and `slow` cannot be supported.
+//! libzmq does not reveal its peers, and the consequences are documented for users. All workers of
+//! a pool are one peer for the core, and libzmq serves them in turn. So `per_worker` and `balance`
+//! cannot be supported, and neither can the loss of one of several workers. The loss of all workers
+//! is noticed, because a monitor counts connections. The publishers of a channel are one peer for
+//! the core, and its subscribers another: libzmq finds the subscribers that a message matches, and
+//! drops the message for a subscriber that has no room. Messages therefore cannot be kept for one
+//! subscriber, and `slow` cannot be supported.
 //!
 //! Clients are known by their identities from their first message on, and are forgotten when idle.
 //! Back-pressure on one client is impossible, so answers that it does not read are dropped beyond
@@ -64,14 +65,14 @@ use sockets::SharedSocketRegistry;
 /// The time between two searches for idle clients to forget, which affects only the use of memory.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
-/// The maximum number of verdicts of judges that a turn reports to the core: after each, messages
-/// that wait for it may be checked for up to a millisecond.
+/// The maximum number of verdicts of judges that a turn reports to the core: after each verdict,
+/// the messages that follow in its lane may be checked for up to a millisecond.
 const VERDICTS_MAX: usize = 4;
 
-/// The time of a turn after which it leaves the remaining work to the next.
+/// The time after which a turn leaves the remaining work to the next turn.
 const WORK_UNTIL: Duration = Duration::from_millis(3);
 
-/// The sizes of libzmq messages, in bytes, that share the buffer that received them. Shorter
+/// The sizes of libzmq messages, in bytes, that share the buffer in which they arrived. Shorter
 /// messages are stored in the message itself, and longer ones have a buffer of their own.
 const SHARES_BUFFER: std::ops::Range<usize> = 34..8192;
 
@@ -89,8 +90,8 @@ impl Frame for Message {
     }
 }
 
-/// The stack size of the data thread, in bytes. The walks through a message recurse once for each
-/// nesting level, up to `limits.depth`, which is at most 1000.
+/// The stack size of the data thread, in bytes. The checks of a payload recurse once for each level
+/// of nesting, up to `limits.depth`, which is at most 1000.
 const DATA_STACK: usize = 8 << 20;
 
 /// Binds and connects everything, then serves on a thread of its own.
@@ -169,7 +170,7 @@ impl Libzmq {
             let ready = self.poll()?;
             let now = self.start.elapsed();
             self.woke = now;
-            // libzmq's I/O would stop if a monitor had no room for its reports.
+            // The I/O of libzmq would stop if a monitor had no room for reports.
             for frontend in &ready.reported {
                 self.links.forget_left(*frontend);
                 self.report_events(now);
@@ -216,8 +217,8 @@ impl Libzmq {
         self.verdicts_left = heard == VERDICTS_MAX;
     }
 
-    /// Lets the core continue work that is done in parts: at least once, and as long as this turn,
-    /// which began at `now`, is short.
+    /// Lets the core continue work that is done in parts: at least once, and until this turn, which
+    /// began at `now`, has taken [`WORK_TIME_MAX`].
     fn continue_work(&mut self, now: Duration) {
         while self.core.has_unfinished_work() {
             self.core.on(now, Event::Continue, &mut self.links);
@@ -332,7 +333,7 @@ impl Libzmq {
     }
 
     fn drain_frontend(&mut self, id: FrontendId, now: Duration) -> Result<(), EngineError> {
-        // One frame more than is allowed shows that there are too many. The identity does not
+        // One frame over the limit shows that the message has too many. The identity does not
         // count.
         let keep = self.snapshot.limits.frames + 2;
         self.links.allowance = BUDGET;
@@ -380,7 +381,7 @@ impl Libzmq {
     }
 
     fn is_over(&mut self, ready: &Ready, now: Duration) -> bool {
-        // Messages that have arrived by now are still rejected as too late.
+        // Messages that have arrived already are still rejected, because the gateway shuts down.
         if self.core.is_drained() && ready.frontends.is_empty() {
             return true;
         }

@@ -9,8 +9,8 @@ pub(super) struct Monitor {
     socket: Socket,
     /// The address at which the events are sent, which no other monitor has.
     endpoint: String,
-    /// The connections, by file descriptor. A connection counts from its acceptance, so a
-    /// connection of a peer that does not speak ZMTP counts until its handshake fails.
+    /// The file descriptors of the connections. A connection counts from its acceptance on, so a
+    /// peer that does not speak ZMTP counts until its handshake fails.
     connections: HashSet<u32>,
 }
 
@@ -33,7 +33,7 @@ impl Monitor {
         })
     }
 
-    /// Ends the monitoring of the socket `of`, which is about to close.
+    /// Ends the monitoring of the socket `monitored`, which is about to close.
     ///
     /// libzmq's I/O thread sends each event to the monitor, and would wait forever for a monitor
     /// that has ended. A connection that ended while the socket closes would then stop the I/O of
@@ -51,23 +51,23 @@ impl Monitor {
         &self.socket
     }
 
-    /// Returns whether any worker is connected, as of the last [`Self::update`].
+    /// Returns whether any worker was connected at the last [`Self::update`].
     pub(super) fn connected(&self) -> bool {
         !self.connections.is_empty()
     }
 
-    /// Returns whether the connection with this descriptor is open, as of the last
-    /// [`Self::update`].
+    /// Returns whether the connection with this descriptor was open at the last [`Self::update`].
     pub(super) fn is_open(&self, descriptor: u32) -> bool {
         self.connections.contains(&descriptor)
     }
 
-    /// Returns the number of connections, as of the last [`Self::update`].
+    /// Returns the number of connections at the last [`Self::update`].
     pub(super) fn connections(&self) -> usize {
         self.connections.len()
     }
 
-    /// Processes the events so far. Returns true if at any moment the last connection closed.
+    /// Processes the events so far. Returns true if there was no connection at some point, after
+    /// the last one had closed.
     pub(super) fn update(&mut self) -> bool {
         self.update_with(|_| {})
     }

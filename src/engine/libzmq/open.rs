@@ -24,11 +24,12 @@ pub(super) struct PoolSocket {
     pub(super) socket: Socket,
     pub(super) monitor: Monitor,
     pub(super) kind: WorkerKind,
-    /// The peer that stands for all its workers in the core, while any worker is connected.
+    /// The peer that stands for all workers of the pool in the core, while any worker is connected.
     pub(super) crowd: Option<PeerId>,
-    /// The last worker has disconnected, and the messages that it sent before are still being read.
+    /// True if the last worker has disconnected, and the messages that it sent before are still
+    /// being read.
     pub(super) leaving: bool,
-    /// No connected worker has room for another request.
+    /// True if no connected worker has room for another request.
     pub(super) blocked: bool,
 }
 
@@ -44,9 +45,10 @@ pub(super) struct SideSocket {
     pub(super) name: String,
     pub(super) socket: Socket,
     pub(super) monitor: Monitor,
-    /// The peer that stands for all of them in the core, from when the core knows the channel.
+    /// The peer that stands for all peers of this side in the core, once the core knows the
+    /// channel.
     pub(super) crowd: Option<PeerId>,
-    /// The publishers are not read, because too many of their messages wait for judges.
+    /// True if the publishers are not read, because too many of their messages wait for judges.
     pub(super) is_paused: bool,
     /// The subscriptions that are refused.
     pub(super) refused: Refused,
@@ -75,10 +77,10 @@ impl Opener<'_> {
         let named = |error: zmq::Error| EngineError::new(fixed, error);
         let socket = self.context.socket(zmq::ROUTER).map_err(named)?;
         set_options(&socket, fixed).map_err(named)?;
-        // Without this, an answer for which a client has no room is silently dropped.
+        // Without this option, an answer for which a client has no room is silently dropped.
         socket.set_router_mandatory(true).map_err(named)?;
-        // Without this, libzmq ignores a client that connects again under its identity until it has
-        // noticed that the previous connection is dead.
+        // Without this option, libzmq ignores a client that connects again under its identity until
+        // libzmq has noticed that the previous connection is dead.
         socket.set_router_handover(true).map_err(named)?;
         let monitor = self.monitor(&socket).map_err(named)?;
         let made = FrontendSocket::new(socket, monitor);
@@ -188,18 +190,18 @@ fn set_options(socket: &Socket, fixed: &Fixed) -> zmq::Result<()> {
     let most = i64::try_from(fixed.message_max).unwrap_or(i64::MAX);
     socket.set_maxmsgsize(most)?;
     socket.set_linger(FLUSH.as_millis() as i32)?;
-    // With a domain set, libzmq disconnects peers that do not speak ZMTP 3. Without one, it takes
-    // an HTTP request for a peer of ZMTP 1 and sends it work. No ZAP handler is registered, so the
-    // domain makes no difference to peers that speak ZMTP 3.
+    // With a domain set, libzmq disconnects peers that do not speak ZMTP 3. Without a domain,
+    // libzmq takes an HTTP request for a peer of ZMTP 1 and sends it requests. No ZAP handler is
+    // registered, so the domain makes no difference to peers that speak ZMTP 3.
     socket.set_zap_domain("gateway")?;
     if let Some(pool) = &fixed.pool {
-        // Up to this many requests may be queued for a worker that has stopped reading.
+        // This number of requests may be queued for a worker that has stopped reading.
         socket.set_sndhwm(pool.window as i32)?;
         if let Some(interval) = pool.heartbeat {
             let ms = i32::try_from(interval.as_millis()).unwrap_or(i32::MAX / 4);
             socket.set_heartbeat_ivl(ms)?;
-            // A worker that is silent for three intervals is lost: one until the ping, two for its
-            // answer.
+            // A worker that is silent for three intervals is lost: one interval until the ping, and
+            // two for the answer.
             socket.set_heartbeat_timeout(ms.saturating_mul(2))?;
         }
     }

@@ -55,7 +55,7 @@ impl Libzmq {
     }
 
     fn drain_pool(&mut self, id: PoolId, now: Duration) -> Result<(), EngineError> {
-        // One frame more than is allowed shows that there are too many. A worker's envelope, of two
+        // One frame over the limit shows that the message has too many. A worker's envelope, of two
         // frames at most, does not count.
         let keep = self.snapshot.limits.frames + 3;
         self.links.allowance = BUDGET;

@@ -1,5 +1,5 @@
-//! The subscriptions that the core refuses. libzmq has made them already and cannot disconnect
-//! their subscriber, so they are only logged, at a bounded rate.
+//! The subscriptions that the core refuses. libzmq has accepted them already and cannot disconnect
+//! a subscriber, so they are only logged, at a bounded rate.
 
 use std::time::{Duration, Instant};
 
@@ -22,8 +22,8 @@ impl Refused {
         }
     }
 
-    /// Counts a subscription. Returns the number of those that were not logged since the last one
-    /// that was, if this one is to be logged.
+    /// Counts a refused subscription. If it is to be logged, returns the number of subscriptions
+    /// that were left out since the last log line.
     fn count(&mut self, now: Instant) -> Option<u64> {
         let since = self
             .logged

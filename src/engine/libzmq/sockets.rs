@@ -1,6 +1,6 @@
-//! The sockets to peers, which are opened on the thread that prepares a reload, so that errors
-//! occur before anything changes. Also the registry of existing sockets, by which a reload decides
-//! which of them it can keep.
+//! The sockets to peers. The thread that prepares a reload opens them, so that errors occur before
+//! anything changes. Also the registry of existing sockets, by which a reload decides which sockets
+//! it can keep.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,16 +19,15 @@ use crate::engine::listening::BoundAddress;
 use crate::engine::role::Role;
 use crate::snapshot::{FrontendId, PoolId, Snapshot};
 
-/// The maximum time for which a reload waits for a socket to close that is no longer in the
-/// configuration, but still listens on an address that the new configuration needs. A socket that
-/// owes no answers closes within milliseconds.
+/// The maximum time for which a reload waits for the close of a socket that the configuration no
+/// longer has, but that still listens on an address of the new configuration. A socket without
+/// answers to deliver closes within milliseconds.
 const CLOSING_MAX: Duration = Duration::from_secs(1);
 
-/// The pause between two checks whether such a socket has closed.
+/// The pause between two checks of whether the socket has closed.
 const CLOSING_PAUSE: Duration = Duration::from_millis(2);
 
-/// The new sockets for a snapshot, bound and connected. If they are dropped, they leave nothing
-/// behind.
+/// The new sockets for a snapshot, bound and connected. Dropping them closes them.
 #[derive(Default)]
 pub(super) struct Prepared {
     pub(super) frontends: Vec<(FrontendId, FrontendSocket)>,
@@ -37,13 +36,14 @@ pub(super) struct Prepared {
     pub(super) listening: Vec<BoundAddress>,
 }
 
-/// The records of the existing sockets, whichever thread has the sockets themselves.
+/// The records of the existing sockets. The sockets themselves may be on another thread.
 #[derive(Default)]
 pub(super) struct SocketRegistry {
     /// The context, or `None` once the engine has ended and there can be no more sockets.
     context: Option<Context>,
     sockets: BTreeMap<Role, Fixed>,
-    /// The sockets that the last configuration contains. The others close once they owe nothing.
+    /// The sockets that the last configuration contains. The other sockets close once their last
+    /// answers are delivered.
     wanted: BTreeSet<Role>,
     /// The addresses on which the sockets listen.
     listening: Vec<BoundAddress>,
@@ -57,7 +57,7 @@ pub(super) struct SocketRegistry {
 #[derive(Clone)]
 pub(super) struct SharedSocketRegistry {
     book: Arc<Mutex<SocketRegistry>>,
-    /// The number of reloads that are prepared and neither committed nor abandoned. They rely on
+    /// The number of reloads that are prepared, and neither in force nor dropped yet. They rely on
     /// the existing sockets. The number increases only under the lock. The data thread decreases it
     /// without the lock, which may be held for as long as it takes to bind an address.
     pending: Arc<AtomicUsize>,
@@ -78,7 +78,8 @@ impl SharedSocketRegistry {
         }
     }
 
-    /// Locks the registry, also after a panic, because no panic can leave it half changed.
+    /// Locks the registry, even after a panic of a thread that held the lock, because no panic can
+    /// leave the registry half changed.
     fn lock(&self) -> MutexGuard<'_, SocketRegistry> {
         self.book
             .lock()
@@ -89,7 +90,7 @@ impl SharedSocketRegistry {
     /// `commit`. Fails, without changing anything, if an existing socket would have to change in a
     /// way that libzmq does not support, or if a socket cannot be created.
     ///
-    /// After this, no existing socket closes until [`Self::committed`] is called. `commit` runs
+    /// From then on, no existing socket closes until [`Self::finish`] is called. `commit` runs
     /// under the registry's lock, for which [`Self::close`] waits. If `commit` fails, its sockets
     /// are therefore closed before the context ends.
     pub(super) fn prepare(
@@ -102,7 +103,7 @@ impl SharedSocketRegistry {
         let Some(context) = book.context.clone() else {
             return Err(EngineError::new("reload", "the gateway is ending"));
         };
-        // All checks that can fail are first, because an opened socket is visible to clients.
+        // All checks that can fail come first, because an opened socket is visible to clients.
         book.accepts(&wanted)?;
         let mut prepared = Prepared::default();
         if let Err(error) = book.open(&context, &wanted, &mut prepared) {
@@ -139,7 +140,7 @@ impl SharedSocketRegistry {
         }
     }
 
-    /// Records that a prepared reload is in force, or was abandoned.
+    /// Records that a prepared reload is in force, or was dropped.
     pub(super) fn committed(&self) {
         self.pending.fetch_sub(1, Ordering::SeqCst);
     }
@@ -149,8 +150,8 @@ impl SharedSocketRegistry {
         self.pending.load(Ordering::SeqCst) == 0
     }
 
-    /// Returns whether a socket may close, and if so, removes it from the registry. Never blocks:
-    /// while a reload is being prepared, returns false, and the caller must try again.
+    /// Removes a socket from the registry, if the socket may close. Never blocks: while a reload is
+    /// being prepared, returns false, and the caller must try again.
     pub(super) fn take_to_close(&self, role: Role) -> bool {
         let book = self.book.try_lock();
         book.is_ok_and(|mut book| {
@@ -203,8 +204,8 @@ impl SocketRegistry {
         closing.next().is_some()
     }
 
-    /// Checks that the existing sockets can stay as they are, and that the new ones' addresses are
-    /// free.
+    /// Checks that the existing sockets can stay as they are, and that the addresses of the new
+    /// sockets are free.
     fn accepts(&self, wanted: &Wanted) -> Result<(), EngineError> {
         for (role, fixed) in wanted {
             if let Some(there) = self.sockets.get(role) {
