@@ -17,7 +17,7 @@ const LOOK_UP_MAX: Duration = Duration::from_secs(10);
 /// An address to listen on or to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Address {
-    /// A name or an address, `*` for any, and a port, 0 for any free one.
+    /// A name, an address or `*` for all addresses; and a port, or 0 for any free port.
     Tcp { host: String, port: u16 },
     /// A socket in the file system or, with a leading `@` as in libzmq, an abstract name of Linux.
     Ipc(PathBuf),
@@ -61,7 +61,7 @@ pub(super) fn resolve_in_time(host: &str, port: u16) -> io::Result<Vec<SocketAdd
     in_time(LOOK_UP_MAX, move || resolve(&name, port))
 }
 
-/// Runs a look-up on a thread of its own, and waits for the result for `patience` at most.
+/// Runs a look-up on a thread of its own, and waits for the result at most until `timeout` is over.
 fn in_time<T: Send + 'static>(
     patience: Duration,
     look_up: impl FnOnce() -> io::Result<T> + Send + 'static,

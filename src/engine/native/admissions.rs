@@ -12,7 +12,7 @@ use crate::peer::PeerId;
 const HANDSHAKES_MAX: usize = 4096;
 
 /// The number of further strangers that are disconnected at the same time, so that during a flood
-/// not all strangers are examined for each new one.
+/// not all strangers are examined for each new connection.
 const HANDSHAKES_SPARE: usize = 256;
 
 /// The number of clients beyond `limits.clients` whose requests are each rejected. Further clients
@@ -31,9 +31,9 @@ pub(super) struct Admissions {
 }
 
 impl Default for Admissions {
-    /// Returns admissions without peers. Clients without a name are numbered from a random number,
-    /// as libzmq does: under `identity: client`, the answer of a slow worker to a client of an
-    /// earlier process must not reach one of this process.
+    /// Returns admissions without peers. Clients without a name are numbered from a random number
+    /// on, as by libzmq: under `identity: client`, the answer of a slow worker to a client of an
+    /// earlier process must not reach a client of this process.
     fn default() -> Self {
         Self {
             strangers: VecDeque::new(),
@@ -70,13 +70,13 @@ impl Admissions {
         self.strangers.iter().copied()
     }
 
-    /// Returns whether another client may be admitted where `limits.clients` is `most`.
+    /// Returns whether another client may be admitted where `limits.clients` is `clients_max`.
     pub(super) fn has_room_for_client(&self, most: usize) -> bool {
         self.clients < most.saturating_add(SURPLUS_MAX)
     }
 
     /// Returns whether another publisher or subscriber may be admitted where `limits.clients` is
-    /// `most`.
+    /// `clients_max`.
     pub(super) fn has_room_on_channel(&self, most: usize) -> bool {
         self.clients < most
     }
@@ -86,9 +86,9 @@ impl Admissions {
         self.clients += 1;
     }
 
-    /// Admits a client, and returns `identity` or, if that is empty, a new one in the form of
-    /// libzmq's ROUTER, which is a number after a zero byte. An identity that a client chose cannot
-    /// begin with a zero byte.
+    /// Admits a client, and returns its identity: `identity` or, if that is empty, a new identity
+    /// in the form of libzmq's ROUTER, a zero byte and a number. An identity that a client chose
+    /// cannot begin with a zero byte.
     pub(super) fn admit_client(&mut self, identity: Vec<u8>) -> Vec<u8> {
         self.clients += 1;
         if !identity.is_empty() {

@@ -3,8 +3,8 @@
 //!
 //! Each turn reads the clock before its wait, to compute the length of the wait and the time that
 //! the thread has worked since the last wait, and again after the wait. A long turn reads it more
-//! often. A reading takes some 50 ns and a turn makes at least three system calls, so that two
-//! readings cost little even in a turn with one message. The clock is not read for each message.
+//! often. A reading takes about 50 ns and a turn makes at least three system calls, so two readings
+//! cost little even in a turn with one message. The clock is not read for each message.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ pub(super) struct Clock {
     start: Instant,
     #[cfg(test)]
     readings: std::cell::Cell<u64>,
-    /// The time of the last reading and the time between two readings, where a test sets them.
+    /// The time of the last reading and the time between two readings, if a test sets them.
     #[cfg(test)]
     stepped: std::cell::Cell<Option<(Duration, Duration)>>,
 }

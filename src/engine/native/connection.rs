@@ -35,14 +35,14 @@ use recent_work::RecentWork;
 use sending::Sending;
 pub(super) use sending::WriteEnd;
 
-/// The memory charged for a connection in addition to its messages, in bytes: its state here and
-/// in the core, with names.
+/// The memory charged for a connection in addition to its messages, in bytes: its state in the
+/// engine and in the core, with names.
 const CONNECTION_CHARGE: u64 = 2 << 10;
 
 /// The origin of a connection.
 #[derive(Debug)]
 pub(super) enum Origin {
-    /// A listener accepted it.
+    /// A listener accepted the connection.
     Accepted,
     /// The gateway called.
     Called { dial: DialId, target: Target },
@@ -93,13 +93,13 @@ pub(super) struct Connection {
     role: Role,
     origin: Origin,
     phase: Phase,
-    /// A retired connection receives no more requests and is closed once no answer is owed through
-    /// it.
+    /// A retired connection receives no more requests, and is closed once its last answer or queued
+    /// message is sent.
     retired: bool,
     session: Session,
     /// The user whose password the peer has proved to know, after a PLAIN handshake.
     user: Option<User>,
-    /// The principal of the peer, where its frontend, its pool or its side of the channel has
+    /// The principal of the peer, if its frontend, its pool or its side of the channel has
     /// `security`.
     principal: Option<Arc<str>>,
     liveness: Liveness,
@@ -170,7 +170,7 @@ impl Connection {
     }
 
     /// Begins the handshake, if the gateway was calling the peer and the system has connected.
-    /// Returns whether it began.
+    /// Returns whether the handshake began.
     ///
     /// # Errors
     ///
@@ -191,7 +191,8 @@ impl Connection {
         self.phase = phase;
     }
 
-    /// Stops serving the peer, if it was served. Returns its phase before.
+    /// Stops serving the peer. Returns the phase in which it was served, or `None` if it was not
+    /// served.
     pub(super) fn dismiss(&mut self) -> Option<Phase> {
         self.is_known()
             .then(|| std::mem::replace(&mut self.phase, Phase::Closing))
@@ -242,8 +243,9 @@ impl Connection {
         self.stream.finish();
     }
 
-    /// Reads and drops the remaining input until `until` at the latest. Returns false if the peer
-    /// may send more, and true if it has finished, the connection has failed, or the time is over.
+    /// Reads and drops the remaining input, until `deadline` at the latest. Returns false if the
+    /// peer may send more, and true if it has finished, the connection has failed, or the time is
+    /// over.
     pub(super) fn read_to_end(&self, scrap: &mut [u8], until: Instant) -> bool {
         while Instant::now() < until {
             match self.stream.read(scrap) {
@@ -286,7 +288,7 @@ impl Connection {
         }
     }
 
-    /// Returns which side made the connection.
+    /// Returns the side that made the connection.
     pub(super) fn caller(&self) -> Initiator {
         match self.origin {
             Origin::Accepted => Initiator::Peer,
@@ -294,7 +296,7 @@ impl Connection {
         }
     }
 
-    /// Returns whether the gateway called this address.
+    /// Returns whether the gateway made the connection, to this target.
     pub(super) fn was_called_at(&self, at: &Target) -> bool {
         match &self.origin {
             Origin::Called { target, .. } | Origin::Abandoned { target } => target == at,
@@ -326,7 +328,7 @@ impl Connection {
         self.is_new() || matches!(self.phase, Phase::PutOff | Phase::Closing)
     }
 
-    /// Returns whether a new peer has sent a part of a greeting that is certainly one of ZMTP.
+    /// Returns whether a new peer has sent so much of its greeting that it certainly speaks ZMTP.
     pub(super) fn is_greeting(&self) -> bool {
         self.is_new() && self.session.is_greeting()
     }
@@ -336,7 +338,8 @@ impl Connection {
         self.is_new() && self.session.awaits_ready()
     }
 
-    /// Charges the memory that the connection takes now: `account` is the sum of these charges.
+    /// Adapts the charge of the connection to the memory that it takes now. `account` is the sum of
+    /// the charges of all connections.
     #[inline]
     pub(super) fn charge(&mut self, account: &mut u64) {
         let messages = self.sending.memory() + self.receiving.memory() + self.half;

@@ -62,9 +62,9 @@ struct Call {
     role: Role,
     address: Address,
     state: State,
-    /// The addresses of its name that are still to be tried, in reverse order.
+    /// The addresses of the name that are still to be tried, in reverse order.
     left: Vec<SocketAddr>,
-    /// The peer has been served since the last attempt.
+    /// True if the peer has been served since the last attempt.
     served: bool,
     /// The number of attempts since the last success.
     attempts: u32,
@@ -78,7 +78,7 @@ struct Call {
 enum State {
     /// Waiting to be tried at this time.
     Waiting(Duration),
-    /// Being tried: its name is being looked up, or the caller has not reported the outcome yet.
+    /// Being tried: the name is being looked up, or the caller has not reported the outcome yet.
     Trying,
     /// Assigned a connection, which the system may not have established yet.
     Connected(PeerId),
@@ -108,8 +108,8 @@ impl Dialer {
         }
     }
 
-    /// Sets the calls to make, and keeps those that exist already. Returns the connections of the
-    /// calls that were removed.
+    /// Sets the calls to make, and keeps the calls that exist already. Returns the connections of
+    /// the calls that were removed.
     pub(super) fn set(&mut self, wanted: &[(Role, Address)], now: Duration) -> Vec<PeerId> {
         let mut missing = wanted.to_vec();
         let mut gone = Vec::new();
@@ -147,12 +147,12 @@ impl Dialer {
         gone
     }
 
-    /// Removes the calls for whose role `over` returns true.
+    /// Removes the calls for whose role `is_over` returns true.
     pub(super) fn end(&mut self, over: impl Fn(Role) -> bool) {
         self.calls.retain(|_, call| !over(call.role));
     }
 
-    /// Postpones a call until `until`. The same address is tried then.
+    /// Postpones a call to the time `at`. The same address is tried then.
     pub(super) fn put_off(&mut self, id: DialId, target: Target, until: Duration) {
         if let Some(call) = self.calls.get_mut(&id) {
             call.state = State::Waiting(until);
@@ -168,7 +168,7 @@ impl Dialer {
         calls.map(|call| (call.role, call.address.clone()))
     }
 
-    /// Returns the time at which [`Self::due`] may return a call.
+    /// Returns the earliest time at which [`Self::due`] may return a call.
     pub(super) fn next(&self) -> Option<Duration> {
         let waiting = self.calls.values().filter_map(|call| match call.state {
             State::Waiting(at) => Some(at),
@@ -244,7 +244,7 @@ impl Dialer {
         }
     }
 
-    /// Records that the peer is served, so it is called again soon if it disconnects.
+    /// Records that the peer is served. If it disconnects, it is called again soon.
     pub(super) fn served(&mut self, id: DialId, now: Duration) {
         if let Some(call) = self.calls.get_mut(&id) {
             if call.attempts > 0
@@ -358,7 +358,7 @@ mod tests {
             now = at;
         }
         assert!(now > ms(10_000), "{now:?}");
-        // A peer that was served is soon called again.
+        // A peer that was served is called again soon.
         let (id, _) = next(&mut dialer, now).unwrap();
         dialer.connected(id, PeerId(1));
         dialer.served(id, now);

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The time after the deadline of open requests in which queued answers may still be sent.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// The time at the end after which the gateway no longer waits for subscribers that take nothing.
+/// The time for which, at the end of a drain, the gateway waits for subscribers that take nothing.
 const STALLED_TIME: Duration = Duration::from_secs(1);
 
 /// The time for which messages that still arrive may delay the end. A publisher does not notice the
@@ -26,10 +26,10 @@ pub(super) enum Drain {
 /// The progress of subscribers, once nothing else is left to be done before the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LastReads {
-    /// The number of bytes that subscribers have yet to read, and the time since which it is the
-    /// same.
+    /// The number of bytes that subscribers have yet to read, and the time since which this number
+    /// has not decreased.
     left: Option<(u64, Duration)>,
-    /// The time at which nothing but subscribers had to be waited for.
+    /// The time since which the gateway has waited for subscribers alone.
     since: Option<Duration>,
 }
 
@@ -59,8 +59,8 @@ impl LastReads {
         *self = Self::default();
     }
 
-    /// Returns the time at which [`Self::are_done`] must be called again, if nothing happens
-    /// before.
+    /// Returns the time at which [`Self::are_done`] must be called again, unless another event
+    /// happens first.
     pub(super) fn due(&self) -> Option<Duration> {
         self.left.map(|(_, since)| since + STALLED_TIME)
     }

@@ -1,5 +1,5 @@
 //! Listeners, which accept connections. When the system has no descriptor left, accepting pauses
-//! for a moment instead of spinning.
+//! for 100 ms instead of spinning.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -25,13 +25,13 @@ const BUDGET: usize = 64;
 /// attempt to bind an address that was still in use.
 const REST: Duration = Duration::from_millis(100);
 
-/// The number of descriptors reserved for workers, which answer the clients, for HTTP, which shows
-/// why clients are not admitted, and for the files of a reload. If there are few descriptors, half
-/// of them are reserved.
+/// The number of descriptors reserved for workers, for HTTP and for the files of a reload. Workers
+/// answer the clients, and HTTP shows why clients are not admitted. If there are few descriptors,
+/// half of them are reserved.
 const RESERVED: u64 = 128;
 
 /// The number of a listener, which is never reused. Listeners have small numbers and peers have
-/// large ones, so their tokens differ.
+/// large numbers, so their tokens differ.
 pub(super) type ListenerId = usize;
 
 /// The listeners by number.
@@ -51,7 +51,7 @@ pub(super) struct Listeners {
 struct Listening {
     role: Role,
     state: State,
-    /// The system has reported connections, and not all have been accepted since.
+    /// True if the system has reported connections, and not all of them have been accepted since.
     waits: bool,
 }
 
@@ -173,7 +173,7 @@ impl Listeners {
         self.again
     }
 
-    /// Ends the pause, if that is due, and tries to bind the addresses that were in use.
+    /// Ends the pause, if it is over, and tries to bind the addresses that were in use.
     fn wake(&mut self, now: Duration) {
         if self.again.is_none_or(|again| again > now) {
             return;
@@ -212,8 +212,8 @@ impl Listeners {
                 match self.accept_one(id, service.connection_count()) {
                     Ok(Some((stream, role))) => service.take_in(stream, role, now),
                     Ok(None) => break,
-                    // Only this connection failed, for example because its peer disconnected
-                    // before.
+                    // Only this connection failed, for example because its peer has disconnected
+                    // already.
                     Err(error) if is_its_own(&error) => {}
                     Err(error) => {
                         service.note_accept_failure(&error, now);
@@ -238,8 +238,8 @@ impl Listeners {
         }
     }
 
-    /// Accepts the next connection of a listener, if there is one. `many` is the number of existing
-    /// connections.
+    /// Accepts the next connection of a listener, if there is one. `connections` is the number of
+    /// existing connections.
     fn accept_one(&mut self, id: ListenerId, many: usize) -> io::Result<Option<(Stream, Role)>> {
         let Some(Listening {
             role,

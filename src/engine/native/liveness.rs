@@ -6,9 +6,9 @@
 use std::fmt;
 use std::time::Duration;
 
-/// The maximum time of a handshake, and also that for a peer to disconnect once the gateway waits
-/// for that. Over a slow network a handshake takes a second; an address that does not answer is
-/// tried again.
+/// The maximum time of a handshake, and of the disconnection of a peer once the gateway waits for
+/// it. Over a slow network a handshake takes a second; an address that does not answer is tried
+/// again.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time that a listener waits for the peer's mechanism before it names its own. libzmq sends
@@ -25,13 +25,13 @@ pub(crate) const READY_WAIT_MAX: Duration = Duration::from_secs(1);
 /// of its handshake. The passwords of the maximum number of strangers take less time.
 pub(crate) const VERIFICATION_MAX: Duration = Duration::from_secs(300);
 
-/// The time from the refusal of a peer that may be welcome later to the end of its connection.
-/// libzmq connects again 0.1 s later, so a crowd of refused peers costs about one handshake a
-/// second each, and a peer that an edit of routes.yaml makes welcome is served within two seconds.
+/// The time from the refusal of a peer that may be admitted later to the end of its connection.
+/// libzmq connects again 0.1 s later, so each refused peer costs about one handshake a second, and
+/// a peer that an edit of routes.yaml admits is served within two seconds.
 pub(crate) const REFUSAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// The time in which an incomplete message must grow by [`PARTIAL_MESSAGE_STEP`] or be completed.
-/// Such a message holds memory, and its sender may have disappeared silently.
+/// An incomplete message holds memory, and its sender may have disappeared silently.
 pub(crate) const PARTIAL_MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The number of bytes by which an incomplete message must grow: 2 KiB a second, which even a modem
@@ -46,18 +46,18 @@ pub(crate) const HEARTBEATS: u32 = 3;
 /// defaults. A PING waits until they are transmitted, and their number cannot be queried.
 pub(crate) const UNSENT_BYTES_MAX: u64 = 4 << 20;
 
-/// The time that each of those bytes may take, which is that of a network of 8 Mb/s. On a slower
-/// one, heartbeats of a second are too short for requests of many MiB.
+/// The time that each of those bytes may take, as in a network of 8 Mb/s. In a slower network,
+/// heartbeats of a second are too short for requests of many MiB.
 const TRANSIT_TIME_PER_BYTE: Duration = Duration::from_micros(1);
 
 /// The stage of a connection, which decides its time limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Its handshake is not complete.
+    /// The handshake is not complete.
     New,
-    /// It is served.
+    /// The peer is served.
     Known,
-    /// It is refused for now.
+    /// The peer is refused for now.
     PutOff,
     /// The gateway waits for the peer to disconnect.
     Leaving,
@@ -70,29 +70,30 @@ pub struct View {
     pub stage: Stage,
     /// The heartbeat interval, if the pool has one and the peer answers PINGs.
     pub heartbeat: Option<Duration>,
-    /// More bytes are queued than the system accepts, so a PING would wait until they are written.
+    /// True if more bytes are queued than the system accepts, so that a PING would wait until they
+    /// are written.
     pub waits: bool,
 }
 
 /// The action for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LivenessAction {
-    /// Nothing; it is examined again at this time, if ever.
+    /// Nothing is done. The connection is examined again at this time, if there is one.
     Rest(Option<Duration>),
-    /// A PING is sent, and it is examined again at this time.
+    /// A PING is sent, and the connection is examined again at this time.
     Ping(Duration),
-    /// The connection ends, unless a last read shows a sign of life.
+    /// The connection ends, unless a last read finds bytes of the peer.
     End(EndReason),
 }
 
 /// The reason why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
-    /// It did not complete its handshake in time.
+    /// The peer did not complete its handshake in time.
     Handshake,
-    /// It was refused for now, and the pause is over.
+    /// The peer was refused for now, and the pause is over.
     PutOff,
-    /// It did not disconnect in time.
+    /// The peer did not disconnect in time.
     Goodbye,
     /// An incomplete message of the peer does not grow.
     HalfMessage,
@@ -121,17 +122,17 @@ impl fmt::Display for EndReason {
 /// The timing of one connection.
 #[derive(Debug)]
 pub struct Liveness {
-    /// The time at which this stage began.
+    /// The time at which the present stage began.
     since: Duration,
     /// The time at which bytes last arrived.
     heard: Duration,
-    /// The time at which the system last accepted bytes after it had had no room, which means that
-    /// the peer reads.
+    /// The time at which the system last accepted bytes after it had had no room. The peer must
+    /// have read some bytes then.
     took: Duration,
     /// The number of bytes written since the peer was last heard.
     unheard: u64,
-    /// The time at which the peer's silence was first noticed. A PING was sent then, unless it
-    /// would have had to wait.
+    /// The time at which the peer's silence was noticed. A PING was sent then, unless it would have
+    /// had to wait.
     asked: Option<Duration>,
     /// The TTL of the peer's last PING: after this time of silence, the peer is to be considered
     /// lost.
@@ -144,8 +145,8 @@ pub struct Liveness {
 struct Half {
     /// The number of bytes of the message that have arrived.
     arrived: u64,
-    /// The time at which it began, or had last grown by [`PARTIAL_MESSAGE_STEP`], and the number of
-    /// bytes by then.
+    /// The time at which the message began, or had last grown by [`PARTIAL_MESSAGE_STEP`], and the
+    /// number of bytes that had arrived by then.
     grew: Duration,
     by_then: u64,
 }
@@ -170,7 +171,7 @@ impl Liveness {
         self.half = None;
     }
 
-    /// Returns how long this stage has lasted.
+    /// Returns the time that the present stage has lasted.
     pub fn age(&self, now: Duration) -> Duration {
         now.saturating_sub(self.since)
     }
@@ -187,8 +188,8 @@ impl Liveness {
         self.unheard = self.unheard.saturating_add(bytes);
     }
 
-    /// Records that the system accepted bytes after it had had no room, which means that the peer
-    /// has read some.
+    /// Records that the system accepted bytes after it had had no room, because the peer has read
+    /// some bytes.
     pub fn took(&mut self, bytes: u64, now: Duration) {
         self.wrote(bytes);
         self.took = now;
@@ -210,8 +211,8 @@ impl Liveness {
     }
 
     /// Records the end of a turn. `arrived` is the number of bytes that have arrived of an
-    /// incomplete message, if there is one. `whole` says whether an earlier message was completed
-    /// in the turn, so that this one is new.
+    /// incomplete message, if there is one. `whole` is true if an earlier message was completed in
+    /// the turn, so that the incomplete message is new.
     pub fn inside(&mut self, arrived: Option<u64>, whole: bool, now: Duration) {
         self.half = arrived.map(|arrived| match self.half {
             Some(half) if !whole && arrived.saturating_sub(half.by_then) < PARTIAL_MESSAGE_STEP => {

@@ -1,13 +1,13 @@
 //! The bound on memory, `limits.memory`, and the share of each peer.
 //!
-//! Once a turn, [`Memory::weigh`] receives the memory that peers hold: the sum of two accounts,
-//! that of the connections (`peers`) and that of the core
-//! ([`Core::memory`](crate::core::Core::memory)). The other memory of the process (schemas, gaps of
-//! the allocator, judges) is not counted but measured: it is the resident memory less that of
-//! peers. [`Room::of`] decides by these figures alone, and the core and the peers obey: while more
-//! than half of the memory is taken, a client may hold half of what is free. So those that hold
-//! most are read less and refused first. A part of the memory is never free for them: it is shared
-//! out evenly, so that each client may hold its share, whatever the others hold and however long.
+//! Once a turn, [`Memory::weigh`] receives the memory that peers hold: the sum of the accounts of
+//! the connections (`peers`) and of the core ([`Core::memory`](crate::core::Core::memory)). The
+//! other memory of the process (schemas, gaps of the allocator, judges) is not counted but
+//! measured: it is the resident memory less the memory of peers. [`Room::of`] computes the limits
+//! from these figures alone, and the core and `peers` apply them. While more than half of the
+//! memory is taken, a client may hold half of the free memory, so the clients that hold most are
+//! paused and rejected first. A part of the memory is never free in this sense: it is divided
+//! evenly among all clients, so each client can always hold its share.
 
 use std::time::Duration;
 
@@ -17,19 +17,20 @@ use crate::memory::{Resident, release_apart};
 /// The maximum time between two measurements of the resident memory, while turns run.
 const MEASURE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The memory is measured again when the memory of peers has changed by this part of the bound.
+/// The memory is measured again when the memory of peers has changed by the bound divided by this
+/// number.
 const MEASURE_STEPS: u64 = 32;
 
-/// The part of the bound that peers may use in any case. Other memory, such as gaps of the
+/// Peers may always use the bound divided by this number. Other memory, such as gaps of the
 /// allocator, must not keep the gateway from serving.
 const BUDGET_MIN: u64 = 4;
 
-/// The part of the memory that is reserved for incomplete messages and for one turn, whatever
+/// The memory divided by this number is reserved for incomplete messages and for one turn, whatever
 /// clients hold.
 const RESERVE: u64 = 8;
 
-/// The part of the memory that is divided evenly among all clients, whatever each of them holds. It
-/// counts twice, for open requests and for unread answers.
+/// The memory divided by this number is shared evenly by all clients, whatever each of them holds.
+/// It counts twice, for open requests and for unread answers.
 const SHARED_OUT: u64 = 16;
 
 /// The least share of a client, in bytes: about what its connection takes. The number of
@@ -78,8 +79,8 @@ impl Room {
     }
 
     /// Returns the bytes that incomplete messages may take, while peers hold `held` other bytes:
-    /// the free memory, but at most half of all, so that incomplete messages alone never make
-    /// memory short.
+    /// the free memory, but at most half of the budget, so that incomplete messages alone never
+    /// make memory short.
     fn halves(self, held: u64) -> u64 {
         let left = self.open.saturating_sub(held);
         left.clamp(self.budget / RESERVE, self.budget / 2)
@@ -109,9 +110,9 @@ pub(super) struct Memory {
 /// The memory that peers hold.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
-    /// The bytes that they hold.
+    /// The bytes that peers hold.
     pub(super) held: u64,
-    /// The part of them in incomplete messages.
+    /// The part of `held` in incomplete messages.
     pub(super) halves: u64,
     /// The number of peers.
     pub(super) peers: usize,
@@ -125,7 +126,7 @@ struct Measured {
 }
 
 impl Memory {
-    /// Returns a memory without a bound, which `release` returns to the system.
+    /// Returns the state of an unbounded memory. `release` must return free memory to the system.
     pub(super) fn new(release: fn()) -> Self {
         Self {
             bound: u64::MAX,
@@ -147,7 +148,7 @@ impl Memory {
         self.measured = None;
     }
 
-    /// Records what peers hold, and returns free memory to the system after a burst.
+    /// Records the memory that peers hold, and returns free memory to the system after a burst.
     pub(super) fn weigh(&mut self, load: Load, now: Duration) {
         let Load {
             held,
@@ -173,7 +174,8 @@ impl Memory {
         }
     }
 
-    /// Returns the time at which [`Self::weigh`] is due, if it is before the next event.
+    /// Returns the time at which [`Self::weigh`] is due even if no event happens, or `None` if it
+    /// can wait for the next event.
     pub(super) fn due(&self) -> Option<Duration> {
         self.burst.due(self.held)
     }
@@ -226,15 +228,15 @@ struct Burst {
     /// The most bytes that were held in this period.
     period_peak: u64,
     period_end: Duration,
-    /// Memory was returned at the end of the last period. Tables that the burst has grown shrink a
-    /// moment later, so it is returned once more.
+    /// True if memory was returned at the end of the last period. Tables that grew in the burst
+    /// shrink later, so memory is returned once more.
     once_more: bool,
 }
 
 impl Burst {
-    /// Records the bytes held. Returns whether it is time to return memory to the system: a period
-    /// is over, and less was held in it, or in the one before, than before that, or free memory
-    /// `is_wasted`.
+    /// Records the bytes held. Returns whether memory is to be returned to the system now. That is
+    /// at the end of a period if its peak was lower than the earlier peak, if memory was returned
+    /// at the end of the period before, or if free memory `is_wasted`.
     fn is_over(&mut self, held: u64, is_wasted: bool, now: Duration) -> bool {
         self.peak = self.peak.max(held);
         self.period_peak = self.period_peak.max(held);
@@ -252,7 +254,7 @@ impl Burst {
         releases
     }
 
-    /// Returns whether this is so much less than the peak that memory is to be returned.
+    /// Returns whether `held` is so much less than the peak that memory is to be returned.
     fn is_less(&self, held: u64) -> bool {
         self.peak.saturating_sub(held) >= RELEASE_MIN
     }
@@ -282,8 +284,8 @@ mod tests {
         assert_eq!(client(800, 0, 700, 10), Some(5 * MIB));
         assert_eq!(client(800, 0, 5_000, 10), Some(5 * MIB));
         assert_eq!(client(800, 0, 5_000, 1_000_000), Some(CLIENT_MIN));
-        // The other memory of the process reduces that for peers, but a part of the bound always
-        // remains for them.
+        // The other memory of the process reduces the memory for peers, but a part of the bound
+        // always remains for them.
         assert_eq!(client(1_000, 200, 500, 10), Some(50 * MIB));
         assert_eq!(client(3_200, 4_000, 500, 10), Some(50 * MIB));
     }

@@ -7,9 +7,9 @@
 //!
 //! `Service` holds the state that serving a peer needs, and the files of `service/` are its
 //! actions. `listen` and `dial` start connections, `reload` hands over another configuration, and
-//! `removal` decides when its removed parts are closed. All memory that a peer can claim is bounded
-//! where it is claimed: input in the decoder, output in `peers`, the number of strangers in
-//! `admissions`.
+//! `removal` decides when the connections and listeners of removed parts are closed. All memory
+//! that a peer can claim is bounded where it is claimed: input in the decoder, output in `peers`,
+//! the number of strangers in `admissions`.
 //!
 //! [`gateway_zmtp`], [`liveness`] and [`outbox`] do no I/O: a connection consists of these, and a
 //! stream.
@@ -67,8 +67,8 @@ const EVENTS: usize = 1024;
 /// The token under which the system reports that there may be an order.
 const CONTROL: Token = Token(0);
 
-/// The stack size of the data thread, in bytes. The walks through a message recurse once for each
-/// nesting level, up to `limits.depth`, which is at most 1000.
+/// The stack size of the data thread, in bytes. The checks of a payload recurse once for each level
+/// of nesting, up to `limits.depth`, which is at most 1000.
 const DATA_STACK: usize = 8 << 20;
 
 /// The values with which the data thread starts.

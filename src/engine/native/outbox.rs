@@ -1,5 +1,5 @@
-//! The queue of bytes for a peer. Small frames are copied together, and large ones are shared. The
-//! queue records where each answer ends, and so knows when an answer is written completely.
+//! The queue of bytes for a peer. Small frames are copied together, and large frames are shared.
+//! The queue records where each answer ends, and so knows when an answer is written completely.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -11,15 +11,16 @@ use gateway_zmtp::message::{Message, Wire};
 use gateway_zmtp::pool::{BufferPool, PIECE};
 use gateway_zmtp::{self as zmtp, MORE};
 
-/// The size from which a frame is shared instead of copied, in bytes. Below it, copying costs less
-/// than a piece of its own in the system call, and less than keeping its buffer from being reused.
+/// The size from which a frame is shared instead of copied, in bytes. Copying a smaller frame costs
+/// less than passing it to the system as a piece of its own, and its receive buffer can be reused
+/// at once.
 const SHARED_MIN: usize = 16 << 10;
 
 /// The maximum number of pieces in one system call.
 const PIECES_MAX: usize = 64;
 
-/// The cost of a queued answer in addition to its frames, in bytes, so that a flood of small ones
-/// is bounded, too.
+/// The cost of a queued answer in addition to its frames, in bytes, so that a flood of small
+/// answers is bounded, too.
 const ANSWER_OVERHEAD: u64 = 64;
 
 /// The maximum capacity of the last piece in a queue that waits, as a multiple of its bytes.
@@ -42,7 +43,7 @@ pub struct Outbox {
     unwritten: u64,
     /// The number of bytes written so far.
     written: u64,
-    /// The large frames that are to be sealed, for each of which there is a place in `pieces`.
+    /// The large frames that are to be sealed. Each has a place in `pieces`.
     to_seal: VecDeque<SealWork>,
     /// The answers in the queue, each with the number of written bytes at which it is complete.
     answers: VecDeque<(u64, RequestOutcome)>,
@@ -52,7 +53,7 @@ pub struct Outbox {
 enum Piece {
     Copied(Vec<u8>),
     Shared(Bytes),
-    /// A large frame of this size that is being sealed elsewhere.
+    /// A large frame of this size that is being sealed on another thread.
     Sealing(usize),
 }
 
@@ -82,8 +83,8 @@ impl Outbox {
         self.unwritten + ANSWER_OVERHEAD * self.answers.len() as u64
     }
 
-    /// Returns the memory that the queue takes, in bytes: the queued bytes, the written ones that
-    /// share their memory, the room for more, and the lists.
+    /// Returns the memory that the queue takes, in bytes: the queued bytes, the written bytes of
+    /// the first piece, the spare capacity of the last piece, and the lists.
     pub fn memory(&self) -> u64 {
         let slack = match self.pieces.back() {
             Some(Piece::Copied(piece)) => piece.capacity() - piece.len(),
@@ -143,8 +144,8 @@ impl Outbox {
     }
 
     /// Appends an encrypted message, with each frame in a CURVE box of its own. Its large frames
-    /// are to be sealed elsewhere ([`Self::next_to_seal`]), in memory that is not copied if nothing
-    /// else shares it.
+    /// are to be sealed on another thread ([`Self::next_to_seal`]), in memory that is not copied if
+    /// nothing else shares it.
     pub(crate) fn push_sealed(
         &mut self,
         buffers: &mut BufferPool,
@@ -177,7 +178,7 @@ impl Outbox {
         }
     }
 
-    /// Appends a frame that is to be sealed elsewhere.
+    /// Appends a frame that is to be sealed on another thread.
     fn push_large(&mut self, sealer: &mut Sealer, kind: FrameKind, frame: Bytes) {
         let (memory, part) = frame.into_sendable();
         // Sealing fails after 2⁶⁴ frames: then nothing more is sent, and the peer notices.
@@ -188,12 +189,12 @@ impl Outbox {
         }
     }
 
-    /// Takes the next large frame that is to be sealed. They must be sealed in this order.
+    /// Removes and returns the next large frame to seal. Frames must be sealed in this order.
     pub(crate) fn next_to_seal(&mut self) -> Option<SealWork> {
         self.to_seal.pop_front()
     }
 
-    /// Puts the next large frame that is sealed into its place.
+    /// Puts the sealed form of the next large frame into its place.
     pub(crate) fn sealed(&mut self, frame: Vec<u8>) {
         let mut pieces = self.pieces.iter_mut();
         if let Some(place) = pieces.find(|piece| piece.is_sealing())
@@ -224,7 +225,7 @@ impl Outbox {
         });
     }
 
-    /// Appends a message that is large, or whose frames are in different places.
+    /// Appends a message that is large, or whose frames are in different buffers.
     fn push_frames(&mut self, buffers: &mut BufferPool, head: &[&[u8]], body: &Message) {
         for (n, frame) in head.iter().enumerate() {
             let more = n + 1 < head.len() || !body.is_empty();
@@ -273,8 +274,8 @@ impl Outbox {
         self.answers.pop_front().map(|(_, outcome)| outcome)
     }
 
-    /// Writes as much as the peer takes. Returns true once all sealed bytes are written, and false
-    /// if the system has no room.
+    /// Writes as much as the system takes. Returns false if the system has no room, and true once
+    /// all bytes are written, or all bytes before a frame that is being sealed.
     pub fn write(
         &mut self,
         buffers: &mut BufferPool,
@@ -309,7 +310,8 @@ impl Outbox {
     }
 
     /// Releases receive buffers that are larger than the queued frames in them, and the spare
-    /// capacity of pieces: of the last one, to which more may be appended, the greater part.
+    /// capacity of the pieces. The last piece, to which more may be appended, keeps some of its
+    /// capacity.
     pub fn compact(&mut self) {
         // The next copy may still go into the last piece.
         let open = matches!(self.pieces.back(), Some(Piece::Copied(_)));
@@ -330,7 +332,7 @@ impl Outbox {
     }
 
     /// Frees the capacity that a burst has added to the list of pieces, once nothing is queued.
-    /// Otherwise each connection would keep it until it closes.
+    /// Otherwise each connection would keep that capacity until it closes.
     pub fn rest(&mut self) {
         if self.pieces.is_empty() && self.pieces.capacity() > PLACES_KEPT {
             self.pieces = VecDeque::new();
@@ -356,8 +358,8 @@ impl Outbox {
         }
     }
 
-    /// Calls `put` with the piece to append to: the last one, if it is a copied piece and `n` more
-    /// bytes keep it within [`PIECE`], and otherwise a new one.
+    /// Calls `put` with the piece to append to: the last piece, if it is a copied piece and `n`
+    /// more bytes keep it within [`PIECE`], and otherwise a new piece.
     #[inline]
     fn append(&mut self, buffers: &mut BufferPool, n: usize, put: impl FnOnce(&mut Vec<u8>)) {
         let append = |piece: &mut Vec<u8>| {
@@ -386,7 +388,7 @@ mod tests {
     use gateway_zmtp::command::Ready;
     use gateway_zmtp::curve::{Client, KeyPair, Opener, Server};
 
-    /// Takes at most `most` bytes with one call, and returns whether the outbox is empty then.
+    /// Takes at most `most` bytes with one call. Returns whether the outbox is empty then.
     fn take(outbox: &mut Outbox, into: &mut Vec<u8>, most: usize) -> bool {
         let write = |slices: &[IoSlice<'_>]| {
             let before = into.len();

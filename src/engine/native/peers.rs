@@ -51,30 +51,30 @@ const WORKER_ROOM: u64 = 1 << 20;
 /// is as much as the system usually takes at once.
 const SUBSCRIBER_ROOM: u64 = 256 << 10;
 
-/// The number of queued bytes of a publisher above which the gateway does not subscribe there to
-/// further prefixes that can wait: those to which subscribers had subscribed before the publisher
-/// connected.
+/// The number of bytes queued for a publisher above which the gateway sends it no further
+/// subscriptions that can wait: subscriptions that existed when the publisher connected.
 const ASKING_ROOM: u64 = 256 << 10;
 
-/// The number of queued bytes above which a publisher that is asked for more messages is
-/// disconnected. Changes of subscriptions cannot be dropped, and this is room for a hundred
-/// thousand of them with long prefixes, which a publisher that works reads at once.
+/// The number of bytes queued for a publisher above which another change of a subscription
+/// disconnects it. Changes of subscriptions cannot be dropped. This is room for a hundred thousand
+/// changes with long prefixes, which a publisher that works reads at once.
 const PUBLISHER_ROOM: u64 = 64 << 20;
 
-/// The time of a turn after which it leaves the remaining writes to the next, unless it has only
+/// The time after which a turn leaves the remaining writes to the next turn, unless it has only
 /// begun to write. The message of a publisher may have thousands of subscribers.
 const WRITE_UNTIL: Duration = Duration::from_millis(4);
 
 /// The minimum time for writing in a turn, if there is so much to write.
 const WRITE_TIME_MIN: Duration = Duration::from_millis(1);
 
-/// The number of writes after which the clock is read to check for these times.
+/// The number of writes after which the clock is read, to check these two times.
 const WRITES_UNTIMED: u64 = 64;
 
-/// The number of bytes whose writing takes as long as a write of few.
+/// The number of bytes that take as long to write as one write of few bytes.
 const BYTES_OF_A_WRITE: u64 = 16 << 10;
 
-/// The number of timer entries, beyond two per connection, above which obsolete ones are removed.
+/// The number of timer entries, beyond two per connection, above which obsolete entries are
+/// removed.
 const TIMERS_SPARE: usize = 4096;
 
 /// All connections, and the actions that are due for them.
@@ -105,7 +105,7 @@ pub(super) struct Peers {
     /// less while memory is short.
     outbox_max: u64,
     /// The value of `outbox_max` when the clients that are not read were last examined, or a lower
-    /// one since.
+    /// value since.
     outbox_low: u64,
     /// The memory charged for the connections, in bytes.
     account: u64,
@@ -114,9 +114,10 @@ pub(super) struct Peers {
     halves: u64,
     /// The peer that delivers messages and commands now, or did so last.
     delivering: PeerId,
-    /// The number of messages and commands that it may still deliver.
+    /// The number of messages and commands that the delivering peer may still deliver.
     allowance: usize,
-    /// The work that its messages have taken in addition, counted in small messages.
+    /// The work that the delivering peer's messages have taken beyond that of small messages,
+    /// counted in small messages.
     extra_work: usize,
     judges: Judges<Vec<Vec<u8>>>,
     /// The counters, except the number of connections, which is computed when they are read.
@@ -174,7 +175,7 @@ impl Peers {
         self.places.len() - self.free.len()
     }
 
-    /// Adds a connection. One that a listener accepted is sent the greeting at once.
+    /// Adds a connection. If a listener accepted it, the greeting is queued at once.
     ///
     /// # Errors
     ///
@@ -262,8 +263,8 @@ impl Peers {
         self.extra_work = 0;
     }
 
-    /// Returns the work that the messages of the peer whose turn it is have taken beyond that of
-    /// small ones, counted in small messages.
+    /// Returns the work that the delivering peer's messages have taken beyond that of small
+    /// messages, counted in small messages.
     #[inline]
     pub(super) fn extra_work(&self) -> usize {
         self.extra_work
@@ -282,7 +283,7 @@ impl Peers {
         self.allowance
     }
 
-    /// Returns a verdict of the judges, if there is one.
+    /// Removes and returns the next verdict of the judges, if there is one.
     pub(super) fn next_verdict(&mut self) -> Option<Box<Verdict<Vec<Vec<u8>>>>> {
         self.judges.next()
     }
@@ -449,8 +450,8 @@ impl Peers {
     }
 
     /// Answers a peer's PING, unless too many bytes are queued for the peer. A peer that does not
-    /// read could otherwise make the gateway queue PONGs without end, and a PONG that follows so
-    /// many bytes would not help it.
+    /// read could otherwise make the gateway queue PONGs without end, and a PONG after so many
+    /// bytes would arrive too late.
     pub(super) fn pong(&mut self, peer: PeerId, context: &[u8]) {
         let client_max = self.memory.client_max();
         let reads = |there: &mut Connection| {
@@ -496,7 +497,7 @@ impl Peers {
             }
         }
         dirty.drain(..written);
-        // Peers that were marked during these writes are last; there are seldom any.
+        // Peers that were marked during these writes come last. There are seldom any.
         dirty.append(&mut self.dirty);
         self.dirty = dirty;
     }

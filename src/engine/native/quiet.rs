@@ -1,5 +1,5 @@
-//! Bounds on the log lines that peers can cause. Such a line is written at a bounded rate, with the
-//! number of the lines left out.
+//! Bounds on the log lines that peers can cause. Such lines are written at a bounded rate. Each has
+//! the number of lines that were left out before it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,12 +12,12 @@ use gateway_zmtp::curve::PublicKey;
 /// disk.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The time for which the log does not repeat a mistake of one peer, which may connect again each
-/// second.
+/// The time for which the log does not repeat a mistake of one peer. The peer may connect again
+/// each second.
 const MISTAKE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The maximum number of peers whose mistakes with one cause, at one frontend or pool, are logged
-/// within [`MISTAKE_INTERVAL`]: as many lines as a person reads.
+/// The maximum number of peers whose mistakes with one cause, in one role, are logged within
+/// [`MISTAKE_INTERVAL`]: as many lines as a person reads.
 const MISTAKES_MAX: usize = 32;
 
 /// The bound on the log lines of one kind.
@@ -28,7 +28,8 @@ pub(super) struct LineLimiter {
 }
 
 impl LineLimiter {
-    /// Returns the number of lines left out since the last one, if a line may be written now.
+    /// Returns the number of lines left out since the last line, or `None` if no line may be
+    /// written now.
     pub(super) fn allow(&mut self, now: Duration) -> Option<u64> {
         if self.last.is_some_and(|last| now < last + INTERVAL) {
             self.left_out += 1;
@@ -39,8 +40,8 @@ impl LineLimiter {
     }
 }
 
-/// The causes for which a connection is refused. Lines of one cause do not suppress those of
-/// another, because lines about strangers, which may recur each second, must not suppress those
+/// The causes for which a connection is refused. Lines of one cause do not suppress lines of
+/// another. Otherwise, lines about strangers, which may recur each second, would suppress lines
 /// about mistakes that an operator has to correct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Cause {
@@ -50,7 +51,7 @@ pub(super) enum Cause {
     Fault,
     /// The peer names a security mechanism that its frontend or pool does not accept.
     Mechanism,
-    /// The peer uses another server key than the gateway's.
+    /// The peer uses a server key that is not the gateway's.
     ServerKey,
     /// The peer's key is unknown, or the peer does not prove to have it.
     Key,
@@ -72,7 +73,7 @@ pub(super) enum Cause {
     Dismissed,
     /// There are too many clients already.
     Full,
-    /// The peer waits for the gateway's READY. It is not refused for that alone.
+    /// The peer waits for the gateway's READY. This alone does not refuse the peer.
     Waits,
 }
 
@@ -101,12 +102,12 @@ impl Cause {
 pub(super) struct Culprit {
     /// The IP address, or `None` for a peer without one.
     pub(super) address: Option<IpAddr>,
-    /// The key that it has proved to have.
+    /// The key that the peer has proved to own.
     pub(super) key: Option<PublicKey>,
 }
 
-/// The peers that have made mistakes with one cause at one frontend or pool, with the time of the
-/// last log line about each.
+/// The peers that have made mistakes with one cause at one frontend or pool, each with the time of
+/// the last log line about it.
 #[derive(Debug, Default)]
 struct Mistakes {
     told: HashMap<Culprit, Duration>,
@@ -114,7 +115,8 @@ struct Mistakes {
 }
 
 impl Mistakes {
-    /// Returns the number of lines left out since the last one, if a line may be written now.
+    /// Returns the number of lines left out since the last line, or `None` if no line may be
+    /// written now.
     fn allow(&mut self, culprit: Culprit, now: Duration) -> Option<u64> {
         self.told.retain(|_, told| now < *told + MISTAKE_INTERVAL);
         if self.told.len() >= MISTAKES_MAX || self.told.contains_key(&culprit) {
@@ -136,8 +138,8 @@ pub(super) struct Quiet {
 }
 
 impl Quiet {
-    /// Returns the number of lines left out since the last one, if a line about a connection that
-    /// is refused at `place` for `cause` may be written now.
+    /// Returns the number of lines left out since the last line about a connection that was refused
+    /// for `cause` in this role, or `None` if no such line may be written now.
     pub(super) fn allow_refused(
         &mut self,
         place: Role,

@@ -1,10 +1,10 @@
 //! Reloads. The thread that reads configurations prepares them, and the data thread commits them
 //! between two messages.
 //!
-//! Anything may change. Listeners that the new configuration still wants stay as they are, under
-//! another name if need be; new ones are bound during the preparation; removed ones are closed at
-//! the commit. Only those of a removed pool stay until no answer is owed through them, unless a new
-//! listener must take over an address.
+//! Anything may change. Listeners that the new configuration also has stay open, under another name
+//! if necessary. New listeners are bound during the preparation, and removed listeners are closed
+//! at the commit. Only the listeners of a removed pool stay until the pool has no open request,
+//! unless a new listener must take over an address.
 
 mod adopt;
 mod book;
@@ -34,7 +34,7 @@ struct Commit {
     snapshot: Arc<Snapshot>,
     listeners: Vec<Planned>,
     calls: Vec<(Role, Address)>,
-    /// The value of `limits.memory` in bytes. It may be read from the system's files, which the
+    /// The value of `limits.memory` in bytes. Computing it may read the system's files, which the
     /// data thread must not do.
     memory: u64,
     /// Receives a message once the reload has taken effect.
@@ -47,7 +47,7 @@ pub(super) struct Reloads {
     book: SharedListenerRegistry,
 }
 
-/// Returns both ends of the channel for reloads.
+/// Returns the sending and the receiving end of the channel for reloads.
 pub(super) fn reloads(control: Control) -> (Reloader, Reloads) {
     let book = SharedListenerRegistry::default();
     let (commits, inbox) = mpsc::channel();

@@ -1,5 +1,4 @@
-//! Parts that were removed from the configuration. Each is closed once no answer is owed through
-//! it.
+//! Parts that were removed from the configuration. Each is closed once its requests are answered.
 
 use std::time::Duration;
 
@@ -40,12 +39,13 @@ impl Removal {
         self.pending.then_some(self.due)
     }
 
-    /// Returns a time after the next check, for a caller that waits for a connection to be closed.
+    /// Returns a time that is not before the next check, for a caller that waits for a connection
+    /// to be closed.
     pub(super) fn next_look(&self, now: Duration) -> Duration {
         self.due.max(now + INTERVAL_MIN)
     }
 
-    /// Closes the removed parts through which no answer is owed any more, if a check is due.
+    /// Closes the removed parts whose requests are answered, if a check is due.
     pub(super) fn close(
         &mut self,
         service: &mut Service,

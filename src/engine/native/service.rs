@@ -2,7 +2,7 @@
 //!
 //! The fields of [`Service`] are private to this folder, whose files are its actions: `meet` brings
 //! a connection to the core, and `security` decides whether its peer is admitted; `traffic` reads
-//! and decodes what a peer sends, and `silence` judges a peer that sends nothing; `calling`
+//! and decodes the input of a peer, and `silence` judges a peer that sends nothing; `calling`
 //! connects to peers that listen; `adopt` applies another configuration, `removed` closes the
 //! connections of its removed parts, and `end` has all ways in which a connection ends. The rest of
 //! the engine only calls methods.
@@ -41,11 +41,11 @@ use crate::peer::PeerId;
 use crate::snapshot::{PoolId, PoolSettings, Snapshot};
 use gateway_zmtp::message::Message;
 
-/// The time of a turn after which it leaves the remaining verdicts of judges to the next: after
-/// each verdict, messages that wait for it may be checked for up to a millisecond.
+/// The time after which a turn leaves the remaining verdicts of judges to the next turn. After each
+/// verdict, the messages that follow in its lane may be checked for up to a millisecond.
 const VERDICTS_UNTIL: Duration = Duration::from_millis(3);
 
-/// The time of a turn after which it leaves the remaining work to the next.
+/// The time after which a turn leaves the remaining work to the next turn.
 const WORK_UNTIL: Duration = Duration::from_millis(3);
 
 /// The core and its peers.
@@ -95,7 +95,7 @@ impl Service {
         self.core.is_idle(pool)
     }
 
-    /// Returns whether a drain has begun, and every request is answered.
+    /// Returns whether a drain has begun, and the core has nothing left to deliver.
     pub(super) fn is_drained(&self) -> bool {
         self.core.is_drained()
     }
@@ -153,14 +153,14 @@ impl Service {
     }
 
     /// Reports to the core the events that occurred while its effects were carried out, disconnects
-    /// the peers that the core has dismissed, and begins to wait for the workers that it has
-    /// released.
+    /// the peers that the core has dismissed, and begins to wait for the disconnection of workers
+    /// that the core has released.
     fn report_events(&mut self, now: Duration) {
         loop {
             while let Some(event) = self.peers.next_news() {
                 self.decide(now, event);
             }
-            // This adds news of the peer's end.
+            // This adds an event for the disconnection of the peer.
             let Some((peer, why)) = self.peers.next_dismissed() else {
                 break;
             };
@@ -171,8 +171,8 @@ impl Service {
         }
     }
 
-    /// Reports verdicts of judges to the core, as long as this turn, which began at `now`, is
-    /// short. Returns whether there were any.
+    /// Reports verdicts of judges to the core, until this turn, which began at `now`, has taken
+    /// [`VERDICTS_TIME_MAX`]. Returns whether there were any.
     pub(super) fn report_verdicts(&mut self, now: Duration, clock: &Clock) -> bool {
         let mut heard = false;
         self.verdicts_left = false;
@@ -188,8 +188,8 @@ impl Service {
         heard
     }
 
-    /// Lets the core continue work that is done in parts: at least once, and as long as this turn,
-    /// which began at `now`, is short. Returns whether there was any work.
+    /// Lets the core continue work that is done in parts: at least once, and until this turn, which
+    /// began at `now`, has taken [`WORK_TIME_MAX`]. Returns whether there was any work.
     pub(super) fn continue_work(&mut self, now: Duration, clock: &Clock) -> bool {
         let mut continued = false;
         while self.core.has_unfinished_work() {
@@ -234,12 +234,12 @@ impl Service {
         self.report_events(now);
     }
 
-    /// Logs what the core noted in a turn.
+    /// Logs the core's notes of a turn.
     pub(super) fn log_notes(&mut self) {
         log_notes(&mut self.core);
     }
 
-    /// Logs everything that the core has noted and not logged yet, and returns the core's counters.
+    /// Logs the remaining notes of the core, and returns the core's counters.
     pub(super) fn close_books(&mut self) -> Ledger {
         log_last_notes(&mut self.core);
         self.core.ledger()

@@ -28,7 +28,7 @@ pub struct Misfit {
 /// The time at which a refused peer may be accepted at the same address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outlook {
-    /// The gateway serves no such socket, whatever routes.yaml says.
+    /// The gateway serves no such socket, whatever routes.yaml contains.
     Never,
     /// The gateway may accept the peer after an edit of routes.yaml.
     AfterAnEdit,
@@ -156,8 +156,8 @@ pub fn subscriber(socket_type: &str) -> Result<&'static str, Misfit> {
     }
 }
 
-/// Returns the reason why a socket is not served at a side of a channel, where `fits` says which
-/// sockets are.
+/// Returns the reason why a socket is not served at a side of a channel, where `fits` names the
+/// sockets that are served.
 fn misfit_on_channel(socket_type: &str, side: &str, fits: &str) -> Misfit {
     let name = name(socket_type);
     let what = match socket_type {
@@ -193,15 +193,15 @@ pub(crate) const TO_PUBLISHERS: &str = "XSUB";
 pub(crate) const TO_SUBSCRIBERS: &str = "XPUB";
 
 /// The socket type that the gateway announces when it calls a client with CURVE: it is the CURVE
-/// client then, and must announce its type before it knows that of the peer. The peer is a DEALER,
-/// a ROUTER or a REQ.
+/// client then, and must announce its type before it knows the peer's type. The peer is a DEALER, a
+/// ROUTER or a REQ.
 pub(crate) const TO_CLIENTS: &str = "ROUTER";
 
 /// The socket type that the gateway announces when it calls a worker with CURVE. The peer is a
 /// DEALER or a REP.
 pub(crate) const TO_WORKERS: &str = "DEALER";
 
-/// Returns a socket type for display. A long one is replaced, since the peer chose it.
+/// Returns a socket type for display. A long socket type is replaced, because the peer chose it.
 fn name(socket_type: &str) -> &str {
     match socket_type {
         "" => "nameless",

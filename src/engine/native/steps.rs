@@ -1,11 +1,11 @@
 //! The costly steps of connections: the key agreements of CURVE, the verification of passwords, and
-//! the sealing and opening of large frames. They run on threads of their own, so that a flood of
-//! them delays no other message. The peers' IP addresses take turns: a peer that sends thousands of
-//! HELLOs delays those of other addresses only by a few steps.
+//! the sealing and opening of large frames. The steps run on threads of their own, so that a flood
+//! of them delays no other message. The peers' IP addresses take turns: a peer that sends thousands
+//! of HELLOs delays peers at other addresses only by a few steps.
 //!
 //! A connection has at most one step of its handshake in progress, and the number of connections in
 //! their handshake is bounded. Later, it has at most one frame that is opened, and the memory of
-//! frames that are sealed is bounded as that of its queue. The steps of closed connections are
+//! its frames to seal is bounded with the memory of its outbox. The steps of closed connections are
 //! dropped whenever the queue has doubled, so the queue is bounded, too. The steps of a connection
 //! of one kind end in the order in which they were added.
 //!
@@ -33,14 +33,15 @@ use gateway_zmtp::session::{HandshakeResult, HandshakeWork};
 /// data thread, and few enough that a newly queued step is soon taken.
 const GIVEN_MAX: usize = 4;
 
-/// The minimum number of queued key agreements at which those of closed connections are dropped.
+/// The minimum number of queued key agreements at which the agreements of closed connections are
+/// dropped.
 const AGREEMENTS_SWEEP_MIN: usize = 1024;
 
-/// The same number for verifications of passwords, each of which takes as long as some hundred key
-/// agreements.
+/// Like [`AGREEMENTS_SWEEP_MIN`], for verifications of passwords. Each takes as long as a few
+/// hundred key agreements.
 const VERIFICATIONS_SWEEP_MIN: usize = 16;
 
-/// The same number for large frames, each of which holds up to `limits.message` of memory.
+/// Like [`AGREEMENTS_SWEEP_MIN`], for large frames. Each holds up to `limits.message` of memory.
 const FRAMES_SWEEP_MIN: usize = 4;
 
 /// A costly step.
@@ -88,14 +89,14 @@ impl Step {
 /// The treatment of queued steps while no thread can be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WithoutThread {
-    /// The data thread takes one in each turn.
+    /// The data thread takes one step in each turn.
     DataThread,
-    /// They wait until a thread can be started, or until their handshakes have taken too long.
+    /// The steps wait until a thread can be started, or until their handshakes have taken too long.
     Wait,
 }
 
-/// The queued steps of all kinds, and the threads that take them. Passwords have a thread of their
-/// own, so that guesses of them delay no key agreement, and so have large frames.
+/// The queued steps of all kinds, and the threads that take them. Passwords and large frames have
+/// threads of their own, so that neither delays key agreements.
 pub(super) struct Steps {
     agreements: Queue,
     verifications: Queue,
@@ -107,7 +108,7 @@ impl Steps {
         Self {
             agreements: Queue::new("handshakes", AGREEMENTS_SWEEP_MIN, control.clone()),
             verifications: Queue {
-                // Each would hold up all messages for tens of milliseconds.
+                // Each verification would delay all messages for tens of milliseconds.
                 without_thread: WithoutThread::Wait,
                 ..Queue::new("passwords", VERIFICATIONS_SWEEP_MIN, control.clone())
             },
@@ -140,8 +141,8 @@ impl Steps {
     }
 }
 
-/// Returns the address that takes turns for a peer's: the network of 64 bits for IPv6, since a
-/// machine may have all addresses of one.
+/// Returns the address under which a peer's steps take turns: for IPv6 the network of 64 bits,
+/// because one machine may have all addresses of such a network.
 fn sender(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -159,7 +160,7 @@ struct Queue {
     queued: FairQueue<Option<IpAddr>, (PeerId, Step), RandomState>,
     /// The minimum of `sweep_at`.
     sweep_min: usize,
-    /// The number of queued steps at which those of closed connections are dropped.
+    /// The number of queued steps at which the steps of closed connections are dropped.
     sweep_at: usize,
     /// The peers of the steps that the thread has, in the order in which it takes them.
     given: VecDeque<PeerId>,
@@ -208,7 +209,8 @@ impl Queue {
     }
 
     fn next_done(&mut self) -> Option<(PeerId, Done)> {
-        // It was taken before a thread could be started, so it comes before the thread's.
+        // The data thread took this step before a thread could be started, so its result comes
+        // first.
         if let Some(done) = self.done_here.take() {
             return Some(done);
         }
@@ -228,7 +230,8 @@ impl Queue {
         {
             return Some((peer, Done::Lost));
         }
-        // After the last result, so that the data thread takes one step of its own in a turn.
+        // This comes after the last result, so that the data thread takes one step itself in a
+        // turn.
         self.give();
         None
     }
@@ -258,13 +261,13 @@ impl Queue {
             };
             self.given.push_back(peer);
             if work.send((peer, step)).is_err() {
-                // The thread has ended, and its steps are lost, which `next_done` finds out.
+                // The thread has ended, and its steps are lost, as `next_done` will notice.
                 return self.control.wake();
             }
         }
     }
 
-    /// Takes a queued step on this thread, unless the result of another was not fetched yet.
+    /// Takes a queued step on this thread, unless the result of another step was not fetched yet.
     #[cold]
     fn take_here(&mut self) {
         if self.done_here.is_some() || self.without_thread == WithoutThread::Wait {
@@ -279,7 +282,7 @@ impl Queue {
     }
 }
 
-/// Starts the thread. It ends when the engine does.
+/// Starts the thread of a queue, which ends when the engine ends.
 fn start(name: &str, control: Control, run: fn(Step) -> Done) -> Option<Worker> {
     let (work, inbox) = mpsc::channel::<(PeerId, Step)>();
     let (outbox, done) = mpsc::channel();
@@ -305,7 +308,7 @@ mod tests {
     use gateway_zmtp::pool::BufferPool;
     use gateway_zmtp::session::{Session, SessionEvent, SessionSecurity, Side};
 
-    /// The steps of a thread that takes no further one.
+    /// The steps of a thread that takes no further step.
     const FULL: [PeerId; GIVEN_MAX] = [PeerId(u64::MAX); GIVEN_MAX];
 
     /// Returns the first step of a client's handshake.
@@ -355,7 +358,7 @@ mod tests {
         assert!(queue.queued.is_empty() && queue.given.is_empty());
     }
 
-    /// Connections that say HELLO and hang up, faster than their steps can be taken.
+    /// Connections that send HELLO and disconnect, faster than their steps can be taken.
     #[test]
     fn steps_of_connections_that_have_gone_are_dropped() {
         let (control, _orders) = Control::new().unwrap();
@@ -386,7 +389,7 @@ mod tests {
         assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
     }
 
-    /// Returns the results of all steps, and the number of turns in which they came.
+    /// Returns the results of all steps, and the number of turns in which they arrived.
     fn all_results(queue: &mut Queue, count: usize) -> (Vec<(u64, Done)>, usize) {
         let (mut results, mut turns) = (Vec::new(), 0);
         while results.len() < count {

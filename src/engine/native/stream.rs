@@ -16,8 +16,8 @@ use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use crate::engine::native::address::{self, Address, resolve_in_time};
 
 /// The number of connections that may wait to be accepted; the system may have a lower bound of its
-/// own. All peers connect at once after a restart, and one that finds no room tries again only
-/// after a second, then after three.
+/// own. All peers connect at once after a restart. A peer that finds no room tries again only after
+/// a second, then after three.
 const BACKLOG: i32 = 4096;
 
 /// The silence after which the system checks whether a peer's host is still there. A client may be
@@ -26,15 +26,15 @@ const BACKLOG: i32 = 4096;
 /// clients.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 
-/// The time between two such checks, and the number of unanswered ones after which the host counts
-/// as gone. Together with the silence before them they take two minutes, which is more than a
-/// router takes to restart.
+/// The time between two such checks, and the number of unanswered checks after which the host
+/// counts as lost. Together with the silence before them they take two minutes, which is more than
+/// a router takes to restart.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 #[cfg(target_os = "linux")]
 const KEEPALIVE_COUNT: u32 = 4;
 
 /// The maximum time for which sent bytes may stay unacknowledged, or a peer may accept no bytes. It
-/// equals the time in which the checks above detect a silent host. The system's own limit is a
+/// equals the time in which the keepalive checks detect a lost host. The system's own limit is a
 /// quarter of an hour, and answers occupy memory meanwhile.
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(120);
@@ -195,7 +195,7 @@ impl Listener {
         }
     }
 
-    /// Returns the address on which it listens, as the system resolved it.
+    /// Returns the address of the listener, as the system resolved it.
     pub(super) fn endpoint(&self) -> io::Result<String> {
         Ok(match self {
             Self::Tcp(listener) => format!("tcp://{}", listener.local_addr()?),
@@ -222,7 +222,8 @@ impl Listener {
 }
 
 /// Sorts the addresses of a name so that IPv4 addresses come first. The gateway listens on the
-/// first usable one, and peers that use the same name, above all those of libzmq, look for IPv4.
+/// first usable address, and peers that use the same name look for IPv4 addresses, above all peers
+/// with libzmq.
 pub(super) fn ipv4_first(mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     found.sort_by_key(SocketAddr::is_ipv6);
     found
@@ -277,7 +278,7 @@ impl Drop for IpcPath {
 fn remove_stale(path: &Path) -> io::Result<()> {
     let socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
     if !socket || address::is_abstract(path) {
-        // There is no file to remove, or one that makes the bind fail with its own error.
+        // There is no file to remove, or a file that makes the bind fail with its own error.
         return Ok(());
     }
     match try_to_connect(path) {
@@ -309,7 +310,7 @@ mod tests {
         let first = Listener::bind(&address).unwrap();
         let taken = Listener::bind(&address).unwrap_err();
         assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
-        // The file stays, as if its process had died.
+        // The file stays, as if the process had died.
         let Listener::Ipc(listener, file) = first else {
             panic!("{first:?}");
         };

@@ -1,11 +1,11 @@
 //! The times at which connections are examined next.
 //!
 //! A connection has at most one valid entry: it is examined at the earliest time at which an action
-//! may be due, and then sets the time of its next examination. A message therefore costs nothing
-//! here, a turn looks at the first entry, and the rest of the work is about one entry for each
-//! connection and heartbeat. A timer wheel would save nothing noticeable: with 10,000 workers that
-//! are each examined once a second, the heap takes 1.3 to 2 ms of that second, and each PING that
-//! results takes more in its system call alone.
+//! may be due, and then sets the time of its next examination. A message therefore costs nothing, a
+//! turn looks at the first entry, and the remaining work is about one entry for each connection and
+//! heartbeat. A timer wheel would save nothing noticeable: with 10,000 workers that are each
+//! examined once a second, the heap takes 1.3 to 2 ms of that second, and each PING that results
+//! takes more in its system call alone.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -28,7 +28,7 @@ impl Timers {
         self.0.len()
     }
 
-    /// Drops the entries for which `counts` returns false.
+    /// Drops the entries for which `is_valid` returns false.
     pub(super) fn retain(&mut self, mut counts: impl FnMut(Duration, PeerId) -> bool) {
         self.0.retain(|Reverse((at, peer))| counts(*at, *peer));
     }
@@ -38,8 +38,8 @@ impl Timers {
         self.0.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Returns the next entry that is due by `now`, with its time. The entry is valid if the timer
-    /// of its connection is still set to that time.
+    /// Removes and returns the next entry that is due by `now`, with its time. The entry is valid
+    /// if the timer of its connection is still set to that time.
     pub(super) fn due(&mut self, now: Duration) -> Option<(Duration, PeerId)> {
         let Reverse((at, _)) = self.0.peek()?;
         if *at > now {

@@ -30,8 +30,8 @@ impl Connection {
         writable && !self.sending.is_empty()
     }
 
-    /// Returns the bytes that the last turn left, or else reads from the stream: at most `most`
-    /// bytes into a buffer, or the rest of a large frame into its memory.
+    /// Returns the bytes that the last turn left, or else reads from the stream: at most
+    /// `bytes_max` bytes into a buffer, or the rest of a large frame into its memory.
     pub(in crate::engine::native) fn read(
         &mut self,
         buffers: &mut BufferPool,
@@ -79,7 +79,7 @@ impl Connection {
         }
     }
 
-    /// Returns the peer's next message if it is small and lies whole at the front of the input.
+    /// Returns the peer's next message if it is small and completely at the beginning of the input.
     /// [`Connection::next_event`] returns everything else.
     #[inline]
     pub(in crate::engine::native) fn next_message(
@@ -127,8 +127,7 @@ impl Connection {
     /// even if nothing more is read.
     ///
     /// # Errors
-    ///
-    /// Fails if the box was not a valid one.
+    /// Fails if the frame was not validly sealed.
     pub(in crate::engine::native) fn opened(
         &mut self,
         opened: Opened,
@@ -142,19 +141,19 @@ impl Connection {
         Ok(())
     }
 
-    /// Returns whether a message has begun and is not complete, whatever commands are between its
-    /// frames.
+    /// Returns whether a message has begun and is not complete, even if the last frame was a
+    /// command.
     pub(in crate::engine::native) fn is_inside_message(&self) -> bool {
         self.session.is_inside_message()
     }
 
-    /// Returns whether a large frame is arriving, which is read straight into its memory, and the
-    /// peer may be read on.
+    /// Returns whether a large frame is arriving that is read directly into its memory, and the
+    /// peer is not held up.
     pub(in crate::engine::native) fn reads_directly(&mut self) -> bool {
         !self.held_up && self.session.direct().is_some()
     }
 
-    /// Keeps bytes that were read in this turn for the next one.
+    /// Keeps bytes that were read in this turn for the next turn.
     pub(in crate::engine::native) fn keep(&mut self, rest: Input) {
         self.receiving.keep(rest);
     }
@@ -171,13 +170,14 @@ impl Connection {
         matches!(self.role, Role::Frontend(_)) && self.sending.held() > outbox_max / 2
     }
 
-    /// Sets whether so many messages of the peer wait for judges that it is not read for now.
+    /// Sets whether the peer is held up, which means not read, because so many of its messages wait
+    /// for judges.
     pub(in crate::engine::native) fn hold_up(&mut self, held_up: bool) {
         self.held_up = held_up;
     }
 
-    /// Returns whether the peer is not read for now, because too many of its messages wait for
-    /// judges or a frame is being opened, and whether it accepts a PONG.
+    /// Returns whether the peer may expect a PONG that it does not get, because it is not read for
+    /// now: too many of its messages wait for judges, or a frame is being opened.
     pub(in crate::engine::native) fn awaits_pong(&self) -> bool {
         let waits = self.held_up || self.session.is_opening();
         waits && self.is_known() && self.session.understands_ping()
@@ -206,7 +206,7 @@ impl Connection {
     }
 
     /// Enters the list of connections to read from, if there may be something to read and reading
-    /// is not paused. Returns whether the caller must append the connection to it.
+    /// is not paused. Returns whether the caller must append the connection to the list.
     pub(in crate::engine::native) fn enlist_to_read(&mut self) -> bool {
         self.receiving.enlist()
     }

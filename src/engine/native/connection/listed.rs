@@ -1,4 +1,4 @@
-//! Membership of a connection in a list of those that wait for their turn.
+//! Membership of a connection in a list of connections that wait for their turn.
 
 /// The membership, so that no connection is in the list twice.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub(super) enum Listed {
 }
 
 impl Listed {
-    /// Enters the list. Returns whether the connection was not in it, and must be appended.
+    /// Enters the list. Returns whether the connection was not in the list, and must be appended.
     pub(super) fn enter(&mut self) -> bool {
         std::mem::replace(self, Self::In) == Self::Out
     }

@@ -58,7 +58,7 @@ impl Connection {
 
     /// Returns whether the subscriber takes another message: it has not disconnected, and at most
     /// `room` bytes are queued for it. If not, the subscriber counts as blocked until
-    /// [`Self::unblock`]. A retired one is still sent the messages that wait for it.
+    /// [`Self::unblock`]. A retired subscriber still receives the messages that are queued for it.
     pub(in crate::engine::native) fn has_room_for_message(&mut self, room: u64) -> bool {
         let leaves = self.sending.is_gone() || self.receiving.is_last();
         self.has_room(!leaves, room)
@@ -126,12 +126,13 @@ impl Connection {
         self.sending.push_answer(buffers, head, body, outcome);
     }
 
-    /// Takes the next large frame that is to be sealed elsewhere, in this order.
+    /// Removes and returns the next large frame to seal on another thread. Frames must be sealed in
+    /// this order.
     pub(in crate::engine::native) fn next_to_seal(&mut self) -> Option<SealWork> {
         self.sending.next_to_seal()
     }
 
-    /// Puts the next large frame that is sealed into its place in the queue.
+    /// Puts the sealed form of the next large frame into its place in the queue.
     pub(in crate::engine::native) fn sealed(&mut self, frame: Vec<u8>) {
         self.sending.sealed(frame);
     }
@@ -143,7 +144,7 @@ impl Connection {
     }
 
     /// Leaves the list of connections to write to, and writes the queued bytes as far as the system
-    /// takes them. A connection that the system has not made yet is left alone.
+    /// takes them. Returns `None` if the system has not established the connection yet.
     pub(in crate::engine::native) fn write(
         &mut self,
         buffers: &mut BufferPool,
@@ -186,7 +187,7 @@ impl Connection {
     }
 
     /// Counts `left` bytes as unread by a client. Returns the number that was counted before, or
-    /// `None` for a worker, which is not counted.
+    /// `None` for any other peer, which is not counted.
     pub(in crate::engine::native) fn count_unread(&mut self, left: u64) -> Option<u64> {
         matches!(self.role, Role::Frontend(_)).then(|| self.sending.count(left))
     }

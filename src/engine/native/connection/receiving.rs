@@ -65,8 +65,8 @@ impl Receiving {
         self.arrival = Arrival::Last;
     }
 
-    /// Records a read that returned `n` of the `asked` bytes. If `n` is less, no more bytes have
-    /// arrived.
+    /// Records a read that returned `n` of the `requested` bytes. If `n` is less, no more bytes
+    /// have arrived.
     pub(super) fn got(&mut self, n: usize, asked: usize) {
         self.arrival = if self.is_last() {
             Arrival::Last
@@ -111,7 +111,7 @@ impl Receiving {
         self.rest.take()
     }
 
-    /// Pauses or resumes reading. Returns whether that is a change.
+    /// Pauses or resumes reading. Returns whether the flow has changed.
     pub(super) fn regulate(&mut self, flow: Flow) -> bool {
         std::mem::replace(&mut self.flow, flow) != flow
     }
@@ -122,7 +122,7 @@ impl Receiving {
     }
 
     /// Enters the list of connections to read from, if there may be something to read and reading
-    /// is not paused. Returns whether the caller must append the connection to it.
+    /// is not paused. Returns whether the caller must append the connection to the list.
     pub(super) fn enlist(&mut self) -> bool {
         self.has_input() && self.flow == Flow::Reading && self.listed.enter()
     }

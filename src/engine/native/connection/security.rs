@@ -30,7 +30,7 @@ impl Connection {
         self.session.name_mechanism(into);
     }
 
-    /// Returns the key that the peer has proved to have.
+    /// Returns the key that the peer has proved to own.
     pub(in crate::engine::native) fn key(&self) -> Option<PublicKey> {
         self.session.key()
     }
@@ -67,8 +67,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// Fails if it is called too early in a handshake of PLAIN or CURVE, but never because of a
-    /// peer.
+    /// Fails if this function is called too early in a handshake of PLAIN or CURVE, but never
+    /// because of a peer.
     pub(in crate::engine::native) fn admit(
         &mut self,
         socket_type: &'static str,

@@ -33,8 +33,8 @@ enum Room {
 pub(in crate::engine::native) enum WriteEnd {
     /// No write was attempted, since the system has no room.
     Untried,
-    /// The system took everything, or had no room for the rest, or the peer had disconnected
-    /// before.
+    /// The system took all bytes, or had no room for the rest. Or nothing was written, because the
+    /// peer had disconnected before.
     Tried,
     /// The peer cannot be written to.
     Failed,
@@ -58,8 +58,8 @@ pub(super) struct Sending {
     room: Room,
     /// The membership in the list of connections to write to.
     listed: Listed,
-    /// A request or a published message was returned for lack of room, so the core must be notified
-    /// when there is room.
+    /// True if a request or a published message was returned for lack of room, so that the core
+    /// must be notified when there is room.
     blocked: bool,
     /// The number of bytes in the outbox when they were last counted.
     counted: u64,
@@ -171,18 +171,18 @@ impl Sending {
         self.outbox.mark(outcome);
     }
 
-    /// Takes the next large frame that is to be sealed. They must be sealed in this order.
+    /// Removes and returns the next large frame to seal. Frames must be sealed in this order.
     pub(super) fn next_to_seal(&mut self) -> Option<SealWork> {
         self.outbox.next_to_seal()
     }
 
-    /// Puts the next large frame that is sealed into its place.
+    /// Puts the sealed form of the next large frame into its place.
     pub(super) fn sealed(&mut self, frame: Vec<u8>) {
         self.outbox.sealed(frame);
     }
 
     /// Enters the list of connections to write to. Returns whether the caller must append the
-    /// connection to it.
+    /// connection to the list.
     pub(super) fn enlist(&mut self) -> bool {
         self.listed.enter()
     }
@@ -192,7 +192,7 @@ impl Sending {
         self.listed.leave();
     }
 
-    /// Records that the system may have room again. Returns whether it had none.
+    /// Records that the system may have room again. Returns whether it had no room before.
     pub(super) fn retry(&mut self) -> bool {
         let full = self.room == Room::Full;
         if full {
@@ -207,7 +207,7 @@ impl Sending {
     }
 
     /// Returns whether a request or a published message was returned for lack of room, and at most
-    /// `room` bytes are queued now. If so, that is forgotten.
+    /// `room` bytes are queued now. If so, the peer no longer counts as blocked.
     pub(super) fn unblock(&mut self, room: u64) -> bool {
         let unblocked = self.blocked && self.outbox.unwritten() <= room;
         self.blocked &= !unblocked;

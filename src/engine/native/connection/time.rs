@@ -16,7 +16,7 @@ impl Connection {
     ) -> LivenessAction {
         let verifying = self.is_new() && self.session.is_verifying();
         if verifying && self.age(now) < VERIFICATION_MAX {
-            // The gateway has yet to verify the peer's password, so the time is not the peer's.
+            // The gateway has yet to verify the peer's password, so the peer is not late.
             return LivenessAction::Rest(Some(now + HANDSHAKE_TIMEOUT));
         }
         if self.session.is_opening() || self.sending.waits_for_seal() {
@@ -49,12 +49,12 @@ impl Connection {
         self.liveness.excuse(now);
     }
 
-    /// Returns how long the current stage has lasted.
+    /// Returns the time that the current stage has lasted.
     pub(in crate::engine::native) fn age(&self, now: Duration) -> Duration {
         self.liveness.age(now)
     }
 
-    /// Records the memory of an incomplete message after a turn. `whole` says whether an earlier
+    /// Records the memory of an incomplete message after a turn. `whole` is true if an earlier
     /// message was completed in that turn.
     pub(in crate::engine::native) fn note_half(&mut self, whole: bool, now: Duration) {
         let inside = self.is_known() && self.session.is_inside();

@@ -30,8 +30,8 @@ const STUCK: View = View {
     ..WORKER
 };
 
-/// Examines the connection whenever that is due, until its end or `until`. Returns the reason if it
-/// ended, the time, and the number of PINGs.
+/// Examines the connection whenever an examination is due, until it ends, or at most until `end`.
+/// Returns the reason if the connection ended, the time, and the number of PINGs.
 fn run(
     it: &mut Liveness,
     view: View,
@@ -280,8 +280,9 @@ fn a_worker_that_takes_nothing_is_lost() {
     assert!(at <= 3 * BEAT + ms(1), "{at:?}");
 }
 
-/// Peers of all kinds are examined at random times, when that is due or later. A peer that answers
-/// in time is never lost, and a silent peer is lost soon after three intervals and never before.
+/// Peers of all kinds are examined at random times, when an examination is due or later. A peer
+/// that answers in time is never lost, and a silent peer is lost soon after three intervals and
+/// never before.
 #[test]
 fn at_any_times_the_living_live_and_the_dead_are_lost() {
     for seed in 0..2_000 {

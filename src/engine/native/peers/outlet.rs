@@ -39,7 +39,7 @@ impl Outlet<Message> for Peers {
         let waiting = connection.held();
         if waiting > 0 || self.memory.is_short() {
             let size = size(head) + body.size();
-            // A client that reads fast holds memory only for this turn.
+            // A client that reads fast holds memory for this turn only.
             let most = if connection.is_clogged() {
                 self.outbox_max
             } else {
@@ -120,7 +120,7 @@ impl Outlet<Message> for Peers {
         if self.dismissed.iter().all(|(other, _)| *other != peer) {
             self.dismissed.push((peer, why));
         }
-        // The rest of its input must not be acted on.
+        // The rest of the peer's input must have no effect.
         if peer == self.delivering {
             self.allowance = 0;
         }
@@ -146,7 +146,7 @@ impl Outlet<Message> for Peers {
     fn pause(&mut self, peer: PeerId) {
         if let Some(connection) = find(&mut self.places, peer) {
             connection.hold_up(true);
-            // Its later messages wait, too.
+            // The later messages of the peer wait, too.
             self.allowance = 0;
         }
     }

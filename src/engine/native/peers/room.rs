@@ -6,8 +6,8 @@ use crate::engine::native::memory::Load;
 use crate::engine::native::peers::Peers;
 
 impl Peers {
-    /// Updates the memory that peers hold, of which `core` bytes are the core's, and sets the bound
-    /// of a client. Resumes reading from clients whose bound has grown.
+    /// Updates the memory that peers hold, which includes the `core` bytes of the core, and the
+    /// bound on each client. Resumes reading from clients if their bound has grown.
     pub(in crate::engine::native) fn weigh(&mut self, core: u64, now: Duration) {
         let load = Load {
             held: self.account + core,
@@ -37,7 +37,8 @@ impl Peers {
         }
     }
 
-    /// Returns the time at which the memory must be weighed again, if it is before the next event.
+    /// Returns the time at which the memory must be weighed even if no event happens, or `None` if
+    /// it can wait for the next event.
     pub(in crate::engine::native) fn weigh_due(&self) -> Option<Duration> {
         self.memory.due()
     }

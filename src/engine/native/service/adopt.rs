@@ -30,8 +30,8 @@ impl Service {
         calls_removed || connections_removed
     }
 
-    /// Makes the calls of the configuration, and keeps those of removed pools that still owe
-    /// answers. Returns whether something must be removed later.
+    /// Makes the calls of the configuration, and keeps the calls of removed pools that still have
+    /// open requests. Returns whether something must be removed later.
     fn adopt_calls(&mut self, mut calls: Vec<(Role, Address)>, now: Duration) -> bool {
         let (core, snapshot) = (&self.core, &self.snapshot);
         let owes = |role: Role| {
@@ -50,8 +50,8 @@ impl Service {
         removed
     }
 
-    /// Applies new settings to the existing connections, and closes those that are no longer
-    /// admitted. Returns whether something must be removed later.
+    /// Applies new settings to the existing connections, and closes the connections of peers that
+    /// are no longer admitted. Returns whether something must be removed later.
     fn adopt_connections(&mut self, now: Duration) -> bool {
         let mut removed = false;
         let all: Vec<_> = self.peers.all().map(|there| there.peer()).collect();
@@ -73,8 +73,8 @@ impl Service {
         removed
     }
 
-    /// Returns whether this is a publisher whose channel or address was removed. No answer is owed
-    /// to it, and none of its messages may be published any more.
+    /// Returns whether this is a publisher whose channel or address was removed. A publisher
+    /// expects no answers, and its messages must not be published any more.
     fn is_removed_publisher(&mut self, peer: PeerId) -> bool {
         let Some(connection) = self.peers.look(peer) else {
             return false;

@@ -39,7 +39,7 @@ impl Service {
 
     /// Returns whether a DEALER worker at `target` may still send answers through a connection that
     /// is about to close. With two connections, a DEALER of libzmq sends its answers by each in
-    /// turn, and an answer on the wrong one is lost. A REP answers on the connection of the
+    /// turn, and an answer on the wrong connection is lost. A REP answers on the connection of the
     /// request.
     fn is_leaving(&self, target: &Target) -> bool {
         self.peers.all().any(|connection| {

@@ -1,5 +1,5 @@
-//! The ends of connections: of those that are refused, of those that are no longer served, and of
-//! all at the end of the engine, when everything that was written has to arrive.
+//! The ends of connections: of refused connections, of connections that are no longer served, and
+//! of all connections at the end of the engine, when the last written bytes have to arrive.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,9 +20,9 @@ use crate::snapshot::Snapshot;
 use gateway_zmtp::command;
 use gateway_zmtp::pool::READ_BUFFER_SIZE;
 
-/// The time for peers to disconnect. Closing a connection with unread input would reset it, and the
-/// peer would lose bytes that it has not read yet. The input is therefore read and dropped until
-/// the peer has seen the end of the stream.
+/// The maximum time for peers to disconnect at the end of the engine. Closing a connection with
+/// unread input would reset it, and the peer would lose bytes that it has not read yet. The input
+/// is therefore read and dropped until the peer has seen the end of the stream.
 const GOODBYE: Duration = Duration::from_millis(500);
 
 /// The reason why a connection is not served, and its further treatment.
@@ -92,8 +92,8 @@ impl Service {
         self.await_hang_up(peer, now);
     }
 
-    /// Leaves a connection without an answer for a while before it is closed, so that a peer that
-    /// connects again as soon as it is refused does so at a bounded pace.
+    /// Leaves a refused connection open without an answer for [`REFUSAL_PAUSE`], so that a peer
+    /// that connects again as soon as it is refused does so at a bounded rate.
     fn put_off(&mut self, peer: PeerId, now: Duration) {
         let Some(connection) = self.peers.get(peer) else {
             return;
@@ -153,7 +153,7 @@ impl Service {
     }
 
     /// Ends the output of every connection, and reads and drops input until all peers have
-    /// disconnected, or for [`GOODBYE`] at most.
+    /// disconnected, or for [`GOODBYE_TIME_MAX`] at most.
     pub(in crate::engine::native) fn say_goodbye(&mut self, poll: &mut Poll, events: &mut Events) {
         let peers = &mut self.peers;
         let mut left: Vec<_> = peers.all().map(|connection| connection.peer()).collect();

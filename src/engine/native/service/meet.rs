@@ -47,7 +47,7 @@ fn removed(what: &'static str) -> (Cause, Refusal) {
 impl Service {
     /// Adds an accepted connection as a stranger, unless its IP address is refused.
     pub(in crate::engine::native) fn take_in(&mut self, stream: Stream, role: Role, now: Duration) {
-        // This fails only if the peer has gone.
+        // This fails only if the peer has disconnected.
         let _ = stream.set_up();
         let security = self.security(role).map(|security| security.of_listener());
         let security = security.unwrap_or_default();
@@ -88,8 +88,8 @@ impl Service {
         }
     }
 
-    /// Returns whether another stranger may be accepted. Disconnects strangers that linger, if that
-    /// is needed to make room.
+    /// Returns whether another stranger may be accepted. Disconnects strangers that linger, if room
+    /// is needed.
     pub(in crate::engine::native) fn has_room_for_strangers(&mut self, now: Duration) -> bool {
         if !self.admissions.is_full() {
             return true;
@@ -116,8 +116,8 @@ impl Service {
             .retain_strangers(|peer| peers.get(*peer).is_some_and(|there| there.is_stranger()));
     }
 
-    /// Disconnects at most `most` of the strangers that linger, the oldest first. Returns whether
-    /// there were any.
+    /// Disconnects at most `strangers_max` of the strangers that linger, the oldest first. Returns
+    /// whether there were any.
     fn shed(&mut self, most: usize, why: &'static str, now: Duration) -> bool {
         let peers = &mut self.peers;
         let lingers = |peer: &PeerId| {
@@ -290,8 +290,7 @@ impl Service {
         Ok(())
     }
 
-    /// Returns the principal of a peer, which takes precedence over the identity that the peer
-    /// chose, or else that identity.
+    /// Returns the principal of a peer or, if it has none, the identity that the peer chose.
     fn identity(&self, peer: PeerId, ready: Ready) -> Vec<u8> {
         let principal = self.peers.look(peer).and_then(Connection::principal);
         principal.map_or(ready.identity, |principal| principal.as_bytes().into())

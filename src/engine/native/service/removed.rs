@@ -11,14 +11,14 @@ use crate::peer::PeerId;
 enum Standing {
     /// The connection stays, or ends by itself.
     Stays,
-    /// The connection must be closed, but an answer is still owed through it.
+    /// The connection must be closed, but has to deliver an answer or a message first.
     Owed,
     /// The connection is closed now.
     Goes,
 }
 
 impl Service {
-    /// Closes the calls and connections of removed parts through which no answer is owed. Returns
+    /// Closes the calls and connections of removed parts that have nothing left to deliver. Returns
     /// whether others remain.
     pub(in crate::engine::native) fn close_removed(&mut self, now: Duration) -> bool {
         let calls_left = self.end_calls();
@@ -40,8 +40,8 @@ impl Service {
         left.any(|(role, _)| role.pool_missing_in(snapshot).is_some())
     }
 
-    /// Closes the connections that must be closed and through which no answer is owed. Returns
-    /// whether others remain.
+    /// Closes the connections that must be closed and have nothing left to deliver. Returns whether
+    /// others remain.
     fn close_connections(&mut self, now: Duration) -> bool {
         let mut left = false;
         let all: Vec<PeerId> = self.peers.all().map(|there| there.peer()).collect();
@@ -73,8 +73,8 @@ impl Service {
         let owed = match (role, phase) {
             (_, Phase::Left | Phase::PutOff | Phase::Closing) => return Standing::Stays,
             (Role::Frontend(_), _) if removed || retired => busy || self.core.is_owed(peer),
-            // Nothing more is published on a removed channel. On another, messages may wait for a
-            // slow subscriber without end.
+            // Nothing more is published on a removed channel. On a channel that remains, messages
+            // may wait for a slow subscriber without end.
             (Role::Subscribers(_), _) if removed => busy || self.core.is_owed(peer),
             (Role::Publishers(_), _) if removed => false,
             (Role::Pool(pool), _) if removed => !self.core.is_idle(pool),

@@ -134,7 +134,7 @@ impl Service {
         let role = self.peers.get(peer).map(|connection| connection.role());
         let security = role.and_then(|role| self.security(role));
         let Some(users) = security.and_then(|security| security.plain.clone()) else {
-            // An edit has removed them since the peer named its mechanism.
+            // An edit has removed the users since the peer named its mechanism.
             let why = Refusal::ForNow(NO_PASSWORDS.into());
             return self.refuse(peer, Cause::Mechanism, why, now);
         };
@@ -199,9 +199,8 @@ impl Service {
     }
 
     /// Returns whether the configuration in force would admit a served peer with the same
-    /// principal. A peer without a principal may become the anonymous one, as the core's clients
-    /// do. Returns true for a peer that is not served, because it is judged once it has sent its
-    /// READY.
+    /// principal. A peer without a principal may become anonymous, as clients do in the core.
+    /// Returns true for a peer that is not served, because it is judged once it has sent its READY.
     pub(super) fn is_still_admitted(&mut self, peer: PeerId) -> bool {
         let Some(connection) = self.peers.get(peer).filter(|it| it.is_known()) else {
             return true;
@@ -214,7 +213,8 @@ impl Service {
             Some(security) => admitted(security, &claims).ok(),
             None => match self.unnamed(claims.role) {
                 Some(anonymous) => Some(anonymous),
-                // Peers have no principals here any more, and the core keeps the names of clients.
+                // Peers of this role have no principals any more, and the core keeps the names of
+                // clients.
                 None => return true,
             },
         };
@@ -253,7 +253,7 @@ impl Service {
     pub(super) fn refuse_for(&mut self, peer: PeerId, fault: &SessionError, now: Duration) {
         let (cause, why) = self.explain(peer, fault);
         let why = match cause {
-            // An edit of the keys on either side can correct this.
+            // An edit of the keys on either side can correct this fault.
             Cause::Mechanism | Cause::ServerKey => Refusal::ForNow(why.into()),
             _ if fault.should_receive_error() => Refusal::Final(why.into()),
             _ => Refusal::HangUp(why.into()),
@@ -323,7 +323,8 @@ impl Service {
 /// The facts that decide whether a peer is admitted.
 struct Claims {
     role: Role,
-    /// The proof of its identity, or `None` if its mechanism requires one that it has not given.
+    /// The proof of the peer's identity, or `None` if its mechanism requires a proof that the peer
+    /// has not given.
     proof: Option<Proof>,
     /// The IP address, or `None` for a peer without one.
     address: Option<IpAddr>,
@@ -366,8 +367,8 @@ fn admitted(security: &Security, peer: &Claims) -> Result<Arc<str>, (Cause, Refu
 
 const NO_PASSWORDS: &str = "passwords are no longer accepted here: `security.plain` was removed";
 
-/// Returns the explanation of refused credentials. It names the user, whose name is printed in
-/// printable form, and never the password.
+/// Returns the explanation of refused credentials. The explanation contains the name of the user,
+/// in printable form, and never the password.
 fn denial(denied: Denied, credentials: &Credentials) -> String {
     let user = printable(credentials.user());
     let cannot_be = principal_fault(&String::from_utf8_lossy(credentials.user())).is_some();

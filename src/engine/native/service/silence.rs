@@ -30,7 +30,7 @@ impl Service {
         }
     }
 
-    /// Acts on a peer's silence. Returns the reason why the peer's connection ends, if it does.
+    /// Acts on a peer's silence. Returns a reason if the peer's connection must end.
     fn examine(&mut self, peer: PeerId, now: Duration) -> Option<EndReason> {
         self.name_mechanism_in_time(peer, now);
         self.note_other_gateway(peer, now);
@@ -101,10 +101,10 @@ impl Service {
         }
     }
 
-    /// Ends a peer's connection. If the peer was served, a last read or write may still show a sign
-    /// of life, and then the connection continues. The system may not have reported that sign yet,
-    /// for example after a moment in which the gateway did not run, and signs of a client whose
-    /// reading is paused are not noticed.
+    /// Ends a peer's connection. If the peer was served, a last read or write may still show that
+    /// it is alive, and then the connection continues. The system may not have reported its bytes
+    /// yet, for example after a time in which the gateway did not run, and the bytes of a client
+    /// whose reading is paused are not noticed.
     fn read_before_end(&mut self, peer: PeerId, over: EndReason, now: Duration, clock: &Clock) {
         if matches!(
             over,

@@ -192,7 +192,7 @@ fn rejections_in_a_turn(step: Duration) -> u64 {
     most
 }
 
-/// The work of a message is only estimated, from above.
+/// The work of a message is only estimated, and may be less than the estimate.
 #[test]
 fn the_clock_ends_the_turn_of_a_peer_and_not_the_estimated_work() {
     let all = WORK_UNTIMED as u64 / 2;

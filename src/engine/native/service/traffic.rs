@@ -20,8 +20,8 @@ use gateway_zmtp::pool::READ_BUFFER_SIZE;
 use gateway_zmtp::session::SessionEvent;
 use gateway_zmtp::subscription::SubscriptionChange;
 
-/// The maximum number of reads in a turn of a peer that sends a large frame. Most other peers have
-/// one.
+/// The maximum number of reads in a turn of a peer that sends a large frame. Peers other than
+/// publishers have one read otherwise.
 const READS: usize = 4;
 
 /// The maximum number of reads in a turn of a publisher that sends faster than it is read, unless
@@ -35,7 +35,7 @@ const PUBLISHER_READS: usize = 8;
 const PUBLISHER_READ_MIN: usize = 16 << 10;
 
 /// The maximum number of messages and commands in a turn of one peer. A whole read of the smallest
-/// ones would keep the other peers waiting for tens of milliseconds.
+/// messages would keep the other peers waiting for tens of milliseconds.
 const ITEMS_MAX: usize = 1024;
 
 /// The maximum number of messages and commands in a turn of all peers together, unless
@@ -61,7 +61,7 @@ const READ_BYTES_MIN: usize = 4 << 10;
 const HEAD_BYTES: u64 = 1024;
 
 /// The number of frames that a peer's message may have in addition to those that the core checks,
-/// and one more, which shows that there are too many.
+/// and one more frame, which shows that there are too many.
 const HEAD_FRAMES: usize = 3;
 
 /// The maximum memory of incomplete messages on all connections together, in bytes, unless
@@ -78,8 +78,8 @@ const PARTIAL_MESSAGES_MIN: u64 = 4;
 const BYTES_OF_AN_ITEM: usize = 64;
 
 /// The maximum time for reading in a turn before decided messages are written. It is a fraction of
-/// the time that a request takes over a network, so that no crowd of busy peers delays a quiet one
-/// noticeably.
+/// the time that a request takes over a network, so that busy peers do not delay a quiet peer
+/// noticeably, however many they are.
 const READ_TIME_MAX: Duration = Duration::from_millis(2);
 
 /// The time since the start of a turn of all peers after which the turn of a peer ends once it has
@@ -370,8 +370,8 @@ impl Service {
         taken
     }
 
-    /// Acts on the next event of a peer. Returns false if the peer is in the middle of a message
-    /// after it, and `None` once the input is used up.
+    /// Acts on the next event of a peer. Returns false if an incomplete message remains after the
+    /// event, and `None` once the input is used up.
     fn take_next(
         &mut self,
         peer: PeerId,
