@@ -12,11 +12,11 @@
 //! subscriber that reads again, subscribing at a new publisher, and removing messages and
 //! subscriptions that are no longer needed.
 
-mod asked;
 mod kept;
 mod post;
 mod prefix_index;
 mod prefixes;
+mod publisher;
 mod subscriber;
 mod task;
 mod waiting;
@@ -31,10 +31,10 @@ use crate::frame::Frames;
 use crate::ledger::{ChannelCounters, ChannelSample, SubscriberSample};
 use crate::peer::{Headcount, PeerId, PeerName};
 use crate::snapshot::{ChannelSettings, Keep};
-use asked::Asked;
 use kept::Kept;
 use post::Post;
 use prefixes::{Prefixes, Subscribed};
+use publisher::Publisher;
 use subscriber::Subscriber;
 use task::Task;
 use waiting::Added;
@@ -52,7 +52,7 @@ const PREFIXES_SHOWN_MAX: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Channel<M> {
     settings: Arc<ChannelSettings>,
-    publishers: BTreeMap<PeerId, Asked>,
+    publishers: BTreeMap<PeerId, Publisher>,
     subscribers: Vec<Option<Subscriber<M>>>,
     /// The number of connected subscribers.
     connected: usize,
@@ -94,10 +94,10 @@ pub(crate) trait Delivery<M> {
     fn bytes_max(&self) -> u64;
 
     /// Subscribes at a publisher to a prefix, or, if `wanted` is false, cancels that subscription.
-    fn ask(&mut self, publisher: PeerId, prefix: &[u8], wanted: bool);
+    fn set_subscription(&mut self, publisher: PeerId, prefix: &[u8], wanted: bool);
 
     /// Returns whether the connection of a publisher has room for subscriptions that can wait.
-    fn has_room_to_ask(&mut self, publisher: PeerId) -> bool;
+    fn has_room_for_subscription(&mut self, publisher: PeerId) -> bool;
 }
 
 /// The result of a publication.
@@ -143,15 +143,15 @@ impl<M: Frames> Channel<M> {
     /// Uses `settings` from now on. The next calls of [`Self::go_on`] drop the kept messages that
     /// exceed the new limits, and change the subscriptions at publishers.
     pub(crate) fn set_settings(&mut self, settings: Arc<ChannelSettings>, now: Duration) {
-        let before = std::mem::replace(&mut self.settings, settings);
-        if before.keep != self.settings.keep {
+        let previous = std::mem::replace(&mut self.settings, settings);
+        if previous.keep != self.settings.keep {
             self.kept.limit();
         }
         self.trim_later(now);
-        if before.asks_for_all() != self.settings.asks_for_all() {
+        if previous.wants_all() != self.settings.wants_all() {
             let publishers: Vec<_> = self.publishers.keys().copied().collect();
             for publisher in publishers {
-                self.ask_later(publisher);
+                self.subscribe_later(publisher);
             }
         }
     }
@@ -169,8 +169,8 @@ impl<M: Frames> Channel<M> {
 
     /// Adds a publisher. The next calls of [`Self::go_on`] subscribe at it.
     pub(crate) fn add_publisher(&mut self, peer: PeerId) {
-        self.publishers.insert(peer, Asked::nothing());
-        self.ask_later(peer);
+        self.publishers.insert(peer, Publisher::new());
+        self.subscribe_later(peer);
     }
 
     /// Removes a publisher.
@@ -229,10 +229,10 @@ impl<M: Frames> Channel<M> {
                 self.changes.push_back((subscriber.peer, deferred));
             }
         }
-        let owed = std::mem::take(&mut subscriber.owed);
-        let lost = owed.len() as u64;
+        let backlog = std::mem::take(&mut subscriber.backlog);
+        let lost = backlog.len() as u64;
         if lost > 0 {
-            self.tasks.push_back(Task::Drop(Box::new(owed)));
+            self.tasks.push_back(Task::Drop(Box::new(backlog)));
         }
         subscriber.dropped += lost;
         self.waiting -= lost;
@@ -263,12 +263,12 @@ impl<M: Frames> Channel<M> {
                 .push_back(Change::Subscribe(prefix.to_vec()));
             return Ok(());
         }
-        let most = match subscriber.headcount {
-            Headcount::Crowd => PREFIXES_MAX,
+        let prefixes_max = match subscriber.headcount {
+            Headcount::Unknown => PREFIXES_MAX,
             Headcount::One => PREFIXES_PER_SUBSCRIBER_MAX,
         };
         let bytes_max = delivery.bytes_max();
-        let subscribed = self.prefixes.add(id, prefix, most, bytes_max)?;
+        let subscribed = self.prefixes.add(id, prefix, prefixes_max, bytes_max)?;
         if subscribed != Subscribed::Again && self.settings.keep != Keep::None {
             subscriber.is_collecting = true;
             self.kept.begin(id, prefix, now, self.settings.keep);
@@ -276,7 +276,7 @@ impl<M: Frames> Channel<M> {
             self.trim_later(now);
         }
         if subscribed == Subscribed::FirstOfAll {
-            self.ask_all(prefix, true, delivery);
+            self.set_at_publishers(prefix, true, delivery);
         }
         Ok(())
     }
@@ -295,7 +295,7 @@ impl<M: Frames> Channel<M> {
                 .deferred
                 .push_back(Change::Cancel(prefix.to_vec()));
         } else if self.prefixes.cancel(id, prefix) {
-            self.ask_all(prefix, false, delivery);
+            self.set_at_publishers(prefix, false, delivery);
         }
     }
 
@@ -320,10 +320,15 @@ impl<M: Frames> Channel<M> {
     /// Subscribes at publishers to a prefix that has got its first subscriber, or cancels the
     /// subscription to a prefix that has lost its last subscriber. Leaves out publishers whose task
     /// has yet to reach the prefix. Returns the number of publishers.
-    fn ask_all(&mut self, prefix: &[u8], wanted: bool, delivery: &mut impl Delivery<M>) -> usize {
-        for (peer, asked) in &self.publishers {
-            if asked.concerns(prefix) {
-                delivery.ask(*peer, prefix, wanted);
+    fn set_at_publishers(
+        &mut self,
+        prefix: &[u8],
+        wanted: bool,
+        delivery: &mut impl Delivery<M>,
+    ) -> usize {
+        for (peer, publisher) in &self.publishers {
+            if publisher.concerns(prefix) {
+                delivery.set_subscription(*peer, prefix, wanted);
             }
         }
         self.publishers.len()
@@ -406,7 +411,7 @@ impl<M: Frames> Channel<M> {
         if subscriber.is_free() {
             subscriber.took = now;
         }
-        let waiting = &mut subscriber.owed.waiting;
+        let waiting = &mut subscriber.backlog.waiting;
         let before = waiting.len() as u64;
         let (slow, memory) = (self.settings.slow, &mut self.waiting_bytes);
         let dropped = match waiting.add(post, slow, bytes_max, memory) {
@@ -435,12 +440,12 @@ impl<M: Frames> Channel<M> {
     /// Drops the messages for subscribers that have taken none since `since`. Returns the number of
     /// dropped messages.
     pub(crate) fn give_up_stalled(&mut self, since: Duration) -> u64 {
-        let stalled = |it: &Option<Subscriber<M>>| {
-            let it = it.as_ref();
-            it.is_some_and(|it| !it.owed.is_empty() && it.took <= since)
+        let is_stalled = |subscriber: &Option<Subscriber<M>>| {
+            let subscriber = subscriber.as_ref();
+            subscriber.is_some_and(|known| !known.backlog.is_empty() && known.took <= since)
         };
         let subscribers = self.subscribers.iter().enumerate();
-        let stalled = subscribers.filter(|(_, it)| stalled(it));
+        let stalled = subscribers.filter(|(_, subscriber)| is_stalled(subscriber));
         let stalled: Vec<_> = stalled.map(|(id, _)| SubscriberId(id)).collect();
         stalled.into_iter().map(|id| self.give_up(id)).sum()
     }
@@ -451,9 +456,9 @@ impl<M: Frames> Channel<M> {
     }
 
     /// Returns whether messages are queued for a subscriber.
-    pub(crate) fn is_owed(&self, id: SubscriberId) -> bool {
+    pub(crate) fn has_queued(&self, id: SubscriberId) -> bool {
         let subscriber = self.subscribers.get(id.0).and_then(Option::as_ref);
-        subscriber.is_some_and(|subscriber| !subscriber.owed.is_empty())
+        subscriber.is_some_and(|subscriber| !subscriber.backlog.is_empty())
     }
 
     /// Returns the memory of subscriptions, kept messages and messages that wait, in bytes.
@@ -462,9 +467,10 @@ impl<M: Frames> Channel<M> {
     }
 
     /// Returns a copy of the counters and gauges, with at most `subscribers_max` subscribers.
-    pub(crate) fn sample(&self, most: usize) -> ChannelSample {
+    pub(crate) fn sample(&self, subscribers_max: usize) -> ChannelSample {
         let subscribers = self.subscribers.iter().enumerate();
-        let subscribers = subscribers.filter_map(|(id, it)| Some((SubscriberId(id), it.as_ref()?)));
+        let subscribers =
+            subscribers.filter_map(|(id, known)| Some((SubscriberId(id), known.as_ref()?)));
         ChannelSample {
             counters: self.counters.clone(),
             publishers: self.publishers.len(),
@@ -474,23 +480,23 @@ impl<M: Frames> Channel<M> {
             kept: self.kept.len(),
             kept_bytes: self.kept.bytes(),
             shown: subscribers
-                .take(most)
-                .map(|(id, it)| self.subscriber_sample(id, it))
+                .take(subscribers_max)
+                .map(|(id, subscriber)| self.subscriber_sample(id, subscriber))
                 .collect(),
         }
     }
 
-    fn subscriber_sample(&self, id: SubscriberId, it: &Subscriber<M>) -> SubscriberSample {
+    fn subscriber_sample(&self, id: SubscriberId, subscriber: &Subscriber<M>) -> SubscriberSample {
         let prefixes = self.prefixes.of(id).take(PREFIXES_SHOWN_MAX);
         SubscriberSample {
-            name: Arc::clone(&it.name),
+            name: Arc::clone(&subscriber.name),
             prefixes: prefixes.map(<[u8]>::to_vec).collect(),
             prefix_count: self.prefixes.count_of(id),
-            matched: it.matched,
-            sent: it.sent,
-            dropped: it.dropped,
-            waiting: it.owed.len(),
-            waiting_bytes: it.owed.bytes(),
+            matched: subscriber.matched,
+            sent: subscriber.sent,
+            dropped: subscriber.dropped,
+            waiting: subscriber.backlog.len(),
+            waiting_bytes: subscriber.backlog.bytes(),
         }
     }
 }
@@ -519,9 +525,9 @@ mod tests {
             self.bytes_max
         }
 
-        fn ask(&mut self, _: PeerId, _: &[u8], _: bool) {}
+        fn set_subscription(&mut self, _: PeerId, _: &[u8], _: bool) {}
 
-        fn has_room_to_ask(&mut self, _: PeerId) -> bool {
+        fn has_room_for_subscription(&mut self, _: PeerId) -> bool {
             true
         }
     }
@@ -541,7 +547,7 @@ mod tests {
     }
 
     #[test]
-    fn less_waits_for_a_subscriber_while_memory_is_short() {
+    fn fewer_messages_wait_for_a_subscriber_while_memory_is_short() {
         let mut channel = Channel::new(Arc::new(settings(Keep::None)));
         let subscriber = channel.add_subscriber(PeerId(1), Headcount::One, Arc::default());
         let publish = |channel: &mut Channel<Vec<Frame>>, bytes_max| {
@@ -563,7 +569,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_kept_while_memory_is_short() {
+    fn kept_messages_take_no_further_memory_while_memory_is_short() {
         let mut channel = Channel::new(Arc::new(settings(Keep::Last(1))));
         let mut publish = |kind: u8, bytes_max| {
             let body = vec![vec![kind], b"1".to_vec()];

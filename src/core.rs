@@ -169,7 +169,7 @@ impl<M: Frames> Core<M> {
         }
         self.expire(out);
         if !self.leaving.is_empty() {
-            self.let_leave(out);
+            self.release_leaving(out);
         }
         if self.notes.is_due(self.now) {
             self.notes.pass(self.now);
@@ -237,15 +237,15 @@ impl<M: Frames> Core<M> {
     pub fn next_deadline(&self) -> Option<Duration> {
         let drain = self.drain.filter(|_| !self.requests.is_empty());
         let due = self.deadlines.next().into_iter().chain(drain);
-        let look = self.requests.shrink_due();
-        let look = look.into_iter().chain(self.stalled_subscribers_due());
-        due.chain(self.notes.due()).chain(look).min()
+        let upkeep = self.requests.shrink_due();
+        let upkeep = upkeep.into_iter().chain(self.stalled_subscribers_due());
+        due.chain(self.notes.due()).chain(upkeep).min()
     }
 
     /// Returns whether the core drains, no request is open, the fate of every answer is known, and
     /// no message is queued for a subscriber.
     pub fn is_drained(&self) -> bool {
-        self.drain.is_some() && self.in_flight() == 0 && !self.owes_subscribers()
+        self.drain.is_some() && self.in_flight() == 0 && !self.has_queued_messages()
     }
 
     /// Removes and returns the notes that are ready, which the engine writes to the log.
@@ -302,18 +302,20 @@ impl<M: Frames> Core<M> {
         // Earlier snapshots are few, and only kept while requests that arrived under them are open.
         self.past.retain(|past| past.strong_count() > 0);
         let past = self.past.iter().filter_map(Weak::upgrade);
-        let of = |snapshot: &Snapshot| (snapshot.limits.message, snapshot.limits.frames);
-        past.fold(of(&self.snapshot), |most, past| {
-            let (message, frames) = of(&past);
-            (most.0.max(message), most.1.max(frames))
+        let limits = |snapshot: &Snapshot| (snapshot.limits.message, snapshot.limits.frames);
+        past.fold(limits(&self.snapshot), |max, past| {
+            let (message, frames) = limits(&past);
+            (max.0.max(message), max.1.max(frames))
         })
     }
 
     /// Returns whether a client has open requests, or messages are queued for a subscriber.
-    pub(crate) fn is_owed(&self, peer: PeerId) -> bool {
+    pub(crate) fn awaits_messages(&self, peer: PeerId) -> bool {
         match self.peers.get(peer) {
-            Some(Peer::Client(client)) => client.is_owed(),
-            Some(Peer::Subscriber(it)) => self.channels[it.channel.0].is_owed(it.id),
+            Some(Peer::Client(client)) => client.has_open_requests(),
+            Some(Peer::Subscriber(subscriber)) => {
+                self.channels[subscriber.channel.0].has_queued(subscriber.id)
+            }
             Some(Peer::Worker(_) | Peer::Publisher(_)) | None => false,
         }
     }
@@ -359,8 +361,8 @@ impl<M: Frames> Core<M> {
         self.rates.retain(&snapshot.routes);
         self.deadlines.drop_unused();
         let current = Current::new(snapshot, &mut self.deadlines);
-        let before = std::mem::replace(&mut self.snapshot, Rc::new(current));
-        self.past.push(Rc::downgrade(&before));
+        let previous = std::mem::replace(&mut self.snapshot, Rc::new(current));
+        self.past.push(Rc::downgrade(&previous));
     }
 
     fn client_connected(

@@ -42,21 +42,26 @@ impl Deadlines {
     /// Returns the timeout of this duration. The caller must hold the timeout as long as it adds
     /// deadlines.
     pub(crate) fn timeout(&mut self, after: Duration) -> Rc<Timeout> {
-        let place = match self.timeouts.binary_search_by_key(&after, |it| it.after) {
-            Ok(place) => place,
-            Err(place) => {
+        let index = match self
+            .timeouts
+            .binary_search_by_key(&after, |timeout| timeout.after)
+        {
+            Ok(index) => index,
+            Err(index) => {
                 let queue = RefCell::default();
                 self.timeouts
-                    .insert(place, Rc::new(Timeout { after, queue }));
-                place
+                    .insert(index, Rc::new(Timeout { after, queue }));
+                index
             }
         };
-        Rc::clone(&self.timeouts[place])
+        Rc::clone(&self.timeouts[index])
     }
 
     /// Drops the timeouts that no caller holds and that have no entries.
     pub(crate) fn drop_unused(&mut self) {
-        let is_used = |it: &Rc<Timeout>| Rc::strong_count(it) > 1 || !it.queue.borrow().is_empty();
+        let is_used = |timeout: &Rc<Timeout>| {
+            Rc::strong_count(timeout) > 1 || !timeout.queue.borrow().is_empty()
+        };
         self.timeouts.retain(is_used);
     }
 
@@ -150,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_is_kept_for_its_deadlines_and_for_those_who_add_them() {
+    fn a_timeout_is_kept_while_it_has_deadlines_or_a_caller_holds_it() {
         let mut deadlines = Deadlines::default();
         let before = [100, 20, 30].map(|n| deadlines.timeout(ms(n)));
         deadlines.add(1, ms(0), &before[0]);
@@ -163,7 +168,11 @@ mod tests {
         deadlines.add(4, ms(3), &before[1]);
         drop(before);
         deadlines.drop_unused();
-        let left: Vec<_> = deadlines.timeouts.iter().map(|it| it.after).collect();
+        let left: Vec<_> = deadlines
+            .timeouts
+            .iter()
+            .map(|timeout| timeout.after)
+            .collect();
         assert_eq!(left, [ms(10), ms(20), ms(50), ms(100)]);
         for (time, number) in [(12, 3), (23, 4), (100, 1), (101, 2)] {
             assert_eq!(deadlines.next(), Some(ms(time)));
@@ -176,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_follows_what_is_alive() {
+    fn memory_is_proportional_to_the_open_requests() {
         let mut deadlines = Deadlines::default();
         let timeout = deadlines.timeout(ms(30_000));
         for number in 0..100_000_u64 {

@@ -205,7 +205,7 @@ impl Envelope {
     /// Calls `send` with the frames before an answer, and the answer in the form that its client
     /// receives.
     #[inline]
-    pub(crate) fn wrap<M: Frames, R>(&self, mut body: M, with: impl FnOnce(&[&[u8]], M) -> R) -> R {
+    pub(crate) fn wrap<M: Frames, R>(&self, mut body: M, send: impl FnOnce(&[&[u8]], M) -> R) -> R {
         let list: Vec<&[u8]>;
         let frames: &[&[u8]] = match self {
             Self::None => &[],
@@ -220,7 +220,7 @@ impl Envelope {
                 &list
             }
         };
-        with(frames, body)
+        send(frames, body)
     }
 }
 
@@ -282,37 +282,37 @@ impl<M: Frames> SplitMessage<M> {
     /// Returns whether the body has the form of a message. The rule is the same for requests and
     /// answers.
     #[inline]
-    pub(crate) fn has_shape(&self, most_frames: usize) -> bool {
-        has_shape(&self.body, self.envelope.len(), most_frames)
+    pub(crate) fn has_shape(&self, frames_max: usize) -> bool {
+        has_shape(&self.body, self.envelope.len(), frames_max)
     }
 
     /// Describes why the body does not have the form of a message.
-    pub(crate) fn fault(&self, most_frames: usize) -> String {
-        shape_fault(&self.body, self.envelope.len(), most_frames)
+    pub(crate) fn fault(&self, frames_max: usize) -> String {
+        shape_fault(&self.body, self.envelope.len(), frames_max)
     }
 }
 
 /// Returns whether `body` consists of type, headers and payload. The message has `envelope` frames
 /// before it, which count towards `frames_max`.
 #[inline]
-pub(crate) fn has_shape<M: Frames>(body: &M, envelope: usize, most_frames: usize) -> bool {
+pub(crate) fn has_shape<M: Frames>(body: &M, envelope: usize, frames_max: usize) -> bool {
     let frames = body.len();
     let kind = body.get(0).unwrap_or_default();
-    frames >= 2 && envelope + frames <= most_frames && (1..=TYPE_MAX).contains(&kind.len())
+    frames >= 2 && envelope + frames <= frames_max && (1..=TYPE_MAX).contains(&kind.len())
 }
 
 /// Describes why `body` does not have [the form of a message](has_shape).
 #[cold]
-pub(crate) fn shape_fault<M: Frames>(body: &M, envelope: usize, most_frames: usize) -> String {
+pub(crate) fn shape_fault<M: Frames>(body: &M, envelope: usize, frames_max: usize) -> String {
     let kind = body.get(0).unwrap_or_default();
-    misfit(body.len(), kind.len(), envelope, most_frames)
+    misfit(body.len(), kind.len(), envelope, frames_max)
 }
 
 /// Describes the fault of a message of `frames` frames whose type has `kind` bytes.
-fn misfit(frames: usize, kind: usize, envelope: usize, most_frames: usize) -> String {
+fn misfit(frames: usize, kind: usize, envelope: usize, frames_max: usize) -> String {
     match (frames, kind) {
-        _ if envelope + frames > most_frames => {
-            format!("more than {most_frames} frames, the limit of limits.frames")
+        _ if envelope + frames > frames_max => {
+            format!("more than {frames_max} frames, the limit of limits.frames")
         }
         (0, _) => "no frames: a message is a type, then headers if any, then a payload".to_owned(),
         (1, _) => {
@@ -389,7 +389,7 @@ mod tests {
         let SplitMessage { envelope, body } = SplitMessage::split(kind, frames(texts));
         let none = Vec::<Vec<u8>>::new();
         let front = envelope.wrap(none, |frames, _| {
-            frames.iter().map(|it| it.to_vec()).collect()
+            frames.iter().map(|frame| frame.to_vec()).collect()
         });
         assert_eq!(envelope.len(), Vec::len(&front));
         (front, body)
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reqs_envelope_goes_through_the_first_empty_frame() {
+    fn a_reqs_envelope_ends_with_the_first_empty_frame() {
         use ClientKind::Req;
         assert_eq!(
             split(Req, &["", "T", "p"]),

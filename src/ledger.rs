@@ -161,8 +161,8 @@ fn bucket(us: u64) -> usize {
 
 impl Latency {
     /// Counts a duration.
-    pub fn add(&mut self, took: Duration) {
-        self.add_ns(nanoseconds(took));
+    pub fn add(&mut self, duration: Duration) {
+        self.add_ns(nanoseconds(duration));
     }
 
     /// Returns the sum of both histograms.
@@ -246,8 +246,8 @@ impl RouteCounters {
     }
 
     /// Counts a message that fitted the schema at this position of the route's list.
-    pub(crate) fn fitted(&mut self, place: usize) {
-        self.matched[place.min(SCHEMA_POSITIONS - 1)] += 1;
+    pub(crate) fn fitted(&mut self, position: usize) {
+        self.matched[position.min(SCHEMA_POSITIONS - 1)] += 1;
     }
 
     /// Counts the times of an answered request that had waited for a worker.
@@ -273,7 +273,7 @@ impl RouteCounters {
         let mut queue = self
             .waited
             .as_deref()
-            .map_or_else(Latency::default, |it| it.queue.clone());
+            .map_or_else(Latency::default, |waited| waited.queue.clone());
         // A request that is handed out at once has a queue time of zero.
         queue.buckets[0] += self.at_once.buckets.iter().sum::<u64>();
         queue
@@ -478,7 +478,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_in_the_queue_and_at_the_worker_add_up() {
+    fn the_times_in_the_queue_and_at_the_worker_add_up_to_the_latency() {
         let mut route = RouteCounters::default();
         let ms = |ms: u64| ms * 1_000_000;
         route.at_once.add_ns(ms(3));

@@ -67,7 +67,7 @@ fn machine_memory(text: &str) -> Option<u64> {
 /// from the text of /proc/self/cgroup. Some of these files may not exist: in a container, a path
 /// may be the path on the host, and only the top of the hierarchy is mounted.
 fn limit_files(text: &str) -> impl Iterator<Item = PathBuf> {
-    let of_line = |line: &str| {
+    let files = |line: &str| {
         let (hierarchy, rest) = line.split_once(':')?;
         let (controllers, path) = rest.split_once(':')?;
         let (top, file) = if hierarchy == "0" && controllers.is_empty() {
@@ -83,7 +83,7 @@ fn limit_files(text: &str) -> impl Iterator<Item = PathBuf> {
             .collect();
         Some(groups)
     };
-    text.lines().filter_map(of_line).flatten()
+    text.lines().filter_map(files).flatten()
 }
 
 /// Returns the limit in the text of a cgroup's file, or `None` if there is none.
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_number_is_the_resident_memory() {
+    fn the_second_number_of_statm_is_the_resident_memory() {
         assert_eq!(resident_pages(b"1000 20 3 4 5 6 7\n"), Some(20));
         assert_eq!(resident_pages(b""), None);
         let resident = Resident::open().bytes();

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_place_has_one_line_per_pause_and_the_others_are_counted() {
+    fn each_place_has_one_line_per_interval_and_other_panics_are_counted() {
         let start = Instant::now();
         let mut lines = PanicLines::default();
         let mut allow =

@@ -35,7 +35,7 @@ pub enum Headcount {
     /// One peer.
     One,
     /// Any number of peers, which the engine cannot distinguish.
-    Crowd,
+    Unknown,
 }
 
 /// The name of a worker, publisher or subscriber in logs and in /status. The peer may have chosen

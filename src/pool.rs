@@ -177,8 +177,8 @@ impl Pool {
 
     fn seats(&self) -> Vec<WorkerSample> {
         let seats = self.workers.iter().enumerate();
-        let there = seats.filter_map(|(seat, worker)| Some((seat, worker.as_ref()?)));
-        let shown = there.take(WORKERS_SHOWN_MAX);
+        let taken = seats.filter_map(|(seat, worker)| Some((seat, worker.as_ref()?)));
+        let shown = taken.take(WORKERS_SHOWN_MAX);
         shown.map(|(seat, worker)| worker.sample(seat)).collect()
     }
 
@@ -201,10 +201,10 @@ impl Pool {
             held: Held::default(),
             overdue: 0,
             blocked: false,
-            owes: HashMap::new(),
+            outstanding: HashMap::new(),
         };
         worker.follow(&self.settings);
-        let seat = self.free.seat();
+        let seat = self.free.add();
         if self.workers.len() <= seat {
             self.workers.resize_with(seat + 1, || None);
         }
@@ -216,8 +216,8 @@ impl Pool {
 
     /// Removes a worker, and returns the requests that it held, oldest first.
     pub(crate) fn remove_worker(&mut self, seat: Seat) -> Vec<u64> {
-        let there = self.workers.get_mut(seat.0);
-        let Some(worker) = there.and_then(Option::take) else {
+        let entry = self.workers.get_mut(seat.0);
+        let Some(worker) = entry.and_then(Option::take) else {
             return Vec::new();
         };
         self.count -= 1;
@@ -236,7 +236,7 @@ impl Pool {
     }
 
     /// Returns the connection and the kind of the worker with this seat.
-    pub(crate) fn at(&self, seat: Seat) -> Option<(PeerId, WorkerKind)> {
+    pub(crate) fn connection(&self, seat: Seat) -> Option<(PeerId, WorkerKind)> {
         let worker = self.worker(seat);
         worker.map(|worker| (worker.peer, worker.kind))
     }
@@ -264,14 +264,14 @@ impl Pool {
     /// Returns the queued requests to evict from a full queue for a request of this client. They
     /// belong to another client, which fills more of the queue. Returns `None` if this client's
     /// request must be rejected instead.
-    pub(crate) fn make_way(&self, client: PeerId, bytes: u64) -> Option<Vec<u64>> {
-        self.queue.make_way(client, bytes)
+    pub(crate) fn requests_to_evict(&self, client: PeerId, bytes: u64) -> Option<Vec<u64>> {
+        self.queue.requests_to_evict(client, bytes)
     }
 
     /// Returns a worker that can take a request of this client at once, or `None` if the request
     /// must wait.
-    pub(crate) fn at_once(&mut self, client: PeerId, identity: &Identity) -> Option<Seat> {
-        if self.queue.lets_pass(client) {
+    pub(crate) fn pick_at_once(&mut self, client: PeerId, identity: &Identity) -> Option<Seat> {
+        if self.queue.would_be_next(client) {
             self.pick(identity)
         } else {
             None
@@ -302,7 +302,7 @@ impl Pool {
     }
 
     /// Removes a queued request of this client that has ended.
-    pub(crate) fn left(&mut self, number: u64, client: PeerId) {
+    pub(crate) fn remove_queued(&mut self, number: u64, client: PeerId) {
         self.queue.remove(number, client);
     }
 
@@ -336,21 +336,21 @@ impl Pool {
         now: Duration,
     ) -> HeldAt {
         self.counters.handed += 1;
-        let there = self.workers.get_mut(seat.0);
-        let Some(worker) = there.and_then(Option::as_mut) else {
+        let entry = self.workers.get_mut(seat.0);
+        let Some(worker) = entry.and_then(Option::as_mut) else {
             return HeldAt::NOWHERE;
         };
         let at = worker.hold(number, now);
         let by_client = self.settings.identity == IdentityMode::Client;
-        let owes = by_client && worker.kind == WorkerKind::Dealer;
-        if owes && worker.owe(client, number) {
+        let is_bare = by_client && worker.kind == WorkerKind::Dealer;
+        if is_bare && worker.add_outstanding(client, number) {
             self.queue.call_all();
         }
         // The worker has had its turn. Holding one more request cannot make it free, so `place` is
         // not needed.
         let load = worker.load(self.settings.balance);
         self.free.set(seat.0, load, FreePosition::Last);
-        if !owes {
+        if !is_bare {
             // The worker may also take this client's requests that stand aside.
             self.queue.call(client);
         }
@@ -359,16 +359,16 @@ impl Pool {
 
     /// Returns whether this worker has yet to answer a request under `identity: client`, even if
     /// the request has timed out.
-    pub(crate) fn owes(&self, seat: Seat) -> bool {
+    pub(crate) fn has_outstanding(&self, seat: Seat) -> bool {
         let worker = self.worker(seat);
-        worker.is_some_and(|worker| !worker.owes.is_empty())
+        worker.is_some_and(|worker| !worker.outstanding.is_empty())
     }
 
     /// Records that this worker has answered this client under `identity: client`. Returns the
     /// number of the answered request, which may have timed out, or `None` if the worker had none
     /// of this client.
     pub(crate) fn settle(&mut self, seat: Seat, client: &[u8]) -> Option<u64> {
-        let number = self.worker_mut(seat)?.owes.remove(client)?;
+        let number = self.worker_mut(seat)?.outstanding.remove(client)?;
         // If the worker is not free, `place` calls back requests once it is.
         if self.free.has(seat.0) {
             self.queue.call(client);
@@ -417,7 +417,7 @@ impl Pool {
 
     /// Stops handing requests to the worker. Returns false if the engine cannot distinguish the
     /// worker from others, which then all continue.
-    pub(crate) fn worker_leaves(&mut self, seat: Seat) -> bool {
+    pub(crate) fn begin_leave(&mut self, seat: Seat) -> bool {
         let leaves = self.worker_mut(seat).is_some_and(Worker::leave);
         self.place(seat);
         leaves
@@ -475,7 +475,7 @@ impl Pool {
 
     fn may_take(&self, seat: Seat, client: &Identity) -> bool {
         self.worker(seat)
-            .is_some_and(|worker| !worker.owes.contains_key(client))
+            .is_some_and(|worker| !worker.outstanding.contains_key(client))
     }
 
     /// Updates the position of a worker in `free`. If the worker has just become free, calls back
@@ -497,8 +497,8 @@ impl Pool {
             return;
         };
         let room = worker.capacity.saturating_sub(worker.held.len());
-        let may = |client: &Identity| !worker.owes.contains_key(client);
-        self.queue.call_some(room, may);
+        let may_take = |client: &Identity| !worker.outstanding.contains_key(client);
+        self.queue.call_some(room, may_take);
     }
 }
 

@@ -206,7 +206,10 @@ mod tests {
             recent.push(rejected(n, "no"));
         }
         let kept = recent.newest_first();
-        let offsets: Vec<_> = kept.iter().filter_map(|it| it.rejection.offset).collect();
+        let offsets: Vec<_> = kept
+            .iter()
+            .filter_map(|rejected| rejected.rejection.offset)
+            .collect();
         assert!(offsets.into_iter().eq((150..250).rev()));
     }
 

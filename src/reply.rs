@@ -409,10 +409,10 @@ mod tests {
             others,
             rule: None,
         };
-        let of = |others| Rejection::violation(Reason::BadReply, violation("a", others));
-        assert_eq!(of(None).violations, []);
-        assert_eq!(of(Some(vec![])).violations.len(), 1);
-        let both = of(Some(vec![violation("", None)]));
+        let rejection = |others| Rejection::violation(Reason::BadReply, violation("a", others));
+        assert_eq!(rejection(None).violations, []);
+        assert_eq!(rejection(Some(vec![])).violations.len(), 1);
+        let both = rejection(Some(vec![violation("", None)]));
         assert_eq!(both.message, "a: expected int32, found nil at byte 9");
         let json = String::from_utf8(both.encode(ErrorEncoding::Json)).unwrap();
         let one = r#""offset":9,"expected":"int32","found":"nil"}"#;

@@ -142,8 +142,8 @@ impl<R> RouteTable<R> {
     }
 
     /// Returns the result of `value` for each route.
-    pub(crate) fn map<T>(&self, of: impl FnMut(&Arc<R>) -> T) -> ByPlace<T> {
-        ByPlace(self.routes.iter().map(of).collect())
+    pub(crate) fn map<T>(&self, value: impl FnMut(&Arc<R>) -> T) -> ByPlace<T> {
+        ByPlace(self.routes.iter().map(value).collect())
     }
 
     /// Returns the route of a message of type `kind`.
@@ -183,7 +183,7 @@ impl<R> RouteTable<R> {
     /// correct guess saves the look-up.
     #[inline]
     pub(crate) fn find_near(&self, kind: &[u8], near: Option<RoutePlace>) -> Option<RoutePlace> {
-        let is_near = |near: &RoutePlace| matches!(self.kinds.get(near.index()), Some(Some(of)) if **of == *kind);
+        let is_near = |near: &RoutePlace| matches!(self.kinds.get(near.index()), Some(Some(exact)) if **exact == *kind);
         near.filter(is_near).or_else(|| self.find(kind))
     }
 
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn exact_then_longest_prefix_then_catch_all() {
+    fn an_exact_type_precedes_the_longest_prefix_and_that_the_catch_all() {
         let table = table(&["order.new", "order.*", "order.new.*", "*"]);
         let get = |kind: &str| table.get(kind.as_bytes()).map(|route| route.as_str());
         assert_eq!(get("order.new"), Some("order.new"));

@@ -87,7 +87,7 @@ impl Servers {
     }
 
     /// Returns whether this is the key of a server that the gateway connects to.
-    fn know(&self, key: &PublicKey) -> bool {
+    fn contains(&self, key: &PublicKey) -> bool {
         match self {
             Self::None => false,
             Self::One(own) => own == key,
@@ -135,7 +135,7 @@ pub enum Initiator {
 
 impl Security {
     /// Returns the principal of a peer, or `None` if the peer is not admitted.
-    pub fn principal(&self, proof: &Proof, caller: Initiator) -> Option<Arc<str>> {
+    pub fn principal(&self, proof: &Proof, initiator: Initiator) -> Option<Arc<str>> {
         match proof {
             Proof::Nothing => {
                 let admitted = !self.wants_proof() || self.null == NullPeers::Admitted;
@@ -145,7 +145,7 @@ impl Security {
             Proof::Key(key) => {
                 let curve = self.curve.as_ref()?;
                 match &curve.peers {
-                    _ if caller == Initiator::Gateway && curve.servers.know(key) => {
+                    _ if initiator == Initiator::Gateway && curve.servers.contains(key) => {
                         Some(ANONYMOUS.into())
                     }
                     KnownPeers::Any => Some(ANONYMOUS.into()),
@@ -283,7 +283,8 @@ mod tests {
     fn no_peer_is_admitted_by_default() {
         let known = KnownPeers::Named([(key(1), "alice".into())].into());
         let security = security(known, Servers::One(key(2)), NullPeers::Refused);
-        let principal = |key: Option<PublicKey>, caller| security.principal(&proof(key), caller);
+        let principal =
+            |key: Option<PublicKey>, initiator| security.principal(&proof(key), initiator);
         assert_eq!(
             principal(Some(key(1)), Initiator::Peer),
             Some("alice".into())
@@ -302,7 +303,7 @@ mod tests {
     /// explain. All other steps of the handshake are the same for both, and the connection of an
     /// unknown key ends after a fixed pause.
     #[test]
-    fn an_unknown_key_takes_as_long_as_a_known_one() {
+    fn an_unknown_key_takes_as_long_as_a_known_key() {
         let bytes = |n: u32| {
             let mut bytes = [7; 32];
             bytes[28..].copy_from_slice(&n.to_be_bytes());

@@ -70,7 +70,7 @@ pub struct Names {
 impl Names {
     /// Returns the number of the frontend with this name. A new name is assigned the next number.
     pub fn frontend(&mut self, name: &str) -> FrontendId {
-        FrontendId(place(&mut self.frontends, name))
+        FrontendId(number(&mut self.frontends, name))
     }
 
     /// Returns the name of the frontend with this number, or an empty text if there is none.
@@ -126,12 +126,12 @@ impl Names {
 
     /// Returns the number of the pool with this name. A new name is assigned the next number.
     pub fn pool(&mut self, name: &str) -> PoolId {
-        PoolId(place(&mut self.pools, name))
+        PoolId(number(&mut self.pools, name))
     }
 
     /// Returns the number of the channel with this name. A new name is assigned the next number.
     pub fn channel(&mut self, name: &str) -> ChannelId {
-        ChannelId(place(&mut self.channels, name))
+        ChannelId(number(&mut self.channels, name))
     }
 
     /// Returns the name of the channel with this number, or an empty text if there is none.
@@ -140,7 +140,8 @@ impl Names {
     }
 }
 
-fn place(names: &mut Vec<String>, name: &str) -> usize {
+/// Returns the index of a name, which is added if it is new.
+fn number(names: &mut Vec<String>, name: &str) -> usize {
     let known = names.iter().position(|known| known == name);
     known.unwrap_or_else(|| {
         names.push(name.to_owned());
@@ -451,7 +452,7 @@ impl Access {
     /// Returns whether a principal may use the route.
     pub(crate) fn admits_principal(&self, principal: &[u8]) -> bool {
         let allowed = self.allow.as_ref();
-        allowed.is_none_or(|allowed| allowed.iter().any(|it| it.contains(principal)))
+        allowed.is_none_or(|allowed| allowed.iter().any(|allowed| allowed.contains(principal)))
     }
 }
 

@@ -20,7 +20,7 @@ const DROPPED_AT_ONCE: usize = 16;
 
 /// The number of messages that can be moved within their list with as much work as one message is
 /// dropped.
-const MOVES_OF_A_DROP: usize = 1024;
+const MOVES_PER_DROP: usize = 1024;
 
 /// The kept messages.
 #[derive(Debug)]
@@ -99,11 +99,11 @@ impl<M: Frames> KeptPost<M> {
 
 impl<M> Collection<M> {
     /// Returns whether a message of this type has yet to be collected.
-    fn awaits(&self, kind: &[u8], it: &KeptPost<M>) -> bool {
+    fn awaits(&self, kind: &[u8], message: &KeptPost<M>) -> bool {
         kind.starts_with(&self.prefix)
-            && (kind, it.number) >= (&*self.kind, self.number)
-            && it.number < self.end
-            && it.at >= self.oldest
+            && (kind, message.number) >= (&*self.kind, self.number)
+            && message.number < self.end
+            && message.at >= self.oldest
     }
 
     /// Continues after the messages of a type.
@@ -272,7 +272,8 @@ impl<M: Frames> Kept<M> {
 
     /// Ends the collection for a subscriber that has disconnected, if there is one.
     pub(super) fn end(&mut self, subscriber: SubscriberId) {
-        self.collections.retain(|it| it.subscriber != subscriber);
+        self.collections
+            .retain(|message| message.subscriber != subscriber);
     }
 
     /// Continues the collection for a subscriber. Calls `found` with each message, and its number,
@@ -290,7 +291,7 @@ impl<M: Frames> Kept<M> {
         let place = self
             .collections
             .iter()
-            .position(|it| it.subscriber == subscriber);
+            .position(|message| message.subscriber == subscriber);
         let mut collected = Collected {
             unfit: 0,
             end: CollectionEnd::Complete,
@@ -311,17 +312,18 @@ impl<M: Frames> Kept<M> {
                 }
                 let unfit = &mut collected.unfit;
                 self.collect_kind(&kind, &mut collection, conditions, left, unfit, &mut found)
-            } else if let Some((kind, mut it)) = collection.displaced.pop() {
+            } else if let Some((kind, mut message)) = collection.displaced.pop() {
                 if !wanted(&kind, &collection.prefix) {
                     *left -= 1;
                     continue;
                 }
-                match it.fit(self.routes_since, conditions) {
-                    Fit::Fits => found(it.number, &it.post),
+                match message.fit(self.routes_since, conditions) {
+                    Fit::Fits => found(message.number, &message.post),
                     Fit::Unfit => collected.unfit += 1,
                     Fit::Undecided => {
-                        collected.end = CollectionEnd::Undecided(it.number, Rc::clone(&it.post));
-                        collection.displaced.push((kind, it));
+                        collected.end =
+                            CollectionEnd::Undecided(message.number, Rc::clone(&message.post));
+                        collection.displaced.push((kind, message));
                         break;
                     }
                 }
@@ -364,7 +366,7 @@ impl<M: Frames> Kept<M> {
             collection.pass(kind);
             collection.kind.pop();
         }
-        let end = of_type.partition_point(|it| it.number < collection.end);
+        let end = of_type.partition_point(|message| message.number < collection.end);
         // After a reload, the oldest messages may exceed the limit.
         for _ in 0..end.saturating_sub(collection.most).min(*left) {
             if let Some(gone) = of_type.pop_front() {
@@ -373,32 +375,32 @@ impl<M: Frames> Kept<M> {
             }
             *left -= 1;
         }
-        let mut place = of_type.partition_point(|it| it.number < collection.number);
-        while let Some(it) = of_type
+        let mut place = of_type.partition_point(|message| message.number < collection.number);
+        while let Some(message) = of_type
             .get_mut(place)
-            .filter(|it| it.number < collection.end)
+            .filter(|message| message.number < collection.end)
         {
-            collection.number = it.number;
+            collection.number = message.number;
             if *left == 0 {
                 return None;
             }
             *left -= 1;
-            match it.fit(self.routes_since, conditions) {
+            match message.fit(self.routes_since, conditions) {
                 Fit::Fits => {
-                    if it.at >= collection.oldest {
-                        found(it.number, &it.post);
+                    if message.at >= collection.oldest {
+                        found(message.number, &message.post);
                     }
                     place += 1;
                 }
                 Fit::Unfit => {
-                    *left = left.saturating_sub(place.min(of_type.len() - place) / MOVES_OF_A_DROP);
+                    *left = left.saturating_sub(place.min(of_type.len() - place) / MOVES_PER_DROP);
                     if let Some(gone) = of_type.remove(place) {
                         self.by_age.remove(&gone.number);
                         self.bytes -= gone.post.bytes();
                     }
                     *unfit += 1;
                 }
-                Fit::Undecided => return Some((it.number, Rc::clone(&it.post))),
+                Fit::Undecided => return Some((message.number, Rc::clone(&message.post))),
             }
         }
         collection.pass(kind);
@@ -414,7 +416,10 @@ impl<M: Frames> Kept<M> {
         let mut dropped = false;
         for collection in &mut self.collections {
             let displaced = &mut collection.displaced;
-            if let Some(place) = displaced.iter().position(|(_, it)| it.number == number) {
+            if let Some(place) = displaced
+                .iter()
+                .position(|(_, message)| message.number == number)
+            {
                 displaced[place].1.generation = generation;
                 if !fits {
                     displaced.swap_remove(place);
@@ -427,7 +432,7 @@ impl<M: Frames> Kept<M> {
         let Some((kind, of_type)) = kind.as_ref().zip(of_type) else {
             return dropped;
         };
-        let Ok(place) = of_type.binary_search_by_key(&number, |it| it.number) else {
+        let Ok(place) = of_type.binary_search_by_key(&number, |message| message.number) else {
             return dropped;
         };
         if fits {
@@ -462,7 +467,7 @@ impl<M: Frames> Kept<M> {
     fn is_oldest_surplus(&self, now: Duration, keep: Keep, bytes_max: u64) -> bool {
         let is_old = |time| {
             let oldest = self.oldest();
-            oldest.is_some_and(|it| now.saturating_sub(it.at) > time)
+            oldest.is_some_and(|message| now.saturating_sub(message.at) > time)
         };
         self.bytes > bytes_max
             || match keep {
@@ -525,7 +530,7 @@ mod tests {
             .by_type
             .values()
             .flatten()
-            .map(|it| it.post.bytes())
+            .map(|message| message.post.bytes())
             .sum();
         assert_eq!(kept.bytes, bytes);
         kept
@@ -593,7 +598,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_of_all_types_make_room() {
+    fn the_oldest_messages_are_dropped_for_new_ones() {
         let mut some = kept(
             Keep::Last(10),
             3 * post("a1").bytes(),
@@ -620,7 +625,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_during_a_collection_is_collected() {
+    fn messages_that_are_dropped_during_a_collection_are_collected() {
         let texts = ["b1", "a1", "c1", "a2", "d1"];
         let mut some = kept(Keep::Last(10), u64::MAX, &texts);
         let id = SubscriberId(0);

@@ -84,7 +84,7 @@ impl Prefixes {
         &mut self,
         subscriber: SubscriberId,
         prefix: &[u8],
-        most: usize,
+        prefixes_max: usize,
         bytes_max: u64,
     ) -> Result<Subscribed, SubscriptionFault> {
         let held = self.held.entry(subscriber).or_default();
@@ -95,7 +95,7 @@ impl Prefixes {
         if prefix.len() > PREFIX_MAX {
             return Err(SubscriptionFault::PrefixTooLong);
         }
-        if held.prefixes.len() >= most {
+        if held.prefixes.len() >= prefixes_max {
             return Err(SubscriptionFault::SubscriberFull);
         }
         if self.count >= PREFIXES_MAX {
@@ -262,17 +262,17 @@ mod tests {
                     model.retain(|(other, _), _| *other != subscriber);
                     let lost = before
                         .into_iter()
-                        .filter(|it| !model.keys().any(|(_, other)| other == it));
+                        .filter(|prefix| !model.keys().any(|(_, other)| other == prefix));
                     let mut lost: Vec<_> = lost.collect();
                     lost.sort();
                     lost.dedup();
-                    let mut told = Vec::new();
+                    let mut removed = Vec::new();
                     while let Some((prefix, is_last)) =
                         prefixes.remove_one(SubscriberId(subscriber))
                     {
-                        told.extend(is_last.then(|| prefix.to_vec()));
+                        removed.extend(is_last.then(|| prefix.to_vec()));
                     }
-                    assert_eq!(told, lost);
+                    assert_eq!(removed, lost);
                 }
                 1..4 => {
                     let last = prefixes.cancel(SubscriberId(subscriber), &prefix);
@@ -316,17 +316,20 @@ mod tests {
         expected.dedup();
         assert_eq!(matched(prefixes, kind), expected);
         assert_eq!(prefixes.count, model.len());
-        let union: BTreeSet<&[u8]> = model.keys().map(|(_, it)| &**it).collect();
+        let union: BTreeSet<&[u8]> = model.keys().map(|(_, prefix)| &**prefix).collect();
         let found = prefixes.union.iter().map(|prefix| &**prefix);
         assert!(found.eq(union.iter().copied()));
         let greater = union.range(kind..).next().copied();
-        assert_eq!(prefixes.first_from(kind).map(|it| &**it), greater);
+        assert_eq!(prefixes.first_from(kind).map(|prefix| &**prefix), greater);
         let less = union.range(..kind).next_back().copied();
-        assert_eq!(prefixes.last_below(Some(kind)).map(|it| &**it), less);
+        assert_eq!(
+            prefixes.last_below(Some(kind)).map(|prefix| &**prefix),
+            less
+        );
         for (subscriber, except) in model.keys() {
             let others = model
                 .keys()
-                .filter(|(it, other)| it == subscriber && other != except);
+                .filter(|(owner, other)| owner == subscriber && other != except);
             let other = others
                 .filter(|(_, prefix)| kind.starts_with(prefix))
                 .count()
@@ -345,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subscriber_has_its_share_of_memory_that_is_short() {
+    fn a_subscriber_is_limited_to_its_share_while_memory_is_short() {
         let mut prefixes = Prefixes::default();
         let mut add = |subscriber, prefix: &[u8]| {
             let bytes_max = 2 * (SUBSCRIPTION_CHARGE + 1);
@@ -363,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn each_limit_is_named() {
+    fn each_limit_has_its_fault() {
         let mut prefixes = Prefixes::default();
         let long = [0; PREFIX_MAX + 1];
         assert_eq!(

@@ -17,7 +17,7 @@ pub(super) struct Subscriber<M> {
     pub(super) peer: PeerId,
     pub(super) headcount: Headcount,
     pub(super) name: Arc<PeerName>,
-    pub(super) owed: Owed<M>,
+    pub(super) backlog: Backlog<M>,
     /// True while kept messages are being collected for the prefix that it subscribed to last. All
     /// later messages and changes wait.
     pub(super) is_collecting: bool,
@@ -48,7 +48,7 @@ pub(crate) enum Change {
 /// The messages that are queued for a subscriber: kept messages, and then the messages that have
 /// been published since it subscribed.
 #[derive(Debug)]
-pub(super) struct Owed<M> {
+pub(super) struct Backlog<M> {
     /// The kept messages, the oldest first. A message is here twice if the subscriber has cancelled
     /// a prefix and subscribed to it again before it was sent.
     kept: BinaryHeap<Numbered<M>>,
@@ -85,7 +85,7 @@ impl<M> Ord for Numbered<M> {
     }
 }
 
-impl<M> Default for Owed<M> {
+impl<M> Default for Backlog<M> {
     fn default() -> Self {
         Self {
             kept: BinaryHeap::new(),
@@ -95,7 +95,7 @@ impl<M> Default for Owed<M> {
     }
 }
 
-impl<M: Frames> Owed<M> {
+impl<M: Frames> Backlog<M> {
     /// Returns whether no message is queued.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
@@ -133,7 +133,7 @@ impl<M: Frames> Owed<M> {
 
     /// Returns the first message.
     pub(super) fn front(&self) -> Option<&Rc<Post<M>>> {
-        let kept = self.kept.peek().map(|it| &it.post);
+        let kept = self.kept.peek().map(|first| &first.post);
         kept.or_else(|| self.waiting.front())
     }
 
@@ -159,7 +159,7 @@ impl<M: Frames> Subscriber<M> {
             peer,
             headcount,
             name,
-            owed: Owed::default(),
+            backlog: Backlog::default(),
             is_collecting: false,
             is_held: false,
             deferred: VecDeque::new(),
@@ -183,6 +183,6 @@ impl<M: Frames> Subscriber<M> {
     /// Returns whether a message can be sent to the subscriber without overtaking another one.
     #[inline]
     pub(super) fn is_free(&self) -> bool {
-        self.owed.is_empty() && !self.is_collecting
+        self.backlog.is_empty() && !self.is_collecting
     }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::post::Post;
 use super::prefix_index::SubscriberId;
-use super::subscriber::Owed;
+use super::subscriber::Backlog;
 use crate::frame::Frames;
 use crate::peer::PeerId;
 
@@ -12,11 +12,11 @@ use crate::peer::PeerId;
 #[derive(Debug)]
 pub(super) enum Task<M> {
     /// The changes of the gateway's subscriptions at a publisher are sent.
-    Ask(PeerId),
+    SubscribeAt(PeerId),
     /// Kept messages for a subscriber are collected, and messages are sent to it.
     Serve(SubscriberId),
     /// The messages that a subscriber will not receive are dropped.
-    Drop(Box<Owed<M>>),
+    Drop(Box<Backlog<M>>),
     /// The subscriptions of a subscriber that has disconnected are removed.
     Forget(SubscriberId),
     /// The kept messages that exceed the limits are dropped.

@@ -148,7 +148,7 @@ mod tests {
     fn rest(waiting: &mut Waiting<Vec<Frame>>, memory: &mut u64) -> Vec<String> {
         let next = || Some(waiting.take(memory)?.body()[1].clone());
         let texts = std::iter::from_fn(next);
-        texts.map(|it| String::from_utf8(it).unwrap()).collect()
+        texts.map(|text| String::from_utf8(text).unwrap()).collect()
     }
 
     /// Adds messages while there is room for two. Returns the messages that remain and the number
@@ -170,7 +170,12 @@ mod tests {
     #[test]
     fn each_policy_drops_its_own_messages() {
         let all = ["a1", "b1", "a2", "a3"];
-        let texts = |texts: &[&str]| texts.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let texts = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<_>>()
+        };
         let left = |texts_left, dropped| Some((texts(texts_left), dropped));
         assert_eq!(remain(Slow::DropNew, &all), left(&["a1", "b1"], 2));
         assert_eq!(remain(Slow::DropOld, &all), left(&["a2", "a3"], 2));

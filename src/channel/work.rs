@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use super::asked::Request;
 use super::kept::{CollectionEnd, Conditions, Fit};
-use super::subscriber::Owed;
+use super::publisher::SubscriptionChange;
+use super::subscriber::Backlog;
 use super::task::{Task, Undecided};
 use super::{Channel, Delivery, SubscriberId};
 use crate::frame::Frames;
 use crate::peer::PeerId;
 
 /// The number of bytes of a large message that take as much work to send as one small message.
-const BYTES_OF_A_MESSAGE: u64 = 4 << 10;
+const BYTES_PER_MESSAGE: u64 = 4 << 10;
 
 impl<M: Frames> Channel<M> {
     /// Returns whether [`Self::go_on`] has something to do.
@@ -33,9 +33,9 @@ impl<M: Frames> Channel<M> {
         {
             let before = left;
             match task {
-                Task::Ask(publisher) => self.ask(publisher, delivery, &mut left),
+                Task::SubscribeAt(publisher) => self.subscribe_at(publisher, delivery, &mut left),
                 Task::Serve(id) => self.serve(id, conditions, delivery, &mut left),
-                Task::Drop(owed) => self.drop_owed(owed, &mut left),
+                Task::Drop(backlog) => self.drop_backlog(backlog, &mut left),
                 Task::Forget(id) => self.forget(id, delivery, &mut left),
                 Task::Trim => {
                     let (keep, bytes) = (self.settings.keep, self.settings.keep_bytes);
@@ -51,7 +51,7 @@ impl<M: Frames> Channel<M> {
 
     /// Records that a publisher that had no room has room again.
     pub(crate) fn publisher_writable(&mut self, peer: PeerId) {
-        self.ask_later(peer);
+        self.subscribe_later(peer);
     }
 
     /// Records that a subscriber that had no room has room again.
@@ -60,11 +60,11 @@ impl<M: Frames> Channel<M> {
     }
 
     /// Adds the task of changing the subscriptions at a publisher, unless there is one.
-    pub(super) fn ask_later(&mut self, peer: PeerId) {
-        if let Some(asked) = self.publishers.get_mut(&peer)
-            && !std::mem::replace(&mut asked.is_queued, true)
+    pub(super) fn subscribe_later(&mut self, peer: PeerId) {
+        if let Some(publisher) = self.publishers.get_mut(&peer)
+            && !std::mem::replace(&mut publisher.is_queued, true)
         {
-            self.tasks.push_back(Task::Ask(peer));
+            self.tasks.push_back(Task::SubscribeAt(peer));
         }
     }
 
@@ -86,23 +86,24 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    fn ask(&mut self, publisher: PeerId, delivery: &mut impl Delivery<M>, left: &mut usize) {
-        let for_all = self.settings.asks_for_all();
-        let Some(asked) = self.publishers.get_mut(&publisher) else {
+    fn subscribe_at(&mut self, peer: PeerId, delivery: &mut impl Delivery<M>, left: &mut usize) {
+        let for_all = self.settings.wants_all();
+        let Some(publisher) = self.publishers.get_mut(&peer) else {
             return;
         };
-        asked.is_queued = false;
+        publisher.is_queued = false;
         while *left > 0 {
-            if !delivery.has_room_to_ask(publisher) {
+            if !delivery.has_room_for_subscription(peer) {
                 return;
             }
-            let Some(Request { prefix, wanted }) = asked.next(for_all, &self.prefixes) else {
+            let change = publisher.next_change(for_all, &self.prefixes);
+            let Some(SubscriptionChange { prefix, wanted }) = change else {
                 return;
             };
             *left -= 1;
-            delivery.ask(publisher, &prefix, wanted);
+            delivery.set_subscription(peer, &prefix, wanted);
         }
-        self.ask_later(publisher);
+        self.subscribe_later(peer);
     }
 
     fn serve(
@@ -122,16 +123,16 @@ impl<M: Frames> Channel<M> {
         let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
             return;
         };
-        while let Some(post) = subscriber.owed.front() {
+        while let Some(post) = subscriber.backlog.front() {
             if *left == 0 {
                 return self.serve_later(id);
             }
-            let size = post.bytes() / BYTES_OF_A_MESSAGE;
+            let size = post.bytes() / BYTES_PER_MESSAGE;
             *left = left.saturating_sub(1 + usize::try_from(size).unwrap_or(usize::MAX));
             if !delivery.send(subscriber.peer, post.body()) {
                 return;
             }
-            subscriber.owed.pop(&mut self.waiting_bytes);
+            subscriber.backlog.pop(&mut self.waiting_bytes);
             subscriber.took = conditions.now;
             subscriber.sent += 1;
             self.counters.sent += 1;
@@ -150,7 +151,7 @@ impl<M: Frames> Channel<M> {
         let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
             return true;
         };
-        if subscriber.owed.is_empty() {
+        if subscriber.backlog.is_empty() {
             subscriber.took = conditions.now;
         }
         let (bytes_max, memory) = (self.settings.keep_bytes, &mut self.waiting_bytes);
@@ -163,8 +164,8 @@ impl<M: Frames> Channel<M> {
             left,
             |number, post| {
                 matched += 1;
-                let waits = subscriber.owed.add_kept(number, post, bytes_max, memory);
-                dropped += u64::from(!waits);
+                let is_queued = subscriber.backlog.add_kept(number, post, bytes_max, memory);
+                dropped += u64::from(!is_queued);
             },
         );
         subscriber.matched += matched;
@@ -213,12 +214,12 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    fn drop_owed(&mut self, mut owed: Box<Owed<M>>, left: &mut usize) {
-        while *left > 0 && owed.pop(&mut self.waiting_bytes) {
+    fn drop_backlog(&mut self, mut backlog: Box<Backlog<M>>, left: &mut usize) {
+        while *left > 0 && backlog.pop(&mut self.waiting_bytes) {
             *left -= 1;
         }
-        if !owed.is_empty() {
-            self.tasks.push_back(Task::Drop(owed));
+        if !backlog.is_empty() {
+            self.tasks.push_back(Task::Drop(backlog));
         }
     }
 
@@ -230,8 +231,8 @@ impl<M: Frames> Channel<M> {
                 return;
             };
             if is_last {
-                let asked = self.ask_all(&prefix, false, delivery);
-                *left = left.saturating_sub(asked);
+                let publishers = self.set_at_publishers(&prefix, false, delivery);
+                *left = left.saturating_sub(publishers);
             }
         }
         self.tasks.push_back(Task::Forget(id));

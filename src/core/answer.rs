@@ -124,7 +124,7 @@ impl<M: Frames> Core<M> {
         if let Some(&Peer::Worker(worker)) = self.peers.get(by) {
             self.pools[worker.pool.0].doubt(worker.seat);
         }
-        self.reject(request.give_up(), *fault, out);
+        self.reject(request.into_return_address(), *fault, out);
     }
 
     /// Ends a request with its worker's answer, whose frames are type, headers and payload.
@@ -149,12 +149,12 @@ impl<M: Frames> Core<M> {
         let outcome = RequestOutcome::Answered(route);
         // The client's envelope replaces the worker's head, which has been dropped.
         let Request {
-            asker,
+            sender,
             bytes,
             envelope,
             ..
         } = request;
-        self.deliver(asker, Some(bytes.into()), &envelope, body, outcome, out);
+        self.deliver(sender, Some(bytes.into()), &envelope, body, outcome, out);
     }
 
     /// Ends a request with a rejection, because there is no memory to keep its answer until the
@@ -170,7 +170,7 @@ impl<M: Frames> Core<M> {
             "memory is short: the worker's answer is larger than {bytes_max} bytes, the client's share of limits.memory"
         );
         let rejection = Rejection::new(Reason::ClientLimit, message).seen();
-        self.reject(request.give_up(), rejection, out);
+        self.reject(request.into_return_address(), rejection, out);
     }
 
     /// Removes and returns the request that a worker's message answers. Fails if the message is not
@@ -186,7 +186,7 @@ impl<M: Frames> Core<M> {
         // The bare identity is tried first, for requests that were handed out under `identity:
         // client`. A farewell is not mistaken for an answer, even if the identity of a client is
         // `BYE`.
-        let settled = match pool.owes(by.seat) && !is_farewell(frames, extent) {
+        let settled = match pool.has_outstanding(by.seat) && !is_farewell(frames, extent) {
             true => pool.settle(by.seat, name),
             false => None,
         };
@@ -265,7 +265,7 @@ impl<M: Frames> Core<M> {
     #[cold]
     fn drop_stray(&mut self, by: Worker, frames: &M, extent: Extent) {
         let farewell = is_farewell(frames, extent);
-        if farewell && self.leaves(by) {
+        if farewell && self.begin_leave(by) {
             return;
         }
         let pool = &mut self.pools[by.pool.0];

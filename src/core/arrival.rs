@@ -13,7 +13,7 @@ use super::handout::Handout;
 use super::lanes::{Direction, Lanes};
 use super::peers::{Client, FrontendState, MessagePosition, NameSource, Peer};
 use super::rates::{Payer, RateLimiter};
-use super::request::{Asker, Request, Return, State, charge, echo};
+use super::request::{Request, ReturnAddress, Sender, State, charge, echo};
 use super::stray::Pattern;
 use super::token::Name;
 use super::{Core, Outlet, framing};
@@ -45,7 +45,7 @@ pub(super) enum Fit {
 
 /// A request before it is stored, without its body.
 pub(super) struct Accepted {
-    pub(super) asker: Asker,
+    pub(super) sender: Sender,
     pub(super) name: Rc<Name>,
     pub(super) envelope: Envelope,
     pub(super) judged: CheckedMessage,
@@ -119,7 +119,7 @@ impl<M: Frames> Core<M> {
         if turn == MessagePosition::First && extent == Extent::Whole && is_probe(client, &frames) {
             return;
         }
-        self.principals.asked(client);
+        self.principals.received(client);
         let bytes = frames.size();
         let message = match &client.framing {
             None => SplitMessage::split(client.kind, frames),
@@ -148,13 +148,13 @@ impl<M: Frames> Core<M> {
             now: self.now,
             rates: &mut self.rates,
         };
-        let asker = Asker::of(peer, client);
+        let sender = Sender::of(peer, client);
         match judge.judge(&message, place, bytes, extent, out) {
             Ok(judged) => {
                 client.opened(bytes);
                 self.principals.opened(client);
                 let accepted = Accepted {
-                    asker,
+                    sender,
                     name: Rc::clone(&client.name),
                     charge: charge(bytes, &message.envelope, &message.body),
                     envelope: message.envelope,
@@ -168,7 +168,7 @@ impl<M: Frames> Core<M> {
                 }
                 self.accept(accepted, message.body, out);
             }
-            Err(refused) => self.refuse(asker, id, message, extent, refused, out),
+            Err(refused) => self.refuse(sender, id, message, extent, refused, out),
         }
     }
 
@@ -177,7 +177,7 @@ impl<M: Frames> Core<M> {
     #[cold]
     fn refuse(
         &mut self,
-        asker: Asker,
+        sender: Sender,
         route: RouteId,
         message: SplitMessage<M>,
         extent: Extent,
@@ -186,7 +186,7 @@ impl<M: Frames> Core<M> {
     ) {
         let Refused { rejection, errors } = *refused;
         if rejection.reason == Reason::UnknownType {
-            self.doubt_envelope(asker.client, &message, out);
+            self.doubt_envelope(sender.client, &message, out);
         }
         let frames = message.body.len();
         let kept = match extent {
@@ -195,10 +195,10 @@ impl<M: Frames> Core<M> {
             Extent::Oversize => frame::between(&message.body, frames),
         };
         let most = self.snapshot.limits.frames.saturating_sub(2);
-        let to = Return {
+        let to = ReturnAddress {
             route,
             kind: frame::type_name(message.kind()),
-            asker,
+            sender,
             open: None,
             headers: echo(kept.take(most)),
             envelope: message.envelope,
@@ -219,7 +219,7 @@ impl<M: Frames> Core<M> {
                 peer,
                 client,
             };
-            doubts.type_behind_others(message, || out.address(peer));
+            doubts.type_after_others(message, || out.address(peer));
         }
     }
 
@@ -232,9 +232,9 @@ impl<M: Frames> Core<M> {
         let Target::Pool(pool_id) = route.target else {
             return self.publish_accepted(accepted, body, out);
         };
-        let client = accepted.asker.client;
+        let client = accepted.sender.client;
         let number = self.requests.next_number();
-        let order = Handout {
+        let handout = Handout {
             number,
             client,
             name: &accepted.name,
@@ -242,8 +242,8 @@ impl<M: Frames> Core<M> {
         };
         let pool = &mut self.pools[pool_id.0];
         let state = 'placed: {
-            while let Some(seat) = pool.at_once(client, &accepted.name.bare) {
-                match order.hand(body, pool, seat, self.now, &mut self.spare, out) {
+            while let Some(seat) = pool.pick_at_once(client, &accepted.name.bare) {
+                match handout.hand(body, pool, seat, self.now, &mut self.spare, out) {
                     Ok(held) => break 'placed held,
                     Err(back) => {
                         pool.set_blocked(seat, true);
@@ -261,7 +261,7 @@ impl<M: Frames> Core<M> {
                     accepted,
                     State::Waiting(body),
                 );
-                self.reject(request.give_up(), full, out);
+                self.reject(request.into_return_address(), full, out);
                 self.pools[pool_id.0].try_excluded();
                 self.dispatch(pool_id, out);
                 return;
@@ -312,14 +312,14 @@ impl<M: Frames> Core<M> {
         bytes: u64,
         out: &mut impl Outlet<M>,
     ) -> bool {
-        let Some(gone) = self.pools[pool.0].make_way(client, bytes) else {
+        let Some(gone) = self.pools[pool.0].requests_to_evict(client, bytes) else {
             return false;
         };
         for number in gone {
             let name = &self.pools[pool.0].settings().name;
             let message = format!(
-                "the queue of pool {name} is full, and this client fills more of it than others: \
-                 its newest request made way for theirs"
+                "the queue of pool {name} is full, and this client fills more of the queue than others: \
+                 its newest request was evicted for one of theirs"
             );
             self.reject_open(number, Rejection::new(Reason::QueueFull, message), out);
         }
@@ -334,7 +334,9 @@ impl<M: Frames> Core<M> {
 fn is_probe<M: Frames>(client: &Client, frames: &M) -> bool {
     let framing = client.framing.as_ref();
     let may_be_payload = client.kind == ClientKind::Dealer
-        && framing.is_some_and(|it| it.kind.is_some() && it.envelope == EnvelopeMode::Auto);
+        && framing.is_some_and(|framing| {
+            framing.kind.is_some() && framing.envelope == EnvelopeMode::Auto
+        });
     frames.len() == 1 && frames.get(0).is_some_and(<[u8]>::is_empty) && !may_be_payload
 }
 
@@ -466,7 +468,7 @@ pub(super) fn deny(
     let wait = rates.charge(now, name, rate, payer).err()?;
     let sends = match route.target {
         Target::Pool(_) => "the client sends more requests",
-        Target::Channel { .. } => "it sends more messages",
+        Target::Channel { .. } => "the sender sends more messages",
     };
     let message = format!("{sends} than the rate of route {name} allows");
     Some(Rejection::new(Reason::RateLimited, message).after(wait))
@@ -517,7 +519,7 @@ fn malformed<M: Frames>(
 fn worker_fault<M: Frames>(body: &M) -> Option<String> {
     let pattern = Pattern::of(body)?;
     Some(format!(
-        "it is {pattern}: workers connect to a pool's address, and this is a frontend's"
+        "the message is {pattern}: workers connect to a pool's address, and this address is a frontend's"
     ))
 }
 
@@ -541,7 +543,7 @@ fn request<M: Frames>(
     state: State<M>,
 ) -> Request<M> {
     let Accepted {
-        asker,
+        sender,
         name,
         envelope,
         judged,
@@ -550,7 +552,7 @@ fn request<M: Frames>(
     } = accepted;
     Request {
         number,
-        asker,
+        sender,
         name,
         envelope,
         route: judged.route,

@@ -37,9 +37,9 @@ pub(super) enum Subject {
 }
 
 impl Subject {
-    fn way(self) -> Direction {
+    fn direction(self) -> Direction {
         match self {
-            Self::InLane { lane, .. } => lane.way,
+            Self::InLane { lane, .. } => lane.direction,
             Self::Kept { .. } => Direction::Request,
         }
     }
@@ -50,31 +50,36 @@ impl Subject {
 pub struct Verdict<P> {
     pub(super) subject: Subject,
     pub(super) body: P,
-    pub(super) found: Found,
+    pub(super) found: CheckResult,
 }
 
 /// The result of a check: the rejection, or the index, in the route's list, of the schema that the
 /// payload fits. The index is `None` for an opaque payload and for an answer.
-pub(super) type Found = Result<Option<usize>, Box<Rejection>>;
+pub(super) type CheckResult = Result<Option<usize>, Box<Rejection>>;
 
 /// The result of a judge's check, for [`Case::end`].
 #[derive(Debug)]
-pub struct Finding(Found);
+pub struct Finding(CheckResult);
 
 impl<P: Frames> Case<P> {
     /// Checks the payload.
     pub fn check_payload(&self) -> Finding {
         let route = self.snapshot.routes.at(self.route);
         let depth = self.snapshot.limits.depth;
-        Finding(check_payload(self.subject.way(), route, depth, &self.body))
+        Finding(check_payload(
+            self.subject.direction(),
+            route,
+            depth,
+            &self.body,
+        ))
     }
 
     /// Returns the verdict for a finding. Without a finding, which means that the check panicked,
     /// the verdict is a rejection.
     pub fn end(self, finding: Option<Finding>) -> Verdict<P> {
         let Self { subject, body, .. } = self;
-        let way = subject.way();
-        let found = finding.map_or_else(|| Err(unfounded(way)), |Finding(found)| found);
+        let direction = subject.direction();
+        let found = finding.map_or_else(|| Err(unchecked(direction)), |Finding(found)| found);
         Verdict {
             subject,
             body,
@@ -104,9 +109,10 @@ impl<P: Frames> Case<P> {
 }
 
 #[cold]
-fn unfounded(way: Direction) -> Box<Rejection> {
-    let message = "the gateway failed to check the payload: its log has the place in the code";
-    let reason = match way {
+fn unchecked(direction: Direction) -> Box<Rejection> {
+    let message =
+        "the gateway failed to check the payload: the gateway's log names the place in the code";
+    let reason = match direction {
         Direction::Request => Reason::RuleFailed,
         Direction::Answer => Reason::BadReply,
     };
@@ -123,11 +129,11 @@ impl<P> Verdict<P> {
 /// Returns the schemas for the payload of a message of a route, or `None` if the payload is opaque.
 #[inline]
 pub(super) fn schema_of<'a, B: Frames>(
-    way: Direction,
+    direction: Direction,
     route: &'a Route,
     body: &B,
 ) -> Option<&'a AnyOf> {
-    match way {
+    match direction {
         Direction::Request => route.schema.as_ref(),
         // The schema of replies does not apply to a worker's ERROR.
         Direction::Answer => {
@@ -139,44 +145,46 @@ pub(super) fn schema_of<'a, B: Frames>(
 
 /// Checks the payload of a message of type, headers and payload.
 pub(super) fn check_payload<B: Frames>(
-    way: Direction,
+    direction: Direction,
     route: &Route,
     depth: u32,
     body: &B,
-) -> Found {
-    let Some(schema) = schema_of(way, route, body) else {
+) -> CheckResult {
+    let Some(schema) = schema_of(direction, route, body) else {
         return Ok(None);
     };
     let payload = frame::payload(body);
     match schema.check(payload, depth) {
-        Ok(place) => fitting(way, place),
-        Err(violation) => Err(fault(way, schema, payload, depth, violation)),
+        Ok(place) => fitting(direction, place),
+        Err(violation) => Err(fault(direction, schema, payload, depth, violation)),
     }
 }
 
 /// Like [`check_payload`], on the data thread, if the check is short. Returns `None` if a judge
 /// must check the payload. Adds to `work` as [`AnyOf::check_briefly`] does.
 pub(super) fn check_payload_briefly<B: Frames>(
-    way: Direction,
+    direction: Direction,
     route: &Route,
     depth: u32,
     body: &B,
     work: &mut usize,
-) -> Option<Found> {
-    let Some(schema) = schema_of(way, route, body) else {
+) -> Option<CheckResult> {
+    let Some(schema) = schema_of(direction, route, body) else {
         return Some(Ok(None));
     };
     let payload = frame::payload(body);
     match schema.check_briefly(payload, depth, work) {
-        BriefCheck::Fits(place) => Some(fitting(way, place)),
-        BriefCheck::Breaks(violation) => Some(Err(fault(way, schema, payload, depth, violation))),
+        BriefCheck::Fits(place) => Some(fitting(direction, place)),
+        BriefCheck::Breaks(violation) => {
+            Some(Err(fault(direction, schema, payload, depth, violation)))
+        }
         BriefCheck::Undecided => None,
     }
 }
 
 /// Returns the result for a payload that fits the schema at this index of the route's list.
-fn fitting(way: Direction, place: usize) -> Found {
-    Ok(match way {
+fn fitting(direction: Direction, place: usize) -> CheckResult {
+    Ok(match direction {
         Direction::Request => Some(place),
         Direction::Answer => None,
     })
@@ -184,13 +192,13 @@ fn fitting(way: Direction, place: usize) -> Found {
 
 #[cold]
 fn fault(
-    way: Direction,
+    direction: Direction,
     schema: &AnyOf,
     payload: &[u8],
     depth: u32,
     violation: Violation,
 ) -> Box<Rejection> {
-    match way {
+    match direction {
         Direction::Request => Box::new(request_fault(schema, payload, depth, violation)),
         Direction::Answer => answer_fault(schema, payload, depth, violation),
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::case::{Case, Subject, check_payload_briefly};
-use super::delivery::{ByOutlet, DELIVERIES_OF_AN_ITEM};
+use super::delivery::{ByOutlet, DELIVERIES_PER_MESSAGE};
 use super::lanes::Direction;
 use super::notes::{NotedEvent, Particulars};
 use super::peers::{NameSource, Peer, Publisher, Subscriber};
@@ -85,7 +85,7 @@ impl<M: Frames> Core<M> {
         out: &mut impl Outlet<M>,
     ) {
         let channel = &mut self.channels[subscriber.channel.0];
-        out.spend(channel.publisher_count() / DELIVERIES_OF_AN_ITEM);
+        out.spend(channel.publisher_count() / DELIVERIES_PER_MESSAGE);
         let delivery = &mut ByOutlet(&mut *out);
         if let Err(fault) = channel.subscribe(subscriber.id, prefix, self.now, delivery) {
             out.disconnect(peer, subscription_fault(fault));
@@ -97,7 +97,7 @@ impl<M: Frames> Core<M> {
             return;
         };
         let channel = &mut self.channels[subscriber.channel.0];
-        out.spend(channel.publisher_count() / DELIVERIES_OF_AN_ITEM);
+        out.spend(channel.publisher_count() / DELIVERIES_PER_MESSAGE);
         channel.cancel(subscriber.id, prefix, &mut ByOutlet(out));
     }
 }
@@ -132,7 +132,7 @@ impl<M: Frames> Core<M> {
         };
         let work_max = out.work_max();
         let done = channel.go_on(work_max, &mut conditions, &mut ByOutlet(&mut *out));
-        out.spend(done / DELIVERIES_OF_AN_ITEM);
+        out.spend(done / DELIVERIES_PER_MESSAGE);
         while let Some(undecided) = self.channels[id.0].next_undecided() {
             self.judge_kept(id, &undecided, out);
         }
@@ -198,7 +198,7 @@ impl<M: Frames> Core<M> {
 /// ignored.
 fn knows_publishers(snapshot: &Snapshot, channel: ChannelId) -> bool {
     let settings = snapshot.channels.get(&channel);
-    let has_security = settings.is_some_and(|it| it.publishers.security.is_some());
+    let has_security = settings.is_some_and(|settings| settings.publishers.security.is_some());
     has_security || snapshot.knows_principals()
 }
 
@@ -298,7 +298,7 @@ impl<M: Frames> Core<M> {
     }
 
     /// Returns whether messages are queued for subscribers.
-    pub(super) fn owes_subscribers(&self) -> bool {
+    pub(super) fn has_queued_messages(&self) -> bool {
         self.channels.iter().any(|channel| channel.waiting() > 0)
     }
 
@@ -313,13 +313,13 @@ impl<M: Frames> Core<M> {
     /// Returns the time at which [`Self::give_up_stalled_subscribers`] is due at the latest, or
     /// `None` if it has nothing to do.
     pub(super) fn stalled_subscribers_due(&self) -> Option<Duration> {
-        let waits = self.drain.is_some() && self.owes_subscribers();
+        let waits = self.drain.is_some() && self.has_queued_messages();
         waits.then(|| self.now + STALLED_TIME)
     }
 
     /// Drops the messages for subscribers that take none while the gateway drains.
     pub(super) fn give_up_stalled_subscribers(&mut self) {
-        if self.drain.is_none() || !self.owes_subscribers() {
+        if self.drain.is_none() || !self.has_queued_messages() {
             return;
         }
         let Some(since) = self.now.checked_sub(STALLED_TIME) else {

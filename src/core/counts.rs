@@ -31,8 +31,8 @@ impl Counts {
     #[inline]
     pub(super) fn route(&mut self, id: RouteId) -> &mut RouteCounters {
         let known = id.0 < self.routes.len();
-        let slot = if known { id } else { RouteId::OTHERS };
-        &mut self.routes[slot.0]
+        let counted = if known { id } else { RouteId::OTHERS };
+        &mut self.routes[counted.0]
     }
 
     /// Counts a message of this many bytes that has arrived for a route, and returns the counters

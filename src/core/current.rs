@@ -19,8 +19,8 @@ pub(super) struct Current {
 impl Current {
     /// Returns a snapshot whose requests have their deadlines in `deadlines`.
     pub(super) fn new(snapshot: Arc<Snapshot>, deadlines: &mut Deadlines) -> Self {
-        let of = |route: &Arc<Route>| route.timeout.map(|after| deadlines.timeout(after));
-        let timeouts = snapshot.routes.map(of);
+        let timeout = |route: &Arc<Route>| route.timeout.map(|after| deadlines.timeout(after));
+        let timeouts = snapshot.routes.map(timeout);
         Self {
             shared: snapshot,
             timeouts,

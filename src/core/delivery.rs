@@ -7,7 +7,7 @@ use crate::peer::PeerId;
 
 /// The number of deliveries to subscribers, or of subscriptions sent to publishers, that take as
 /// much work as one small message.
-pub(super) const DELIVERIES_OF_AN_ITEM: usize = 4;
+pub(super) const DELIVERIES_PER_MESSAGE: usize = 4;
 
 /// The delivery of a channel's messages by an outlet.
 pub(super) struct ByOutlet<'a, O>(pub(super) &'a mut O);
@@ -25,11 +25,11 @@ impl<M: Frames, O: Outlet<M>> Delivery<M> for ByOutlet<'_, O> {
         self.0.client_bytes_max()
     }
 
-    fn ask(&mut self, publisher: PeerId, prefix: &[u8], wanted: bool) {
-        self.0.ask_publisher(publisher, prefix, wanted);
+    fn set_subscription(&mut self, publisher: PeerId, prefix: &[u8], wanted: bool) {
+        self.0.set_subscription(publisher, prefix, wanted);
     }
 
-    fn has_room_to_ask(&mut self, publisher: PeerId) -> bool {
-        self.0.has_room_to_ask(publisher)
+    fn has_room_for_subscription(&mut self, publisher: PeerId) -> bool {
+        self.0.has_room_for_subscription(publisher)
     }
 }

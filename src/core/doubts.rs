@@ -41,7 +41,7 @@ impl Doubts<'_> {
 
     /// Notes a doubt if a later frame of a message without a route is the type of a route: the
     /// frames before it may be addresses that a proxy has added.
-    pub(super) fn type_behind_others<M: Frames>(
+    pub(super) fn type_after_others<M: Frames>(
         self,
         message: &SplitMessage<M>,
         address: impl FnOnce() -> Option<String>,
@@ -50,9 +50,9 @@ impl Doubts<'_> {
         let Some(kind) = headers.find(|header| self.snapshot.routes.knows(header)) else {
             return;
         };
-        self.note(NotedEvent::TypeBehindOthers, address, || {
+        self.note(NotedEvent::TypeAfterOthers, address, || {
             format!(
-                "a later frame is the type {}: if it comes through a proxy, such as zmq_proxy, its frontend \
+                "a later frame is the type {}: if the client is behind a proxy, such as zmq_proxy, its frontend \
                  needs `envelope: routed`",
                 frame::printable(kind),
             )

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::peers::Peer;
-use super::request::{Asker, Request, Return, State};
+use super::request::{Request, ReturnAddress, Sender, State};
 use super::{Core, NotedEvent, Outlet, Particulars, worker_particulars};
 use crate::frame::{self, Envelope, Frames};
 use crate::ledger::{Fate, RequestOutcome};
@@ -32,7 +32,11 @@ impl<M: Frames> Core<M> {
     fn expire_some(&mut self, out: &mut impl Outlet<M>) {
         for _ in 0..EXPIRED_MAX {
             let requests = &self.requests;
-            let alive = |number| requests.get(number).is_some_and(|it| !it.is_answered());
+            let alive = |number| {
+                requests
+                    .get(number)
+                    .is_some_and(|request| !request.is_answered())
+            };
             let Some(number) = self.deadlines.expired(self.now, alive) else {
                 break;
             };
@@ -69,14 +73,14 @@ impl<M: Frames> Core<M> {
             State::Waiting(_) => Rejection::new(
                 Reason::Timeout,
                 format!(
-                    "no worker of pool {name} was free within {waited:?}: it waited in the queue"
+                    "no worker of pool {name} was free within {waited:?}: the request waited in the queue"
                 ),
             )
             .busy(),
             State::Unjudged(_) => Rejection::new(
                 Reason::Timeout,
                 format!(
-                    "its payload was not checked within {waited:?}: others were checked before"
+                    "the payload was not checked within {waited:?}: other payloads were checked first"
                 ),
             )
             .busy(),
@@ -119,7 +123,7 @@ impl<M: Frames> Core<M> {
             if let State::Held { .. } | State::Answered(_) = request.state {
                 rejection = rejection.seen();
             }
-            self.reject(request.give_up(), rejection, out);
+            self.reject(request.into_return_address(), rejection, out);
         }
     }
 
@@ -134,7 +138,7 @@ impl<M: Frames> Core<M> {
             State::Held { .. } => {}
             State::Waiting(_) => {
                 if let Some(pool) = route.pool() {
-                    self.pools[pool.0].left(number, request.asker.client);
+                    self.pools[pool.0].remove_queued(number, request.sender.client);
                 }
             }
             State::Unjudged(_) => {
@@ -155,7 +159,7 @@ impl<M: Frames> Core<M> {
     #[cold]
     pub(super) fn reject(
         &mut self,
-        to: Return,
+        to: ReturnAddress,
         mut rejection: Rejection,
         out: &mut impl Outlet<M>,
     ) {
@@ -169,24 +173,24 @@ impl<M: Frames> Core<M> {
         frames.push(rejection.encode(to.errors));
         let outcome = RequestOutcome::Rejected(to.route, reason);
         let body = M::of(frames);
-        self.report_rejection(to.route, to.asker, rejection, out);
-        self.deliver(to.asker, to.open, &to.envelope, body, outcome, out);
+        self.report_rejection(to.route, to.sender, rejection, out);
+        self.deliver(to.sender, to.open, &to.envelope, body, outcome, out);
     }
 
     /// Records a rejection, for the log and for `GET /rejections`.
     fn report_rejection(
         &mut self,
         route: RouteId,
-        asker: Asker,
+        sender: Sender,
         rejection: Rejection,
         out: &impl Outlet<M>,
     ) {
-        let client = match self.peers.get_mut(asker.client) {
+        let client = match self.peers.get_mut(sender.client) {
             Some(Peer::Client(client)) => {
                 self.principals.rejected(client);
-                Some(client.caller(|| out.address(asker.client)))
+                Some(client.caller(|| out.address(sender.client)))
             }
-            Some(Peer::Publisher(publisher)) => Some(publisher.info(|| out.address(asker.client))),
+            Some(Peer::Publisher(publisher)) => Some(publisher.info(|| out.address(sender.client))),
             _ => None,
         };
         let what = NotedEvent::Rejected(rejection.reason);
@@ -194,7 +198,7 @@ impl<M: Frames> Core<M> {
         let names = &self.snapshot.names;
         rejected.log(RejectionSeverity::Debug, names);
         let name = names.of_route(route);
-        let peer = Some(asker.client);
+        let peer = Some(sender.client);
         self.notes.note(self.now, what, name, peer, || Particulars {
             rejected: Some(Arc::clone(&rejected)),
             ..Particulars::default()
@@ -206,28 +210,28 @@ impl<M: Frames> Core<M> {
     /// `None` if the message was rejected before it became a request.
     pub(super) fn deliver(
         &mut self,
-        asker: Asker,
+        sender: Sender,
         open: Option<u64>,
         envelope: &Envelope,
         body: M,
         outcome: RequestOutcome,
         out: &mut impl Outlet<M>,
     ) {
-        if asker.is_publisher() {
+        if sender.is_publisher() {
             // A publisher receives no answers.
             return self.counts.count(outcome, Fate::Delivered);
         }
         let counters = self.counts.route(outcome.route());
-        let fate = match self.peers.get_mut(asker.client) {
+        let fate = match self.peers.get_mut(sender.client) {
             Some(Peer::Client(client)) => {
                 if let Some(bytes) = open {
                     client.closed(bytes);
                     self.principals.closed(client);
                 }
-                if client.asked() == asker.asked {
+                if client.req_messages() == sender.req_messages {
                     envelope.wrap(body, |head, body| {
                         counters.bytes_out += frame::size(head) + body.size();
-                        out.to_client(asker.client, head, body, outcome)
+                        out.to_client(sender.client, head, body, outcome)
                     })
                 } else {
                     Fate::Gone

@@ -172,11 +172,11 @@ pub trait Outlet<M: Frames> {
 
     /// Subscribes at a publisher to the messages whose first frame begins with a prefix, or, if
     /// `wanted` is false, cancels that subscription.
-    fn ask_publisher(&mut self, _publisher: PeerId, _prefix: &[u8], _wanted: bool) {}
+    fn set_subscription(&mut self, _publisher: PeerId, _prefix: &[u8], _wanted: bool) {}
 
     /// Returns whether a publisher has room for subscriptions that can wait. If not,
     /// [`Event::Writable`] or [`Event::Disconnected`] follows.
-    fn has_room_to_ask(&mut self, _publisher: PeerId) -> bool {
+    fn has_room_for_subscription(&mut self, _publisher: PeerId) -> bool {
         true
     }
 

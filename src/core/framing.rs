@@ -31,22 +31,22 @@ pub(super) fn split<M: Frames>(
     doubts: Doubts<'_>,
     address: impl FnOnce() -> Option<String>,
 ) -> SplitMessage<M> {
-    let front = front(framing, doubts.client.kind, &frames, extent);
+    let found = find_envelope(framing, doubts.client.kind, &frames, extent);
     let knows = |kind: &[u8]| doubts.snapshot.routes.knows(kind);
-    let envelope: Box<[Vec<u8>]> = match front {
-        Front::Envelope(count) => copies(&frames, count),
-        Front::Missing => Box::new([Vec::new()]),
-        Front::Unknown => {
+    let envelope: Box<[Vec<u8>]> = match found {
+        FoundEnvelope::Envelope(count) => copies(&frames, count),
+        FoundEnvelope::Missing => Box::new([Vec::new()]),
+        FoundEnvelope::Unknown => {
             // The envelope is guessed to end before the first known type, or else after one frame,
             // so that the rejection reaches a client behind one proxy.
             let at = (0..frames.len()).find(|n| frames.get(*n).is_some_and(knows));
             copies(&frames, at.unwrap_or(1).min(frames.len().saturating_sub(1)))
         }
     };
-    match front {
-        Front::Envelope(count) => frames.drop_front(count),
-        Front::Missing => {}
-        Front::Unknown => frames = M::default(),
+    match found {
+        FoundEnvelope::Envelope(count) => frames.drop_front(count),
+        FoundEnvelope::Missing => {}
+        FoundEnvelope::Unknown => frames = M::default(),
     }
     let kind = match &framing.kind {
         Some(kind) => {
@@ -71,7 +71,7 @@ pub(super) fn split<M: Frames>(
 
 /// The envelope of a message: the frames before its type or, if it is plain, before its headers and
 /// payload.
-enum Front {
+enum FoundEnvelope {
     /// It has this number of frames.
     Envelope(usize),
     /// A REQ sent no envelope. Its answer still needs the delimiter, or the REQ waits for ever.
@@ -80,19 +80,26 @@ enum Front {
     Unknown,
 }
 
-fn front<M: Frames>(framing: &Framing, client: ClientKind, frames: &M, extent: Extent) -> Front {
+fn find_envelope<M: Frames>(
+    framing: &Framing,
+    client: ClientKind,
+    frames: &M,
+    extent: Extent,
+) -> FoundEnvelope {
     let is_empty = |n: &usize| frames.get(*n).is_some_and(<[u8]>::is_empty);
     let through_delimiter = (0..frames.len()).find(is_empty).map(|at| at + 1);
     match (framing.envelope, client) {
-        (EnvelopeMode::Routed, _) => through_delimiter.map_or(Front::Unknown, Front::Envelope),
+        (EnvelopeMode::Routed, _) => {
+            through_delimiter.map_or(FoundEnvelope::Unknown, FoundEnvelope::Envelope)
+        }
         (EnvelopeMode::Auto, ClientKind::Req) => {
-            through_delimiter.map_or(Front::Missing, Front::Envelope)
+            through_delimiter.map_or(FoundEnvelope::Missing, FoundEnvelope::Envelope)
         }
         (EnvelopeMode::Auto, ClientKind::Dealer) => {
             // The only frame of a plain client is its payload, even if that is empty.
             let is_whole = extent == Extent::Whole && frames.len() == 1;
             let is_payload = framing.kind.is_some() && is_whole;
-            Front::Envelope(usize::from(is_empty(&0) && !is_payload))
+            FoundEnvelope::Envelope(usize::from(is_empty(&0) && !is_payload))
         }
     }
 }
@@ -120,24 +127,26 @@ pub(super) fn fault<M: Frames>(
             usual
         };
     };
-    let front: &[Vec<u8>] = match &message.envelope {
-        Envelope::Frames(front) | Envelope::Shaped(front, _) => front,
+    let envelope: &[Vec<u8>] = match &message.envelope {
+        Envelope::Frames(frames) | Envelope::Shaped(frames, _) => frames,
         Envelope::None | Envelope::Delimiter => &[],
     };
-    let is_delimited = front.last().is_some_and(Vec::is_empty);
+    let is_delimited = envelope.last().is_some_and(Vec::is_empty);
     let what = match framing.kind {
         Some(_) => "payload",
         None => "type",
     };
     if framing.envelope == EnvelopeMode::Routed && !is_delimited {
         format!(
-            "no empty frame ends the envelope, as `envelope: routed` of this frontend wants it: \
+            "no empty frame ends the envelope, as `envelope: routed` of this frontend requires: \
              behind a proxy, a DEALER must send an empty frame before the {what}"
         )
     } else if framing.kind.is_none() {
         usual
-    } else if front.len() + frames > frames_max {
-        format!("more than {frames_max} frames with its type, the limit of limits.frames")
+    } else if envelope.len() + frames > frames_max {
+        format!(
+            "more than {frames_max} frames with the frontend's type, the limit of limits.frames"
+        )
     } else {
         "no payload: a message to this frontend is headers, if any, then a payload, which may be empty"
             .to_owned()
@@ -185,7 +194,7 @@ pub(super) fn typed_answer<M: Frames>(
         return Err(fault);
     }
     answer.drop_front(head);
-    let mut front = vec![frame::REPLY_TYPE];
-    front.extend(headers.iter().map(Vec::as_slice));
-    Ok(answer.with_front(&front))
+    let mut leading = vec![frame::REPLY_TYPE];
+    leading.extend(headers.iter().map(Vec::as_slice));
+    Ok(answer.with_front(&leading))
 }

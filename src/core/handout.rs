@@ -24,20 +24,20 @@ impl<M: Frames> Core<M> {
                 continue;
             };
             let body = std::mem::take(body);
-            let order = Handout {
+            let handout = Handout {
                 number,
-                client: request.asker.client,
+                client: request.sender.client,
                 name: &request.name,
                 keeps_type: request.snapshot.routes.at(request.route).kind.is_none(),
             };
-            request.state = match order.hand(body, pool, seat, self.now, &mut self.spare, out) {
+            request.state = match handout.hand(body, pool, seat, self.now, &mut self.spare, out) {
                 Ok(held) => {
                     request.waited_ns = nanoseconds(self.now).saturating_sub(request.arrived_ns);
                     held
                 }
                 Err(back) => {
                     pool.set_blocked(seat, true);
-                    let client = request.asker.client;
+                    let client = request.sender.client;
                     pool.put_back(number, client, &request.name.bare, request.bytes.into());
                     State::Waiting(back)
                 }
@@ -70,7 +70,7 @@ impl Handout<'_> {
         spare: &mut Spare,
         out: &mut impl Outlet<M>,
     ) -> Result<State<M>, M> {
-        let Some((worker, kind)) = pool.at(seat) else {
+        let Some((worker, kind)) = pool.connection(seat) else {
             return Err(body);
         };
         let handed = pool.handed(kind);
@@ -109,7 +109,7 @@ impl Handout<'_> {
         spare: &mut Spare,
         out: &mut impl Outlet<M>,
     ) -> Result<State<M>, M> {
-        let Some((worker, kind)) = pool.at(seat) else {
+        let Some((worker, kind)) = pool.connection(seat) else {
             return Err(body);
         };
         let handed = pool.handed(kind);

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::arrival::{Accepted, queue_full};
-use super::case::{Case, Found, Subject, Verdict, check_payload_briefly, schema_of};
+use super::case::{Case, CheckResult, Subject, Verdict, check_payload_briefly, schema_of};
 use super::handout::Handout;
 use super::lanes::{Direction, LaneEntry, LaneKey};
 use super::peers::Worker;
@@ -36,11 +36,11 @@ impl<M: Frames> Core<M> {
     #[cold]
     pub(super) fn open_unjudged(&mut self, accepted: Accepted, body: M, out: &mut impl Outlet<M>) {
         let number = self.requests.next_number();
-        let client = accepted.asker.client;
+        let client = accepted.sender.client;
         let lane = self
             .lanes
             .lane(client, &accepted.envelope, Direction::Request);
-        let place = LaneEntry {
+        let entry = LaneEntry {
             number,
             sender: client,
             bytes: accepted.bytes,
@@ -52,7 +52,7 @@ impl<M: Frames> Core<M> {
         }
         let unjudged = State::Unjudged(Box::new(Unjudged::InLane(body.pack())));
         self.open(number, accepted, unjudged, id);
-        self.line_up(lane, place, out);
+        self.line_up(lane, entry, out);
     }
 
     /// Opens a request again because the answer of its worker waits for a verdict. The request has
@@ -67,8 +67,8 @@ impl<M: Frames> Core<M> {
     ) {
         let lane = self
             .lanes
-            .lane(request.asker.client, &request.envelope, Direction::Answer);
-        let place = LaneEntry {
+            .lane(request.sender.client, &request.envelope, Direction::Answer);
+        let entry = LaneEntry {
             number: request.number,
             sender: by.peer,
             bytes: body.size(),
@@ -85,15 +85,15 @@ impl<M: Frames> Core<M> {
         }));
         let (number, charge) = (request.number, request.charge);
         self.requests.insert(number, charge, || request);
-        self.line_up(lane, place, out);
+        self.line_up(lane, entry, out);
     }
 
-    fn line_up(&mut self, lane: LaneKey, place: LaneEntry, out: &mut impl Outlet<M>) {
+    fn line_up(&mut self, lane: LaneKey, entry: LaneEntry, out: &mut impl Outlet<M>) {
         let is_first = self.lanes.first(lane).is_none();
         let limits = &self.snapshot.limits;
         let bytes_max = limits.client_bytes.min(out.client_bytes_max());
-        if self.lanes.push(lane, place, limits, bytes_max) {
-            out.pause(place.sender);
+        if self.lanes.push(lane, entry, limits, bytes_max) {
+            out.pause(entry.sender);
         }
         if is_first {
             self.go_on(lane, 0, out);
@@ -126,7 +126,7 @@ impl<M: Frames> Core<M> {
             }
         };
         if self.lanes.first(lane) != Some(number) {
-            debug_assert!(false, "a verdict on what is not at a judge");
+            debug_assert!(false, "a verdict on a message that is not at a judge");
             return;
         }
         self.lanes.count_judged();
@@ -140,14 +140,14 @@ impl<M: Frames> Core<M> {
     fn go_on(&mut self, lane: LaneKey, mut following: usize, out: &mut impl Outlet<M>) {
         let mut work = 0;
         while let Some(number) = self.lanes.first(lane) {
-            let Some((body, is_direct)) = self.take_unjudged(lane.way, number) else {
+            let Some((body, is_direct)) = self.take_unjudged(lane.direction, number) else {
                 // The request has ended.
                 self.leave_lane(lane, out);
                 continue;
             };
             let may_follow = is_direct && following > 0 && work < FOLLOWING_WORK_MAX;
-            let found =
-                may_follow.then(|| self.check_payload_briefly(lane.way, number, &body, &mut work));
+            let found = may_follow
+                .then(|| self.check_payload_briefly(lane.direction, number, &body, &mut work));
             if let Some(found) = found.flatten() {
                 following -= 1;
                 self.leave_lane(lane, out);
@@ -175,7 +175,7 @@ impl<M: Frames> Core<M> {
 
     /// Takes the message that waits for a verdict out of its request. Returns the message and
     /// whether a check of its payload may be short, or `None` if the request has no such message.
-    fn take_unjudged(&mut self, way: Direction, number: u64) -> Option<(M::Parcel, bool)> {
+    fn take_unjudged(&mut self, direction: Direction, number: u64) -> Option<(M::Parcel, bool)> {
         let request = self.requests.get_mut(number)?;
         let body = match &mut request.state {
             State::Unjudged(unjudged) => {
@@ -191,7 +191,7 @@ impl<M: Frames> Core<M> {
             State::Answered(answered) => answered.body.take(),
             State::Waiting(_) | State::Held { .. } => None,
         }?;
-        let schema = schema_of(way, request.route(), &body);
+        let schema = schema_of(direction, request.route(), &body);
         let bytes = frame::payload(&body).len();
         let is_direct = schema.is_none_or(|schema| schema.is_direct(bytes));
         Some((body, is_direct))
@@ -200,14 +200,14 @@ impl<M: Frames> Core<M> {
     /// Checks the payload of an open request or of its answer, as [`check_payload_briefly`] does.
     fn check_payload_briefly(
         &self,
-        way: Direction,
+        direction: Direction,
         number: u64,
         body: &M::Parcel,
         work: &mut usize,
-    ) -> Option<Found> {
+    ) -> Option<CheckResult> {
         let request = self.requests.get(number)?;
         let depth = request.snapshot.limits.depth;
-        check_payload_briefly(way, request.route(), depth, body, work)
+        check_payload_briefly(direction, request.route(), depth, body, work)
     }
 
     /// Returns the case of a message for a judge. The frames that a rejection needs stay with the
@@ -234,7 +234,13 @@ impl<M: Frames> Core<M> {
 
     /// Continues a request with the result of the check of its payload, or of its answer's payload,
     /// unless the request has ended.
-    fn decide(&mut self, number: u64, body: M::Parcel, found: Found, out: &mut impl Outlet<M>) {
+    fn decide(
+        &mut self,
+        number: u64,
+        body: M::Parcel,
+        found: CheckResult,
+        out: &mut impl Outlet<M>,
+    ) {
         let Some(request) = self.requests.get_mut(number) else {
             return;
         };
@@ -261,7 +267,7 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    fn decide_request(&mut self, number: u64, found: Found, out: &mut impl Outlet<M>) {
+    fn decide_request(&mut self, number: u64, found: CheckResult, out: &mut impl Outlet<M>) {
         let place = match found {
             Ok(place) => place,
             Err(rejection) => return self.reject_open(number, *rejection, out),
@@ -279,7 +285,7 @@ impl<M: Frames> Core<M> {
     /// payload.
     pub(super) fn defers_answer(&self, request: &Request<M>, body: &M) -> bool {
         let schema = schema_of(Direction::Answer, request.route(), body);
-        let client = request.asker.client;
+        let client = request.sender.client;
         let lane = self
             .lanes
             .lane(client, &request.envelope, Direction::Answer);
@@ -297,16 +303,16 @@ impl<M: Frames> Core<M> {
             return self.publish_judged(number, body, out);
         };
         let keeps_type = route.kind.is_none();
-        let (client, bytes) = (request.asker.client, u64::from(request.bytes));
+        let (client, bytes) = (request.sender.client, u64::from(request.bytes));
         let pool = &mut self.pools[pool_id.0];
-        while let Some(seat) = pool.at_once(client, &request.name.bare) {
-            let order = Handout {
+        while let Some(seat) = pool.pick_at_once(client, &request.name.bare) {
+            let handout = Handout {
                 number,
                 client,
                 name: &request.name,
                 keeps_type,
             };
-            match order.hand(body, pool, seat, self.now, &mut self.spare, out) {
+            match handout.hand(body, pool, seat, self.now, &mut self.spare, out) {
                 Ok(held) => {
                     let now = nanoseconds(self.now);
                     request.waited_ns = now.saturating_sub(request.arrived_ns);

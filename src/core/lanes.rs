@@ -25,7 +25,7 @@ pub(super) struct LaneKey {
     /// A hash of the envelope. If two envelopes have the same hash, they share a lane, which is
     /// harmless.
     envelope: u64,
-    pub(super) way: Direction,
+    pub(super) direction: Direction,
 }
 
 /// The lanes, and the backlog of each peer in them.
@@ -73,7 +73,12 @@ impl Lanes {
     }
 
     /// Returns the lane of a client's messages with this envelope, or of the answers to them.
-    pub(super) fn lane(&self, client: PeerId, envelope: &Envelope, way: Direction) -> LaneKey {
+    pub(super) fn lane(
+        &self,
+        client: PeerId,
+        envelope: &Envelope,
+        direction: Direction,
+    ) -> LaneKey {
         let envelope = match envelope {
             Envelope::Frames(frames) | Envelope::Shaped(frames, _) if frames.len() > 1 => {
                 self.hasher.hash_one(frames)
@@ -84,7 +89,7 @@ impl Lanes {
         LaneKey {
             client,
             envelope,
-            way,
+            direction,
         }
     }
 
@@ -114,19 +119,19 @@ impl Lanes {
     pub(super) fn push(
         &mut self,
         lane: LaneKey,
-        place: LaneEntry,
+        entry: LaneEntry,
         limits: &Limits,
         bytes_max: u64,
     ) -> bool {
-        let backlog = self.backlogs.entry(place.sender).or_default();
+        let backlog = self.backlogs.entry(entry.sender).or_default();
         backlog.messages += 1;
-        backlog.bytes += place.bytes;
-        self.bytes += place.bytes;
+        backlog.bytes += entry.bytes;
+        self.bytes += entry.bytes;
         let messages_max = u64::from(limits.client_requests) / 2;
         let is_high = backlog.messages > messages_max || backlog.bytes > bytes_max / 2;
         let pauses = is_high && !backlog.paused;
         backlog.paused |= is_high;
-        self.lanes.entry(lane).or_default().push_back(place);
+        self.lanes.entry(lane).or_default().push_back(entry);
         pauses
     }
 
@@ -138,9 +143,9 @@ impl Lanes {
     /// Removes the first message of a lane. Returns its sender, if the sender must be resumed.
     #[must_use]
     pub(super) fn pop(&mut self, lane: LaneKey, limits: &Limits) -> Option<PeerId> {
-        let places = self.lanes.get_mut(&lane)?;
-        let first = places.pop_front();
-        if places.is_empty() {
+        let entries = self.lanes.get_mut(&lane)?;
+        let first = entries.pop_front();
+        if entries.is_empty() {
             self.lanes.remove(&lane);
         }
         let LaneEntry { sender, bytes, .. } = first?;

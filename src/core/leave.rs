@@ -23,10 +23,10 @@ impl<M: Frames> Core<M> {
     /// Stops requests to a worker, so that it is released once it holds none. Returns false if the
     /// worker cannot leave, because several workers may share its connection, or because it is a
     /// REP.
-    pub(super) fn leaves(&mut self, worker: Worker) -> bool {
-        let leaves = worker.kind == WorkerKind::Dealer
-            && self.pools[worker.pool.0].worker_leaves(worker.seat);
-        if leaves && self.leaving.iter().all(|it| it.peer != worker.peer) {
+    pub(super) fn begin_leave(&mut self, worker: Worker) -> bool {
+        let leaves =
+            worker.kind == WorkerKind::Dealer && self.pools[worker.pool.0].begin_leave(worker.seat);
+        if leaves && self.leaving.iter().all(|known| known.peer != worker.peer) {
             self.leaving.push(worker);
         }
         leaves
@@ -34,10 +34,10 @@ impl<M: Frames> Core<M> {
 
     /// Releases the workers that are leaving and hold no request any more.
     #[cold]
-    pub(super) fn let_leave(&mut self, out: &mut impl Outlet<M>) {
+    pub(super) fn release_leaving(&mut self, out: &mut impl Outlet<M>) {
         for worker in std::mem::take(&mut self.leaving) {
-            let there = matches!(self.peers.get(worker.peer), Some(Peer::Worker(_)));
-            if !there {
+            let is_connected = matches!(self.peers.get(worker.peer), Some(Peer::Worker(_)));
+            if !is_connected {
                 continue;
             }
             let pool = &mut self.pools[worker.pool.0];

@@ -60,7 +60,7 @@ pub(crate) enum NotedEvent {
     TypeAsHeader,
     /// A message has no route, but one of its later frames is the type of a route. The note names
     /// the frontend.
-    TypeBehindOthers,
+    TypeAfterOthers,
     /// A worker connected, or the first one of a pool if the engine cannot distinguish its workers.
     WorkerConnected,
     /// A worker disconnected, or the last one of a pool if the engine cannot distinguish its
@@ -106,7 +106,7 @@ pub(crate) struct Particulars {
     /// The number of requests that wait for a worker, or of answers that wait for their clients.
     pub waiting: usize,
     /// A description of the addresses for the workers of a pool that has no worker.
-    pub places: String,
+    pub addresses: String,
     /// The number of DEALERs that have sent nothing since they connected to a frontend.
     pub silent: usize,
     /// The addresses of the first of these DEALERs, if the engine knows them, separated by commas.
@@ -287,14 +287,15 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn told(notes: &mut Notes) -> Vec<(NotedEvent, String, Option<u64>)> {
-        let told = notes.take().into_iter();
-        told.map(|note| (note.what, note.name, note.left_out))
+    fn taken(notes: &mut Notes) -> Vec<(NotedEvent, String, Option<u64>)> {
+        let taken = notes.take().into_iter();
+        taken
+            .map(|note| (note.what, note.name, note.left_out))
             .collect()
     }
 
     #[test]
-    fn the_first_is_told_and_the_others_counted() {
+    fn the_first_event_is_noted_and_the_others_are_counted() {
         let mut notes = Notes::default();
         for n in 0..1_000 {
             notes.note(at(1), FULL, "A", None, || Particulars {
@@ -315,20 +316,20 @@ mod tests {
         assert_eq!((first[0].particulars.workers, first[0].left_out), (0, None));
         assert_eq!(notes.due(), Some(at(11)));
         notes.pass(at(10));
-        assert_eq!(told(&mut notes), []);
+        assert_eq!(taken(&mut notes), []);
         notes.pass(at(11));
-        assert_eq!(told(&mut notes), [(FULL, "A".into(), Some(999))]);
+        assert_eq!(taken(&mut notes), [(FULL, "A".into(), Some(999))]);
         assert_eq!(notes.due(), None);
         // The count was noted, so the kind stays quiet for as long again.
         notes.note(at(20), FULL, "A", None, Particulars::default);
         notes.pass(at(21));
-        assert_eq!(told(&mut notes), [(FULL, "A".into(), Some(1))]);
+        assert_eq!(taken(&mut notes), [(FULL, "A".into(), Some(1))]);
         notes.note(at(31), FULL, "A", None, Particulars::default);
-        assert_eq!(told(&mut notes), [(FULL, "A".into(), None)]);
+        assert_eq!(taken(&mut notes), [(FULL, "A".into(), None)]);
     }
 
     #[test]
-    fn each_client_is_told_once_in_ten_seconds_up_to_a_bound() {
+    fn each_client_is_noted_once_in_ten_seconds_up_to_a_bound() {
         let mut notes = Notes::default();
         let reject = |notes: &mut Notes, seconds, client| {
             let client = Some(PeerId(client));
@@ -339,21 +340,21 @@ mod tests {
             reject(&mut notes, 1, 1);
             reject(&mut notes, 1, 2);
         }
-        assert_eq!(told(&mut notes), of_one(2));
+        assert_eq!(taken(&mut notes), of_one(2));
         for client in 0..100 {
             reject(&mut notes, 2, client);
         }
-        assert_eq!(told(&mut notes), of_one(CLIENTS_MAX - 2));
+        assert_eq!(taken(&mut notes), of_one(CLIENTS_MAX - 2));
         notes.pass(at(11));
         let others = 98 + 100 - (CLIENTS_MAX as u64 - 2);
-        assert_eq!(told(&mut notes), [(FULL, "A".into(), Some(others))]);
+        assert_eq!(taken(&mut notes), [(FULL, "A".into(), Some(others))]);
         // A client that continues is noted again.
         for client in [1, 1, 2] {
             reject(&mut notes, 12, client);
         }
-        assert_eq!(told(&mut notes), of_one(2));
+        assert_eq!(taken(&mut notes), of_one(2));
         notes.pass(at(21));
-        assert_eq!(told(&mut notes), [(FULL, "A".into(), Some(1))]);
+        assert_eq!(taken(&mut notes), [(FULL, "A".into(), Some(1))]);
         assert_eq!(notes.clients, 0);
     }
 
@@ -375,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_and_notes_are_bounded_and_none_is_lost() {
+    fn kinds_and_notes_are_bounded_and_no_event_is_lost() {
         let mut notes = Notes::default();
         let mut counted = 0;
         for round in 0..5 {
@@ -389,14 +390,14 @@ mod tests {
             counted += notes
                 .take()
                 .iter()
-                .map(|it| it.left_out.unwrap_or(1))
+                .map(|note| note.left_out.unwrap_or(1))
                 .sum::<u64>();
         }
         notes.pass(at(200));
         counted += notes
             .take()
             .iter()
-            .map(|it| it.left_out.unwrap_or(1))
+            .map(|note| note.left_out.unwrap_or(1))
             .sum::<u64>();
         assert_eq!(counted, 100_000);
     }

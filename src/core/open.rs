@@ -18,7 +18,7 @@ const PLACES_KEPT: usize = 1 << 11;
 /// The time for which a table that grew in a burst keeps its size although it is little used.
 /// Otherwise, a series of bursts with no open request in between would allocate the table anew each
 /// time.
-const PERIOD: Duration = Duration::from_secs(1);
+const SHRINK_PERIOD: Duration = Duration::from_secs(1);
 
 /// A table is little used in a period if, divided by this number, its size still exceeds the
 /// largest number of places that were taken at the same time.
@@ -146,7 +146,7 @@ impl<M: Frames> OpenRequests<M> {
             self.places = empty(PLACES_MIN);
             self.period_end = None;
         } else {
-            self.period_end = Some(now + PERIOD);
+            self.period_end = Some(now + SHRINK_PERIOD);
         }
         self.peak = self.taken;
     }
@@ -160,16 +160,16 @@ impl<M: Frames> OpenRequests<M> {
     /// Returns the request of this number.
     #[inline]
     pub(super) fn get(&self, number: u64) -> Option<&Request<M>> {
-        let there = self.places[self.place(number)].as_ref();
-        there.filter(|request| request.number == number)
+        let taken = self.places[self.place(number)].as_ref();
+        taken.filter(|request| request.number == number)
     }
 
     /// Returns a mutable reference to the request of this number.
     #[inline]
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Request<M>> {
         let place = self.place(number);
-        let there = self.places[place].as_mut();
-        there.filter(|request| request.number == number)
+        let taken = self.places[place].as_mut();
+        taken.filter(|request| request.number == number)
     }
 
     /// Removes a request.
@@ -193,8 +193,8 @@ impl<M: Frames> OpenRequests<M> {
     /// table.
     fn grow(&mut self) {
         let places = empty(2 * self.places.len());
-        let before = std::mem::replace(&mut self.places, places);
-        for request in before.into_iter().flatten() {
+        let old = std::mem::replace(&mut self.places, places);
+        for request in old.into_iter().flatten() {
             let place = self.place(request.number);
             self.places[place] = Some(request);
         }
@@ -212,7 +212,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::current::Current;
-    use super::super::request::{Asker, State};
+    use super::super::request::{Sender, State};
     use super::super::token::Name;
     use super::*;
     use crate::config;
@@ -235,9 +235,9 @@ routes: { OPAQUE: { pool: people } }";
         let name = Rc::new(Name::new(b"client".to_vec()));
         move |number, bytes| Request {
             number,
-            asker: Asker {
+            sender: Sender {
                 client: PeerId(1),
-                asked: 0,
+                req_messages: 0,
             },
             name: Rc::clone(&name),
             envelope: Envelope::None,
@@ -258,7 +258,7 @@ routes: { OPAQUE: { pool: people } }";
     }
 
     #[test]
-    fn each_is_found_by_its_number_and_no_number_comes_twice() {
+    fn each_request_is_found_by_its_number_and_no_number_is_reused() {
         let request = maker();
         let mut random = fastrand::Rng::with_seed(7);
         let (mut open, mut model) = (OpenRequests::default(), BTreeMap::new());
@@ -304,7 +304,7 @@ routes: { OPAQUE: { pool: people } }";
     }
 
     #[test]
-    fn what_a_burst_has_grown_is_given_back_after_a_period_without_it() {
+    fn a_table_that_grew_in_a_burst_shrinks_after_a_period_without_bursts() {
         let request = maker();
         let mut open = OpenRequests::default();
         let mut now = Duration::ZERO;
@@ -348,18 +348,18 @@ routes: { OPAQUE: { pool: people } }";
     }
 
     #[test]
-    fn one_at_a_time_needs_no_larger_table() {
+    fn one_request_at_a_time_does_not_grow_the_table() {
         let request = maker();
         let mut open = OpenRequests::default();
-        let stays = open.next_number();
-        insert(&mut open, request(stays, 0));
+        let first = open.next_number();
+        insert(&mut open, request(first, 0));
         for _ in 0..10_000 {
             let number = open.next_number();
             insert(&mut open, request(number, 1));
             assert!(open.remove(number).is_some());
         }
         assert_eq!(open.places.len(), PLACES_MIN);
-        assert!(open.contains(stays));
+        assert!(open.contains(first));
         assert!(open.last < 10_000 * 64 / 63 + 10, "{}", open.last);
     }
 }

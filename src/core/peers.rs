@@ -49,77 +49,77 @@ impl Default for Peers {
 
 impl Peers {
     /// Adds a peer.
-    pub(super) fn insert(&mut self, peer: PeerId, it: Peer) {
+    pub(super) fn insert(&mut self, number: PeerId, peer: Peer) {
         if 2 * (self.taken + 1) > self.places.len() {
             self.grow();
         }
-        let place = self.place(peer);
+        let place = self.place(number);
         match &mut self.places[place] {
             free @ None => {
-                *free = Some((peer, it));
+                *free = Some((number, peer));
                 self.taken += 1;
             }
-            Some(_) => drop(self.others.insert(peer, it)),
+            Some(_) => drop(self.others.insert(number, peer)),
         }
     }
 
     /// Returns a peer, if it is connected.
     #[inline]
-    pub(super) fn get(&self, peer: PeerId) -> Option<&Peer> {
-        match &self.places[self.place(peer)] {
-            Some((there, it)) if *there == peer => Some(it),
-            _ => self.others.get(&peer),
+    pub(super) fn get(&self, number: PeerId) -> Option<&Peer> {
+        match &self.places[self.place(number)] {
+            Some((taken_by, peer)) if *taken_by == number => Some(peer),
+            _ => self.others.get(&number),
         }
     }
 
     /// Returns a mutable reference to a peer, if it is connected.
     #[inline]
-    pub(super) fn get_mut(&mut self, peer: PeerId) -> Option<&mut Peer> {
-        let place = self.place(peer);
+    pub(super) fn get_mut(&mut self, number: PeerId) -> Option<&mut Peer> {
+        let place = self.place(number);
         match &mut self.places[place] {
-            Some((there, it)) if *there == peer => Some(it),
-            _ => self.others.get_mut(&peer),
+            Some((taken_by, peer)) if *taken_by == number => Some(peer),
+            _ => self.others.get_mut(&number),
         }
     }
 
     /// Removes a peer.
-    pub(super) fn remove(&mut self, peer: PeerId) -> Option<Peer> {
-        let place = self.place(peer);
-        match self.places[place].take_if(|(there, _)| *there == peer) {
-            Some((_, it)) => {
+    pub(super) fn remove(&mut self, number: PeerId) -> Option<Peer> {
+        let place = self.place(number);
+        match self.places[place].take_if(|(taken_by, _)| *taken_by == number) {
+            Some((_, peer)) => {
                 self.taken -= 1;
-                Some(it)
+                Some(peer)
             }
-            None => self.others.remove(&peer),
+            None => self.others.remove(&number),
         }
     }
 
     /// Returns all peers with their numbers, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
         let places = self.places.iter().flatten();
-        let others = self.others.iter().map(|(peer, it)| (*peer, it));
-        places.map(|(peer, it)| (*peer, it)).chain(others)
+        let others = self.others.iter().map(|(number, peer)| (*number, peer));
+        places.map(|(number, peer)| (*number, peer)).chain(others)
     }
 
     /// Returns all peers, in no order.
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
         let places = self.places.iter_mut().flatten();
-        places.map(|(_, it)| it).chain(self.others.values_mut())
+        places.map(|(_, peer)| peer).chain(self.others.values_mut())
     }
 
     #[inline]
-    fn place(&self, peer: PeerId) -> usize {
-        peer.0 as usize & (self.places.len() - 1)
+    fn place(&self, number: PeerId) -> usize {
+        number.0 as usize & (self.places.len() - 1)
     }
 
     /// Doubles the table. A peer of the hash map may get a place in the larger table.
     fn grow(&mut self) {
         let places = empty(2 * self.places.len());
-        let before = std::mem::replace(&mut self.places, places);
+        let old = std::mem::replace(&mut self.places, places);
         self.taken = 0;
         let others = std::mem::take(&mut self.others);
-        for (peer, it) in before.into_iter().flatten().chain(others) {
-            self.insert(peer, it);
+        for (number, peer) in old.into_iter().flatten().chain(others) {
+            self.insert(number, peer);
         }
     }
 }
@@ -228,7 +228,8 @@ pub(super) struct Client {
     open: u32,
     /// The size of all open requests, in bytes.
     open_bytes: u64,
-    asked: u64,
+    /// The number of messages that the client has sent, if it is a REQ, or 0.
+    req_messages: u64,
 }
 
 /// The index of a principal's counters in [`Principals`](super::principals::Principals).
@@ -303,7 +304,7 @@ impl Client {
             admission: Admission::NewSurplus,
             open: 0,
             open_bytes: 0,
-            asked: 0,
+            req_messages: 0,
         }
     }
 
@@ -331,14 +332,14 @@ impl Client {
     /// for the answer to the last one, or another process has the same name. In both cases, the
     /// client would mistake a late answer to the last request for the answer to the new one.
     #[inline]
-    fn asks(&mut self) {
-        self.asked += u64::from(self.kind == ClientKind::Req);
+    fn count_req_message(&mut self) {
+        self.req_messages += u64::from(self.kind == ClientKind::Req);
     }
 
     /// Returns the number of messages that the client has sent, if it is a REQ, or 0.
     #[inline]
-    pub(super) fn asked(&self) -> u64 {
-        self.asked
+    pub(super) fn req_messages(&self) -> u64 {
+        self.req_messages
     }
 
     /// Counts an open request of this size.
@@ -376,7 +377,7 @@ impl Client {
     }
 
     /// Returns whether the client has requests open.
-    pub(super) fn is_owed(&self) -> bool {
+    pub(super) fn has_open_requests(&self) -> bool {
         self.open > 0
     }
 
@@ -451,7 +452,7 @@ impl Admitted {
         client: &mut Client,
         clients_max: usize,
     ) -> MessagePosition {
-        client.asks();
+        client.count_req_message();
         if client.admission == Admission::Admitted {
             MessagePosition::Later
         } else {
@@ -514,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_found_by_its_number_wherever_its_place_is() {
+    fn each_peer_is_found_by_its_number_in_the_table_and_in_the_map() {
         for (low, high) in [(1_000, 1), (4, 400), (40, 40)] {
             let mut random = fastrand::Rng::with_seed(7);
             let (mut peers, mut model) = (Peers::default(), BTreeMap::new());
@@ -534,9 +535,15 @@ mod tests {
                 let expected = model.get(&number).copied();
                 let peer = PeerId(number);
                 assert_eq!(peers.get(peer).and_then(frontend), expected);
-                assert_eq!(peers.get_mut(peer).and_then(|it| frontend(it)), expected);
+                assert_eq!(
+                    peers.get_mut(peer).and_then(|peer| frontend(peer)),
+                    expected
+                );
             }
-            let mut all: Vec<_> = peers.values_mut().filter_map(|it| frontend(it)).collect();
+            let mut all: Vec<_> = peers
+                .values_mut()
+                .filter_map(|peer| frontend(peer))
+                .collect();
             let mut expected: Vec<_> = model.into_values().collect();
             all.sort_unstable();
             expected.sort_unstable();

@@ -52,7 +52,7 @@ impl Principals {
     /// Removes a client that has disconnected, with its open requests, from the gauges of its
     /// principal.
     pub(super) fn client_disconnected(&mut self, client: &Client) {
-        if let Some(counters) = self.of(client) {
+        if let Some(counters) = self.counters(client) {
             counters.clients -= 1;
             counters.open -= u64::from(client.open());
         }
@@ -60,8 +60,8 @@ impl Principals {
 
     /// Counts a message of a client.
     #[inline]
-    pub(super) fn asked(&mut self, client: &Client) {
-        if let Some(counters) = self.of(client) {
+    pub(super) fn received(&mut self, client: &Client) {
+        if let Some(counters) = self.counters(client) {
             counters.requests += 1;
         }
     }
@@ -69,7 +69,7 @@ impl Principals {
     /// Counts a request of a client that was opened.
     #[inline]
     pub(super) fn opened(&mut self, client: &Client) {
-        if let Some(counters) = self.of(client) {
+        if let Some(counters) = self.counters(client) {
             counters.open += 1;
         }
     }
@@ -77,26 +77,26 @@ impl Principals {
     /// Counts the end of an open request of a connected client.
     #[inline]
     pub(super) fn closed(&mut self, client: &Client) {
-        if let Some(counters) = self.of(client) {
+        if let Some(counters) = self.counters(client) {
             counters.open -= 1;
         }
     }
 
     /// Counts a rejection for a connected client.
     pub(super) fn rejected(&mut self, client: &Client) {
-        if let Some(counters) = self.of(client) {
+        if let Some(counters) = self.counters(client) {
             counters.rejected += 1;
         }
     }
 
     /// Returns a copy of the counters of all principals that have had a client, in no order.
     pub(super) fn sample(&self) -> Vec<PrincipalSample> {
-        let is_used = |it: &&PrincipalSample| it.counters != PrincipalCounters::default();
+        let is_used = |sample: &&PrincipalSample| sample.counters != PrincipalCounters::default();
         self.all.iter().filter(is_used).cloned().collect()
     }
 
     #[inline]
-    fn of(&mut self, client: &Client) -> Option<&mut PrincipalCounters> {
+    fn counters(&mut self, client: &Client) -> Option<&mut PrincipalCounters> {
         let sample = self.all.get_mut(client.principal?.0)?;
         Some(&mut sample.counters)
     }
@@ -139,16 +139,17 @@ mod tests {
 
     fn shown(principals: &Principals) -> Vec<(String, PrincipalCounters)> {
         let all = principals.sample().into_iter();
-        all.map(|it| (it.name.to_string(), it.counters)).collect()
+        all.map(|sample| (sample.name.to_string(), sample.counters))
+            .collect()
     }
 
     #[test]
-    fn the_clients_of_a_principal_are_counted_together_and_leave_their_counts() {
+    fn the_clients_of_a_principal_are_counted_together_and_their_counts_remain() {
         let mut principals = Principals::default();
         let mut both = [(); 2].map(|()| client("alice", NameSource::Principal));
         for client in &mut both {
             principals.client_connected(client);
-            principals.asked(client);
+            principals.received(client);
             principals.opened(client);
             client.opened(1);
         }
@@ -176,7 +177,7 @@ mod tests {
         let mut principals = Principals::default();
         let mut client = client("alice", NameSource::Peer);
         principals.client_connected(&mut client);
-        principals.asked(&client);
+        principals.received(&client);
         client.opened(1);
         principals.opened(&client);
         assert_eq!(shown(&principals), []);

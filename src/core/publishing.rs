@@ -8,11 +8,11 @@
 use std::rc::Rc;
 
 use super::arrival::{Accepted, CheckedMessage, Fit, deny, fit_unusual};
-use super::delivery::{ByOutlet, DELIVERIES_OF_AN_ITEM};
+use super::delivery::{ByOutlet, DELIVERIES_PER_MESSAGE};
 use super::event::Extent;
 use super::notes::{NotedEvent, Particulars};
 use super::peers::{Peer, Subscriber};
-use super::request::{Asker, Return, charge, echo};
+use super::request::{ReturnAddress, Sender, charge, echo};
 use super::{Core, Outlet, single};
 use crate::channel::Publication;
 use crate::frame::{self, Envelope, Frames, SplitMessage};
@@ -43,7 +43,7 @@ impl<M: Frames> Core<M> {
             Some(Peer::Publisher(_)) => self.publication(peer, frames, extent, out),
             Some(&mut Peer::Subscriber(subscriber)) => {
                 let first = frames.get(0).unwrap_or_default();
-                let first = frame::printable(&first[..first.len().min(FIRST_SHOWN)]);
+                let first = frame::printable(&first[..first.len().min(FIRST_SHOWN_MAX)]);
                 self.note_subscriber(NotedEvent::SubscriberData, subscriber, peer, || {
                     Particulars {
                         frames: frames.len(),
@@ -84,11 +84,11 @@ impl<M: Frames> Core<M> {
             envelope: Envelope::None,
             body,
         };
-        let asker = Asker::publisher(peer);
+        let sender = Sender::publisher(peer);
         match self.check_publication(peer, &message, place, size, out) {
             Ok((place, Fit::Unjudged)) => {
                 let accepted = Accepted {
-                    asker,
+                    sender,
                     name,
                     charge: charge(bytes, &message.envelope, &message.body),
                     envelope: message.envelope,
@@ -110,10 +110,10 @@ impl<M: Frames> Core<M> {
                 self.publish(channel, message.body, true, out);
             }
             Err(rejection) => {
-                let to = Return {
+                let to = ReturnAddress {
                     route: id,
                     kind: frame::type_name(message.kind()),
-                    asker,
+                    sender,
                     open: None,
                     headers: Vec::new(),
                     envelope: Envelope::None,
@@ -137,7 +137,7 @@ impl<M: Frames> Core<M> {
     ) -> Result<(RoutePlace, Fit), Box<Rejection>> {
         let refuse = |reason, text: String| Err(Box::new(Rejection::new(reason, text)));
         let Some(Peer::Publisher(publisher)) = self.peers.get(peer) else {
-            return refuse(Reason::Malformed, "its publisher has disconnected".into());
+            return refuse(Reason::Malformed, "the publisher has disconnected".into());
         };
         let (snapshot, limits) = (&self.snapshot, &self.snapshot.limits);
         let settings = self.channels[publisher.channel.0].settings();
@@ -206,12 +206,12 @@ impl<M: Frames> Core<M> {
         let route = self.snapshot.routes.at(accepted.judged.route);
         let (id, target) = (route.id, route.target);
         let Accepted {
-            asker,
+            sender,
             envelope,
             bytes,
             ..
         } = accepted;
-        self.publish_of(asker, envelope, (id, target, bytes), body, out);
+        self.publish_and_acknowledge(sender, envelope, (id, target, bytes), body, out);
     }
 
     /// Publishes a message whose payload a judge found valid.
@@ -221,14 +221,14 @@ impl<M: Frames> Core<M> {
         };
         let route = request.route();
         let about = (route.id, route.target, u64::from(request.bytes));
-        let (asker, envelope) = (request.asker, request.envelope);
-        self.publish_of(asker, envelope, about, body, out);
+        let (sender, envelope) = (request.sender, request.envelope);
+        self.publish_and_acknowledge(sender, envelope, about, body, out);
     }
 
     /// Publishes a message, and sends the acknowledgement that a REQ or the route's `ack` requires.
-    fn publish_of(
+    fn publish_and_acknowledge(
         &mut self,
-        asker: Asker,
+        sender: Sender,
         envelope: Envelope,
         (id, target, bytes): (RouteId, Target, u64),
         body: M,
@@ -238,7 +238,7 @@ impl<M: Frames> Core<M> {
             return;
         };
         let outcome = RequestOutcome::Published(id);
-        if asker.is_publisher() {
+        if sender.is_publisher() {
             self.counts.count(outcome, Fate::Delivered);
             return self.publish(channel, body, true, out);
         }
@@ -246,14 +246,14 @@ impl<M: Frames> Core<M> {
         frames.extend(echo(frame::kept(&body, false)));
         frames.push(Vec::new());
         self.publish(channel, body, false, out);
-        let is_req = match self.peers.get_mut(asker.client) {
+        let is_req = match self.peers.get_mut(sender.client) {
             Some(Peer::Client(client)) => client.kind == ClientKind::Req,
             _ => false,
         };
         if ack || is_req {
-            self.deliver(asker, Some(bytes), &envelope, M::of(frames), outcome, out);
+            self.deliver(sender, Some(bytes), &envelope, M::of(frames), outcome, out);
         } else {
-            if let Some(Peer::Client(client)) = self.peers.get_mut(asker.client) {
+            if let Some(Peer::Client(client)) = self.peers.get_mut(sender.client) {
                 client.closed(bytes);
                 self.principals.closed(client);
             }
@@ -272,7 +272,7 @@ impl<M: Frames> Core<M> {
         };
         let when = (self.now, self.snapshot.generation);
         let published = channel.publish(body, kind_length, when, &mut ByOutlet(&mut *out));
-        out.spend(published.work / DELIVERIES_OF_AN_ITEM);
+        out.spend(published.work / DELIVERIES_PER_MESSAGE);
         if !published.slow.is_empty() {
             self.note_slow(published, out);
         }
@@ -292,7 +292,7 @@ impl<M: Frames> Core<M> {
             }
         }
         for peer in published.overflowed {
-            let why = "it is slow: the messages that wait for it exceed subscriber_bytes, or a lower bound while memory is short, and its channel has `slow: disconnect`";
+            let why = "it is slow: its queued messages exceed subscriber_bytes, or a lower bound while memory is short, and its channel has `slow: disconnect`";
             out.disconnect(peer, why.to_owned());
         }
     }
@@ -316,7 +316,7 @@ impl<M: Frames> Core<M> {
 
 /// The maximum number of bytes that the log shows of a subscriber's message that is not a
 /// subscription.
-const FIRST_SHOWN: usize = 32;
+const FIRST_SHOWN_MAX: usize = 32;
 
 /// Describes the fault in the frames of a publisher's message.
 #[cold]
@@ -360,6 +360,6 @@ fn topic_fault<M: Frames>(
     let is_known = single::has_end(&message.body) || !needs_topic;
     (!is_known).then(|| {
         let end = frame::printable(end);
-        format!("its frame does not contain the topic_end {end}, so its payload is unknown")
+        format!("the frame does not contain the topic_end {end}, so the payload is unknown")
     })
 }

@@ -57,10 +57,15 @@ impl RateLimiter {
         if self.0.is_empty() {
             return;
         }
-        let has_rate = |route: &Route| route.access.as_ref().is_some_and(|it| it.rate.is_some());
-        let rated = routes.iter().filter(|(_, route)| has_rate(route));
-        let rated: HashSet<&str> = rated.map(|(_, route)| route.name.as_str()).collect();
-        self.0.retain(|route, _| rated.contains(&**route));
+        let has_rate = |route: &Route| {
+            route
+                .access
+                .as_ref()
+                .is_some_and(|access| access.rate.is_some())
+        };
+        let limited = routes.iter().filter(|(_, route)| has_rate(route));
+        let limited: HashSet<&str> = limited.map(|(_, route)| route.name.as_str()).collect();
+        self.0.retain(|route, _| limited.contains(&**route));
     }
 }
 
@@ -87,11 +92,11 @@ impl Buckets {
 fn take(full: &mut Duration, now: Duration, rate: &Rate) -> Result<(), Duration> {
     let room = rate.interval.saturating_mul(rate.burst.saturating_sub(1));
     // A reload may have made the bucket smaller.
-    let lacks = full.saturating_sub(now).min(room + rate.interval);
-    if lacks > room {
-        return Err(lacks - room);
+    let deficit = full.saturating_sub(now).min(room + rate.interval);
+    if deficit > room {
+        return Err(deficit - room);
     }
-    *full = now + lacks + rate.interval;
+    *full = now + deficit + rate.interval;
     Ok(())
 }
 
@@ -146,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn each_principal_each_connection_and_each_route_has_its_own() {
+    fn each_principal_and_each_connection_has_a_bucket_for_each_route() {
         let mut rates = RateLimiter::default();
         let one = Rate { burst: 1, ..RATE };
         for route in ["A", "B"] {
@@ -178,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_come_and_go_leave_nothing_behind() {
+    fn full_buckets_of_former_connections_are_dropped() {
         let mut rates = RateLimiter::default();
         for n in 0..100_000 {
             let payer = Payer::Connection(PeerId(n));

@@ -25,7 +25,7 @@ const ECHO_MAX: usize = 16 << 10;
 pub(super) struct Request<M: Frames> {
     /// The number, which [`OpenRequests`](super::open::OpenRequests) gives and never reuses.
     pub(super) number: u64,
-    pub(super) asker: Asker,
+    pub(super) sender: Sender,
     pub(super) name: Rc<Name>,
     pub(super) envelope: Envelope,
     pub(super) route: RoutePlace,
@@ -48,19 +48,19 @@ pub(super) struct Request<M: Frames> {
 
 /// The client that waits for the answer, or the publisher of a message, which is never answered.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asker {
+pub(super) struct Sender {
     pub(super) client: PeerId,
     /// The value of [`Client::req_messages`] when the request arrived, or `u64::MAX` for a
     /// publisher's message.
-    pub(super) asked: u64,
+    pub(super) req_messages: u64,
 }
 
-impl Asker {
+impl Sender {
     /// Returns the client as the sender of a request that arrives now.
     pub(super) fn of(peer: PeerId, client: &Client) -> Self {
         Self {
             client: peer,
-            asked: client.asked(),
+            req_messages: client.req_messages(),
         }
     }
 
@@ -68,13 +68,13 @@ impl Asker {
     pub(super) fn publisher(peer: PeerId) -> Self {
         Self {
             client: peer,
-            asked: u64::MAX,
+            req_messages: u64::MAX,
         }
     }
 
     /// Returns whether the sender is a publisher.
     pub(super) fn is_publisher(self) -> bool {
-        self.asked == u64::MAX
+        self.req_messages == u64::MAX
     }
 }
 
@@ -119,12 +119,12 @@ pub(super) struct Answered<P> {
 }
 
 /// The destination and the form of a rejection.
-pub(super) struct Return {
+pub(super) struct ReturnAddress {
     /// The route whose counters count the rejection.
     pub(super) route: RouteId,
     /// The type, in the form of [`frame::type_name`].
     pub(super) kind: String,
-    pub(super) asker: Asker,
+    pub(super) sender: Sender,
     /// The size of the request in bytes, if it was accepted and therefore counts among the open
     /// requests of its client.
     pub(super) open: Option<u64>,
@@ -178,7 +178,7 @@ impl<M: Frames> Request<M> {
 
     /// Returns the destination of a rejection.
     #[cold]
-    pub(super) fn give_up(self) -> Return {
+    pub(super) fn into_return_address(self) -> ReturnAddress {
         let route = self.route();
         let (id, known) = (route.id, route.kind.as_deref().map(str::to_owned));
         let frames = match self.state {
@@ -192,10 +192,10 @@ impl<M: Frames> Request<M> {
         };
         let mut frames = frames.into_iter();
         let kind = known.unwrap_or_else(|| frame::type_name(&frames.next().unwrap_or_default()));
-        Return {
+        ReturnAddress {
             route: id,
             kind,
-            asker: self.asker,
+            sender: self.sender,
             open: Some(self.bytes.into()),
             envelope: self.envelope,
             headers: frames.collect(),

@@ -3,14 +3,14 @@
 //! of the copies is reused.
 
 /// The maximum number of empty buffers that are kept for reuse.
-const PLACES_KEPT: usize = 1024;
+const SPARE_BUFFERS_MAX: usize = 1024;
 
 /// The maximum capacity of a buffer that is kept for reuse, in bytes. Usual headers, such as a
 /// number or a trace ID, are shorter.
-const ROOM_KEPT: usize = 512;
+const SPARE_CAPACITY_MAX: usize = 512;
 
 /// The size of the length that precedes each frame, in bytes.
-const LENGTH: usize = size_of::<u64>();
+const LENGTH_SIZE: usize = size_of::<u64>();
 
 /// The copied frames of one request, usually none.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl CopyPool {
         }
         let mut copies = self.0.pop().unwrap_or_default();
         let bytes = &mut copies.bytes;
-        let size = frames.clone().map(|frame| LENGTH + frame.len());
+        let size = frames.clone().map(|frame| LENGTH_SIZE + frame.len());
         bytes.reserve_exact(size.sum());
         for frame in frames {
             bytes.extend_from_slice(&(frame.len() as u64).to_le_bytes());
@@ -52,8 +52,8 @@ impl CopyPool {
     #[inline]
     pub(super) fn give_back(&mut self, Kept(copies): Kept) {
         if let Some(mut copies) = copies
-            && copies.bytes.capacity() <= ROOM_KEPT
-            && self.0.len() < PLACES_KEPT
+            && copies.bytes.capacity() <= SPARE_CAPACITY_MAX
+            && self.0.len() < SPARE_BUFFERS_MAX
         {
             copies.bytes.clear();
             self.0.push(copies);
@@ -66,7 +66,7 @@ impl Kept {
     pub(super) fn frames(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = self.0.as_ref().map_or(&[][..], |copies| &copies.bytes);
         std::iter::from_fn(move || {
-            let (length, after) = rest.split_first_chunk::<LENGTH>()?;
+            let (length, after) = rest.split_first_chunk::<LENGTH_SIZE>()?;
             let (frame, others) = after.split_at(u64::from_le_bytes(*length) as usize);
             rest = others;
             Some(frame)
@@ -79,8 +79,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_come_back_as_they_were_and_memory_is_used_again() {
-        let mut shelf = CopyPool::default();
+    fn copied_headers_are_unchanged_and_their_memory_is_reused() {
+        let mut pool = CopyPool::default();
         let all: [&[Vec<u8>]; 4] = [
             &[],
             &[vec![]],
@@ -88,15 +88,15 @@ mod tests {
             &[vec![0; 9]],
         ];
         for headers in all {
-            let kept = shelf.keep(headers.iter().map(Vec::as_slice));
+            let kept = pool.keep(headers.iter().map(Vec::as_slice));
             assert!(kept.frames().eq(headers));
             assert_eq!(kept.0.is_none(), headers.is_empty());
-            shelf.give_back(kept);
+            pool.give_back(kept);
             // One buffer is used for all of them in turn.
-            assert!(shelf.0.len() <= 1);
+            assert!(pool.0.len() <= 1);
         }
-        let large = shelf.keep([&[7; ROOM_KEPT][..]].into_iter());
-        shelf.give_back(large);
-        assert_eq!(shelf.0.len(), 0, "what was grown for one is given back");
+        let large = pool.keep([&[7; SPARE_CAPACITY_MAX][..]].into_iter());
+        pool.give_back(large);
+        assert_eq!(pool.0.len(), 0, "a large buffer is not kept");
     }
 }

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_is_joined_as_it_was() {
+    fn join_restores_a_frame_that_was_split() {
         let long = vec![b'x'; 3 * TYPE_MAX];
         for (frame, kind, payload) in [
             (&b"NASDAQ 12 3"[..], &b"NASDAQ"[..], &b"12 3"[..]),
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_several_frames_becomes_one() {
+    fn join_leaves_out_the_headers_of_a_message() {
         let body = [&b"A"[..], b"header", b"payload"]
             .map(<[u8]>::to_vec)
             .to_vec();

@@ -15,7 +15,7 @@ use crate::snapshot::PoolId;
 
 /// The time for which a wait must last before it is noted. Workers that are started together with
 /// the gateway have usually connected by then.
-const PATIENCE: Duration = Duration::from_secs(1);
+const NOTE_DELAY: Duration = Duration::from_secs(1);
 
 /// The maximum number of silent peers whose addresses are noted. Eight addresses suffice to find
 /// one misplaced worker, and keep the line short if there are many idle clients.
@@ -42,7 +42,7 @@ impl<M: Frames> Core<M> {
     pub(super) fn expect_worker(&mut self, pool: PoolId) {
         let pools = &mut self.standstill.pools;
         if pools.iter().all(|(known, _)| *known != pool) {
-            let due = self.now + PATIENCE;
+            let due = self.now + NOTE_DELAY;
             pools.push((pool, due));
             self.notes.remind(due);
         }
@@ -53,7 +53,7 @@ impl<M: Frames> Core<M> {
     pub(super) fn drain(&mut self, deadline: Duration) {
         self.drain = Some(deadline);
         self.begin_to_flush();
-        let due = self.now + PATIENCE;
+        let due = self.now + NOTE_DELAY;
         self.standstill.drain = Some(due);
         self.notes.remind(due);
     }
@@ -71,7 +71,7 @@ impl<M: Frames> Core<M> {
                 let name = &pool.settings().name;
                 let particulars = || Particulars {
                     waiting: pool.waiting(),
-                    places: places(pool),
+                    addresses: worker_addresses(pool),
                     ..Particulars::default()
                 };
                 self.notes
@@ -81,7 +81,7 @@ impl<M: Frames> Core<M> {
                     let particulars = || Particulars {
                         silent: silent.count,
                         silent_peers: silent.addresses.clone(),
-                        places: places(pool),
+                        addresses: worker_addresses(pool),
                         ..Particulars::default()
                     };
                     self.notes
@@ -138,8 +138,8 @@ impl<M: Frames> Core<M> {
 /// Returns the silent peers. A worker among them has connected to a frontend by mistake, and waits
 /// there for requests.
 fn silent_peers<M: Frames>(peers: &Peers, out: &impl Outlet<M>) -> SilentPeers {
-    let is_silent = |it: &Peer| matches!(it, Peer::Client(client) if client.is_silent_dealer());
-    let mut silent = peers.iter().filter(|(_, it)| is_silent(it));
+    let is_silent = |peer: &Peer| matches!(peer, Peer::Client(client) if client.is_silent_dealer());
+    let mut silent = peers.iter().filter(|(_, peer)| is_silent(peer));
     let named: Vec<_> = silent.by_ref().take(SILENT_NAMED_MAX).collect();
     let addresses: Vec<_> = named
         .iter()
@@ -152,16 +152,16 @@ fn silent_peers<M: Frames>(peers: &Peers, out: &impl Outlet<M>) -> SilentPeers {
 }
 
 /// Describes the addresses at which a pool and its workers connect.
-fn places(pool: &Pool) -> String {
+fn worker_addresses(pool: &Pool) -> String {
     let endpoints = &pool.settings().endpoints;
-    let mut places = Vec::new();
+    let mut addresses = Vec::new();
     if !endpoints.bind.is_empty() {
         let bind = endpoints.bind.join(", ");
-        places.push(format!("workers connect to {bind}"));
+        addresses.push(format!("workers connect to {bind}"));
     }
     if !endpoints.connect.is_empty() {
         let connect = endpoints.connect.join(", ");
-        places.push(format!("the gateway connects to {connect}"));
+        addresses.push(format!("the gateway connects to {connect}"));
     }
-    places.join(", and ")
+    addresses.join(", and ")
 }

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_answers_nothing_is_told_apart() {
+    fn messages_that_answer_no_request_are_distinguished() {
         for (sent, naming, holds, expected) in [
             (&[""][..], NO_TOKEN, false, Stray::Empty),
             (&["", ""], NO_TOKEN, true, Stray::Empty),

@@ -24,7 +24,7 @@ routes:
 
 const PEOPLE: PoolId = PoolId(0);
 
-const MOMENT: Duration = Duration::from_nanos(1);
+const NANOSECOND: Duration = Duration::from_nanos(1);
 
 /// An outlet that keeps the token of each request that a worker received.
 #[derive(Default)]
@@ -101,7 +101,7 @@ impl World {
         peer
     }
 
-    fn says(&mut self, peer: PeerId, frames: &[&[u8]]) {
+    fn send(&mut self, peer: PeerId, frames: &[&[u8]]) {
         let frames = frames.iter().map(|frame| frame.to_vec()).collect();
         self.on(Event::Message { peer, frames });
     }
@@ -109,7 +109,7 @@ impl World {
     /// Lets the worker that received the oldest request answer it.
     fn answer(&mut self) {
         let (worker, token) = self.sent.handed.remove(0);
-        self.says(worker, &[&token, b"REPLY", b"x"]);
+        self.send(worker, &[&token, b"REPLY", b"x"]);
     }
 
     /// Lets the time pass until `time`, and returns the notes of this kind until then.
@@ -161,14 +161,14 @@ fn each_worker_is_named_once_for_each_mistake_and_its_other_messages_are_counted
         for _ in 0..MESSAGES {
             for worker in workers {
                 for mistake in mistakes {
-                    world.says(worker, mistake);
+                    world.send(worker, mistake);
                 }
             }
         }
-        let noted = world.at(start + seconds(10) - MOMENT, is_stray);
+        let noted = world.at(start + seconds(10) - NANOSECOND, is_stray);
         for mistake in [Stray::PayloadAlone, Stray::Nameless] {
-            let of = |note: &&Note| note.what == NotedEvent::Stray(mistake);
-            let named: Vec<_> = noted.iter().filter(of).map(worker_of).collect();
+            let is_mistake = |note: &&Note| note.what == NotedEvent::Stray(mistake);
+            let named: Vec<_> = noted.iter().filter(is_mistake).map(worker_of).collect();
             assert_eq!(named, ["worker1", "worker2", "worker3"], "{mistake:?}");
         }
         assert_eq!(counts(&noted), [None; 6]);
@@ -182,9 +182,9 @@ fn at_most_32_workers_of_a_pool_are_named_for_a_mistake() {
     let mut world = World::new();
     let workers: Vec<_> = (0..100).map(|_| world.worker()).collect();
     for worker in workers {
-        world.says(worker, &[b"done"]);
+        world.send(worker, &[b"done"]);
     }
-    assert_eq!(counts(&world.at(MOMENT, is_stray)), [None; 32]);
+    assert_eq!(counts(&world.at(NANOSECOND, is_stray)), [None; 32]);
     assert_eq!(counts(&world.at(seconds(10), is_stray)), [Some(68)]);
 }
 
@@ -193,9 +193,9 @@ fn at_most_32_workers_of_a_pool_are_named_for_a_mistake() {
 fn a_worker_whose_first_message_is_empty_is_not_named() {
     let mut world = World::new();
     let worker = world.worker();
-    world.says(worker, &[b""]);
+    world.send(worker, &[b""]);
     assert_eq!(counts(&world.at(seconds(20), is_stray)), []);
-    world.says(worker, &[b""]);
+    world.send(worker, &[b""]);
     let noted = world.at(seconds(20), is_stray);
     let what: Vec<_> = noted.iter().map(|note| note.what).collect();
     assert_eq!(what, [NotedEvent::Stray(Stray::Empty)]);
@@ -205,18 +205,18 @@ fn a_worker_whose_first_message_is_empty_is_not_named() {
 fn at_most_32_clients_are_named_for_each_route_and_reason_within_ten_seconds() {
     let mut world = World::new();
     let clients: Vec<_> = (0..100).map(|_| world.client()).collect();
-    let of = |reason| move |what| what == NotedEvent::Rejected(reason);
+    let is_rejected = |reason| move |what| what == NotedEvent::Rejected(reason);
     for round in 0..3 {
         let start = seconds(20 * round);
         world.at(start, |_| false);
         for client in clients.iter().cycle().take(500) {
-            world.says(*client, &[b"NOBODY", b"x"]);
-            world.says(*client, &[b"A"]);
+            world.send(*client, &[b"NOBODY", b"x"]);
+            world.send(*client, &[b"A"]);
         }
-        let noted = world.at(start + seconds(10) - MOMENT, |_| true);
+        let noted = world.at(start + seconds(10) - NANOSECOND, |_| true);
         assert_eq!(counts(&noted), [None; 64]);
         for reason in [Reason::UnknownType, Reason::Malformed] {
-            let noted = noted.iter().filter(|note| of(reason)(note.what));
+            let noted = noted.iter().filter(|note| is_rejected(reason)(note.what));
             let named: BTreeSet<_> = noted
                 .map(|note| {
                     let rejected = note.particulars.rejected.as_ref().unwrap();
@@ -225,7 +225,7 @@ fn at_most_32_clients_are_named_for_each_route_and_reason_within_ten_seconds() {
                 .collect();
             assert_eq!(named.len(), 32, "{reason:?}");
         }
-        let others = world.at(start + seconds(10), of(Reason::UnknownType));
+        let others = world.at(start + seconds(10), is_rejected(Reason::UnknownType));
         assert_eq!(counts(&others), [Some(500 - 32)]);
     }
 }
@@ -236,18 +236,18 @@ fn a_pool_without_a_worker_is_named_after_a_second_and_every_ten_seconds() {
     let client = world.client();
     let start = seconds(5);
     world.at(start, |_| false);
-    world.says(client, &[b"A", b"1"]);
-    world.says(client, &[b"A", b"2"]);
+    world.send(client, &[b"A", b"1"]);
+    world.send(client, &[b"A", b"2"]);
     assert_eq!(world.core.next_deadline(), Some(start + seconds(1)));
-    let noted = world.at(start + seconds(1) - MOMENT, is_no_worker);
+    let noted = world.at(start + seconds(1) - NANOSECOND, is_no_worker);
     assert_eq!(counts(&noted), []);
     let noted = world.at(start + seconds(1), is_no_worker);
     assert_eq!(counts(&noted), [None]);
     let (name, particulars) = (&*noted[0].name, &noted[0].particulars);
     assert_eq!((name, particulars.waiting), ("people", 2));
     let bind = "workers connect to tcp://127.0.0.1:0";
-    assert_eq!(particulars.places, bind);
-    let noted = world.at(start + seconds(11) - MOMENT, is_no_worker);
+    assert_eq!(particulars.addresses, bind);
+    let noted = world.at(start + seconds(11) - NANOSECOND, is_no_worker);
     assert_eq!(counts(&noted), []);
     assert_eq!(world.core.next_deadline(), Some(start + seconds(11)));
     let noted = world.at(start + seconds(11), is_no_worker);
@@ -265,8 +265,8 @@ fn a_pool_without_a_worker_is_named_after_a_second_and_every_ten_seconds() {
 fn a_pool_whose_first_worker_connects_within_a_second_is_not_named() {
     let mut world = World::new();
     let client = world.client();
-    world.says(client, &[b"A", b"x"]);
-    world.at(seconds(1) - MOMENT, |_| false);
+    world.send(client, &[b"A", b"x"]);
+    world.at(seconds(1) - NANOSECOND, |_| false);
     world.worker();
     assert_eq!(counts(&world.at(seconds(59), is_no_worker)), []);
 }
@@ -276,12 +276,12 @@ fn a_pool_whose_last_worker_leaves_queued_requests_is_named_after_a_second() {
     let mut world = World::new();
     let (client, worker) = (world.client(), world.worker());
     for _ in 0..11 {
-        world.says(client, &[b"A", b"x"]);
+        world.send(client, &[b"A", b"x"]);
     }
     assert_eq!(world.core.waiting(PEOPLE), 1, "a worker takes ten");
     world.at(seconds(30), |_| false);
     world.on(Event::Disconnected { peer: worker });
-    let noted = world.at(seconds(31) - MOMENT, is_no_worker);
+    let noted = world.at(seconds(31) - NANOSECOND, is_no_worker);
     assert_eq!(counts(&noted), []);
     let noted = world.at(seconds(31), is_no_worker);
     assert_eq!(counts(&noted), [None]);
@@ -290,30 +290,35 @@ fn a_pool_whose_last_worker_leaves_queued_requests_is_named_after_a_second() {
 
 #[test]
 fn a_drain_names_each_pool_that_it_waits_for_after_a_second_and_every_ten_seconds() {
-    let of = |note: &Note| {
-        let it = &note.particulars;
-        (note.name.clone(), it.held, it.waiting, it.left)
+    let summary = |note: &Note| {
+        let details = &note.particulars;
+        (
+            note.name.clone(),
+            details.held,
+            details.waiting,
+            details.left,
+        )
     };
     let mut world = World::new();
     let client = world.client();
     world.worker();
-    world.says(client, &[b"A", b"x"]);
-    world.says(client, &[b"B", b"x"]);
+    world.send(client, &[b"A", b"x"]);
+    world.send(client, &[b"B", b"x"]);
     world.at(seconds(5), |_| false);
     let deadline = seconds(35);
     world.on(Event::Drain { deadline });
-    let noted = world.at(seconds(6) - MOMENT, is_draining);
+    let noted = world.at(seconds(6) - NANOSECOND, is_draining);
     assert_eq!(counts(&noted), []);
     let noted = world.at(seconds(6), is_draining);
     let people = ("people".to_owned(), 1, 0, seconds(29));
     let others = |left| ("others".to_owned(), 0, 1, left);
-    let noted: Vec<_> = noted.iter().map(of).collect();
+    let noted: Vec<_> = noted.iter().map(summary).collect();
     assert_eq!(noted, [people, others(seconds(29))]);
     world.answer();
-    let noted = world.at(seconds(16) - MOMENT, is_draining);
+    let noted = world.at(seconds(16) - NANOSECOND, is_draining);
     assert_eq!(counts(&noted), []);
     let noted = world.at(seconds(16), is_draining);
-    let noted: Vec<_> = noted.iter().map(of).collect();
+    let noted: Vec<_> = noted.iter().map(summary).collect();
     assert_eq!(noted, [others(seconds(19))]);
     let noted = world.at(deadline, is_draining);
     assert_eq!(counts(&noted), []);

@@ -104,7 +104,7 @@ impl Tokens {
         let token = &mut self.0[client.0 as usize % TOKENS_KEPT];
         let before = std::mem::replace(&mut token.number, number);
         let step = match &token.name {
-            Some(of) if Rc::ptr_eq(of, name) => number.wrapping_sub(before),
+            Some(known) if Rc::ptr_eq(known, name) => number.wrapping_sub(before),
             _ => {
                 token.name = Some(Rc::clone(name));
                 u64::MAX
@@ -142,10 +142,10 @@ fn read_usual(token: &[u8]) -> Option<(&[u8], u64)> {
     if digits == 2 * DIGITS {
         return None;
     }
-    let sign = token.len() - digits - 1;
+    let hash = token.len() - digits - 1;
     // A number has no leading zeros, and at least one digit.
-    let sound = token[sign] == b'#' && digits > 0 && (digits == 1 || token[sign + 1] != b'0');
-    sound.then(|| (&token[..sign], number))
+    let is_valid = token[hash] == b'#' && digits > 0 && (digits == 1 || token[hash + 1] != b'0');
+    is_valid.then(|| (&token[..hash], number))
 }
 
 /// Returns the number of digits at the end of these bytes, and the number that they form. All bytes
@@ -171,21 +171,21 @@ fn last_digits(bytes: [u8; DIGITS]) -> (usize, u64) {
 
 /// Reads any token.
 fn read_any(token: &[u8]) -> Option<(&[u8], u64)> {
-    let sign = token.iter().rposition(|byte| *byte == b'#')?;
+    let hash = token.iter().rposition(|byte| *byte == b'#')?;
     let mut number = 0_u64;
-    for byte in &token[sign + 1..] {
+    for byte in &token[hash + 1..] {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             return None;
         }
         number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
     }
-    let sound = match &token[sign + 1..] {
+    let is_valid = match &token[hash + 1..] {
         [] => false,
         [_] => true,
         [first, ..] => *first != b'0',
     };
-    sound.then(|| (&token[..sign], number))
+    is_valid.then(|| (&token[..hash], number))
 }
 
 #[cfg(test)]
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn readable_where_the_identity_is() {
+    fn a_token_shows_a_printable_identity_unchanged_and_any_other_in_hex() {
         assert_eq!(token(b"client1", 42), "client1#42");
         assert_eq!(token(b"\0\x01k", 7), "00016b#7");
         assert_eq!(token(b"", 0), "#0");
@@ -207,19 +207,19 @@ mod tests {
     }
 
     #[test]
-    fn reads_back_what_it_wrote_and_nothing_else() {
+    fn read_accepts_written_tokens_and_nothing_else() {
         let name = Name::new(b"a#b".to_vec());
         let mut written = Vec::new();
-        for of in [0, 1, 9, 10, 100, 1234567890, u64::MAX - 1, u64::MAX] {
-            name.write(of, &mut written);
-            assert_eq!(read(&written), Some((&b"a#b"[..], of)));
+        for number in [0, 1, 9, 10, 100, 1234567890, u64::MAX - 1, u64::MAX] {
+            name.write(number, &mut written);
+            assert_eq!(read(&written), Some((&b"a#b"[..], number)));
         }
-        for of in (0..20).flat_map(|power| [10_u64.pow(power) - 1, 10_u64.pow(power) + 7]) {
-            name.write(of, &mut written);
-            assert_eq!(read(&written), Some((&b"a#b"[..], of)));
+        for number in (0..20).flat_map(|power| [10_u64.pow(power) - 1, 10_u64.pow(power) + 7]) {
+            name.write(number, &mut written);
+            assert_eq!(read(&written), Some((&b"a#b"[..], number)));
         }
-        for (shown, is_its) in [(&b"a#b"[..], true), (b"a", false), (b"a#b#", false)] {
-            assert_eq!(name.is_shown_as(shown), is_its);
+        for (shown, expected) in [(&b"a#b"[..], true), (b"a", false), (b"a#b#", false)] {
+            assert_eq!(name.is_shown_as(shown), expected);
         }
         for foreign in [
             "",
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_are_read_all_at_once_as_they_are_one_by_one() {
+    fn digits_read_all_at_once_equal_digits_read_one_by_one() {
         let mut random = fastrand::Rng::with_seed(7);
         for _ in 0..100_000 {
             let bytes = std::array::from_fn(|_| match random.u8(..8) {
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_the_same_whatever_was_written_before() {
+    fn a_token_does_not_depend_on_the_tokens_before() {
         let mut random = fastrand::Rng::with_seed(7);
         // Each client has two names, like a client that became anonymous while its requests waited.
         let name = |n: u8| Rc::new(Name::new(format!("client{n}").into()));

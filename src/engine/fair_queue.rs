@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sender_with_many_items_has_one_in_turn() {
+    fn a_sender_with_many_items_gets_one_item_a_turn() {
         let mut turns = FairQueue::<_, _, RandomState>::default();
         for n in 0..3 {
             turns.push(1, (1, n));

@@ -25,10 +25,10 @@ const JUDGES_MAX: usize = 4;
 
 /// The stack of a judge, in bytes. A check recurses once for each level of nesting, and
 /// `limits.depth` allows 1000 at most.
-const STACK: usize = 8 << 20;
+const STACK_SIZE: usize = 8 << 20;
 
 /// The maximum number of cases that a judge has: the case that it checks, and the next one.
-const CASES_OF_A_JUDGE: usize = 2;
+const CASES_PER_JUDGE: usize = 2;
 
 /// The judges and their queue. Each judge starts when it is first needed.
 pub(super) struct Judges<P> {
@@ -86,7 +86,7 @@ impl<P: Frames + Send + 'static> Judges<P> {
 
     /// Sends queued cases to the judges, up to [`CASES_PER_JUDGE`] for each.
     fn send(&mut self) {
-        while self.under_way < self.threads * CASES_OF_A_JUDGE
+        while self.under_way < self.threads * CASES_PER_JUDGE
             && let Some(case) = self.waiting.pop()
         {
             self.under_way += 1;
@@ -121,7 +121,7 @@ impl<P: Frames + Send + 'static> Judges<P> {
             }
         };
         let builder = thread::Builder::new().name("judge".into());
-        builder.stack_size(STACK).spawn(judge).is_ok()
+        builder.stack_size(STACK_SIZE).spawn(judge).is_ok()
     }
 }
 

@@ -49,10 +49,10 @@ pub struct Running(Started<Reloader>);
 /// A handle by which the thread that reads configurations passes another configuration to a running
 /// gateway.
 #[derive(Clone)]
-pub struct Reloader(OfEngine);
+pub struct Reloader(EngineReloader);
 
 #[derive(Clone)]
-enum OfEngine {
+enum EngineReloader {
     #[cfg(feature = "libzmq")]
     Libzmq(libzmq::Reloader),
     Native(native::Reloader),
@@ -66,11 +66,11 @@ impl Reloader {
         refuse_security(&snapshot)?;
         match (&self.0, snapshot.engine) {
             #[cfg(feature = "libzmq")]
-            (OfEngine::Libzmq(engine), EngineKind::Libzmq) => engine.reload(snapshot),
-            (OfEngine::Native(engine), EngineKind::Native) => engine.reload(snapshot),
+            (EngineReloader::Libzmq(engine), EngineKind::Libzmq) => engine.reload(snapshot),
+            (EngineReloader::Native(engine), EngineKind::Native) => engine.reload(snapshot),
             _ => Err(EngineError::new(
                 "the engine can't change while the gateway runs",
-                "restart it",
+                "restart the gateway",
             )),
         }
     }
@@ -80,8 +80,8 @@ impl Reloader {
     pub fn listening(&self, snapshot: &Snapshot) -> Vec<BoundAddress> {
         match &self.0 {
             #[cfg(feature = "libzmq")]
-            OfEngine::Libzmq(engine) => engine.listening(),
-            OfEngine::Native(engine) => engine.listening(snapshot),
+            EngineReloader::Libzmq(engine) => engine.listening(),
+            EngineReloader::Native(engine) => engine.listening(snapshot),
         }
     }
 }
@@ -112,18 +112,18 @@ pub(crate) fn start_with(
     match snapshot.engine {
         #[cfg(feature = "libzmq")]
         EngineKind::Libzmq => {
-            libzmq::start(snapshot).map(|started| running(started, OfEngine::Libzmq))
+            libzmq::start(snapshot).map(|started| running(started, EngineReloader::Libzmq))
         }
         // A configuration that names libzmq is rejected earlier, so only a snapshot that was built
         // in code reaches this point.
         #[cfg(not(feature = "libzmq"))]
         EngineKind::Libzmq => Err(EngineError::new("engine libzmq", "this build has none")),
         EngineKind::Native => native::start(snapshot, release_memory)
-            .map(|started| running(started, OfEngine::Native)),
+            .map(|started| running(started, EngineReloader::Native)),
     }
 }
 
-fn running<R>(started: Started<R>, of_engine: impl FnOnce(R) -> OfEngine) -> Running {
+fn running<R>(started: Started<R>, wrap: impl FnOnce(R) -> EngineReloader) -> Running {
     let Started {
         listening,
         control,
@@ -134,7 +134,7 @@ fn running<R>(started: Started<R>, of_engine: impl FnOnce(R) -> OfEngine) -> Run
     Running(Started {
         listening,
         control,
-        reloader: Reloader(of_engine(reloader)),
+        reloader: Reloader(wrap(reloader)),
         observer,
         thread,
     })
@@ -159,7 +159,11 @@ impl Running {
     /// Returns the first address of a frontend or pool, for a connection from this machine. The
     /// sides of a channel are found as `NAME.publishers` and `NAME.subscribers`.
     pub fn endpoint(&self, name: &str) -> Option<String> {
-        let found = self.0.listening.iter().find(|at| at.is_of(name))?;
+        let found = self
+            .0
+            .listening
+            .iter()
+            .find(|address| address.is_of(name))?;
         Some(found.local_endpoint())
     }
 

@@ -28,7 +28,7 @@ fn log(notes: Vec<Note>, names: &Names) {
         match note.what {
             NotedEvent::Rejected(reason) => rejected(reason, &note, names),
             NotedEvent::TypeAsHeader => doubt("type", &note),
-            NotedEvent::TypeBehindOthers => doubt("envelope", &note),
+            NotedEvent::TypeAfterOthers => doubt("envelope", &note),
             NotedEvent::WorkerConnected => worker("connected", &note),
             NotedEvent::WorkerDisconnected => worker("disconnected", &note),
             NotedEvent::WorkerLeft => worker("left", &note),
@@ -175,7 +175,7 @@ fn subscriber_data(note: &Note) {
 fn no_worker(note: &Note) {
     let pool = &*note.name;
     let Particulars {
-        waiting, places, ..
+        waiting, addresses, ..
     } = &note.particulars;
     match note.left_out {
         Some(left_out) => warn!(
@@ -190,7 +190,7 @@ fn no_worker(note: &Note) {
             };
             warn!(
                 pool,
-                waiting, "pool {pool} has no worker, {waiting} {requests}: {places}"
+                waiting, "pool {pool} has no worker, {waiting} {requests}: {addresses}"
             );
         }
     }
@@ -210,7 +210,7 @@ fn silent_peers(note: &Note) {
             silent = particulars.silent,
             peers,
             "DEALER peers at a frontend have sent nothing: if one is a worker of pool {pool}, it is at the wrong address: {}",
-            particulars.places
+            particulars.addresses
         ),
     }
 }

@@ -35,12 +35,12 @@ impl Observer {
 
     /// Waits for a sample. Returns `None` if the gateway has ended or does not answer within
     /// `timeout`.
-    pub fn sample(&self, patience: Duration) -> Option<Arc<Sample>> {
+    pub fn sample(&self, timeout: Duration) -> Option<Arc<Sample>> {
         let (sender, samples) = mpsc::channel();
         let is_sent = self.request(move |sample| {
             // The caller may have stopped waiting.
             let _ = sender.send(sample);
         });
-        samples.recv_timeout(patience).ok().filter(|_| is_sent)
+        samples.recv_timeout(timeout).ok().filter(|_| is_sent)
     }
 }

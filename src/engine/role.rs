@@ -22,13 +22,13 @@ impl Role {
     /// Returns every role of a configuration, with its addresses.
     pub(super) fn all(snapshot: &Snapshot) -> impl Iterator<Item = (Self, &Endpoints)> {
         let frontends = snapshot.frontends.iter();
-        let frontends = frontends.map(|(id, it)| (Self::Frontend(*id), &it.endpoints));
+        let frontends = frontends.map(|(id, frontend)| (Self::Frontend(*id), &frontend.endpoints));
         let pools = snapshot.pools.iter();
-        let pools = pools.map(|(id, it)| (Self::Pool(*id), &it.endpoints));
-        let channels = snapshot.channels.iter().flat_map(|(id, it)| {
+        let pools = pools.map(|(id, pool)| (Self::Pool(*id), &pool.endpoints));
+        let channels = snapshot.channels.iter().flat_map(|(id, channel)| {
             [
-                (Self::Publishers(*id), &it.publishers.endpoints),
-                (Self::Subscribers(*id), &it.subscribers.endpoints),
+                (Self::Publishers(*id), &channel.publishers.endpoints),
+                (Self::Subscribers(*id), &channel.subscribers.endpoints),
             ]
         });
         frontends.chain(pools).chain(channels)
@@ -70,7 +70,9 @@ impl Role {
             Self::Pool(id) => snapshot.pools.contains_key(&id),
             Self::Publishers(_) | Self::Subscribers(_) => {
                 let endpoints = self.side(snapshot).map(|side| &side.endpoints);
-                endpoints.is_some_and(|it| !it.bind.is_empty() || !it.connect.is_empty())
+                endpoints.is_some_and(|endpoints| {
+                    !endpoints.bind.is_empty() || !endpoints.connect.is_empty()
+                })
             }
         }
     }

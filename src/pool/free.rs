@@ -21,7 +21,7 @@ pub(super) enum FreePosition {
 /// The free workers, by load.
 #[derive(Debug, Default)]
 pub(super) struct Free {
-    seats: Vec<Seat>,
+    seats: Vec<Links>,
     /// The seats of workers that have disconnected.
     empty: Vec<usize>,
     lanes: Vec<Lane>,
@@ -31,7 +31,7 @@ pub(super) struct Free {
 
 /// A worker's links in its lane.
 #[derive(Debug)]
-struct Seat {
+struct Links {
     /// The load whose lane the worker is in, or [`NONE`].
     load: u32,
     before: u32,
@@ -46,19 +46,19 @@ struct Lane {
 
 impl Free {
     /// Adds a worker, which is not free yet. Returns its seat.
-    pub(super) fn seat(&mut self) -> usize {
-        let seat = Seat {
+    pub(super) fn add(&mut self) -> usize {
+        let links = Links {
             load: NONE,
             before: NONE,
             after: NONE,
         };
         match self.empty.pop() {
             Some(at) => {
-                self.seats[at] = seat;
+                self.seats[at] = links;
                 at
             }
             None => {
-                self.seats.push(seat);
+                self.seats.push(links);
                 self.seats.len() - 1
             }
         }
@@ -77,9 +77,9 @@ impl Free {
 
     /// Sets the load of a worker, or `None` if the worker is not free. `position` applies if the
     /// load stays the same.
-    pub(super) fn set(&mut self, seat: usize, load: Option<usize>, turn: FreePosition) {
+    pub(super) fn set(&mut self, seat: usize, load: Option<usize>, position: FreePosition) {
         let load = load.map_or(NONE, |load| load as u32);
-        if self.seats[seat].load == load && turn == FreePosition::Kept {
+        if self.seats[seat].load == load && position == FreePosition::Kept {
             return;
         }
         self.unlink(seat);
@@ -103,47 +103,47 @@ impl Free {
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
         let lanes = self.lanes.get(self.lowest..).unwrap_or_default();
         lanes.iter().flat_map(move |lane| {
-            let there = |seat: u32| (seat != NONE).then_some(seat as usize);
-            std::iter::successors(there(lane.first), move |seat| {
-                there(self.seats[*seat].after)
+            let linked = |seat: u32| (seat != NONE).then_some(seat as usize);
+            std::iter::successors(linked(lane.first), move |seat| {
+                linked(self.seats[*seat].after)
             })
         })
     }
 
     fn link(&mut self, seat: usize, load: u32) {
-        let place = load as usize;
-        if self.lanes.len() <= place {
-            let nobody = Lane {
+        let index = load as usize;
+        if self.lanes.len() <= index {
+            let empty = Lane {
                 first: NONE,
                 last: NONE,
             };
-            self.lanes.resize(place + 1, nobody);
+            self.lanes.resize(index + 1, empty);
         }
-        let lane = &mut self.lanes[place];
+        let lane = &mut self.lanes[index];
         let before = std::mem::replace(&mut lane.last, seat as u32);
         match self.seats.get_mut(before as usize) {
             Some(before) => before.after = seat as u32,
             None => lane.first = seat as u32,
         }
-        self.seats[seat] = Seat {
+        self.seats[seat] = Links {
             load,
             before,
             after: NONE,
         };
-        self.lowest = self.lowest.min(place);
+        self.lowest = self.lowest.min(index);
     }
 
     fn unlink(&mut self, seat: usize) {
-        let it = &mut self.seats[seat];
-        if it.load == NONE {
+        let links = &mut self.seats[seat];
+        if links.load == NONE {
             return;
         }
-        let Seat {
+        let Links {
             load,
             before,
             after,
-        } = *it;
-        it.load = NONE;
+        } = *links;
+        links.load = NONE;
         let lane = &mut self.lanes[load as usize];
         match self.seats.get_mut(before as usize) {
             Some(before) => before.after = after,
@@ -167,37 +167,41 @@ mod tests {
         // The model has (load, step in which the worker got this load, seat), in the order of the
         // workers.
         let mut model: Vec<(usize, u64, usize)> = Vec::new();
-        let seats: Vec<usize> = (0..8).map(|_| free.seat()).collect();
+        let seats: Vec<usize> = (0..8).map(|_| free.add()).collect();
         for step in 0..20_000 {
             let seat = seats[random.usize(..seats.len())];
             let load = random.bool().then(|| random.usize(..4));
-            let turn = if random.u8(..4) == 0 {
+            let position = if random.u8(..4) == 0 {
                 FreePosition::Last
             } else {
                 FreePosition::Kept
             };
-            let before = model.iter().position(|it| it.2 == seat);
-            let stays = before.map(|at| model[at].0) == load && turn == FreePosition::Kept;
-            if !stays {
-                model.retain(|it| it.2 != seat);
+            let before = model.iter().position(|entry| entry.2 == seat);
+            let is_unchanged =
+                before.map(|at| model[at].0) == load && position == FreePosition::Kept;
+            if !is_unchanged {
+                model.retain(|entry| entry.2 != seat);
                 model.extend(load.map(|load| (load, step, seat)));
                 model.sort_unstable();
             }
-            free.set(seat, load, turn);
+            free.set(seat, load, position);
             assert_eq!(free.has(seat), load.is_some());
-            assert_eq!(free.first(), model.first().map(|it| it.2));
-            assert!(free.iter().eq(model.iter().map(|it| it.2)), "step {step}");
+            assert_eq!(free.first(), model.first().map(|entry| entry.2));
+            assert!(
+                free.iter().eq(model.iter().map(|entry| entry.2)),
+                "step {step}"
+            );
         }
     }
 
     #[test]
-    fn a_seat_is_taken_again() {
+    fn the_seat_of_a_former_worker_is_reused() {
         let mut free = Free::default();
-        let seat = free.seat();
+        let seat = free.add();
         free.set(seat, Some(3), FreePosition::Kept);
         free.leave(seat);
         assert_eq!(free.first(), None);
-        assert_eq!(free.seat(), seat);
+        assert_eq!(free.add(), seat);
         assert!(!free.has(seat));
     }
 }

@@ -46,7 +46,7 @@ impl Held {
     /// Removes a request. Returns false if the place does not have this request.
     pub(super) fn remove(&mut self, HeldAt(at): HeldAt, number: u64) -> bool {
         let place = self.places.get_mut(at as usize);
-        let held = place.is_some_and(|place| place.take_if(|of| *of == number).is_some());
+        let held = place.is_some_and(|place| place.take_if(|held| *held == number).is_some());
         if held {
             self.empty.push(at);
         }

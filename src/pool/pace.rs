@@ -48,24 +48,24 @@ impl Pace {
     /// Records that an idle worker receives a request. After a pause, the rate before the pause
     /// counts for little.
     pub(super) fn resumed(&mut self, now: Duration) {
-        self.reckon(now);
+        self.update(now);
     }
 
     /// Records an answer.
     pub(super) fn answered(&mut self, now: Duration) {
         self.answered += 1;
-        self.reckon(now);
+        self.update(now);
     }
 
-    fn reckon(&mut self, now: Duration) {
-        let took = now.saturating_sub(self.since);
-        if took >= ANSWER_WINDOW {
-            let in_a_moment =
-                self.answered as f64 * ANSWER_WINDOW.as_secs_f64() / took.as_secs_f64();
+    fn update(&mut self, now: Duration) {
+        let elapsed = now.saturating_sub(self.since);
+        if elapsed >= ANSWER_WINDOW {
+            let in_window =
+                self.answered as f64 * ANSWER_WINDOW.as_secs_f64() / elapsed.as_secs_f64();
             *self = Self {
                 since: now,
                 answered: 0,
-                room: (in_a_moment as usize).clamp(ROOM_MIN, ROOM_MAX),
+                room: (in_window as usize).clamp(ROOM_MIN, ROOM_MAX),
             };
         }
     }
@@ -78,7 +78,7 @@ mod tests {
     /// Simulates a worker that answers a request every `each` for the time `lasting`, and always
     /// holds as many requests as it may. Returns the number of requests that it may hold in the
     /// end.
-    fn after(pace: &mut Pace, start: Duration, each: Duration, lasting: Duration) -> usize {
+    fn room_after(pace: &mut Pace, start: Duration, each: Duration, lasting: Duration) -> usize {
         pace.resumed(start);
         let mut now = start;
         while now < start + lasting {
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_may_hold_what_the_worker_answers_in_ten_milliseconds() {
+    fn a_worker_may_hold_as_many_requests_as_it_answers_in_ten_milliseconds() {
         let secs = Duration::from_secs;
         for (each, room) in [
             (Duration::from_micros(1), ROOM_MAX),
@@ -99,7 +99,11 @@ mod tests {
             (Duration::from_secs(3), ROOM_MIN),
         ] {
             let mut pace = Pace::new();
-            assert_eq!(after(&mut pace, secs(5), each, secs(1)), room, "{each:?}");
+            assert_eq!(
+                room_after(&mut pace, secs(5), each, secs(1)),
+                room,
+                "{each:?}"
+            );
         }
     }
 
@@ -108,11 +112,11 @@ mod tests {
         let mut pace = Pace::new();
         let fast = Duration::from_micros(20);
         let (start, lasting) = (Duration::from_secs(5), Duration::from_millis(100));
-        assert_eq!(after(&mut pace, start, fast, lasting), 500);
+        assert_eq!(room_after(&mut pace, start, fast, lasting), 500);
         pace.answered(start + lasting + Duration::from_millis(30));
         assert_eq!(pace.room(), ROOM_MIN);
 
-        assert_eq!(after(&mut pace, 2 * start, fast, lasting), 500);
+        assert_eq!(room_after(&mut pace, 2 * start, fast, lasting), 500);
         // The worker is idle for a millisecond only, which is not a pause.
         pace.resumed(2 * start + lasting + Duration::from_millis(1));
         assert_eq!(pace.room(), 500);

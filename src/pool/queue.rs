@@ -75,7 +75,7 @@ impl Queue {
 
     /// Returns whether a new request of this client would be the next: the client has no queued
     /// requests, and the lanes of all others stand aside.
-    pub(super) fn lets_pass(&self, client: PeerId) -> bool {
+    pub(super) fn would_be_next(&self, client: PeerId) -> bool {
         self.lanes.is_empty() || (self.ring.is_empty() && !self.lanes.contains_key(&client))
     }
 
@@ -88,7 +88,7 @@ impl Queue {
     /// Returns the requests to evict for a request of this client. They belong to one other client,
     /// which still fills at least as much of the queue after their eviction as this client does
     /// with its new request. Returns `None` if no such requests make enough room.
-    pub(super) fn make_way(&self, client: PeerId, bytes: u64) -> Option<Vec<u64>> {
+    pub(super) fn requests_to_evict(&self, client: PeerId, bytes: u64) -> Option<Vec<u64>> {
         let Fill { room, requests, .. } = self.fill;
         if requests > room.requests || self.fill.bytes > room.bytes {
             // The queue was made smaller. Requests that it had accepted before are not evicted for
@@ -103,8 +103,8 @@ impl Queue {
             .saturating_add(bytes)
             .saturating_sub(room.bytes);
         let largest = |lanes: &'_ BTreeSet<(u32, PeerId)>| {
-            let others = lanes.iter().rev().filter(|(_, of)| *of != client);
-            let lanes = others.filter_map(|(_, of)| self.lanes.get(of));
+            let others = lanes.iter().rev().filter(|(_, owner)| *owner != client);
+            let lanes = others.filter_map(|(_, owner)| self.lanes.get(owner));
             lanes.take(EVICTION_CANDIDATES_MAX).collect::<Vec<_>>()
         };
         match short {
@@ -114,7 +114,7 @@ impl Queue {
                 .find_map(|lane| Some(vec![lane.requests.back()?.number])),
             _ => largest(&self.fill.by_bytes)
                 .into_iter()
-                .find_map(|lane| lane.spare(short, own_bytes.saturating_add(bytes))),
+                .find_map(|lane| lane.evictable(short, own_bytes.saturating_add(bytes))),
         }
     }
 
@@ -130,7 +130,9 @@ impl Queue {
         if is_last {
             lane.requests.push_back(entry);
         } else {
-            let at = lane.requests.partition_point(|it| it.number < number);
+            let at = lane
+                .requests
+                .partition_point(|queued| queued.number < number);
             lane.requests.insert(at, entry);
         }
         fill.add(client, lane, bytes);
@@ -159,9 +161,11 @@ impl Queue {
         let Some(lane) = self.lanes.get_mut(&client) else {
             return;
         };
-        let found = lane.requests.binary_search_by_key(&number, |it| it.number);
-        let there = found.ok().and_then(|at| lane.requests.get_mut(at));
-        if let Some(bytes) = there.and_then(|it| it.bytes.take()) {
+        let found = lane
+            .requests
+            .binary_search_by_key(&number, |queued| queued.number);
+        let entry = found.ok().and_then(|at| lane.requests.get_mut(at));
+        if let Some(bytes) = entry.and_then(|queued| queued.bytes.take()) {
             self.fill.take(client, lane, bytes);
             lane.trim();
             if lane.alive == 0 {
@@ -220,11 +224,11 @@ impl Queue {
 
     /// Calls back up to `most` lanes that stand aside, in the order of their turns: the lanes whose
     /// client's identity `may_take` accepts, and only the first lane of each identity.
-    pub(super) fn call_some(&mut self, most: usize, may: impl Fn(&Identity) -> bool) {
+    pub(super) fn call_some(&mut self, most: usize, may_take: impl Fn(&Identity) -> bool) {
         let first = |turn: &Turn, client: &PeerId| {
             let lane = self.lanes.get(client)?;
             let turns = self.names.get(&lane.identity)?;
-            (turns.first() == Some(turn) && may(&lane.identity)).then_some(*turn)
+            (turns.first() == Some(turn) && may_take(&lane.identity)).then_some(*turn)
         };
         let called = self
             .aside

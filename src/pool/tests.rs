@@ -20,7 +20,7 @@ fn settings(per_worker: PerWorker, identity: IdentityMode) -> Arc<PoolSettings> 
 }
 
 /// Returns a pool of one worker in which this number of a client's requests is queued.
-fn with_waiting(settings: Arc<PoolSettings>, requests: u64) -> (Pool, Identity) {
+fn with_queued(settings: Arc<PoolSettings>, requests: u64) -> (Pool, Identity) {
     let mut pool = Pool::new(settings);
     pool.add_worker(
         PeerId(2),
@@ -46,19 +46,27 @@ fn hand_out(pool: &mut Pool, identity: &Identity, now: Duration) -> Vec<(u64, Se
 
 #[test]
 fn a_fast_worker_may_hold_more_and_a_slow_one_few() {
-    let (mut pool, identity) = with_waiting(settings(PerWorker::Auto, IdentityMode::Token), 50_000);
+    let (mut pool, identity) = with_queued(settings(PerWorker::Auto, IdentityMode::Token), 50_000);
     let mut now = Duration::from_secs(1);
-    let mut round = |pool: &mut Pool, took: Duration| {
+    let mut round = |pool: &mut Pool, time: Duration| {
         let held = hand_out(pool, &identity, now);
-        now += took;
+        now += time;
         for (number, seat, at) in &held {
             pool.answered(*seat, *number, *at, now);
         }
         held.len()
     };
     let fast = Duration::from_micros(100);
-    assert_eq!(round(&mut pool, fast), 1, "it has yet to answer one");
-    assert_eq!(round(&mut pool, fast), 10, "nothing is known of its pace");
+    assert_eq!(
+        round(&mut pool, fast),
+        1,
+        "the worker has yet to answer a request"
+    );
+    assert_eq!(
+        round(&mut pool, fast),
+        10,
+        "the rate of its answers is unknown"
+    );
     let held: Vec<usize> = (0..120).map(|_| round(&mut pool, fast)).collect();
     assert!(held.is_sorted(), "{held:?}");
     let last = held[held.len() - 1];
@@ -78,13 +86,16 @@ fn a_fast_worker_may_hold_more_and_a_slow_one_few() {
 
 #[test]
 fn a_worker_that_has_never_answered_gets_one_request_and_then_none() {
-    let (mut pool, identity) = with_waiting(settings(PerWorker::Auto, IdentityMode::Token), 50);
+    let (mut pool, identity) = with_queued(settings(PerWorker::Auto, IdentityMode::Token), 50);
     let now = Duration::from_secs(1);
     let next = |pool: &mut Pool| hand_out(pool, &identity, now);
     let [(number, seat, at)] = next(&mut pool)[..] else {
-        panic!("one");
+        panic!("not one request");
     };
-    assert!(pool.overdue(seat, number, at), "it gets no other");
+    assert!(
+        pool.overdue(seat, number, at),
+        "the worker receives no other request"
+    );
     assert_eq!(next(&mut pool), []);
     pool.dropped(seat, Dropped::Unsolicited);
     assert_eq!(
@@ -100,18 +111,18 @@ fn a_worker_that_has_never_answered_gets_one_request_and_then_none() {
         Arc::default(),
     );
     let [(second, second_seat, second_at)] = next(&mut pool)[..] else {
-        panic!("one");
+        panic!("not one request");
     };
     assert_eq!(second_seat, other);
     // A request ended because no worker was free, so the worker is tried again, with one request.
     pool.try_excluded();
     let [(third, third_seat, third_at)] = next(&mut pool)[..] else {
-        panic!("one");
+        panic!("not one request");
     };
     assert_eq!(third_seat, seat);
     assert!(pool.overdue(seat, third, third_at));
     pool.dropped(seat, Dropped::Late);
-    assert_eq!(next(&mut pool).len(), 10, "it answered after all");
+    assert_eq!(next(&mut pool).len(), 10, "the worker answered after all");
     // A worker that sends a message that answers no request may hold one request again, and no more
     // until it has answered one.
     pool.answered(other, second, second_at, now);
@@ -132,7 +143,7 @@ fn a_worker_that_has_never_answered_gets_one_request_and_then_none() {
 /// A seat may belong to another worker by the time excluded workers are tried again.
 #[test]
 fn the_next_worker_of_an_excluded_seat_is_not_excluded() {
-    let (mut pool, identity) = with_waiting(settings(PerWorker::Auto, IdentityMode::Token), 2);
+    let (mut pool, identity) = with_queued(settings(PerWorker::Auto, IdentityMode::Token), 2);
     let (number, seat, at) = hand_out(&mut pool, &identity, Duration::ZERO)[0];
     pool.overdue(seat, number, at);
     pool.remove_worker(seat);
@@ -156,7 +167,7 @@ fn workers_keep_their_order_when_the_balance_changes() {
         balance: Balance::RoundRobin,
         ..(*least_busy).clone()
     };
-    let (mut pool, identity) = with_waiting(least_busy, 0);
+    let (mut pool, identity) = with_queued(least_busy, 0);
     let last = pool.add_worker(
         PeerId(3),
         WorkerKind::Dealer,
@@ -180,7 +191,7 @@ fn workers_keep_their_order_when_the_balance_changes() {
 #[test]
 fn under_client_identity_connections_of_one_identity_take_turns() {
     let settings = settings(PerWorker::Auto, IdentityMode::Client);
-    let (mut pool, identity) = with_waiting(settings, 3);
+    let (mut pool, identity) = with_queued(settings, 3);
     for (number, client) in [(4, 7), (5, 7), (6, 8)] {
         pool.enqueue(number, PeerId(client), &identity, 1);
     }
@@ -191,7 +202,11 @@ fn under_client_identity_connections_of_one_identity_take_turns() {
         let Some((number, seat, at)) = held.first().copied() else {
             break;
         };
-        assert_eq!(held.len(), 1, "two of one name at one worker");
+        assert_eq!(
+            held.len(),
+            1,
+            "two requests with the same identity at one worker"
+        );
         served.push(number);
         assert_eq!(pool.settle(seat, &identity), Some(number));
         pool.answered(seat, number, at, now);
@@ -203,7 +218,7 @@ fn under_client_identity_connections_of_one_identity_take_turns() {
 #[test]
 fn clients_that_a_free_worker_may_not_serve_take_turns_at_the_other() {
     let settings = settings(PerWorker::Most(1), IdentityMode::Client);
-    let (mut pool, _) = with_waiting(settings, 0);
+    let (mut pool, _) = with_queued(settings, 0);
     let names: [Identity; 2] = [b"greedy"[..].into(), b"modest"[..].into()];
     let now = Duration::from_secs(1);
     for (number, name) in (1..).zip(&names) {
@@ -212,7 +227,7 @@ fn clients_that_a_free_worker_may_not_serve_take_turns_at_the_other() {
         let at = pool.hold(seat, number, name, now);
         pool.overdue(seat, number, at);
     }
-    let works = pool.add_worker(
+    let idle = pool.add_worker(
         PeerId(9),
         WorkerKind::Dealer,
         Headcount::One,
@@ -225,7 +240,7 @@ fn clients_that_a_free_worker_may_not_serve_take_turns_at_the_other() {
     let mut served = Vec::new();
     for _ in 0..3 {
         let (number, seat) = pool.next_handout().unwrap();
-        assert_eq!(seat, works);
+        assert_eq!(seat, idle);
         let name = &names[usize::from(number == 60)];
         let at = pool.hold(seat, number, name, now);
         assert!(pool.next_handout().is_none());

@@ -15,7 +15,7 @@ use crate::snapshot::{Balance, PerWorker, PoolSettings};
 /// those that have timed out. A worker that lets so many requests time out is broken, so it
 /// receives nothing more until it answers. If the connection hides several workers, the older half
 /// of the entries is dropped instead ([`Worker::add_outstanding`]).
-const OWED_MAX: usize = 100_000;
+const OUTSTANDING_MAX: usize = 100_000;
 
 /// The maximum load. Greater loads count as equal. Otherwise, a worker that lets every request time
 /// out would need ever more lanes.
@@ -58,12 +58,13 @@ pub(super) struct Worker {
     pub(super) blocked: bool,
     /// Under `identity: client`, the clients whose request the worker has yet to answer, each with
     /// the number of the request. An entry remains after the request has timed out.
-    pub(super) owes: HashMap<Identity, u64>,
+    pub(super) outstanding: HashMap<Identity, u64>,
 }
 
 impl Worker {
-    fn is_crowd(&self) -> bool {
-        self.headcount == Headcount::Crowd
+    /// Returns whether the connection may hide several workers.
+    fn hides_several(&self) -> bool {
+        self.headcount == Headcount::Unknown
     }
 
     /// Returns the state of the worker.
@@ -74,7 +75,7 @@ impl Worker {
             kind: self.kind,
             held: self.held.len(),
             overdue: self.overdue,
-            room: (!self.is_crowd()).then_some(self.capacity),
+            room: (!self.hides_several()).then_some(self.capacity),
             unsolicited: self.unsolicited,
         }
     }
@@ -85,13 +86,13 @@ impl Worker {
             return;
         }
         let paced = settings.per_worker == PerWorker::Auto && self.kind == WorkerKind::Dealer;
-        if !paced || self.is_crowd() {
+        if !paced || self.hides_several() {
             self.pacing = Pacing::Fixed;
         } else if matches!(self.pacing, Pacing::Fixed) {
             self.pacing = Pacing::Unproven;
         }
         self.capacity = match (settings.per_worker, &self.pacing, self.kind) {
-            _ if self.is_crowd() => usize::MAX,
+            _ if self.hides_several() => usize::MAX,
             (_, Pacing::Auto(pace), _) => pace.room(),
             (PerWorker::Most(most), Pacing::Fixed, WorkerKind::Dealer) => most as usize,
             (_, Pacing::Leaving, _) => 0,
@@ -111,11 +112,11 @@ impl Worker {
     /// Stops requests to the worker. Returns false if the connection may hide several workers,
     /// which all continue.
     pub(super) fn leave(&mut self) -> bool {
-        if !self.is_crowd() {
+        if !self.hides_several() {
             self.pacing = Pacing::Leaving;
             self.capacity = 0;
         }
-        !self.is_crowd()
+        !self.hides_several()
     }
 
     /// Records a correct answer, after which the worker is no longer unproven.
@@ -184,11 +185,11 @@ impl Worker {
     pub(super) fn load(&self, balance: Balance) -> Option<usize> {
         let can_take = !self.blocked
             && self.held.len() < self.capacity
-            && (self.is_crowd() || self.owes.len() < OWED_MAX);
+            && (self.hides_several() || self.outstanding.len() < OUTSTANDING_MAX);
         let load = match balance {
             // A connection that hides several workers is the only entry of its pool, so its load is
             // compared with no other.
-            Balance::LeastBusy if !self.is_crowd() => self.held.len() + self.overdue,
+            Balance::LeastBusy if !self.hides_several() => self.held.len() + self.overdue,
             _ => 0,
         };
         can_take.then_some(load.min(LOAD_MAX))
@@ -198,14 +199,14 @@ impl Worker {
     /// workers, the disconnection of one of them is invisible, and the entries for its requests
     /// remain. At [`OUTSTANDING_MAX`] entries of such a connection, the older half is therefore
     /// dropped. Returns whether entries were dropped.
-    pub(super) fn owe(&mut self, client: &Identity, number: u64) -> bool {
-        let lets_go = self.is_crowd() && self.owes.len() >= OWED_MAX;
-        if lets_go {
-            let mut numbers: Vec<u64> = self.owes.values().copied().collect();
-            let middle = *numbers.select_nth_unstable(OWED_MAX / 2).1;
-            self.owes.retain(|_, number| *number > middle);
+    pub(super) fn add_outstanding(&mut self, client: &Identity, number: u64) -> bool {
+        let drops_half = self.hides_several() && self.outstanding.len() >= OUTSTANDING_MAX;
+        if drops_half {
+            let mut numbers: Vec<u64> = self.outstanding.values().copied().collect();
+            let middle = *numbers.select_nth_unstable(OUTSTANDING_MAX / 2).1;
+            self.outstanding.retain(|_, number| *number > middle);
         }
-        self.owes.insert(Rc::clone(client), number);
-        lets_go
+        self.outstanding.insert(Rc::clone(client), number);
+        drops_half
     }
 }

@@ -38,22 +38,22 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "expected an address or a network, such as 10.0.0.0/8 or ::1".to_owned();
+        let expected = || "expected an address or a network, such as 10.0.0.0/8 or ::1".to_owned();
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| wrong())?;
+        let address: IpAddr = address.parse().map_err(|_| expected())?;
         if address != address.to_canonical() {
             let canonical = address.to_canonical();
             return Err(format!("write the IPv4 address as it is: {canonical}"));
         }
-        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits_max = if address.is_ipv4() { 32 } else { 128 };
         let bits = match bits {
-            None => most,
+            None => bits_max,
             Some(bits) => {
-                let bits = bits.parse().ok().filter(|bits| *bits <= most);
-                bits.ok_or_else(|| format!("expected 0 to {most} bits after the /"))?
+                let bits = bits.parse().ok().filter(|bits| *bits <= bits_max);
+                bits.ok_or_else(|| format!("expected 0 to {bits_max} bits after the /"))?
             }
         };
         let network = Self { address, bits };
@@ -105,17 +105,20 @@ mod tests {
             ("fe80::/10", "febf::1", "fec0::1"),
             ("::/0", "2001:db8::1", "1.2.3.4"),
         ] {
-            let of: Network = network.parse().unwrap();
-            assert!(of.contains(inside.parse().unwrap()), "{network} {inside}");
+            let parsed: Network = network.parse().unwrap();
             assert!(
-                !of.contains(outside.parse().unwrap()),
+                parsed.contains(inside.parse().unwrap()),
+                "{network} {inside}"
+            );
+            assert!(
+                !parsed.contains(outside.parse().unwrap()),
                 "{network} {outside}"
             );
         }
     }
 
     #[test]
-    fn a_doubtful_network_is_refused() {
+    fn an_invalid_or_ambiguous_network_is_refused() {
         for (text, why) in [
             ("10.0.0.1/8", "10.0.0.0/8"),
             ("10.0.0.0/33", "0 to 32"),

@@ -121,7 +121,7 @@ impl fmt::Display for HashFault {
             Self::Foreign(name) => {
                 write!(
                     f,
-                    "this is a hash of {name}, and only those of argon2 are supported"
+                    "this is a hash of {name}, and only hashes of argon2 are supported"
                 )
             }
             Self::Malformed => f.write_str("this is not a valid hash of argon2"),
@@ -440,7 +440,7 @@ mod tests {
         let foreign = HashFault::Foreign("bcrypt").to_string();
         assert_eq!(
             foreign,
-            "this is a hash of bcrypt, and only those of argon2 are supported"
+            "this is a hash of bcrypt, and only hashes of argon2 are supported"
         );
     }
 

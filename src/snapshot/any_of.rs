@@ -67,12 +67,12 @@ const BYTES_PER_MESSAGE: usize = 16;
 
 /// The number of passes over a payload that breaks a schema. They find all violations, and the
 /// encoding that the sender may have meant.
-const WALKS_PER_VIOLATION: usize = 4;
+const PASSES_PER_VIOLATION: usize = 4;
 
 /// Returns an upper bound of the time that a check by a schema takes, without the steps of CEL
 /// rules, as a number of plain passes over the payload. `expressions` is the estimated cost of the
 /// CEL rules, if there are any.
-fn walks(schema: &Schema, expressions: Option<&Estimate>) -> usize {
+fn passes(schema: &Schema, expressions: Option<&Estimate>) -> usize {
     let rules = match (expressions, schema.has_rules()) {
         (None, false) => 0,
         // The payload is read up to two more times, and each value is compared.
@@ -87,10 +87,10 @@ fn walks(schema: &Schema, expressions: Option<&Estimate>) -> usize {
 /// Returns the size, in bytes, from which a judge checks a payload against these schemas. The check
 /// of a smaller payload takes about a millisecond at most.
 fn judged_from(schemas: &[&Schema]) -> usize {
-    let (mut walks_of_all, mut estimates) = (0, Vec::new());
+    let (mut all_passes, mut estimates) = (0, Vec::new());
     for schema in schemas {
         let estimate = schema.rules_estimate();
-        walks_of_all += walks(schema, estimate.as_ref());
+        all_passes += passes(schema, estimate.as_ref());
         estimates.extend(estimate);
     }
     let is_direct = |bytes: usize| {
@@ -100,7 +100,7 @@ fn judged_from(schemas: &[&Schema]) -> usize {
         steps.fold(0, u64::saturating_add) <= DIRECT_STEPS_MAX
     };
     // The steps grow with the bytes.
-    let (mut direct, mut judged) = (0, JUDGED_SIZE_MIN / walks_of_all.max(1));
+    let (mut direct, mut judged) = (0, JUDGED_SIZE_MIN / all_passes.max(1));
     while direct < judged {
         let middle = direct.midpoint(judged);
         if is_direct(middle) {
@@ -117,7 +117,9 @@ impl AnyOf {
     pub fn new(first: Schema, others: Vec<Schema>) -> Self {
         let schemas: Vec<_> = std::iter::once(&first).chain(&others).collect();
         let judged_from = judged_from(&schemas);
-        let expressions = schemas.iter().any(|it| it.rules_estimate().is_some());
+        let expressions = schemas
+            .iter()
+            .any(|schema| schema.rules_estimate().is_some());
         let work_from = if expressions { 0 } else { WORK_SIZE_MIN };
         Self {
             first,
@@ -164,7 +166,7 @@ impl AnyOf {
         };
         let fits = |schema: &Schema| schema.check(payload, depth).is_ok();
         match self.others.iter().position(fits) {
-            Some(place) => Ok(place + 1),
+            Some(position) => Ok(position + 1),
             None => Err(violation),
         }
     }
@@ -193,16 +195,16 @@ impl AnyOf {
         violation: Violation,
         work: &mut usize,
     ) -> BriefCheck {
-        *work += WALKS_PER_VIOLATION * payload.len() / BYTES_PER_MESSAGE;
+        *work += PASSES_PER_VIOLATION * payload.len() / BYTES_PER_MESSAGE;
         if violation.is_failure() {
             return BriefCheck::Undecided;
         }
-        for (place, schema) in self.others.iter().enumerate() {
+        for (position, schema) in self.others.iter().enumerate() {
             let mut steps = DIRECT_STEPS_MAX;
             let found = schema.check_within(payload, depth, &mut steps);
             *work += ((DIRECT_STEPS_MAX - steps) / STEPS_PER_MESSAGE) as usize;
             match found {
-                Ok(()) => return BriefCheck::Fits(place + 1),
+                Ok(()) => return BriefCheck::Fits(position + 1),
                 Err(violation) if violation.is_failure() => return BriefCheck::Undecided,
                 Err(_) => {}
             }
@@ -216,7 +218,10 @@ impl AnyOf {
     pub fn hint(&self, payload: &[u8], depth: u32) -> Option<String> {
         let found = self.first.lookalike(payload, depth)?;
         let mut expected: Vec<_> = self.schemas().map(Schema::encoding).collect();
-        if expected.iter().any(|it| found.encoding() == Some(*it)) {
+        if expected
+            .iter()
+            .any(|encoding| found.encoding() == Some(*encoding))
+        {
             return None;
         }
         expected.dedup();
@@ -284,11 +289,11 @@ message Doubling {
         fs::write(directory.path().join("p.proto"), proto).unwrap();
         let mut found = Diagnostics::new();
         let roots = [directory.path().to_owned()];
-        let made = gateway_proto::compile(&roots, Compiler::Builtin, &mut found);
-        let made = made.expect("compiles");
-        let table = Arc::new(Table::build(made.files()).unwrap());
+        let compiled = gateway_proto::compile(&roots, Compiler::Builtin, &mut found);
+        let compiled = compiled.expect("compiles");
+        let table = Arc::new(Table::build(compiled.files()).unwrap());
         let rule_set =
-            Arc::new(RuleSet::build(&made, &table, &[message], &mut found).expect("rules"));
+            Arc::new(RuleSet::build(&compiled, &table, &[message], &mut found).expect("rules"));
         let root = table.message(message).unwrap();
         let mut schema = Schema::new(Encoding::Protobuf, table, root, Options::default());
         let limits = RuleLimits {

@@ -32,7 +32,7 @@ pub struct ChannelSettings {
 impl ChannelSettings {
     /// Returns whether the gateway subscribes to all messages of publishers, whatever its own
     /// subscribers subscribe to.
-    pub(crate) fn asks_for_all(&self) -> bool {
+    pub(crate) fn wants_all(&self) -> bool {
         match self.upstream {
             Upstream::Auto => self.keep != Keep::None,
             Upstream::Subscriptions => false,

@@ -212,7 +212,7 @@ impl Outlet<Frames> for Net {
         subscriber.has_room
     }
 
-    fn ask_publisher(&mut self, peer: PeerId, prefix: &[u8], wanted: bool) {
+    fn set_subscription(&mut self, peer: PeerId, prefix: &[u8], wanted: bool) {
         let publisher = self.senders.get_mut(&peer).expect("a publisher");
         if wanted {
             publisher.upstream.insert(prefix.to_vec());
@@ -222,7 +222,7 @@ impl Outlet<Frames> for Net {
         }
     }
 
-    fn has_room_to_ask(&mut self, peer: PeerId) -> bool {
+    fn has_room_for_subscription(&mut self, peer: PeerId) -> bool {
         self.senders[&peer].has_room
     }
 
@@ -1128,7 +1128,7 @@ fn only_a_shared_connection_may_exceed_the_bound_on_a_subscribers_prefixes() {
         routes_since: 0,
     };
     let snapshot = snapshot(&[channel], &[None; PATTERNS.len()], 1);
-    for (headcount, disconnected) in [(Headcount::One, 1), (Headcount::Crowd, 0)] {
+    for (headcount, disconnected) in [(Headcount::One, 1), (Headcount::Unknown, 0)] {
         let mut core: Core<Frames> = Core::new(Arc::clone(&snapshot));
         let (mut net, peer, channel) = (Net::default(), PeerId(1), ChannelId(0));
         net.work_max = usize::MAX;

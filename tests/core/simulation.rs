@@ -892,7 +892,7 @@ impl World {
             pool,
             kind,
             headcount: if is_shared {
-                Headcount::Crowd
+                Headcount::Unknown
             } else {
                 Headcount::One
             },

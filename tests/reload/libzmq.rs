@@ -44,7 +44,7 @@ const EDITS: &[(&str, &str, &str, &str)] = &[
         "message: 1MiB",
         "message: 5MiB",
         "frontend clients: engine libzmq can't change limits.message to more than twice its first value while it \
-         runs: it may be 2097152B until the gateway is restarted",
+         runs: the value may be at most 2097152B until the gateway is restarted",
     ),
     ("limits.message", "message: 1MiB", "message: 2MiB", ""),
     ("limits.message", "message: 1MiB", "message: 1KiB", ""),
@@ -98,7 +98,7 @@ const EDITS: &[(&str, &str, &str, &str)] = &[
         "engine",
         "engine: libzmq",
         "engine: native",
-        "the engine can't change while the gateway runs: restart it",
+        "the engine can't change while the gateway runs: restart the gateway",
     ),
     ("identity", "identity: token", "identity: client", ""),
     ("balance", "least_busy", "round_robin", ""),

@@ -167,7 +167,7 @@ impl Side {
                 let may_be = match over {
                     EndReason::Handshake => !met && age >= HANDSHAKE_TIMEOUT,
                     EndReason::PutOff | EndReason::Goodbye => false,
-                    EndReason::HalfMessage => met && self.session.is_inside(),
+                    EndReason::PartialMessage => met && self.session.is_inside(),
                     EndReason::Ttl => met && self.ttl.is_some(),
                     EndReason::Heartbeat => met && pinged,
                 };
@@ -259,7 +259,7 @@ impl Side {
             session::SessionEvent::Ping { ttl, context } => {
                 assert_eq!(self.stage, Stage::Known);
                 self.ttl = (ttl > 0).then(|| Duration::from_millis(100) * u32::from(ttl));
-                self.liveness.promise(self.ttl);
+                self.liveness.set_ttl(self.ttl);
                 let body = [b"\x04PONG", &context[..]].concat();
                 self.owe(body, |into| command::put_pong(into, &context));
             }

@@ -39,7 +39,7 @@ impl Libzmq {
     /// Drops the reloads that were handed over, because the gateway is ending.
     pub(super) fn decline(&mut self) {
         while self.commits.try_recv().is_ok() {
-            self.book.committed();
+            self.registry.finish();
         }
     }
 
@@ -59,7 +59,7 @@ impl Libzmq {
         }
         self.links.set_outbox_max(snapshot.limits.client_bytes);
         self.snapshot = snapshot;
-        self.book.committed();
+        self.registry.finish();
     }
 
     /// Closes the sockets of removed channels, and of each removed frontend or pool that has no
@@ -87,8 +87,8 @@ impl Libzmq {
 
     /// Removes a socket from the registry, so that it may be closed. Returns false, and schedules
     /// another attempt, while a reload that is being prepared may need the socket.
-    fn may_close(&mut self, role: Role, now: Duration) -> bool {
-        let may_close = self.book.take_to_close(role);
+    fn take_to_close(&mut self, role: Role, now: Duration) -> bool {
+        let may_close = self.registry.take_to_close(role);
         if !may_close {
             self.close_due = Some(now + CLOSE_PAUSE);
         }
@@ -100,7 +100,10 @@ impl Libzmq {
         // never stops sending, the socket closes after `shutdown.grace` nevertheless.
         let quiet = self.links.is_quiet(id) && !ready.frontends.contains(&id);
         let closing = quiet || self.links.removed_for(id, now) > self.snapshot.grace;
-        if closing && self.links.owes_nothing(id) && self.may_close(Role::Frontend(id), now) {
+        if closing
+            && self.links.has_delivered_all(id)
+            && self.take_to_close(Role::Frontend(id), now)
+        {
             self.links.close_frontend(id);
             self.report_events(now);
             let name = self.snapshot.names.of_frontend(id);
@@ -109,7 +112,7 @@ impl Libzmq {
     }
 
     fn close_removed_pool(&mut self, id: PoolId, now: Duration) {
-        if self.core.is_idle(id) && self.may_close(Role::Pool(id), now) {
+        if self.core.is_idle(id) && self.take_to_close(Role::Pool(id), now) {
             self.workers_disconnected(id, now);
             self.links.pools.remove(&id);
             let name = self.snapshot.names.of_pool(id);
@@ -120,11 +123,11 @@ impl Libzmq {
     /// Closes one side of a removed channel. Nothing is published on the channel any more, and
     /// libzmq still sends subscribers their queued messages.
     fn close_removed_side(&mut self, role: Role, now: Duration) {
-        if !self.may_close(role, now) {
+        if !self.take_to_close(role, now) {
             return;
         }
         if let Some(side) = self.links.sides.remove(&role)
-            && let Some(peer) = side.crowd
+            && let Some(peer) = side.peer
         {
             self.core
                 .on(now, Event::Disconnected { peer }, &mut self.links);

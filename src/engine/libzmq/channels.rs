@@ -17,30 +17,30 @@ impl Libzmq {
     /// belonged to a connection that closes.
     pub(super) fn introduce_sides(&mut self, now: Duration) {
         let sides = self.links.sides.iter();
-        let new = sides.filter(|(_, side)| side.crowd.is_none());
+        let new = sides.filter(|(_, side)| side.peer.is_none());
         let new: Vec<Role> = new.map(|(role, _)| *role).collect();
         for role in new {
             let peer = self.links.number();
-            let came = match role {
+            let event = match role {
                 Role::Publishers(channel) => Event::PublisherConnected {
                     peer,
                     channel,
-                    headcount: Headcount::Crowd,
+                    headcount: Headcount::Unknown,
                     // libzmq reports neither the identity nor the address of a publisher.
                     identity: Vec::new(),
                 },
                 Role::Subscribers(channel) => Event::SubscriberConnected {
                     peer,
                     channel,
-                    headcount: Headcount::Crowd,
+                    headcount: Headcount::Unknown,
                     name: Arc::default(),
                 },
                 Role::Frontend(_) | Role::Pool(_) => continue,
             };
             if let Some(side) = self.links.sides.get_mut(&role) {
-                side.crowd = Some(peer);
+                side.peer = Some(peer);
             }
-            self.core.on(now, came, &mut self.links);
+            self.core.on(now, event, &mut self.links);
         }
     }
 
@@ -70,7 +70,7 @@ impl Libzmq {
         while self.links.allowance > 0 {
             self.links.allowance -= 1;
             let side = self.links.sides.get(&role).filter(|side| !side.is_paused);
-            let Some((side, peer)) = side.and_then(|side| Some((side, side.crowd?))) else {
+            let Some((side, peer)) = side.and_then(|side| Some((side, side.peer?))) else {
                 break;
             };
             let Some(frames) = receive(&side.socket, keep)? else {
@@ -92,7 +92,7 @@ impl Libzmq {
         while self.links.allowance > 0 {
             self.links.allowance -= 1;
             let side = self.links.sides.get(&role);
-            let Some((side, peer)) = side.and_then(|side| Some((side, side.crowd?))) else {
+            let Some((side, peer)) = side.and_then(|side| Some((side, side.peer?))) else {
                 break;
             };
             let Some(frame) = receive_frame(&side.socket)? else {

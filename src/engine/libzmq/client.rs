@@ -23,7 +23,7 @@ pub(super) struct Client {
     connection: Option<u32>,
     kind: ClientKind,
     /// The number of this client's messages that the core has not answered.
-    owed: u32,
+    unanswered: u32,
     /// True if the client has sent something since the last search for idle clients.
     active: bool,
     /// The answers for which libzmq had no room.
@@ -44,7 +44,7 @@ impl Client {
             identity: Box::from(&**identity),
             connection,
             kind: kind(identity, frames),
-            owed: u32::from(!is_probe(frames)),
+            unanswered: u32::from(!is_probe(frames)),
             active: true,
             outbox: VecDeque::new(),
             outbox_bytes: 0,
@@ -83,22 +83,22 @@ impl Client {
     /// REQ client that sends another request no longer expects the previous answer, and would
     /// mistake it for the answer to the new request.
     pub(super) fn note_message(&mut self) -> bool {
-        self.owed += 1;
+        self.unanswered += 1;
         self.active = true;
         if self.kind == ClientKind::Req {
-            self.owed = 1;
+            self.unanswered = 1;
         }
         self.kind == ClientKind::Req
     }
 
     /// Records that the core has answered a message.
     pub(super) fn note_answer(&mut self) {
-        self.owed = self.owed.saturating_sub(1);
+        self.unanswered = self.unanswered.saturating_sub(1);
     }
 
     /// Returns whether the client has been sent an answer to each of its messages.
     pub(super) fn has_all_answers(&self) -> bool {
-        self.owed == 0 && self.outbox.is_empty()
+        self.unanswered == 0 && self.outbox.is_empty()
     }
 
     /// Returns whether the client waits for no answer, and has sent nothing since the last call.

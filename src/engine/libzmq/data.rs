@@ -21,7 +21,7 @@ pub(super) const BUDGET: usize = 256;
 pub(super) struct Libzmq {
     pub(super) core: Core<Vec<Message>>,
     pub(super) links: Links,
-    pub(super) book: SharedSocketRegistry,
+    pub(super) registry: SharedSocketRegistry,
     pub(super) orders: Orders,
     pub(super) commits: mpsc::Receiver<Commit>,
     pub(super) start: Instant,
@@ -31,7 +31,7 @@ pub(super) struct Libzmq {
     /// Set if judges may have more verdicts than the last turn reported to the core.
     pub(super) verdicts_left: bool,
     /// The time at which unsent answers are dropped, once the gateway drains.
-    pub(super) flush_until: Option<Duration>,
+    pub(super) flush_deadline: Option<Duration>,
     /// The time at which the last wait ended.
     pub(super) woke: Duration,
     /// The time of the next attempt to close a removed socket, if a reload in preparation prevented
@@ -42,7 +42,7 @@ pub(super) struct Libzmq {
 impl Libzmq {
     /// Reports to the core the events that occurred while its effects were carried out.
     pub(super) fn report_events(&mut self, now: Duration) {
-        while let Some(event) = self.links.news() {
+        while let Some(event) = self.links.next_event() {
             self.core.on(now, event, &mut self.links);
         }
     }

@@ -182,8 +182,9 @@ impl Fixed {
         // `limits.message` may grow up to this value, because libzmq's own limit is twice the
         // gateway's.
         if wanted.message_max / 2 > *message_max {
-            let most = format!("it may be {message_max}B until the gateway is restarted");
-            return refuse("limits.message to more than twice its first value", &most);
+            let remedy =
+                format!("the value may be at most {message_max}B until the gateway is restarted");
+            return refuse("limits.message to more than twice its first value", &remedy);
         }
         if let (Some(pool), Some(wanted)) = (pool, &wanted.pool) {
             let restart = "restart the gateway, or give the pool another name and address";

@@ -86,14 +86,16 @@ impl FrontendSocket {
         if self.client(identity) == Some(peer) {
             self.clients.remove(identity);
         }
-        if let Some(connection) = connection.filter(|it| self.named.get(it) == Some(&peer)) {
+        if let Some(connection) =
+            connection.filter(|descriptor| self.named.get(descriptor) == Some(&peer))
+        {
             self.named.remove(&connection);
         }
     }
 
     /// Removes and returns the clients that set their identity and whose connections have closed
     /// since the last call.
-    pub(super) fn left(&mut self) -> Vec<PeerId> {
+    pub(super) fn take_left(&mut self) -> Vec<PeerId> {
         let Self { monitor, named, .. } = self;
         let mut left = Vec::new();
         monitor.update_with(|connection| left.extend(named.remove(&connection)));

@@ -21,7 +21,7 @@ use crate::snapshot::{ChannelId, FrontendId, PoolId};
 const RETRY_FIRST: Duration = Duration::from_millis(1);
 
 /// The maximum pause between two attempts. The pause doubles as long as no client accepts anything.
-const RETRY_LAST: Duration = Duration::from_millis(64);
+const RETRY_MAX: Duration = Duration::from_millis(64);
 
 /// The maximum number of clients that are tried in one turn, so that many clients that never read
 /// delay the others little.
@@ -40,7 +40,8 @@ pub(super) struct Links {
     retry: Option<Duration>,
     /// The pause after the next attempt.
     backoff: Duration,
-    news: VecDeque<Event<Vec<Message>>>,
+    /// The events that the core has not received yet.
+    events: VecDeque<Event<Vec<Message>>>,
     last_number: u64,
     /// The number of messages that may still be received from the socket whose turn it is.
     pub(super) allowance: usize,
@@ -64,7 +65,7 @@ impl Links {
             stalled: VecDeque::new(),
             retry: None,
             backoff: Duration::ZERO,
-            news: VecDeque::new(),
+            events: VecDeque::new(),
             last_number: 0,
             allowance: 0,
             judges,
@@ -79,7 +80,7 @@ impl Links {
     }
 
     /// Returns whether every client of a frontend has been sent all answers to its messages.
-    pub(super) fn owes_nothing(&self, id: FrontendId) -> bool {
+    pub(super) fn has_delivered_all(&self, id: FrontendId) -> bool {
         let mut clients = self
             .clients
             .values()
@@ -90,13 +91,13 @@ impl Links {
     /// Returns whether a frontend's socket has no more messages to read.
     pub(super) fn is_quiet(&self, id: FrontendId) -> bool {
         let frontend = self.frontends.get(&id);
-        frontend.is_none_or(|it| it.socket().poll(zmq::POLLIN, 0).is_ok_and(|n| n == 0))
+        frontend.is_none_or(|frontend| frontend.socket().poll(zmq::POLLIN, 0).is_ok_and(|n| n == 0))
     }
 
     /// Returns the time since a frontend was first found to be removed from the configuration.
     pub(super) fn removed_for(&mut self, id: FrontendId, now: Duration) -> Duration {
         let frontend = self.frontends.get_mut(&id);
-        frontend.map_or(Duration::ZERO, |it| it.removed_for(now))
+        frontend.map_or(Duration::ZERO, |frontend| frontend.removed_for(now))
     }
 
     /// Records that the configuration has a frontend, perhaps again.
@@ -111,7 +112,7 @@ impl Links {
         if let Some(frontend) = self.frontends.remove(&id) {
             for peer in frontend.clients() {
                 let gone = self.forget(peer);
-                self.news.extend(gone);
+                self.events.extend(gone);
             }
         }
     }
@@ -123,8 +124,8 @@ impl Links {
     }
 
     /// Removes and returns the next event that the core has not received yet.
-    pub(super) fn news(&mut self) -> Option<Event<Vec<Message>>> {
-        self.news.pop_front()
+    pub(super) fn next_event(&mut self) -> Option<Event<Vec<Message>>> {
+        self.events.pop_front()
     }
 
     /// Returns the sender of a message, and the events that the core must receive before the
@@ -148,7 +149,7 @@ impl Links {
                 if client.note_message() {
                     self.unsent_bytes -= client.unsent_bytes();
                     let unread = client.drop_unsent();
-                    self.news.extend(unread.map(|outcome| Event::Settled {
+                    self.events.extend(unread.map(|outcome| Event::Settled {
                         outcome,
                         fate: Fate::Gone,
                     }));
@@ -159,32 +160,32 @@ impl Links {
         }
         let peer = self.number();
         let client = Client::new(frontend, &mut identity, connection, frames);
-        let came = Event::ClientConnected {
+        let connected = Event::ClientConnected {
             peer,
             frontend,
             kind: client.kind(),
             identity: identity.to_vec(),
         };
         if let Some(frontend) = self.frontends.get_mut(&frontend) {
-            if connection.is_some_and(|it| !frontend.is_open(it)) {
+            if connection.is_some_and(|descriptor| !frontend.is_open(descriptor)) {
                 // The connection has closed since the client sent this message, and no answer can
                 // reach the client.
-                self.news.push_back(Event::Disconnected { peer });
-                return (peer, [gone, Some(came)]);
+                self.events.push_back(Event::Disconnected { peer });
+                return (peer, [gone, Some(connected)]);
             }
             frontend.add(client.identity().into(), connection, peer);
         }
         self.clients.insert(peer, client);
-        (peer, [gone, Some(came)])
+        (peer, [gone, Some(connected)])
     }
 
     /// Forgets the clients that set their identity and whose connections have closed, so that no
     /// answer to such a client is sent to the next connection with its identity.
     pub(super) fn forget_left(&mut self, frontend: FrontendId) {
         let frontend = self.frontends.get_mut(&frontend);
-        for peer in frontend.map(FrontendSocket::left).unwrap_or_default() {
+        for peer in frontend.map(FrontendSocket::take_left).unwrap_or_default() {
             let gone = self.forget(peer);
-            self.news.extend(gone);
+            self.events.extend(gone);
         }
     }
 
@@ -206,7 +207,7 @@ impl Links {
         }
         self.unsent_bytes -= client.unsent_bytes();
         for outcome in client.drop_unsent() {
-            self.news.push_back(Event::Settled {
+            self.events.push_back(Event::Settled {
                 outcome,
                 fate: Fate::Gone,
             });
@@ -225,7 +226,7 @@ impl Links {
         }
         for peer in idle {
             let gone = self.forget(peer);
-            self.news.extend(gone);
+            self.events.extend(gone);
         }
     }
 
@@ -257,7 +258,7 @@ impl Links {
         }
         self.backoff = match progress {
             true => RETRY_FIRST,
-            false => (self.backoff * 2).min(RETRY_LAST),
+            false => (self.backoff * 2).min(RETRY_MAX),
         };
         self.retry = (!self.stalled.is_empty()).then(|| now + self.backoff);
     }
@@ -276,7 +277,7 @@ impl Links {
                     self.counters.messages_out += 1;
                     self.unsent_bytes -= bytes;
                     let fate = Fate::Delivered;
-                    self.news.push_back(Event::Settled { outcome, fate });
+                    self.events.push_back(Event::Settled { outcome, fate });
                     progress = true;
                 }
                 Err((zmq::Error::EAGAIN, frames)) => {
@@ -287,9 +288,9 @@ impl Links {
                 Err(_) => {
                     self.unsent_bytes -= bytes;
                     let fate = Fate::Gone;
-                    self.news.push_back(Event::Settled { outcome, fate });
+                    self.events.push_back(Event::Settled { outcome, fate });
                     let gone = self.forget(peer);
-                    self.news.extend(gone);
+                    self.events.extend(gone);
                     break;
                 }
             }
@@ -299,22 +300,20 @@ impl Links {
 
     /// Drops all queued answers, and returns their number.
     pub(super) fn give_up(&mut self) -> usize {
-        let before = self.news.len();
+        let before = self.events.len();
         for client in self.clients.values_mut() {
             self.unsent_bytes -= client.unsent_bytes();
             for outcome in client.drop_unsent() {
                 let fate = Fate::Slow;
-                self.news.push_back(Event::Settled { outcome, fate });
+                self.events.push_back(Event::Settled { outcome, fate });
             }
         }
-        self.news.len() - before
+        self.events.len() - before
     }
 
     /// Returns the side of a channel that the core knows as this peer.
     fn side(&mut self, peer: PeerId) -> Option<&mut SideSocket> {
-        self.sides
-            .values_mut()
-            .find(|side| side.crowd == Some(peer))
+        self.sides.values_mut().find(|side| side.peer == Some(peer))
     }
 
     /// Makes the sockets drop their unsent messages when they close.
@@ -339,7 +338,7 @@ impl Outlet<Vec<Message>> for Links {
         let pool = self
             .pools
             .values_mut()
-            .find(|pool| pool.crowd == Some(worker));
+            .find(|pool| pool.peer == Some(worker));
         let Some((pool, (name, rest))) = pool.zip(head.split_first()) else {
             return Err(body);
         };
@@ -383,7 +382,7 @@ impl Outlet<Vec<Message>> for Links {
                 }
                 Err(_) => {
                     let gone = self.forget(peer);
-                    self.news.extend(gone);
+                    self.events.extend(gone);
                     return Fate::Gone;
                 }
             }
@@ -414,7 +413,7 @@ impl Outlet<Vec<Message>> for Links {
         true
     }
 
-    fn ask_publisher(&mut self, publisher: PeerId, prefix: &[u8], wanted: bool) {
+    fn set_subscription(&mut self, publisher: PeerId, prefix: &[u8], wanted: bool) {
         if let Some(side) = self.side(publisher) {
             let frame = [&[u8::from(wanted)], prefix].concat();
             // libzmq accepts every subscription.

@@ -63,14 +63,14 @@ pub(super) use reload::Reloader;
 use sockets::SharedSocketRegistry;
 
 /// The time between two searches for idle clients to forget, which affects only the use of memory.
-const SWEEP_EVERY: Duration = Duration::from_secs(10);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The maximum number of verdicts of judges that a turn reports to the core: after each verdict,
 /// the messages that follow in its lane may be checked for up to a millisecond.
 const VERDICTS_MAX: usize = 4;
 
 /// The time after which a turn leaves the remaining work to the next turn.
-const WORK_UNTIL: Duration = Duration::from_millis(3);
+const WORK_TIME_MAX: Duration = Duration::from_millis(3);
 
 /// The sizes of libzmq messages, in bytes, that share the buffer in which they arrived. Shorter
 /// messages are stored in the message itself, and longer ones have a buffer of their own.
@@ -92,14 +92,14 @@ impl Frame for Message {
 
 /// The stack size of the data thread, in bytes. The checks of a payload recurse once for each level
 /// of nesting, up to `limits.depth`, which is at most 1000.
-const DATA_STACK: usize = 8 << 20;
+const DATA_STACK_SIZE: usize = 8 << 20;
 
 /// Binds and connects everything, then serves on a thread of its own.
 pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Started<Reloader>, EngineError> {
-    let book = SharedSocketRegistry::new();
+    let registry = SharedSocketRegistry::new();
     let mut prepared = None;
-    book.prepare(&snapshot, |made| {
-        prepared = Some(made);
+    registry.prepare(&snapshot, |opened| {
+        prepared = Some(opened);
         Ok(())
     })?;
     let (control, orders) = Control::new().map_err(|error| EngineError::new("control", error))?;
@@ -107,7 +107,7 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Started<Reloader>, Engine
     let (commits, inbox) = mpsc::channel();
     let listening = prepared.as_ref();
     let listening = listening.map_or_else(Vec::new, |prepared| prepared.listening.clone());
-    let shared = book.clone();
+    let shared = registry.clone();
     let judges = Judges::new(control.clone());
     // The core's values are reference-counted without atomics, so the core is created where it is
     // used.
@@ -117,14 +117,14 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Started<Reloader>, Engine
                 .numbering_from(first_number())
                 .answering(requests),
             links: Links::new(judges),
-            book: shared,
+            registry: shared,
             orders,
             commits: inbox,
             start: Instant::now(),
             snapshot: Arc::clone(&snapshot),
             swept: Duration::ZERO,
             verdicts_left: false,
-            flush_until: None,
+            flush_deadline: None,
             woke: Duration::ZERO,
             close_due: None,
         };
@@ -135,11 +135,11 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Started<Reloader>, Engine
     };
     let thread = std::thread::Builder::new()
         .name("data".into())
-        .stack_size(DATA_STACK)
+        .stack_size(DATA_STACK_SIZE)
         .spawn(serve)
         .map_err(|error| EngineError::new("data thread", error))?;
     let reloader = Reloader {
-        book,
+        registry,
         commits,
         control: control.clone(),
     };
@@ -158,9 +158,9 @@ impl Libzmq {
         log_last_notes(&mut self.core);
         let ledger = self.core.ledger();
         // The sockets close, and their accepted messages are sent while libzmq is released.
-        let book = self.book.clone();
+        let registry = self.registry.clone();
         drop(self);
-        book.close();
+        registry.close();
         ended.map(|()| ledger)
     }
 
@@ -205,16 +205,16 @@ impl Libzmq {
 
     /// Reports up to [`VERDICTS_MAX`] verdicts of judges to the core.
     fn report_verdicts(&mut self, now: Duration) {
-        let mut heard = 0;
-        while heard < VERDICTS_MAX
+        let mut reported = 0;
+        while reported < VERDICTS_MAX
             && let Some(verdict) = self.links.judges.next()
         {
-            heard += 1;
+            reported += 1;
             self.core
                 .on(now, Event::Judged { verdict }, &mut self.links);
             self.report_events(now);
         }
-        self.verdicts_left = heard == VERDICTS_MAX;
+        self.verdicts_left = reported == VERDICTS_MAX;
     }
 
     /// Lets the core continue work that is done in parts: at least once, and until this turn, which
@@ -223,7 +223,7 @@ impl Libzmq {
         while self.core.has_unfinished_work() {
             self.core.on(now, Event::Continue, &mut self.links);
             self.report_events(now);
-            if self.start.elapsed().saturating_sub(now) >= WORK_UNTIL {
+            if self.start.elapsed().saturating_sub(now) >= WORK_TIME_MAX {
                 break;
             }
         }
@@ -236,9 +236,9 @@ impl Libzmq {
         let due = [
             self.core.next_deadline(),
             self.links.next_retry(),
-            self.flush_until,
+            self.flush_deadline,
             self.close_due,
-            Some(self.swept + SWEEP_EVERY),
+            Some(self.swept + SWEEP_INTERVAL),
         ];
         let at_once = self.core.is_drained()
             || self.verdicts_left
@@ -368,9 +368,9 @@ impl Libzmq {
             }
             Order::Stop => true,
             Order::Drain => {
-                if self.flush_until.is_none() {
+                if self.flush_deadline.is_none() {
                     let deadline = now + self.snapshot.grace;
-                    self.flush_until = Some(deadline + FLUSH);
+                    self.flush_deadline = Some(deadline + FLUSH);
                     self.core
                         .on(now, Event::Drain { deadline }, &mut self.links);
                 }
@@ -385,7 +385,7 @@ impl Libzmq {
         if self.core.is_drained() && ready.frontends.is_empty() {
             return true;
         }
-        let give_up = self.flush_until.is_some_and(|until| until <= now);
+        let give_up = self.flush_deadline.is_some_and(|deadline| deadline <= now);
         if give_up {
             let unread = self.links.give_up();
             warn!(answers = unread, "dropped: their clients did not read them");
@@ -395,7 +395,7 @@ impl Libzmq {
     }
 
     fn sweep(&mut self, now: Duration) {
-        if now >= self.swept + SWEEP_EVERY {
+        if now >= self.swept + SWEEP_INTERVAL {
             self.swept = now;
             self.links.forget_idle();
             self.report_events(now);

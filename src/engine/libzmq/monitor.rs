@@ -15,7 +15,7 @@ pub(super) struct Monitor {
 }
 
 impl Monitor {
-    pub(super) fn new(context: &Context, of: &Socket, index: usize) -> zmq::Result<Self> {
+    pub(super) fn new(context: &Context, monitored: &Socket, index: usize) -> zmq::Result<Self> {
         let endpoint = format!("inproc://monitor-{index}");
         let events = [
             SocketEvent::ACCEPTED,
@@ -23,7 +23,7 @@ impl Monitor {
             SocketEvent::DISCONNECTED,
         ];
         let mask = events.into_iter().map(|event| i32::from(event.to_raw()));
-        of.monitor(&endpoint, mask.sum())?;
+        monitored.monitor(&endpoint, mask.sum())?;
         let socket = context.socket(zmq::PAIR)?;
         socket.connect(&endpoint)?;
         Ok(Self {
@@ -38,13 +38,13 @@ impl Monitor {
     /// libzmq's I/O thread sends each event to the monitor, and would wait forever for a monitor
     /// that has ended. A connection that ended while the socket closes would then stop the I/O of
     /// all sockets.
-    pub(super) fn end(&mut self, of: &Socket) {
+    pub(super) fn end(&mut self, monitored: &Socket) {
         // This makes room for events, so that the I/O thread does not wait for room while this
         // thread waits for the socket's lock.
         self.update();
         // Monitoring another address for no event ends the present monitoring. This fails only
         // after libzmq was released, which wakes the I/O thread.
-        let _ = of.monitor(&format!("{}-ended", self.endpoint), 0);
+        let _ = monitored.monitor(&format!("{}-ended", self.endpoint), 0);
     }
 
     pub(super) fn socket(&self) -> &Socket {

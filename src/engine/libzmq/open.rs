@@ -25,7 +25,7 @@ pub(super) struct PoolSocket {
     pub(super) monitor: Monitor,
     pub(super) kind: WorkerKind,
     /// The peer that stands for all workers of the pool in the core, while any worker is connected.
-    pub(super) crowd: Option<PeerId>,
+    pub(super) peer: Option<PeerId>,
     /// True if the last worker has disconnected, and the messages that it sent before are still
     /// being read.
     pub(super) leaving: bool,
@@ -47,7 +47,7 @@ pub(super) struct SideSocket {
     pub(super) monitor: Monitor,
     /// The peer that stands for all peers of this side in the core, once the core knows the
     /// channel.
-    pub(super) crowd: Option<PeerId>,
+    pub(super) peer: Option<PeerId>,
     /// True if the publishers are not read, because too many of their messages wait for judges.
     pub(super) is_paused: bool,
     /// The subscriptions that are refused.
@@ -83,10 +83,10 @@ impl Opener<'_> {
         // libzmq has noticed that the previous connection is dead.
         socket.set_router_handover(true).map_err(named)?;
         let monitor = self.monitor(&socket).map_err(named)?;
-        let made = FrontendSocket::new(socket, monitor);
+        let opened = FrontendSocket::new(socket, monitor);
         // From now on clients connect, and the monitor must end before the socket closes.
-        self.open(made.socket(), fixed)?;
-        Ok(made)
+        self.open(opened.socket(), fixed)?;
+        Ok(opened)
     }
 
     /// Opens the socket of a pool.
@@ -99,17 +99,17 @@ impl Opener<'_> {
         socket.set_immediate(true).map_err(named)?;
         let monitor = self.monitor(&socket).map_err(named)?;
         let kind = fixed.pool.as_ref().map(|pool| pool.kind);
-        let made = PoolSocket {
+        let opened = PoolSocket {
             socket,
             monitor,
             kind: kind.unwrap_or(WorkerKind::Dealer),
-            crowd: None,
+            peer: None,
             leaving: false,
             blocked: false,
         };
         // From now on workers connect, and the monitor must end before the socket closes.
-        self.open(&made.socket, fixed)?;
-        Ok(made)
+        self.open(&opened.socket, fixed)?;
+        Ok(opened)
     }
 
     /// Opens the socket for the publishers or for the subscribers of a channel.
@@ -130,17 +130,17 @@ impl Opener<'_> {
             socket.set_linger(0).map_err(named)?;
         }
         let monitor = self.monitor(&socket).map_err(named)?;
-        let made = SideSocket {
+        let opened = SideSocket {
             name: fixed.name.clone(),
             socket,
             monitor,
-            crowd: None,
+            peer: None,
             is_paused: false,
             refused: Refused::default(),
         };
         // From now on peers connect, and the monitor must end before the socket closes.
-        self.open(&made.socket, fixed)?;
-        Ok(made)
+        self.open(&opened.socket, fixed)?;
+        Ok(opened)
     }
 
     fn monitor(&mut self, socket: &Socket) -> zmq::Result<Monitor> {
@@ -163,7 +163,7 @@ impl Opener<'_> {
             // In libzmq's addresses, the wildcard port is written `*` instead of 0.
             let port_0 = endpoint
                 .strip_suffix(":0")
-                .filter(|it| it.starts_with("tcp://"));
+                .filter(|host| host.starts_with("tcp://"));
             let wildcard = port_0.map(|host| format!("{host}:*"));
             let address = wildcard.as_deref().unwrap_or(endpoint);
             let bound = self.left.bind(address, || socket.bind(address));
@@ -187,8 +187,8 @@ impl Opener<'_> {
 
 /// Sets the options that libzmq copies when it binds or connects.
 fn set_options(socket: &Socket, fixed: &Fixed) -> zmq::Result<()> {
-    let most = i64::try_from(fixed.message_max).unwrap_or(i64::MAX);
-    socket.set_maxmsgsize(most)?;
+    let message_max = i64::try_from(fixed.message_max).unwrap_or(i64::MAX);
+    socket.set_maxmsgsize(message_max)?;
     socket.set_linger(FLUSH.as_millis() as i32)?;
     // With a domain set, libzmq disconnects peers that do not speak ZMTP 3. Without a domain,
     // libzmq takes an HTTP request for a peer of ZMTP 1 and sends it requests. No ZAP handler is

@@ -22,9 +22,9 @@ impl Libzmq {
             return Ok(());
         };
         if ready.monitor {
-            pool.leaving |= pool.monitor.update() && pool.crowd.is_some();
+            pool.leaving |= pool.monitor.update() && pool.peer.is_some();
         }
-        if pool.crowd.is_none() && pool.monitor.connected() {
+        if pool.peer.is_none() && pool.monitor.connected() {
             self.workers_connected(id, now);
         }
         if ready.readable {
@@ -46,7 +46,7 @@ impl Libzmq {
             .pools
             .get_mut(&id)
             .filter(|pool| ready.writable && pool.blocked);
-        if let Some((pool, peer)) = pool.and_then(|pool| pool.crowd.map(|peer| (pool, peer))) {
+        if let Some((pool, peer)) = pool.and_then(|pool| pool.peer.map(|peer| (pool, peer))) {
             pool.blocked = false;
             self.core.on(now, Event::Writable { peer }, &mut self.links);
         }
@@ -68,7 +68,7 @@ impl Libzmq {
                 break;
             };
             self.links.counters.messages_in += 1;
-            match pool.crowd {
+            match pool.peer {
                 Some(peer) => {
                     self.core
                         .on(now, Event::Message { peer, frames }, &mut self.links);
@@ -86,16 +86,16 @@ impl Libzmq {
         let Some(pool) = self.links.pools.get_mut(&id) else {
             return;
         };
-        pool.crowd = Some(peer);
-        let came = Event::WorkerConnected {
+        pool.peer = Some(peer);
+        let connected = Event::WorkerConnected {
             peer,
             pool: id,
             kind: pool.kind,
-            headcount: Headcount::Crowd,
+            headcount: Headcount::Unknown,
             // libzmq reports neither the identity nor the address of a worker.
             name: Arc::default(),
         };
-        self.core.on(now, came, &mut self.links);
+        self.core.on(now, connected, &mut self.links);
     }
 
     /// Reports that the last worker of a pool disconnected.
@@ -105,7 +105,7 @@ impl Libzmq {
         };
         pool.leaving = false;
         pool.blocked = false;
-        if let Some(peer) = pool.crowd.take() {
+        if let Some(peer) = pool.peer.take() {
             self.core
                 .on(now, Event::Disconnected { peer }, &mut self.links);
         }

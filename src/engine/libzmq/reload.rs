@@ -11,7 +11,7 @@ use crate::snapshot::Snapshot;
 /// Prepares reloads and hands them to the data thread.
 #[derive(Clone)]
 pub(in crate::engine) struct Reloader {
-    pub(super) book: SharedSocketRegistry,
+    pub(super) registry: SharedSocketRegistry,
     pub(super) commits: mpsc::Sender<Commit>,
     pub(super) control: Control,
 }
@@ -32,7 +32,7 @@ impl Reloader {
         let ending = || EngineError::new("reload", "the gateway is ending");
         let (done, committed) = mpsc::channel();
         let mut listening = Vec::new();
-        self.book.prepare(&Arc::clone(&snapshot), |prepared| {
+        self.registry.prepare(&Arc::clone(&snapshot), |prepared| {
             listening.clone_from(&prepared.listening);
             let commit = Commit {
                 snapshot,
@@ -48,6 +48,6 @@ impl Reloader {
 
     /// Returns every address on which the gateway listens.
     pub(in crate::engine) fn listening(&self) -> Vec<BoundAddress> {
-        self.book.listening()
+        self.registry.listening()
     }
 }

@@ -56,7 +56,7 @@ pub(super) struct SocketRegistry {
 /// The registry, shared by the data thread and the thread that prepares a reload.
 #[derive(Clone)]
 pub(super) struct SharedSocketRegistry {
-    book: Arc<Mutex<SocketRegistry>>,
+    registry: Arc<Mutex<SocketRegistry>>,
     /// The number of reloads that are prepared, and neither in force nor dropped yet. They rely on
     /// the existing sockets. The number increases only under the lock. The data thread decreases it
     /// without the lock, which may be held for as long as it takes to bind an address.
@@ -68,12 +68,12 @@ type Wanted = BTreeMap<Role, Fixed>;
 
 impl SharedSocketRegistry {
     pub(super) fn new() -> Self {
-        let book = SocketRegistry {
+        let registry = SocketRegistry {
             context: Some(Context::new()),
             ..SocketRegistry::default()
         };
         Self {
-            book: Arc::new(Mutex::new(book)),
+            registry: Arc::new(Mutex::new(registry)),
             pending: Arc::default(),
         }
     }
@@ -81,7 +81,7 @@ impl SharedSocketRegistry {
     /// Locks the registry, even after a panic of a thread that held the lock, because no panic can
     /// leave the registry half changed.
     fn lock(&self) -> MutexGuard<'_, SocketRegistry> {
-        self.book
+        self.registry
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -99,29 +99,29 @@ impl SharedSocketRegistry {
         commit: impl FnOnce(Prepared) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
         let wanted = Fixed::all(snapshot);
-        let mut book = self.lock_once_free(&wanted);
-        let Some(context) = book.context.clone() else {
+        let mut registry = self.lock_once_free(&wanted);
+        let Some(context) = registry.context.clone() else {
             return Err(EngineError::new("reload", "the gateway is ending"));
         };
         // All checks that can fail come first, because an opened socket is visible to clients.
-        book.accepts(&wanted)?;
+        registry.accepts(&wanted)?;
         let mut prepared = Prepared::default();
-        if let Err(error) = book.open(&context, &wanted, &mut prepared) {
+        if let Err(error) = registry.open(&context, &wanted, &mut prepared) {
             // The sockets opened for the failed reload close.
-            let opened = prepared.listening.iter().map(|at| &at.endpoint);
-            book.left.note(opened);
+            let opened = prepared.listening.iter().map(|address| &address.endpoint);
+            registry.left.note(opened);
             return Err(error);
         }
         let listening = prepared.listening.clone();
         self.pending.fetch_add(1, Ordering::SeqCst);
         if let Err(error) = commit(prepared) {
-            self.committed();
+            self.finish();
             return Err(error);
         }
-        book.listening.extend(listening);
-        book.wanted = wanted.keys().copied().collect();
+        registry.listening.extend(listening);
+        registry.wanted = wanted.keys().copied().collect();
         for (role, fixed) in wanted {
-            book.sockets.entry(role).or_insert(fixed);
+            registry.sockets.entry(role).or_insert(fixed);
         }
         Ok(())
     }
@@ -129,19 +129,19 @@ impl SharedSocketRegistry {
     /// Waits until the sockets that are about to close have freed the addresses that `wanted`
     /// needs, but at most for [`CLOSING_MAX`], and locks the registry.
     fn lock_once_free(&self, wanted: &Wanted) -> MutexGuard<'_, SocketRegistry> {
-        let until = Instant::now() + CLOSING_MAX;
+        let deadline = Instant::now() + CLOSING_MAX;
         loop {
-            let book = self.lock();
-            if !book.awaits_close(wanted) || Instant::now() >= until {
-                return book;
+            let registry = self.lock();
+            if !registry.awaits_close(wanted) || Instant::now() >= deadline {
+                return registry;
             }
-            drop(book);
+            drop(registry);
             thread::sleep(CLOSING_PAUSE);
         }
     }
 
     /// Records that a prepared reload is in force, or was dropped.
-    pub(super) fn committed(&self) {
+    pub(super) fn finish(&self) {
         self.pending.fetch_sub(1, Ordering::SeqCst);
     }
 
@@ -153,11 +153,11 @@ impl SharedSocketRegistry {
     /// Removes a socket from the registry, if the socket may close. Never blocks: while a reload is
     /// being prepared, returns false, and the caller must try again.
     pub(super) fn take_to_close(&self, role: Role) -> bool {
-        let book = self.book.try_lock();
-        book.is_ok_and(|mut book| {
+        let registry = self.registry.try_lock();
+        registry.is_ok_and(|mut registry| {
             let closes = self.may_close();
-            let gone = closes.then(|| book.sockets.remove(&role)).flatten();
-            book.forget(gone)
+            let gone = closes.then(|| registry.sockets.remove(&role)).flatten();
+            registry.forget(gone)
         })
     }
 
@@ -169,10 +169,10 @@ impl SharedSocketRegistry {
     /// Records that the engine has ended, and releases libzmq, which then sends the messages that
     /// it has accepted, for at most the linger time of each socket.
     pub(super) fn close(&self) {
-        let mut book = self.lock();
-        book.sockets.clear();
-        let context = book.context.take();
-        drop(book);
+        let mut registry = self.lock();
+        registry.sockets.clear();
+        let context = registry.context.take();
+        drop(registry);
         drop(context);
     }
 }
@@ -182,7 +182,7 @@ impl SocketRegistry {
     fn forget(&mut self, gone: Option<Fixed>) -> bool {
         if let Some(gone) = &gone {
             let name = gone.to_string();
-            self.listening.retain(|at| at.to_string() != name);
+            self.listening.retain(|address| address.to_string() != name);
             self.left.note(&gone.endpoints.bind);
         }
         gone.is_some()
@@ -208,8 +208,8 @@ impl SocketRegistry {
     /// sockets are free.
     fn accepts(&self, wanted: &Wanted) -> Result<(), EngineError> {
         for (role, fixed) in wanted {
-            if let Some(there) = self.sockets.get(role) {
-                there.suits(fixed)?;
+            if let Some(existing) = self.sockets.get(role) {
+                existing.suits(fixed)?;
             }
         }
         self.missing(wanted)

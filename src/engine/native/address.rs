@@ -63,7 +63,7 @@ pub(super) fn resolve_in_time(host: &str, port: u16) -> io::Result<Vec<SocketAdd
 
 /// Runs a look-up on a thread of its own, and waits for the result at most until `timeout` is over.
 fn in_time<T: Send + 'static>(
-    patience: Duration,
+    timeout: Duration,
     look_up: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     let (answer, answers) = mpsc::sync_channel(1);
@@ -73,14 +73,14 @@ fn in_time<T: Send + 'static>(
             // The caller may have stopped waiting.
             let _ = answer.send(look_up());
         })?;
-    match answers.recv_timeout(patience) {
+    match answers.recv_timeout(timeout) {
         Ok(found) => found,
         Err(RecvTimeoutError::Timeout) => {
-            let why = format!("its name could not be looked up within {patience:?}");
+            let why = format!("the name could not be looked up within {timeout:?}");
             Err(io::Error::new(io::ErrorKind::TimedOut, why))
         }
         Err(RecvTimeoutError::Disconnected) => {
-            Err(io::Error::other("the look-up of its name failed"))
+            Err(io::Error::other("the look-up of the name failed"))
         }
     }
 }
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read() {
+    fn endpoints_are_parsed() {
         let tcp = |host: &str, port| Address::Tcp {
             host: host.into(),
             port,
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn names_resolve() {
+    fn the_wildcard_and_addresses_are_resolved() {
         assert_eq!(resolve("*", 7).unwrap(), [([0, 0, 0, 0], 7).into()]);
         let local = resolve("::1", 7).unwrap();
         assert!(local.iter().all(SocketAddr::is_ipv6) && local.len() == 1);

@@ -71,14 +71,14 @@ impl Admissions {
     }
 
     /// Returns whether another client may be admitted where `limits.clients` is `clients_max`.
-    pub(super) fn has_room_for_client(&self, most: usize) -> bool {
-        self.clients < most.saturating_add(SURPLUS_MAX)
+    pub(super) fn has_room_for_client(&self, clients_max: usize) -> bool {
+        self.clients < clients_max.saturating_add(SURPLUS_MAX)
     }
 
     /// Returns whether another publisher or subscriber may be admitted where `limits.clients` is
     /// `clients_max`.
-    pub(super) fn has_room_on_channel(&self, most: usize) -> bool {
-        self.clients < most
+    pub(super) fn has_room_on_channel(&self, clients_max: usize) -> bool {
+        self.clients < clients_max
     }
 
     /// Admits a publisher or a subscriber.
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn publishers_and_subscribers_count_as_clients_and_none_is_beyond_the_limit() {
+    fn publishers_and_subscribers_count_as_clients_and_are_not_admitted_beyond_the_limit() {
         let mut admissions = Admissions::default();
         admissions.admit_client(Vec::new());
         assert!(admissions.has_room_on_channel(2));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn when_strangers_make_way_some_room_is_made_at_once() {
+    fn strangers_are_disconnected_in_batches() {
         let mut admissions = Admissions::default();
         for peer in 0..HANDSHAKES_MAX as u64 {
             assert_eq!(admissions.surplus(), None);

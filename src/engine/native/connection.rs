@@ -109,7 +109,7 @@ pub(super) struct Connection {
     /// True while the peer is not read because its backlog at the judges is too large.
     held_up: bool,
     /// The memory of an incomplete message when it was last examined, in bytes.
-    half: u64,
+    partial_bytes: u64,
     /// The memory that was last charged for the connection, in bytes.
     charged: u64,
     /// The time at which the connection is examined next, if there is one.
@@ -148,7 +148,7 @@ impl Connection {
             sending: Sending::new(),
             recent_work: RecentWork::default(),
             held_up: false,
-            half: 0,
+            partial_bytes: 0,
             charged: 0,
             timer: None,
         }
@@ -199,7 +199,7 @@ impl Connection {
     }
 
     /// Begins to wait for the peer to disconnect. An incomplete message of the peer is dropped.
-    pub(super) fn part(&mut self, now: Duration) {
+    pub(super) fn await_disconnect(&mut self, now: Duration) {
         self.end_session(Phase::Closing, now);
     }
 
@@ -218,7 +218,7 @@ impl Connection {
     /// Begins to wait until a worker that has left disconnects. The gateway does not close first,
     /// because the worker would then connect again.
     pub(super) fn leave(&mut self, now: Duration) {
-        self.part(now);
+        self.await_disconnect(now);
         self.phase = Phase::Left;
     }
 
@@ -246,9 +246,9 @@ impl Connection {
     /// Reads and drops the remaining input, until `deadline` at the latest. Returns false if the
     /// peer may send more, and true if it has finished, the connection has failed, or the time is
     /// over.
-    pub(super) fn read_to_end(&self, scrap: &mut [u8], until: Instant) -> bool {
-        while Instant::now() < until {
-            match self.stream.read(scrap) {
+    pub(super) fn read_to_end(&self, buffer: &mut [u8], deadline: Instant) -> bool {
+        while Instant::now() < deadline {
+            match self.stream.read(buffer) {
                 Ok(0) => return true,
                 Ok(_) => {}
                 Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
@@ -289,7 +289,7 @@ impl Connection {
     }
 
     /// Returns the side that made the connection.
-    pub(super) fn caller(&self) -> Initiator {
+    pub(super) fn initiator(&self) -> Initiator {
         match self.origin {
             Origin::Accepted => Initiator::Peer,
             Origin::Called { .. } | Origin::Abandoned { .. } => Initiator::Gateway,
@@ -297,9 +297,9 @@ impl Connection {
     }
 
     /// Returns whether the gateway made the connection, to this target.
-    pub(super) fn was_called_at(&self, at: &Target) -> bool {
+    pub(super) fn was_called_at(&self, wanted: &Target) -> bool {
         match &self.origin {
-            Origin::Called { target, .. } | Origin::Abandoned { target } => target == at,
+            Origin::Called { target, .. } | Origin::Abandoned { target } => target == wanted,
             Origin::Accepted => false,
         }
     }
@@ -342,7 +342,7 @@ impl Connection {
     /// the charges of all connections.
     #[inline]
     pub(super) fn charge(&mut self, account: &mut u64) {
-        let messages = self.sending.memory() + self.receiving.memory() + self.half;
+        let messages = self.sending.memory() + self.receiving.memory() + self.partial_bytes;
         let memory = CONNECTION_CHARGE + messages;
         *account = *account + memory - self.charged;
         self.charged = memory;

@@ -17,10 +17,10 @@ use crate::engine::role::Role;
 use crate::peer::PeerId;
 
 /// The maximum pause before the second attempt: a peer that restarts soon listens again.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
+const FIRST_PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// The maximum pause between attempts.
-const LAST_WAIT: Duration = Duration::from_secs(10);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// The number of a call, which is never reused.
 pub(super) type DialId = u64;
@@ -70,7 +70,7 @@ struct Call {
     attempts: u32,
     /// Bounds on the log lines that a peer can cause by connecting and disconnecting: about calls
     /// that succeed, connections that end, and calls that fail.
-    stands: LineLimiter,
+    connects: LineLimiter,
     ended: LineLimiter,
     fails: LineLimiter,
 }
@@ -138,7 +138,7 @@ impl Dialer {
                 left: Vec::new(),
                 served: false,
                 attempts: 0,
-                stands: LineLimiter::default(),
+                connects: LineLimiter::default(),
                 ended: LineLimiter::default(),
                 fails: LineLimiter::default(),
             };
@@ -148,14 +148,14 @@ impl Dialer {
     }
 
     /// Removes the calls for whose role `is_over` returns true.
-    pub(super) fn end(&mut self, over: impl Fn(Role) -> bool) {
-        self.calls.retain(|_, call| !over(call.role));
+    pub(super) fn end(&mut self, is_over: impl Fn(Role) -> bool) {
+        self.calls.retain(|_, call| !is_over(call.role));
     }
 
     /// Postpones a call to the time `at`. The same address is tried then.
-    pub(super) fn put_off(&mut self, id: DialId, target: Target, until: Duration) {
+    pub(super) fn put_off(&mut self, id: DialId, target: Target, at: Duration) {
         if let Some(call) = self.calls.get_mut(&id) {
-            call.state = State::Waiting(until);
+            call.state = State::Waiting(at);
             if let Target::Tcp(address) = target {
                 call.left.push(address);
             }
@@ -219,7 +219,7 @@ impl Dialer {
     fn look_up(&self, id: DialId, host: String, port: u16) -> io::Result<()> {
         let look_up = LookUp {
             id,
-            found: Err("the look-up of its name failed".to_owned()),
+            found: Err("the look-up of the name failed".to_owned()),
             answer: self.to_answers.clone(),
             control: self.control.clone(),
         };
@@ -248,7 +248,7 @@ impl Dialer {
     pub(super) fn served(&mut self, id: DialId, now: Duration) {
         if let Some(call) = self.calls.get_mut(&id) {
             if call.attempts > 0
-                && let Some(left_out) = call.stands.allow(now)
+                && let Some(left_out) = call.connects.allow(now)
             {
                 tracing::info!(endpoint = %call.address, left_out, "connected");
             }
@@ -279,16 +279,16 @@ impl Dialer {
                 tracing::info!(%endpoint, %why, left_out, "can't connect; trying again");
             }
         }
-        call.state = State::Waiting(now + wait(call.attempts));
+        call.state = State::Waiting(now + pause(call.attempts));
         call.attempts = call.attempts.saturating_add(1);
     }
 }
 
 /// Returns the pause after `attempts + 1` failed attempts, with random jitter.
-fn wait(attempts: u32) -> Duration {
-    let longest = FIRST_WAIT
+fn pause(attempts: u32) -> Duration {
+    let longest = FIRST_PAUSE_MAX
         .saturating_mul(1 << attempts.min(16))
-        .min(LAST_WAIT);
+        .min(PAUSE_MAX);
     // The jitter prevents many gateways from calling a restarting peer all at the same time.
     longest.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_call_is_made_ever_more_seldom_and_at_times_that_differ() {
+    fn a_failing_call_is_repeated_at_growing_and_random_intervals() {
         let ms = Duration::from_millis;
         for (attempts, least, most) in [
             (0, 50, 100),
@@ -338,20 +338,20 @@ mod tests {
         .into_iter()
         .chain([(1000, 5000, 10_000), (u32::MAX, 5000, 10_000)])
         {
-            let waits: Vec<_> = (0..100).map(|_| wait(attempts)).collect();
+            let pauses: Vec<_> = (0..100).map(|_| pause(attempts)).collect();
             assert!(
-                waits
+                pauses
                     .iter()
-                    .all(|wait| (ms(least)..=ms(most)).contains(wait))
+                    .all(|pause| (ms(least)..=ms(most)).contains(pause))
             );
-            assert!(waits.iter().any(|wait| *wait != waits[0]));
+            assert!(pauses.iter().any(|pause| *pause != pauses[0]));
         }
         let mut dialer = dialer("ipc:///nowhere");
         let mut now = Duration::ZERO;
         for _ in 0..10 {
             let (id, path) = next(&mut dialer, now).unwrap();
             assert_eq!(path, "/nowhere");
-            assert_eq!(next(&mut dialer, now), Err(None), "it is being tried");
+            assert_eq!(next(&mut dialer, now), Err(None), "the call is being tried");
             dialer.failed(id, &"gone", now);
             let at = next(&mut dialer, now).unwrap_err().unwrap();
             assert!(at > now);
@@ -362,9 +362,9 @@ mod tests {
         let (id, _) = next(&mut dialer, now).unwrap();
         dialer.connected(id, PeerId(1));
         dialer.served(id, now);
-        dialer.failed(id, &"it went", now);
+        dialer.failed(id, &"disconnected", now);
         let at = next(&mut dialer, now).unwrap_err().unwrap();
-        assert!(at - now <= FIRST_WAIT);
+        assert!(at - now <= FIRST_PAUSE_MAX);
     }
 
     #[test]
@@ -388,8 +388,8 @@ mod tests {
     /// succeeded or failed.
     #[test]
     fn a_name_is_looked_up_anew_for_each_attempt() {
-        let stands_for = Arc::new(Mutex::new(Vec::<SocketAddr>::new()));
-        let names = Arc::clone(&stands_for);
+        let addresses = Arc::new(Mutex::new(Vec::<SocketAddr>::new()));
+        let names = Arc::clone(&addresses);
         let resolve = move |host: &str, port| {
             assert_eq!((host, port), ("worker.example", 7));
             Ok(names.lock().unwrap().clone())
@@ -398,8 +398,12 @@ mod tests {
         let mut now = Duration::ZERO;
         for (n, served) in [true, false, false, true, true].into_iter().enumerate() {
             let at: SocketAddr = ([10, 0, 0, n as u8], 7).into();
-            *stands_for.lock().unwrap() = vec![at];
-            assert_eq!(next(&mut dialer, now), Err(None), "it is being looked up");
+            *addresses.lock().unwrap() = vec![at];
+            assert_eq!(
+                next(&mut dialer, now),
+                Err(None),
+                "the name is being looked up"
+            );
             let answer = dialer.answers.recv().unwrap();
             dialer.to_answers.send(answer).unwrap();
             let (id, called) = next(&mut dialer, now).unwrap();
@@ -408,7 +412,7 @@ mod tests {
             if served {
                 dialer.served(id, now);
             }
-            dialer.failed(id, &"it went", now);
+            dialer.failed(id, &"disconnected", now);
             now = dialer.next().unwrap();
         }
     }
@@ -417,7 +421,11 @@ mod tests {
     fn a_call_whose_look_up_panics_is_made_again() {
         let mut dialer = dialer_by("tcp://worker.example:7", |_, _| panic!("on purpose"));
         let now = Duration::ZERO;
-        assert_eq!(next(&mut dialer, now), Err(None), "it is being looked up");
+        assert_eq!(
+            next(&mut dialer, now),
+            Err(None),
+            "the name is being looked up"
+        );
         let answer = dialer.answers.recv().unwrap();
         assert!(answer.1.is_err());
         dialer.to_answers.send(answer).unwrap();

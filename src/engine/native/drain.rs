@@ -20,7 +20,7 @@ pub(super) enum Drain {
     No,
     /// The gateway drains until this time, at which it drops the answers that clients have not
     /// read.
-    Until(Duration),
+    Ends(Duration),
 }
 
 /// The progress of subscribers, once nothing else is left to be done before the end.
@@ -73,7 +73,7 @@ impl Drain {
             return None;
         }
         let deadline = now + grace;
-        *self = Self::Until(deadline + FLUSH);
+        *self = Self::Ends(deadline + FLUSH);
         Some(deadline)
     }
 
@@ -81,7 +81,7 @@ impl Drain {
     pub(super) fn end(&self) -> Option<Duration> {
         match self {
             Self::No => None,
-            Self::Until(end) => Some(*end),
+            Self::Ends(end) => Some(*end),
         }
     }
 }

@@ -23,7 +23,7 @@ const BUDGET: usize = 64;
 
 /// The pause in accepting connections when there is no room for more, and the pause before the next
 /// attempt to bind an address that was still in use.
-const REST: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The number of descriptors reserved for workers, for HTTP and for the files of a reload. Workers
 /// answer the clients, and HTTP shows why clients are not admitted. If there are few descriptors,
@@ -37,7 +37,7 @@ pub(super) type ListenerId = usize;
 /// The listeners by number.
 pub(super) struct Listeners {
     registry: Registry,
-    there: BTreeMap<ListenerId, Listening>,
+    listeners: BTreeMap<ListenerId, Listening>,
     /// The listeners that may have connections to accept, which the system reports only once.
     ready: Vec<ListenerId>,
     /// The time at which paused listeners continue.
@@ -65,7 +65,7 @@ impl Listeners {
     pub(super) fn new(registry: Registry) -> Self {
         Self {
             registry,
-            there: BTreeMap::new(),
+            listeners: BTreeMap::new(),
             ready: Vec::new(),
             again: None,
             taken: LineLimiter::default(),
@@ -73,13 +73,13 @@ impl Listeners {
         }
     }
 
-    pub(super) fn is(&self, token: Token) -> bool {
-        self.there.contains_key(&token.0)
+    pub(super) fn has(&self, token: Token) -> bool {
+        self.listeners.contains_key(&token.0)
     }
 
     /// Records that connections may have arrived.
     pub(super) fn mark_ready(&mut self, token: Token) {
-        if let Some(listening) = self.there.get_mut(&token.0) {
+        if let Some(listening) = self.listeners.get_mut(&token.0) {
             listening.waits = true;
         }
         if !self.ready.contains(&token.0) {
@@ -96,7 +96,7 @@ impl Listeners {
         self.ready.push(id);
         let state = State::Open(listener);
         let waits = false;
-        self.there.insert(id, Listening { role, state, waits });
+        self.listeners.insert(id, Listening { role, state, waits });
     }
 
     /// Binds an address that another listener has just released, and keeps trying if that fails.
@@ -115,7 +115,7 @@ impl Listeners {
                 }
                 let state = State::Taken(address);
                 let waits = false;
-                self.there.insert(id, Listening { role, state, waits });
+                self.listeners.insert(id, Listening { role, state, waits });
                 self.again = Some(Duration::ZERO);
             }
         }
@@ -123,19 +123,19 @@ impl Listeners {
 
     /// Closes every listener that is not in `wanted`.
     pub(super) fn retain(&mut self, wanted: &BTreeSet<ListenerId>) {
-        self.there.retain(|id, _| wanted.contains(id));
+        self.listeners.retain(|id, _| wanted.contains(id));
     }
 
     /// Makes a listener accept connections for this role from now on.
     pub(super) fn set_role(&mut self, id: ListenerId, role: Role) {
-        if let Some(listening) = self.there.get_mut(&id) {
+        if let Some(listening) = self.listeners.get_mut(&id) {
             listening.role = role;
         }
     }
 
     /// Returns whether there is a listener of a pool that a configuration does not have.
     pub(super) fn has_removed(&self, snapshot: &Snapshot) -> bool {
-        let mut roles = self.there.values().map(|listening| listening.role);
+        let mut roles = self.listeners.values().map(|listening| listening.role);
         roles.any(|role| role.pool_missing_in(snapshot).is_some())
     }
 
@@ -147,7 +147,7 @@ impl Listeners {
         mut may_close: impl FnMut(ListenerId, PoolId) -> bool,
     ) -> bool {
         let mut left = false;
-        self.there.retain(|id, listening| {
+        self.listeners.retain(|id, listening| {
             let Some(pool) = listening.role.pool_missing_in(snapshot) else {
                 return true;
             };
@@ -160,7 +160,7 @@ impl Listeners {
 
     /// Closes all listeners.
     pub(super) fn close(&mut self) {
-        self.there.clear();
+        self.listeners.clear();
     }
 
     /// Returns whether some listeners may have connections to accept.
@@ -179,18 +179,18 @@ impl Listeners {
             return;
         }
         self.again = None;
-        let taken = self
-            .there
-            .iter_mut()
-            .filter_map(|(id, it)| match &it.state {
-                State::Taken(address) => Some((*id, it.role, address.clone())),
-                State::Open(_) => None,
-            });
+        let taken =
+            self.listeners
+                .iter_mut()
+                .filter_map(|(id, listening)| match &listening.state {
+                    State::Taken(address) => Some((*id, listening.role, address.clone())),
+                    State::Open(_) => None,
+                });
         for (id, role, address) in taken.collect::<Vec<_>>() {
             self.take_over(id, role, address, now);
         }
-        self.ready = self.there.keys().copied().collect();
-        self.again = self.again.map(|_| now + REST);
+        self.ready = self.listeners.keys().copied().collect();
+        self.again = self.again.map(|_| now + PAUSE);
     }
 
     /// Accepts the connections that have arrived.
@@ -206,7 +206,7 @@ impl Listeners {
                 let has_memory = !self.is_of_clients(id) || !service.is_out_of_memory();
                 if !has_memory || !service.has_room_for_strangers(now) {
                     // New connections wait in the system's backlog.
-                    self.again = Some(now + REST);
+                    self.again = Some(now + PAUSE);
                     break;
                 }
                 match self.accept_one(id, service.connection_count()) {
@@ -214,7 +214,7 @@ impl Listeners {
                     Ok(None) => break,
                     // Only this connection failed, for example because its peer has disconnected
                     // already.
-                    Err(error) if is_its_own(&error) => {}
+                    Err(error) if concerns_connection(&error) => {}
                     Err(error) => {
                         service.note_accept_failure(&error, now);
                         self.rest(service, now);
@@ -226,7 +226,7 @@ impl Listeners {
     }
 
     fn is_of_clients(&self, id: ListenerId) -> bool {
-        let listening = self.there.get(&id);
+        let listening = self.listeners.get(&id);
         listening.is_some_and(|listening| !listening.role.has_workers())
     }
 
@@ -234,24 +234,28 @@ impl Listeners {
     fn rest(&mut self, service: &mut Service, now: Duration) {
         if self.again.is_none() {
             let shed = service.free_descriptors(now);
-            self.again = Some(if shed { now } else { now + REST });
+            self.again = Some(if shed { now } else { now + PAUSE });
         }
     }
 
     /// Accepts the next connection of a listener, if there is one. `connections` is the number of
     /// existing connections.
-    fn accept_one(&mut self, id: ListenerId, many: usize) -> io::Result<Option<(Stream, Role)>> {
+    fn accept_one(
+        &mut self,
+        id: ListenerId,
+        connections: usize,
+    ) -> io::Result<Option<(Stream, Role)>> {
         let Some(Listening {
             role,
             state: State::Open(listener),
             waits,
-        }) = self.there.get_mut(&id)
+        }) = self.listeners.get_mut(&id)
         else {
             return Ok(None);
         };
         let full = match role {
-            _ if many >= CONNECTIONS_MAX => Some("there are a million connections"),
-            _ if !role.has_workers() && many >= self.clients_max => {
+            _ if connections >= CONNECTIONS_MAX => Some("there are a million connections"),
+            _ if !role.has_workers() && connections >= self.clients_max => {
                 Some("the last descriptors are reserved for workers")
             }
             _ => None,
@@ -286,7 +290,7 @@ fn clients_max(descriptors: Option<u64>) -> usize {
 /// Returns whether accepting failed because of the connection rather than the system. Linux reports
 /// network errors of the new connection as errors of accept (accept(2), "Error handling"), and a
 /// firewall's refusal as EPERM.
-fn is_its_own(error: &io::Error) -> bool {
+fn concerns_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{
         ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted,
         NetworkDown, NetworkUnreachable, PermissionDenied, TimedOut,
@@ -312,7 +316,7 @@ fn is_its_own(error: &io::Error) -> bool {
         #[cfg(target_os = "linux")]
         Errno::NONET,
     ];
-    by_kind || Errno::from_io_error(error).is_some_and(|it| by_number.contains(&it))
+    by_kind || Errno::from_io_error(error).is_some_and(|errno| by_number.contains(&errno))
 }
 
 #[cfg(test)]
@@ -328,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_systems_own_want_has_accepting_rest() {
+    fn only_a_shortage_of_the_system_pauses_accepting() {
         for errno in [
             Errno::CONNABORTED,
             Errno::HOSTUNREACH,
@@ -340,7 +344,7 @@ mod tests {
             Errno::PROTO,
             Errno::NOPROTOOPT,
         ] {
-            assert!(is_its_own(&errno.into()), "{errno}");
+            assert!(concerns_connection(&errno.into()), "{errno}");
         }
         for errno in [
             Errno::MFILE,
@@ -349,7 +353,7 @@ mod tests {
             Errno::NOMEM,
             Errno::INVAL,
         ] {
-            assert!(!is_its_own(&errno.into()), "{errno}");
+            assert!(!concerns_connection(&errno.into()), "{errno}");
         }
     }
 }

@@ -96,7 +96,7 @@ pub enum EndReason {
     /// The peer did not disconnect in time.
     Goodbye,
     /// An incomplete message of the peer does not grow.
-    HalfMessage,
+    PartialMessage,
     /// The peer is silent for longer than the TTL of its PINGs.
     Ttl,
     /// The peer neither answers PINGs nor accepts the bytes that are written.
@@ -109,7 +109,7 @@ impl fmt::Display for EndReason {
             Self::Handshake => write!(f, "no handshake within {HANDSHAKE_TIMEOUT:?}"),
             Self::PutOff => f.write_str("it was refused for now"),
             Self::Goodbye => f.write_str("it did not disconnect"),
-            Self::HalfMessage => write!(
+            Self::PartialMessage => write!(
                 f,
                 "the rest of its message has not arrived within {PARTIAL_MESSAGE_TIMEOUT:?}, nor {PARTIAL_MESSAGE_STEP} bytes of it"
             ),
@@ -133,22 +133,22 @@ pub struct Liveness {
     unheard: u64,
     /// The time at which the peer's silence was noticed. A PING was sent then, unless it would have
     /// had to wait.
-    asked: Option<Duration>,
+    noticed: Option<Duration>,
     /// The TTL of the peer's last PING: after this time of silence, the peer is to be considered
     /// lost.
     ttl: Option<Duration>,
-    half: Option<Half>,
+    partial: Option<PartialMessage>,
 }
 
 /// A message that has begun.
 #[derive(Clone, Copy, Debug)]
-struct Half {
+struct PartialMessage {
     /// The number of bytes of the message that have arrived.
     arrived: u64,
     /// The time at which the message began, or had last grown by [`PARTIAL_MESSAGE_STEP`], and the
     /// number of bytes that had arrived by then.
     grew: Duration,
-    by_then: u64,
+    arrived_then: u64,
 }
 
 impl Liveness {
@@ -159,16 +159,16 @@ impl Liveness {
             heard: now,
             took: now,
             unheard: 0,
-            asked: None,
+            noticed: None,
             ttl: None,
-            half: None,
+            partial: None,
         }
     }
 
     /// Begins another stage.
     pub fn begin(&mut self, now: Duration) {
         self.since = now;
-        self.half = None;
+        self.partial = None;
     }
 
     /// Returns the time that the present stage has lasted.
@@ -180,7 +180,7 @@ impl Liveness {
     pub fn heard(&mut self, now: Duration) {
         self.heard = now;
         self.unheard = 0;
-        self.asked = None;
+        self.noticed = None;
     }
 
     /// Records that the system accepted bytes, which is no sign of life of the peer.
@@ -193,20 +193,20 @@ impl Liveness {
     pub fn took(&mut self, bytes: u64, now: Duration) {
         self.wrote(bytes);
         self.took = now;
-        self.asked = None;
+        self.noticed = None;
     }
 
     /// Restarts all times that limit the peer, because the gateway did not serve it in time.
     pub(crate) fn excuse(&mut self, now: Duration) {
         self.heard = now;
-        self.asked = None;
-        if let Some(half) = &mut self.half {
-            (half.grew, half.by_then) = (now, half.arrived);
+        self.noticed = None;
+        if let Some(partial) = &mut self.partial {
+            (partial.grew, partial.arrived_then) = (now, partial.arrived);
         }
     }
 
     /// Sets the TTL of the peer's PINGs, which bounds the accepted silence of the peer.
-    pub fn promise(&mut self, ttl: Option<Duration>) {
+    pub fn set_ttl(&mut self, ttl: Option<Duration>) {
         self.ttl = ttl;
     }
 
@@ -214,14 +214,17 @@ impl Liveness {
     /// incomplete message, if there is one. `whole` is true if an earlier message was completed in
     /// the turn, so that the incomplete message is new.
     pub fn inside(&mut self, arrived: Option<u64>, whole: bool, now: Duration) {
-        self.half = arrived.map(|arrived| match self.half {
-            Some(half) if !whole && arrived.saturating_sub(half.by_then) < PARTIAL_MESSAGE_STEP => {
-                Half { arrived, ..half }
+        self.partial = arrived.map(|arrived| match self.partial {
+            Some(partial)
+                if !whole
+                    && arrived.saturating_sub(partial.arrived_then) < PARTIAL_MESSAGE_STEP =>
+            {
+                PartialMessage { arrived, ..partial }
             }
-            _ => Half {
+            _ => PartialMessage {
                 arrived,
                 grew: now,
-                by_then: arrived,
+                arrived_then: arrived,
             },
         });
     }
@@ -229,49 +232,49 @@ impl Liveness {
     /// Returns the time at which the incomplete message began, or had last grown by
     /// [`PARTIAL_MESSAGE_STEP`].
     pub fn grew(&self) -> Option<Duration> {
-        self.half.map(|half| half.grew)
+        self.partial.map(|partial| partial.grew)
     }
 
     /// Returns the time at which an incomplete message must be examined.
-    pub(crate) fn half_due(&self) -> Option<Duration> {
+    pub(crate) fn partial_due(&self) -> Option<Duration> {
         self.grew().map(|grew| grew + PARTIAL_MESSAGE_TIMEOUT)
     }
 
     /// Returns the action for the connection.
     pub fn judge(&mut self, view: View, now: Duration) -> LivenessAction {
-        let (over, most) = match view.stage {
+        let (reason, limit) = match view.stage {
             Stage::Known => return self.judge_known(view, now),
             Stage::New => (EndReason::Handshake, HANDSHAKE_TIMEOUT),
             Stage::PutOff => (EndReason::PutOff, REFUSAL_PAUSE),
             Stage::Leaving => (EndReason::Goodbye, HANDSHAKE_TIMEOUT),
         };
-        let until = self.since + most;
-        match now < until {
-            true => LivenessAction::Rest(Some(until)),
-            false => LivenessAction::End(over),
+        let end = self.since + limit;
+        match now < end {
+            true => LivenessAction::Rest(Some(end)),
+            false => LivenessAction::End(reason),
         }
     }
 
     fn judge_known(&mut self, view: View, now: Duration) -> LivenessAction {
-        if self.half_due().is_some_and(|at| at <= now) {
-            return LivenessAction::End(EndReason::HalfMessage);
+        if self.partial_due().is_some_and(|at| at <= now) {
+            return LivenessAction::End(EndReason::PartialMessage);
         }
         let promised = self.ttl.map(|ttl| self.heard + ttl);
         if promised.is_some_and(|at| at <= now) {
             return LivenessAction::End(EndReason::Ttl);
         }
-        let mut next = self.half_due().into_iter().chain(promised).min();
+        let mut next = self.partial_due().into_iter().chain(promised).min();
         let Some(interval) = view.heartbeat else {
             return LivenessAction::Rest(next);
         };
         let life = self.heard.max(self.took);
         let silent = now.saturating_sub(life);
         if silent >= interval {
-            self.asked.get_or_insert(now);
+            self.noticed.get_or_insert(now);
         }
         let lost = self
-            .asked
-            .map(|at| at + interval * (HEARTBEATS - 1) + self.travel());
+            .noticed
+            .map(|at| at + interval * (HEARTBEATS - 1) + self.transit_time());
         if lost.is_some_and(|lost| lost <= now) {
             return LivenessAction::End(EndReason::Heartbeat);
         }
@@ -287,7 +290,7 @@ impl Liveness {
 
     /// Returns the maximum time for which the bytes written since the peer was last heard may still
     /// be in transit.
-    fn travel(&self) -> Duration {
+    fn transit_time(&self) -> Duration {
         TRANSIT_TIME_PER_BYTE * self.unheard.min(UNSENT_BYTES_MAX) as u32
     }
 }

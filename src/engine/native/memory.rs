@@ -19,19 +19,19 @@ const MEASURE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The memory is measured again when the memory of peers has changed by the bound divided by this
 /// number.
-const MEASURE_STEPS: u64 = 32;
+const MEASURE_DIVISOR: u64 = 32;
 
 /// Peers may always use the bound divided by this number. Other memory, such as gaps of the
 /// allocator, must not keep the gateway from serving.
-const BUDGET_MIN: u64 = 4;
+const BUDGET_DIVISOR: u64 = 4;
 
 /// The memory divided by this number is reserved for incomplete messages and for one turn, whatever
 /// clients hold.
-const RESERVE: u64 = 8;
+const RESERVE_DIVISOR: u64 = 8;
 
 /// The memory divided by this number is shared evenly by all clients, whatever each of them holds.
 /// It counts twice, for open requests and for unread answers.
-const SHARED_OUT: u64 = 16;
+const SHARES_DIVISOR: u64 = 16;
 
 /// The least share of a client, in bytes: about what its connection takes. The number of
 /// connections is bounded by other means.
@@ -60,11 +60,11 @@ impl Room {
     /// Returns the amounts for a process of at most `bound` bytes, of which this number of peers
     /// hold `held` bytes, and everything else takes `others` bytes.
     fn of(bound: u64, others: u64, held: u64, peers: usize) -> Self {
-        let budget = bound.saturating_sub(others).max(bound / BUDGET_MIN);
-        let usable = budget - budget / RESERVE;
-        let open = usable - 2 * (budget / SHARED_OUT);
+        let budget = bound.saturating_sub(others).max(bound / BUDGET_DIVISOR);
+        let usable = budget - budget / RESERVE_DIVISOR;
+        let open = usable - 2 * (budget / SHARES_DIVISOR);
         let free = open.saturating_sub(held);
-        let share = budget / SHARED_OUT / (peers as u64).max(1);
+        let share = budget / SHARES_DIVISOR / (peers as u64).max(1);
         let client = if held <= budget / 2 {
             u64::MAX
         } else {
@@ -81,9 +81,9 @@ impl Room {
     /// Returns the bytes that incomplete messages may take, while peers hold `held` other bytes:
     /// the free memory, but at most half of the budget, so that incomplete messages alone never
     /// make memory short.
-    fn halves(self, held: u64) -> u64 {
+    fn partial_max(self, held: u64) -> u64 {
         let left = self.open.saturating_sub(held);
-        left.clamp(self.budget / RESERVE, self.budget / 2)
+        left.clamp(self.budget / RESERVE_DIVISOR, self.budget / 2)
     }
 }
 
@@ -96,7 +96,7 @@ pub(super) struct Memory {
     /// The bytes that peers hold.
     held: u64,
     /// The part of `held` in incomplete messages.
-    halves: u64,
+    partial_bytes: u64,
     /// The other bytes of the process when they were last measured.
     others: u64,
     measured: Option<Measured>,
@@ -113,7 +113,7 @@ pub(super) struct Load {
     /// The bytes that peers hold.
     pub(super) held: u64,
     /// The part of `held` in incomplete messages.
-    pub(super) halves: u64,
+    pub(super) partial_bytes: u64,
     /// The number of peers.
     pub(super) peers: usize,
 }
@@ -132,7 +132,7 @@ impl Memory {
             bound: u64::MAX,
             room: Room::of(u64::MAX, 0, 0, 0),
             held: 0,
-            halves: 0,
+            partial_bytes: 0,
             others: 0,
             measured: None,
             resident: Resident::open(),
@@ -152,14 +152,14 @@ impl Memory {
     pub(super) fn weigh(&mut self, load: Load, now: Duration) {
         let Load {
             held,
-            halves,
+            partial_bytes,
             peers,
         } = load;
         self.held = held;
-        self.halves = halves;
+        self.partial_bytes = partial_bytes;
         let is_due = self.measured.is_none_or(|last| {
             now.saturating_sub(last.at) >= MEASURE_INTERVAL
-                || held.abs_diff(last.held) >= self.bound / MEASURE_STEPS
+                || held.abs_diff(last.held) >= self.bound / MEASURE_DIVISOR
         });
         if is_due {
             self.measured = Some(Measured { at: now, held });
@@ -167,7 +167,7 @@ impl Memory {
             self.others = resident.map_or(0, |resident| resident.saturating_sub(held));
         }
         self.room = Room::of(self.bound, self.others, held, peers);
-        let is_wasted = self.is_short() && self.others > self.bound / BUDGET_MIN;
+        let is_wasted = self.is_short() && self.others > self.bound / BUDGET_DIVISOR;
         if self.burst.is_over(held, is_wasted, now) {
             // If there is no room for the thread, the next burst or period tries again.
             let _ = release_apart(self.release);
@@ -194,13 +194,13 @@ impl Memory {
     }
 
     /// Returns the bytes that incomplete messages may take.
-    pub(super) fn halves_max(&self) -> u64 {
-        self.room.halves(self.held - self.halves)
+    pub(super) fn partial_max(&self) -> u64 {
+        self.room.partial_max(self.held - self.partial_bytes)
     }
 
     /// Returns whether all shares are taken.
     pub(super) fn is_full(&self) -> bool {
-        self.held - self.halves >= self.room.usable
+        self.held - self.partial_bytes >= self.room.usable
     }
 
     /// Counts a client that is not read from now on, if memory is short.
@@ -272,7 +272,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     #[test]
-    fn a_client_may_hold_half_of_what_is_free_once_memory_is_short() {
+    fn a_client_may_hold_half_of_the_free_memory_once_memory_is_short() {
         let client = |bound: u64, others: u64, held: u64, peers: usize| {
             let room = Room::of(bound * MIB, others * MIB, held * MIB, peers);
             (room.client < u64::MAX).then_some(room.client)
@@ -292,7 +292,7 @@ mod tests {
 
     /// Clients that use all of their bound and release nothing leave each other client its share.
     #[test]
-    fn greedy_clients_do_not_take_everything() {
+    fn greedy_clients_leave_each_other_client_its_share() {
         for clients in [1, 10, 100, 1_000] {
             let bound = 512 * MIB;
             let mut held = vec![0_u64; clients];
@@ -311,12 +311,12 @@ mod tests {
     }
 
     #[test]
-    fn incomplete_messages_get_what_the_others_leave() {
-        let halves = |held: u64| Room::of(800 * MIB, 0, held * MIB, 1).halves(held * MIB);
-        assert_eq!(halves(0), 400 * MIB);
-        assert_eq!(halves(400), 200 * MIB);
-        assert_eq!(halves(600), 100 * MIB);
-        assert_eq!(halves(900), 100 * MIB);
+    fn incomplete_messages_get_the_memory_that_others_leave() {
+        let partial_max = |held: u64| Room::of(800 * MIB, 0, held * MIB, 1).partial_max(held * MIB);
+        assert_eq!(partial_max(0), 400 * MIB);
+        assert_eq!(partial_max(400), 200 * MIB);
+        assert_eq!(partial_max(600), 100 * MIB);
+        assert_eq!(partial_max(900), 100 * MIB);
     }
 
     #[test]

@@ -62,14 +62,14 @@ use removal::Removal;
 use service::Service;
 
 /// The maximum number of events of one wait. The next wait returns the others.
-const EVENTS: usize = 1024;
+const EVENTS_MAX: usize = 1024;
 
 /// The token under which the system reports that there may be an order.
 const CONTROL: Token = Token(0);
 
 /// The stack size of the data thread, in bytes. The checks of a payload recurse once for each level
 /// of nesting, up to `limits.depth`, which is at most 1000.
-const DATA_STACK: usize = 8 << 20;
+const DATA_STACK_SIZE: usize = 8 << 20;
 
 /// The values with which the data thread starts.
 struct Start {
@@ -115,7 +115,7 @@ pub(super) fn start(
     let listening = reloader.prepare(&start.snapshot)?;
     let thread = std::thread::Builder::new()
         .name("data".into())
-        .stack_size(DATA_STACK)
+        .stack_size(DATA_STACK_SIZE)
         // Frames are reference-counted without atomics, so everything that holds frames is created
         // on the thread that uses it.
         .spawn(move || Native::new(start).map_err(failed)?.run())
@@ -181,28 +181,28 @@ impl Native {
 
     fn run(mut self) -> Result<Ledger, EngineError> {
         self.commit(Duration::ZERO);
-        let mut events = Events::with_capacity(EVENTS);
+        let mut events = Events::with_capacity(EVENTS_MAX);
         let ended = loop {
             match self.turn(&mut events) {
-                Ok(Go::On) => {}
-                Ok(Go::End) => break Ok(()),
+                Ok(NextTurn::Follows) => {}
+                Ok(NextTurn::None) => break Ok(()),
                 Err(error) => break Err(EngineError::new("waiting for the network", error)),
             }
         };
-        self.reloads.book().close();
-        let ledger = self.service.close_books();
+        self.reloads.registry().close();
+        let ledger = self.service.final_ledger();
         self.listeners.close();
         self.service.say_goodbye(&mut self.poll, &mut events);
         ended.map(|()| ledger)
     }
 
     /// Runs one turn of the engine's loop, and returns whether another turn follows.
-    fn turn(&mut self, events: &mut Events) -> io::Result<Go> {
+    fn turn(&mut self, events: &mut Events) -> io::Result<NextTurn> {
         // The clock is read before and after the wait. The second reading is the time of all
         // actions of the turn.
-        let ends = self.clock.now();
-        let wait = self.wait(ends);
-        let busy = ends.saturating_sub(self.woke);
+        let finished = self.clock.now();
+        let wait = self.wait(finished);
+        let busy = finished.saturating_sub(self.woke);
         self.service.count_turn(busy);
         match self.poll.poll(events, wait) {
             Ok(()) => {}
@@ -211,9 +211,9 @@ impl Native {
         }
         let now = self.clock.now();
         self.woke = now;
-        let ordered = self.sort(events, now);
+        let ordered = self.note_events(events, now);
         if ordered && self.obey(now) {
-            return Ok(Go::End);
+            return Ok(NextTurn::None);
         }
         self.service.finish_steps(now);
         self.listeners.accept(&mut self.service, now);
@@ -229,7 +229,7 @@ impl Native {
         self.removal.close(
             service,
             &mut self.listeners,
-            self.reloads.book(),
+            self.reloads.registry(),
             &self.clock,
             now,
         );
@@ -258,7 +258,7 @@ impl Native {
     }
 
     /// Records the events of the system. Returns true if there may be an order.
-    fn sort(&mut self, events: &Events, now: Duration) -> bool {
+    fn note_events(&mut self, events: &Events, now: Duration) -> bool {
         let mut ordered = false;
         for event in events {
             let token = event.token();
@@ -266,7 +266,7 @@ impl Native {
                 ordered = true;
             } else if let Some(peer) = Peers::of_token(token) {
                 self.service.note(peer, event, now);
-            } else if self.listeners.is(token) {
+            } else if self.listeners.has(token) {
                 self.listeners.mark_ready(token);
             }
         }
@@ -302,7 +302,7 @@ impl Native {
         }
     }
 
-    fn is_over(&mut self, busy: bool, now: Duration) -> Go {
+    fn is_over(&mut self, busy: bool, now: Duration) -> NextTurn {
         // A busy turn is followed by another one, so that messages that arrived in the meantime are
         // still rejected.
         if !self.service.is_drained() {
@@ -313,20 +313,20 @@ impl Native {
                 if left > 0 {
                     warn!(bytes = left, "dropped: their subscribers did not read them");
                 }
-                return Go::End;
+                return NextTurn::None;
             }
         }
         if self.drain.end().is_some_and(|end| end <= now) {
             let unread = self.service.give_up(now);
             warn!(answers = unread, "dropped: their clients did not read them");
-            return Go::End;
+            return NextTurn::None;
         }
-        Go::On
+        NextTurn::Follows
     }
 }
 
 /// The decision about another turn.
-enum Go {
-    On,
-    End,
+enum NextTurn {
+    Follows,
+    None,
 }

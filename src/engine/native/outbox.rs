@@ -26,11 +26,11 @@ const ANSWER_OVERHEAD: u64 = 64;
 /// The maximum capacity of the last piece in a queue that waits, as a multiple of its bytes.
 /// Further capacity is released, so that a peer that leaves few bytes unread does not hold a whole
 /// piece.
-const LAST_ROOM: usize = 4;
+const LAST_PIECE_FACTOR: usize = 4;
 
 /// The capacity that an empty outbox keeps in each of its lists, in entries: a few KiB, so that a
 /// steady flow, such as that of a client with a hundred requests in flight, allocates nothing.
-const PLACES_KEPT: usize = 128;
+const ENTRIES_KEPT: usize = 128;
 
 /// The outbox of one peer.
 #[derive(Debug, Default)]
@@ -257,7 +257,7 @@ impl Outbox {
     pub fn next_written(&mut self) -> Option<RequestOutcome> {
         let written = self.written;
         let Some((end, outcome)) = self.answers.front().copied() else {
-            if self.answers.capacity() > PLACES_KEPT {
+            if self.answers.capacity() > ENTRIES_KEPT {
                 self.answers = VecDeque::new();
             }
             return None;
@@ -325,16 +325,16 @@ impl Outbox {
         }
         self.compacted = end;
         if let Some(Piece::Copied(last)) = self.pieces.back_mut()
-            && last.capacity() / LAST_ROOM > last.len()
+            && last.capacity() / LAST_PIECE_FACTOR > last.len()
         {
-            last.shrink_to(LAST_ROOM / 2 * last.len());
+            last.shrink_to(LAST_PIECE_FACTOR / 2 * last.len());
         }
     }
 
     /// Frees the capacity that a burst has added to the list of pieces, once nothing is queued.
     /// Otherwise each connection would keep that capacity until it closes.
     pub fn rest(&mut self) {
-        if self.pieces.is_empty() && self.pieces.capacity() > PLACES_KEPT {
+        if self.pieces.is_empty() && self.pieces.capacity() > ENTRIES_KEPT {
             self.pieces = VecDeque::new();
         }
     }
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_in_comes_out_however_little_the_peer_takes() {
+    fn all_queued_bytes_are_written_however_few_the_peer_takes_at_a_time() {
         let large = vec![9; SHARED_MIN + 1];
         let mut expected = Vec::new();
         let frames: Vec<Vec<u8>> =
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_burst_has_grown_is_given_back() {
+    fn lists_that_grew_in_a_burst_shrink() {
         let mut outbox = Outbox::default();
         let mut buffers = BufferPool::default();
         let large = Bytes::from(vec![9; SHARED_MIN]);
@@ -440,13 +440,13 @@ mod tests {
             assert!(take(&mut outbox, &mut Vec::new(), usize::MAX / 2));
             outbox.rest();
             while outbox.next_written().is_some() {}
-            assert!(outbox.pieces.capacity() <= PLACES_KEPT);
-            assert!(outbox.answers.capacity() <= PLACES_KEPT);
+            assert!(outbox.pieces.capacity() <= ENTRIES_KEPT);
+            assert!(outbox.answers.capacity() <= ENTRIES_KEPT);
         }
     }
 
     #[test]
-    fn a_large_frame_is_written_from_where_it_was_received() {
+    fn a_large_frame_is_written_from_its_receive_buffer() {
         let mut received = gateway_zmtp::bytes::Input::from(vec![7; 2 * SHARED_MIN]);
         let (large, small) = (received.take(SHARED_MIN), received.take(SHARED_MIN - 1));
         for (frame, shared) in [(large, true), (small, false)] {
@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_compacted_once() {
+    fn queued_pieces_are_compacted_once() {
         let mut outbox = Outbox::default();
         let mut buffers = BufferPool::default();
         let mut received = gateway_zmtp::bytes::Input::from(vec![7; 3 * SHARED_MIN]);
@@ -512,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_frame_that_is_sealed_elsewhere_keeps_its_place() {
+    fn a_large_frame_that_is_sealed_on_another_thread_keeps_its_place() {
         let (mut sealer, mut opener) = sides();
         let (mut outbox, mut buffers) = (Outbox::default(), BufferPool::default());
         let large = |n: u8| vec![n; LARGE_MIN];
@@ -561,7 +561,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_keeps_no_room_of_what_went_before() {
+    fn queued_pieces_keep_no_spare_capacity() {
         let (mut outbox, mut buffers) = (Outbox::default(), BufferPool::default());
         let frame = Bytes::from(vec![7; SHARED_MIN]);
         for _ in 0..10 {
@@ -581,7 +581,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_out_when_its_last_byte_is() {
+    fn an_answer_is_written_when_its_last_byte_is() {
         let mut outbox = Outbox::default();
         let mut buffers = BufferPool::default();
         let outcomes = [

@@ -4,8 +4,8 @@
 //! outboxes are written once a turn. Events that occur meanwhile are reported to the core
 //! afterwards.
 
-mod halves;
 mod outlet;
+mod partial;
 mod ready;
 mod room;
 
@@ -53,7 +53,7 @@ const SUBSCRIBER_ROOM: u64 = 256 << 10;
 
 /// The number of bytes queued for a publisher above which the gateway sends it no further
 /// subscriptions that can wait: subscriptions that existed when the publisher connected.
-const ASKING_ROOM: u64 = 256 << 10;
+const SUBSCRIPTION_ROOM: u64 = 256 << 10;
 
 /// The number of bytes queued for a publisher above which another change of a subscription
 /// disconnects it. Changes of subscriptions cannot be dropped. This is room for a hundred thousand
@@ -62,7 +62,7 @@ const PUBLISHER_ROOM: u64 = 64 << 20;
 
 /// The time after which a turn leaves the remaining writes to the next turn, unless it has only
 /// begun to write. The message of a publisher may have thousands of subscribers.
-const WRITE_UNTIL: Duration = Duration::from_millis(4);
+const WRITE_TIME_MAX: Duration = Duration::from_millis(4);
 
 /// The minimum time for writing in a turn, if there is so much to write.
 const WRITE_TIME_MIN: Duration = Duration::from_millis(1);
@@ -71,7 +71,7 @@ const WRITE_TIME_MIN: Duration = Duration::from_millis(1);
 const WRITES_UNTIMED: u64 = 64;
 
 /// The number of bytes that take as long to write as one write of few bytes.
-const BYTES_OF_A_WRITE: u64 = 16 << 10;
+const BYTES_PER_WRITE: u64 = 16 << 10;
 
 /// The number of timer entries, beyond two per connection, above which obsolete entries are
 /// removed.
@@ -89,7 +89,7 @@ pub(super) struct Peers {
     /// The connections with something to write.
     dirty: Vec<PeerId>,
     /// The events that the core has not received yet.
-    news: VecDeque<Event<Message>>,
+    events: VecDeque<Event<Message>>,
     /// The workers that the core has released, and for which
     /// [`Phase::Left`](super::connection::Phase) has not begun yet.
     released: Vec<PeerId>,
@@ -111,7 +111,7 @@ pub(super) struct Peers {
     account: u64,
     memory: Memory,
     /// The memory that incomplete messages occupy, in bytes.
-    halves: u64,
+    partial_bytes: u64,
     /// The peer that delivers messages and commands now, or did so last.
     delivering: PeerId,
     /// The number of messages and commands that the delivering peer may still deliver.
@@ -134,7 +134,7 @@ impl Peers {
             ready: ReadyList::default(),
             turn: 0,
             dirty: Vec::new(),
-            news: VecDeque::new(),
+            events: VecDeque::new(),
             released: Vec::new(),
             to_seal: VecDeque::new(),
             dismissed: Vec::new(),
@@ -145,7 +145,7 @@ impl Peers {
             outbox_low: u64::MAX,
             account: 0,
             memory,
-            halves: 0,
+            partial_bytes: 0,
             delivering: PeerId(0),
             allowance: 0,
             extra_work: 0,
@@ -301,13 +301,13 @@ impl Peers {
     }
 
     /// Adds an event for the core.
-    pub(super) fn add_news(&mut self, event: Event<Message>) {
-        self.news.push_back(event);
+    pub(super) fn add_event(&mut self, event: Event<Message>) {
+        self.events.push_back(event);
     }
 
     /// Takes the next event for the core.
-    pub(super) fn next_news(&mut self) -> Option<Event<Message>> {
-        self.news.pop_front()
+    pub(super) fn next_event(&mut self) -> Option<Event<Message>> {
+        self.events.pop_front()
     }
 
     /// Takes the next worker that the core has released.
@@ -335,7 +335,7 @@ impl Peers {
 
     /// Returns the number of queued bytes of all subscribers that can be written to.
     pub(super) fn unread_by_subscribers(&self) -> u64 {
-        let subscribers = self.all().filter(|there| there.is_subscriber());
+        let subscribers = self.all().filter(|connection| connection.is_subscriber());
         subscribers.map(Connection::unwritten).sum()
     }
 
@@ -374,8 +374,8 @@ impl Peers {
 
     /// Appends protocol bytes for a peer.
     pub(super) fn put(&mut self, peer: PeerId, put: impl FnOnce(&mut Vec<u8>)) {
-        let there = find(&mut self.places, peer).filter(|there| !there.is_mute());
-        let Some(connection) = there else {
+        let found = find(&mut self.places, peer).filter(|connection| !connection.is_mute());
+        let Some(connection) = found else {
             return;
         };
         connection.put(&mut self.buffers, put);
@@ -411,7 +411,7 @@ impl Peers {
     pub(super) fn next_due(&mut self, now: Duration) -> Option<PeerId> {
         while let Some((at, peer)) = self.timers.due(now) {
             let connection = find(&mut self.places, peer);
-            if let Some(connection) = connection.filter(|there| there.is_due_at(at)) {
+            if let Some(connection) = connection.filter(|connection| connection.is_due_at(at)) {
                 connection.clear_timer();
                 return Some(peer);
             }
@@ -446,7 +446,7 @@ impl Peers {
     pub(super) fn may_be_read(&mut self, peer: PeerId) -> bool {
         let outbox_max = self.outbox_max;
         let connection = find(&mut self.places, peer);
-        connection.is_some_and(|there| !there.is_to_be_read() && there.is_open(outbox_max))
+        connection.is_some_and(|found| !found.is_to_be_read() && found.is_open(outbox_max))
     }
 
     /// Answers a peer's PING, unless too many bytes are queued for the peer. A peer that does not
@@ -454,15 +454,15 @@ impl Peers {
     /// bytes would arrive too late.
     pub(super) fn pong(&mut self, peer: PeerId, context: &[u8]) {
         let client_max = self.memory.client_max();
-        let reads = |there: &mut Connection| {
-            let room = if there.role().has_workers() {
+        let has_room = |connection: &mut Connection| {
+            let room = if connection.role().has_workers() {
                 WORKER_ROOM
             } else {
                 WORKER_ROOM.min(client_max)
             };
-            there.unwritten() <= room
+            connection.unwritten() <= room
         };
-        if self.get(peer).is_some_and(reads) {
+        if self.get(peer).is_some_and(has_room) {
             self.put(peer, |into| command::put_pong(into, context));
         }
     }
@@ -485,12 +485,12 @@ impl Peers {
         let mut dirty = std::mem::take(&mut self.dirty);
         let (mut work, mut begun, mut written) = (0, None, 0);
         for peer in &dirty {
-            work += 1 + self.write(*peer, now) / BYTES_OF_A_WRITE;
+            work += 1 + self.write(*peer, now) / BYTES_PER_WRITE;
             written += 1;
             if work >= WRITES_UNTIMED {
                 let time = clock.now();
                 let writing = time.saturating_sub(*begun.get_or_insert(time));
-                if writing >= WRITE_TIME_MIN && time.saturating_sub(now) >= WRITE_UNTIL {
+                if writing >= WRITE_TIME_MIN && time.saturating_sub(now) >= WRITE_TIME_MAX {
                     break;
                 }
                 work = 0;
@@ -530,7 +530,7 @@ impl Peers {
         note_unsent(connection, &mut self.counters, written.left);
         while let Some(outcome) = connection.next_written() {
             let fate = Fate::Delivered;
-            self.news.push_back(Event::Settled { outcome, fate });
+            self.events.push_back(Event::Settled { outcome, fate });
         }
         connection.charge(&mut self.account);
         if written.end == WriteEnd::Failed {
@@ -542,11 +542,11 @@ impl Peers {
         }
         let room = match connection.role() {
             Role::Subscribers(_) => subscriber_room,
-            Role::Publishers(_) => ASKING_ROOM,
+            Role::Publishers(_) => SUBSCRIPTION_ROOM,
             Role::Frontend(_) | Role::Pool(_) => WORKER_ROOM,
         };
         if connection.unblock(room / 2) {
-            self.news.push_back(Event::Writable { peer });
+            self.events.push_back(Event::Writable { peer });
         }
         if connection.has_input() && !connection.is_to_be_read() {
             // Reading from the peer may have been paused until now.
@@ -564,7 +564,7 @@ impl Peers {
         };
         while let Some(outcome) = connection.next_lost() {
             let fate = Fate::Gone;
-            self.news.push_back(Event::Settled { outcome, fate });
+            self.events.push_back(Event::Settled { outcome, fate });
         }
         connection.mute();
         connection.charge(&mut self.account);
@@ -576,10 +576,10 @@ impl Peers {
     /// must be made again, if the gateway made the connection.
     pub(super) fn close(&mut self, peer: PeerId) -> Option<DialId> {
         let place = place_of(peer);
-        let there = self.places.get_mut(place)?;
-        let mut connection = there.take_if(|connection| connection.peer() == peer)?;
+        let entry = self.places.get_mut(place)?;
+        let mut connection = entry.take_if(|connection| connection.peer() == peer)?;
         self.free.push(place);
-        self.halves -= connection.half();
+        self.partial_bytes -= connection.partial_bytes();
         self.account -= connection.charged();
         note_unsent(&mut connection, &mut self.counters, 0);
         if connection.is_paused() {
@@ -591,7 +591,7 @@ impl Peers {
         connection.deregister(&self.registry);
         while let Some(outcome) = connection.next_lost() {
             let fate = Fate::Gone;
-            self.news.push_back(Event::Settled { outcome, fate });
+            self.events.push_back(Event::Settled { outcome, fate });
         }
         connection.dial()
     }
@@ -599,21 +599,21 @@ impl Peers {
     /// Counts a refused connection. If it was new, its handshake has failed.
     pub(super) fn note_refused(&mut self, peer: PeerId) {
         let connection = find(&mut self.places, peer);
-        if connection.is_some_and(|it| it.is_new()) {
+        if connection.is_some_and(|found| found.is_new()) {
             increment(&mut self.counters.handshakes_failed);
         }
     }
 
     /// Drops every queued answer with the fate [`Fate::Slow`], and returns their number.
     pub(super) fn give_up(&mut self) -> usize {
-        let before = self.news.len();
+        let before = self.events.len();
         for connection in self.places.iter_mut().flatten() {
             while let Some(outcome) = connection.next_lost() {
                 let fate = Fate::Slow;
-                self.news.push_back(Event::Settled { outcome, fate });
+                self.events.push_back(Event::Settled { outcome, fate });
             }
         }
-        self.news.len() - before
+        self.events.len() - before
     }
 }
 

@@ -110,7 +110,7 @@ pub(super) struct Culprit {
 /// the last log line about it.
 #[derive(Debug, Default)]
 struct Mistakes {
-    told: HashMap<Culprit, Duration>,
+    logged: HashMap<Culprit, Duration>,
     left_out: u64,
 }
 
@@ -118,12 +118,13 @@ impl Mistakes {
     /// Returns the number of lines left out since the last line, or `None` if no line may be
     /// written now.
     fn allow(&mut self, culprit: Culprit, now: Duration) -> Option<u64> {
-        self.told.retain(|_, told| now < *told + MISTAKE_INTERVAL);
-        if self.told.len() >= MISTAKES_MAX || self.told.contains_key(&culprit) {
+        self.logged
+            .retain(|_, logged| now < *logged + MISTAKE_INTERVAL);
+        if self.logged.len() >= MISTAKES_MAX || self.logged.contains_key(&culprit) {
             self.left_out += 1;
             return None;
         }
-        self.told.insert(culprit, now);
+        self.logged.insert(culprit, now);
         Some(std::mem::take(&mut self.left_out))
     }
 }
@@ -142,16 +143,16 @@ impl Quiet {
     /// for `cause` in this role, or `None` if no such line may be written now.
     pub(super) fn allow_refused(
         &mut self,
-        place: Role,
+        role: Role,
         cause: Cause,
         culprit: Culprit,
         now: Duration,
     ) -> Option<u64> {
         if cause.is_mistake() {
-            let mistakes = self.mistakes.entry((place, cause)).or_default();
+            let mistakes = self.mistakes.entry((role, cause)).or_default();
             return mistakes.allow(culprit, now);
         }
-        self.refused.entry((place, cause)).or_default().allow(now)
+        self.refused.entry((role, cause)).or_default().allow(now)
     }
 
     /// Returns the bound on lines about connections that cannot be accepted.
@@ -166,7 +167,7 @@ mod tests {
     use crate::snapshot::{FrontendId, PoolId};
 
     #[test]
-    fn what_was_left_out_is_counted() {
+    fn lines_left_out_are_counted() {
         let mut lines = LineLimiter::default();
         let at = |ms| Duration::from_millis(ms);
         assert_eq!(lines.allow(at(0)), Some(0));
@@ -178,7 +179,7 @@ mod tests {
 
     /// A program connects each second to check whether the port is open.
     #[test]
-    fn a_cause_that_recurs_hides_no_other_and_nothing_elsewhere() {
+    fn a_recurring_cause_hides_no_other_cause_and_no_other_role() {
         const HERE: Role = Role::Frontend(FrontendId(0));
         const THERE: Role = Role::Pool(PoolId(0));
         const NOBODY: Culprit = Culprit {
@@ -202,7 +203,7 @@ mod tests {
 
     /// Peers with one mistake each connect again each second, for five minutes.
     #[test]
-    fn a_mistake_is_told_once_a_minute_for_each_peer_and_a_flood_is_bounded() {
+    fn a_mistake_is_logged_once_a_minute_for_each_peer_and_a_flood_is_bounded() {
         const HERE: Role = Role::Frontend(FrontendId(0));
         let culprit = |n: u8| Culprit {
             address: Some(IpAddr::from([10, 0, 0, n])),
@@ -210,17 +211,17 @@ mod tests {
         };
         for (peers, lines) in [(1, 5), (3, 15), (200, 5 * MISTAKES_MAX)] {
             let mut quiet = Quiet::default();
-            let (mut told, mut left_out) = (0, 0);
+            let (mut logged, mut left_out) = (0, 0);
             for second in 0..300 {
                 let at = Duration::from_secs(second);
                 for n in 0..peers {
                     let line = quiet.allow_refused(HERE, Cause::Key, culprit(n), at);
-                    told += usize::from(line.is_some());
+                    logged += usize::from(line.is_some());
                     left_out += line.unwrap_or(0) as usize;
                 }
             }
-            assert_eq!(told, lines, "{peers}");
-            assert!(told + left_out <= 300 * usize::from(peers));
+            assert_eq!(logged, lines, "{peers}");
+            assert!(logged + left_out <= 300 * usize::from(peers));
         }
     }
 }

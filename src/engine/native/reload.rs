@@ -7,7 +7,7 @@
 //! unless a new listener must take over an address.
 
 mod adopt;
-mod book;
+mod registry;
 
 use std::sync::{Arc, mpsc};
 
@@ -17,14 +17,14 @@ use crate::engine::listening::BoundAddress;
 use crate::engine::native::address::Address;
 use crate::engine::role::Role;
 use crate::snapshot::Snapshot;
-use book::Planned;
-pub(super) use book::SharedListenerRegistry;
-pub(in crate::engine) use book::try_binds;
+use registry::Planned;
+pub(super) use registry::SharedListenerRegistry;
+pub(in crate::engine) use registry::try_binds;
 
 /// Prepares reloads and hands them to the data thread.
 #[derive(Clone)]
 pub(in crate::engine) struct Reloader {
-    book: SharedListenerRegistry,
+    registry: SharedListenerRegistry,
     commits: mpsc::Sender<Commit>,
     control: Control,
 }
@@ -44,20 +44,20 @@ struct Commit {
 /// The reloads that were handed over, for the data thread.
 pub(super) struct Reloads {
     commits: mpsc::Receiver<Commit>,
-    book: SharedListenerRegistry,
+    registry: SharedListenerRegistry,
 }
 
 /// Returns the sending and the receiving end of the channel for reloads.
 pub(super) fn reloads(control: Control) -> (Reloader, Reloads) {
-    let book = SharedListenerRegistry::default();
+    let registry = SharedListenerRegistry::default();
     let (commits, inbox) = mpsc::channel();
     let reloader = Reloader {
-        book: book.clone(),
+        registry: registry.clone(),
         commits,
         control,
     };
     let commits = inbox;
-    (reloader, Reloads { commits, book })
+    (reloader, Reloads { commits, registry })
 }
 
 impl Reloader {
@@ -82,7 +82,7 @@ impl Reloader {
 
     /// Returns every address on which the gateway listens.
     pub(in crate::engine) fn listening(&self, snapshot: &Snapshot) -> Vec<BoundAddress> {
-        self.book.lock().shown(snapshot)
+        self.registry.lock().shown(snapshot)
     }
 
     /// Binds the new addresses, hands the reload over, and returns these addresses.
@@ -91,7 +91,7 @@ impl Reloader {
         snapshot: &Arc<Snapshot>,
         done: mpsc::Sender<()>,
     ) -> Result<Vec<BoundAddress>, EngineError> {
-        let preparing = self.book.prepare().ok_or_else(ending)?;
+        let preparing = self.registry.prepare().ok_or_else(ending)?;
         let calls = calls(snapshot)?;
         let (plan, listeners) = preparing.plan(snapshot)?;
         let commit = Commit {
@@ -129,12 +129,12 @@ impl Reloads {
     /// Drops the reloads that were handed over, because the gateway is ending.
     pub(super) fn decline(&mut self) {
         while self.commits.try_recv().is_ok() {
-            self.book.committed();
+            self.registry.finish();
         }
     }
 
     /// Returns the registry of the listeners.
-    pub(super) fn book(&self) -> &SharedListenerRegistry {
-        &self.book
+    pub(super) fn registry(&self) -> &SharedListenerRegistry {
+        &self.registry
     }
 }

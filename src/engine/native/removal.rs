@@ -13,7 +13,7 @@ use crate::engine::native::service::Service;
 const INTERVAL_MIN: Duration = Duration::from_millis(20);
 
 /// The time between two checks, in multiples of the time that a check takes.
-const REST_FACTOR: u32 = 50;
+const PAUSE_FACTOR: u32 = 50;
 
 /// The state of removals that are not complete.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ impl Removal {
 
     /// Returns a time that is not before the next check, for a caller that waits for a connection
     /// to be closed.
-    pub(super) fn next_look(&self, now: Duration) -> Duration {
+    pub(super) fn after_next_check(&self, now: Duration) -> Duration {
         self.due.max(now + INTERVAL_MIN)
     }
 
@@ -50,7 +50,7 @@ impl Removal {
         &mut self,
         service: &mut Service,
         listeners: &mut Listeners,
-        book: &SharedListenerRegistry,
+        registry: &SharedListenerRegistry,
         clock: &Clock,
         now: Duration,
     ) {
@@ -60,7 +60,7 @@ impl Removal {
         let began = clock.now();
         let peers_left = service.close_removed(now);
         let snapshot = service.snapshot();
-        let listeners_left = match book.closing() {
+        let listeners_left = match registry.closing() {
             Some(mut closing) => listeners.close_removed(snapshot, |id, pool| {
                 let closes = service.is_idle(pool);
                 if closes {
@@ -73,8 +73,8 @@ impl Removal {
         self.pending = peers_left || listeners_left;
         // With very many connections a check takes long, and a removed connection may stay forever.
         // The pause is therefore a multiple of the time that the check took.
-        let took = clock.now().saturating_sub(began);
-        self.due = now + INTERVAL_MIN.max(took * REST_FACTOR);
+        let elapsed = clock.now().saturating_sub(began);
+        self.due = now + INTERVAL_MIN.max(elapsed * PAUSE_FACTOR);
         if !self.pending {
             info!("the removed parts have finished their requests and are closed");
         }

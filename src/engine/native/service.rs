@@ -43,10 +43,10 @@ use gateway_zmtp::message::Message;
 
 /// The time after which a turn leaves the remaining verdicts of judges to the next turn. After each
 /// verdict, the messages that follow in its lane may be checked for up to a millisecond.
-const VERDICTS_UNTIL: Duration = Duration::from_millis(3);
+const VERDICTS_TIME_MAX: Duration = Duration::from_millis(3);
 
 /// The time after which a turn leaves the remaining work to the next turn.
-const WORK_UNTIL: Duration = Duration::from_millis(3);
+const WORK_TIME_MAX: Duration = Duration::from_millis(3);
 
 /// The core and its peers.
 pub(super) struct Service {
@@ -157,7 +157,7 @@ impl Service {
     /// that the core has released.
     fn report_events(&mut self, now: Duration) {
         loop {
-            while let Some(event) = self.peers.next_news() {
+            while let Some(event) = self.peers.next_event() {
                 self.decide(now, event);
             }
             // This adds an event for the disconnection of the peer.
@@ -174,18 +174,18 @@ impl Service {
     /// Reports verdicts of judges to the core, until this turn, which began at `now`, has taken
     /// [`VERDICTS_TIME_MAX`]. Returns whether there were any.
     pub(super) fn report_verdicts(&mut self, now: Duration, clock: &Clock) -> bool {
-        let mut heard = false;
+        let mut reported = false;
         self.verdicts_left = false;
         while let Some(verdict) = self.peers.next_verdict() {
-            heard = true;
+            reported = true;
             self.decide(now, Event::Judged { verdict });
             self.report_events(now);
-            if clock.now().saturating_sub(now) >= VERDICTS_UNTIL {
+            if clock.now().saturating_sub(now) >= VERDICTS_TIME_MAX {
                 self.verdicts_left = true;
                 break;
             }
         }
-        heard
+        reported
     }
 
     /// Lets the core continue work that is done in parts: at least once, and until this turn, which
@@ -196,7 +196,7 @@ impl Service {
             continued = true;
             self.decide(now, Event::Continue);
             self.report_events(now);
-            if clock.now().saturating_sub(now) >= WORK_UNTIL {
+            if clock.now().saturating_sub(now) >= WORK_TIME_MAX {
                 break;
             }
         }
@@ -211,7 +211,7 @@ impl Service {
     /// Updates the bounds on memory at the end of a turn.
     pub(super) fn weigh(&mut self, now: Duration) {
         self.peers.weigh(self.core.memory(), now);
-        self.bound_half_messages(now);
+        self.bound_partial_messages(now);
         self.report_events(now);
     }
 
@@ -220,7 +220,7 @@ impl Service {
     fn await_leave(&mut self, peer: PeerId, now: Duration) {
         if let Some(connection) = self.peers.get(peer) {
             connection.leave(now);
-            self.peers.note_half(peer, false, now);
+            self.peers.note_partial(peer, false, now);
             self.peers.set_timer(peer, now + HANDSHAKE_TIMEOUT);
         }
     }
@@ -240,7 +240,7 @@ impl Service {
     }
 
     /// Logs the remaining notes of the core, and returns the core's counters.
-    pub(super) fn close_books(&mut self) -> Ledger {
+    pub(super) fn final_ledger(&mut self) -> Ledger {
         log_last_notes(&mut self.core);
         self.core.ledger()
     }

@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_is_told_what_fits_it() {
+    fn the_gateway_announces_a_socket_type_that_fits_the_peer() {
         assert_eq!(client("REQ").map(|met| met.announced), Ok("ROUTER"));
         assert_eq!(client("DEALER").map(|met| met.kind), Ok(ClientKind::Dealer));
         for (met, announced) in [
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_is_told_what_to_change_and_whether_an_edit_can_help() {
+    fn a_misfit_has_a_remedy_and_shows_whether_an_edit_can_help() {
         use Outlook::{AfterAnEdit, Never};
 
         let (auto, dealer, rep) = (Workers::Auto, Workers::Dealer, Workers::Rep);

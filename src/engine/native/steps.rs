@@ -326,7 +326,7 @@ mod tests {
         let mut input = greeting::naming(Mechanism::Curve).to_vec().into();
         match session.next(&mut input, bounds, &mut BufferPool::default()) {
             Ok(Some(SessionEvent::Work(work))) => Step::Agree(work),
-            said => panic!("{said:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -360,7 +360,7 @@ mod tests {
 
     /// Connections that send HELLO and disconnect, faster than their steps can be taken.
     #[test]
-    fn steps_of_connections_that_have_gone_are_dropped() {
+    fn steps_of_closed_connections_are_dropped() {
         let (control, _orders) = Control::new().unwrap();
         let mut queue = Queue::new("handshakes", AGREEMENTS_SWEEP_MIN, control);
         let keys = KeyPair::generate().unwrap();
@@ -382,11 +382,11 @@ mod tests {
 
     #[test]
     fn addresses_of_one_ipv6_network_share_a_turn() {
-        let of = |text: &str| sender(text.parse().unwrap());
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:0:0:2"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
-        assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
+        let turn = |text: &str| sender(text.parse().unwrap());
+        assert_eq!(turn("2001:db8::1"), turn("2001:db8::ffff:0:0:2"));
+        assert_ne!(turn("2001:db8::1"), turn("2001:db8:0:1::1"));
+        assert_eq!(turn("::ffff:10.0.0.1"), turn("10.0.0.1"));
+        assert_ne!(turn("10.0.0.1"), turn("10.0.0.2"));
     }
 
     /// Returns the results of all steps, and the number of turns in which they arrived.
@@ -498,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_that_would_hold_up_messages_wait_until_a_thread_can_be_started() {
+    fn steps_that_would_delay_messages_wait_until_a_thread_can_be_started() {
         let (control, _orders) = Control::new().unwrap();
         let mut queue = Queue {
             without_thread: WithoutThread::Wait,

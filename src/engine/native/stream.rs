@@ -141,17 +141,27 @@ impl Stream {
 }
 
 impl Source for Stream {
-    fn register(&mut self, registry: &Registry, token: Token, to: Interest) -> io::Result<()> {
+    fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
         match self {
-            Self::Tcp(stream, _) => stream.register(registry, token, to),
-            Self::Ipc(stream) => stream.register(registry, token, to),
+            Self::Tcp(stream, _) => stream.register(registry, token, interest),
+            Self::Ipc(stream) => stream.register(registry, token, interest),
         }
     }
 
-    fn reregister(&mut self, registry: &Registry, token: Token, to: Interest) -> io::Result<()> {
+    fn reregister(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
         match self {
-            Self::Tcp(stream, _) => stream.reregister(registry, token, to),
-            Self::Ipc(stream) => stream.reregister(registry, token, to),
+            Self::Tcp(stream, _) => stream.reregister(registry, token, interest),
+            Self::Ipc(stream) => stream.reregister(registry, token, interest),
         }
     }
 
@@ -303,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ipc_path_is_taken_over_from_the_dead_only() {
+    fn an_ipc_path_is_taken_over_from_a_dead_process_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         let address = Address::Ipc(path.clone());
@@ -319,14 +329,14 @@ mod tests {
         assert!(path.exists());
         let second = Listener::bind(&address).unwrap();
         drop(second);
-        assert!(!path.exists(), "it goes with its listener");
+        assert!(!path.exists(), "the file is removed with its listener");
         fs::write(&path, "precious").unwrap();
         assert!(Listener::bind(&address).is_err());
         assert_eq!(fs::read(&path).unwrap(), b"precious");
     }
 
     #[test]
-    fn a_full_queue_behind_an_ipc_path_is_not_waited_for() {
+    fn bind_does_not_wait_for_a_process_whose_queue_is_full() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         let full = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
@@ -349,14 +359,14 @@ mod tests {
     /// Opens more connections than mio's own TCP listener would queue, and far fewer than the
     /// system's usual bound.
     #[test]
-    fn hundreds_may_connect_before_any_is_taken_in() {
-        let patience = std::time::Duration::from_secs(20);
+    fn hundreds_of_peers_may_connect_before_any_is_accepted() {
+        let timeout = std::time::Duration::from_secs(20);
         let listener = Listener::bind(&Address::parse("tcp://127.0.0.1:0").unwrap()).unwrap();
         let endpoint = listener.endpoint().unwrap();
         let at = endpoint.strip_prefix("tcp://").unwrap().parse().unwrap();
-        let connect = |_| std::net::TcpStream::connect_timeout(&at, patience).unwrap();
-        let there: Vec<_> = (0..300).map(connect).collect();
-        for _ in &there {
+        let connect = |_| std::net::TcpStream::connect_timeout(&at, timeout).unwrap();
+        let connected: Vec<_> = (0..300).map(connect).collect();
+        for _ in &connected {
             listener.accept().unwrap();
         }
         let none = listener.accept().unwrap_err();
@@ -364,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_stands_for_both_is_listened_on_by_ipv4() {
+    fn a_name_with_addresses_of_both_kinds_is_bound_to_ipv4() {
         let [six, four, other] =
             ["[::1]:7", "127.0.0.1:7", "10.0.0.1:7"].map(|at| at.parse().unwrap());
         assert_eq!(ipv4_first(vec![six, four, other]), [four, other, six]);
@@ -380,7 +390,7 @@ mod tests {
     /// Checks the options of both ends of a complete connection.
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_host_that_is_gone_is_found_out() {
+    fn a_lost_host_is_detected() {
         let listener = Listener::bind(&Address::parse("tcp://127.0.0.1:0").unwrap()).unwrap();
         let at = listener.endpoint().unwrap();
         let at = at.strip_prefix("tcp://").unwrap().parse().unwrap();
@@ -401,13 +411,13 @@ mod tests {
             assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
             assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
             assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_COUNT);
-            let patience = socket.tcp_user_timeout().unwrap();
-            assert_eq!(patience, Some(UNACKNOWLEDGED_MAX));
+            let timeout = socket.tcp_user_timeout().unwrap();
+            assert_eq!(timeout, Some(UNACKNOWLEDGED_MAX));
         }
         assert_eq!(
             UNACKNOWLEDGED_MAX,
             KEEPALIVE_IDLE + KEEPALIVE_COUNT * KEEPALIVE_INTERVAL,
-            "the system takes the longer of both"
+            "the system uses the longer time"
         );
     }
 

@@ -29,8 +29,8 @@ impl Timers {
     }
 
     /// Drops the entries for which `is_valid` returns false.
-    pub(super) fn retain(&mut self, mut counts: impl FnMut(Duration, PeerId) -> bool) {
-        self.0.retain(|Reverse((at, peer))| counts(*at, *peer));
+    pub(super) fn retain(&mut self, mut is_valid: impl FnMut(Duration, PeerId) -> bool) {
+        self.0.retain(|Reverse((at, peer))| is_valid(*at, *peer));
     }
 
     /// Returns the time at which the next entry is due.

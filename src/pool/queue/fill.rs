@@ -48,7 +48,7 @@ impl Fill {
         self.bytes += bytes;
         lane.alive += 1;
         lane.bytes += bytes;
-        self.weigh(client, lane);
+        self.update_classes(client, lane);
     }
 
     /// Removes a request of this size from a lane.
@@ -57,11 +57,11 @@ impl Fill {
         self.bytes -= bytes;
         lane.alive -= 1;
         lane.bytes -= bytes;
-        self.weigh(client, lane);
+        self.update_classes(client, lane);
     }
 
     /// Updates the classes of a lane.
-    fn weigh(&mut self, client: PeerId, lane: &mut ClientQueue) {
+    fn update_classes(&mut self, client: PeerId, lane: &mut ClientQueue) {
         let several = lane.alive > 1;
         let much = several && lane.bytes >= LARGE_FILL_MIN;
         let now = Classes {

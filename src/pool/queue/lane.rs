@@ -61,7 +61,7 @@ impl ClientQueue {
     /// Returns the newest requests that together free `short` bytes, or `None` unless at least
     /// `left` bytes and one request remain. Small requests are skipped, because too many of them
     /// would be needed.
-    pub(super) fn spare(&self, short: u64, left: u64) -> Option<Vec<u64>> {
+    pub(super) fn evictable(&self, short: u64, left: u64) -> Option<Vec<u64>> {
         let least = short.div_ceil(EVICTIONS_MAX);
         let mut freed = 0;
         let mut gone = Vec::new();

@@ -7,8 +7,8 @@ const ONE: PeerId = PeerId(1);
 const TWO: PeerId = PeerId(2);
 const THREE: PeerId = PeerId(3);
 
-fn name(of: PeerId) -> Identity {
-    of.0.to_string().into_bytes().into()
+fn name(client: PeerId) -> Identity {
+    client.0.to_string().into_bytes().into()
 }
 
 /// Returns a queue with a request of one byte for each of these clients, numbered from 1.
@@ -59,15 +59,19 @@ fn a_request_that_is_put_back_comes_first() {
 fn the_client_with_most_requests_is_evicted_first() {
     let full = queue(6, &[ONE, ONE, ONE, ONE, ONE, TWO]);
     assert!(!full.has_room(1));
-    assert_eq!(full.make_way(THREE, 1), Some(vec![5]));
-    assert_eq!(full.make_way(TWO, 1), Some(vec![5]));
-    assert_eq!(full.make_way(ONE, 1), None, "not for its own");
+    assert_eq!(full.requests_to_evict(THREE, 1), Some(vec![5]));
+    assert_eq!(full.requests_to_evict(TWO, 1), Some(vec![5]));
+    assert_eq!(
+        full.requests_to_evict(ONE, 1),
+        None,
+        "evicted for the same client"
+    );
     // No client's last request is evicted, nor a request of a client that fills no more of the
     // queue than the new one.
     let full = queue(3, &[ONE, TWO, THREE]);
-    assert_eq!(full.make_way(PeerId(4), 1), None);
+    assert_eq!(full.requests_to_evict(PeerId(4), 1), None);
     let full = queue(4, &[ONE, ONE, TWO, TWO]);
-    assert_eq!(full.make_way(TWO, 1), None);
+    assert_eq!(full.requests_to_evict(TWO, 1), None);
 }
 
 #[test]
@@ -84,11 +88,22 @@ fn the_client_with_most_bytes_is_evicted_first() {
     assert!(queue.has_room(9 * KIB) && !queue.has_room(10 * KIB));
     // The many small requests of the other client are not evicted, and neither is the newest
     // request of ONE, which is too small to make room.
-    assert_eq!(queue.make_way(THREE, 11 * KIB), Some(vec![9]));
-    assert_eq!(queue.make_way(THREE, 35 * KIB), Some(vec![9, 8, 7]));
-    assert_eq!(queue.make_way(THREE, 60 * KIB), None, "it would fill more");
-    assert_eq!(queue.make_way(THREE, 101 * KIB), None);
-    assert_eq!(queue.make_way(ONE, 11 * KIB), None, "not for its own");
+    assert_eq!(queue.requests_to_evict(THREE, 11 * KIB), Some(vec![9]));
+    assert_eq!(
+        queue.requests_to_evict(THREE, 35 * KIB),
+        Some(vec![9, 8, 7])
+    );
+    assert_eq!(
+        queue.requests_to_evict(THREE, 60 * KIB),
+        None,
+        "the new request would fill more"
+    );
+    assert_eq!(queue.requests_to_evict(THREE, 101 * KIB), None);
+    assert_eq!(
+        queue.requests_to_evict(ONE, 11 * KIB),
+        None,
+        "evicted for the same client"
+    );
 }
 
 #[test]
@@ -104,17 +119,17 @@ fn a_client_whose_eviction_makes_too_little_room_is_skipped() {
         queue.push(number, ONE, &name(ONE), 10 * KIB);
     }
     assert_eq!(
-        queue.make_way(THREE, 40 * KIB),
+        queue.requests_to_evict(THREE, 40 * KIB),
         Some(vec![1009, 1008, 1007])
     );
-    assert_eq!(queue.make_way(TWO, 40 * KIB), None);
+    assert_eq!(queue.requests_to_evict(TWO, 40 * KIB), None);
 }
 
 #[test]
 fn requests_stay_when_the_queue_becomes_smaller() {
     let mut queue = queue(9, &[ONE, ONE, ONE, ONE]);
     queue.resize(2, 1_000);
-    assert_eq!(queue.make_way(TWO, 1), None);
+    assert_eq!(queue.requests_to_evict(TWO, 1), None);
     assert_eq!(queue.len(), 4);
 }
 
@@ -122,10 +137,13 @@ fn requests_stay_when_the_queue_becomes_smaller() {
 fn lanes_that_stand_aside_delay_no_other_lane() {
     let mut queue = queue(9, &[ONE, TWO, ONE, TWO]);
     queue.step_aside();
-    assert!(!queue.lets_pass(THREE), "it is the turn of another");
+    assert!(
+        !queue.would_be_next(THREE),
+        "another client has the next turn"
+    );
     assert_eq!(queue.take(), Some(2));
     assert_eq!(queue.take(), Some(4));
-    assert!(queue.lets_pass(THREE) && !queue.lets_pass(ONE));
+    assert!(queue.would_be_next(THREE) && !queue.would_be_next(ONE));
     // The client's next request joins its lane, which stands aside.
     queue.push(5, ONE, &name(ONE), 1);
     assert_eq!(queue.next(), None);
@@ -176,7 +194,7 @@ fn clients_of_one_identity_are_called_back_in_turn_one_at_a_time() {
 }
 
 #[test]
-fn memory_of_a_burst_is_given_back() {
+fn the_memory_of_a_burst_is_freed() {
     let mut queue = Queue::new(100_000, 1_000_000);
     for number in 0..10_000 {
         queue.push(number, ONE, &name(ONE), 1);
@@ -190,11 +208,11 @@ fn memory_of_a_burst_is_given_back() {
 /// A simple model of lanes.
 #[derive(Default)]
 struct Model {
-    lanes: Vec<Plain>,
+    lanes: Vec<ModelLane>,
     turns: u64,
 }
 
-struct Plain {
+struct ModelLane {
     client: PeerId,
     turn: u64,
     aside: bool,
@@ -212,7 +230,7 @@ impl Model {
             return lane.requests.push_back(number);
         }
         self.turns += 1;
-        self.lanes.push(Plain {
+        self.lanes.push(ModelLane {
             client,
             turn: self.turns,
             aside: false,
@@ -220,9 +238,9 @@ impl Model {
         });
     }
 
-    fn first(&mut self, aside: bool, of: impl Fn(PeerId) -> bool) -> Option<&mut Plain> {
+    fn first(&mut self, aside: bool, matches: impl Fn(PeerId) -> bool) -> Option<&mut ModelLane> {
         let lanes = self.lanes.iter_mut();
-        let lanes = lanes.filter(|lane| lane.aside == aside && of(lane.client));
+        let lanes = lanes.filter(|lane| lane.aside == aside && matches(lane.client));
         lanes.min_by_key(|lane| lane.turn)
     }
 
@@ -238,7 +256,7 @@ impl Model {
 
     fn remove(&mut self, number: u64) {
         for lane in &mut self.lanes {
-            lane.requests.retain(|it| *it != number);
+            lane.requests.retain(|queued| *queued != number);
         }
         self.lanes.retain(|lane| !lane.requests.is_empty());
     }
@@ -256,10 +274,10 @@ fn the_queue_agrees_with_a_round_robin_model() {
         // Some clients have many requests, so that ended requests in the middle of a lane must be
         // swept.
         let clients = random.u64(1..7);
-        let mut whose = Vec::new();
+        let mut owners = Vec::new();
         for number in 0..random.u64(1..1_000) {
             let client = PeerId(random.u64(0..clients));
-            whose.push(client);
+            owners.push(client);
             queue.push(number, client, &shared_name(client), 3);
             model.push(number, client);
             match random.u32(0..8) {
@@ -267,7 +285,7 @@ fn the_queue_agrees_with_a_round_robin_model() {
                 1 | 2 => {
                     // The request may have ended before.
                     let number = random.u64(0..=number);
-                    queue.remove(number, whose[number as usize]);
+                    queue.remove(number, owners[number as usize]);
                     model.remove(number);
                 }
                 3 | 4 => {
@@ -279,7 +297,7 @@ fn the_queue_agrees_with_a_round_robin_model() {
                 5 => {
                     let called = shared_name(PeerId(random.u64(0..clients)));
                     queue.call(&called);
-                    if let Some(lane) = model.first(true, |it| shared_name(it) == called) {
+                    if let Some(lane) = model.first(true, |client| shared_name(client) == called) {
                         lane.aside = false;
                     }
                 }

@@ -88,10 +88,10 @@ impl Turns {
     /// Removes a turn, and returns whether a client had it.
     pub(super) fn remove(&mut self, turn: Turn) -> bool {
         if let Ok(at) = self.line.binary_search_by_key(&turn, |(turn, _)| *turn) {
-            let there = self.line.get_mut(at).and_then(|(_, client)| client.take());
-            self.removed += usize::from(there.is_some());
+            let client = self.line.get_mut(at).and_then(|(_, client)| client.take());
+            self.removed += usize::from(client.is_some());
             self.sweep();
-            return there.is_some();
+            return client.is_some();
         }
         self.elsewhere.remove(&turn).is_some()
     }

@@ -283,7 +283,7 @@ fn a_slow_subscriber_is_disconnected_where_the_channel_says_so() {
     let is_over = |gateway: &mut Process| {
         let disconnected = |it: &serde_json::Value| {
             it["message"].as_str().is_some_and(|it| {
-                it.contains("a connection is refused: it is slow: the messages that wait for it exceed subscriber_bytes")
+                it.contains("a connection is refused: it is slow: its queued messages exceed subscriber_bytes")
             })
         };
         std::iter::from_fn(|| gateway.next_line(Duration::ZERO)).any(|it| disconnected(&it))

@@ -408,7 +408,7 @@ fn another_engine_needs_a_restart() {
     assert_eq!(report.outcome, ReloadOutcome::Refused);
     let said = report.diagnostics.to_string();
     assert!(
-        said.contains("the engine can't change while the gateway runs: restart it"),
+        said.contains("the engine can't change while the gateway runs: restart the gateway"),
         "{said}"
     );
     edited.await_route("OPAQUE", true);

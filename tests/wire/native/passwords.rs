@@ -307,7 +307,7 @@ fn each_mistake_of_a_user_is_logged_with_its_remedy() {
         (
             "a b",
             "secret",
-            "its user name is unknown and not a valid one: 612062",
+            "its user name is unknown and invalid: 612062",
         ),
     ] {
         // Each mistake has a gateway of its own, because the log does not repeat a mistake of one

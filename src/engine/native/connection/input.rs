@@ -35,25 +35,25 @@ impl Connection {
     pub(in crate::engine::native) fn read(
         &mut self,
         buffers: &mut BufferPool,
-        most: usize,
+        bytes_max: usize,
         now: Duration,
     ) -> io::Result<Read> {
         if let Some(rest) = self.receiving.take_rest() {
             return Ok(Read::Some(rest, 0));
         }
-        let (got, asked) = match self.session.direct() {
+        let (got, requested) = match self.session.direct() {
             Some(room) => {
-                let asked = room.len().min(DIRECT_READ_MAX);
-                let n = self.stream.read(&mut room[..asked]);
-                (n.map(|n| (n, Input::default())), asked)
+                let requested = room.len().min(DIRECT_READ_MAX);
+                let n = self.stream.read(&mut room[..requested]);
+                (n.map(|n| (n, Input::default())), requested)
             }
             None => {
-                let mut asked = 0;
+                let mut requested = 0;
                 let input = buffers.fill(|chunk| {
-                    asked = chunk.len().min(most);
-                    self.stream.read(&mut chunk[..asked])
+                    requested = chunk.len().min(bytes_max);
+                    self.stream.read(&mut chunk[..requested])
                 });
-                (input.map(|input| (input.rest().len(), input)), asked)
+                (input.map(|input| (input.rest().len(), input)), requested)
             }
         };
         match got {
@@ -65,7 +65,7 @@ impl Connection {
                 if input.rest().is_empty() {
                     self.session.appended(n);
                 }
-                self.receiving.got(n, asked);
+                self.receiving.got(n, requested);
                 self.liveness.heard(now);
                 Ok(Read::Some(input, n))
             }

@@ -80,7 +80,7 @@ impl Connection {
     }
 
     /// Appends a subscription, or its cancellation, in the form that the publisher understands.
-    pub(in crate::engine::native) fn ask(
+    pub(in crate::engine::native) fn push_subscription(
         &mut self,
         buffers: &mut BufferPool,
         change: SubscriptionChange,

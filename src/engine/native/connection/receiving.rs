@@ -67,10 +67,10 @@ impl Receiving {
 
     /// Records a read that returned `n` of the `requested` bytes. If `n` is less, no more bytes
     /// have arrived.
-    pub(super) fn got(&mut self, n: usize, asked: usize) {
+    pub(super) fn got(&mut self, n: usize, requested: usize) {
         self.arrival = if self.is_last() {
             Arrival::Last
-        } else if n == asked {
+        } else if n == requested {
             Arrival::Ready
         } else {
             Arrival::Idle
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_is_ready_until_a_read_finds_less_than_it_asked_for() {
+    fn a_connection_is_ready_until_a_read_returns_less_than_requested() {
         let mut receiving = Receiving::new();
         assert!(!receiving.has_input());
         receiving.got(10, 10);

@@ -40,8 +40,8 @@ impl Connection {
     }
 
     /// Records the TTL of the peer's last PING, which bounds the accepted silence of the peer.
-    pub(in crate::engine::native) fn promise(&mut self, ttl: Option<Duration>) {
-        self.liveness.promise(ttl);
+    pub(in crate::engine::native) fn set_ttl(&mut self, ttl: Option<Duration>) {
+        self.liveness.set_ttl(ttl);
     }
 
     /// Restarts all times that limit the peer, because the gateway did not serve it in time.
@@ -56,27 +56,27 @@ impl Connection {
 
     /// Records the memory of an incomplete message after a turn. `whole` is true if an earlier
     /// message was completed in that turn.
-    pub(in crate::engine::native) fn note_half(&mut self, whole: bool, now: Duration) {
+    pub(in crate::engine::native) fn note_partial(&mut self, whole: bool, now: Duration) {
         let inside = self.is_known() && self.session.is_inside();
-        self.half = if inside { self.session.held() } else { 0 };
+        self.partial_bytes = if inside { self.session.held() } else { 0 };
         let arrived = inside.then(|| self.session.arrived());
         self.liveness.inside(arrived, whole, now);
     }
 
     /// Returns the memory of an incomplete message when it was last examined.
-    pub(in crate::engine::native) fn half(&self) -> u64 {
-        self.half
+    pub(in crate::engine::native) fn partial_bytes(&self) -> u64 {
+        self.partial_bytes
     }
 
     /// Returns the time at which the incomplete message began, or last grew by
     /// `PARTIAL_MESSAGE_STEP`.
-    pub(in crate::engine::native) fn half_grew(&self) -> Option<Duration> {
+    pub(in crate::engine::native) fn partial_grew(&self) -> Option<Duration> {
         self.liveness.grew()
     }
 
     /// Returns the time at which the incomplete message must be examined.
-    pub(in crate::engine::native) fn half_due(&self) -> Option<Duration> {
-        self.liveness.half_due()
+    pub(in crate::engine::native) fn partial_due(&self) -> Option<Duration> {
+        self.liveness.partial_due()
     }
 
     /// Sets the timer to `at`, unless it is due earlier. Returns whether it was set.

@@ -33,14 +33,14 @@ const STUCK: View = View {
 /// Examines the connection whenever an examination is due, until it ends, or at most until `end`.
 /// Returns the reason if the connection ended, the time, and the number of PINGs.
 fn run(
-    it: &mut Liveness,
+    liveness: &mut Liveness,
     view: View,
     mut now: Duration,
-    until: Duration,
+    end: Duration,
 ) -> (Option<EndReason>, Duration, u32) {
     let mut pings = 0;
     loop {
-        now = match it.judge(view, now) {
+        now = match liveness.judge(view, now) {
             LivenessAction::End(over) => return (Some(over), now, pings),
             LivenessAction::Ping(next) => {
                 pings += 1;
@@ -51,31 +51,31 @@ fn run(
                 assert!(next > now, "time goes on");
                 next
             }
-            LivenessAction::Rest(None) => until,
+            LivenessAction::Rest(None) => end,
         };
-        if now >= until {
-            return (None, until, pings);
+        if now >= end {
+            return (None, end, pings);
         }
     }
 }
 
 #[test]
-fn each_stage_without_service_has_its_end() {
+fn an_unserved_peer_is_disconnected_after_the_time_of_its_stage() {
     for (stage, over, most) in [
         (Stage::New, EndReason::Handshake, HANDSHAKE_TIMEOUT),
         (Stage::PutOff, EndReason::PutOff, REFUSAL_PAUSE),
         (Stage::Leaving, EndReason::Goodbye, HANDSHAKE_TIMEOUT),
     ] {
-        let mut it = Liveness::new(ms(5));
-        it.begin(ms(7));
+        let mut liveness = Liveness::new(ms(5));
+        liveness.begin(ms(7));
         // The bytes that the peer sends meanwhile make no difference.
-        it.heard(ms(900));
-        it.promise(Some(ms(1)));
+        liveness.heard(ms(900));
+        liveness.set_ttl(Some(ms(1)));
         let end = ms(7) + most;
-        let found = run(&mut it, view(stage), ms(7), ms(100_000));
+        let found = run(&mut liveness, view(stage), ms(7), ms(100_000));
         assert_eq!(found, (Some(over), end, 0));
         assert_eq!(
-            it.judge(view(stage), end - ms(1)),
+            liveness.judge(view(stage), end - ms(1)),
             LivenessAction::Rest(Some(end))
         );
     }
@@ -83,57 +83,57 @@ fn each_stage_without_service_has_its_end() {
 
 #[test]
 fn a_client_may_be_silent_for_ever() {
-    let mut it = Liveness::new(ms(0));
+    let mut liveness = Liveness::new(ms(0));
     assert_eq!(
-        it.judge(view(Stage::Known), ms(1 << 40)),
+        liveness.judge(view(Stage::Known), ms(1 << 40)),
         LivenessAction::Rest(None)
     );
 }
 
 #[test]
-fn a_message_that_rests_is_given_up() {
-    let mut it = Liveness::new(ms(0));
-    it.heard(ms(10));
-    it.inside(Some(100), false, ms(10));
-    let found = run(&mut it, view(Stage::Known), ms(10), ms(100_000));
+fn a_message_that_does_not_grow_ends_the_connection() {
+    let mut liveness = Liveness::new(ms(0));
+    liveness.heard(ms(10));
+    liveness.inside(Some(100), false, ms(10));
+    let found = run(&mut liveness, view(Stage::Known), ms(10), ms(100_000));
     assert_eq!(
         found,
         (
-            Some(EndReason::HalfMessage),
+            Some(EndReason::PartialMessage),
             ms(10) + PARTIAL_MESSAGE_TIMEOUT,
             0
         )
     );
     // A new message begins a new period.
-    it.inside(Some(100), true, ms(50_000));
-    let found = run(&mut it, view(Stage::Known), ms(50_000), ms(200_000));
+    liveness.inside(Some(100), true, ms(50_000));
+    let found = run(&mut liveness, view(Stage::Known), ms(50_000), ms(200_000));
     assert_eq!(found.1, ms(50_000) + PARTIAL_MESSAGE_TIMEOUT);
-    it.inside(None, true, ms(50_000));
+    liveness.inside(None, true, ms(50_000));
     assert_eq!(
-        run(&mut it, view(Stage::Known), ms(50_000), ms(200_000)).0,
+        run(&mut liveness, view(Stage::Known), ms(50_000), ms(200_000)).0,
         None
     );
 }
 
 /// Growth by less than `PARTIAL_MESSAGE_STEP` within `PARTIAL_MESSAGE_TIMEOUT` does not count.
 #[test]
-fn a_message_must_grow_at_some_rate() {
+fn a_message_must_grow_at_a_minimum_rate() {
     for (bytes, ends) in [(1, true), (1_900, true), (2_200, false), (100_000, false)] {
-        let mut it = Liveness::new(ms(0));
-        it.inside(Some(0), false, ms(0));
+        let mut liveness = Liveness::new(ms(0));
+        liveness.inside(Some(0), false, ms(0));
         let mut over = None;
         for second in 1..=300 {
             let now = ms(1_000 * second);
-            it.heard(now);
-            it.inside(Some(bytes * second), false, now);
-            if let LivenessAction::End(found) = it.judge(view(Stage::Known), now) {
+            liveness.heard(now);
+            liveness.inside(Some(bytes * second), false, now);
+            if let LivenessAction::End(found) = liveness.judge(view(Stage::Known), now) {
                 over = Some(found);
                 break;
             }
         }
         assert_eq!(
             over,
-            ends.then_some(EndReason::HalfMessage),
+            ends.then_some(EndReason::PartialMessage),
             "{bytes} bytes a second"
         );
     }
@@ -147,8 +147,8 @@ fn a_message_does_not_grow_by_the_commands_between_its_frames() {
         frames: 4,
     };
     let (mut session, mut buffers) = (Session::default(), BufferPool::default());
-    let mut it = Liveness::new(ms(0));
-    let mut hear = |it: &mut Liveness, bytes: &[u8], now| {
+    let mut liveness = Liveness::new(ms(0));
+    let mut receive = |liveness: &mut Liveness, bytes: &[u8], now| {
         let (mut input, mut whole) = (Input::from(bytes.to_vec()), false);
         while session
             .next(&mut input, bounds, &mut buffers)
@@ -157,8 +157,8 @@ fn a_message_does_not_grow_by_the_commands_between_its_frames() {
         {
             whole |= !session.is_inside_message();
         }
-        it.heard(now);
-        it.inside(session.is_inside().then(|| session.arrived()), whole, now);
+        liveness.heard(now);
+        liveness.inside(session.is_inside().then(|| session.arrived()), whole, now);
     };
     let mut front = greeting::NULL_GREETING.to_vec();
     put_frame(
@@ -167,7 +167,7 @@ fn a_message_does_not_grow_by_the_commands_between_its_frames() {
         b"\x05READY\x0bSocket-Type\0\0\0\x03REQ",
     );
     put_frame(&mut front, MORE, &[7; 1 << 20]);
-    hear(&mut it, &front, ms(0));
+    receive(&mut liveness, &front, ms(0));
     let mut pings = Vec::new();
     for _ in 0..300_000 {
         put_frame(&mut pings, COMMAND, b"\x04PING\0\0");
@@ -175,93 +175,102 @@ fn a_message_does_not_grow_by_the_commands_between_its_frames() {
     // The last PING of some of these pieces is cut off, and its rest is in the next piece.
     let mut pieces = pings.chunks(70_001).zip((1_000..).step_by(1_000).map(ms));
     for (piece, now) in pieces.by_ref().take(29) {
-        hear(&mut it, piece, now);
-        assert_eq!(it.grew(), Some(ms(0)), "after {now:?}");
+        receive(&mut liveness, piece, now);
+        assert_eq!(liveness.grew(), Some(ms(0)), "after {now:?}");
         assert!(matches!(
-            it.judge(view(Stage::Known), now),
+            liveness.judge(view(Stage::Known), now),
             LivenessAction::Rest(_)
         ));
     }
-    let end = it.judge(view(Stage::Known), PARTIAL_MESSAGE_TIMEOUT);
-    assert_eq!(end, LivenessAction::End(EndReason::HalfMessage));
+    let end = liveness.judge(view(Stage::Known), PARTIAL_MESSAGE_TIMEOUT);
+    assert_eq!(end, LivenessAction::End(EndReason::PartialMessage));
     // The message does grow by the bytes of its frames, even of an incomplete frame.
-    let (half, now) = pieces.next().unwrap();
+    let (piece, now) = pieces.next().unwrap();
     let rest = 9 - (30 * 70_001) % 9;
-    hear(&mut it, half, now);
-    hear(&mut it, &half[half.len() - 9..][..rest], now);
+    receive(&mut liveness, piece, now);
+    receive(&mut liveness, &piece[piece.len() - 9..][..rest], now);
     let mut frame = Vec::new();
     put_frame(&mut frame, 0, &[7; 2 * PARTIAL_MESSAGE_STEP as usize]);
-    hear(&mut it, &frame[..frame.len() - 100], now);
-    assert_eq!(it.grew(), Some(now));
-    hear(&mut it, &frame[frame.len() - 100..], now);
-    assert_eq!(it.grew(), None, "it is whole");
+    receive(&mut liveness, &frame[..frame.len() - 100], now);
+    assert_eq!(liveness.grew(), Some(now));
+    receive(&mut liveness, &frame[frame.len() - 100..], now);
+    assert_eq!(liveness.grew(), None, "the message is complete");
 }
 
 #[test]
-fn whom_the_gateway_did_not_look_after_is_excused() {
-    let mut it = Liveness::new(ms(0));
-    it.inside(Some(0), false, ms(0));
-    it.promise(Some(ms(300)));
+fn a_peer_that_the_gateway_did_not_serve_in_time_is_excused() {
+    let mut liveness = Liveness::new(ms(0));
+    liveness.inside(Some(0), false, ms(0));
+    liveness.set_ttl(Some(ms(300)));
     let late = ms(90_000);
-    assert!(matches!(it.judge(WORKER, late), LivenessAction::End(_)));
-    it.excuse(late);
+    assert!(matches!(
+        liveness.judge(WORKER, late),
+        LivenessAction::End(_)
+    ));
+    liveness.excuse(late);
     assert_eq!(
-        it.judge(WORKER, late),
+        liveness.judge(WORKER, late),
         LivenessAction::Rest(Some(late + ms(300)))
     );
 }
 
 #[test]
-fn a_peer_is_held_to_what_it_promised() {
-    let mut it = Liveness::new(ms(0));
-    it.promise(Some(ms(300)));
-    it.heard(ms(100));
+fn a_peer_is_lost_after_the_ttl_of_its_pings() {
+    let mut liveness = Liveness::new(ms(0));
+    liveness.set_ttl(Some(ms(300)));
+    liveness.heard(ms(100));
     assert_eq!(
-        run(&mut it, view(Stage::Known), ms(100), ms(9_000)),
+        run(&mut liveness, view(Stage::Known), ms(100), ms(9_000)),
         (Some(EndReason::Ttl), ms(400), 0)
     );
-    it.promise(None);
-    assert_eq!(run(&mut it, view(Stage::Known), ms(100), ms(9_000)).0, None);
+    liveness.set_ttl(None);
+    assert_eq!(
+        run(&mut liveness, view(Stage::Known), ms(100), ms(9_000)).0,
+        None
+    );
 }
 
 #[test]
-fn a_silent_worker_is_asked_and_lost_after_three_intervals() {
-    let mut it = Liveness::new(ms(0));
-    let found = run(&mut it, WORKER, ms(0), ms(100_000));
+fn a_silent_worker_is_pinged_and_lost_after_three_intervals() {
+    let mut liveness = Liveness::new(ms(0));
+    let found = run(&mut liveness, WORKER, ms(0), ms(100_000));
     assert_eq!(found, (Some(EndReason::Heartbeat), 3 * BEAT, 2));
     // A PING that the system accepts proves nothing about the peer.
-    let mut it = Liveness::new(ms(0));
-    assert!(matches!(it.judge(WORKER, BEAT), LivenessAction::Ping(_)));
-    it.wrote(9);
-    let (over, at, _) = run(&mut it, WORKER, BEAT, ms(100_000));
+    let mut liveness = Liveness::new(ms(0));
+    assert!(matches!(
+        liveness.judge(WORKER, BEAT),
+        LivenessAction::Ping(_)
+    ));
+    liveness.wrote(9);
+    let (over, at, _) = run(&mut liveness, WORKER, BEAT, ms(100_000));
     assert_eq!(over, Some(EndReason::Heartbeat));
     assert!(at <= 3 * BEAT + ms(1), "{at:?}");
     // Any sign of life counts.
-    let mut it = Liveness::new(ms(0));
+    let mut liveness = Liveness::new(ms(0));
     for n in 1..100 {
         assert!(matches!(
-            it.judge(WORKER, n * BEAT),
+            liveness.judge(WORKER, n * BEAT),
             LivenessAction::Ping(_)
         ));
-        it.heard(n * BEAT);
+        liveness.heard(n * BEAT);
     }
 }
 
 /// The worker takes 1 MiB every half second, for many heartbeat intervals.
 #[test]
-fn a_worker_that_takes_what_is_written_is_not_lost() {
-    let mut it = Liveness::new(ms(0));
+fn a_worker_that_reads_is_not_lost() {
+    let mut liveness = Liveness::new(ms(0));
     for n in 1..200_u64 {
         let now = ms(500 * n);
         assert!(
-            matches!(it.judge(STUCK, now), LivenessAction::Rest(Some(_))),
-            "no PING waits behind it"
+            matches!(liveness.judge(STUCK, now), LivenessAction::Rest(Some(_))),
+            "no PING is queued after the bytes"
         );
-        it.took(1 << 20, now);
+        liveness.took(1 << 20, now);
     }
     // The last bytes are with the system and on their way; then a PING is sent.
     let last = ms(500 * 199);
-    let (over, at, pings) = run(&mut it, WORKER, last, ms(1_000_000));
+    let (over, at, pings) = run(&mut liveness, WORKER, last, ms(1_000_000));
     assert_eq!(over, Some(EndReason::Heartbeat));
     let most = TRANSIT_TIME_PER_BYTE * UNSENT_BYTES_MAX as u32;
     assert!(
@@ -272,10 +281,10 @@ fn a_worker_that_takes_what_is_written_is_not_lost() {
 }
 
 #[test]
-fn a_worker_that_takes_nothing_is_lost() {
-    let mut it = Liveness::new(ms(0));
-    it.wrote(100);
-    let (over, at, pings) = run(&mut it, STUCK, ms(0), ms(100_000));
+fn a_worker_that_neither_reads_nor_sends_is_lost() {
+    let mut liveness = Liveness::new(ms(0));
+    liveness.wrote(100);
+    let (over, at, pings) = run(&mut liveness, STUCK, ms(0), ms(100_000));
     assert_eq!((over, pings), (Some(EndReason::Heartbeat), 0));
     assert!(at <= 3 * BEAT + ms(1), "{at:?}");
 }
@@ -284,12 +293,12 @@ fn a_worker_that_takes_nothing_is_lost() {
 /// that answers in time is never lost, and a silent peer is lost soon after three intervals and
 /// never before.
 #[test]
-fn at_any_times_the_living_live_and_the_dead_are_lost() {
+fn at_any_times_answering_peers_are_kept_and_silent_peers_are_lost() {
     for seed in 0..2_000 {
         let mut random = fastrand::Rng::with_seed(seed);
         let answers = random.bool();
         let interval = ms(random.u64(10..5_000));
-        let mut it = Liveness::new(ms(0));
+        let mut liveness = Liveness::new(ms(0));
         let (mut now, mut last) = (ms(0), ms(0));
         let mut answer = None;
         let mut written = 0;
@@ -300,20 +309,20 @@ fn at_any_times_the_living_live_and_the_dead_are_lost() {
             if answer.is_some_and(|at| at <= now) {
                 answer = None;
                 last = now;
-                it.heard(now);
+                liveness.heard(now);
                 written = 0;
             }
             let view = View {
                 heartbeat: Some(interval),
                 ..WORKER
             };
-            let next = match it.judge(view, now) {
+            let next = match liveness.judge(view, now) {
                 LivenessAction::End(over) => {
                     assert_eq!(over, EndReason::Heartbeat, "seed {seed}");
                     break true;
                 }
                 LivenessAction::Ping(next) => {
-                    it.wrote(9);
+                    liveness.wrote(9);
                     written += 9;
                     if answers && answer.is_none() {
                         answer = Some(now + interval.mul_f64(random.f64()));

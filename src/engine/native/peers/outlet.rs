@@ -2,7 +2,7 @@
 
 use crate::core::{Case, Outlet};
 use crate::engine::native::connection::Connection;
-use crate::engine::native::peers::{ASKING_ROOM, PUBLISHER_ROOM, Peers, WORKER_ROOM, find};
+use crate::engine::native::peers::{PUBLISHER_ROOM, Peers, SUBSCRIPTION_ROOM, WORKER_ROOM, find};
 use crate::ledger::{EngineCounters, Fate, RequestOutcome};
 use crate::peer::PeerId;
 use gateway_zmtp::message::Message;
@@ -32,20 +32,20 @@ impl Outlet<Message> for Peers {
         body: Message,
         outcome: RequestOutcome,
     ) -> Fate {
-        let there = find(&mut self.places, client).filter(|there| !there.is_mute());
-        let Some(connection) = there else {
+        let found = find(&mut self.places, client).filter(|connection| !connection.is_mute());
+        let Some(connection) = found else {
             return Fate::Gone;
         };
         let waiting = connection.held();
         if waiting > 0 || self.memory.is_short() {
             let size = size(head) + body.size();
             // A client that reads fast holds memory for this turn only.
-            let most = if connection.is_clogged() {
+            let bytes_max = if connection.is_clogged() {
                 self.outbox_max
             } else {
                 self.client_bytes
             };
-            let is_too_much = waiting > 0 && waiting + size > most;
+            let is_too_much = waiting > 0 && waiting + size > bytes_max;
             // A rejection is small, and its client may have nothing else that waits.
             let is_answer = matches!(outcome, RequestOutcome::Answered(_));
             if is_too_much || is_answer && size > self.memory.client_max() {
@@ -77,9 +77,9 @@ impl Outlet<Message> for Peers {
         true
     }
 
-    fn ask_publisher(&mut self, publisher: PeerId, prefix: &[u8], wanted: bool) {
-        let there = find(&mut self.places, publisher).filter(|there| !there.is_mute());
-        let Some(connection) = there else {
+    fn set_subscription(&mut self, publisher: PeerId, prefix: &[u8], wanted: bool) {
+        let found = find(&mut self.places, publisher).filter(|connection| !connection.is_mute());
+        let Some(connection) = found else {
             return;
         };
         let room = if connection.is_clogged() {
@@ -104,15 +104,15 @@ impl Outlet<Message> for Peers {
         } else {
             SubscriptionChange::Cancel
         };
-        connection.ask(&mut self.buffers, change, prefix);
+        connection.push_subscription(&mut self.buffers, change, prefix);
         if connection.enlist_to_write() {
             self.dirty.push(publisher);
         }
     }
 
-    fn has_room_to_ask(&mut self, publisher: PeerId) -> bool {
+    fn has_room_for_subscription(&mut self, publisher: PeerId) -> bool {
         let connection = find(&mut self.places, publisher);
-        connection.is_some_and(|there| there.has_room_for_message(ASKING_ROOM))
+        connection.is_some_and(|found| found.has_room_for_message(SUBSCRIPTION_ROOM))
     }
 
     fn disconnect(&mut self, peer: PeerId, why: String) {

@@ -11,7 +11,7 @@ impl Peers {
     pub(in crate::engine::native) fn weigh(&mut self, core: u64, now: Duration) {
         let load = Load {
             held: self.account + core,
-            halves: self.halves,
+            partial_bytes: self.partial_bytes,
             peers: self.count(),
         };
         self.memory.weigh(load, now);
@@ -55,7 +55,7 @@ impl Peers {
     }
 
     /// Returns the number of bytes that the memory has room for in incomplete messages.
-    pub(in crate::engine::native) fn halves_max(&self) -> u64 {
-        self.memory.halves_max()
+    pub(in crate::engine::native) fn partial_max(&self) -> u64 {
+        self.memory.partial_max()
     }
 }

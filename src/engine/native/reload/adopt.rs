@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::engine::native::listen::Listeners;
-use crate::engine::native::reload::book::{ListenerAction, Planned};
+use crate::engine::native::reload::registry::{ListenerAction, Planned};
 use crate::engine::native::reload::{Commit, Reloads};
 use crate::engine::native::removal::Removal;
 use crate::engine::native::service::Service;
@@ -32,7 +32,7 @@ impl Reloads {
             if removed {
                 removal.begin();
             }
-            self.book.committed();
+            self.registry.finish();
             // The receiver may have ended.
             let _ = done.send(());
         }

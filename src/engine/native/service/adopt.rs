@@ -34,12 +34,12 @@ impl Service {
     /// open requests. Returns whether something must be removed later.
     fn adopt_calls(&mut self, mut calls: Vec<(Role, Address)>, now: Duration) -> bool {
         let (core, snapshot) = (&self.core, &self.snapshot);
-        let owes = |role: Role| {
+        let is_needed = |role: Role| {
             let removed = role.pool_missing_in(snapshot);
             removed.is_some_and(|pool| !core.is_idle(pool))
         };
         let wanted = calls.len();
-        calls.extend(self.dialer.all().filter(|(role, _)| owes(*role)));
+        calls.extend(self.dialer.all().filter(|(role, _)| is_needed(*role)));
         let mut removed = calls.len() > wanted;
         for peer in self.dialer.set(&calls, now) {
             if let Some(connection) = self.peers.get(peer) {
@@ -54,7 +54,11 @@ impl Service {
     /// are no longer admitted. Returns whether something must be removed later.
     fn adopt_connections(&mut self, now: Duration) -> bool {
         let mut removed = false;
-        let all: Vec<_> = self.peers.all().map(|there| there.peer()).collect();
+        let all: Vec<_> = self
+            .peers
+            .all()
+            .map(|connection| connection.peer())
+            .collect();
         for peer in all {
             if !self.is_still_admitted(peer) {
                 let why = "the gateway no longer admits it there";

@@ -15,8 +15,8 @@ impl Service {
     pub(in crate::engine::native) fn call(&mut self, removal: &Removal, now: Duration) {
         while let Some((dial, role, target)) = self.dialer.due(now) {
             if removal.is_pending() && self.is_leaving(&target) {
-                let until = removal.next_look(now);
-                self.dialer.put_off(dial, target, until);
+                let at = removal.after_next_check(now);
+                self.dialer.put_off(dial, target, at);
                 continue;
             }
             let stream = match &target {

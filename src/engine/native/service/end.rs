@@ -23,7 +23,7 @@ use gateway_zmtp::pool::READ_BUFFER_SIZE;
 /// The maximum time for peers to disconnect at the end of the engine. Closing a connection with
 /// unread input would reset it, and the peer would lose bytes that it has not read yet. The input
 /// is therefore read and dropped until the peer has seen the end of the stream.
-const GOODBYE: Duration = Duration::from_millis(500);
+const GOODBYE_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// The reason why a connection is not served, and its further treatment.
 pub(super) enum Refusal {
@@ -41,7 +41,11 @@ impl Service {
     /// Disconnects a peer that the core has dismissed, if it is still served.
     #[cold]
     pub(super) fn dismiss(&mut self, peer: PeerId, why: String, now: Duration) {
-        if self.peers.get(peer).is_some_and(|there| there.is_known()) {
+        if self
+            .peers
+            .get(peer)
+            .is_some_and(|connection| connection.is_known())
+        {
             self.refuse(peer, Cause::Dismissed, Refusal::ForNow(why.into()), now);
         }
     }
@@ -84,7 +88,7 @@ impl Service {
     /// Ends a connection whose peer may not have read all written bytes yet. Closing a connection
     /// with unread input would reset it, and bytes in transit would be lost. The input is therefore
     /// read and dropped until the peer disconnects.
-    pub(super) fn part(&mut self, peer: PeerId, why: &dyn fmt::Display, now: Duration) {
+    pub(super) fn await_disconnect(&mut self, peer: PeerId, why: &dyn fmt::Display, now: Duration) {
         if let Some(connection) = self.peers.get(peer) {
             debug!(peer = connection.address(), "a connection ends: {why}");
         }
@@ -100,7 +104,7 @@ impl Service {
         };
         connection.put_off(now);
         let called = connection.dial().is_some();
-        self.peers.note_half(peer, false, now);
+        self.peers.note_partial(peer, false, now);
         self.peers.set_timer(peer, now + REFUSAL_PAUSE);
         if !called {
             self.admissions.add_stranger(peer);
@@ -111,9 +115,9 @@ impl Service {
         let Some(connection) = self.peers.get(peer) else {
             return;
         };
-        connection.part(now);
+        connection.await_disconnect(now);
         let called = connection.dial().is_some();
-        self.peers.note_half(peer, false, now);
+        self.peers.note_partial(peer, false, now);
         self.peers.set_timer(peer, now + HANDSHAKE_TIMEOUT);
         // Once everything is written, the peer is notified that no more bytes follow.
         self.peers.mark_dirty(peer);
@@ -135,14 +139,18 @@ impl Service {
 
     /// Records that a peer is no longer served, if it was.
     fn forget(&mut self, peer: PeerId) {
-        let Some(was) = self.peers.get(peer).and_then(|there| there.dismiss()) else {
+        let Some(phase) = self
+            .peers
+            .get(peer)
+            .and_then(|connection| connection.dismiss())
+        else {
             return;
         };
-        match was {
+        match phase {
             Phase::Client | Phase::Publisher | Phase::Subscriber => self.admissions.client_left(),
             _ => {}
         }
-        self.peers.add_news(Event::Disconnected { peer });
+        self.peers.add_event(Event::Disconnected { peer });
     }
 
     /// Drops the answers that clients have not read, and returns their number.
@@ -160,18 +168,22 @@ impl Service {
         for connection in peers.all() {
             connection.finish();
         }
-        let until = Instant::now() + GOODBYE;
-        let mut scrap = vec![0; READ_BUFFER_SIZE];
+        let deadline = Instant::now() + GOODBYE_TIME_MAX;
+        let mut buffer = vec![0; READ_BUFFER_SIZE];
         loop {
             left.retain(|peer| {
                 let connection = peers.get(*peer);
-                connection.is_some_and(|there| !there.read_to_end(&mut scrap, until))
+                connection.is_some_and(|found| !found.read_to_end(&mut buffer, deadline))
             });
-            let wait = until.saturating_duration_since(Instant::now());
+            let wait = deadline.saturating_duration_since(Instant::now());
             if left.is_empty() || wait.is_zero() || poll.poll(events, Some(wait)).is_err() {
                 return;
             }
-            left.extend(events.iter().filter_map(|it| Peers::of_token(it.token())));
+            left.extend(
+                events
+                    .iter()
+                    .filter_map(|event| Peers::of_token(event.token())),
+            );
             left.sort_unstable();
             left.dedup();
         }

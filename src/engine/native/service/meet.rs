@@ -35,8 +35,8 @@ fn misfit(misfit: Misfit) -> (Cause, Refusal) {
     (Cause::Misfit, refusal)
 }
 
-fn full(most: usize) -> (Cause, Refusal) {
-    let why = format!("{most} clients are connected already, the limit of limits.clients");
+fn full(clients_max: usize) -> (Cause, Refusal) {
+    let why = format!("{clients_max} clients are connected already, the limit of limits.clients");
     (Cause::Full, Refusal::ForNow(why.into()))
 }
 
@@ -61,12 +61,12 @@ impl Service {
                 }
                 let connection = self.peers.get(peer);
                 let waits = connection.is_some_and(|connection| connection.awaits_mechanism());
-                let most = if waits {
+                let timeout = if waits {
                     MECHANISM_WAIT_MAX
                 } else {
                     HANDSHAKE_TIMEOUT
                 };
-                self.peers.set_timer(peer, now + most);
+                self.peers.set_timer(peer, now + timeout);
                 self.admissions.add_stranger(peer);
             }
             Err(error) => {
@@ -94,7 +94,7 @@ impl Service {
         if !self.admissions.is_full() {
             return true;
         }
-        self.look_through_strangers();
+        self.forget_former_strangers();
         if let Some(surplus) = self.admissions.surplus() {
             let why = "too many connections have not completed their handshake";
             self.shed(surplus, why, now);
@@ -105,31 +105,31 @@ impl Service {
     /// Disconnects the strangers that linger, because there is no descriptor left for new
     /// connections. Returns whether there were any.
     pub(in crate::engine::native) fn free_descriptors(&mut self, now: Duration) -> bool {
-        self.look_through_strangers();
+        self.forget_former_strangers();
         let why = "no descriptors are left, and its handshake is not complete";
         self.shed(usize::MAX, why, now)
     }
 
-    fn look_through_strangers(&mut self) {
+    fn forget_former_strangers(&mut self) {
         let peers = &mut self.peers;
         self.admissions
-            .retain_strangers(|peer| peers.get(*peer).is_some_and(|there| there.is_stranger()));
+            .retain_strangers(|peer| peers.get(*peer).is_some_and(|found| found.is_stranger()));
     }
 
     /// Disconnects at most `strangers_max` of the strangers that linger, the oldest first. Returns
     /// whether there were any.
-    fn shed(&mut self, most: usize, why: &'static str, now: Duration) -> bool {
+    fn shed(&mut self, strangers_max: usize, why: &'static str, now: Duration) -> bool {
         let peers = &mut self.peers;
         let lingers = |peer: &PeerId| {
-            let there = peers.get(*peer);
-            there.is_some_and(|there| there.age(now) >= SLOW_HANDSHAKE_AGE)
+            let connection = peers.get(*peer);
+            connection.is_some_and(|found| found.age(now) >= SLOW_HANDSHAKE_AGE)
         };
         let strangers = self.admissions.strangers();
-        let gone: Vec<_> = strangers.filter(lingers).take(most).collect();
+        let gone: Vec<_> = strangers.filter(lingers).take(strangers_max).collect();
         for peer in &gone {
             self.refuse(*peer, Cause::Slow, Refusal::HangUp(why.into()), now);
         }
-        self.look_through_strangers();
+        self.forget_former_strangers();
         !gone.is_empty()
     }
 
@@ -150,11 +150,11 @@ impl Service {
             Role::Subscribers(channel) => self.subscriber(peer, channel, ready),
         };
         match met {
-            Ok(came) => {
+            Ok(event) => {
                 if let Some(dial) = dial {
                     self.dialer.served(dial, now);
                 }
-                self.decide(now, came);
+                self.decide(now, event);
                 self.report_events(now);
                 // From now on the peer's silence counts.
                 self.peers.set_timer(peer, now);
@@ -173,9 +173,9 @@ impl Service {
             return Err(removed("this frontend was removed from the configuration"));
         }
         let met = socket_types::client(&ready.socket_type).map_err(misfit)?;
-        let most = self.snapshot.limits.clients;
-        if !self.admissions.has_room_for_client(most) {
-            return Err(full(most));
+        let clients_max = self.snapshot.limits.clients;
+        if !self.admissions.has_room_for_client(clients_max) {
+            return Err(full(clients_max));
         }
         let identity = self.identity(peer, ready);
         let identity = self.admissions.admit_client(identity);
@@ -282,9 +282,9 @@ impl Service {
         if !role.is_in(&self.snapshot) {
             return Err(removed("this channel was removed from the configuration"));
         }
-        let most = self.snapshot.limits.clients;
-        if !self.admissions.has_room_on_channel(most) {
-            return Err(full(most));
+        let clients_max = self.snapshot.limits.clients;
+        if !self.admissions.has_room_on_channel(clients_max) {
+            return Err(full(clients_max));
         }
         self.admissions.admit_on_channel();
         Ok(())

@@ -8,13 +8,13 @@ use crate::engine::role::Role;
 use crate::peer::PeerId;
 
 /// The treatment of a connection.
-enum Standing {
+enum Treatment {
     /// The connection stays, or ends by itself.
-    Stays,
+    Keep,
     /// The connection must be closed, but has to deliver an answer or a message first.
-    Owed,
+    Finish,
     /// The connection is closed now.
-    Goes,
+    Close,
 }
 
 impl Service {
@@ -31,11 +31,11 @@ impl Service {
     /// remain.
     fn end_calls(&mut self) -> bool {
         let (core, snapshot) = (&self.core, &self.snapshot);
-        let over = |role: Role| {
+        let is_over = |role: Role| {
             let removed = role.pool_missing_in(snapshot);
             removed.is_some_and(|pool| core.is_idle(pool))
         };
-        self.dialer.end(over);
+        self.dialer.end(is_over);
         let mut left = self.dialer.all();
         left.any(|(role, _)| role.pool_missing_in(snapshot).is_some())
     }
@@ -44,17 +44,23 @@ impl Service {
     /// others remain.
     fn close_connections(&mut self, now: Duration) -> bool {
         let mut left = false;
-        let all: Vec<PeerId> = self.peers.all().map(|there| there.peer()).collect();
+        let all: Vec<PeerId> = self
+            .peers
+            .all()
+            .map(|connection| connection.peer())
+            .collect();
         for peer in all {
-            match self.standing(peer) {
-                Standing::Stays => {}
-                Standing::Owed => left = true,
-                Standing::Goes => {
+            match self.treatment(peer) {
+                Treatment::Keep => {}
+                Treatment::Finish => left = true,
+                Treatment::Close => {
                     let why = "it was removed from the configuration";
-                    let phase = self.peers.get(peer).map(|there| there.phase());
+                    let phase = self.peers.get(peer).map(|connection| connection.phase());
                     match phase {
                         // The last bytes for the peer may still be in transit.
-                        Some(Phase::Client | Phase::Subscriber) => self.part(peer, &why, now),
+                        Some(Phase::Client | Phase::Subscriber) => {
+                            self.await_disconnect(peer, &why, now)
+                        }
                         _ => self.hang_up(peer, &why, now),
                     }
                 }
@@ -63,25 +69,29 @@ impl Service {
         left
     }
 
-    fn standing(&mut self, peer: PeerId) -> Standing {
+    fn treatment(&mut self, peer: PeerId) -> Treatment {
         let Some(connection) = self.peers.get(peer) else {
-            return Standing::Stays;
+            return Treatment::Keep;
         };
         let (role, phase) = (connection.role(), connection.phase());
         let (busy, retired) = (connection.is_busy(), connection.is_retired());
         let removed = !role.is_in(&self.snapshot);
-        let owed = match (role, phase) {
-            (_, Phase::Left | Phase::PutOff | Phase::Closing) => return Standing::Stays,
-            (Role::Frontend(_), _) if removed || retired => busy || self.core.is_owed(peer),
+        let is_needed = match (role, phase) {
+            (_, Phase::Left | Phase::PutOff | Phase::Closing) => return Treatment::Keep,
+            (Role::Frontend(_), _) if removed || retired => busy || self.core.awaits_messages(peer),
             // Nothing more is published on a removed channel. On a channel that remains, messages
             // may wait for a slow subscriber without end.
-            (Role::Subscribers(_), _) if removed => busy || self.core.is_owed(peer),
+            (Role::Subscribers(_), _) if removed => busy || self.core.awaits_messages(peer),
             (Role::Publishers(_), _) if removed => false,
             (Role::Pool(pool), _) if removed => !self.core.is_idle(pool),
             (Role::Pool(_), Phase::Worker(_)) if retired => busy || self.core.holds(peer),
             _ if retired => false,
-            _ => return Standing::Stays,
+            _ => return Treatment::Keep,
         };
-        if owed { Standing::Owed } else { Standing::Goes }
+        if is_needed {
+            Treatment::Finish
+        } else {
+            Treatment::Close
+        }
     }
 }

@@ -81,7 +81,11 @@ impl Service {
             Done::Agreed(worked) => self.agreed(peer, worked, now),
             Done::Verified(credentials, verified) => {
                 // The peer may have disconnected meanwhile.
-                if self.peers.get(peer).is_some_and(|it| it.is_new()) {
+                if self
+                    .peers
+                    .get(peer)
+                    .is_some_and(|connection| connection.is_new())
+                {
                     self.verified(peer, credentials, verified, now);
                 }
             }
@@ -97,7 +101,11 @@ impl Service {
     /// Continues a peer's handshake after a key agreement.
     fn agreed(&mut self, peer: PeerId, worked: HandshakeResult, now: Duration) {
         // The peer may have disconnected meanwhile.
-        let Some(connection) = self.peers.get(peer).filter(|it| it.is_new()) else {
+        let Some(connection) = self
+            .peers
+            .get(peer)
+            .filter(|connection| connection.is_new())
+        else {
             return;
         };
         match connection.resume(worked) {
@@ -117,7 +125,7 @@ impl Service {
 
     /// Queues a costly step of a peer's handshake, or a large frame of the peer's traffic.
     pub(super) fn take_step(&mut self, peer: PeerId, step: Step) {
-        let address = self.peers.get(peer).and_then(|there| there.ip());
+        let address = self.peers.get(peer).and_then(|connection| connection.ip());
         let peers = &mut self.peers;
         let waits = |peer, step: &Step| {
             peers.get(peer).is_some_and(|connection| match step {
@@ -155,7 +163,7 @@ impl Service {
         match verified {
             Ok(user) => {
                 let connection = self.peers.get(peer);
-                if let Some(event) = connection.map(|it| it.accept(user, credentials, now)) {
+                if let Some(event) = connection.map(|found| found.accept(user, credentials, now)) {
                     self.take_event(peer, event, now);
                 }
             }
@@ -202,7 +210,11 @@ impl Service {
     /// principal. A peer without a principal may become anonymous, as clients do in the core.
     /// Returns true for a peer that is not served, because it is judged once it has sent its READY.
     pub(super) fn is_still_admitted(&mut self, peer: PeerId) -> bool {
-        let Some(connection) = self.peers.get(peer).filter(|it| it.is_known()) else {
+        let Some(connection) = self
+            .peers
+            .get(peer)
+            .filter(|connection| connection.is_known())
+        else {
             return true;
         };
         let before = connection.principal().cloned();
@@ -237,7 +249,7 @@ impl Service {
             role: connection.role(),
             proof: connection.proof(),
             address: connection.ip(),
-            caller: connection.caller(),
+            initiator: connection.initiator(),
         })
     }
 
@@ -285,7 +297,7 @@ impl Service {
                 (Cause::Mechanism, why)
             }
             (SessionError::Curve(CurveError::WrongServerKey), Some(security)) => {
-                let key = ours(security);
+                let key = gateway_key(security);
                 let why = format!(
                     "its server key (pyzmq: curve_serverkey) is not the gateway's, which is {key}"
                 );
@@ -308,7 +320,7 @@ impl Service {
         let called = self
             .peers
             .get(peer)
-            .filter(|it| it.is_new() && it.dial().is_some())
+            .filter(|connection| connection.is_new() && connection.dial().is_some())
             .map(|connection| connection.role());
         let security = called.and_then(|role| self.security(role));
         match security.and_then(|security| security.key()) {
@@ -328,7 +340,7 @@ struct Claims {
     proof: Option<Proof>,
     /// The IP address, or `None` for a peer without one.
     address: Option<IpAddr>,
-    caller: Initiator,
+    initiator: Initiator,
 }
 
 const STEP_LOST: &str =
@@ -338,11 +350,11 @@ const NOT_IN_FROM: &str = "its address is not in `from`: add it or its network t
 
 /// Returns the principal of a peer, or the reason why the peer is not admitted.
 fn admitted(security: &Security, peer: &Claims) -> Result<Arc<str>, (Cause, Refusal)> {
-    if peer.caller == Initiator::Peer && !security.admits(peer.address) {
+    if peer.initiator == Initiator::Peer && !security.admits(peer.address) {
         return Err((Cause::Address, Refusal::HangUp(NOT_IN_FROM.into())));
     }
     let proof = peer.proof.as_ref();
-    let principal = proof.and_then(|proof| security.principal(proof, peer.caller));
+    let principal = proof.and_then(|proof| security.principal(proof, peer.initiator));
     principal.ok_or_else(|| {
         let (cause, why) = match proof {
             Some(Proof::Key(key)) => {
@@ -371,13 +383,13 @@ const NO_PASSWORDS: &str = "passwords are no longer accepted here: `security.pla
 /// in printable form, and never the password.
 fn denial(denied: Denied, credentials: &Credentials) -> String {
     let user = printable(credentials.user());
-    let cannot_be = principal_fault(&String::from_utf8_lossy(credentials.user())).is_some();
+    let is_invalid = principal_fault(&String::from_utf8_lossy(credentials.user())).is_some();
     match denied {
         Denied::WrongPassword => format!(
             "the password of user {user} is wrong: give the peer the right one (pyzmq: plain_password), or replace the user's line in the file of `plain.users`"
         ),
-        Denied::UnknownUser if cannot_be => {
-            format!("its user name is unknown and not a valid one: {user}")
+        Denied::UnknownUser if is_invalid => {
+            format!("its user name is unknown and invalid: {user}")
         }
         Denied::UnknownUser => {
             // The command may be copied into a shell, so it contains no character that a shell
@@ -419,7 +431,7 @@ fn mismatch(theirs: Mechanism, security: &Security) -> String {
     let remedy = match (&security.curve, &security.plain) {
         (None, _) => password.to_owned(),
         (Some(_), plain) => {
-            let key = ours(security);
+            let key = gateway_key(security);
             let or = plain
                 .as_ref()
                 .map_or_else(String::new, |_| format!(", or {password}"));
@@ -432,7 +444,7 @@ fn mismatch(theirs: Mechanism, security: &Security) -> String {
 }
 
 /// Returns the gateway's public key, which peers must know, as text.
-fn ours(security: &Security) -> String {
+fn gateway_key(security: &Security) -> String {
     security
         .key()
         .map_or_else(String::new, |key| key.to_string())
@@ -449,14 +461,14 @@ mod tests {
             let (_, body) = Client::hello(user, "secret").unwrap();
             denial(Denied::UnknownUser, &hello(&body).unwrap())
         };
-        let said = explanation("alice-2@site.example");
+        let text = explanation("alice-2@site.example");
         assert!(
-            said.contains("`gateway keygen --user alice-2@site.example`"),
-            "{said}"
+            text.contains("`gateway keygen --user alice-2@site.example`"),
+            "{text}"
         );
         for user in ["x;reboot", "$(reboot)", "x|y", "x`y`", "x&y"] {
-            let said = explanation(user);
-            assert!(said.contains("`gateway keygen --user NAME`"), "{said}");
+            let text = explanation(user);
+            assert!(text.contains("`gateway keygen --user NAME`"), "{text}");
         }
         assert!(!explanation("alice").contains("secret"));
     }

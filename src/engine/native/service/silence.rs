@@ -24,8 +24,8 @@ impl Service {
     /// Examines the peers whose timers are due.
     pub(in crate::engine::native) fn examine_silent(&mut self, now: Duration, clock: &Clock) {
         while let Some(peer) = self.peers.next_due(now) {
-            if let Some(over) = self.examine(peer, now) {
-                self.read_before_end(peer, over, now, clock);
+            if let Some(reason) = self.examine(peer, now) {
+                self.read_before_end(peer, reason, now, clock);
             }
         }
     }
@@ -51,7 +51,7 @@ impl Service {
                 self.peers.put(peer, command::put_ping);
                 None
             }
-            LivenessAction::End(over) => Some(over),
+            LivenessAction::End(reason) => Some(reason),
         }
     }
 
@@ -95,7 +95,7 @@ impl Service {
     /// PONG.
     pub(super) fn reassure(&mut self, peer: PeerId, now: Duration) {
         let connection = self.peers.get(peer);
-        if connection.is_some_and(|there| there.awaits_pong()) {
+        if connection.is_some_and(|found| found.awaits_pong()) {
             self.peers.pong(peer, &[]);
             self.peers.set_timer(peer, now + PONG_INTERVAL);
         }
@@ -105,12 +105,12 @@ impl Service {
     /// it is alive, and then the connection continues. The system may not have reported its bytes
     /// yet, for example after a time in which the gateway did not run, and the bytes of a client
     /// whose reading is paused are not noticed.
-    fn read_before_end(&mut self, peer: PeerId, over: EndReason, now: Duration, clock: &Clock) {
+    fn read_before_end(&mut self, peer: PeerId, reason: EndReason, now: Duration, clock: &Clock) {
         if matches!(
-            over,
+            reason,
             EndReason::Handshake | EndReason::PutOff | EndReason::Goodbye
         ) {
-            return self.end_for(peer, over, now);
+            return self.end_for(peer, reason, now);
         }
         if self.peers.may_be_read(peer) {
             self.serve(peer, Share::of(1), now, clock);
@@ -124,28 +124,30 @@ impl Service {
         if connection.has_input() {
             connection.excuse(now);
         }
-        if let Some(over) = self.examine(peer, now) {
-            self.end_for(peer, over, now);
+        if let Some(reason) = self.examine(peer, now) {
+            self.end_for(peer, reason, now);
         }
     }
 
-    fn end_for(&mut self, peer: PeerId, over: EndReason, now: Duration) {
-        match over {
-            EndReason::Handshake | EndReason::HalfMessage => {
+    fn end_for(&mut self, peer: PeerId, reason: EndReason, now: Duration) {
+        match reason {
+            EndReason::Handshake | EndReason::PartialMessage => {
                 let connection = self.peers.get(peer);
-                let why = match over {
-                    EndReason::Handshake if connection.is_some_and(|it| it.awaits_ready()) => {
+                let why = match reason {
+                    EndReason::Handshake
+                        if connection.is_some_and(|found| found.awaits_ready()) =>
+                    {
                         format!(
-                            "{over}: it has sent its greeting and waits for the gateway's READY, as another gateway does"
+                            "{reason}: it has sent its greeting and waits for the gateway's READY, as another gateway does"
                         )
                     }
-                    _ => over.to_string(),
+                    _ => reason.to_string(),
                 };
                 let why = Refusal::HangUp(why.into());
                 self.refuse(peer, Cause::Slow, why, now);
             }
             EndReason::PutOff | EndReason::Goodbye | EndReason::Ttl | EndReason::Heartbeat => {
-                self.hang_up(peer, &over, now)
+                self.hang_up(peer, &reason, now)
             }
         }
     }

@@ -12,14 +12,17 @@ use crate::engine::BoundAddress;
 use crate::engine::native::connection::{Connection, HEAVY_MIN};
 use crate::engine::native::peers::Weight;
 use crate::engine::native::steps::Done;
-use crate::engine::native::{EVENTS, Native, prepare};
+use crate::engine::native::{EVENTS_MAX, Native, prepare};
 use gateway_zmtp::pool::READ_BUFFER_SIZE;
 use gateway_zmtp::{COMMAND, MORE, greeting, put_frame};
 
 /// Connects a peer to the first address of this name, and sends its greeting and its READY.
 fn peer(listening: &[BoundAddress], name: &str, ready: &[u8]) -> TcpStream {
-    let at = listening.iter().find(|at| at.name == name).unwrap();
-    let mut stream = TcpStream::connect(at.endpoint.strip_prefix("tcp://").unwrap()).unwrap();
+    let address = listening
+        .iter()
+        .find(|address| address.name == name)
+        .unwrap();
+    let mut stream = TcpStream::connect(address.endpoint.strip_prefix("tcp://").unwrap()).unwrap();
     let mut bytes = greeting::NULL_GREETING.to_vec();
     put_frame(&mut bytes, COMMAND, ready);
     stream.write_all(&bytes).unwrap();
@@ -74,7 +77,7 @@ routes: { OPAQUE: { publish: ticks } }";
         let mut connected = connected.into_iter();
         let mut engine = Self {
             native,
-            events: Events::with_capacity(EVENTS),
+            events: Events::with_capacity(EVENTS_MAX),
             client: connected.next().unwrap(),
             _worker: connected.next(),
             listening,
@@ -243,10 +246,20 @@ fn a_turn_reads_several_buffers_of_a_busy_publisher_until_its_time_is_over() {
 fn a_connection_whose_step_is_lost_is_closed() {
     let mut engine = Engine::start();
     let service = &mut engine.native.service;
-    let clients = service.peers.all().filter(|it| !it.role().has_workers());
+    let clients = service
+        .peers
+        .all()
+        .filter(|connection| !connection.role().has_workers());
     let client = clients.map(Connection::peer).next().unwrap();
     service.finish_step(client, Done::Lost, Duration::ZERO);
-    assert_eq!(service.peers.all().filter(|it| it.is_known()).count(), 1);
+    assert_eq!(
+        service
+            .peers
+            .all()
+            .filter(|connection| connection.is_known())
+            .count(),
+        1
+    );
     assert!(engine.client.read_to_end(&mut Vec::new()).is_ok());
 }
 

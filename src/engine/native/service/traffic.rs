@@ -260,7 +260,7 @@ impl Service {
         }
         self.peers.add_work(peer, work);
         self.peers.queue(peer);
-        self.watch_half_message(peer, whole, now);
+        self.watch_partial_message(peer, whole, now);
         self.reassure(peer, now);
         work
     }
@@ -413,7 +413,7 @@ impl Service {
             SessionEvent::Ping { ttl, context } => {
                 let ttl = (ttl > 0).then(|| Duration::from_millis(100) * u32::from(ttl));
                 if let Some(connection) = self.peers.get(peer) {
-                    connection.promise(ttl);
+                    connection.set_ttl(ttl);
                 }
                 if let Some(ttl) = ttl {
                     self.peers.set_timer(peer, now + ttl);
@@ -485,17 +485,17 @@ impl Service {
 
     /// Records after a peer's turn whether a message is incomplete, and bounds the memory of all
     /// incomplete messages if so.
-    fn watch_half_message(&mut self, peer: PeerId, whole: bool, now: Duration) {
-        let Some(due) = self.peers.note_half(peer, whole, now) else {
+    fn watch_partial_message(&mut self, peer: PeerId, whole: bool, now: Duration) {
+        let Some(due) = self.peers.note_partial(peer, whole, now) else {
             return;
         };
         self.peers.set_timer(peer, due);
-        self.bound_half_messages(now);
+        self.bound_partial_messages(now);
     }
 
     /// Refuses the peers whose incomplete messages have not grown for the longest time, if all
     /// incomplete messages take too much memory.
-    pub(super) fn bound_half_messages(&mut self, now: Duration) {
+    pub(super) fn bound_partial_messages(&mut self, now: Duration) {
         let least = self
             .snapshot
             .limits
@@ -503,8 +503,8 @@ impl Service {
             .saturating_mul(PARTIAL_MESSAGES_MIN);
         let most = PARTIAL_MESSAGES_BYTES_MAX
             .max(least)
-            .min(self.peers.halves_max());
-        for peer in self.peers.halves_to_give_up(most, now) {
+            .min(self.peers.partial_max());
+        for peer in self.peers.partial_to_drop(most, now) {
             let why = "incomplete messages take too much memory, and its own grew least recently";
             self.refuse(peer, Cause::Slow, Refusal::HangUp(why.into()), now);
         }

@@ -1,5 +1,5 @@
-//! The existing listeners, and the plan of a configuration for them: the listeners that stay, those
-//! that are opened, and those that take over an address.
+//! The registry of the existing listeners, and the plan of a configuration: the listeners that
+//! stay, that are opened, and that take over an address.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -25,15 +25,15 @@ pub(super) enum ListenerAction {
     /// The listener exists.
     Keep,
     Open(Listener),
-    /// Its address is held by a listener that is about to close.
+    /// The address is held by a listener that is about to close.
     TakeOver(Address),
 }
 
-/// The records of the existing listeners, whichever thread has the listeners themselves.
+/// The records of the existing listeners. The listeners themselves may be on another thread.
 #[derive(Debug, Default)]
 pub(super) struct ListenerRegistry {
-    there: Vec<Entry>,
-    /// The number of the last listener that was numbered.
+    entries: Vec<Entry>,
+    /// The last number that was given to a listener.
     last: ListenerId,
     state: State,
 }
@@ -41,8 +41,8 @@ pub(super) struct ListenerRegistry {
 /// The state of the registry.
 #[derive(Debug, PartialEq, Eq)]
 enum State {
-    /// Reloads can be prepared. This number of them are being prepared or are not committed yet,
-    /// and rely on the existing listeners.
+    /// Reloads can be prepared. This number of reloads is being prepared, or is prepared and not in
+    /// force yet. They rely on the existing listeners.
     Open { pending: usize },
     /// The engine has ended.
     Ended,
@@ -56,7 +56,7 @@ impl Default for State {
 
 /// The listeners that a configuration wants.
 pub(super) struct Plan {
-    there: Vec<Entry>,
+    entries: Vec<Entry>,
     last: ListenerId,
 }
 
@@ -80,7 +80,7 @@ impl Entry {
             security: Some(
                 self.role
                     .security(snapshot)
-                    .map_or(NO_SECURITY, |it| it.name()),
+                    .map_or(NO_SECURITY, |security| security.name()),
             ),
         }
     }
@@ -92,16 +92,17 @@ impl Entry {
 /// address may take long, so the preparation of a reload has a lock of its own.
 #[derive(Clone, Debug, Default)]
 pub(in crate::engine::native) struct SharedListenerRegistry {
-    book: Arc<Mutex<ListenerRegistry>>,
+    registry: Arc<Mutex<ListenerRegistry>>,
     /// Held during the preparation of a reload.
     preparing: Arc<Mutex<()>>,
 }
 
 impl SharedListenerRegistry {
-    /// Locks the registry, also after a panic, because no panic can leave it half changed.
+    /// Locks the registry, even after a panic of a thread that held the lock, because no panic can
+    /// leave the registry half changed.
     pub(super) fn lock(&self) -> MutexGuard<'_, ListenerRegistry> {
-        let book = self.book.lock();
-        book.unwrap_or_else(|poisoned| poisoned.into_inner())
+        let registry = self.registry.lock();
+        registry.unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Begins to prepare a reload, after any other preparation. Returns `None` if the engine has
@@ -109,16 +110,16 @@ impl SharedListenerRegistry {
     pub(super) fn prepare(&self) -> Option<Preparing<'_>> {
         let turn = self.preparing.lock();
         let turn = turn.unwrap_or_else(|poisoned| poisoned.into_inner());
-        let mut book = self.lock();
-        let State::Open { pending } = &mut book.state else {
+        let mut registry = self.lock();
+        let State::Open { pending } = &mut registry.state else {
             return None;
         };
         *pending += 1;
-        let (there, last) = (book.there.clone(), book.last);
-        drop(book);
+        let (entries, last) = (registry.entries.clone(), registry.last);
+        drop(registry);
         Some(Preparing {
             shared: self,
-            there,
+            entries,
             last,
             handed_over: false,
             _turn: turn,
@@ -130,19 +131,19 @@ impl SharedListenerRegistry {
         self.lock().state = State::Ended;
     }
 
-    /// Records that a prepared reload was committed, declined or dropped.
-    pub(super) fn committed(&self) {
+    /// Records that a prepared reload is in force, or was declined or dropped.
+    pub(super) fn finish(&self) {
         if let State::Open { pending } = &mut self.lock().state {
             *pending -= 1;
         }
     }
 
-    /// Returns the right to close listeners. Never waits: returns `None` while a reload is prepared
-    /// or is not committed yet, while another thread has locked the registry, and once the engine
-    /// has ended.
+    /// Returns the right to close listeners. Never waits: returns `None` while a reload is being
+    /// prepared or is not in force yet, while another thread has locked the registry, and once the
+    /// engine has ended.
     pub(in crate::engine::native) fn closing(&self) -> Option<Closing<'_>> {
-        let book = self.book.try_lock().ok()?;
-        (book.state == State::Open { pending: 0 }).then_some(Closing(book))
+        let registry = self.registry.try_lock().ok()?;
+        (registry.state == State::Open { pending: 0 }).then_some(Closing(registry))
     }
 }
 
@@ -153,7 +154,7 @@ pub(in crate::engine::native) struct Closing<'a>(MutexGuard<'a, ListenerRegistry
 impl Closing<'_> {
     /// Removes a listener from the registry. The caller must close it before it drops this right.
     pub(in crate::engine::native) fn closes(&mut self, id: ListenerId) {
-        self.0.there.retain(|entry| entry.id != id);
+        self.0.entries.retain(|entry| entry.id != id);
     }
 }
 
@@ -169,7 +170,7 @@ fn binds(snapshot: &Snapshot) -> Vec<(Role, &String)> {
 impl ListenerRegistry {
     /// Returns every listener in a form for display.
     pub(super) fn shown(&self, snapshot: &Snapshot) -> Vec<BoundAddress> {
-        self.there
+        self.entries
             .iter()
             .map(|entry| entry.shown(snapshot))
             .collect()
@@ -180,10 +181,10 @@ impl ListenerRegistry {
 pub(super) struct Preparing<'a> {
     shared: &'a SharedListenerRegistry,
     /// The existing listeners.
-    there: Vec<Entry>,
-    /// The number of the last listener that was numbered.
+    entries: Vec<Entry>,
+    /// The last number that was given to a listener.
     last: ListenerId,
-    /// The data thread has the reload, and will record its commit.
+    /// True if the data thread has the reload, and will call [`SharedListenerRegistry::finish`].
     handed_over: bool,
     _turn: MutexGuard<'a, ()>,
 }
@@ -191,22 +192,22 @@ pub(super) struct Preparing<'a> {
 impl Drop for Preparing<'_> {
     fn drop(&mut self) {
         if !self.handed_over {
-            self.shared.committed();
+            self.shared.finish();
         }
     }
 }
 
 impl Preparing<'_> {
-    /// Plans the listeners of a configuration, as [`plan`] does for the existing ones.
+    /// Plans the listeners of a configuration, as [`plan`] does, given the existing listeners.
     ///
     /// # Errors
     ///
     /// Fails with every address that cannot be bound.
     pub(super) fn plan(&self, snapshot: &Snapshot) -> Result<(Plan, Vec<Planned>), EngineError> {
-        plan(&self.there, self.last, snapshot)
+        plan(&self.entries, self.last, snapshot)
     }
 
-    /// Adopts a plan. `hand_over` passes its reload to the data thread, and returns whether that
+    /// Adopts a plan. `hand_over` must pass the reload to the data thread, and return whether that
     /// was possible. Returns the new listeners, or `None` if the engine has ended.
     pub(super) fn adopt(
         mut self,
@@ -214,22 +215,23 @@ impl Preparing<'_> {
         snapshot: &Snapshot,
         hand_over: impl FnOnce() -> bool,
     ) -> Option<Vec<BoundAddress>> {
-        let mut book = self.shared.lock();
-        if book.state == State::Ended || !hand_over() {
+        let mut registry = self.shared.lock();
+        if registry.state == State::Ended || !hand_over() {
             return None;
         }
         self.handed_over = true;
-        let Plan { there, last } = plan;
-        book.there = there;
-        book.last = last;
-        let is_new = |entry: &&Entry| !self.there.iter().any(|other| other.id == entry.id);
-        let new = book.there.iter().filter(is_new);
+        let Plan { entries, last } = plan;
+        registry.entries = entries;
+        registry.last = last;
+        let is_new = |entry: &&Entry| !self.entries.iter().any(|other| other.id == entry.id);
+        let new = registry.entries.iter().filter(is_new);
         Some(new.map(|entry| entry.shown(snapshot)).collect())
     }
 }
 
-/// Plans the listeners of a configuration, where `old` are the existing ones, and `last` is the
-/// last number in use. Returns the plan, and the actions of the data thread for it.
+/// Plans the listeners of a configuration, where `old` are the existing listeners, and `last` is
+/// the last number that was given to a listener. Returns the plan, and the actions of the data
+/// thread for it.
 ///
 /// # Errors
 ///
@@ -242,7 +244,7 @@ fn plan(
     let wanted = binds(snapshot);
     let mut old = old.to_vec();
     let kept = keep(&mut old, &wanted);
-    let mut there = Vec::new();
+    let mut entries = Vec::new();
     let mut planned = Vec::new();
     // All faults are reported, not only the first.
     let mut faults = Vec::new();
@@ -265,15 +267,15 @@ fn plan(
             role,
             how,
         });
-        there.push(entry);
+        entries.push(entry);
     }
     if !faults.is_empty() {
         return Err(faults.into());
     }
-    let wants = |planned: &Planned| matches!(planned.how, ListenerAction::TakeOver(_));
+    let takes_over = |planned: &Planned| matches!(planned.how, ListenerAction::TakeOver(_));
     // Workers of a removed pool may connect again to answer the requests that they hold, as long as
     // no other listener waits to take over an address.
-    if !planned.iter().any(wants) {
+    if !planned.iter().any(takes_over) {
         let lingers = |entry: &Entry| entry.role.pool_missing_in(snapshot).is_some();
         for entry in old.into_iter().filter(lingers) {
             planned.push(Planned {
@@ -281,16 +283,16 @@ fn plan(
                 role: entry.role,
                 how: ListenerAction::Keep,
             });
-            there.push(entry);
+            entries.push(entry);
         }
     }
-    Ok((Plan { there, last }, planned))
+    Ok((Plan { entries, last }, planned))
 }
 
 /// Moves the listeners that can be kept out of `old`. Each is returned at the index in `wanted` of
-/// the address that it serves. Listeners that keep their role are preferred to those that change
-/// it. A listener on a port that the system chose keeps its role, because another role with port 0
-/// or `*` does not need that particular port.
+/// the address that it serves. Listeners that keep their role are preferred to listeners that
+/// change it. A listener on a port that the system chose keeps its role, because another role with
+/// port 0 or `*` does not need that particular port.
 fn keep(old: &mut Vec<Entry>, wanted: &[(Role, &String)]) -> Vec<Option<Entry>> {
     let mut kept = vec![None; wanted.len()];
     for same_role in [true, false] {
@@ -329,7 +331,7 @@ fn open(
     };
     if id >= CONNECTIONS_MAX {
         return Err(failed(io::Error::other(
-            "too many listeners since the start",
+            "too many listeners since the gateway started",
         )));
     }
     let address = Address::parse(bind).map_err(failed)?;
@@ -378,7 +380,7 @@ fn concrete(address: Address) -> io::Result<Address> {
 fn clashes(endpoint: &str, wanted: &Address) -> bool {
     match (Address::parse(endpoint), wanted) {
         (Ok(Address::Tcp { port, .. }), Address::Tcp { port: wanted, .. }) => port == *wanted,
-        (Ok(there), wanted) => there == *wanted,
+        (Ok(existing), wanted) => existing == *wanted,
         _ => false,
     }
 }

@@ -1,36 +1,36 @@
-//! The gateway's subscriptions at one publisher.
+//! One publisher of a channel, and the gateway's subscriptions at it.
 
 use std::rc::Rc;
 
 use super::prefixes::Prefixes;
 
-/// The gateway's subscriptions at one publisher.
+/// The gateway's subscriptions at one publisher of a channel.
 ///
 /// The gateway subscribes to one prefix after the other, in ascending order, and cancels the
-/// subscriptions in descending order. At any time it is therefore subscribed to all prefixes below
-/// some text, which is all that must be stored, however many prefixes there are.
+/// subscriptions in descending order. It is therefore always subscribed to exactly the prefixes
+/// that are less than one text. Only that text is stored, however many prefixes there are.
 #[derive(Debug)]
-pub(super) struct Asked {
-    /// The gateway is subscribed to the prefixes that are less than this text, or to all of them if
-    /// it is `None`.
+pub(super) struct Publisher {
+    /// The gateway is subscribed to the prefixes that are less than this text, or to all prefixes
+    /// if the text is `None`.
     below: Option<Vec<u8>>,
-    /// The gateway is subscribed to all messages, because of `upstream`.
+    /// True if the gateway is subscribed to all messages, because of `upstream`.
     all: bool,
-    /// True if a task of the channel has yet to change the subscriptions.
+    /// True if a task of the channel has yet to send changes to the publisher.
     pub(super) is_queued: bool,
 }
 
 /// A change of a subscription at a publisher.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Request {
+pub(super) struct SubscriptionChange {
     pub(super) prefix: Rc<[u8]>,
     /// True for a subscription, and false for its cancellation.
     pub(super) wanted: bool,
 }
 
-impl Asked {
-    /// Returns the state of a publisher without subscriptions.
-    pub(super) fn nothing() -> Self {
+impl Publisher {
+    /// Returns a publisher without subscriptions.
+    pub(super) fn new() -> Self {
         Self {
             below: Some(Vec::new()),
             all: false,
@@ -38,8 +38,8 @@ impl Asked {
         }
     }
 
-    /// Returns whether a publisher must be sent the change at once when a prefix gets its first
-    /// subscriber or loses its last one.
+    /// Returns whether the publisher must receive the change at once when this prefix gets its
+    /// first subscriber or loses its last subscriber.
     pub(super) fn concerns(&self, prefix: &[u8]) -> bool {
         self.covers(prefix) && !(self.all && prefix.is_empty())
     }
@@ -48,9 +48,13 @@ impl Asked {
         self.below.as_ref().is_none_or(|below| prefix < &**below)
     }
 
-    /// Returns the next change at a publisher, where the gateway has to be subscribed to all
-    /// messages if `for_all` is true, and otherwise to `prefixes`. Returns `None` if it is.
-    pub(super) fn next(&mut self, for_all: bool, prefixes: &Prefixes) -> Option<Request> {
+    /// Returns the next change on the way to a subscription to all messages, if `for_all` is true,
+    /// or else to subscriptions to `prefixes`. Returns `None` if no change is left.
+    pub(super) fn next_change(
+        &mut self,
+        for_all: bool,
+        prefixes: &Prefixes,
+    ) -> Option<SubscriptionChange> {
         if for_all {
             self.next_for_all(prefixes)
         } else {
@@ -58,22 +62,22 @@ impl Asked {
         }
     }
 
-    fn next_for_all(&mut self, prefixes: &Prefixes) -> Option<Request> {
+    fn next_for_all(&mut self, prefixes: &Prefixes) -> Option<SubscriptionChange> {
         if !self.all {
             self.all = true;
             // If a subscriber has subscribed to the empty prefix, the publisher may have that
             // subscription already.
             if !(self.covers(b"") && prefixes.contains(b"")) {
-                return Some(request(b"".as_slice().into(), true));
+                return Some(change(b"".as_slice().into(), true));
             }
         }
         let last = prefixes.last_below(self.below.as_deref());
         self.below = Some(last.map_or_else(Vec::new, |prefix| prefix.to_vec()));
         let last = last.filter(|prefix| !prefix.is_empty())?;
-        Some(request(Rc::clone(last), false))
+        Some(change(Rc::clone(last), false))
     }
 
-    fn next_for_prefixes(&mut self, prefixes: &Prefixes) -> Option<Request> {
+    fn next_for_prefixes(&mut self, prefixes: &Prefixes) -> Option<SubscriptionChange> {
         while let Some(from) = &mut self.below {
             let Some(prefix) = prefixes.first_from(from) else {
                 self.below = None;
@@ -84,18 +88,18 @@ impl Asked {
             from.extend_from_slice(prefix);
             from.push(0);
             if !(self.all && prefix.is_empty()) {
-                return Some(request(Rc::clone(prefix), true));
+                return Some(change(Rc::clone(prefix), true));
             }
         }
         // The prefixes were sent first, so that no message is missed in between.
         let was_all = std::mem::take(&mut self.all);
         let is_unwanted = was_all && !prefixes.contains(b"");
-        is_unwanted.then(|| request(b"".as_slice().into(), false))
+        is_unwanted.then(|| change(b"".as_slice().into(), false))
     }
 }
 
-fn request(prefix: Rc<[u8]>, wanted: bool) -> Request {
-    Request { prefix, wanted }
+fn change(prefix: Rc<[u8]>, wanted: bool) -> SubscriptionChange {
+    SubscriptionChange { prefix, wanted }
 }
 
 #[cfg(test)]
@@ -106,21 +110,22 @@ mod tests {
     use super::super::prefixes::{PREFIXES_PER_SUBSCRIBER_MAX, Subscribed};
     use super::*;
 
-    /// Subscriptions and `upstream` change while the gateway subscribes at a publisher.
+    /// Subscriptions and `upstream` change while the gateway sends its subscriptions to a
+    /// publisher.
     #[test]
-    fn a_publisher_is_asked_for_each_prefix_once() {
+    fn each_change_of_a_subscription_is_sent_once() {
         let mut random = fastrand::Rng::with_seed(5);
-        let (mut prefixes, mut asked) = (Prefixes::default(), Asked::nothing());
-        let (mut model, mut told) = (BTreeSet::new(), BTreeSet::new());
+        let (mut prefixes, mut publisher) = (Prefixes::default(), Publisher::new());
+        let (mut model, mut sent) = (BTreeSet::new(), BTreeSet::new());
         let (mut for_all, mut settled) = (false, 0);
         let id = SubscriberId(0);
         for _ in 0..50_000 {
             let length = random.usize(..3);
             let prefix: Vec<u8> = (0..length).map(|_| random.u8(b'a'..=b'c')).collect();
-            let tell = |told: &mut BTreeSet<Vec<u8>>, prefix: &[u8], wanted| {
+            let send = |sent: &mut BTreeSet<Vec<u8>>, prefix: &[u8], wanted| {
                 let is_new = match wanted {
-                    true => told.insert(prefix.to_vec()),
-                    false => told.remove(prefix),
+                    true => sent.insert(prefix.to_vec()),
+                    false => sent.remove(prefix),
                 };
                 assert!(is_new, "{prefix:?} {wanted}");
             };
@@ -131,21 +136,21 @@ mod tests {
                         == Ok(Subscribed::FirstOfAll) =>
                 {
                     model.insert(prefix.clone());
-                    if asked.concerns(&prefix) {
-                        tell(&mut told, &prefix, true);
+                    if publisher.concerns(&prefix) {
+                        send(&mut sent, &prefix, true);
                     }
                 }
                 3 | 4 if prefixes.cancel(id, &prefix) => {
                     model.remove(&prefix);
-                    if asked.concerns(&prefix) {
-                        tell(&mut told, &prefix, false);
+                    if publisher.concerns(&prefix) {
+                        send(&mut sent, &prefix, false);
                     }
                 }
-                _ => match asked.next(for_all, &prefixes) {
-                    Some(request) => tell(&mut told, &request.prefix, request.wanted),
+                _ => match publisher.next_change(for_all, &prefixes) {
+                    Some(change) => send(&mut sent, &change.prefix, change.wanted),
                     None => {
                         let everything = BTreeSet::from([Vec::new()]);
-                        assert_eq!(told, if for_all { everything } else { model.clone() });
+                        assert_eq!(sent, if for_all { everything } else { model.clone() });
                         settled += 1;
                     }
                 },
