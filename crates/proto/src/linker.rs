@@ -83,7 +83,7 @@ impl Linker {
             features: Features::of_file(&file),
             locations: parsed
                 .locations
-                .and(&file.source_code_info.take().unwrap_or_default()),
+                .with(&file.source_code_info.take().unwrap_or_default()),
             facts: Arc::new(Facts::of(&file)),
             file: Arc::new(LazyDescriptor::new(file)),
             names_bytes,

@@ -132,7 +132,7 @@ fn the_flag_for_more_frames_is_ignored_outside_of_a_box() {
 /// pyomq does so, too: in its subscriptions, and in the answers to PINGs.
 #[test]
 fn the_flag_of_a_command_is_ignored_outside_of_a_box() {
-    let (mut one, mut other) = met();
+    let (mut one, mut other) = connected();
     other.ping();
     other.say(&[b"a".to_vec(), b"b".to_vec()]);
     let mut sent = frames(&std::mem::take(&mut other.out));
