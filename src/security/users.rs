@@ -235,20 +235,22 @@ impl Users {
     /// Returns the user if the password was verified before. The look-up takes a few microseconds
     /// and never waits: if another thread holds the lock, the password must be verified again.
     pub(crate) fn remembered(&self, credentials: &Credentials) -> Option<User> {
+        // For unknown users as well, whose refusal must cost the same.
+        let tag = self.tag(credentials.user(), credentials.password());
         let (name, hashed) = self.find(credentials)?;
-        let tag = self.tag(name, credentials.password());
         // The data thread must not wait while another thread remembers a password.
         let remembered = self.remembered.try_lock().ok()?;
         // The time of the comparison reveals nothing useful, because the key is secret.
         (remembered.get(name) == Some(&tag)).then(|| user(name, hashed))
     }
 
-    /// Verifies a password, which takes tens of milliseconds whether the user exists or not.
+    /// Verifies a password, which takes tens of milliseconds whether the user exists or not. Where
+    /// the hashes of all users have the same cost, the time does not reveal which users exist.
     ///
     /// # Errors
     ///
     /// Fails with the reason why the credentials are refused.
-    pub(crate) fn verify(&self, credentials: &Credentials) -> Result<User, Denied> {
+    pub fn verify(&self, credentials: &Credentials) -> Result<User, Denied> {
         // Another connection of the user may have been verified meanwhile.
         if let Some(user) = self.remembered(credentials) {
             return Ok(user);
@@ -264,7 +266,7 @@ impl Users {
         if !hashed.verifies(password) {
             return Err(Denied::WrongPassword);
         }
-        let tag = self.tag(name, password);
+        let tag = self.tag(name.as_bytes(), password);
         let mut remembered = self
             .remembered
             .lock()
@@ -280,7 +282,7 @@ impl Users {
 
     /// Returns the keyed hash of a user's password. BLAKE2 with the key before the text is a
     /// pseudo-random function. The length of the name separates it from the password.
-    fn tag(&self, name: &str, password: &[u8]) -> [u8; 64] {
+    fn tag(&self, name: &[u8], password: &[u8]) -> [u8; 64] {
         let mut hasher = Blake2b512::new();
         hasher.update(self.key.as_slice());
         hasher.update((name.len() as u64).to_le_bytes());
