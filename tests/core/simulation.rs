@@ -376,6 +376,7 @@ impl Outlet<Frames> for Net {
         }
         let head: Frames = head.iter().map(|frame| frame.to_vec()).collect();
         assert!(!self.sent[id].ended, "{id} handed out after its end");
+        assert_eq!(self.sent[id].holder, None, "{id} handed out twice");
         let settings = &self.pools[worker.pool.0];
         let form = settings.frames;
         let delimited = worker.kind == WorkerKind::Rep || form == WorkerFrames::Delimited;
