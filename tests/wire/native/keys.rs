@@ -145,6 +145,34 @@ fn an_added_key_admits_its_owner_and_a_removed_key_ends_its_connections() {
     assert_eq!(second.message()[0], b"ERROR");
 }
 
+/// Alice's key is replaced: a file with her name has the new one, and then the old file is removed.
+#[test]
+fn a_removed_key_ends_only_the_connections_that_were_made_with_it() {
+    if !engine_is("native") {
+        return;
+    }
+    let (old, new) = (keys(), keys());
+    let mut gateway = Secured::start(CURVE, &old);
+    let mut before = gateway.peer(&old).met();
+    let text = format!(
+        "metadata\n    name = \"alice\"\ncurve\n    public-key = \"{}\"\n",
+        new.public()
+    );
+    fs::write(gateway.key_file("alice-2"), text).unwrap();
+    gateway
+        .process
+        .await_line("reloaded: ~1 frontend (clients)");
+    let mut after = gateway.peer(&new).met();
+    fs::remove_file(gateway.key_file("alice")).unwrap();
+    gateway
+        .process
+        .await_line("reloaded: ~1 frontend (clients)");
+    assert!(before.is_ended());
+    after.say(&[b"NOBODY", b""]);
+    assert_eq!(after.message()[0], b"ERROR");
+    assert_eq!(gateway.process.status()["principals"][0]["name"], "alice");
+}
+
 /// For a while the file of the gateway's key is missing, and later the directory of its peers'
 /// keys.
 #[test]
@@ -481,11 +509,20 @@ fn a_worker_that_listens_is_identified_by_the_key_of_its_address() {
         "people: { bind: \"tcp://127.0.0.1:0\" }",
         &format!("people: {{ connect: \"{address}\", security: {security} }}"),
     );
-    let _process = Process::start(&yaml);
-    let (stream, _) = listener.accept().unwrap();
-    let security = server(&theirs, session::NullPeers::Refused);
-    let worker = Peer::on(stream, security, session::Side::Listens, "DEALER").met();
+    let mut process = Process::start(&yaml);
+    let accept = |keys: &KeyPair| {
+        let (stream, _) = listener.accept().unwrap();
+        let security = server(keys, session::NullPeers::Refused);
+        Peer::on(stream, security, session::Side::Listens, "DEALER").met()
+    };
+    let mut worker = accept(&theirs);
     assert_eq!(worker.end.key, Some(ours.public()));
+    // Another key in the file ends the connection, and the next one needs that key.
+    let others = keys();
+    write_public(&files.path().join("worker.key"), others.public());
+    process.await_line("reloaded: ~1 pool (people)");
+    assert!(worker.is_ended());
+    assert_eq!(accept(&others).end.key, Some(ours.public()));
 }
 
 #[test]
