@@ -52,7 +52,8 @@ fn meant(value: &Value) -> Option<String> {
         _ => return None,
     };
     let (is_url, rest) = match text.split_once("://") {
-        // With a second scheme it is not an address, and each scheme would cost a recursive call.
+        // A text with a second scheme is not an address, and each scheme would cost a recursive
+        // call.
         Some((_, rest)) if rest.contains("://") => return None,
         Some((_, rest)) => (true, rest.trim_matches('/')),
         None => (false, text.strip_prefix(':').unwrap_or(&text)),
@@ -98,7 +99,7 @@ pub(super) fn admin(
         let fault =
             Diagnostic::warning("admin can be reached from other machines").at(place.clone());
         found.push(fault.label("expected a loopback address").help(
-            "everybody who reaches it sees all names, addresses and counts, and can reload, without a \
+            "everybody who reaches this address sees all names, addresses and counts, and can reload, without a \
              password: bind 127.0.0.1, or let a firewall restrict access",
         ));
     }

@@ -1,4 +1,5 @@
-//! The addresses on which a configuration listens, with their places. Each may occur only once.
+//! The addresses on which a configuration listens, with their places. Each address may occur only
+//! once.
 
 use std::collections::HashMap;
 
@@ -24,14 +25,14 @@ pub struct Bind {
 /// Returns every address on which frontends, pools and channels listen.
 pub(super) fn all(source: &Source) -> Vec<Bind> {
     let frontends = source.frontends.iter();
-    let frontends = frontends.map(|it| ("frontend", &it.it.frontend.name, &it.binds));
+    let frontends = frontends.map(|it| ("frontend", &it.entry.frontend.name, &it.binds));
     let pools = source.pools.iter();
-    let pools = pools.map(|it| ("pool", &it.it.settings.name, &it.binds));
+    let pools = pools.map(|it| ("pool", &it.entry.settings.name, &it.binds));
     let channels = source.channels.iter().flat_map(|channel| {
-        let name = &channel.it.settings.name;
+        let name = &channel.entry.settings.name;
         [
-            (PUBLISHERS, name, &channel.it.publishers.binds),
-            (SUBSCRIBERS, name, &channel.it.subscribers.binds),
+            (PUBLISHERS, name, &channel.entry.publishers.binds),
+            (SUBSCRIBERS, name, &channel.entry.subscribers.binds),
         ]
     });
     let all = frontends
@@ -48,8 +49,8 @@ pub(super) fn all(source: &Source) -> Vec<Bind> {
     all.collect()
 }
 
-/// Reports every address, of a frontend, a pool, a channel or the admin listener, that clashes with
-/// an earlier one.
+/// Reports every address of a frontend, a pool, a channel or the admin listener that clashes with
+/// an earlier address.
 pub(super) fn clashes(source: &Source, found: &mut Diagnostics) {
     let frontends = source.frontends.iter().flat_map(|frontend| &frontend.binds);
     let pools = source.pools.iter().flat_map(|pool| &pool.binds);
@@ -58,7 +59,7 @@ pub(super) fn clashes(source: &Source, found: &mut Diagnostics) {
             publishers,
             subscribers,
             ..
-        } = &channel.it;
+        } = &channel.entry;
         publishers.binds.iter().chain(&subscribers.binds)
     });
     let admin = source.admin.as_ref().map(|admin| Spanned {
@@ -98,7 +99,7 @@ struct Hosts<'a> {
 }
 
 impl<'a> Hosts<'a> {
-    /// Returns an address that prevents listening on `host`.
+    /// Returns an earlier address that prevents listening on `host`, if there is one.
     fn clash(&self, host: &str) -> Option<&'a Spanned<BindEndpoint>> {
         if is_any(host) {
             return self.first;
@@ -115,8 +116,8 @@ impl<'a> Hosts<'a> {
     }
 }
 
-/// Returns the host of an address and its port or path, which can be bound only once, or `None` if
-/// the system chooses the port.
+/// Returns the host and the port of an address, or an empty host and the path. Returns `None` if
+/// the system chooses the port, since such an address cannot clash with another.
 fn socket(endpoint: &str) -> Option<(&str, &str)> {
     match endpoint.strip_prefix("tcp://") {
         Some(tcp) => tcp

@@ -1,5 +1,5 @@
-//! Diagnostics for edits that break peers, by a comparison of every route's schemas with those in
-//! the running snapshot.
+//! Diagnostics for edits that break peers. The schemas of every route are compared with the schemas
+//! of the same route in the running snapshot.
 //!
 //! Routes are matched by their patterns, and the schemas of a route by encoding and message name;
 //! the remaining schemas of each encoding are matched in order. A route, an encoding or a schema
@@ -89,8 +89,8 @@ impl Gate<'_> {
                     key.0.label()
                 );
                 let place = fault.after.as_ref().map(ToString::to_string);
-                let of = (fault.subject.clone(), fault.what.clone(), place);
-                let broken = self.broken.entry(of);
+                let identity = (fault.subject.clone(), fault.what.clone(), place);
+                let broken = self.broken.entry(identity);
                 let (_, users) = broken.or_insert_with(|| (fault.clone(), Vec::new()));
                 users.push(user);
             }
@@ -148,7 +148,7 @@ fn diagnostic(fault: BreakingChange, users: &[String], breaking: BreakingPolicy)
     }
     diagnostic.help(match breaking {
         BreakingPolicy::Reject => {
-            format!("{help};\nproto: {{ breaking: warn }} accepts it with a warning")
+            format!("{help};\nproto: {{ breaking: warn }} accepts such edits with a warning")
         }
         BreakingPolicy::Allow | BreakingPolicy::Warn => {
             format!("{help};\nproto: {{ breaking: reject }} refuses such edits")

@@ -9,15 +9,15 @@ use crate::security::Security;
 use crate::snapshot::{ChannelSettings, ChannelSide, Keep, MemoryLimit};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// Returns the channels with the security of their publishers and subscribers, which is in the same
-/// order.
+/// Returns the channels with the security of their publishers and subscribers. `secured` has the
+/// order of `channels`.
 pub(super) fn secured_channels(
     channels: Vec<Named<ChannelSource>>,
     secured: Vec<[Option<Arc<Security>>; 2]>,
 ) -> impl Iterator<Item = ChannelSettings> {
     let both = channels.into_iter().zip(secured);
     both.map(|(channel, [of_publishers, of_subscribers])| {
-        let settings = channel.it.settings;
+        let settings = channel.entry.settings;
         ChannelSettings {
             publishers: ChannelSide {
                 security: of_publishers,
@@ -46,13 +46,13 @@ pub(super) fn doubtful_channels(source: &Source, found: &mut Diagnostics) {
     let known: HashSet<&str> = source
         .channels
         .iter()
-        .map(|it| &*it.it.settings.name)
+        .map(|channel| &*channel.entry.settings.name)
         .collect();
     // A name that is misspelt in a route would otherwise be reported twice.
     let is_clear = used.iter().all(|name| known.contains(name))
         && source.routes.iter().all(|route| route.target.is_some());
     for channel in source.channels.iter().filter(|_| is_clear) {
-        let name = &channel.it.settings.name;
+        let name = &channel.entry.settings.name;
         if !used.contains(name.as_str()) && name_fault(name).is_none() {
             let fault = Diagnostic::warning(format!("no route publishes on channel {name}"));
             let help = format!("remove it, or write `publish: {name}` in a route");
@@ -62,9 +62,14 @@ pub(super) fn doubtful_channels(source: &Source, found: &mut Diagnostics) {
     let MemoryLimit::Bytes(memory) = source.limits.memory else {
         return;
     };
-    let keeping = source.channels.iter().map(|channel| &channel.it.settings);
+    let keeping = source
+        .channels
+        .iter()
+        .map(|channel| &channel.entry.settings);
     let keeping = keeping.filter(|settings| settings.keep != Keep::None);
-    let kept = keeping.fold(0_u64, |sum, it| sum.saturating_add(it.keep_bytes));
+    let kept = keeping.fold(0_u64, |sum, settings| {
+        sum.saturating_add(settings.keep_bytes)
+    });
     if let Some(last) = source.channels.last()
         && kept > memory
     {

@@ -8,15 +8,14 @@ use super::yaml::FILE_MAX;
 use gateway_diagnostic::{Diagnostic, SourceFile, escaped, shown};
 use gateway_proto::open_file;
 
-/// The remedy for a file that does not exist at the start.
+/// The remedy for a file that does not exist at startup.
 pub(super) const NOT_FOUND_HELP: &str = "run the gateway where routes.yaml is, or name the file: \
      gateway -c FILE; gateway init writes one to begin with";
 
-/// The remedy for a file that does not exist any more.
-pub(super) const REMOVED_HELP: &str =
-    "it existed when the gateway started: put it back; until then its last content applies";
+/// The remedy for a file that existed at startup and no longer does.
+pub(super) const REMOVED_HELP: &str = "put the file back: it existed when the gateway started, and its last content applies until then";
 
-/// Reads the text of a file.
+/// Reads the text of a configuration file of at most [`FILE_MAX`] bytes.
 pub(super) fn read_text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
     let shown = shown(path);
     let mut bytes = Vec::new();
@@ -27,12 +26,14 @@ pub(super) fn read_text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>>
         let help = match error.kind() {
             io::ErrorKind::InvalidInput => {
                 let fault = Diagnostic::error(format!("{} is not a file", escaped(&shown)));
-                let help = "it is read again when it changes: name a file, not a pipe or a device";
+                let help = "name a file, not a pipe or a device: the gateway reads the file again when it changes";
                 return Err(Box::new(fault.help(help)));
             }
             io::ErrorKind::NotFound => NOT_FOUND_HELP,
-            io::ErrorKind::IsADirectory => "name the file in it: gateway -c DIRECTORY/routes.yaml",
-            io::ErrorKind::PermissionDenied => "let the gateway's user read it",
+            io::ErrorKind::IsADirectory => {
+                "name a file in the directory: gateway -c DIRECTORY/routes.yaml"
+            }
+            io::ErrorKind::PermissionDenied => "let the gateway's user read the file",
             _ => "name a file that can be read: gateway -c FILE",
         };
         let fault = Diagnostic::error(format!("can't read {}: {error}", escaped(&shown)));

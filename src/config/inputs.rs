@@ -76,8 +76,8 @@ pub struct FilesIdentity {
     pub fingerprint: u64,
     /// The text of routes.yaml, which names the key files to read again, or `None` after an error.
     pub(super) main: Option<Arc<SourceFile>>,
-    /// The .proto files, whose texts the next read shares where they are the same. If routes.yaml
-    /// cannot be read or parsed, those of the previous read.
+    /// The .proto files. The next read shares the texts that are unchanged. If routes.yaml cannot
+    /// be read or parsed, these are the files of the previous read.
     texts: Option<Arc<Texts>>,
 }
 
@@ -96,7 +96,7 @@ impl PartialEq for FilesIdentity {
 
 impl Eq for FilesIdentity {}
 
-/// The results of the previous read that the next one uses.
+/// The results of a read that the next read uses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Earlier<'a> {
     pub(super) roots: &'a [PathBuf],
@@ -104,7 +104,7 @@ pub(super) struct Earlier<'a> {
 }
 
 impl FilesIdentity {
-    /// Returns what the next read uses of this one.
+    /// Returns the results of this read that the next read uses.
     pub(super) fn earlier(&self) -> Earlier<'_> {
         Earlier {
             roots: &self.roots,
@@ -125,7 +125,8 @@ enum Predecessor<'a> {
 
 impl<'a> Predecessor<'a> {
     /// Returns the snapshot to compare with, and the default treatment of changes that break its
-    /// peers. A comparison from the command line rejects them.
+    /// peers. A comparison from the command line rejects such changes. Returns `None` if there is
+    /// no predecessor.
     fn compared(self) -> Option<(&'a Snapshot, BreakingPolicy)> {
         match self {
             Self::None => None,
@@ -142,9 +143,9 @@ impl Inputs {
         Self::read_main(read_text(path), path, &Environment::of_process(), earlier)
     }
 
-    /// Reads the other files of a configuration, after its routes.yaml was read as `main`. Paths in
-    /// `main` are relative to the directory of `path`, and its variables are those of
-    /// `environment`.
+    /// Reads the other files of a configuration. `main` is the text of its routes.yaml, or the
+    /// error of reading it. Paths in the text are relative to the directory of `path`, and
+    /// variables have their values in `environment`.
     pub(super) fn read_main(
         main: Result<Arc<SourceFile>, Box<Diagnostic>>,
         path: &Path,
@@ -181,11 +182,11 @@ impl Inputs {
             roots.extend(named.map(|path| directory.join(path)));
             keys = KeyFiles::read(source.key_files(), source.users_files(), directory);
             keys.hash(&mut hasher);
-            let there = import_paths(source, directory, &mut found);
-            there.hash(&mut hasher);
-            protos = there.map(|there| {
-                let read = || Texts::read_after(texts.as_deref(), &there, source.compiler);
-                ProtoTexts((!there.is_empty()).then(|| Arc::new(read())))
+            let import_paths = import_paths(source, directory, &mut found);
+            import_paths.hash(&mut hasher);
+            protos = import_paths.map(|paths| {
+                let read = || Texts::read_after(texts.as_deref(), &paths, source.compiler);
+                ProtoTexts((!paths.is_empty()).then(|| Arc::new(read())))
             });
         }
         if let Some(ProtoTexts(Some(read))) = &protos {
@@ -224,20 +225,19 @@ impl Inputs {
         &self.seen
     }
 
-    /// Resolves the inputs without reading any file again. The error has every error found.
+    /// Resolves the inputs without reading any file again. On failure, returns all errors.
     pub fn load(self) -> Result<Loaded, Diagnostics> {
         self.load_with(&mut Cache::default())
     }
 
-    /// Resolves the inputs like [`Self::load`]. `cache` receives the files for reuse by later
-    /// loads.
+    /// Resolves the inputs like [`Self::load`]. `cache` receives the compiled .proto files, which
+    /// later loads reuse.
     pub(crate) fn load_with(self, cache: &mut Cache) -> Result<Loaded, Diagnostics> {
         self.load_as(Names::default(), 1, Predecessor::None, cache)
     }
 
     /// Resolves the inputs like [`Self::load`]. Changes that would break peers of `other`, a
-    /// configuration that does not run here, are errors unless the file says otherwise by the key
-    /// `breaking`.
+    /// configuration that is not running, are errors unless the key `breaking` says otherwise.
     pub(crate) fn load_against(self, other: &Snapshot) -> Result<Loaded, Diagnostics> {
         let predecessor = Predecessor::Other(other);
         self.load_as(Names::default(), 1, predecessor, &mut Cache::default())
@@ -330,7 +330,7 @@ impl Inputs {
         if let Predecessor::Running(_) = predecessor {
             let missing = found
                 .iter_mut()
-                .filter(|it| it.help.as_deref() == Some(NOT_FOUND_HELP));
+                .filter(|fault| fault.help.as_deref() == Some(NOT_FOUND_HELP));
             missing.for_each(|fault| fault.help = Some(REMOVED_HELP.to_owned()));
         }
         let is_sound = !found.has_errors();
@@ -349,8 +349,9 @@ impl Inputs {
     }
 }
 
-/// Reads the key files of the running configuration again, whose routes.yaml was `main`. Returns
-/// the next generation, which differs only in its keys and users, or `None` if they are the same.
+/// Reads the key files and the files of users of the running configuration again. `main` is the
+/// text of its routes.yaml. Returns the next generation, which differs only in its keys and users,
+/// or `None` if both are the same.
 pub(super) fn with_present_keys(
     main: &Arc<SourceFile>,
     path: &Path,

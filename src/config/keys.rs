@@ -1,5 +1,5 @@
-//! The key files that routes.yaml names. Each is read once, so the keys that are loaded are those
-//! whose fingerprint was taken.
+//! The key files that routes.yaml names. Each file is read once, so its keys and its fingerprint
+//! come from the same text.
 //!
 //! A buffer with secrets is zeroed after its text is parsed. Diagnostics show a masked copy.
 
@@ -29,7 +29,8 @@ pub(super) use mask::masked_at;
 pub(super) use role::KeyRole;
 pub(super) use zpl::z85_fault;
 
-/// The maximum size of a key file, in bytes. A file with a long comment is many times smaller.
+/// The maximum size of a key file, in bytes. Even a key file with a long comment is many times
+/// smaller.
 const KEY_FILE_MAX: usize = 64 << 10;
 
 /// The maximum size of a file of users, in bytes: more than a hundred thousand users.
@@ -60,7 +61,7 @@ pub(super) struct KeyFiles {
 #[derive(Debug, Hash)]
 pub(super) enum Stored {
     File(Box<KeyFile>),
-    /// The key files of a directory, and the reasons why others were left out.
+    /// The key files of a directory, and the reasons why other files were left out.
     Directory(Vec<KeyFile>, Vec<String>),
     /// The reason why the path cannot be read.
     Unreadable(String),
@@ -202,8 +203,8 @@ fn read_directory(
     paths.sort_unstable();
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // These are files of editors, and the hidden directories of a Kubernetes volume, which has
-        // links to the files in them.
+        // Hidden names are those of editors' files, and of directories in a Kubernetes volume. Such
+        // a volume also has visible links to the files in its hidden directories.
         if name.starts_with('.') {
             continue;
         }
@@ -227,7 +228,7 @@ fn read_directory(
             ));
         } else {
             match KeyFile::read(&path, KeyRole::Peer) {
-                Ok(file) if file.is_meant() => files.push(file),
+                Ok(file) if file.is_key_file() => files.push(file),
                 Ok(_) => {}
                 Err(error) => faults.push(format!("can't read {}: {error}", display(&path))),
             }
@@ -325,7 +326,7 @@ impl KeyFile {
 
     /// Returns whether a file in a directory is probably meant as a key, judging by its name or its
     /// content.
-    fn is_meant(&self) -> bool {
+    fn is_key_file(&self) -> bool {
         let extension = self.file.path.extension();
         let named = extension.is_some_and(|extension| extension == "key" || extension == "pub");
         named || self.public.is_some()
@@ -375,9 +376,13 @@ mod tests {
         assert!(
             faults
                 .iter()
-                .any(|it| it.contains("carol.key_secret is ignored"))
+                .any(|fault| fault.contains("carol.key_secret is ignored"))
         );
-        assert!(faults.iter().any(|it| it.contains("is nested too deeply")));
+        assert!(
+            faults
+                .iter()
+                .any(|fault| fault.contains("is nested too deeply"))
+        );
     }
 
     #[test]

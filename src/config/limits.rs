@@ -13,7 +13,7 @@ const DEPTH_MAX: u64 = 1_000;
 /// The maximum of `limits.message`, in bytes. Larger messages may exceed the memory of ZMTP peers.
 const MESSAGE_MAX: u64 = 2 << 30;
 
-/// Reads the section, with the defaults where it has no value.
+/// Reads the section. Absent keys have their defaults.
 pub(super) fn limits(node: Option<&Node>, engine: EngineKind, found: &mut Diagnostics) -> Limits {
     let mut limits = Limits {
         message: 16 << 20,

@@ -5,7 +5,7 @@ use super::yaml::Node;
 use crate::snapshot::{LogFormat, LogLevel, LogSettings};
 use gateway_diagnostic::Diagnostics;
 
-/// Reads the section, with the defaults where it has no value.
+/// Reads the section. Absent keys have their defaults.
 pub(super) fn log(node: Option<&Node>, found: &mut Diagnostics) -> LogSettings {
     let mut log = LogSettings::default();
     let Some(node) = node else { return log };

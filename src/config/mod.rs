@@ -1,4 +1,4 @@
-//! Configuration: from files to a [`Snapshot`], or to the errors of all of them.
+//! Turns the configuration files into a [`Snapshot`], or into the errors of all files.
 //!
 //! `routes.yaml` → `yaml` (values with places) → `source` (the sections) → `resolve`, which looks
 //! up names and compiles schemas, so that the result refers to nothing by name. `inputs` keeps the
@@ -11,6 +11,7 @@ mod channels;
 mod environment;
 mod explain;
 mod file;
+mod frontend_type;
 mod inputs;
 mod json_schema;
 mod keys;
@@ -20,7 +21,6 @@ mod log;
 mod near;
 mod needs;
 mod origin;
-mod plain;
 mod principals;
 mod protos;
 mod quoted;
@@ -52,8 +52,8 @@ pub use loaded::Loaded;
 pub use origin::Origin;
 pub use yaml::FILE_MAX;
 
-/// Reads and resolves `path` and the .proto files that it names. The error has every error that was
-/// found.
+/// Reads and resolves `path` and the .proto files that it names. On failure, returns all errors in
+/// these files.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
     Inputs::read(path, &[]).load()
 }

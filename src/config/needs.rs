@@ -1,8 +1,8 @@
 //! Notes for the errors of .proto files, which name the routes that need the file.
 //!
-//! A file that does not compile has no descriptors, so this module uses the texts. A file is needed
-//! by the routes whose message it seems to define, and by the routes that need a file which imports
-//! it.
+//! A file that does not compile has no descriptors, so this module uses the texts. A route needs
+//! each file that seems to define one of its messages, and the imports of such a file, direct and
+//! indirect.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -32,8 +32,8 @@ pub(super) fn name_routes(source: &Source, texts: &Texts, of_protos: &mut Diagno
         }
     }
     let mut users: HashMap<&Path, BTreeSet<usize>> = HashMap::new();
-    for (route, it) in source.routes.iter().enumerate() {
-        let names = it.schema.iter().chain(&it.reply);
+    for (number, route) in source.routes.iter().enumerate() {
+        let names = route.schema.iter().chain(&route.reply);
         let names = names.filter_map(|schema| schema.message.value.rsplit('.').next());
         let start = names
             .filter_map(|name| defining.get(name))
@@ -43,7 +43,7 @@ pub(super) fn name_routes(source: &Source, texts: &Texts, of_protos: &mut Diagno
             users
                 .entry(&files[n].source.path)
                 .or_default()
-                .insert(route);
+                .insert(number);
         }
     }
     for fault in of_protos.iter_mut() {
@@ -58,7 +58,7 @@ pub(super) fn name_routes(source: &Source, texts: &Texts, of_protos: &mut Diagno
     }
 }
 
-/// Returns these files and their imports, direct and indirect.
+/// Returns the files `open` and their imports, direct and indirect.
 fn reached(
     mut open: Vec<usize>,
     files: &[Outlined],

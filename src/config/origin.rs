@@ -69,8 +69,8 @@ impl Origin {
         self.read_earlier(Earlier { roots, texts: None })
     }
 
-    /// Reads every file of the configuration. Where the .proto files are as they were in `seen`,
-    /// the previous read, the result shares their texts.
+    /// Reads every file of the configuration. `seen` is the previous read: the result shares the
+    /// texts of .proto files that are unchanged since then.
     pub(crate) fn read_after(&self, seen: &FilesIdentity) -> Inputs {
         self.read_earlier(seen.earlier())
     }
@@ -80,9 +80,10 @@ impl Origin {
         inputs.with_watch(self.watch)
     }
 
-    /// Reads the key files of the running configuration again, which was loaded from `in_force`.
-    /// Returns the next generation, which differs in its keys and users alone, or `None` if these
-    /// are the same. A file that cannot be read changes nothing.
+    /// Reads the key files and the files of users of the running configuration again. `in_force`
+    /// identifies the files from which that configuration was loaded. Returns the next generation,
+    /// which differs only in its keys and users, or `None` if both are the same. A file that cannot
+    /// be read changes nothing.
     pub(crate) fn with_present_keys(
         &self,
         in_force: &FilesIdentity,

@@ -17,10 +17,12 @@ pub(super) fn allowed(
     of_channels: &[[Option<Arc<Security>>; 2]],
     found: &mut Diagnostics,
 ) {
-    let of_frontends: Vec<&Security> = of_frontends.iter().flatten().map(|it| &**it).collect();
+    let of_frontends: Vec<&Security> = of_frontends.iter().flatten().map(|arc| &**arc).collect();
     let channels = source.channels.iter().zip(of_channels);
     let by_channel: HashMap<&str, &Security> = channels
-        .filter_map(|(it, [publishers, _])| Some((&*it.it.settings.name, &**publishers.as_ref()?)))
+        .filter_map(|(channel, [publishers, _])| {
+            Some((&*channel.entry.settings.name, &**publishers.as_ref()?))
+        })
         .collect();
     for route in &source.routes {
         let Some(allowed) = &route.allow else {
@@ -34,18 +36,25 @@ pub(super) fn allowed(
         // If no frontend has `security`, clients choose their names themselves.
         if of_frontends.is_empty() && (of_publishers.is_none() || !source.frontends.is_empty()) {
             if let Some(first) = allowed.first() {
-                let of = route.target.as_ref();
-                found.push(nameless(source, of, of_publishers.is_some(), &first.place));
+                let target = route.target.as_ref();
+                found.push(nameless(
+                    source,
+                    target,
+                    of_publishers.is_some(),
+                    &first.place,
+                ));
             }
             continue;
         }
-        for one in allowed {
-            let is_somebody = securities.iter().any(|it| names(it, &one.value));
-            if !is_somebody && !one.value.contains(ANONYMOUS.as_bytes()) {
+        for entry in allowed {
+            let is_known = securities
+                .iter()
+                .any(|security| names(security, &entry.value));
+            if !is_known && !entry.value.contains(ANONYMOUS.as_bytes()) {
                 let fault = Diagnostic::warning("no peer has this name");
-                let fault = fault.at(one.place.clone());
+                let fault = fault.at(entry.place.clone());
                 found.push(
-                    fault.help("a principal is the name of a key, by default that of its file, or a user of `plain`"),
+                    fault.help("a principal is a user of `plain`, or the name of a key, by default the name of the key's file"),
                 );
             }
         }
@@ -85,12 +94,12 @@ fn nameless(
     fault.at(place.clone()).label("remove it").help(help)
 }
 
-/// Reports each pool with `identity: client`. That setting is forbidden if any frontend has
-/// `security`, because a client could choose the identity of another.
+/// Reports each pool with `identity: client`. The caller has found a frontend with `security`: a
+/// client of it could choose the identity of another client.
 pub(super) fn own_names(source: &Source, found: &mut Diagnostics) {
     for pool in &source.pools {
-        let identity = pool.it.identity.as_ref();
-        if let Some(identity) = identity.filter(|it| it.value == IdentityMode::Client) {
+        let identity = pool.entry.identity.as_ref();
+        if let Some(identity) = identity.filter(|spanned| spanned.value == IdentityMode::Client) {
             let fault = Diagnostic::error("identity \"client\" can't be used with security");
             let fault = fault.at(identity.place.clone()).label("expected \"token\"");
             found.push(fault.help(

@@ -39,11 +39,11 @@ pub(super) struct Protos {
     rule_set: Option<Arc<RuleSet>>,
     /// The limits on checks by these rules: the size of the payload, and the number of steps.
     rule_limits: RuleLimits,
-    /// All words of the files that do not compile, or `None` if every file compiles. A message that
-    /// is missing may be defined there if its name is among them.
+    /// All words of the files that do not compile, or `None` if every file compiles. These files
+    /// may define a missing message if its name is among the words.
     doubtful: Option<HashSet<String>>,
-    /// The pairs of a message and a required field without presence that were reported, so that
-    /// there is only one warning for each.
+    /// The reported pairs of a message and a required field without presence. Each pair has only
+    /// one warning.
     required: RefCell<HashSet<(String, String)>>,
 }
 
@@ -76,7 +76,7 @@ impl Protos {
         };
         let table = descriptors
             .as_ref()
-            .map(|it| Table::for_roots(it, roots(source)).map(Arc::new));
+            .map(|descriptors| Table::for_roots(descriptors, roots(source)).map(Arc::new));
         let table = match table.transpose() {
             Ok(table) => table,
             Err(fault) => {
@@ -180,7 +180,7 @@ pub(super) fn import_paths(
             Diagnostic::error(missing)
                 .at(place)
                 .label("no schema can be found")
-                .help("put .proto files there, or say where they are: proto: { import_paths: [DIRECTORY] }"),
+                .help("put the .proto files into this directory, or name another: proto: { import_paths: [DIRECTORY] }"),
         );
         return None;
     };
@@ -218,7 +218,10 @@ impl Protos {
         messages: impl Iterator<Item = &'a str>,
     ) -> Definitions {
         let descriptors = self.descriptors.as_ref();
-        descriptors.map_or_else(Definitions::default, |it| it.definitions(messages))
+        match descriptors {
+            Some(descriptors) => descriptors.definitions(messages),
+            None => Definitions::default(),
+        }
     }
 
     /// Returns whether every file compiled. If not, the result is only used to find further errors.
@@ -238,12 +241,17 @@ impl Protos {
         descriptors.map_or_else(Vec::new, Descriptors::message_names)
     }
 
-    /// Returns the schema that a route names.
+    /// Returns the schema that a route names. Returns `None` after an error, or if a file that does
+    /// not compile may define the message.
     pub(super) fn schema(&self, source: &SchemaSource, found: &mut Diagnostics) -> Option<Schema> {
         let name = &source.message;
         let Some(message) = self.table.message(&name.value) else {
             let last = name.value.rsplit('.').next().unwrap_or_default();
-            if self.doubtful.as_ref().is_some_and(|it| it.contains(last)) {
+            if self
+                .doubtful
+                .as_ref()
+                .is_some_and(|words| words.contains(last))
+            {
                 // The message may be defined in a file whose errors are reported.
                 return None;
             }
@@ -275,7 +283,7 @@ impl Protos {
             && let Some(rule_set) = &self.rule_set
             && !schema.enforce(rule_set, self.rule_limits)
         {
-            let fault = format!("the buf.validate rules of {} aren't there", name.value);
+            let fault = format!("the buf.validate rules of {} are missing", name.value);
             found.push(Diagnostic::error(fault).at(name.place.clone()));
             return None;
         }
@@ -339,7 +347,8 @@ impl Protos {
             .label("expected the full name of a message");
         let bare = name.strip_prefix("./").unwrap_or(name);
         let ending = format!("/{bare}");
-        let files = self.descriptors.iter().flat_map(|it| it.compiled_files());
+        let descriptors = self.descriptors.iter();
+        let files = descriptors.flat_map(|descriptors| descriptors.compiled_files());
         let mut meant = files.filter(|file| {
             let own = file.name();
             own == bare || own.ends_with(&ending) || bare.ends_with(&format!("/{own}"))
@@ -378,7 +387,7 @@ impl Protos {
             Some(near) => fault.help(format!("did you mean {near:?}?")),
             None if known.is_empty() && self.is_whole() => fault
                 .label("the import paths contain no message")
-                .help("put the .proto file that defines it there"),
+                .help("put the .proto file that defines the message into one of these directories"),
             None => fault.label("expected the full name of a message in the import paths"),
         }
     }

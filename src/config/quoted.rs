@@ -1,4 +1,4 @@
-//! Quotations of the texts of a file in diagnostics.
+//! Quotes texts of a file for diagnostics.
 
 /// The maximum number of characters of a quoted text. The excerpt at the diagnostic's place shows
 /// the whole text.

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::binds;
 use super::channels::{doubtful_channels, secured_channels};
+use super::frontend_type;
 use super::loaded::Loaded;
 use super::near::with_names;
-use super::plain;
 use super::protos::{ProtoTexts, Protos};
 use super::quoted::quoted;
 use super::schema::SchemaSource;
@@ -35,7 +35,7 @@ pub(super) struct Succession {
 }
 
 /// Looks up every name and compiles the schemas. Continues after an error in order to find further
-/// ones. Returns `None` if the errors leave no snapshot.
+/// errors. Returns `None` if an error prevents a snapshot.
 pub(super) fn resolve(
     file: &Arc<SourceFile>,
     source: Source,
@@ -50,13 +50,13 @@ pub(super) fn resolve(
         generation,
     } = succession;
     for frontend in &source.frontends {
-        names.frontend(&frontend.it.frontend.name);
+        names.frontend(&frontend.entry.frontend.name);
     }
     for pool in &source.pools {
-        names.pool(&pool.it.settings.name);
+        names.pool(&pool.entry.settings.name);
     }
     binds::clashes(&source, found);
-    plain::check(&source, found);
+    frontend_type::check(&source, found);
     unused_pools(&source, found);
     doubtful_channels(&source, found);
     let protos = protos.and_then(|ProtoTexts(texts)| {
@@ -107,7 +107,7 @@ pub(super) fn resolve(
     })
 }
 
-/// Returns the frontends with their security, which is in the same order.
+/// Returns the frontends with their security. `secured` has the order of `frontends`.
 fn secured_frontends(
     frontends: Vec<Named<FrontendSource>>,
     secured: Vec<Option<Arc<Security>>>,
@@ -115,11 +115,11 @@ fn secured_frontends(
     let both = frontends.into_iter().zip(secured);
     both.map(|(frontend, security)| Frontend {
         security,
-        ..frontend.it.frontend
+        ..frontend.entry.frontend
     })
 }
 
-/// Returns the pools with their security, which is in the same order.
+/// Returns the pools with their security. `secured` has the order of `pools`.
 fn secured_pools(
     pools: Vec<Named<PoolSource>>,
     secured: Vec<Option<Arc<Security>>>,
@@ -127,7 +127,7 @@ fn secured_pools(
     let both = pools.into_iter().zip(secured);
     both.map(|(pool, security)| PoolSettings {
         security,
-        ..pool.it.settings
+        ..pool.entry.settings
     })
 }
 
@@ -144,11 +144,15 @@ fn unused_pools(source: &Source, found: &mut Diagnostics) {
     });
     let named: HashSet<&str> = names.collect();
     let pools = source.pools.iter();
-    let known: HashSet<&str> = pools.map(|pool| pool.it.settings.name.as_str()).collect();
+    let known: HashSet<&str> = pools
+        .map(|pool| pool.entry.settings.name.as_str())
+        .collect();
     let are_known = named.iter().all(|name| known.contains(name));
-    let clear = !targets.is_empty() && targets.iter().all(Option::is_some) && are_known;
-    for pool in source.pools.iter().filter(|_| clear) {
-        let name = &pool.it.settings.name;
+    if targets.is_empty() || targets.iter().any(Option::is_none) || !are_known {
+        return;
+    }
+    for pool in &source.pools {
+        let name = &pool.entry.settings.name;
         if !named.contains(name.as_str()) && name_fault(name).is_none() {
             let fault = Diagnostic::warning(format!("no route uses pool {name}"));
             found.push(
@@ -171,17 +175,17 @@ fn resolve_routes(
     let pools = source.pools.iter();
     let frontends = source.frontends.iter();
     let known = Known {
-        pools: Index::new("pool", pools.map(|pool| &*pool.it.settings.name)),
+        pools: Index::new("pool", pools.map(|pool| &*pool.entry.settings.name)),
         channels: Index::new(
             "channel",
             source
                 .channels
                 .iter()
-                .map(|channel| &*channel.it.settings.name),
+                .map(|channel| &*channel.entry.settings.name),
         ),
         frontends: Index::new(
             "frontend",
-            frontends.map(|frontend| &*frontend.it.frontend.name),
+            frontends.map(|frontend| &*frontend.entry.frontend.name),
         ),
     };
     let mut routes = Vec::new();
@@ -197,23 +201,23 @@ fn resolve_route(
     source: &Source,
     known: &Known<'_>,
     protos: Option<&Protos>,
-    names_of: &mut Names,
+    registry: &mut Names,
     found: &mut Diagnostics,
 ) -> Option<Route> {
     let target = route.target.as_ref();
-    let target = target.and_then(|target| known.target(target, source, names_of, found));
+    let target = target.and_then(|target| known.target(target, source, registry, found));
     let frontends = route.frontends.as_ref().map(|names| {
         let ids = names
             .iter()
             .filter_map(|name| known.frontends.look_up(name, found));
-        ids.map(|index| names_of.frontend(&source.frontends[index].it.frontend.name))
+        ids.map(|index| registry.frontend(&source.frontends[index].entry.frontend.name))
             .collect::<Vec<_>>()
     });
     let schema = any_of(&route.schema, protos, found);
     let reply = any_of(&route.reply, protos, found);
     let (target, inherited) = target?;
     Some(Route {
-        id: names_of.route(&route.name),
+        id: registry.route(&route.name),
         name: route.name.clone(),
         kind: route.pattern.as_ref().and_then(only_type),
         schema: schema?,
@@ -234,7 +238,7 @@ fn access(
     allow: Option<&[Spanned<Allowed>]>,
     rate: Option<Rate>,
 ) -> Option<Box<Access>> {
-    let allow = allow.map(|allow| allow.iter().map(|it| it.value.clone()).collect());
+    let allow = allow.map(|allow| allow.iter().map(|entry| entry.value.clone()).collect());
     if frontends.is_none() && allow.is_none() && rate.is_none() {
         return None;
     }
@@ -271,11 +275,11 @@ impl Known<'_> {
     ) -> Option<(Target, Option<Duration>)> {
         match target {
             TargetSource::Pool(name) => {
-                let pool = &source.pools[self.pools.look_up(name, found)?].it;
+                let pool = &source.pools[self.pools.look_up(name, found)?].entry;
                 Some((Target::Pool(names.pool(&pool.settings.name)), pool.timeout))
             }
             TargetSource::Channel(name, ack) => {
-                let channel = &source.channels[self.channels.look_up(name, found)?].it;
+                let channel = &source.channels[self.channels.look_up(name, found)?].entry;
                 let channel = names.channel(&channel.settings.name);
                 Some((Target::Channel { channel, ack: *ack }, None))
             }

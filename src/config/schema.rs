@@ -1,5 +1,5 @@
-//! The values of `schema` and `reply` of a route: an encoding, a message, options; the names are
-//! not looked up yet.
+//! The values of `schema` and `reply` of a route: an encoding, the name of a message, and options.
+//! Names are looked up later.
 
 use super::section::{Section, Spanned, text};
 use super::yaml::{Node, NodeKind};
@@ -9,7 +9,7 @@ use gateway_schema::{Encoding, Layout, TextKeys, UnknownFields};
 /// The encodings. The label of each is the key that names the message.
 pub(super) const ENCODINGS: [Encoding; 3] = [Encoding::Protobuf, Encoding::Msgpack, Encoding::Json];
 
-/// A schema whose message is still a name.
+/// A schema. Its message is still a name.
 #[derive(Debug)]
 pub(super) struct SchemaSource {
     /// The encoding of payloads.
@@ -57,7 +57,7 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
         section.node("unknown_fields");
         return None;
     }
-    let named = ENCODINGS.map(|it| Some((it, encoded(&mut section, it, found)?)));
+    let named = ENCODINGS.map(|encoding| Some((encoding, encoded(&mut section, encoding, found)?)));
     let mut named: Vec<_> = named.into_iter().flatten().collect();
     named.sort_by_key(|(_, (place, _))| (place.line, place.column));
     let unknown_fields = section.word(
@@ -87,10 +87,10 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
     if let Some(fault) = several_encodings(key, &named) {
         found.push(fault);
     }
-    let of_msgpack = ["layout", "text_keys"].map(|key| (key, section.key_place(key).cloned()));
+    let msgpack_keys = ["layout", "text_keys"].map(|key| (key, section.key_place(key).cloned()));
     section.close(found);
     let (encoding, (_, message)) = named.into_iter().next()?;
-    for (key, place) in of_msgpack {
+    for (key, place) in msgpack_keys {
         if let Some(place) = place.filter(|_| encoding != Encoding::Msgpack) {
             let fault = Diagnostic::error(format!("\"{key}\" is for msgpack only"));
             found.push(fault.at(place).label("remove it"));
@@ -100,10 +100,10 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
     Some(SchemaSource {
         encoding,
         message,
-        unknown_fields: unknown_fields.map_or(UnknownFields::Allow, |it| it.value),
-        layout: layout.map_or(Layout::Any, |it| it.value),
-        text_keys: text_keys.map_or(TextKeys::Reject, |it| it.value),
-        all_violations: all_violations.is_some_and(|it| it.value),
+        unknown_fields: unknown_fields.map_or(UnknownFields::Allow, |spanned| spanned.value),
+        layout: layout.map_or(Layout::Any, |spanned| spanned.value),
+        text_keys: text_keys.map_or(TextKeys::Reject, |spanned| spanned.value),
+        all_violations: all_violations.is_some_and(|spanned| spanned.value),
         require: require.unwrap_or_default(),
     })
 }
@@ -116,8 +116,11 @@ fn several_encodings(key: &str, named: &NamedEncodings) -> Option<Diagnostic> {
     let [_, (_, (second, _)), ..] = named else {
         return None;
     };
-    let labels: Vec<_> = named.iter().map(|(it, _)| it.label()).collect();
-    let list: Vec<_> = labels.iter().map(|it| format!("{{ {it}: … }}")).collect();
+    let labels: Vec<_> = named.iter().map(|(encoding, _)| encoding.label()).collect();
+    let list: Vec<_> = labels
+        .iter()
+        .map(|label| format!("{{ {label}: … }}"))
+        .collect();
     let (count, not) = match named.len() {
         2 => ("two", "both"),
         _ => ("three", "all"),
@@ -128,12 +131,14 @@ fn several_encodings(key: &str, named: &NamedEncodings) -> Option<Diagnostic> {
         fault
             .at(second.clone())
             .label(format!("expected {}, not {not}", words(&labels)))
-            .help(format!("write a list for any of several: [{list}]")),
+            .help(format!(
+                "to accept several encodings, write a list: [{list}]"
+            )),
     )
 }
 
-/// Reports a schema that names a message and an encoding by keys of their own, such as
-/// `{ message: demo.Person, encoding: json }`, and returns whether it does.
+/// Reports a schema with the key `encoding`, such as `{ message: demo.Person, encoding: json }`.
+/// Returns whether `section` is such a schema.
 fn message_and_encoding(section: &mut Section<'_>, key: &str, found: &mut Diagnostics) -> bool {
     let Some((encoding_key, encoding)) = section.report("encoding") else {
         return false;
@@ -146,7 +151,8 @@ fn message_and_encoding(section: &mut Section<'_>, key: &str, found: &mut Diagno
     true
 }
 
-/// Returns the error of a key `encoding`, since an encoding is the key of its message, not a value.
+/// Returns the error of a key `encoding`. An encoding must be written as the key of its message,
+/// not as a value.
 pub(super) fn encoding_fault(
     what: &str,
     key: &Node,
@@ -174,7 +180,8 @@ fn words(all: &[&str]) -> String {
     }
 }
 
-/// Returns the place of the value of an encoding's key, and the message that it names.
+/// Returns the place and the message of an encoding's key, or `None` if the key is absent. The
+/// message is `None` if the value is not a name.
 fn encoded(
     section: &mut Section<'_>,
     encoding: Encoding,

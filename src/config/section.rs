@@ -24,7 +24,7 @@ pub(super) struct Spanned<T> {
 pub(super) struct ExpectedMap<'a> {
     /// The key that a single value is meant for.
     pub key: &'static str,
-    /// Returns whether the value can be that of the key.
+    /// Returns whether a node is a valid value of the key.
     pub is: &'a dyn Fn(&Node) -> bool,
     /// The value that is probably meant instead, if that is known.
     pub meant: Option<&'a str>,
@@ -58,7 +58,7 @@ pub(super) fn plain_or_quoted(value: &str) -> String {
 
 /// A map that is being read.
 pub(super) struct Section<'a> {
-    /// The name of the map for sentences, such as `route PROTOBUF`.
+    /// The name of the map for messages, such as `route PROTOBUF`.
     what: String,
     sound: bool,
     place: &'a Place,
@@ -143,9 +143,9 @@ impl<'a> Section<'a> {
         pair.map(|(name, _)| &name.place)
     }
 
-    /// Returns `key` and its value, as nodes, and the name of the key that contains it, if `key`
-    /// belongs in this map but is nested one level too deep. An entry of a section may also have
-    /// the name `key`. Such an entry is recognized by its own keys, and is not returned.
+    /// Finds `key` if it belongs in this map but is nested one level too deep. Returns the nodes of
+    /// `key` and of its value, and the name of the key that contains them. An entry of a section
+    /// may also have the name `key`: it is recognized by its own keys, and not returned.
     pub(super) fn misplaced(&self, key: &str) -> Option<(&'a Node, &'a Node, &'a str)> {
         if self.has(key) {
             return None;
@@ -154,7 +154,7 @@ impl<'a> Section<'a> {
             .iter()
             .find_map(|(name, value)| match &value.kind {
                 NodeKind::Map(inner) => {
-                    let (misplaced, value) = inner.iter().find(|(it, _)| it.text() == key)?;
+                    let (misplaced, value) = inner.iter().find(|(name, _)| name.text() == key)?;
                     let section = name.text();
                     let is_entry = matches!(&value.kind, NodeKind::Map(pairs)
                         if pairs.iter().any(|(key, _)| homes(key.text()).contains(&section)));
@@ -170,8 +170,8 @@ impl<'a> Section<'a> {
         self.lacks.push((keys, fault));
     }
 
-    /// Returns the nodes of `key` and its value, if the key is present. It does not belong in this
-    /// map, but the caller reports it instead of [`Self::close`].
+    /// Returns the nodes of `key` and of its value, if the key is present. The key does not belong
+    /// in this map. The caller reports that, so [`Self::close`] does not.
     pub(super) fn report(&mut self, key: &'static str) -> Option<(&'a Node, &'a Node)> {
         self.reported.push(key);
         let pair = self.pairs.iter().find(|(name, _)| name.text() == key);
@@ -281,7 +281,7 @@ impl<'a> Section<'a> {
         if self.later.contains(&name) {
             let fault = Diagnostic::error(format!("{name:?} is not supported yet"));
             return fault.at(place).label("remove it").help(
-                "it belongs to a later release, and this release refuses it instead of ignoring it",
+                "the key belongs to a later release, and this release refuses it instead of ignoring it",
             );
         }
         let fault = Diagnostic::error(format!("{} has no key {}", self.what, quoted(name)));
@@ -309,9 +309,9 @@ impl<'a> Section<'a> {
 fn instead(key: &str) -> Option<&'static str> {
     Some(match key {
         "version" | "apiVersion" | "schema_version" => {
-            "remove it: this file has no versions, and a gateway refuses keys that are unknown to it"
+            "remove the key: this file has no versions, and a gateway refuses unknown keys"
         }
-        "description" | "comment" | "name" | "title" => "write it as a comment: # …",
+        "description" | "comment" | "name" | "title" => "write the text as a comment: # …",
         "include" | "includes" | "imports" | "extends" | "import" => {
             "one file holds the whole configuration: write its routes here; only .proto files import others"
         }
@@ -319,8 +319,8 @@ fn instead(key: &str) -> Option<&'static str> {
     })
 }
 
-/// Returns the sections that have this key, in themselves or in their entries, by the JSON Schema
-/// of the file.
+/// Returns the sections that may have this key, or whose entries may have it, according to the JSON
+/// Schema of the file.
 pub(super) fn homes(key: &str) -> Vec<&'static str> {
     const DEFINED: [(&str, &str); 9] = [
         ("frontend", "frontends"),
@@ -338,7 +338,7 @@ pub(super) fn homes(key: &str) -> Vec<&'static str> {
     static SCHEMA: LazyLock<serde_json::Value> =
         LazyLock::new(|| serde_json::from_str(JSON_SCHEMA).unwrap_or_default());
     let schema = &*SCHEMA;
-    let has = |of: &serde_json::Value| !of["properties"][key].is_null();
+    let has = |map: &serde_json::Value| !map["properties"][key].is_null();
     let defined = DEFINED
         .iter()
         .filter(|(name, _)| has(&schema["$defs"][name]));
@@ -354,7 +354,7 @@ pub(super) fn is<T: DeserializeOwned>(node: &Node) -> bool {
     matches!(&node.kind, NodeKind::Scalar(_, value) if serde_yaml::from_value::<T>(value.clone()).is_ok())
 }
 
-/// Reads one scalar as a `T`. `key` is its name in diagnostics.
+/// Reads one scalar as a `T`. `key` names the scalar in diagnostics.
 pub(super) fn read<T: DeserializeOwned>(
     node: &Node,
     key: &str,

@@ -1,5 +1,5 @@
 //! The peers that may connect. The `security` keys of routes.yaml and the key files are resolved
-//! into the demands of the engine on its peers.
+//! into the requirements of the engine for its peers.
 //!
 //! An error in a peer's key file excludes only the key in that file; all others stay valid.
 
@@ -22,7 +22,7 @@ use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 use gateway_zmtp::curve::{KeyPair, PublicKey};
 use gateway_zmtp::session::NullPeers;
 
-/// The demands of frontends, pools and channels on their peers, in the order of the file.
+/// The requirements of frontends, pools and channels for their peers, in the order of the file.
 pub(super) struct Secured {
     pub(super) frontends: Vec<Option<Arc<Security>>>,
     pub(super) pools: Vec<Option<Arc<Security>>>,
@@ -31,29 +31,36 @@ pub(super) struct Secured {
 }
 
 impl Secured {
-    /// Returns the generation that follows `running` and differs from it only by these demands, or
-    /// `None` if they are the same. `source` is the routes.yaml of both generations.
+    /// Returns the generation that follows `running` and differs from it only in these
+    /// requirements, or `None` if the requirements are the same. `source` is the routes.yaml of
+    /// both generations.
     pub(super) fn apply(self, source: &Source, running: &Snapshot) -> Option<Snapshot> {
         let mut next = running.clone();
         next.generation += 1;
-        let frontends = source.frontends.iter().map(|it| &it.it.frontend.name);
+        let frontends = source
+            .frontends
+            .iter()
+            .map(|entry| &entry.entry.frontend.name);
         for (name, security) in frontends.zip(self.frontends) {
             let mut frontends = next.frontends.values_mut();
-            if let Some(frontend) = frontends.find(|it| it.name == *name) {
+            if let Some(frontend) = frontends.find(|frontend| frontend.name == *name) {
                 frontend.security = security;
             }
         }
-        let pools = source.pools.iter().map(|it| &it.it.settings.name);
+        let pools = source.pools.iter().map(|entry| &entry.entry.settings.name);
         for (name, security) in pools.zip(self.pools) {
             let mut pools = next.pools.values_mut();
-            if let Some(pool) = pools.find(|it| it.name == *name && it.security != security) {
+            if let Some(pool) = pools.find(|pool| pool.name == *name && pool.security != security) {
                 Arc::make_mut(pool).security = security;
             }
         }
-        let channels = source.channels.iter().map(|it| &it.it.settings.name);
+        let channels = source
+            .channels
+            .iter()
+            .map(|entry| &entry.entry.settings.name);
         for (name, [publishers, subscribers]) in channels.zip(self.channels) {
             let mut channels = next.channels.values_mut();
-            if let Some(channel) = channels.find(|it| it.name == *name) {
+            if let Some(channel) = channels.find(|channel| channel.name == *name) {
                 let channel = Arc::make_mut(channel);
                 channel.publishers.security = publishers;
                 channel.subscribers.security = subscribers;
@@ -94,8 +101,8 @@ pub(super) fn secure_again(source: &Source, files: &KeyFiles, running: &Snapshot
 struct Resolver<'a> {
     files: &'a KeyFiles,
     default: Option<&'a SecuritySource>,
-    /// The running configuration, which stays in force where a file cannot be used. `None` if an
-    /// error is reported and nothing takes effect.
+    /// The running configuration. Its keys and users stay in force where a file cannot be used. If
+    /// this is `None`, such a file is an error, and nothing takes effect.
     running: Option<&'a Snapshot>,
     unusable: Unusable,
     /// Key files whose faults have been reported.
@@ -140,7 +147,8 @@ impl Unusable {
                 }
             }
         }
-        // Equal users are kept, because they remember their verified passwords.
+        // If the users are equal, those of `running` are kept, because they include a memory of
+        // verified passwords.
         if let Some(before) = &running.plain
             && (self.users || next.plain.as_ref() == Some(before))
         {
@@ -183,12 +191,13 @@ impl<'a> Resolver<'a> {
 
     fn frontends(&mut self, source: &'a Source) -> Vec<Option<Arc<Security>>> {
         let frontends = source.frontends.iter();
-        let inherit = frontends.filter(|it| matches!(it.it.security, SecurityKey::Inherited));
+        let inherit =
+            frontends.filter(|frontend| matches!(frontend.entry.security, SecurityKey::Inherited));
         let mut all = Endpoints::default();
         let mut before = None;
         for frontend in inherit {
             before = before.or_else(|| self.running_frontend(frontend));
-            let Endpoints { bind, connect } = &frontend.it.frontend.endpoints;
+            let Endpoints { bind, connect } = &frontend.entry.frontend.endpoints;
             all.bind.extend(bind.iter().cloned());
             all.connect.extend(connect.iter().cloned());
         }
@@ -196,11 +205,11 @@ impl<'a> Resolver<'a> {
         let default = default.map(|default| self.security(default, &all, before));
         let mut secured = Vec::new();
         for frontend in &source.frontends {
-            secured.push(match &frontend.it.security {
+            secured.push(match &frontend.entry.security {
                 SecurityKey::Inherited => default.clone(),
                 SecurityKey::None => None,
                 SecurityKey::Some(own) => {
-                    let endpoints = &frontend.it.frontend.endpoints;
+                    let endpoints = &frontend.entry.frontend.endpoints;
                     let before = self.running_frontend(frontend);
                     Some(self.security(own, endpoints, before))
                 }
@@ -216,18 +225,18 @@ impl<'a> Resolver<'a> {
         let has_addresses = self.default.is_some_and(|default| default.from.is_some());
         let mut secured = Vec::new();
         for pool in &source.pools {
-            secured.push(match &pool.it.security {
+            secured.push(match &pool.entry.security {
                 SecurityKey::Some(own) => {
-                    let endpoints = &pool.it.settings.endpoints;
+                    let endpoints = &pool.entry.settings.endpoints;
                     let before = self.running.and_then(|running| {
                         let mut pools = running.pools.values();
-                        let pool = pools.find(|it| it.name == pool.it.settings.name)?;
-                        pool.security.as_deref()
+                        let before = pools.find(|before| before.name == pool.entry.settings.name)?;
+                        before.security.as_deref()
                     });
                     Some(self.security(own, endpoints, before))
                 }
                 SecurityKey::Inherited if has_keys => {
-                    let name = &pool.it.settings.name;
+                    let name = &pool.entry.settings.name;
                     let fault = Diagnostic::error(format!("pool {name} does not name its workers' keys"));
                     let fault = fault.at(pool.place.clone()).label("expected security: … below");
                     self.found.push(fault.help(
@@ -236,9 +245,9 @@ impl<'a> Resolver<'a> {
                     None
                 }
                 SecurityKey::Inherited
-                    if has_addresses && !pool.it.settings.endpoints.bind.is_empty() =>
+                    if has_addresses && !pool.entry.settings.endpoints.bind.is_empty() =>
                 {
-                    let name = &pool.it.settings.name;
+                    let name = &pool.entry.settings.name;
                     let fault = Diagnostic::error(format!("pool {name} does not name its workers' addresses"));
                     let fault = fault.at(pool.place.clone()).label("expected security: … below");
                     self.found.push(fault.help(
@@ -253,7 +262,8 @@ impl<'a> Resolver<'a> {
     }
 
     /// Returns the security of the publishers and the subscribers of each channel. Like workers,
-    /// they are not clients, so the file's own `security` does not apply to them.
+    /// publishers and subscribers are not clients, so the `security` of the whole file does not
+    /// apply to them.
     fn channels(&mut self, source: &'a Source) -> Vec<[Option<Arc<Security>>; 2]> {
         let mut secured = Vec::new();
         for channel in &source.channels {
@@ -261,7 +271,7 @@ impl<'a> Resolver<'a> {
                 settings,
                 publishers,
                 subscribers,
-            } = &channel.it;
+            } = &channel.entry;
             let sides = [
                 ("publishers", publishers, &settings.publishers.endpoints),
                 ("subscribers", subscribers, &settings.subscribers.endpoints),
@@ -282,16 +292,18 @@ impl<'a> Resolver<'a> {
         endpoints: &Endpoints,
     ) -> Option<Arc<Security>> {
         let default = self.default;
-        let has_keys = default.is_some_and(|it| it.curve.is_some() || it.plain.is_some());
-        let has_addresses = default.is_some_and(|it| it.from.is_some());
+        let has_keys =
+            default.is_some_and(|default| default.curve.is_some() || default.plain.is_some());
+        let has_addresses = default.is_some_and(|default| default.from.is_some());
         let lacks = match &side.security {
             SecurityKey::Some(own) => {
                 let before = self.running.and_then(|running| {
                     let mut channels = running.channels.values();
-                    let channel = channels.find(|it| it.name == channel.it.settings.name)?;
+                    let before =
+                        channels.find(|before| before.name == channel.entry.settings.name)?;
                     let side = match who {
-                        "publishers" => &channel.publishers,
-                        _ => &channel.subscribers,
+                        "publishers" => &before.publishers,
+                        _ => &before.subscribers,
                     };
                     side.security.as_deref()
                 });
@@ -302,23 +314,24 @@ impl<'a> Resolver<'a> {
             SecurityKey::Inherited if has_addresses && !endpoints.bind.is_empty() => "addresses",
             SecurityKey::Inherited => return None,
         };
-        let name = &channel.it.settings.name;
+        let name = &channel.entry.settings.name;
         let fault = Diagnostic::error(format!("channel {name} does not name its {who}' {lacks}"));
         let fault = fault.at(channel.place.clone());
-        self.found.push(fault.label(format!("expected {who}: {{ security: … }} below")).help(
-            "the file's `security` is for clients alone: write one of their own, or security: none",
-        ));
+        let fault = fault.label(format!("expected {who}: {{ security: … }} below"));
+        self.found.push(fault.help(format!(
+            "the file's `security` is for clients alone: write one for the {who}, or security: none"
+        )));
         None
     }
 
     /// Returns the security of a frontend in the running configuration.
     fn running_frontend(&self, frontend: &Named<FrontendSource>) -> Option<&'a Security> {
         let mut frontends = self.running?.frontends.values();
-        let frontend = frontends.find(|it| it.name == frontend.it.frontend.name)?;
-        frontend.security.as_deref()
+        let before = frontends.find(|before| before.name == frontend.entry.frontend.name)?;
+        before.security.as_deref()
     }
 
-    /// Resolves a `security`, which is `before` in the running configuration.
+    /// Resolves a `security`. `before` is the same `security` in the running configuration.
     fn security(
         &mut self,
         source: &'a SecuritySource,
@@ -345,11 +358,14 @@ impl<'a> Resolver<'a> {
         }
         let from = source.from.as_ref();
         Security {
-            curve: source.curve.as_ref().map(|it| self.curve(it, endpoints)),
+            curve: source
+                .curve
+                .as_ref()
+                .map(|curve| self.curve(curve, endpoints)),
             plain: source
                 .plain
                 .as_ref()
-                .map(|it| self.plain(it, source.curve.is_some(), endpoints)),
+                .map(|plain| self.plain(plain, source.curve.is_some(), endpoints)),
             null: if source.anonymous {
                 NullPeers::Admitted
             } else {
@@ -421,8 +437,9 @@ impl<'a> Resolver<'a> {
             if file.users.is_empty() && file.faults.is_empty() {
                 let fault = Diagnostic::warning("the file has no user, so every password is wrong");
                 let fault = fault.at(path.place.clone());
-                self.found
-                    .push(fault.help("add a line for each: gateway keygen --user NAME"));
+                self.found.push(
+                    fault.help("add a line for each user: gateway keygen --user NAME prints it"),
+                );
             }
         }
         Some(file)
@@ -437,8 +454,11 @@ impl<'a> Resolver<'a> {
         if secret.is_empty() && source.exposed.is_empty() {
             let fault = Diagnostic::error("\"curve\" has no \"secret\"").at(source.place.clone());
             let fault = fault.label("expected secret: FILE");
-            self.found
-                .push(fault.help("make one with `gateway keygen gateway`: gateway.key_secret"));
+            self.found.push(
+                fault.help(
+                    "`gateway keygen gateway` makes the keys: name its file gateway.key_secret",
+                ),
+            );
         }
         let keys: Arc<[KeyPair]> = secret.iter().filter_map(|path| self.ours(path)).collect();
         self.unusable.secret |= keys.len() < secret.len();
@@ -495,7 +515,10 @@ impl<'a> Resolver<'a> {
             let fault = fault.at(path.place.clone()).label("expected mode 0600");
             self.found.push(fault.help(format!("chmod 600 {shown}")));
         }
-        let other = file.public.as_ref().filter(|it| it.value != keys.public());
+        let other = file
+            .public
+            .as_ref()
+            .filter(|spanned| spanned.value != keys.public());
         self.unusable.secret |= other.is_some() || !file.faults.is_empty();
         if let Some(public) = other
             && is_new
@@ -544,8 +567,9 @@ impl<'a> Resolver<'a> {
         if named.is_empty() && !self.found.has_errors() {
             let fault = Diagnostic::warning("there is no key, so no peer with a key is admitted");
             let fault = fault.at(peers.place.clone());
-            self.found
-                .push(fault.help("put public keys there: a file NAME.key for each peer"));
+            self.found.push(
+                fault.help("add the public key of each peer: in a directory, a file NAME.key"),
+            );
         }
         let named = named.into_iter().map(|(key, (name, _))| (key, name));
         KnownPeers::Named(named.collect())
@@ -706,11 +730,18 @@ impl<'a> Resolver<'a> {
     /// Warns about each pool that admits clients as workers, because it names the same path of
     /// peers' keys or of users as a frontend or as the `security` of the whole file.
     fn shared_peers(&mut self, source: &Source) {
-        let clients: Vec<_> = source.frontends.iter().map(|it| &it.it.security).collect();
+        let clients: Vec<_> = source
+            .frontends
+            .iter()
+            .map(|entry| &entry.entry.security)
+            .collect();
         let clients = clients.into_iter().chain([&source.security]);
-        let clients: BTreeSet<&Path> = clients.flat_map(peers_paths).map(|it| it.0).collect();
+        let clients: BTreeSet<&Path> = clients
+            .flat_map(peers_paths)
+            .map(|(path, _)| path)
+            .collect();
         let workers = source.pools.iter();
-        for (path, place) in workers.flat_map(|pool| peers_paths(&pool.it.security)) {
+        for (path, place) in workers.flat_map(|pool| peers_paths(&pool.entry.security)) {
             if clients.contains(path) {
                 let fault = Diagnostic::warning("clients are admitted as workers");
                 let fault = fault
@@ -723,7 +754,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Returns the paths of the peers' keys and of their users, each with its place.
+/// Returns the path of the peers' keys and the path of the file of users, each with its place.
 fn peers_paths(security: &SecurityKey) -> impl Iterator<Item = (&Path, &Place)> {
     let source = security.map();
     let curve = source.and_then(|source| source.curve.as_ref());

@@ -47,7 +47,7 @@ pub(super) use security::{
 /// The maximum of `reload.settle`. A longer time would also delay the edit that shortens it.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
 
-/// The sections of named things. With channels, frontends and pools may be absent.
+/// The sections with named entries. If there are channels, frontends and pools may be absent.
 const SECTIONS: [&str; 4] = ["frontends", "pools", "channels", "routes"];
 
 /// The content of routes.yaml, with defaults filled in and names not yet looked up.
@@ -80,18 +80,19 @@ pub(super) struct Source {
     pub reload: ReloadSettings,
     /// The section `admin`, and the place of its `bind`.
     pub admin: Option<Spanned<AdminSettings>>,
-    /// `log`.
+    /// The section `log`.
     pub log: LogSettings,
 }
 
 /// An entry of a section, and the places of its key and endpoints.
 #[derive(Debug)]
 pub(super) struct Named<T> {
-    /// The place of its name.
+    /// The place of the name.
     pub place: Place,
     /// The entry.
-    pub it: T,
-    /// The addresses that it listens on, each with its place. Those of a channel are in the entry.
+    pub entry: T,
+    /// The addresses that the entry listens on, each with its place. The addresses of a channel are
+    /// in `entry` instead.
     pub binds: Vec<Spanned<BindEndpoint>>,
 }
 
@@ -100,8 +101,8 @@ pub(super) struct Named<T> {
 pub(super) struct FrontendSource {
     /// The frontend.
     pub frontend: Frontend,
-    /// The value of `type` as written, if the frontend has this key. Its clients' messages then
-    /// have no type.
+    /// The value of `type` as written, if the frontend has this key. The messages of its clients
+    /// then have no type frame.
     pub kind: Option<Spanned<String>>,
     /// Its own `security`.
     pub security: SecurityKey,
@@ -139,11 +140,18 @@ impl Source {
     }
 
     fn securities(&self) -> impl Iterator<Item = &SecuritySource> {
-        let frontends = self.frontends.iter().map(|it| &it.it.security);
-        let pools = self.pools.iter().map(|it| &it.it.security);
+        let frontends = self
+            .frontends
+            .iter()
+            .map(|frontend| &frontend.entry.security);
+        let pools = self.pools.iter().map(|pool| &pool.entry.security);
         let channels = self.channels.iter();
-        let channels =
-            channels.flat_map(|it| [&it.it.publishers.security, &it.it.subscribers.security]);
+        let channels = channels.flat_map(|channel| {
+            [
+                &channel.entry.publishers.security,
+                &channel.entry.subscribers.security,
+            ]
+        });
         let all = [&self.security]
             .into_iter()
             .chain(frontends)
@@ -169,10 +177,10 @@ pub(super) fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
         pool(name, node, engine, found)
     });
     let channels = channels(&mut top, engine, found);
-    let first = pools.first().map(|pool| pool.it.settings.name.as_str());
+    let first = pools.first().map(|pool| pool.entry.settings.name.as_str());
     let first = match (first, channels.first()) {
         (Some(pool), _) => format!("pool: {pool}"),
-        (None, Some(channel)) => format!("publish: {}", channel.it.settings.name),
+        (None, Some(channel)) => format!("publish: {}", channel.entry.settings.name),
         (None, None) => "pool: people".to_owned(),
     };
     let routes = routes(&mut top, engine, &first, found);
@@ -261,7 +269,7 @@ fn no_libzmq(place: Place) -> Diagnostic {
         .help("use `engine: native`, or build with the feature `libzmq`")
 }
 
-/// Returns every entry of a section of named things, which must not be empty.
+/// Reads all entries of a section with named entries. Reports a section without entries.
 fn entries<'a, T>(
     top: &mut Section<'a>,
     key: &'static str,
@@ -281,9 +289,13 @@ fn entries<'a, T>(
             let wrong = format!("{} can't name a {what}", name.found());
             found.push(Diagnostic::error(wrong).at(name.place.clone()).label(fault));
         }
-        let (it, binds) = read(name.text(), value, found);
+        let (entry, binds) = read(name.text(), value, found);
         let place = name.place.clone();
-        all.push(Named { place, it, binds });
+        all.push(Named {
+            place,
+            entry,
+            binds,
+        });
     }
     all
 }
@@ -365,7 +377,7 @@ fn pool(
     let queue_bytes = section.value::<Size>("queue_bytes", found);
     let timeout = timeout(&mut section, engine, found);
     let heartbeat = section.value::<Heartbeat>("heartbeat", found);
-    let workers = workers.map_or(Workers::Auto, |it| it.value);
+    let workers = workers.map_or(Workers::Auto, |spanned| spanned.value);
     let frames = worker_frames(&mut section, workers, engine, found);
     let security = security(&mut section, &what, engine, found);
     section.close(found);
@@ -373,16 +385,18 @@ fn pool(
         name: name.to_owned(),
         endpoints,
         workers,
-        identity: identity.as_ref().map_or(IdentityMode::Token, |it| it.value),
-        balance: balance.map_or(Balance::LeastBusy, |it| it.value),
-        per_worker: per_worker.map_or(PerWorker::Auto, |it| it.value.0),
+        identity: identity
+            .as_ref()
+            .map_or(IdentityMode::Token, |spanned| spanned.value),
+        balance: balance.map_or(Balance::LeastBusy, |spanned| spanned.value),
+        per_worker: per_worker.map_or(PerWorker::Auto, |spanned| spanned.value.0),
         queue: queue.map_or(10_000, |n| n.value.0 as usize),
         queue_bytes: queue_bytes.map_or(256 << 20, |size| size.value.0),
-        heartbeat: heartbeat.map_or(Some(Duration::from_secs(1)), |it| it.value.0),
+        heartbeat: heartbeat.map_or(Some(Duration::from_secs(1)), |spanned| spanned.value.0),
         frames,
         security: None,
     };
-    let timeout = timeout.map_or(Some(Duration::from_secs(30)), |it| it.value.0);
+    let timeout = timeout.map_or(Some(Duration::from_secs(30)), |spanned| spanned.value.0);
     let pool = PoolSource {
         settings,
         timeout,
@@ -414,7 +428,7 @@ fn proto(node: &Node, found: &mut Diagnostics) -> (ImportPaths, Compiler, Option
     section.close(found);
     (
         paths,
-        compiler.map_or(Compiler::default(), |it| it.value),
-        breaking.map(|it| it.value),
+        compiler.map_or(Compiler::default(), |spanned| spanned.value),
+        breaking.map(|spanned| spanned.value),
     )
 }

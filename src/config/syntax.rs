@@ -63,10 +63,10 @@ pub(super) fn syntax_fault(
         return fault
             .at(place)
             .label("a variable between brackets needs quotes")
-            .help("write \"${NAME}\": without quotes, its { begins a map there");
+            .help("write \"${NAME}\": without quotes, the { begins a map");
     }
     if stop.lacks_comma()
-        && let Some((first, key)) = key_behind_value(line, column)
+        && let Some((first, key)) = key_after_value(line, column)
     {
         return fault
             .at(file.place(number, first, key.chars().count() as u32))
@@ -84,14 +84,16 @@ fn alias_fault(fault: Diagnostic, place: Place) -> Diagnostic {
     fault
         .at(place)
         .label("a * here begins an alias in YAML")
-        .help("quote what starts with *: the catch-all is \"*\", an endpoint \"tcp://*:5559\"")
+        .help(
+            "quote values that start with *: the catch-all is \"*\", an endpoint \"tcp://*:5559\"",
+        )
 }
 
 /// Returns the place of the first comment in the style of another language, such as `// words`, up
 /// to the line `number`.
 fn foreign_comment(file: &Arc<SourceFile>, number: u32) -> Option<Place> {
     let begins = |line: &str| {
-        let starts = |sign: &str| line.trim_start().starts_with(sign);
+        let starts = |marker: &str| line.trim_start().starts_with(marker);
         if starts("//") || starts("/*") {
             return line.find('/');
         }
@@ -161,13 +163,13 @@ impl<'a> Stop<'a> {
     fn unquoted_variable(&self) -> Option<Place> {
         self.bracket.as_ref()?;
         let (at, _) = self.line.char_indices().nth(self.column as usize - 1)?;
-        let (before, behind) = self.line.split_at(at);
-        if !before.ends_with('$') || !behind.starts_with('{') {
+        let (before, after) = self.line.split_at(at);
+        if !before.ends_with('$') || !after.starts_with('{') {
             return None;
         }
-        let width = behind
+        let width = after
             .find('}')
-            .map_or(1, |end| behind[..=end].chars().count());
+            .map_or(1, |end| after[..=end].chars().count());
         Some(
             self.file
                 .place(self.number, self.column - 1, width as u32 + 1),
@@ -190,8 +192,8 @@ impl<'a> Stop<'a> {
         }
     }
 
-    /// Returns the error of a backslash in double quotes that begins no valid escape sequence. Its
-    /// place is that of the backslash.
+    /// Returns the error of a backslash in double quotes that begins no valid escape sequence, at
+    /// the place of the backslash.
     fn escape_fault(&self, fault: Diagnostic) -> Diagnostic {
         let characters: Vec<char> = self.line.chars().collect();
         let mut at = self.column as usize - 1;
@@ -231,7 +233,7 @@ impl<'a> Stop<'a> {
             self.advise_on_indent(fault, above)
         } else if self.says("mapping values are not allowed") {
             fault.help(
-                "is the colon of the line above missing, or are quotes around a text with a colon?",
+                "is a colon missing in the line above, or are quotes missing around a text with a colon?",
             )
         } else if self.says("expected key") || self.says("indentation") {
             fault.help("the keys of one map begin in the same column")
@@ -250,7 +252,7 @@ impl<'a> Stop<'a> {
         let before = line_above(self.file, above).filter(|(_, text)| indent_of(text) == indent);
         if let Some((before, _)) = before {
             return fault.help(format!(
-                "line {above} begins further left than lines {before} and {number}: should it begin in their column, {}?",
+                "line {above} begins further left than lines {before} and {number}: should line {above} begin in column {}?",
                 indent + 1
             ));
         }
@@ -261,9 +263,9 @@ impl<'a> Stop<'a> {
 }
 
 /// Returns the column and the text of the key at `column`, if the key follows a value. `column` may
-/// also be that of its colon: within brackets, the parser notices a key that follows an unquoted
-/// value without a comma only at the colon.
-fn key_behind_value(line: &str, column: u32) -> Option<(u32, &str)> {
+/// also be the column of the key's colon: within brackets, if a comma is missing before a key, the
+/// parser may notice this only at the colon.
+fn key_after_value(line: &str, column: u32) -> Option<(u32, &str)> {
     let (at, _) = line.char_indices().nth(column as usize - 1)?;
     let start = match line[at..].starts_with(':') {
         true => {
@@ -284,10 +286,10 @@ fn key_behind_value(line: &str, column: u32) -> Option<(u32, &str)> {
 
 /// Returns the number and the text of the last line before `number` that is not empty or a comment.
 fn line_above(file: &SourceFile, number: u32) -> Option<(u32, &str)> {
-    let says_something = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with('#');
+    let has_content = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with('#');
     (1..number)
         .rev()
-        .find_map(|above| Some((above, file.line(above).filter(says_something)?)))
+        .find_map(|above| Some((above, file.line(above).filter(has_content)?)))
 }
 
 /// Returns the number of the line above if that line begins further left and has a key with a

@@ -27,7 +27,7 @@ fn loaded(text: &str) -> Loaded {
 }
 
 /// Returns a configuration with these pools and routes, and two frontends.
-fn with(pools: &str, routes: &str) -> Loaded {
+fn configuration(pools: &str, routes: &str) -> Loaded {
     loaded(&format!(
         "frontends:\n  clients: {{ bind: \"tcp://*:5559\" }}\n  inside: {{ bind: ipc:///tmp/inside }}\n\
          pools:\n{pools}\nroutes:\n{routes}\n"
@@ -99,7 +99,7 @@ const PLAIN_RELOAD: ReloadSettings = ReloadSettings {
 /// not compile until every new setting is added.
 #[test]
 fn omitted_keys_have_the_defaults_of_the_reference() {
-    let loaded = with(PEOPLE, "  PERSON: { pool: people }");
+    let loaded = configuration(PEOPLE, "  PERSON: { pool: people }");
     let Snapshot {
         generation,
         engine,
@@ -310,26 +310,23 @@ fn settings_of_a_channel_take_effect() {
              routes: {{ A: {{ publish: c, ack: false }} }}\n"
         ))
     };
-    let of = |more: &str| {
+    let settings = |more: &str| {
         let loaded = channel(more);
         ChannelSettings::clone(&loaded.snapshot.channels[&ChannelId(0)])
     };
-    let settings =
-        of("keep_bytes: 1KiB, subscriber_bytes: 2KiB, frames: single, topic_end: \"::\"");
-    assert_eq!(settings.publishers.endpoints.connect, ["tcp://feed:6000"]);
-    assert_eq!(
-        (settings.keep_bytes, settings.subscriber_bytes),
-        (1024, 2048)
-    );
+    let parsed =
+        settings("keep_bytes: 1KiB, subscriber_bytes: 2KiB, frames: single, topic_end: \"::\"");
+    assert_eq!(parsed.publishers.endpoints.connect, ["tcp://feed:6000"]);
+    assert_eq!((parsed.keep_bytes, parsed.subscriber_bytes), (1024, 2048));
     let end = ChannelFrames::Single(b"::".as_slice().into());
-    assert_eq!(settings.frames, end);
+    assert_eq!(parsed.frames, end);
     let keeps = ["none", "last", "{ last: 100000 }", "{ for: 10m }"];
-    let keeps = keeps.map(|keep| of(&format!("keep: {keep}")).keep);
+    let keeps = keeps.map(|keep| settings(&format!("keep: {keep}")).keep);
     let ten_minutes = Keep::For(Duration::from_secs(600));
     let expected = [Keep::None, Keep::Last(1), Keep::Last(100_000), ten_minutes];
     assert_eq!(keeps, expected);
     let slows = ["drop_new", "drop_old", "conflate", "disconnect"];
-    let slows = slows.map(|slow| of(&format!("slow: {slow}")).slow);
+    let slows = slows.map(|slow| settings(&format!("slow: {slow}")).slow);
     let expected = [
         Slow::DropNew,
         Slow::DropOld,
@@ -338,7 +335,7 @@ fn settings_of_a_channel_take_effect() {
     ];
     assert_eq!(slows, expected);
     let upstreams = ["auto", "subscriptions", "all"];
-    let upstreams = upstreams.map(|upstream| of(&format!("upstream: {upstream}")).upstream);
+    let upstreams = upstreams.map(|upstream| settings(&format!("upstream: {upstream}")).upstream);
     let expected = [Upstream::Auto, Upstream::Subscriptions, Upstream::All];
     assert_eq!(upstreams, expected);
     let target = route(&channel("slow: drop_new"), "A").target;
@@ -367,7 +364,7 @@ fn the_timeout_of_a_route_overrides_that_of_its_pool() {
         "  slow: { bind: \"tcp://*:5560\", timeout: 1m }\n  usual: { bind: \"tcp://*:5561\" }";
     let routes =
         "  OWN: { pool: slow, timeout: 2s }\n  SLOW: { pool: slow }\n  USUAL: { pool: usual }";
-    let loaded = with(pools, routes);
+    let loaded = configuration(pools, routes);
     assert_eq!(route(&loaded, "OWN").timeout, seconds(2));
     assert_eq!(route(&loaded, "SLOW").timeout, seconds(60));
     assert_eq!(route(&loaded, "USUAL").timeout, seconds(30));
@@ -377,7 +374,7 @@ fn the_timeout_of_a_route_overrides_that_of_its_pool() {
 fn names_become_indices() {
     let pools = "  people: { bind: \"tcp://*:5560\" }\n  orders: { bind: \"tcp://*:5561\" }";
     let routes = "  A: { pool: orders, frontends: [inside, clients] }\n  B: { pool: people, frontends: inside }";
-    let loaded = with(pools, routes);
+    let loaded = configuration(pools, routes);
     let (a, b) = (route(&loaded, "A"), route(&loaded, "B"));
     assert_eq!((a.pool(), b.pool()), (Some(PoolId(1)), Some(PoolId(0))));
     let frontends = a.access.as_ref().unwrap().frontends.clone();
@@ -394,7 +391,7 @@ fn names_become_indices() {
 fn exact_types_precede_patterns_and_longer_patterns_shorter_ones() {
     let routes = "  \"*\": { pool: people }\n  a*: { pool: people }\n  ab*: { pool: people }\n  \
                   abc: { pool: people }\n  hex:ff*: { pool: people }\n  hex:ff00: { pool: people }";
-    let loaded = with(PEOPLE, routes);
+    let loaded = configuration(PEOPLE, routes);
     for (kind, expected) in [
         (&b"abc"[..], "abc"),
         (b"abcd", "ab*"),
@@ -414,7 +411,7 @@ fn schemas_are_resolved_with_their_options() {
     let routes = "  ANY: { schema: [{ msgpack: shop.Person, require: [name] }, shop.Order], reply: shop.Order, pool: people }
   STRICT: { schema: { protobuf: shop.Person, unknown_fields: reject }, pool: people }
   ARRAY: { schema: { msgpack: shop.Person, layout: array }, pool: people }";
-    let loaded = with(PEOPLE, routes);
+    let loaded = configuration(PEOPLE, routes);
     let fits = |kind: &str, payload: &[u8]| {
         let schema = route(&loaded, kind).schema.as_ref().unwrap();
         schema.check(payload, 100).is_ok()
@@ -466,7 +463,7 @@ fn import_paths_are_relative_to_the_file_as_given() {
 #[test]
 fn warnings_accompany_a_valid_configuration() {
     let pools = "  people: { bind: \"tcp://*:5560\" }\n  idle: { bind: \"tcp://*:5561\" }";
-    let loaded = with(pools, "  A: { pool: people }");
+    let loaded = configuration(pools, "  A: { pool: people }");
     assert_eq!(loaded.warnings.warnings(), 1);
     assert!(
         loaded
@@ -524,8 +521,7 @@ fn a_file_removed_while_the_gateway_runs_is_reported_with_the_remedy() {
     let running = load(&path).unwrap().snapshot;
     fs::remove_file(&path).unwrap();
     let removed = load_after(&path, &running).unwrap_err().render(false);
-    let expected =
-        "it existed when the gateway started: put it back; until then its last content applies";
+    let expected = "put the file back: it existed when the gateway started, and its last content applies until then";
     assert!(removed.contains(expected), "{removed}");
 }
 
@@ -552,9 +548,9 @@ fn a_required_field_without_presence_causes_one_warning_for_protobuf_only() {
         assert_eq!(warnings(&route("A", encoding)), "", "{encoding}");
     }
     let twice = route("A", "protobuf") + &route("B", "protobuf");
-    let said = warnings(&twice);
+    let reported = warnings(&twice);
     let expected = "requiring \"id\" refuses messages where it is zero or empty";
-    assert_eq!(said.matches(expected).count(), 1, "{said}");
+    assert_eq!(reported.matches(expected).count(), 1, "{reported}");
 }
 
 /// The table holds only the messages that routes use, and an edit of routes.yaml changes it.

@@ -174,14 +174,14 @@ pub(super) fn pattern_doubt(key: &str) -> Option<Diagnostic> {
             .help("environment variables are expanded in values only, not in keys");
         return Some(fault);
     }
-    let signs = |c: char| matches!(c, '?' | '\\' | '[' | ']' | '(' | ')' | '|' | '^' | '$');
-    let is_expression = key.contains(signs) || key.ends_with(".+");
+    let special = |c: char| matches!(c, '?' | '\\' | '[' | ']' | '(' | ')' | '|' | '^' | '$');
+    let is_expression = key.contains(special) || key.ends_with(".+");
     if !is_expression || key.starts_with("hex:") || key.contains(char::is_control) {
         return None;
     }
     let literal: String = key
         .chars()
-        .take_while(|&c| !signs(c) && c != '+' && c != '*')
+        .take_while(|&c| !special(c) && c != '+' && c != '*')
         .collect();
     let start = if literal.len() < key.trim_start_matches('^').len() {
         literal

@@ -13,30 +13,30 @@ pub(super) struct Expanded {
     /// The expanded text, or `None` if a variable has no value or is malformed; the error is then
     /// in `found`.
     pub text: Option<String>,
-    pub found: Vec<SignFault>,
+    pub found: Vec<DollarFault>,
 }
 
-/// An error or a warning about a dollar sign in a value.
+/// An error or a warning about a [`DollarToken`] in a value.
 #[derive(Debug)]
-pub(super) struct SignFault {
-    /// The number of signs before this one in the value.
+pub(super) struct DollarFault {
+    /// The number of tokens before this token in the value.
     before: usize,
-    /// The sign as it is written.
+    /// The token as it is written.
     written: String,
     diagnostic: Diagnostic,
 }
 
-impl SignFault {
-    /// Returns the diagnostic at the place of the sign in `value`. If the sign is not in the file
-    /// as it was parsed, because a line was folded or the sign was written with escape sequences,
-    /// the place is that of the whole value.
+impl DollarFault {
+    /// Returns the diagnostic at the place of the token in `value`. If the file does not contain
+    /// the token as it was parsed, because a line was folded or the token was written with escape
+    /// sequences, the place is the whole value.
     pub(super) fn at(self, value: &ValueLines<'_>) -> Diagnostic {
         let Self {
             before,
             written,
             diagnostic,
         } = self;
-        let place = value.sign(before, &written);
+        let place = value.token_place(before, &written);
         diagnostic.at(place.unwrap_or_else(|| value.place.clone()))
     }
 }
@@ -50,9 +50,9 @@ pub(super) struct ValueLines<'a> {
 }
 
 impl ValueLines<'_> {
-    /// Returns the place of the sign with this number, from 0, in the value. Returns `None` if that
-    /// sign is not `written`.
-    fn sign(&self, number: usize, written: &str) -> Option<Place> {
+    /// Returns the place of the token with this number, from 0, in the value. Returns `None` if
+    /// the file does not contain `written` there.
+    fn token_place(&self, number: usize, written: &str) -> Option<Place> {
         let mut left = number;
         for line in self.place.line..=self.end {
             let text = self.file.line(line)?;
@@ -63,11 +63,12 @@ impl ValueLines<'_> {
                 let start = text.char_indices().nth(column as usize - 1)?;
                 rest = &text[start.0..];
             }
-            while let Some((text, sign)) = next_sign(&mut rest) {
+            while let Some((text, token)) = next_token(&mut rest) {
                 column += text.chars().count() as u32;
-                let width = sign.written.chars().count() as u32;
+                let width = token.written.chars().count() as u32;
                 if left == 0 {
-                    return (sign.written == written).then(|| self.file.place(line, column, width));
+                    return (token.written == written)
+                        .then(|| self.file.place(line, column, width));
                 }
                 left -= 1;
                 column += width;
@@ -85,21 +86,21 @@ pub(super) fn expand(text: &str, environment: &Environment) -> Option<Expanded> 
         let mut found = Vec::new();
         let mut is_whole = true;
         let mut before = 0;
-        while let Some((text, sign)) = next_sign(&mut rest) {
+        while let Some((text, token)) = next_token(&mut rest) {
             expanded.push_str(text);
-            let diagnostic = match sign.meaning(environment) {
+            let diagnostic = match token.meaning(environment) {
                 Ok(value) => {
                     expanded.push_str(&value);
-                    sign.doubt()
+                    token.doubt()
                 }
                 Err(fault) => {
                     is_whole = false;
                     Some(*fault)
                 }
             };
-            found.extend(diagnostic.map(|diagnostic| SignFault {
+            found.extend(diagnostic.map(|diagnostic| DollarFault {
                 before,
-                written: sign.written.to_owned(),
+                written: token.written.to_owned(),
                 diagnostic,
             }));
             before += 1;
@@ -114,13 +115,13 @@ pub(super) fn expand(text: &str, environment: &Environment) -> Option<Expanded> 
 
 /// A construct that begins with a dollar sign in a value.
 #[derive(Debug)]
-struct Sign<'a> {
+struct DollarToken<'a> {
     written: &'a str,
-    kind: SignKind<'a>,
+    kind: DollarKind<'a>,
 }
 
 #[derive(Debug)]
-enum SignKind<'a> {
+enum DollarKind<'a> {
     /// `$$`.
     Dollar,
     /// A `$` that is not followed by a name, `{` or `$`.
@@ -136,30 +137,30 @@ enum SignKind<'a> {
     Malformed,
 }
 
-/// Takes the text up to the next sign, and that sign, from `rest`. Returns `None` if `rest`
-/// contains no further sign.
-fn next_sign<'a>(rest: &mut &'a str) -> Option<(&'a str, Sign<'a>)> {
+/// Takes the text up to the next token, and that token, from `rest`. Returns `None` if `rest`
+/// contains no further token.
+fn next_token<'a>(rest: &mut &'a str) -> Option<(&'a str, DollarToken<'a>)> {
     let (before, from) = rest.split_at(rest.find('$')?);
-    let sign = Sign::read(from);
-    *rest = &from[sign.written.len()..];
-    Some((before, sign))
+    let token = DollarToken::read(from);
+    *rest = &from[token.written.len()..];
+    Some((before, token))
 }
 
-impl<'a> Sign<'a> {
-    /// Reads the sign at the start of `text`, which begins with a dollar sign.
+impl<'a> DollarToken<'a> {
+    /// Reads the token at the start of `text`, which begins with a dollar sign.
     fn read(text: &'a str) -> Self {
         let after = text.get(1..).unwrap_or_default();
         let (length, kind) = if after.starts_with('$') {
-            (2, SignKind::Dollar)
+            (2, DollarKind::Dollar)
         } else if let Some(inner) = after.strip_prefix('{') {
             match inner.split_once('}') {
                 Some((inner, _)) => (inner.len() + 3, variable(inner)),
-                None => (text.len(), SignKind::Malformed),
+                None => (text.len(), DollarKind::Malformed),
             }
         } else {
             match name_length(after) {
-                0 => (1, SignKind::Lone),
-                length => (1 + length, SignKind::Bare),
+                0 => (1, DollarKind::Lone),
+                length => (1 + length, DollarKind::Bare),
             }
         };
         Self {
@@ -168,13 +169,13 @@ impl<'a> Sign<'a> {
         }
     }
 
-    /// Returns the text that the sign stands for.
+    /// Returns the text that the token stands for.
     fn meaning(&self, environment: &Environment) -> Result<Cow<'a, str>, Box<Diagnostic>> {
         let (name, default) = match self.kind {
-            SignKind::Dollar => return Ok("$".into()),
-            SignKind::Lone | SignKind::Bare => return Ok(self.written.into()),
-            SignKind::Malformed => return Err(Box::new(self.malformed())),
-            SignKind::Variable { name, default } => (name, default),
+            DollarKind::Dollar => return Ok("$".into()),
+            DollarKind::Lone | DollarKind::Bare => return Ok(self.written.into()),
+            DollarKind::Malformed => return Err(Box::new(self.malformed())),
+            DollarKind::Variable { name, default } => (name, default),
         };
         match (environment.value(name), default) {
             (Ok("") | Err(NoValue::Unset), Some(default)) => Ok(default.replace("$$", "$").into()),
@@ -199,7 +200,7 @@ impl<'a> Sign<'a> {
 
     /// Returns a warning if a text is probably meant as a variable.
     fn doubt(&self) -> Option<Diagnostic> {
-        let SignKind::Bare = self.kind else {
+        let DollarKind::Bare = self.kind else {
             return None;
         };
         let name = &self.written[1..];
@@ -210,16 +211,16 @@ impl<'a> Sign<'a> {
 }
 
 /// Reads the text between `${` and `}`.
-fn variable(inner: &str) -> SignKind<'_> {
+fn variable(inner: &str) -> DollarKind<'_> {
     let (name, default) = match inner.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (inner, None),
     };
     let is_name = !name.is_empty() && name_length(name) == name.len();
     if !is_name || default.is_some_and(|default| default.contains("${")) {
-        return SignKind::Malformed;
+        return DollarKind::Malformed;
     }
-    SignKind::Variable { name, default }
+    DollarKind::Variable { name, default }
 }
 
 /// Returns the length of the name of a variable that `text` begins with, in bytes.
@@ -271,7 +272,7 @@ mod tests {
     }
 
     fn text(written: &str) -> Option<String> {
-        expand(written, &environment()).map(|it| it.text.expect("every variable has a value"))
+        expand(written, &environment()).map(|value| value.text.expect("every variable has a value"))
     }
 
     #[test]
@@ -301,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_malformed_or_unset_variable_is_an_error() {
-        for (written, said) in [
+        for (written, expected) in [
             ("${NONE}", "NONE is not set"),
             ("${LINE}", "LINE holds the control character 0x0D"),
             ("${PORT", "\"${PORT\" is not a variable"),
@@ -316,7 +317,7 @@ mod tests {
             let [found] = &expanded.found[..] else {
                 panic!("{written}: {:?}", expanded.found);
             };
-            assert!(found.diagnostic.message.contains(said), "{found:?}");
+            assert!(found.diagnostic.message.contains(expected), "{found:?}");
         }
     }
 
@@ -331,13 +332,15 @@ mod tests {
             let file = &file;
             let lines = ValueLines { file, place, end };
             let found = expand(text, &environment()).unwrap().found.into_iter();
-            let found = found.map(|it| it.at(&lines).place.unwrap());
-            found.map(|it| format!("{it}+{}", it.width)).collect()
+            let places = found.map(|fault| fault.at(&lines).place.unwrap());
+            places
+                .map(|place| format!("{place}+{}", place.width))
+                .collect()
         };
         let first = places(1, 4, 1, "ü$$ ${A} ${NONE} ${B}");
         assert_eq!(first, ["r.yaml:1:9+4", "r.yaml:1:14+7", "r.yaml:1:22+4"]);
         assert_eq!(places(2, 4, 4, "x\n${NONE}\n"), ["r.yaml:4:3+7"]);
-        // The sign is not in the file, so the place is the whole value.
+        // The token is not in the file, so the place is the whole value.
         assert_eq!(places(1, 4, 1, "${OTHER}"), ["r.yaml:1:4+1"]);
     }
 }

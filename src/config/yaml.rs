@@ -23,8 +23,8 @@ use gateway_zmtp::z85;
 /// The maximum size of a file, in bytes: room for a hundred thousand routes, which load in seconds.
 pub const FILE_MAX: usize = 16 << 20;
 
-/// The maximum number of values after all aliases are expanded, for a file of at most as many
-/// bytes. A larger file may have one value per byte, which no file without aliases reaches.
+/// The maximum number of values after all aliases are expanded, for a file of at most this many
+/// bytes. A larger file may have one value per byte. A file without aliases never has as many.
 const VALUES_MAX: usize = 1 << 20;
 
 /// The maximum size of all expanded values that contain variables, in bytes: the same as for a
@@ -64,7 +64,7 @@ pub(super) enum NodeKind {
 }
 
 impl Node {
-    /// Describes the value, for a sentence that says what was found.
+    /// Describes the value for an error message, such as `"a list"`.
     pub(super) fn found(&self) -> String {
         match &self.kind {
             NodeKind::Scalar(_, Value::Null) => "nothing".to_owned(),
@@ -96,7 +96,7 @@ impl Node {
     }
 }
 
-/// Reads a file's text, of at most [`FILE_MAX`] bytes. Variables in values are those of
+/// Parses the text of a file, of at most [`FILE_MAX`] bytes. Variables have their values in
 /// `environment`. Returns `None` if the text cannot be parsed; the errors are then in `found`.
 pub(super) fn parse(
     file: &Arc<SourceFile>,
@@ -114,11 +114,11 @@ pub(super) fn parse(
     }
     let outcome = raw_nodes(file, environment, found).and_then(|root| {
         let root = root.ok_or_else(|| Box::new(empty(file)))?;
-        let most = VALUES_MAX.max(file.text.len());
+        let values_max = VALUES_MAX.max(file.text.len());
         let mut values = Values {
             file,
-            most,
-            left: most,
+            values_max,
+            values_left: values_max,
             bytes_left: WRITTEN_OUT_MAX,
         };
         values.node(&root)
@@ -179,7 +179,8 @@ fn raw_nodes(
     };
     for event in Parser::new_from_str(&separated(&file.text)) {
         let (event, span) = event.map_err(|error| {
-            let bracket = document.open.iter().rev().find_map(|it| it.bracket(file));
+            let mut open = document.open.iter().rev();
+            let bracket = open.find_map(|collection| collection.bracket(file));
             Box::new(syntax_fault(file, &error, bracket))
         })?;
         if let Event::Scalar(_, _, _, Some(tag))
@@ -202,10 +203,10 @@ fn tag_fault(tag: &Tag, mut at: Place) -> Diagnostic {
     Diagnostic::error(format!("the tag {} is not allowed here", quoted(&tag)))
         .at(at)
         .label("expected a value without a tag")
-        .help("remove it, or quote what starts with !")
+        .help("remove the tag, or quote a value that starts with !")
 }
 
-/// A document, as far as it has been read.
+/// A document that is being read.
 struct Document<'a> {
     file: &'a Arc<SourceFile>,
     environment: &'a Environment,
@@ -274,7 +275,7 @@ impl Document<'_> {
             end: span.end.line() as u32,
         };
         let diagnostics = expanded.found.into_iter();
-        diagnostics.for_each(|it| found.push(it.at(&lines)));
+        diagnostics.for_each(|fault| found.push(fault.at(&lines)));
         let Some(text) = expanded.text else {
             return Ok(RawKind::Unknown);
         };
@@ -293,8 +294,8 @@ impl Document<'_> {
         Ok(RawKind::Scalar(text, value))
     }
 
-    /// Returns whether a value is below `security` and is a CURVE key in Z85, whose alphabet
-    /// includes the dollar sign.
+    /// Returns whether a value is below `security` and is a CURVE key in Z85. A dollar sign in such
+    /// a key belongs to the alphabet of Z85.
     fn is_z85(&self, text: &str) -> bool {
         let is_secured = self.open.iter().any(|open| open.key() == Some(SECURITY));
         is_secured && z85::decode::<KEY_BYTES>(text).is_ok()
@@ -351,7 +352,7 @@ impl Document<'_> {
     }
 }
 
-/// Returns the meaning of a scalar, which is text except for unquoted numbers, booleans and nulls.
+/// Returns the typed value of a scalar. Only unquoted numbers, booleans and nulls are not text.
 fn meaning(text: &str, style: ScalarStyle) -> Value {
     let may_be_other = match text.as_bytes().first() {
         None => true,
@@ -372,7 +373,7 @@ impl OpenCollection {
         self.collection == CollectionKind::Map && self.children.len().is_multiple_of(2)
     }
 
-    /// Returns the key of the next value.
+    /// Returns the key of the next value, or `None` in a list or before a key.
     fn key(&self) -> Option<&str> {
         if self.collection != CollectionKind::Map || self.is_before_key() {
             return None;
@@ -383,7 +384,8 @@ impl OpenCollection {
         }
     }
 
-    /// Returns the opening bracket, if there is one, and its place.
+    /// Returns the bracket that opens the collection and its place, or `None` if the collection is
+    /// written without brackets.
     fn bracket(&self, file: &Arc<SourceFile>) -> Option<(char, Place)> {
         let at = place(file, &self.span);
         let line = file.line(at.line)?;
@@ -452,18 +454,19 @@ fn duplicates(
     }
 }
 
-/// The maximum size of all scalars after aliases are expanded, in bytes. Text and expanded
-/// variables are at most a file's maximum each, so a file without aliases never exceeds this sum.
+/// The maximum size of all scalars after aliases are expanded, in bytes. The text of a file and its
+/// expanded variables have at most [`FILE_MAX`] bytes each, so a file without aliases never exceeds
+/// this sum.
 const WRITTEN_OUT_MAX: usize = 2 * FILE_MAX;
 
 /// The expansion of all aliases, within bounds.
 struct Values<'a> {
     file: &'a Arc<SourceFile>,
     /// The maximum number of values.
-    most: usize,
+    values_max: usize,
     /// The number of further values that are allowed.
-    left: usize,
-    /// The number of further bytes of their texts that are allowed.
+    values_left: usize,
+    /// The number of further bytes of scalars that are allowed.
     bytes_left: usize,
 }
 
@@ -473,9 +476,9 @@ impl Values<'_> {
         if !matches!(raw.kind, RawKind::Scalar(..) | RawKind::Unknown) {
             place.width = 1;
         }
-        self.left = self.left.checked_sub(1).ok_or_else(|| {
+        self.values_left = self.values_left.checked_sub(1).ok_or_else(|| {
             let fault = Diagnostic::error("aliases repeat too much").at(place.clone());
-            let label = format!("more than {} values after expansion", self.most);
+            let label = format!("more than {} values after expansion", self.values_max);
             Box::new(fault.label(label))
         })?;
         if let RawKind::Scalar(text, _) = &raw.kind {
@@ -494,8 +497,9 @@ impl Values<'_> {
             }
             RawKind::Map(pairs) => {
                 // A key that is a list or a map has already been reported.
-                let worded = |(key, _): &&(Rc<RawNode>, _)| matches!(key.kind, RawKind::Scalar(..));
-                let pairs = pairs.iter().filter(worded);
+                let has_scalar_key =
+                    |(key, _): &&(Rc<RawNode>, _)| matches!(key.kind, RawKind::Scalar(..));
+                let pairs = pairs.iter().filter(has_scalar_key);
                 let pairs = pairs.map(|(key, value)| Ok((self.node(key)?, self.node(value)?)));
                 NodeKind::Map(pairs.collect::<Result<_, Box<Diagnostic>>>()?)
             }
@@ -547,7 +551,7 @@ mod tests {
             ("a: 1\n---\nb: 2\n", "second YAML document"),
             ("a: 1\na: 2\nb: 1\nb: 2\n", "r.yaml:4:1"),
             ("routes:\n  *: {}\n", "r.yaml:2:3"),
-            ("routes:\n  *: {}\n", "quote what starts"),
+            ("routes:\n  *: {}\n", "quote values that start"),
             ("a:\n\tb: 1\n", "r.yaml:2:"),
             ("a: [1\n", "r.yaml:"),
             ("a: &x [*x]\n", "r.yaml:1:"),
@@ -669,8 +673,8 @@ mod tests {
     fn aliases_cannot_blow_up() {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
         for n in 1..30 {
-            let of = format!("*a{}, ", n - 1).repeat(9);
-            text += &format!("a{n}: &a{n} [{of}]\n");
+            let aliases = format!("*a{}, ", n - 1).repeat(9);
+            text += &format!("a{n}: &a{n} [{aliases}]\n");
         }
         assert!(read(&text).is_err());
     }

@@ -36,7 +36,7 @@ pub(super) fn unprintable(file: &Arc<SourceFile>) -> Option<Diagnostic> {
     Some(
         fault
             .label("not printable")
-            .help("remove it; in the type of a route, write such bytes as hex:…"),
+            .help("remove the character; in the type of a route, write such bytes as hex:…"),
     )
 }
 

@@ -1,9 +1,9 @@
-//! Tests of `gateway check`, run as the binary itself: the files that it accepts, the files that it
-//! rejects, and the exact text of its diagnostics.
+//! Tests of `gateway check`: the files that it accepts, the files that it rejects, and the exact
+//! text of its diagnostics. The tests run the binary itself.
 //!
 //! `tests/config/configs/valid` has files that must pass. `tests/config/configs/invalid` has a file
-//! (or a directory with a `routes.yaml`) for each error, with the expected output in `NAME.stderr`.
-//! Run with `BLESS=1` to regenerate this output, and review the diff.
+//! (or a directory with a `routes.yaml`) for each error. The expected output is in `NAME.stderr`.
+//! Run the tests with `BLESS=1` to regenerate this output, and review the diff.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,12 +18,12 @@ use crate::pages::{configurations_in, pages};
 const CONFIGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config/configs");
 
 /// The maximum time of a check of any file, for a debug build on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const CHECK_TIME_MAX: Duration = Duration::from_secs(20);
 
 const FRONTENDS: &str = "frontends: { clients: { bind: \"tcp://*:5559\" } }\n";
 const POOLS: &str = "pools: { people: { bind: \"tcp://*:5560\" } }\n";
 
-/// The outcome of a run.
+/// The exit code and the output of a run.
 struct Outcome {
     code: Option<i32>,
     stdout: String,
@@ -31,11 +31,11 @@ struct Outcome {
 }
 
 fn gateway_in(directory: impl AsRef<Path>, arguments: &[&str]) -> Outcome {
-    gateway_with(directory, arguments, &[])
+    gateway_with_variables(directory, arguments, &[])
 }
 
 /// Runs the gateway with these variables in its environment.
-fn gateway_with(
+fn gateway_with_variables(
     directory: impl AsRef<Path>,
     arguments: &[&str],
     variables: &[(&str, &str)],
@@ -63,13 +63,17 @@ fn gateway(arguments: &[&str]) -> Outcome {
     gateway_in(CONFIGS, arguments)
 }
 
-/// Checks a text that is not in the corpus.
+/// Runs `gateway check` with a text as the routes.yaml.
 fn check(text: impl AsRef<[u8]>) -> Outcome {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("routes.yaml"), text).unwrap();
     let started = Instant::now();
     let outcome = gateway_in(directory.path(), &["check"]);
-    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < CHECK_TIME_MAX,
+        "{:?}",
+        started.elapsed()
+    );
     outcome
 }
 
@@ -80,7 +84,8 @@ fn entries(directory: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// Returns the configurations of a corpus, relative to [`CONFIGS`], each with its path.
+/// Returns the configurations in a directory of [`CONFIGS`]. Each entry has two paths: the path of
+/// the routes.yaml relative to [`CONFIGS`], and the full path of the case, a file or a directory.
 fn cases(directory: &str) -> Vec<(String, PathBuf)> {
     let config = |path: PathBuf| {
         let inner = path.join("routes.yaml");
@@ -152,35 +157,35 @@ fn every_expected_output_has_its_configuration() {
     }
 }
 
-/// Every error and warning of the corpus has a place: a file, a line and a column.
+/// A position is a file, a line and a column.
 #[test]
-fn every_error_of_the_corpus_has_a_place() {
+fn every_expected_error_and_warning_has_a_position() {
     for (config, path) in cases("invalid") {
         let text = fs::read_to_string(path.with_extension("stderr")).unwrap();
         let directory = config.rsplit_once('/').unwrap().0;
         let mut lines = text.lines();
         while let Some(line) = lines.next() {
             if line.starts_with("error: ") || line.starts_with("warning: ") {
-                let place = lines.next().unwrap_or_default().trim_start();
-                let place = place
+                let position = lines.next().unwrap_or_default().trim_start();
+                let position = position
                     .strip_prefix("--> ")
                     .unwrap_or_else(|| panic!("{config}: {line}"));
-                assert!(place.starts_with(directory), "{config}: {place}");
-                let numbers: Vec<_> = place.rsplitn(3, ':').take(2).collect();
+                assert!(position.starts_with(directory), "{config}: {position}");
+                let numbers: Vec<_> = position.rsplitn(3, ':').take(2).collect();
                 assert!(
                     numbers
                         .iter()
                         .all(|n| n.parse::<u32>().is_ok_and(|n| n > 0)),
-                    "{place}"
+                    "{position}"
                 );
             }
         }
     }
 }
 
-/// Each of the rejected words has a more common synonym: space, after, take effect.
+/// Each of the uncommon words has a more common synonym: "space", "after" and "take effect".
 #[test]
-fn expected_diagnostics_have_the_words_that_people_search_for() {
+fn expected_diagnostics_have_no_uncommon_words() {
     let is_uncommon = |line: &str| {
         let words = [" blank", " behind ", " take hold", " takes hold"];
         words.iter().find(|word| line.contains(**word)).copied()
@@ -193,13 +198,16 @@ fn expected_diagnostics_have_the_words_that_people_search_for() {
     ] {
         for entry in fs::read_dir(root.join(directory)).unwrap() {
             let path = entry.unwrap().path();
-            if path.extension().is_none_or(|it| it != "stderr") {
+            if path
+                .extension()
+                .is_none_or(|extension| extension != "stderr")
+            {
                 continue;
             }
             for line in fs::read_to_string(&path).unwrap().lines() {
-                // Quoted lines of the checked files begin with a line number.
-                let is_ours = !line.trim_start().starts_with(|c: char| c.is_ascii_digit());
-                if is_ours {
+                // A line that quotes a checked file begins with a line number.
+                let is_quoted = line.trim_start().starts_with(|c: char| c.is_ascii_digit());
+                if !is_quoted {
                     lines += 1;
                     assert_eq!(is_uncommon(line), None, "{}: {line}", path.display());
                 }
@@ -209,7 +217,7 @@ fn expected_diagnostics_have_the_words_that_people_search_for() {
     assert!(lines > 1_000, "{lines}");
 }
 
-// The tests below create their files, which are too large or too special to be stored.
+// The tests below create files that are too large or too special for the repository.
 
 #[test]
 fn a_path_that_is_not_a_file_is_rejected() {
@@ -219,7 +227,7 @@ fn a_path_that_is_not_a_file_is_rejected() {
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.unwrap().success());
     let pipe = pipe.to_str().unwrap();
-    for (path, said) in [
+    for (path, expected) in [
         (
             "missing.yaml",
             "error: can't read missing.yaml: No such file",
@@ -235,18 +243,18 @@ fn a_path_that_is_not_a_file_is_rejected() {
         } = gateway(&["check", "-c", path]);
         assert_eq!((code, &*stdout), (Some(1), ""), "{stderr}");
         assert!(
-            stderr.starts_with(said) && stderr.contains("help: "),
+            stderr.starts_with(expected) && stderr.contains("help: "),
             "{stderr}"
         );
     }
 }
 
 #[test]
-fn a_large_file_is_refused_by_its_size_alone() {
-    let fits = format!("{FRONTENDS}{POOLS}routes: {{ A: {{ pool: people }} }}\n#");
-    let most = format!("{fits}{}", "ü".repeat(((16 << 20) - fits.len()) / 2));
-    assert_eq!(check(&most).code, Some(0));
-    let outcome = check(format!("{most}ü"));
+fn a_valid_file_above_the_maximum_size_is_rejected() {
+    let start = format!("{FRONTENDS}{POOLS}routes: {{ A: {{ pool: people }} }}\n#");
+    let largest = format!("{start}{}", "ü".repeat(((16 << 20) - start.len()) / 2));
+    assert_eq!(check(&largest).code, Some(0));
+    let outcome = check(format!("{largest}ü"));
     assert_eq!(outcome.code, Some(1));
     assert!(
         outcome.stderr.contains("routes.yaml is larger than 16 MiB"),
@@ -255,8 +263,8 @@ fn a_large_file_is_refused_by_its_size_alone() {
     );
 }
 
-/// A configuration in which values of every kind come from environment variables.
-const BY_VARIABLES: &str = "\
+/// A configuration that takes values of every kind from environment variables.
+const WITH_VARIABLES: &str = "\
 frontends: { clients: { bind: \"tcp://*:${CLIENTS}\", errors: \"${ERRORS}\" } }
 pools:
   people:
@@ -281,42 +289,46 @@ const VARIABLES: [(&str, &str); 5] = [
 #[test]
 fn values_come_from_the_environment() {
     let directory = tempfile::tempdir().unwrap();
-    fs::write(directory.path().join("routes.yaml"), BY_VARIABLES).unwrap();
-    let check = |variables| gateway_with(directory.path(), &["check"], variables);
+    fs::write(directory.path().join("routes.yaml"), WITH_VARIABLES).unwrap();
+    let check = |variables| gateway_with_variables(directory.path(), &["check"], variables);
     let outcome = check(&VARIABLES);
     assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""));
     // The value of a variable is checked as if it were written in the file.
-    let mut other = VARIABLES;
-    other[1].1 = "xml";
-    other[2].1 = "ten";
-    let outcome = check(&other);
+    let mut invalid = VARIABLES;
+    invalid[1].1 = "xml";
+    invalid[2].1 = "ten";
+    let outcome = check(&invalid);
     assert_eq!(outcome.code, Some(1));
-    for said in [
+    for error in [
         "\"errors\" can't be \"xml\"\n --> routes.yaml:1:61",
         "\"queue\" can't be \"ten\"\n --> routes.yaml:5:12",
         "\"per_worker\" can't be \"ten\"\n --> routes.yaml:7:80",
     ] {
-        assert!(outcome.stderr.contains(said), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(error), "{}", outcome.stderr);
     }
 }
 
 #[test]
-fn an_unset_variable_is_reported_at_its_place_without_further_errors() {
+fn an_unset_variable_is_reported_at_its_position_without_further_errors() {
     let directory = tempfile::tempdir().unwrap();
-    fs::write(directory.path().join("routes.yaml"), BY_VARIABLES).unwrap();
-    let outcome = gateway_with(directory.path(), &["check"], &VARIABLES[3..]);
+    fs::write(directory.path().join("routes.yaml"), WITH_VARIABLES).unwrap();
+    let outcome = gateway_with_variables(directory.path(), &["check"], &VARIABLES[3..]);
     assert_eq!(outcome.code, Some(1));
     let errors = outcome.stderr.matches("error: ").count();
     assert_eq!(errors, 4, "{}", outcome.stderr);
-    for said in [
+    for error in [
         "the environment variable CLIENTS is not set\n --> routes.yaml:1:40",
         "the environment variable ERRORS is not set\n --> routes.yaml:1:62",
         "the environment variable QUEUE is not set\n --> routes.yaml:5:12",
         "the environment variable QUEUE is not set\n --> routes.yaml:7:81",
     ] {
-        assert!(outcome.stderr.contains(said), "{said}\n{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains(error),
+            "{error}\n{}",
+            outcome.stderr
+        );
     }
-    let json = gateway_with(
+    let json = gateway_with_variables(
         directory.path(),
         &["check", "--format", "json"],
         &VARIABLES[1..],
@@ -364,7 +376,7 @@ fn errors_beyond_two_hundred_are_only_counted() {
     );
 }
 
-/// The JSON log has as many errors as the text, 200, and a last line with the number of the others.
+/// Like the text, the JSON log has 200 errors. A last line has the number of the other errors.
 #[test]
 fn many_errors_are_logged_quickly() {
     let directory = tempfile::tempdir().unwrap();
@@ -373,7 +385,11 @@ fn many_errors_are_logged_quickly() {
     fs::write(directory.path().join("routes.yaml"), text).unwrap();
     let started = Instant::now();
     let outcome = gateway_in(directory.path(), &["--log-format", "json"]);
-    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < CHECK_TIME_MAX,
+        "{:?}",
+        started.elapsed()
+    );
     assert_eq!(
         (outcome.code, outcome.stderr.lines().count()),
         (Some(1), 201)
@@ -392,12 +408,12 @@ fn many_binds_are_checked_quickly() {
 
 #[test]
 fn deep_nesting_overflows_no_stack() {
-    for deep in ["[", "{a: ", "- ", "? ", "&a ", "!t ", "[*a, "] {
-        let outcome = check(deep.repeat((1 << 20) / deep.len()));
-        assert_eq!(outcome.code, Some(1), "{deep}");
+    for opening in ["[", "{a: ", "- ", "? ", "&a ", "!t ", "[*a, "] {
+        let outcome = check(opening.repeat((1 << 20) / opening.len()));
+        assert_eq!(outcome.code, Some(1), "{opening}");
         assert!(
             outcome.stderr.starts_with("error: "),
-            "{deep}: {}",
+            "{opening}: {}",
             outcome.stderr
         );
     }
@@ -440,19 +456,19 @@ fn doubtful_channels_cause_warnings() {
     let idle = "warning: no route publishes on channel idle\n --> routes.yaml:3:3\n";
     let memory =
         "warning: channels may keep 134217728 bytes, more than the 134217727 of limits.memory";
-    for (keep, most, warnings) in [
+    for (keep, memory_max, warnings) in [
         ("keep: none", "16MiB", vec![idle]),
         ("keep: last", "128MiB", vec![idle]),
         ("keep: last", "1%", vec![idle]),
         ("keep: last", "134217727B", vec![idle, memory]),
     ] {
         let directory = tempfile::tempdir().unwrap();
-        let text = channels(keep, most);
+        let text = channels(keep, memory_max);
         fs::write(directory.path().join("routes.yaml"), &text).unwrap();
         let outcome = gateway_in(directory.path(), &["check"]);
         assert_eq!(outcome.code, Some(0));
-        let said = "routes.yaml: ok: 1 route, 0 pools, 2 channels, 0 frontends, 0 messages\n";
-        assert_eq!(outcome.stdout, said);
+        let summary = "routes.yaml: ok: 1 route, 0 pools, 2 channels, 0 frontends, 0 messages\n";
+        assert_eq!(outcome.stdout, summary);
         let found = outcome.stderr.matches("warning: ").count();
         assert_eq!(found, warnings.len(), "{text}{}", outcome.stderr);
         for warning in warnings {
@@ -463,13 +479,13 @@ fn doubtful_channels_cause_warnings() {
 
 #[test]
 fn an_admin_address_beyond_loopback_causes_a_warning() {
-    let wide = "routes: { A: { pool: people } }\nadmin: { bind: \"*:9559\" }\n";
-    let outcome = check(format!("{FRONTENDS}{POOLS}{wide}"));
+    let open = "routes: { A: { pool: people } }\nadmin: { bind: \"*:9559\" }\n";
+    let outcome = check(format!("{FRONTENDS}{POOLS}{open}"));
     assert_eq!(outcome.code, Some(0));
     let warning = "warning: admin can be reached from other machines\n --> routes.yaml:4:16\n";
     assert!(outcome.stderr.starts_with(warning), "{}", outcome.stderr);
-    let narrow = wide.replace('*', "127.0.0.9");
-    assert_eq!(check(format!("{FRONTENDS}{POOLS}{narrow}")).stderr, "");
+    let loopback = open.replace('*', "127.0.0.9");
+    assert_eq!(check(format!("{FRONTENDS}{POOLS}{loopback}")).stderr, "");
 }
 
 #[test]
@@ -521,7 +537,7 @@ fn help_and_version_exit_with_zero() {
     );
 }
 
-/// Between two releases, the version number alone does not identify the sources.
+/// Between two releases, the version number alone does not identify the source code.
 #[test]
 fn the_version_names_the_commit_of_a_clone() {
     let version = gateway(&["--version"]).stdout;
@@ -533,14 +549,14 @@ fn the_version_names_the_commit_of_a_clone() {
     }
     let commit = commit
         .strip_prefix(" (")
-        .and_then(|it| it.strip_suffix(')'));
+        .and_then(|commit| commit.strip_suffix(')'));
     let commit = commit.unwrap_or_else(|| panic!("{version}"));
     let hash = commit.strip_suffix("-dirty").unwrap_or(commit);
     assert!(hash.len() >= 12, "{version}");
     assert!(hash.bytes().all(|b| b.is_ascii_hexdigit()), "{version}");
 }
 
-/// The example in the help must be valid, because the error of an empty file refers to it.
+/// The example in the help must be valid, because the error about an empty file refers to it.
 #[test]
 fn the_example_in_the_help_passes() {
     let help = gateway(&["--help"]).stdout;
@@ -550,11 +566,11 @@ fn the_example_in_the_help_passes() {
         .take_while(|line| line.starts_with("  "))
         .map(|line| format!("{line}\n"))
         .collect();
-    assert_passes_beside_schemas(&example);
+    assert_passes_with_schemas(&example);
 }
 
 #[test]
-fn run_refuses_a_broken_file_in_the_words_of_check() {
+fn run_reports_the_same_errors_as_check() {
     for arguments in [&["-c"][..], &["run", "-c"]] {
         let config = "invalid/several_faults.yaml";
         let run = gateway(&[arguments, &[config]].concat());
@@ -578,8 +594,11 @@ fn errors_are_logged_as_one_json_object_a_line() {
     assert_eq!(lines.len(), text.matches("error: ").count());
     for line in lines {
         assert_eq!(line["level"], "ERROR", "{line}");
-        let place = line["place"].as_str().unwrap();
-        assert!(place.starts_with("invalid/several_faults.yaml:"), "{line}");
+        let position = line["place"].as_str().unwrap();
+        assert!(
+            position.starts_with("invalid/several_faults.yaml:"),
+            "{line}"
+        );
         assert!(text.contains(line["text"].as_str().unwrap()), "{line}");
         assert!(text.contains(line["message"].as_str().unwrap()), "{line}");
     }
@@ -613,7 +632,7 @@ fn a_check_takes_a_file_a_directory_or_standard_input() {
     let text = format!("{FRONTENDS}{POOLS}routes: {{ A: {{ pool: people }} }}\n");
     fs::create_dir(directory.path().join("conf")).unwrap();
     fs::write(directory.path().join("conf/routes.yaml"), &text).unwrap();
-    let said = "ok: 1 route, 1 pool, 1 frontend, 0 messages\n";
+    let summary = "ok: 1 route, 1 pool, 1 frontend, 0 messages\n";
     for arguments in [
         &["check", "conf"][..],
         &["check", "conf/routes.yaml"],
@@ -626,7 +645,7 @@ fn a_check_takes_a_file_a_directory_or_standard_input() {
             (Some(0), ""),
             "{arguments:?}"
         );
-        assert_eq!(outcome.stdout, format!("conf/routes.yaml: {said}"));
+        assert_eq!(outcome.stdout, format!("conf/routes.yaml: {summary}"));
     }
     for arguments in [&["check", "-"][..], &["check", "-c", "-"]] {
         let outcome = check_input(directory.path(), arguments, &text);
@@ -635,7 +654,7 @@ fn a_check_takes_a_file_a_directory_or_standard_input() {
             (Some(0), ""),
             "{arguments:?}"
         );
-        assert_eq!(outcome.stdout, format!("<stdin>: {said}"));
+        assert_eq!(outcome.stdout, format!("<stdin>: {summary}"));
     }
     let outcome = check_input(directory.path(), &["check", "-"], "frontends: 1\n");
     assert_eq!((outcome.code, &*outcome.stdout), (Some(1), ""));
@@ -647,26 +666,26 @@ fn a_check_takes_a_file_a_directory_or_standard_input() {
 }
 
 #[test]
-fn a_strict_check_refuses_warnings() {
+fn a_strict_check_fails_because_of_a_warning() {
     let directory = tempfile::tempdir().unwrap();
-    let doubtful = format!("{FRONTENDS}{POOLS}routes: {{ 0x01: {{ pool: people }} }}\n");
-    fs::write(directory.path().join("routes.yaml"), doubtful).unwrap();
+    let text = format!("{FRONTENDS}{POOLS}routes: {{ 0x01: {{ pool: people }} }}\n");
+    fs::write(directory.path().join("routes.yaml"), text).unwrap();
     let check = |arguments: &[&str]| gateway_in(directory.path(), arguments);
     assert_eq!(check(&["check"]).code, Some(0));
     let strict = check(&["check", "--strict"]);
     assert_eq!((strict.code, &*strict.stdout), (Some(1), ""));
-    let ends = "\n1 warning\nroutes.yaml: failed, because --strict does not allow warnings\n";
-    assert!(strict.stderr.ends_with(ends), "{}", strict.stderr);
+    let end = "\n1 warning\nroutes.yaml: failed, because --strict does not allow warnings\n";
+    assert!(strict.stderr.ends_with(end), "{}", strict.stderr);
     let listed = check(&["check", "--strict", "--format", "json"]);
     assert_eq!((listed.code, &*listed.stderr), (Some(1), ""));
 }
 
-/// Writes a configuration to `name` in `directory`, with one route, whose message has the fields
-/// `field`, and with `breaking` appended.
-fn write_person(directory: &Path, name: &str, field: &str, breaking: &str) {
+/// Writes a configuration with one route to the directory `name` in `directory`. The message of the
+/// route has the fields `fields`, and `breaking` is appended to the routes.yaml.
+fn write_person(directory: &Path, name: &str, fields: &str, breaking: &str) {
     let directory = directory.join(name);
     fs::create_dir_all(directory.join("schemas")).unwrap();
-    let proto = format!("syntax = \"proto3\";\npackage demo;\nmessage Person {{ {field} }}\n");
+    let proto = format!("syntax = \"proto3\";\npackage demo;\nmessage Person {{ {fields} }}\n");
     fs::write(directory.join("schemas/person.proto"), proto).unwrap();
     let routes = "routes: { A: { pool: people, schema: demo.Person } }\n";
     let text = format!("{FRONTENDS}{POOLS}{routes}{breaking}");
@@ -674,9 +693,9 @@ fn write_person(directory: &Path, name: &str, field: &str, breaking: &str) {
 }
 
 #[test]
-fn a_check_against_another_configuration_refuses_changes_that_break_its_peers() {
+fn a_check_against_another_configuration_reports_breaking_changes() {
     let directory = tempfile::tempdir().unwrap();
-    let write = |name, field, breaking| write_person(directory.path(), name, field, breaking);
+    let write = |name, fields, breaking| write_person(directory.path(), name, fields, breaking);
     write("old", "int32 age = 1;", "");
     write("same", "int32 age = 1; string name = 2;", "");
     write("broken", "string age = 1;", "");
@@ -686,18 +705,18 @@ fn a_check_against_another_configuration_refuses_changes_that_break_its_peers() 
         let arguments = [&["check", "--against", "old"], arguments].concat();
         gateway_in(directory.path(), &arguments)
     };
-    for passes in ["same", "allowed"] {
-        let outcome = check(&[passes]);
-        assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""), "{passes}");
+    for name in ["same", "allowed"] {
+        let outcome = check(&[name]);
+        assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""), "{name}");
     }
     let broken = check(&["broken"]);
     assert_eq!((broken.code, &*broken.stdout), (Some(1), ""));
     assert!(broken.stderr.starts_with("error: "), "{}", broken.stderr);
-    for said in [
+    for position in [
         "--> broken/schemas/person.proto:3:",
         "it was at old/schemas/person.proto:3:",
     ] {
-        assert!(broken.stderr.contains(said), "{}", broken.stderr);
+        assert!(broken.stderr.contains(position), "{}", broken.stderr);
     }
     let warned = check(&["warned"]);
     assert_eq!(warned.code, Some(0));
@@ -727,11 +746,11 @@ fn a_check_against_another_configuration_refuses_changes_that_break_its_peers() 
 fn init_writes_a_configuration_that_passes_and_overwrites_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| gateway_in(directory.path(), arguments);
-    let made = run(&["init", "conf"]);
-    assert_eq!((made.code, &*made.stderr), (Some(0), ""));
-    let said =
+    let first = run(&["init", "conf"]);
+    assert_eq!((first.code, &*first.stderr), (Some(0), ""));
+    let output =
         "wrote conf/schemas/person.proto\nwrote conf/routes.yaml\nnext: gateway check conf\n";
-    assert_eq!(made.stdout, said);
+    assert_eq!(first.stdout, output);
     let checked = run(&["check", "--strict", "conf"]);
     assert_eq!((checked.code, &*checked.stderr), (Some(0), ""));
     let again = run(&["init", "conf"]);
@@ -740,10 +759,10 @@ fn init_writes_a_configuration_that_passes_and_overwrites_nothing() {
         again.stderr,
         "error: conf/schemas/person.proto already exists\n"
     );
-    // An existing file stays, and no other file is written.
+    // An existing file is not changed, and no other file is written.
     fs::write(directory.path().join("routes.yaml"), "mine").unwrap();
-    let here = run(&["init"]);
-    assert_eq!(here.stderr, "error: ./routes.yaml already exists\n");
+    let refused = run(&["init"]);
+    assert_eq!(refused.stderr, "error: ./routes.yaml already exists\n");
     assert_eq!(
         fs::read(directory.path().join("routes.yaml")).unwrap(),
         b"mine"
@@ -769,11 +788,11 @@ fn output_that_cannot_be_written_is_a_failure() {
             .stdout(full)
             .output()
             .unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
         assert!(
-            said.starts_with("error: can't write to standard output: No space left"),
-            "{said}"
+            stderr.starts_with("error: can't write to standard output: No space left"),
+            "{stderr}"
         );
     }
 }
@@ -792,28 +811,28 @@ fn a_mistake_in_rust_log_is_reported() {
             String::from_utf8(output.stderr).unwrap(),
         )
     };
-    let (code, said) = run("nonsense");
+    let (code, stderr) = run("nonsense");
     assert_eq!(code, Some(1));
     let expected = "error: RUST_LOG: \"nonsense\" is not a level: expected a level (off, error, warn, info, debug, trace) or \
                     TARGET=LEVEL, such as gateway=debug\n";
-    assert_eq!(said, expected);
+    assert_eq!(stderr, expected);
     let without_effect = |target: &str| {
         format!(
             "RUST_LOG: nothing in this program logs as {target:?}, so \"{target}=debug\" has no effect"
         )
     };
-    let (code, said) = run("gatway=debug");
+    let (code, stderr) = run("gatway=debug");
     let misspelt = without_effect("gatway");
     let error = format!("error: {misspelt}; did you mean \"gateway\"?\n");
-    assert_eq!((code, said), (Some(1), error));
-    // A directive for another program does not prevent the start.
-    let (_, said) = run("sqlx=debug");
-    assert!(said.contains(&without_effect("sqlx")), "{said}");
-    assert!(said.contains("the file has no \"routes\""), "{said}");
+    assert_eq!((code, stderr), (Some(1), error));
+    // In spite of a directive for another program, the gateway loads the file.
+    let (_, stderr) = run("sqlx=debug");
+    assert!(stderr.contains(&without_effect("sqlx")), "{stderr}");
+    assert!(stderr.contains("the file has no \"routes\""), "{stderr}");
     assert!(!run("gateway=debug,notify=off").1.contains("RUST_LOG"));
 }
 
-/// The name of a file can neither forge lines of a report nor control a terminal.
+/// The name of a file can neither add a line to the output nor control a terminal.
 #[test]
 fn names_of_files_are_escaped() {
     let directory = tempfile::tempdir().unwrap();
@@ -828,8 +847,8 @@ fn names_of_files_are_escaped() {
     .unwrap();
     let outcome = gateway_in(directory.path(), &["check"]);
     assert_eq!(outcome.code, Some(1));
-    let place = r" --> schemas/a\nerror: forged\u{1b}[31m.proto:1:1";
-    assert!(outcome.stderr.contains(place), "{}", outcome.stderr);
+    let position = r" --> schemas/a\nerror: forged\u{1b}[31m.proto:1:1";
+    assert!(outcome.stderr.contains(position), "{}", outcome.stderr);
     assert!(!outcome.stderr.contains('\x1b'), "{}", outcome.stderr);
     assert!(
         !outcome.stderr.contains("\nerror: forged"),
@@ -839,30 +858,32 @@ fn names_of_files_are_escaped() {
 }
 
 #[test]
-fn a_directory_whose_name_is_not_utf_8_is_an_error_if_it_holds_protos() {
+fn a_directory_with_protos_and_a_name_that_is_not_utf_8_is_an_error() {
     use std::os::unix::ffi::OsStrExt as _;
     let directory = tempfile::tempdir().unwrap();
     let text = format!("{FRONTENDS}{POOLS}routes: {{ A: {{ pool: people }} }}\n");
     fs::write(directory.path().join("routes.yaml"), text).unwrap();
-    let latin = std::ffi::OsStr::from_bytes(b"schemas/caf\xe9/deeper");
-    let deeper = directory.path().join(latin);
-    fs::create_dir_all(&deeper).unwrap();
-    fs::write(deeper.join("notes.txt"), "").unwrap();
+    let name = std::ffi::OsStr::from_bytes(b"schemas/caf\xe9/deeper");
+    let schemas = directory.path().join(name);
+    fs::create_dir_all(&schemas).unwrap();
+    fs::write(schemas.join("notes.txt"), "").unwrap();
     assert_eq!(gateway_in(directory.path(), &["check"]).code, Some(0));
-    fs::write(deeper.join("a.proto"), "").unwrap();
+    fs::write(schemas.join("a.proto"), "").unwrap();
     let outcome = gateway_in(directory.path(), &["check"]);
     assert_eq!(outcome.code, Some(1));
-    let said = "error: the name of schemas/caf\u{fffd} is not UTF-8\n = help: rename it, because no import can contain such a name\n";
+    let expected = "error: the name of schemas/caf\u{fffd} is not UTF-8\n = help: rename it, because no import can contain such a name\n";
     assert!(
-        outcome.stderr.starts_with(&said.replace("\n =", "\n  =")),
+        outcome
+            .stderr
+            .starts_with(&expected.replace("\n =", "\n  =")),
         "{}",
         outcome.stderr
     );
 }
 
-// ---- programs
+// ---- output for programs
 
-/// Asserts the exit code, and returns the array that `--format json` prints.
+/// Runs `gateway check --format json`, asserts the exit code, and returns the printed array.
 fn listed(directory: impl AsRef<Path>, config: &str, code: i32) -> Vec<serde_json::Value> {
     let outcome = gateway_in(directory, &["check", "--format", "json", "-c", config]);
     assert_eq!(
@@ -873,27 +894,28 @@ fn listed(directory: impl AsRef<Path>, config: &str, code: i32) -> Vec<serde_jso
     serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{}", outcome.stdout))
 }
 
-/// Asserts that an entry has exactly these keys, and a range in its file unless it has no file.
+/// Asserts that an entry has exactly these keys, and that an entry with a file has a range in the
+/// file.
 fn assert_entry(entry: &serde_json::Value, keys: &[&str]) {
-    let there: BTreeSet<_> = entry
+    let present: BTreeSet<_> = entry
         .as_object()
         .unwrap()
         .keys()
         .map(String::as_str)
         .collect();
-    assert_eq!(there, keys.iter().copied().collect(), "{entry}");
+    assert_eq!(present, keys.iter().copied().collect(), "{entry}");
     for key in ["line", "column", "end_line", "end_column"] {
         assert_eq!(entry[key].is_u64(), entry["file"].is_string(), "{entry}");
     }
-    let end = |key| entry[key].as_u64();
+    let number = |key| entry[key].as_u64();
     assert!(
-        (end("end_line"), end("end_column")) > (end("line"), end("column"))
+        (number("end_line"), number("end_column")) > (number("line"), number("column"))
             || entry["file"].is_null(),
         "{entry}"
     );
 }
 
-const PLACE: [&str; 5] = ["file", "line", "column", "end_line", "end_column"];
+const POSITION_KEYS: [&str; 5] = ["file", "line", "column", "end_line", "end_column"];
 
 #[test]
 fn json_diagnostics_agree_with_the_text() {
@@ -906,38 +928,39 @@ fn json_diagnostics_agree_with_the_text() {
         assert_eq!(entries.len(), faults, "{config}");
         for entry in entries {
             let more = ["severity", "message", "label", "help", "related"];
-            assert_entry(&entry, &[&PLACE[..], &more].concat());
+            assert_entry(&entry, &[&POSITION_KEYS[..], &more].concat());
             let text = |key| entry[key].as_str().unwrap_or_default();
-            let place = format!(
+            let position = format!(
                 "--> {}:{}:{}\n",
                 text("file"),
                 entry["line"],
                 entry["column"]
             );
-            assert!(rendered.contains(&place), "{config}: {entry}");
-            let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
-            for said in [text("message"), text("label"), &first(text("help"))] {
+            assert!(rendered.contains(&position), "{config}: {entry}");
+            let first_line = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+            for part in [text("message"), text("label"), &first_line(text("help"))] {
                 assert!(
-                    rendered.contains(&said.replace(|c: char| c.is_control(), "\u{fffd}")),
+                    rendered.contains(&part.replace(|c: char| c.is_control(), "\u{fffd}")),
                     "{config}: {entry}"
                 );
             }
             for note in entry["related"].as_array().unwrap() {
-                assert_entry(note, &[&PLACE[..], &["message"]].concat());
+                assert_entry(note, &[&POSITION_KEYS[..], &["message"]].concat());
                 if note["line"].is_u64() {
                     related += 1;
-                    let place = format!(
+                    let position = format!(
                         "{}:{}:{}",
                         note["file"].as_str().unwrap(),
                         note["line"],
                         note["column"]
                     );
-                    assert!(rendered.contains(&format!("{place}\n")), "{config}: {note}");
+                    let end = format!("{position}\n");
+                    assert!(rendered.contains(&end), "{config}: {note}");
                 }
             }
         }
     }
-    assert!(related >= 8, "{related} related places");
+    assert!(related >= 8, "{related} related positions");
 }
 
 #[test]
@@ -1000,10 +1023,10 @@ fn json_output_is_always_an_array() {
     assert_eq!(gateway(&["check", "--format", "xml"]).code, Some(2));
 }
 
-// ---- texts that people copy
+// ---- configurations that people copy
 
-/// Asserts that a text passes as a routes.yaml next to the repository's schemas.
-fn assert_passes_beside_schemas(text: &str) {
+/// Asserts that `gateway check` accepts a text as the routes.yaml for the repository's schemas.
+fn assert_passes_with_schemas(text: &str) {
     let directory = tempfile::tempdir().unwrap();
     let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
     std::os::unix::fs::symlink(schemas, directory.path().join("schemas")).unwrap();
@@ -1013,7 +1036,7 @@ fn assert_passes_beside_schemas(text: &str) {
 }
 
 #[test]
-fn the_shipped_file_passes() {
+fn the_configuration_of_the_repository_passes() {
     let outcome = gateway_in(env!("CARGO_MANIFEST_DIR"), &["check"]);
     assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""));
     assert!(
@@ -1027,16 +1050,16 @@ fn the_shipped_file_passes() {
 #[test]
 fn every_configuration_in_the_pages_passes() {
     let mut checked = 0;
-    // The page on migration has configurations with schemas of their own, which
-    // tests/peers/migrate.py runs; the page on security has configurations with keys, which the
-    // module `security` checks.
-    let apart = ["docs/migrate.md", "docs/security.md"];
+    // The configurations in docs/migrate.md need other schemas, and are run by
+    // tests/peers/migrate.py. The configurations in docs/security.md need keys, and are checked by
+    // the module `security`.
+    let excluded = ["docs/migrate.md", "docs/security.md"];
     let pages = pages()
         .into_iter()
-        .filter(|(page, _)| !apart.contains(&&**page));
+        .filter(|(page, _)| !excluded.contains(&&**page));
     for (_, text) in pages {
         for block in configurations_in(&text) {
-            assert_passes_beside_schemas(&block);
+            assert_passes_with_schemas(&block);
             checked += 1;
         }
     }

@@ -1,4 +1,5 @@
-//! Tests of `gateway check --explain`, which prints the rules of a message and the cost of each.
+//! Tests of `gateway check --explain`, which prints the rules of a message with the cost of each
+//! rule.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +12,9 @@ pools: { people: { bind: \"tcp://*:5560\" } }
 routes: { \"*\": { pool: people } }
 ";
 
-/// Returns the exit code, standard output and standard error of an explanation of `message`.
-fn explained(proto: &str, message: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+/// Runs `gateway check --explain` for `message`, and returns its exit code, standard output and
+/// standard error.
+fn explain(proto: &str, message: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(directory.path().join("schemas")).unwrap();
     fs::write(directory.path().join("routes.yaml"), ROUTES).unwrap();
@@ -33,7 +35,7 @@ fn explained(proto: &str, message: &str, arguments: &[&str]) -> (Option<i32>, St
     (status.code(), text(stdout), text(stderr))
 }
 
-/// Returns the first code block of docs/rules.md in this language whose text begins with `start`.
+/// Returns the first code block of docs/rules.md that is in this language and begins with `start`.
 fn block(language: &str, start: &str) -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
     let page = fs::read_to_string(page).unwrap();
@@ -44,9 +46,9 @@ fn block(language: &str, start: &str) -> String {
 }
 
 #[test]
-fn the_page_on_rules_shows_the_printed_table() {
+fn the_table_on_the_page_is_the_printed_table() {
     let proto = block("proto", "syntax");
-    let (code, stdout, stderr) = explained(&proto, "shop.Order", &[]);
+    let (code, stdout, stderr) = explain(&proto, "shop.Order", &[]);
     assert_eq!((code, &*stderr), (Some(0), ""));
     assert_eq!(stdout, block("text", "shop.Order\n"));
 }
@@ -66,7 +68,7 @@ message Plain { string id = 1; }
 
 #[test]
 fn nested_messages_are_listed_and_a_quadratic_cost_is_shown() {
-    let (code, stdout, stderr) = explained(NESTED, "shop.Shop", &[]);
+    let (code, stdout, stderr) = explain(NESTED, "shop.Shop", &[]);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stderr.starts_with("warning: the cost of a rule of shop.Shop.prices"));
     for part in [
@@ -89,7 +91,7 @@ fn nested_messages_are_listed_and_a_quadratic_cost_is_shown() {
             "{part}: {stdout}"
         );
     }
-    let (code, stdout, _) = explained(NESTED, "shop.Shop", &["--format", "json"]);
+    let (code, stdout, _) = explain(NESTED, "shop.Shop", &["--format", "json"]);
     let rules: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     let prices = rules.as_array().unwrap().iter();
     let prices = prices
@@ -101,17 +103,17 @@ fn nested_messages_are_listed_and_a_quadratic_cost_is_shown() {
 }
 
 #[test]
-fn messages_without_rules_and_missing_messages_are_explained() {
-    let (code, stdout, _) = explained(NESTED, "shop.Plain", &[]);
+fn messages_without_rules_missing_messages_and_invalid_rules_are_reported() {
+    let (code, stdout, _) = explain(NESTED, "shop.Plain", &[]);
     assert_eq!((code, &*stdout), (Some(0), "shop.Plain has no rules\n"));
-    let (code, stdout, stderr) = explained(NESTED, "shop.Shpo", &[]);
+    let (code, stdout, stderr) = explain(NESTED, "shop.Shpo", &[]);
     assert_eq!((code, &*stdout), (Some(1), ""));
     assert!(
         stderr.contains("there is no message") && stderr.contains("did you mean \"shop.Shop\"?"),
         "{stderr}"
     );
     let broken = NESTED.replace("this.all(p", "this.al(p");
-    let (code, stdout, stderr) = explained(&broken, "shop.Shop", &[]);
+    let (code, stdout, stderr) = explain(&broken, "shop.Shop", &[]);
     assert_eq!((code, &*stdout), (Some(1), ""));
     assert!(stderr.contains("bad rules of shop.Shop.prices"), "{stderr}");
 }

@@ -1,9 +1,9 @@
-//! Tests of `routes.schema.json`: it has the keys and the words that the gateway itself reads,
-//! accepts valid configurations, and rejects every error that a schema can detect.
+//! Tests of `routes.schema.json`. The schema has the same keys and words as the gateway, accepts
+//! valid configurations, and rejects every error that a schema can detect.
 //!
-//! The expected keys come from the gateway's own messages: its error for an unknown key lists the
-//! valid keys at that place, and its error for an unknown word lists the valid words. A test fails
-//! here if a key is in the gateway or the schema, but not in both.
+//! The keys and words of the gateway come from its error messages: the message about an unknown key
+//! lists the valid keys, and the message about an unknown word lists the valid words. A test fails
+//! if the gateway has a key that the schema does not have, or the other way round.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,9 +14,9 @@ use serde_json::{Map, Value, json};
 use crate::binary::binary;
 use crate::pages::{ROOT, configurations_in, pages, schema};
 
-/// The files of `tests/config/configs/invalid` with errors that no schema can detect: names that
-/// refer to nothing, types and addresses that are written twice in different ways, errors in
-/// `.proto` files, and dependencies on another key or on the machine.
+/// The files of `tests/config/configs/invalid` with errors that no schema can detect. These are
+/// names that refer to nothing, types and addresses that are written twice in different ways,
+/// errors in `.proto` files, and errors that depend on another key or on the machine.
 const BEYOND_A_SCHEMA: &[&str] = &[
     "admin_where_clients_are",
     "bad_rules/routes",
@@ -50,9 +50,9 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "warnings_with_errors",
 ];
 
-/// The keys that no file of `tests/config/configs/valid` has. `tests/config/security.rs` tests them
-/// with key files of its own, because a secret key that others can read is refused, and Git does
-/// not store that only the owner may read a file.
+/// The keys that no file of `tests/config/configs/valid` has. `tests/config/security.rs` tests
+/// these keys with generated key files, because Git cannot store that only the owner may read a
+/// file, and other files with secrets cause a warning.
 const NEED_KEY_FILES: &[&str] = &[
     "/$defs/security_map/properties/curve",
     "/$defs/security_map/properties/anonymous",
@@ -67,8 +67,8 @@ fn validator() -> jsonschema::Validator {
     jsonschema::draft202012::new(&schema()).unwrap()
 }
 
-/// Converts a YAML text to JSON, with every key as a string. Returns `None` if it is not YAML, or
-/// has a duplicate key, a tag, or a list or a map as a key.
+/// Converts a YAML text to JSON, with every key as a string. Returns `None` if the text is not
+/// YAML, or has a tag, a duplicate key, or a key that is a list or a map.
 fn as_json(text: &str) -> Option<Value> {
     fn convert(value: serde_yaml::Value) -> Option<Value> {
         Some(match value {
@@ -109,7 +109,10 @@ fn configurations(directory: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             all.extend(configurations(&path));
-        } else if path.extension().is_some_and(|it| it == "yaml") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml")
+        {
             all.push(path);
         }
     }
@@ -157,7 +160,7 @@ fn the_schema_accepts_every_valid_configuration() {
     }
     assert!(texts.len() > 20, "{}", texts.len());
     for (name, text) in texts {
-        let value = as_json(&text).unwrap_or_else(|| panic!("{name} is no YAML"));
+        let value = as_json(&text).unwrap_or_else(|| panic!("{name} is not YAML"));
         assert_eq!(faults(&validator, &value), [""; 0], "{name}");
     }
 }
@@ -169,7 +172,7 @@ fn the_schema_rejects_every_error_that_a_schema_can_express() {
     let mut accepted = BTreeSet::new();
     let mut rejected = 0;
     for path in configurations(&directory) {
-        // A file that is not text or YAML has errors before any schema applies.
+        // A schema cannot be applied to a file that is not text or not YAML.
         let text = fs::read_to_string(&path).ok();
         let Some(value) = text.and_then(|text| as_json(&text)) else {
             continue;
@@ -181,16 +184,18 @@ fn the_schema_rejects_every_error_that_a_schema_can_express() {
             rejected += 1;
         }
     }
-    let beyond: BTreeSet<_> = BEYOND_A_SCHEMA.iter().map(|it| (*it).to_owned()).collect();
-    // A new file belongs in the list, unless the schema can be extended to reject it.
-    assert_eq!(accepted, beyond);
+    let expected = BEYOND_A_SCHEMA.iter().map(|name| (*name).to_owned());
+    let expected: BTreeSet<_> = expected.collect();
+    // If this fails for a new file, extend the schema so that it rejects the file. Add the file to
+    // the list only if no schema can reject it.
+    assert_eq!(accepted, expected);
     assert!(rejected > 30, "{rejected}");
 }
 
-/// Returns the words that `gateway check` expects at `path`, taken from its diagnostic about
-/// `wrong` there, whose message contains `message`.
-fn expected_at(path: &[String], wrong: Value, message: &str) -> BTreeSet<String> {
-    let mut value = wrong;
+/// Loads a configuration with the invalid value `invalid` at `path`, finds the diagnostic with
+/// `message` in its message, and returns the words that the diagnostic says are expected.
+fn expected_at(path: &[String], invalid: Value, message: &str) -> BTreeSet<String> {
+    let mut value = invalid;
     for key in path.iter().rev() {
         value = match key.as_str() {
             "[]" => json!([value]),
@@ -199,10 +204,10 @@ fn expected_at(path: &[String], wrong: Value, message: &str) -> BTreeSet<String>
     }
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("routes.yaml");
-    // JSON is YAML too.
+    // JSON is also valid YAML.
     fs::write(&file, value.to_string()).unwrap();
     let found = gateway::config::load(&file).unwrap_err();
-    let mut reported = found.iter().filter(|it| it.message.contains(message));
+    let mut reported = found.iter().filter(|error| error.message.contains(message));
     let reported = reported
         .next()
         .unwrap_or_else(|| panic!("nothing about {path:?} in\n{found}"));
@@ -211,13 +216,13 @@ fn expected_at(path: &[String], wrong: Value, message: &str) -> BTreeSet<String>
     words.map(str::to_owned).collect()
 }
 
-/// Asserts that each value accepts a variable, and counts the values in `accepted`. Skips lists,
-/// maps, and schemas that refer to another schema.
-fn accepts_variables(root: &Value, schema: &Value, path: &str, accepted: &mut usize) {
+/// Asserts that each value of a schema may be a variable, and adds the number of the values to
+/// `count`. Skips lists, maps, and schemas that refer to another schema.
+fn assert_accepts_variables(root: &Value, schema: &Value, path: &str, count: &mut usize) {
     for part in ["properties", "$defs"] {
         let inner = schema.get(part).and_then(Value::as_object);
         for (key, schema) in inner.into_iter().flatten() {
-            accepts_variables(root, schema, &format!("{path}/{part}/{key}"), accepted);
+            assert_accepts_variables(root, schema, &format!("{path}/{part}/{key}"), count);
         }
     }
     let is_collection = ["object", "array"]
@@ -234,19 +239,19 @@ fn accepts_variables(root: &Value, schema: &Value, path: &str, accepted: &mut us
         let is_valid = validator.is_valid(&json!(value)) || *schema == json!(false);
         assert!(is_valid, "{path}: {value}");
     }
-    *accepted += 1;
+    *count += 1;
 }
 
 #[test]
 fn every_value_may_have_a_variable() {
     let schema = schema();
-    let mut accepted = 0;
-    accepts_variables(&schema, &schema, "", &mut accepted);
-    assert!(accepted >= 30, "{accepted}");
+    let mut count = 0;
+    assert_accepts_variables(&schema, &schema, "", &mut count);
+    assert!(count >= 30, "{count}");
 }
 
-/// Walks a schema down to its leaves, compares the keys of each map and the words of each key with
-/// those of the gateway, and counts the comparisons in `compared`.
+/// Asserts that the gateway has the same keys for each map in a schema, and the same words for each
+/// key. Adds the number of compared sets to `compared`.
 fn compare(root: &Value, schema: &Value, path: &mut Vec<String>, compared: &mut usize) {
     if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
         compare(root, root.pointer(&target[1..]).unwrap(), path, compared);
@@ -284,18 +289,18 @@ fn compare(root: &Value, schema: &Value, path: &mut Vec<String>, compared: &mut 
     if let Some(words) = words.filter(|words| words.iter().all(Value::is_string)) {
         let words: BTreeSet<_> = words
             .iter()
-            .map(|it| it.as_str().unwrap().to_owned())
+            .map(|word| word.as_str().unwrap().to_owned())
             .collect();
         let expected = expected_at(path, json!("zzz"), "can't be \"zzz\"");
         assert_eq!(words, expected, "words at {path:?}");
         *compared += 1;
     }
-    let says_something = [
+    let constraints = [
         "$ref", "anyOf", "type", "enum", "const", "pattern", "required",
     ];
     assert!(
-        says_something.iter().any(|it| schema.get(it).is_some()),
-        "{path:?} may be anything: {schema}"
+        constraints.iter().any(|key| schema.get(key).is_some()),
+        "{path:?} accepts any value: {schema}"
     );
 }
 
@@ -304,16 +309,16 @@ fn the_schema_has_the_keys_and_words_that_the_gateway_reads() {
     let schema = schema();
     let mut compared = 0;
     compare(&schema, &schema, &mut Vec::new(), &mut compared);
-    // The bound detects a walk that ends too early.
+    // The bound detects a comparison that ends too early.
     assert!(compared >= 20, "{compared}");
 }
 
-/// Adds the JSON pointers of all keys that a schema describes to `keys`. `at` is the pointer of the
-/// schema.
-fn describe_keys(schema: &Value, at: &str, keys: &mut BTreeSet<String>) {
+/// Adds to `keys` the JSON pointers of all keys that a schema describes. `pointer` is the pointer
+/// of the schema itself.
+fn add_described_keys(schema: &Value, pointer: &str, keys: &mut BTreeSet<String>) {
     let properties = schema.get("properties").and_then(Value::as_object);
     for key in properties.into_iter().flat_map(Map::keys) {
-        keys.insert(format!("{at}/properties/{key}"));
+        keys.insert(format!("{pointer}/properties/{key}"));
     }
     let inner: Vec<_> = match schema {
         Value::Object(map) => map
@@ -327,35 +332,36 @@ fn describe_keys(schema: &Value, at: &str, keys: &mut BTreeSet<String>) {
         _ => Vec::new(),
     };
     for (key, inner) in inner {
-        describe_keys(inner, &format!("{at}/{key}"), keys);
+        add_described_keys(inner, &format!("{pointer}/{key}"), keys);
     }
 }
 
-/// Adds to `keys` the JSON pointers of the keys that `value` has. `at` is the pointer of the schema
-/// of `value`.
-fn use_keys(root: &Value, at: &str, value: &Value, keys: &mut BTreeSet<String>) {
-    let Some(schema) = root.pointer(at) else {
+/// Adds to `keys` the JSON pointers of all keys that `value` has. `pointer` is the pointer of the
+/// schema for `value`.
+fn add_used_keys(root: &Value, pointer: &str, value: &Value, keys: &mut BTreeSet<String>) {
+    let Some(schema) = root.pointer(pointer) else {
         return;
     };
     if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
-        use_keys(root, &target[1..], value, keys);
+        add_used_keys(root, &target[1..], value, keys);
     }
     for list in ["anyOf", "oneOf"] {
         let choices = schema.get(list).and_then(Value::as_array);
         for n in 0..choices.map_or(0, Vec::len) {
-            use_keys(root, &format!("{at}/{list}/{n}"), value, keys);
+            add_used_keys(root, &format!("{pointer}/{list}/{n}"), value, keys);
         }
     }
     for item in value.as_array().into_iter().flatten() {
-        use_keys(root, &format!("{at}/items"), item, keys);
+        add_used_keys(root, &format!("{pointer}/items"), item, keys);
     }
     for (key, value) in value.as_object().into_iter().flatten() {
-        let known = format!("{at}/properties/{key}");
+        let known = format!("{pointer}/properties/{key}");
         if root.pointer(&known).is_some() {
-            use_keys(root, &known, value, keys);
+            add_used_keys(root, &known, value, keys);
             keys.insert(known);
         } else {
-            use_keys(root, &format!("{at}/additionalProperties"), value, keys);
+            let pointer = format!("{pointer}/additionalProperties");
+            add_used_keys(root, &pointer, value, keys);
         }
     }
 }
@@ -364,18 +370,18 @@ fn use_keys(root: &Value, at: &str, value: &Value, keys: &mut BTreeSet<String>) 
 fn the_valid_files_have_every_key() {
     let schema = schema();
     let (mut known, mut used) = (BTreeSet::new(), BTreeSet::new());
-    describe_keys(&schema, "", &mut known);
+    add_described_keys(&schema, "", &mut known);
     for path in configurations(&Path::new(ROOT).join("tests/config/configs/valid")) {
         let value = as_json(&fs::read_to_string(&path).unwrap()).unwrap();
-        use_keys(&schema, "", &value, &mut used);
+        add_used_keys(&schema, "", &value, &mut used);
     }
     let unused: BTreeSet<_> = known.difference(&used).map(String::as_str).collect();
     assert_eq!(unused, NEED_KEY_FILES.iter().copied().collect());
 }
 
-/// Writes each key of an entry directly into the section, as if the entry's name were forgotten.
+/// The test writes each key of an entry directly into the section, without the name of the entry.
 #[test]
-fn a_forgotten_name_is_recognised_by_every_key_of_an_entry() {
+fn a_missing_name_is_recognised_by_every_key_of_an_entry() {
     let schema = schema();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("routes.yaml");
@@ -387,12 +393,12 @@ fn a_forgotten_name_is_recognised_by_every_key_of_an_entry() {
     ] {
         let keys = schema["$defs"][entry]["properties"].as_object().unwrap();
         for key in keys.keys() {
-            // JSON is YAML too.
+            // JSON is also valid YAML.
             let text = json!({ section: { key.as_str(): "a value" } }).to_string();
             fs::write(&file, text).unwrap();
             let found = gateway::config::load(&file).unwrap_err();
             let label = format!("{key:?} is a key of a {entry}");
-            assert!(found.iter().any(|it| it.label == label), "{found}");
+            assert!(found.iter().any(|error| error.label == label), "{found}");
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Tests of broken setups, each with the message that must be enough to mend it.
+//! Tests of broken setups. For each, the message of `gateway check` must be enough to mend it.
 //!
-//! `tests/config/mend/NAME` has `broken`, the directory with the mistake; `message`, the output of
-//! `gateway check`; and `mended`, the directory after the advice of the message was followed.
-//! `BLESS=1` regenerates the messages: review them as a reader would who knows neither the gateway
-//! nor the mistake.
+//! `tests/config/mend/NAME` has the directory `broken` with the mistake, the file `message` with
+//! the output of `gateway check`, and the directory `mended`, in which the advice of the message
+//! has been followed. Run the tests with `BLESS=1` to regenerate the messages. Review each message
+//! like a reader who knows neither the gateway nor the mistake.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,32 +37,32 @@ fn each_broken_setup_has_its_message_and_passes_once_corrected() {
     for setup in setups {
         let name = setup.display();
         let broken = check(&setup.join("broken"));
-        let said = String::from_utf8(broken.stderr).unwrap();
+        let message = String::from_utf8(broken.stderr).unwrap();
         assert_eq!(
             (broken.status.code(), &broken.stdout[..]),
             (Some(1), &b""[..]),
             "{name}"
         );
         if std::env::var_os("BLESS").is_some() {
-            fs::write(setup.join("message"), &said).unwrap();
+            fs::write(setup.join("message"), &message).unwrap();
         }
         assert_eq!(
-            said,
+            message,
             fs::read_to_string(setup.join("message")).unwrap(),
             "{name}"
         );
         let mended = check(&setup.join("mended"));
-        let left = String::from_utf8(mended.stderr).unwrap();
-        assert_eq!((mended.status.code(), &*left), (Some(0), ""), "{name}");
+        let stderr = String::from_utf8(mended.stderr).unwrap();
+        assert_eq!((mended.status.code(), &*stderr), (Some(0), ""), "{name}");
     }
 }
 
-/// Adds the text of every file below a directory, by its path: `below` and the path relative to the
-/// directory.
-fn texts(directory: &Path, below: &str, all: &mut BTreeMap<String, String>) {
+/// Adds to `all` the text of every file below a directory. The key of a text is `prefix` followed
+/// by the path relative to the directory.
+fn texts(directory: &Path, prefix: &str, all: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
-        let name = format!("{below}{}", path.file_name().unwrap().to_str().unwrap());
+        let name = format!("{prefix}{}", path.file_name().unwrap().to_str().unwrap());
         match path.is_dir() {
             true => texts(&path, &format!("{name}/"), all),
             false => drop(all.insert(name, fs::read_to_string(&path).unwrap())),
@@ -70,39 +70,40 @@ fn texts(directory: &Path, below: &str, all: &mut BTreeMap<String, String>) {
     }
 }
 
-/// The first place in a message is a line to change or next to one, or the message contains the
-/// first line to add to the file.
+/// The first position in a message is in a changed line or in a neighbor of a changed line, or the
+/// message contains the first line that was added.
 #[test]
-fn the_message_names_the_line_to_change() {
+fn the_message_has_the_position_of_the_change_or_the_added_line() {
     for setup in setups() {
         let (mut broken, mut mended) = (BTreeMap::new(), BTreeMap::new());
         texts(&setup.join("broken"), "", &mut broken);
         texts(&setup.join("mended"), "", &mut mended);
         let message = String::from_utf8(check(&setup.join("broken")).stderr).unwrap();
-        let mut places = message
+        let mut positions = message
             .lines()
             .filter_map(|line| line.trim().strip_prefix("--> "));
-        let place = places.next().unwrap();
-        let mut parts = place.rsplitn(3, ':').skip(1);
+        let position = positions.next().unwrap();
+        let mut parts = position.rsplitn(3, ':').skip(1);
         let line: usize = parts.next().unwrap().parse().unwrap();
         let file = parts.next().unwrap();
         let (broken, mended) = (&broken[file], &mended[file]);
-        let same = broken
+        let head = broken
             .lines()
             .zip(mended.lines())
             .take_while(|(a, b)| a == b)
             .count();
         let tail = broken.lines().rev().zip(mended.lines().rev());
         let tail = tail.take_while(|(a, b)| a == b).count();
-        // Lines count from 1: the range has the changed lines, and one more on either side.
-        let changed = same..=broken.lines().count().saturating_sub(tail) + 1;
-        let added = mended.lines().skip(same);
-        let added = added.take(mended.lines().count().saturating_sub(same + tail));
+        // The number of the first line is 1. So the range has the changed lines, the line before
+        // them and the next line.
+        let changed = head..=broken.lines().count().saturating_sub(tail) + 1;
+        let added = mended.lines().skip(head);
+        let added = added.take(mended.lines().count().saturating_sub(head + tail));
         let mut added = added.map(str::trim).filter(|line| !line.is_empty());
-        let says_it = added.next().is_some_and(|line| message.contains(line));
+        let has_added = added.next().is_some_and(|line| message.contains(line));
         assert!(
-            changed.contains(&line) || says_it,
-            "{}: {place}",
+            changed.contains(&line) || has_added,
+            "{}: {position}",
             setup.display()
         );
     }

@@ -1,4 +1,4 @@
-//! Helpers that return the JSON schema, and the configurations that pages show.
+//! Helpers that return the JSON schema and the configurations in pages.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ pub fn schema() -> Value {
     serde_json::from_str(gateway::config::JSON_SCHEMA).unwrap()
 }
 
-/// Returns README.md and every page of `docs`: its path and its text.
+/// Returns the path and the text of README.md and of every page in `docs`.
 pub fn pages() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = vec![root.join("README.md")];
     for entry in fs::read_dir(root.join("docs")).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_some_and(|it| it == "md") {
+        if path.extension().is_some_and(|extension| extension == "md") {
             paths.push(path);
         }
     }
@@ -30,7 +30,7 @@ pub fn pages() -> Vec<(String, String)> {
     paths.into_iter().map(read).collect()
 }
 
-/// Returns each ```yaml block of a page that is a whole configuration, which has `frontends`.
+/// Returns the ```yaml blocks of a page that have `frontends`, and so are whole configurations.
 pub fn configurations_in(markdown: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut lines = markdown.lines();

@@ -1,4 +1,4 @@
-//! Tests that `gateway check` explains each mistake that docs/rules.md lists, at its place.
+//! Tests that `gateway check` explains each mistake in the list of docs/rules.md at its position.
 
 use std::fs;
 use std::path::Path;
@@ -11,12 +11,14 @@ pools: { shop: { bind: \"tcp://*:5560\" } }
 routes: { ORDER: { schema: shop.Order, pool: shop } }
 ";
 
-/// A mistake: its row in the table on the page, the fields of a message that makes the mistake, the
-/// expected parts of the output, and the start of the text that the carets mark.
 struct Mistake {
+    /// The first cell of the mistake's row in the table on the page.
     row: &'static str,
+    /// The fields of a message that has the mistake.
     fields: &'static str,
-    said: &'static [&'static str],
+    /// The expected parts of the output.
+    expected: &'static [&'static str],
+    /// The start of the text that the carets mark.
     marked: &'static str,
 }
 
@@ -24,7 +26,7 @@ const MISTAKES: [Mistake; 10] = [
     Mistake {
         row: "a field that is not there",
         fields: r#"option (buf.validate.message).cel_expression = "this.begin <= 5"; int64 begins = 1;"#,
-        said: &[
+        expected: &[
             "error: bad rules of shop.Order: shop.Order has no field `begin`",
             "help: did you mean `begins`?",
         ],
@@ -33,7 +35,7 @@ const MISTAKES: [Mistake; 10] = [
     Mistake {
         row: "types that don't fit, such as a string and a number",
         fields: r#"option (buf.validate.message).cel_expression = "this.count > '5'"; int64 count = 1;"#,
-        said: &[
+        expected: &[
             "error: bad rules of shop.Order: `>` does not take int and string",
             "help: convert the number with string()",
         ],
@@ -42,7 +44,7 @@ const MISTAKES: [Mistake; 10] = [
     Mistake {
         row: "a function or a variable that is not known",
         fields: r#"string name = 1 [(buf.validate.field).cel_expression = "this.startWith('a')"];"#,
-        said: &[
+        expected: &[
             "error: bad rules of shop.Order.name: ",
             "startWith",
             "did you mean `startsWith`?",
@@ -52,7 +54,7 @@ const MISTAKES: [Mistake; 10] = [
     Mistake {
         row: "a function or a variable that is not known",
         fields: r#"string name = 1 [(buf.validate.field).cel_expression = "thiss != 'a'"];"#,
-        said: &[
+        expected: &[
             "error: bad rules of shop.Order.name: unknown variable `thiss`",
             "did you mean `this`?",
         ],
@@ -61,19 +63,19 @@ const MISTAKES: [Mistake; 10] = [
     Mistake {
         row: "a pattern that does not compile",
         fields: r#"string name = 1 [(buf.validate.field).cel_expression = "this.matches('a(b')"];"#,
-        said: &["error: bad rules of shop.Order.name: ", "unclosed group"],
+        expected: &["error: bad rules of shop.Order.name: ", "unclosed group"],
         marked: "'a(b'",
     },
     Mistake {
         row: "an expression that is neither a bool nor a string",
         fields: r#"int32 count = 1 [(buf.validate.field).cel_expression = "this + 1"];"#,
-        said: &["error: bad rules of shop.Order.count: the rule is a value of type int"],
+        expected: &["error: bad rules of shop.Order.count: the rule is a value of type int"],
         marked: "this + 1",
     },
     Mistake {
         row: "an expression without a value for any payload, such as a division by zero",
         fields: r#"int32 count = 1 [(buf.validate.field).cel_expression = "this % 0 == 0"];"#,
-        said: &[
+        expected: &[
             "error: bad rules of shop.Order.count: this fails for every payload: division by zero",
         ],
         marked: "this % 0",
@@ -81,7 +83,7 @@ const MISTAKES: [Mistake; 10] = [
     Mistake {
         row: "an expression without a value for any payload, such as a division by zero",
         fields: r#"repeated string names = 1 [(buf.validate.field).cel_expression = "this.size() == 0 || this[-1] != ''"];"#,
-        said: &[
+        expected: &[
             "warning: a part of a rule of shop.Order.names fails whenever it is evaluated: the index is out of range",
         ],
         marked: "this[-1]",
@@ -89,7 +91,7 @@ const MISTAKES: [Mistake; 10] = [
     Mistake {
         row: "rules of a type that the field does not have",
         fields: r#"int32 count = 1 [(buf.validate.field).string.min_len = 3];"#,
-        said: &[
+        expected: &[
             "error: bad rules of shop.Order.count: string rules on a value of type int32, which takes int32 rules",
         ],
         marked: "(buf.validate.field).string.min_len",
@@ -97,15 +99,16 @@ const MISTAKES: [Mistake; 10] = [
     Mistake {
         row: "a loop over a list within a loop over it",
         fields: r#"repeated int32 n = 1 [(buf.validate.field).cel_expression = "this.all(a, this.exists_one(b, a == b))"];"#,
-        said: &[
+        expected: &[
             "warning: the cost of a rule of shop.Order.n grows with the power 2 of the number of elements",
         ],
         marked: "this.exists_one",
     },
 ];
 
-/// Returns the exit code and the standard error of `gateway check` for a message with these fields.
-fn checked(fields: &str) -> (Option<i32>, String) {
+/// Runs `gateway check` for a message with these fields, and returns its exit code and standard
+/// error.
+fn check(fields: &str) -> (Option<i32>, String) {
     let directory = tempfile::tempdir().unwrap();
     let proto = format!(
         "syntax = \"proto3\"; package shop; import \"buf/validate/validate.proto\";\nmessage Order {{\n  {fields}\n}}\n"
@@ -123,7 +126,7 @@ fn checked(fields: &str) -> (Option<i32>, String) {
     (status.code(), String::from_utf8(stderr).unwrap())
 }
 
-/// Returns the first column of the table of mistakes on the page.
+/// Returns the first cell of each row in the table of mistakes.
 fn rows() -> Vec<String> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
     let page = fs::read_to_string(page).unwrap();
@@ -135,24 +138,23 @@ fn rows() -> Vec<String> {
 }
 
 #[test]
-fn every_mistake_on_the_page_is_explained_at_its_place() {
+fn every_mistake_on_the_page_is_explained_at_its_position() {
     let mut listed: Vec<&str> = MISTAKES.iter().map(|mistake| mistake.row).collect();
     listed.dedup();
     assert_eq!(rows(), listed);
     for mistake in &MISTAKES {
-        let (code, said) = checked(mistake.fields);
-        let warns = mistake.said[0].starts_with("warning");
-        assert_eq!(code, Some(i32::from(!warns)), "{said}");
-        for part in mistake.said {
-            assert!(said.contains(part), "{part}: {said}");
+        let (code, output) = check(mistake.fields);
+        let is_warning = mistake.expected[0].starts_with("warning");
+        assert_eq!(code, Some(i32::from(!is_warning)), "{output}");
+        for part in mistake.expected {
+            assert!(output.contains(part), "{part}: {output}");
         }
-        // The carets begin below the part that is wrong.
-        let lines: Vec<&str> = said.lines().collect();
-        let place = lines.iter().position(|line| line.contains('^')).unwrap();
-        let column = lines[place].find('^').unwrap();
+        let lines: Vec<&str> = output.lines().collect();
+        let carets = lines.iter().position(|line| line.contains('^')).unwrap();
+        let column = lines[carets].find('^').unwrap();
         assert!(
-            lines[place - 1][column..].starts_with(mistake.marked),
-            "{said}"
+            lines[carets - 1][column..].starts_with(mistake.marked),
+            "{output}"
         );
     }
 }

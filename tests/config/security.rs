@@ -1,5 +1,5 @@
-//! Key files: valid files are accepted, and an error in one is reported at its place without
-//! affecting the others.
+//! Tests of files with keys and of files with users. Valid files are accepted, and an error in one
+//! file is reported at its position, and does not affect the other files.
 
 use std::fs;
 use std::io::Write as _;
@@ -13,11 +13,11 @@ use gateway_zmtp::curve::{KeyPair, PublicKey};
 use crate::binary::binary;
 use crate::pages::configurations_in;
 
-/// The keys that libzmq's manual page zmq_curve shows.
+/// The keys in libzmq's manual page zmq_curve.
 const PUBLIC: &str = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
 const SECRET: &str = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs";
 
-/// The hash of a password, which costs little.
+/// A hash of a password that is quick to compute.
 const HASH: &str =
     "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$Sh2ANMDx4ULcVEJ7GKY9RzLv2LJ6TRMFaSTBn0JrVkg";
 
@@ -59,7 +59,7 @@ impl Files {
         fs::set_permissions(self.path(name), mode).unwrap();
     }
 
-    /// Writes the public key of a new pair into a file, as pyzmq does, and returns the key.
+    /// Writes the public key of a new pair into a file with pyzmq's format, and returns the key.
     fn add(&self, name: &str) -> PublicKey {
         let key = KeyPair::generate().unwrap().public();
         self.write(
@@ -84,8 +84,8 @@ impl Files {
         )
     }
 
-    /// Loads the configuration, and returns the security of its frontend and the warnings about its
-    /// files.
+    /// Loads the configuration, and returns the security of the frontend and the warnings about the
+    /// configuration.
     fn load(&self) -> (Security, String) {
         let loaded = config::load(&self.path("routes.yaml"));
         let loaded = loaded.unwrap_or_else(|found| panic!("{found}"));
@@ -127,7 +127,7 @@ fn the_configurations_of_the_page_pass() {
 }
 
 #[test]
-fn principals_are_named_by_file_metadata_and_map() {
+fn principals_are_named_by_the_file_its_metadata_or_the_map() {
     let files = Files::new(SECURED);
     let alice = files.add("keys/clients/alice.key");
     let berlin = files.add("keys/clients/berlin/sensor-1.key");
@@ -162,7 +162,7 @@ fn principals_are_named_by_file_metadata_and_map() {
     assert!(warnings.contains("is admitted"), "{warnings}");
 }
 
-/// `gateway check` fails, but a gateway runs with the other keys.
+/// The exit code of `gateway check` is 1, but a gateway runs with the other keys.
 #[test]
 fn an_error_in_a_peers_file_excludes_only_that_key() {
     let files = Files::new(SECURED);
@@ -195,7 +195,7 @@ fn an_error_in_a_peers_file_excludes_only_that_key() {
         assert_eq!(files.principal(&PublicKey::from_z85(PUBLIC).unwrap()), None);
         fs::remove_file(files.path(&name)).unwrap();
     }
-    // A secret key file in the directory is not even read.
+    // The gateway does not read files with secret keys in the directory.
     files.write("keys/clients/bob.key_secret", SECRET);
     let (code, _, stderr) = files.check();
     assert!(
@@ -204,31 +204,30 @@ fn an_error_in_a_peers_file_excludes_only_that_key() {
     );
 }
 
-/// Any other error rejects the configuration as a whole.
+/// The gateway rejects a configuration with one of these errors.
 #[test]
-fn other_errors_of_keys_are_reported_at_their_places() {
+fn other_errors_of_keys_are_reported() {
     let other = KeyPair::generate().unwrap();
-    let whole = |text: &str| SECURED.replace("keys/gateway.key_secret", text);
-    let peers = |text: &str| SECURED.replace("keys/clients", text);
+    let with_secret = |text: &str| SECURED.replace("keys/gateway.key_secret", text);
+    let with_peers = |text: &str| SECURED.replace("keys/clients", text);
+    let literal = format!("{:?}", &*other.secret().to_z85());
+    let two_names = format!("{{ alice: {PUBLIC:?}, bob: {PUBLIC:?} }}");
     for (yaml, reported) in [
-        (whole("keys/missing"), "routes.yaml:2:76"),
-        (whole("keys"), "is a directory"),
-        (whole("keys/clients/alice.key"), "no secret key in the file"),
-        (whole("keys/swapped"), "does not belong"),
+        (with_secret("keys/missing"), "routes.yaml:2:76"),
+        (with_secret("keys"), "is a directory"),
         (
-            whole(&format!("{:?}", &*other.secret().to_z85())),
-            "routes.yaml:2:76",
+            with_secret("keys/clients/alice.key"),
+            "no secret key in the file",
         ),
-        (peers("keys/missing"), "No such file"),
+        (with_secret("keys/swapped"), "does not belong"),
+        (with_secret(&literal), "routes.yaml:2:76"),
+        (with_peers("keys/missing"), "No such file"),
+        (with_peers(&two_names), "two names, alice and bob"),
+        (with_peers("{ alice: short }"), "found 5"),
+        (with_peers("{ a#1: short }"), "can't be a principal"),
+        (with_peers("[keys/clients]"), "can't be a list"),
         (
-            peers(&format!("{{ alice: {PUBLIC:?}, bob: {PUBLIC:?} }}")),
-            "two names, alice and bob",
-        ),
-        (peers("{ alice: short }"), "found 5"),
-        (peers("{ a#1: short }"), "can't be a principal"),
-        (peers("[keys/clients]"), "can't be a list"),
-        (
-            peers("keys/clients, server: keys/clients/alice.key"),
+            with_peers("keys/clients, server: keys/clients/alice.key"),
             "without \"connect\"",
         ),
         (
@@ -305,10 +304,9 @@ fn doubtful_settings_cause_warnings() {
     );
 }
 
-/// A file with secrets should be usable by its owner alone, or also by its group, which may be the
-/// gateway's own.
+/// The group of the file may have access to it, because the group may be the group of the gateway.
 #[test]
-fn files_with_secrets_that_others_can_use_cause_a_warning() {
+fn files_with_secrets_that_other_users_can_access_cause_a_warning() {
     let yaml = SECURED.replace(
         "} } } }\npools",
         "}, plain: { users: keys/users } } } }\npools",
@@ -319,7 +317,7 @@ fn files_with_secrets_that_others_can_use_cause_a_warning() {
         files.add("keys/clients/alice.key");
         files.write("keys/users", &format!("alice:{HASH}\n"));
         files.restrict("keys/users");
-        for (mode, warned) in [
+        for (mode, expected) in [
             (0o600, false),
             (0o400, false),
             (0o640, false),
@@ -330,9 +328,13 @@ fn files_with_secrets_that_others_can_use_cause_a_warning() {
         ] {
             fs::set_permissions(files.path(name), fs::Permissions::from_mode(mode)).unwrap();
             let (code, _, stderr) = files.check();
-            let told = stderr.contains(&format!("chmod 600 {name}"));
-            assert_eq!((code, told), (Some(0), warned), "{mode:o} {stderr}");
-            assert_eq!(stderr.is_empty(), !warned, "{mode:o} {stderr}");
+            let has_warning = stderr.contains(&format!("chmod 600 {name}"));
+            assert_eq!(
+                (code, has_warning),
+                (Some(0), expected),
+                "{mode:o} {stderr}"
+            );
+            assert_eq!(stderr.is_empty(), !expected, "{mode:o} {stderr}");
         }
     }
 }
@@ -387,9 +389,9 @@ fn keygen_writes_a_pair_that_only_its_owner_can_read_and_overwrites_nothing() {
     );
 }
 
-/// Writes a key of alice, runs `gateway check` on each configuration, and compares its exit code
-/// and a part of its standard error, which is empty if the part is.
-fn check_with_alice(cases: &[(String, i32, &str)]) {
+/// Runs `gateway check` on each configuration, with a key of the client alice. Asserts the exit
+/// code and a part of standard error. If the expected part is empty, standard error must be empty.
+fn check_with_key(cases: &[(String, i32, &str)]) {
     for (yaml, code, reported) in cases {
         let files = Files::new(yaml);
         files.add("keys/clients/alice.key");
@@ -403,14 +405,14 @@ fn check_with_alice(cases: &[(String, i32, &str)]) {
 }
 
 #[test]
-fn a_route_may_name_principals_where_there_are_any() {
+fn a_route_may_name_principals_only_if_clients_are_identified() {
     let route = |allow: &str| {
         SECURED.replace(
             "{ pool: people }",
             &format!("{{ pool: people, allow: {allow} }}"),
         )
     };
-    check_with_alice(&[
+    check_with_key(&[
         (route("[alice, \"al*\", anonymous]"), 0, ""),
         (route("\"*\""), 0, ""),
         (route("bob"), 0, "no peer has this name"),
@@ -451,45 +453,46 @@ channels:
 routes: { A: { publish: ticks, allow: alice }, B: { publish: notes } }
 "#;
 
-/// The `allow` of a route to a channel needs the names of its publishers and of the clients that
-/// may publish.
+/// The `allow` of a route to a channel applies to the publishers of the channel and to the clients
+/// that may publish. So the gateway must know the names of both.
 #[test]
-fn a_route_to_a_channel_may_name_principals_where_every_sender_has_one() {
+fn a_route_to_a_channel_may_name_principals_only_if_all_senders_are_identified() {
     let replaced = |from: &str, to: &str| CHANNEL.replace(from, to);
-    let frontends = |security: &str| {
-        let open =
+    let with_frontend = |security: &str| {
+        let frontends =
             format!("frontends: {{ c: {{ bind: \"tcp://*:5559\", security: {security} }} }}");
-        format!("{open}{CHANNEL}")
+        format!("{frontends}{CHANNEL}")
     };
     let curve = "{ curve: { secret: keys/gateway.key_secret, peers: keys/clients } }";
-    let (secured, open) = (frontends(curve), frontends("none"));
+    let (secured, open) = (with_frontend(curve), with_frontend("none"));
     let with_pool = format!("pools: {{ p: {{ bind: \"tcp://*:5560\" }} }}\n{open}");
-    let of_pool = with_pool.replace("publish: ticks, allow: alice", "publish: ticks");
-    let of_pool = of_pool.replace("routes: {", "routes: { P: { pool: p, allow: alice },");
-    let other = |config: &str| config.replace("publish: notes", "publish: notes, allow: alice");
-    check_with_alice(&[
+    let with_pool = with_pool.replace("publish: ticks, allow: alice", "publish: ticks");
+    let with_pool = with_pool.replace("routes: {", "routes: { P: { pool: p, allow: alice },");
+    let allow_notes =
+        |config: &str| config.replace("publish: notes", "publish: notes, allow: alice");
+    check_with_key(&[
         (CHANNEL.to_owned(), 0, ""),
         (replaced("alice", "bob"), 0, "no peer has this name"),
-        (other(CHANNEL), 1, "who a publisher is"),
+        (allow_notes(CHANNEL), 1, "who a publisher is"),
         (secured.clone(), 0, ""),
-        (other(&secured), 0, ""),
+        (allow_notes(&secured), 0, ""),
         (open, 1, "could choose any identity"),
-        (of_pool, 1, "who a client is: give a frontend"),
+        (with_pool, 1, "who a client is: give a frontend"),
     ]);
 }
 
-/// Publishers and subscribers inherit only `secret` from the file's own `security`.
+/// Publishers and subscribers inherit only `secret` from the `security` of the whole file.
 #[test]
-fn each_side_of_a_channel_names_its_own_peers() {
+fn each_side_of_a_channel_must_name_its_own_peers() {
     let own = "security: { curve: { secret: keys/gateway.key_secret, peers: keys/clients } }";
-    let whole = |security: &str| format!("security: {security}{CHANNEL}");
-    let keys = whole("{ curve: { secret: keys/gateway.key_secret, peers: keys/clients } }");
-    let addresses = whole("{ from: 10.0.0.0/8 }");
-    let lacks = |config: &str, from: &str| {
-        assert!(config.contains(from), "{from}");
-        config.replacen(from, "", 1)
+    let for_all = |security: &str| format!("security: {security}{CHANNEL}");
+    let keys = for_all("{ curve: { secret: keys/gateway.key_secret, peers: keys/clients } }");
+    let addresses = for_all("{ from: 10.0.0.0/8 }");
+    let without_first = |config: &str, part: &str| {
+        assert!(config.contains(part), "{part}");
+        config.replacen(part, "", 1)
     };
-    let no_own = lacks(&keys, &format!(", {own}"));
+    let no_own = without_first(&keys, &format!(", {own}"));
     let no_own = no_own.replace(", allow: alice", "");
     let inherits_secret = keys.replacen("secret: keys/gateway.key_secret, ", "", 2);
     let inherits_secret = inherits_secret.replacen(
@@ -497,8 +500,8 @@ fn each_side_of_a_channel_names_its_own_peers() {
         "{ curve: { secret: keys/gateway.key_secret,",
         1,
     );
-    let of_subscribers = "5562\", security: none";
-    check_with_alice(&[
+    let subscribers = "5562\", security: none";
+    check_with_key(&[
         (keys.clone(), 0, ""),
         (inherits_secret, 0, ""),
         (
@@ -507,17 +510,17 @@ fn each_side_of_a_channel_names_its_own_peers() {
             "channel ticks does not name its publishers' keys",
         ),
         (
-            keys.replace(of_subscribers, "5562\""),
+            keys.replace(subscribers, "5562\""),
             1,
             "channel ticks does not name its subscribers' keys",
         ),
         (
-            addresses.replace(of_subscribers, "5562\""),
+            addresses.replace(subscribers, "5562\""),
             1,
             "channel ticks does not name its subscribers' addresses",
         ),
         (
-            lacks(CHANNEL, ", peers: keys/clients"),
+            without_first(CHANNEL, ", peers: keys/clients"),
             1,
             "has no \"peers\"",
         ),
@@ -531,10 +534,10 @@ fn each_side_of_a_channel_names_its_own_peers() {
     files.add("keys/clients/alice.key");
     let loaded = config::load(&files.path("routes.yaml")).unwrap();
     let channels = loaded.snapshot.channels.values();
-    let secured = channels.map(|it| {
+    let secured = channels.map(|channel| {
         (
-            it.publishers.security.is_some(),
-            it.subscribers.security.is_some(),
+            channel.publishers.security.is_some(),
+            channel.subscribers.security.is_some(),
         )
     });
     assert_eq!(secured.collect::<Vec<_>>(), [(true, false), (false, false)]);
@@ -558,7 +561,7 @@ fn an_error_in_a_file_of_users_is_reported_and_excludes_only_that_user() {
         "error: this is not a valid hash of argon2",
         "keys/users:3:5",
         "expected a hash of argon2",
-        "error: the name can't be a user's",
+        "error: this can't be the name of a user",
         "keys/users:4:1",
         "error: the line names no user",
         "keys/users:5:1",
@@ -568,7 +571,7 @@ fn an_error_in_a_file_of_users_is_reported_and_excludes_only_that_user() {
     ] {
         assert!(stderr.contains(reported), "{reported}: {stderr}");
     }
-    // Neither a hash nor a text that may be a password is shown.
+    // The output has neither a hash nor a text that may be a password.
     assert!(
         !stderr.contains("c29tZXNh") && !stderr.contains("secret"),
         "{stderr}"
@@ -579,9 +582,10 @@ fn an_error_in_a_file_of_users_is_reported_and_excludes_only_that_user() {
     assert_eq!(names, ["alice"], "{warnings}");
 }
 
-/// Runs `gateway check` on each configuration, with a user, and compares its exit code and a part
-/// of its standard error, which is empty if the part is.
-fn check_each(cases: &[(String, i32, &str)]) {
+/// Runs `gateway check` on each configuration, with the password of the user alice. Asserts the
+/// exit code and a part of standard error. If the expected part is empty, standard error must be
+/// empty.
+fn check_with_user(cases: &[(String, i32, &str)]) {
     for (yaml, code, reported) in cases {
         let files = Files::new(yaml);
         files.write("keys/users", &format!("alice:{HASH}\n"));
@@ -597,18 +601,18 @@ fn check_each(cases: &[(String, i32, &str)]) {
 
 #[test]
 fn passwords_in_clear_text_cause_a_warning() {
-    let at =
+    let with_address =
         |address: &str| PLAIN.replace("127.0.0.1:0\", security", &format!("{address}\", security"));
     let curve = format!(
         "{{ curve: {{ secret: keys/gateway.key_secret, peers: {{ bob: \"{PUBLIC}\" }} }}, plain"
     );
-    check_each(&[
+    check_with_user(&[
         (PLAIN.to_owned(), 0, ""),
-        (at("[::1]:0"), 0, ""),
-        (at("localhost:0"), 0, ""),
-        (at("*:5559"), 0, "in clear text"),
-        (at("10.1.2.3:5559"), 0, "in clear text"),
-        (at("*:5559").replace("{ plain", &curve), 0, ""),
+        (with_address("[::1]:0"), 0, ""),
+        (with_address("localhost:0"), 0, ""),
+        (with_address("*:5559"), 0, "in clear text"),
+        (with_address("10.1.2.3:5559"), 0, "in clear text"),
+        (with_address("*:5559").replace("{ plain", &curve), 0, ""),
     ]);
     let files = Files::new(PLAIN);
     files.write("keys/users", &format!("alice:{HASH}\n"));
@@ -622,7 +626,7 @@ fn passwords_in_clear_text_cause_a_warning() {
 }
 
 #[test]
-fn plain_is_refused_where_users_cannot_be_checked() {
+fn plain_is_rejected_where_users_cannot_be_checked() {
     let connects = PLAIN.replace(
         "bind: \"tcp://127.0.0.1:0\", security",
         "connect: \"tcp://127.0.0.1:1\", security",
@@ -633,7 +637,7 @@ fn plain_is_refused_where_users_cannot_be_checked() {
     );
     let inherited = format!("security: {{ plain: {{ users: keys/users }} }}{SECURED}");
     let replaced = |from: &str, to: &str| PLAIN.replace(from, to);
-    check_each(&[
+    check_with_user(&[
         (connects, 1, "not supported with \"connect\""),
         (replaced("keys/users", "keys/none"), 1, "can't read"),
         (replaced("keys/users", "keys"), 1, "can't read"),
@@ -667,7 +671,7 @@ fn keygen_user(name: &str, input: &[u8]) -> (Option<i32>, String) {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    // A program that has refused the name may have ended before it reads.
+    // A program that rejects the name may exit without reading.
     let _ = child.stdin.take().unwrap().write_all(input);
     let output = child.wait_with_output().unwrap();
     let text = [output.stdout, output.stderr].concat();
@@ -684,7 +688,7 @@ fn keygen_prints_the_line_of_a_user() {
         "{line}"
     );
     let (_, again) = keygen_user("alice", b"secret");
-    assert_ne!(line, again, "each hash has a salt of its own");
+    assert_ne!(line, again, "two hashes have the same salt");
     let files = Files::new(PLAIN);
     files.write("keys/users", &line);
     files.restrict("keys/users");

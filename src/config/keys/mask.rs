@@ -39,14 +39,15 @@ fn masked_line(line: &str, role: KeyRole) -> String {
     shown + &stars(hidden)
 }
 
-/// Returns the byte of a line at which the value of the name at byte `name` begins.
+/// Returns the byte at which the value of a name begins in a line. `name` is the first byte of the
+/// name.
 fn value_start(line: &str, name: usize) -> usize {
     let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let rest = &line[name..];
     let end = name + rest.find(|c| !named(c)).unwrap_or(rest.len());
     let value = &line[end..];
-    let sign = |c: char| matches!(c, '=' | ':' | '"' | '\'') || c.is_whitespace();
-    end + value.find(|c| !sign(c)).unwrap_or(value.len())
+    let is_separator = |c: char| matches!(c, '=' | ':' | '"' | '\'') || c.is_whitespace();
+    end + value.find(|c| !is_separator(c)).unwrap_or(value.len())
 }
 
 fn masked_words(text: &str) -> String {
@@ -91,7 +92,7 @@ mod tests {
     const PUBLIC: &str = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
 
     #[test]
-    fn no_part_of_a_secret_key_is_left_however_it_is_written() {
+    fn a_secret_key_is_masked_in_every_spelling() {
         for (line, shown) in [
             (
                 format!("    secret-key = \"{SECRET}\"\n"),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::security::{Hashed, principal_fault};
 use gateway_diagnostic::{Diagnostic, Place, SourceFile};
 
-/// The note on each fault, which affects no other line.
+/// The note on each fault. A fault affects no other line.
 const IGNORED_NOTE: &str = "this user is ignored, and all other users are in force";
 
 /// The users of a file.
@@ -51,8 +51,8 @@ pub(super) fn parse_users(text: &str, file: &Arc<SourceFile>) -> UsersText {
     read
 }
 
-/// Returns the user of a line, and the place of its name. `place` returns the place of a part of
-/// the line after another part.
+/// Returns the name, the hash, and the place of the name of the user in a line. `place` takes the
+/// start of the line and the part that follows, and returns the place of that part.
 fn read_user(
     line: &str,
     place: impl Fn(&str, &str) -> Place,
@@ -64,7 +64,7 @@ fn read_user(
         return Err(Box::new(fault));
     };
     if let Some(why) = principal_fault(name) {
-        let fault = Diagnostic::error("the name can't be a user's").at(place("", name));
+        let fault = Diagnostic::error("this can't be the name of a user").at(place("", name));
         return Err(Box::new(fault.label(why)));
     }
     let hashed = Hashed::parse(hash).map_err(|why| {

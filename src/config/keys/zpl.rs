@@ -178,7 +178,8 @@ fn unquoted(value: &str) -> &str {
     &value[..end]
 }
 
-/// Returns the error of a text that is not a key. `part` returns the place of a range of its bytes.
+/// Returns the error of a text that is not a key. `part` returns the place of a range of bytes of
+/// the text.
 pub(in crate::config) fn z85_fault(
     error: &Z85Error,
     role: KeyRole,

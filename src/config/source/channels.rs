@@ -16,7 +16,8 @@ const KEEP_MAX: u64 = 100_000;
 /// The maximum length of `topic_end`, in bytes.
 const TOPIC_END_MAX: usize = 16;
 
-/// A channel, with the values that are only needed to resolve its `security` and to check it.
+/// A channel, with the values that are only needed to resolve its `security` and to check the
+/// channel.
 #[derive(Debug)]
 pub(crate) struct ChannelSource {
     /// The settings.
@@ -69,7 +70,7 @@ pub(super) fn channel(
     ];
     let upstream = section.word("upstream", &upstreams, found);
     let frames = frames(&mut section, found);
-    let slow = slow.map_or(Slow::DropNew, |it| it.value);
+    let slow = slow.map_or(Slow::DropNew, |spanned| spanned.value);
     if engine == EngineKind::Libzmq {
         refuse_native_keys(&mut section, keep, slow, found);
     }
@@ -82,7 +83,7 @@ pub(super) fn channel(
         keep_bytes: keep_bytes.map_or(64 << 20, |size| size.value.0),
         slow,
         subscriber_bytes: subscriber_bytes.map_or(16 << 20, |size| size.value.0),
-        upstream: upstream.map_or(Upstream::Auto, |it| it.value),
+        upstream: upstream.map_or(Upstream::Auto, |spanned| spanned.value),
         frames,
     };
     ChannelSource {
@@ -94,18 +95,20 @@ pub(super) fn channel(
 
 /// Reports the keys that engine libzmq cannot honour.
 fn refuse_native_keys(section: &mut Section<'_>, keep: Keep, slow: Slow, found: &mut Diagnostics) {
-    let alone = "use engine native: libzmq can't send kept messages to a new subscriber alone";
-    let hidden = "use engine native: libzmq drops messages that a subscriber has no room for, and doesn't report them";
+    let for_keep =
+        "use engine native: libzmq can't send kept messages only to the subscriber that is new";
+    let for_slow =
+        "use engine native: libzmq drops messages for a slow subscriber, and doesn't report that";
     for (key, is_used, why) in [
-        ("keep", keep != Keep::None, alone),
-        ("keep_bytes", true, alone),
-        ("slow", slow != Slow::DropNew, hidden),
-        ("subscriber_bytes", true, hidden),
+        ("keep", keep != Keep::None, for_keep),
+        ("keep_bytes", true, for_keep),
+        ("slow", slow != Slow::DropNew, for_slow),
+        ("subscriber_bytes", true, for_slow),
     ] {
         let node = section.node(key).filter(|node| !node.is_unknown());
         if let Some(node) = node.filter(|_| is_used) {
             let what = match (key, node.text()) {
-                // One of their words is supported.
+                // One value of each of these keys is supported, so the error names the value.
                 ("keep" | "slow", word) if !word.is_empty() => format!("{key} {word:?}"),
                 _ => format!("{key:?}"),
             };
@@ -170,7 +173,7 @@ fn keep(section: &mut Section<'_>, channel: &str, found: &mut Diagnostics) -> Ke
     if !matches!(node.kind, NodeKind::Map(_)) {
         let words = [("none", Keep::None), ("last", Keep::Last(1))];
         let keep = section.word("keep", &words, found);
-        return keep.map_or(Keep::None, |it| it.value);
+        return keep.map_or(Keep::None, |spanned| spanned.value);
     }
     let mut map = Section::open(node, format!("keep of {channel}"), &[], found);
     let last = map.value::<Count<1, KEEP_MAX>>("last", found);
@@ -195,7 +198,7 @@ fn keep(section: &mut Section<'_>, channel: &str, found: &mut Diagnostics) -> Ke
 fn frames(section: &mut Section<'_>, found: &mut Diagnostics) -> ChannelFrames {
     let words = [("typed", false), ("single", true)];
     let is_single = section.word("frames", &words, found);
-    let is_single = is_single.is_some_and(|it| it.value);
+    let is_single = is_single.is_some_and(|spanned| spanned.value);
     let end = section.node("topic_end").filter(|node| !node.is_unknown());
     let Some(end) = end else {
         return match is_single {
@@ -206,7 +209,9 @@ fn frames(section: &mut Section<'_>, found: &mut Diagnostics) -> ChannelFrames {
     if !is_single {
         let fault = Diagnostic::error("\"topic_end\" has no effect without `frames: single`");
         let fault = fault.at(end.place.clone()).label("remove it");
-        found.push(fault.help("other messages have their type in a frame of its own"));
+        found.push(
+            fault.help("without `frames: single`, the type of a message is a frame of its own"),
+        );
         return ChannelFrames::Typed;
     }
     let text = end.text();

@@ -5,7 +5,8 @@ use super::super::value::{BindEndpoint, ConnectEndpoint};
 use crate::snapshot::Endpoints;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// Returns the expected content of a frontend or pool, for the error if it is one value or empty.
+/// Returns the expected content of a frontend or pool, for the error if a single value or nothing
+/// is in its place. `least` is the minimum content.
 pub(super) fn address(least: &'static str) -> ExpectedMap<'static> {
     ExpectedMap {
         key: "bind",
@@ -15,8 +16,8 @@ pub(super) fn address(least: &'static str) -> ExpectedMap<'static> {
     }
 }
 
-/// Reads `bind` and `connect`, of which one is required. Returns the addresses, and those to listen
-/// on with their places.
+/// Reads `bind` and `connect`. At least one of these keys is required. Returns all addresses, and
+/// once more the addresses to listen on, each with its place.
 pub(super) fn endpoints(
     section: &mut Section<'_>,
     what: &str,

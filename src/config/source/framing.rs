@@ -25,8 +25,8 @@ const ERROR_FRAMES: [(&str, ErrorFrames); 2] = [
 
 /// The framing of a frontend's messages and their answers.
 pub(super) struct FrontendFrames {
-    /// The value of `type` as written, if the frontend has this key. Its clients' messages then
-    /// have no type.
+    /// The value of `type` as written, if the frontend has this key. The messages of its clients
+    /// then have no type frame.
     pub kind: Option<Spanned<String>>,
     /// The encoding of rejections of requests whose route has no schema, or that no route matches.
     pub errors: ErrorEncoding,
@@ -61,8 +61,8 @@ pub(super) fn frontend_frames(
         found.push(unsupported("envelope \"routed\"", mode, why));
     }
     let (errors, frames) = errors(section, what, found);
-    // A REQ client that sends no types reads one frame. It could not send again after a longer
-    // message of which it has read only a part.
+    // A REQ client that sends no types reads a single frame. After an answer of several frames, it
+    // could not send again, because it would not have read all of them.
     let frames = frames.unwrap_or(match kind {
         Some(_) => ErrorFrames::Payload,
         None => ErrorFrames::All,
@@ -72,7 +72,7 @@ pub(super) fn frontend_frames(
         errors,
         framing: Framing {
             kind: bytes,
-            envelope: envelope.map_or(EnvelopeMode::Auto, |it| it.value),
+            envelope: envelope.map_or(EnvelopeMode::Auto, |spanned| spanned.value),
             errors: frames,
         },
     }
@@ -107,8 +107,8 @@ fn errors(
             let encoding = errors.word("encoding", &ENCODINGS, found);
             let frames = errors.word("as", &ERROR_FRAMES, found);
             errors.close(found);
-            let encoding = encoding.map_or(ENCODING_DEFAULT, |it| it.value);
-            (encoding, frames.map(|it| it.value))
+            let encoding = encoding.map_or(ENCODING_DEFAULT, |spanned| spanned.value);
+            (encoding, frames.map(|spanned| spanned.value))
         }
         _ if is_frames => {
             let fault = Diagnostic::error(format!("\"errors\" can't be {}", node.found()))
@@ -120,7 +120,10 @@ fn errors(
         }
         _ => {
             let encoding = section.word("errors", &ENCODINGS, found);
-            (encoding.map_or(ENCODING_DEFAULT, |it| it.value), None)
+            (
+                encoding.map_or(ENCODING_DEFAULT, |spanned| spanned.value),
+                None,
+            )
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The sections of named things: frontends, pools and routes.
+//! The sections with named entries: frontends, pools, channels and routes.
 
 use super::super::section::{Section, homes, plain_or_quoted};
 use super::super::yaml::{Node, NodeKind};
@@ -44,18 +44,19 @@ fn name_forgotten(section: &str, what: &str, key: &Node, pairs: &[(Node, Node)])
         .at(key.place.clone())
         .label(format!("{key_text:?} is a key of a {what}"))
         .help(format!(
-            "write it below {needs} of your choice, such as\n{section}: {{ {name}: {{ {written} }} }}"
+            "write the keys below {needs} of your choice, such as\n{section}: {{ {name}: {{ {written} }} }}"
         ))
 }
 
-/// Returns whether a section that is absent may be: frontends and pools if there are channels, and
-/// the section is not nested in another by mistake.
+/// Returns whether an absent section is optional. Frontends and pools are, if there are channels
+/// and the section is not nested in another section by mistake.
 fn is_optional(top: &Section<'_>, key: &str) -> bool {
     let has_channels = top.has("channels") || top.misplaced("channels").is_some();
     has_channels && matches!(key, "frontends" | "pools") && top.misplaced(key).is_none()
 }
 
-/// Returns the pairs of a section, which must not be empty.
+/// Returns the pairs of a section. Reports a section that is empty, misplaced, or absent although
+/// it is required.
 pub(super) fn pairs<'a>(
     top: &mut Section<'a>,
     key: &'static str,
@@ -93,8 +94,8 @@ pub(super) fn pairs<'a>(
         let fault = fault.at(misplaced.place.clone());
         found.push(
             fault
-                .label("expected it to begin in the first column")
-                .help(format!("indent {key}, and what is below it, less")),
+                .label(format!("expected {key} to begin in the first column"))
+                .help(format!("indent {key} and its content less")),
         );
         return match &value.kind {
             NodeKind::Map(pairs) => pairs,

@@ -1,4 +1,4 @@
-//! The section `routes`: the types, and the schemas and pools of each.
+//! The section `routes`: the types, and the schemas and the pool or channel of each.
 
 use std::collections::HashMap;
 
@@ -16,32 +16,32 @@ use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 
 const LATER_ROUTE_KEYS: &[&str] = &["mirror", "idempotent", "retries", "hash"];
 
-/// A route whose schemas, pool and frontends are still names.
+/// A route. Its schemas, its pool or channel, and its frontends are still names.
 #[derive(Debug)]
 pub(crate) struct RouteSource {
-    /// The key.
+    /// The key, as written.
     pub name: String,
-    /// The place of its key.
+    /// The place of the key.
     pub place: Place,
     /// The pattern, or `None` if its error was reported.
     pub pattern: Option<TypePattern>,
     /// The schemas of requests, any of which may fit; empty for opaque payloads.
     pub schema: Vec<SchemaSource>,
-    /// The schemas of answers, likewise.
+    /// The schemas of answers, any of which may fit; empty for opaque payloads.
     pub reply: Vec<SchemaSource>,
     /// The pool or the channel, or `None` if its error was reported.
     pub target: Option<TargetSource>,
-    /// The timeout, in place of the pool's.
+    /// The timeout, which overrides the pool's.
     pub timeout: Option<Spanned<Timeout>>,
-    /// The frontends that may use it, or `None` for all.
+    /// The frontends that may use the route, or `None` for all.
     pub frontends: Option<Vec<Spanned<String>>>,
-    /// The principals that may use it. `None` allows all.
+    /// The principals that may use the route, or `None` for all.
     pub allow: Option<Vec<Spanned<Allowed>>>,
-    /// The rate at which each principal may use it. `None` sets no limit.
+    /// The rate at which each principal may use the route, or `None` for no limit.
     pub rate: Option<Rate>,
 }
 
-/// The destination of a route's messages, which is still a name.
+/// The destination of a route's messages, by name.
 #[derive(Debug)]
 pub(crate) enum TargetSource {
     /// The pool.
@@ -217,7 +217,7 @@ fn acknowledges(section: &mut Section<'_>, found: &mut Diagnostics) -> bool {
 /// The maximum of `burst`, the number of requests at once after a pause.
 const BURST_MAX: u64 = 1_000_000_000;
 
-/// Reports a key that engine libzmq can't honour, since it does not know who a client is.
+/// Reports a key that engine libzmq cannot honour, since libzmq does not identify clients.
 fn native_only(
     section: &mut Section<'_>,
     key: &'static str,

@@ -160,11 +160,8 @@ pub(super) fn security(
         let fault = fault
             .at(node.place.clone())
             .label("expected a map, or none");
-        found.push(
-            fault.help(
-                "security: { curve: { secret: keys/gateway.key_secret, peers: keys/clients } }",
-            ),
-        );
+        let help = "security: { curve: { secret: keys/gateway.key_secret, peers: keys/clients } }";
+        found.push(fault.help(help));
         return SecurityKey::None;
     };
     let is_empty = pairs.is_empty();
@@ -183,7 +180,10 @@ pub(super) fn security(
         read::<AllowedNetwork>,
     );
     let from = from.zip(from_place).map(|(networks, place)| Spanned {
-        value: networks.into_iter().map(|it| it.value.0).collect(),
+        value: networks
+            .into_iter()
+            .map(|spanned| spanned.value.0)
+            .collect(),
         place,
     });
     let has_proof = security.has("curve") || security.has("plain");
@@ -203,7 +203,7 @@ pub(super) fn security(
     SecurityKey::Some(Box::new(SecuritySource {
         curve,
         plain,
-        anonymous: anonymous.is_some_and(|it| it.value),
+        anonymous: anonymous.is_some_and(|spanned| spanned.value),
         from,
     }))
 }
@@ -251,7 +251,11 @@ fn plain(node: &Node, what: &str, found: &mut Diagnostics) -> PlainSource {
     if is_missing {
         let fault = Diagnostic::error("\"plain\" has no \"users\"").at(node.place.clone());
         let fault = fault.label("expected users: FILE");
-        found.push(fault.help("it has one line per user, as gateway keygen --user NAME prints it"));
+        found.push(
+            fault.help(
+                "the file has one line per user: gateway keygen --user NAME prints such a line",
+            ),
+        );
     }
     PlainSource {
         place: node.place.clone(),

@@ -25,7 +25,7 @@ fn no_timeout(place: &Place) -> Diagnostic {
         .at(place.clone())
         .label("expected a duration such as 30s")
         .help(
-            "libzmq doesn't report which worker disconnected; without a deadline, a request that it held \
-             would never be answered",
+            "libzmq doesn't report which worker disconnected; without a deadline, the requests of that \
+            worker would never be answered",
         )
 }

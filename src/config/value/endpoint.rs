@@ -25,7 +25,7 @@ impl TryFrom<Value> for BindEndpoint {
         match split_endpoint(text) {
             Some(Endpoint::Ipc) => {}
             Some(Endpoint::Tcp { host, port }) => {
-                // 0 and * both let the system choose; the choice is logged.
+                // 0 and * both let the system choose a port. The chosen port is logged.
                 let good_port = port == "*" || port.parse::<u16>().is_ok();
                 let port_fault =
                     "expected a port from 0 to 65535 (0: the system chooses) after the last colon";
@@ -62,10 +62,10 @@ impl TryFrom<Value> for ConnectEndpoint {
 }
 
 /// Returns the address that was probably meant by an address without `tcp://`, or by an address
-/// with the scheme of another protocol. `any` is the host to suggest if only a port is given.
-fn meant(value: &Value, any: &str, is_good: impl Fn(Value) -> bool) -> Option<String> {
+/// with the scheme of another protocol. If only a port is given, the host is `default_host`.
+fn meant(value: &Value, default_host: &str, is_good: impl Fn(Value) -> bool) -> Option<String> {
     let bare = match value {
-        Value::Number(port) => format!("{any}:{port}"),
+        Value::Number(port) => format!("{default_host}:{port}"),
         Value::String(text) if text.starts_with("tcp://") || text.starts_with("ipc://") => {
             return None;
         }
@@ -75,7 +75,9 @@ fn meant(value: &Value, any: &str, is_good: impl Fn(Value) -> bool) -> Option<St
                 .map_or(text.as_str(), |(_, rest)| rest);
             let rest = rest.strip_prefix("tcp:").unwrap_or(rest).trim_matches('/');
             match rest.strip_prefix(':').unwrap_or(rest) {
-                port if port.bytes().all(|b| b.is_ascii_digit()) => format!("{any}:{port}"),
+                port if port.bytes().all(|b| b.is_ascii_digit()) => {
+                    format!("{default_host}:{port}")
+                }
                 rest => rest.to_owned(),
             }
         }

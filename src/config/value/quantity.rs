@@ -41,11 +41,11 @@ impl DurationValue {
             return Err(format!("a number without a unit: expected {meant}"));
         }
         let ms = quantity(value, &expected, &TIME_UNITS, "8760h, a year")?;
-        let span = Duration::from_millis(ms);
-        if span.is_zero() || span > DURATION_MAX {
+        let duration = Duration::from_millis(ms);
+        if duration.is_zero() || duration > DURATION_MAX {
             return Err(format!("expected a duration from 1ms to a year{more}"));
         }
-        Ok(Self(span))
+        Ok(Self(duration))
     }
 }
 
@@ -69,7 +69,7 @@ impl TryFrom<Value> for Timeout {
         if value == "none" {
             return Ok(Self(None));
         }
-        DurationValue::read(&value, ", or none").map(|span| Self(Some(span.0)))
+        DurationValue::read(&value, ", or none").map(|duration| Self(Some(duration.0)))
     }
 }
 
@@ -86,7 +86,7 @@ impl TryFrom<Value> for Heartbeat {
         if value == "off" || value == Value::Bool(false) {
             return Ok(Self(None));
         }
-        DurationValue::read(&value, ", or off").map(|span| Self(Some(span.0)))
+        DurationValue::read(&value, ", or off").map(|duration| Self(Some(duration.0)))
     }
 }
 
@@ -140,7 +140,8 @@ impl<const MOST: u64> TryFrom<Value> for Size<MOST> {
     }
 }
 
-/// The minimum of a size of [`MemoryAmount`], in bytes. The gateway itself needs about as much.
+/// The minimum of a [`MemoryAmount`] that is a size, in bytes. The gateway needs about this much
+/// memory without any message.
 const MEMORY_MIN: u64 = 16 << 20;
 
 /// An amount of memory: a size such as `512MiB`, or a percentage such as `50%`.
@@ -193,11 +194,11 @@ fn without_unit(value: &Value) -> Option<u64> {
 
 /// Reads a number with a unit, and returns the quantity in the smallest of `units`.
 fn quantity(value: &Value, expected: &str, units: &[Unit], largest: &str) -> Result<u64, String> {
-    let expected_it = || format!("expected {expected}");
+    let expected_quantity = || format!("expected {expected}");
     let text = match value {
         Value::String(text) => text.as_str(),
         Value::Number(_) => return Err(format!("a number without a unit: expected {expected}")),
-        _ => return Err(expected_it()),
+        _ => return Err(expected_quantity()),
     };
     if UNBOUNDED_WORDS.contains(&text.to_ascii_lowercase().as_str()) {
         return Err(format!("expected {expected}: the largest is {largest}"));
@@ -217,7 +218,7 @@ fn quantity(value: &Value, expected: &str, units: &[Unit], largest: &str) -> Res
         let meant = units.iter().find(meant).filter(|_| !number.is_empty());
         return Err(match meant {
             Some((name, ..)) => format!("expected {expected}: did you mean {number}{name}?"),
-            None => expected_it(),
+            None => expected_quantity(),
         });
     };
     let number: Option<u64> = number.parse().ok();
@@ -265,7 +266,7 @@ mod tests {
 
     #[test]
     fn durations_have_units() {
-        let ms = |text| read::<DurationValue>(text).map(|span| span.0.as_millis());
+        let ms = |text| read::<DurationValue>(text).map(|duration| duration.0.as_millis());
         assert_eq!(ms("250ms"), Ok(250));
         assert_eq!(ms("30s"), Ok(30_000));
         assert_eq!(ms("5 m"), Ok(300_000));

@@ -1,4 +1,4 @@
-//! The key `type` of frontends, whose values each need a route.
+//! Checks the key `type` of frontends: each value must match a route that is open to the frontend.
 
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ pub(super) fn check(source: &Source, found: &mut Diagnostics) {
     let table = RouteTable::new(
         patterns.filter_map(|(n, route)| Some((route.pattern.clone()?, Arc::new(n)))),
     );
-    for Named { it: of, .. } in &source.frontends {
-        let (Some(written), Some(kind)) = (&of.kind, &of.frontend.framing.kind) else {
+    for Named { entry, .. } in &source.frontends {
+        let (Some(written), Some(kind)) = (&entry.kind, &entry.frontend.framing.kind) else {
             continue;
         };
-        let frontend = &of.frontend.name;
+        let frontend = &entry.frontend.name;
         match table.get(kind) {
             Some(route) => {
                 let fault = closed(&source.routes[**route], written, frontend);
@@ -35,7 +35,8 @@ pub(super) fn check(source: &Source, found: &mut Diagnostics) {
     }
 }
 
-/// Returns the error of a type whose route is closed to this frontend, or `None` if it is open.
+/// Returns the error of a type whose route is closed to this frontend, or `None` if the route is
+/// open to it.
 fn closed(route: &RouteSource, written: &Spanned<String>, frontend: &str) -> Option<Diagnostic> {
     let allowed = route.frontends.as_ref()?;
     if allowed.iter().any(|name| name.value == frontend) {
@@ -49,7 +50,7 @@ fn closed(route: &RouteSource, written: &Spanned<String>, frontend: &str) -> Opt
         .at(written.place.clone())
         .label("every message of this frontend would be rejected");
     let fault = match allowed.first() {
-        Some(first) => fault.note_at("its frontends are listed at", first.place.clone()),
+        Some(first) => fault.note_at("the frontends of the route are at", first.place.clone()),
         None => fault,
     };
     Some(fault.help(format!("add {frontend} to the frontends of the route")))
@@ -69,8 +70,8 @@ fn no_route(source: &Source, written: &Spanned<String>) -> Diagnostic {
         return fault;
     }
     let target = match (source.pools.first(), source.channels.first()) {
-        (Some(pool), _) => format!("pool: {}", pool.it.settings.name),
-        (None, Some(channel)) => format!("publish: {}", channel.it.settings.name),
+        (Some(pool), _) => format!("pool: {}", pool.entry.settings.name),
+        (None, Some(channel)) => format!("publish: {}", channel.entry.settings.name),
         (None, None) => "pool: NAME".to_owned(),
     };
     fault.help(format!("add a route: {}: {{ {target} }}", written.value))
