@@ -9,12 +9,12 @@
 //! client can make any memory grow beyond the bounds in `serve`.
 
 mod answer;
+mod connections;
 mod exposition;
 mod guard;
 mod guarded;
 mod negotiation;
 mod pages;
-mod places;
 mod process;
 mod rejections;
 mod sampler;
@@ -41,7 +41,7 @@ pub struct Admin {
     serving: Option<Serving>,
 }
 
-/// A change of the listener that cannot fail any more. Dropping it undoes the preparation.
+/// A prepared change of the listener, which can no longer fail. Dropping it undoes the preparation.
 #[derive(Debug)]
 pub(crate) struct Prepared(Change);
 
@@ -49,8 +49,8 @@ pub(crate) struct Prepared(Change);
 enum Change {
     None,
     Close,
-    /// The new listener, and the one that had to make room for it, which opens again if this change
-    /// is dropped.
+    /// The new listener, and the old listener if it had to make room. The old listener opens again
+    /// if this change is dropped.
     Open(Opening, Option<Suspended>),
 }
 
@@ -85,7 +85,7 @@ impl Admin {
     }
 
     /// Prepares the change to `wanted`, with every step that can fail. `place` is the place of
-    /// `admin.bind` in routes.yaml, where the error of an address that cannot be bound is reported.
+    /// `admin.bind` in routes.yaml. An address that cannot be bound is reported there.
     pub(crate) fn prepare(
         &self,
         wanted: Option<&AdminSettings>,
@@ -103,8 +103,8 @@ impl Admin {
         Ok(Prepared(change))
     }
 
-    /// Binds the new listener while the old one is open. If the old one is in the way, as `*:9559`
-    /// is for `127.0.0.1:9559`, closes it temporarily and returns it, too.
+    /// Binds the new listener while the old one is open. If the old listener is in the way, as
+    /// `*:9559` is for `127.0.0.1:9559`, closes the old listener temporarily and returns it, too.
     fn bind_while_open(
         &self,
         settings: &AdminSettings,
@@ -114,8 +114,8 @@ impl Admin {
             Ok(listener) => return Ok((listener, None)),
             Err(error) => error,
         };
-        let in_the_way = |it: &&Serving| {
-            error.kind() == io::ErrorKind::AddrInUse && it.address.port() == settings.bind.port()
+        let in_the_way = |old: &&Serving| {
+            error.kind() == io::ErrorKind::AddrInUse && old.address.port() == settings.bind.port()
         };
         let serving = self.serving.as_ref().filter(in_the_way);
         match serving.and_then(Serving::suspend) {
@@ -156,9 +156,9 @@ impl Admin {
             }
             Change::Open(opening, suspended) => {
                 if let Some(suspended) = suspended {
-                    suspended.for_good();
+                    suspended.keep_closed();
                 }
-                self.serving = Some(opening.go());
+                self.serving = Some(opening.serve());
                 self.listening()
             }
         }
@@ -168,7 +168,7 @@ impl Admin {
     /// to respond in time.
     pub fn close(self) {
         if let Some(suspended) = self.serving.as_ref().and_then(Serving::suspend) {
-            suspended.for_good();
+            suspended.keep_closed();
         }
     }
 

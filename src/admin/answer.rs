@@ -77,12 +77,17 @@ pub(super) async fn answer<B>(
     Ok(match path {
         "/reload" => reload(request, sources, RELOAD_TIMEOUT).await,
         "/" => text(StatusCode::OK, PATHS.to_owned()),
-        _ => seen(request, sources, sampler.sample().await),
+        _ => sampled_page(request, sources, sampler.sample().await),
     })
 }
 
-/// Returns the page at the path of a request, which shows a sample, or status 503 if there is none.
-fn seen<B>(request: &Request<B>, sources: &AdminSources, pages: Option<Arc<Pages>>) -> HttpAnswer {
+/// Returns the page at the path of a request. Every such page shows a sample; without one, the
+/// answer has status 503.
+fn sampled_page<B>(
+    request: &Request<B>,
+    sources: &AdminSources,
+    pages: Option<Arc<Pages>>,
+) -> HttpAnswer {
     let Some(pages) = pages else {
         let why = "the data thread does not answer\n";
         return text(StatusCode::SERVICE_UNAVAILABLE, why.to_owned());
@@ -108,18 +113,18 @@ fn seen<B>(request: &Request<B>, sources: &AdminSources, pages: Option<Arc<Pages
 }
 
 /// Requests a reload, and answers with its outcome, or with status 202 if the outcome is not known
-/// within `patience`.
+/// within `time_max`.
 pub(super) async fn reload<B>(
     request: &Request<B>,
     sources: &AdminSources,
-    patience: Duration,
+    time_max: Duration,
 ) -> HttpAnswer {
     let (reported, report) = oneshot::channel();
     sources.wake.reload_with(move |report| {
         // The client may have disconnected.
         let _ = reported.send(report);
     });
-    match timeout(patience, report).await {
+    match timeout(time_max, report).await {
         Ok(Ok(report)) => {
             let code = match report.outcome {
                 ReloadOutcome::Applied | ReloadOutcome::Unchanged => StatusCode::OK,
@@ -149,7 +154,8 @@ fn wants_json<B>(request: &Request<B>) -> bool {
 /// Returns the value of the `Accept` header, or an empty string if it is absent or not text.
 fn accepted<B>(request: &Request<B>) -> &str {
     let accept = request.headers().get(ACCEPT);
-    accept.and_then(|it| it.to_str().ok()).unwrap_or_default()
+    let text = accept.and_then(|value| value.to_str().ok());
+    text.unwrap_or_default()
 }
 
 fn reload_as_text(report: &Report) -> String {

@@ -1,6 +1,6 @@
 //! The OpenMetrics text of /metrics. `docs/metrics.md` explains every family.
 //!
-//! Label values are names from the configuration and the gateway's own words, never text that a
+//! Label values are names from the configuration or constants of the gateway, never text that a
 //! peer sent.
 
 mod channels;
@@ -21,14 +21,14 @@ use crate::ledger::MemoryGauges;
 use crate::metrics::Sample;
 use crate::reload::{ControlStatus, ReloadOutcome};
 use channels::channels;
-use page::{Page, WriteResult, count_of, histogram_of};
+use page::{Page, WriteResult, write_counter, write_histogram};
 use pools::pools;
 use requests::requests;
 
 /// Returns the text of /metrics; `panics` is the number of panics so far.
 pub(super) fn exposition(
     sample: Arc<Sample>,
-    known: ControlStatus,
+    control_status: ControlStatus,
     panics: u64,
     process: ProcessSample,
 ) -> String {
@@ -36,9 +36,9 @@ pub(super) fn exposition(
     // By convention, the metrics of the process have no prefix.
     registry.register_collector(Box::new(process));
     let own = registry.sub_registry_with_prefix("gateway");
-    own.register_collector(Box::new(Shown {
+    own.register_collector(Box::new(GatewayCollector {
         sample,
-        known,
+        control_status,
         panics,
     }));
     let mut text = String::new();
@@ -48,13 +48,13 @@ pub(super) fn exposition(
 }
 
 #[derive(Debug)]
-struct Shown {
+struct GatewayCollector {
     sample: Arc<Sample>,
-    known: ControlStatus,
+    control_status: ControlStatus,
     panics: u64,
 }
 
-impl Collector for Shown {
+impl Collector for GatewayCollector {
     fn encode(&self, encoder: DescriptorEncoder) -> WriteResult {
         let mut page = Page(encoder);
         self.process(&mut page)?;
@@ -66,7 +66,7 @@ impl Collector for Shown {
     }
 }
 
-impl Shown {
+impl GatewayCollector {
     fn process(&self, page: &mut Page<'_>) -> WriteResult {
         let Sample {
             snapshot,
@@ -103,7 +103,7 @@ impl Shown {
         family.encode_counter::<NoLabelSet, _, f64>(&busy, None)?;
         let help = "Working time of each turn of the data thread's loop";
         let mut family = page.family("engine_turn_seconds", help, MetricType::Histogram)?;
-        histogram_of(&mut family, &engine.turns)?;
+        write_histogram(&mut family, &engine.turns)?;
         let help = "Messages that wait for a judge or for the verdict on an earlier message";
         page.gauge("judging", help, self.sample.judging as f64)?;
         let help = "Payloads checked by judges instead of the data thread";
@@ -139,13 +139,13 @@ impl Shown {
     }
 
     fn reloads(&self, page: &mut Page<'_>) -> WriteResult {
-        let known = &self.known;
+        let control_status = &self.control_status;
         let help = "Reloads by outcome";
         let mut family = page.family("reloads", help, MetricType::Counter)?;
-        for (outcome, count) in ReloadOutcome::ALL.iter().zip(known.reloads) {
-            count_of(&mut family, &[("outcome", outcome.label())], count)?;
+        for (outcome, count) in ReloadOutcome::ALL.iter().zip(control_status.reloads) {
+            write_counter(&mut family, &[("outcome", outcome.label())], count)?;
         }
-        let good = known
+        let good = control_status
             .last
             .as_ref()
             .is_none_or(|last| last.outcome.is_good());
@@ -153,10 +153,10 @@ impl Shown {
         page.gauge("reload_good", help, f64::from(u8::from(good)))?;
         let help = "Time for reading and compiling the files, at each reload";
         let mut family = page.family("reload_compile_seconds", help, MetricType::Histogram)?;
-        histogram_of(&mut family, &known.compile)?;
+        write_histogram(&mut family, &control_status.compile)?;
         let help = "Time from the end of compiling until a change had taken effect";
         let mut family = page.family("reload_swap_seconds", help, MetricType::Histogram)?;
-        histogram_of(&mut family, &known.swap)
+        write_histogram(&mut family, &control_status.swap)
     }
 }
 

@@ -1,13 +1,13 @@
-//! The guard against requests that a browser sends on behalf of a page that its user visits.
+//! The guard against requests that a browser sends on behalf of a web page.
 //!
-//! There is no password, so a page must not have the access that its user has. Two attacks are
-//! known. In the first, the page makes the browser send a request to this address. Such a request
-//! has the header `Origin` or `Sec-Fetch-Site`, and the request of a form has a content type, even
-//! in an old browser. In the second, the name of the page's server is made to resolve to this
-//! address (DNS rebinding), so that the browser takes the gateway for the page's own server. Then
-//! `Host` has the page's name, whereas other clients send an address or `localhost`. A listener
-//! that other machines can reach may be called by a name, as in `prometheus.yml`, so a request that
-//! only reads may have any name if it arrives at an address other than a loopback address.
+//! Access needs no password, so a web page must not gain the access of the user who visits it. Two
+//! attacks are known. In the first, the page makes the browser send a request to this address. Such
+//! a request has the header `Origin` or `Sec-Fetch-Site`, and the request of a form has a content
+//! type, even in an old browser. In the second (DNS rebinding), the host name of the page is made
+//! to resolve to this address, so that the browser takes the gateway for the page's own server.
+//! `Host` then has that name, whereas other clients send an address or `localhost`. A listener that
+//! other machines can reach may be called by a name, as in `prometheus.yml`, so a request that only
+//! reads may have any name if it arrives at an address other than a loopback address.
 
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING};
 use hyper::{Method, Request, StatusCode};
@@ -15,8 +15,8 @@ use hyper::{Method, Request, StatusCode};
 /// The status and the reason with which a request is refused.
 pub(super) type Refusal = (StatusCode, &'static str);
 
-/// Checks whether `request` may be answered. `local` says whether it arrived at a loopback address
-/// of this machine.
+/// Checks whether `request` may be answered. `local` is true if the request arrived at a loopback
+/// address of this machine.
 pub(super) fn check<B>(request: &Request<B>, local: bool) -> Result<(), Refusal> {
     let headers = request.headers();
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
@@ -65,7 +65,9 @@ fn is_address(host: &str) -> bool {
         return false;
     };
     let host = authority.host();
-    let v6 = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    let v6 = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
     match v6 {
         Some(v6) => v6.parse::<std::net::Ipv6Addr>().is_ok(),
         None => {

@@ -1,5 +1,5 @@
-//! The format of /metrics that a client asks for: OpenMetrics, or the classic text format for
-//! clients that know no other.
+//! The format of /metrics that a client requests: OpenMetrics, or the classic text format for
+//! clients that support no other.
 
 /// A format of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ fn classic(openmetrics: &str) -> String {
                 "unknown" => ("", "untyped"),
                 kind => ("", kind),
             };
-            if let Some((_, help)) = help.take().filter(|(of, _)| *of == name) {
+            if let Some((_, help)) = help.take().filter(|(family, _)| *family == name) {
                 text += &format!("# HELP {name}{suffix} {help}\n");
             }
             text += &format!("# TYPE {name}{suffix} {kind}\n");

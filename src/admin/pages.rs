@@ -1,4 +1,4 @@
-//! The pages that show one sample. Each is written once, however many clients wait for it.
+//! The pages that show one sample. Each page is written once, however many clients wait for it.
 
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;

@@ -46,7 +46,7 @@ impl ProcessSample {
         let fields: Vec<&str> = after_name.split_whitespace().collect();
         // The fields are numbered from 1, and the third is the first after the name.
         let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
-        let time = |ticks_of: u64| Duration::from_secs_f64(ticks_of as f64 / ticks.max(1) as f64);
+        let time = |count: u64| Duration::from_secs_f64(count as f64 / ticks.max(1) as f64);
         Self {
             cpu: field(14)
                 .zip(field(15))
@@ -63,8 +63,8 @@ impl ProcessSample {
 /// Returns the number of open descriptors.
 fn open_descriptors() -> Option<u64> {
     let directory = "/proc/self/fd";
-    // Since Linux 6.2 the size of the directory is the number, so the list, which may be long, is
-    // not read.
+    // Since Linux 6.2, the size of the directory is this number, so the list of descriptors, which
+    // may be long, need not be read.
     match fs::metadata(directory).ok()?.len() {
         // The descriptor of this directory, which is open for reading, is not counted.
         0 => Some((fs::read_dir(directory).ok()?.count() as u64).saturating_sub(1)),

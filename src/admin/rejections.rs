@@ -61,13 +61,13 @@ impl<'a> RejectionEntry<'a> {
             at: at.unwrap_or(Duration::ZERO).as_secs_f64(),
             reason: rejection.reason.label(),
             code: rejection.code,
-            kind: some(&rejection.kind),
-            route: some(names.of_route(*route)),
+            kind: non_empty(&rejection.kind),
+            route: non_empty(names.of_route(*route)),
             frontend: client.and_then(|client| client.entry.frontend(names)),
             channel: client.and_then(|client| client.entry.channel(names)),
-            client: client.and_then(|client| some(&client.identity)),
+            client: client.and_then(|client| non_empty(&client.identity)),
             peer: client.and_then(|client| client.address.as_deref()),
-            field: some(&rejection.field),
+            field: non_empty(&rejection.field),
             offset: rejection.offset,
             message: &rejection.message,
             retryable: rejection.retryable,
@@ -76,6 +76,6 @@ impl<'a> RejectionEntry<'a> {
     }
 }
 
-fn some(text: &str) -> Option<&str> {
+fn non_empty(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }

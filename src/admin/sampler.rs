@@ -27,31 +27,37 @@ const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 /// The maximum time to wait for the data thread's answer: thousands of times the usual time.
 const SAMPLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The number of requests that are kept until the next sample; further clients wait to add theirs.
-/// It exceeds the number of connections, because the requests of closed connections stay, too.
+/// The maximum number of requests that are queued until the next sample. Further clients wait until
+/// the queue has room. The number exceeds the number of connections, because the requests of closed
+/// connections stay in the queue, too.
 const WAITERS_MAX: usize = 1024;
 
 type Waiter = oneshot::Sender<Arc<Pages>>;
 
-/// A source of samples, which requests them on behalf of all clients.
+/// A source of samples, which makes one request to the data thread for all waiting clients.
 #[derive(Debug)]
 pub(super) struct Sampler {
     waiters: mpsc::Sender<Waiter>,
 }
 
 impl Sampler {
-    /// Starts the task that requests samples. It ends with the sampler.
+    /// Starts the task that requests samples. The task ends when the sampler is dropped.
     pub(super) fn start(observer: Observer) -> io::Result<Self> {
-        let (ring, bell) = StdUnixStream::pair()?;
-        ring.set_nonblocking(true)?;
-        bell.set_nonblocking(true)?;
-        let bell = UnixStream::from_std(bell)?;
+        let (wake_writer, wake_reader) = StdUnixStream::pair()?;
+        wake_writer.set_nonblocking(true)?;
+        wake_reader.set_nonblocking(true)?;
+        let wake_reader = UnixStream::from_std(wake_reader)?;
         let (waiters, mut requests) = mpsc::channel(WAITERS_MAX);
-        let ring = Arc::new(ring);
+        let wake_writer = Arc::new(wake_writer);
         tokio::spawn(async move {
-            while guarded(sample_for_all(&observer, &mut requests, &ring, &bell))
-                .await
-                .is_none()
+            while guarded(sample_for_all(
+                &observer,
+                &mut requests,
+                &wake_writer,
+                &wake_reader,
+            ))
+            .await
+            .is_none()
             {}
         });
         Ok(Self { waiters })
@@ -69,8 +75,8 @@ impl Sampler {
 async fn sample_for_all(
     observer: &Observer,
     requests: &mut mpsc::Receiver<Waiter>,
-    ring: &Arc<StdUnixStream>,
-    bell: &UnixStream,
+    wake_writer: &Arc<StdUnixStream>,
+    wake_reader: &UnixStream,
 ) {
     let mut next = Instant::now();
     while let Some(first) = requests.recv().await {
@@ -79,7 +85,7 @@ async fn sample_for_all(
         while let Ok(other) = requests.try_recv() {
             waiters.push(other);
         }
-        let answered = timeout(SAMPLE_TIMEOUT, ask(observer, ring, bell)).await;
+        let answered = timeout(SAMPLE_TIMEOUT, ask(observer, wake_writer, wake_reader)).await;
         next = Instant::now() + SAMPLE_INTERVAL;
         if let Ok(Some(sample)) = answered {
             let pages = Arc::new(Pages::new(sample));
@@ -93,25 +99,25 @@ async fn sample_for_all(
 
 async fn ask(
     observer: &Observer,
-    ring: &Arc<StdUnixStream>,
-    bell: &UnixStream,
+    wake_writer: &Arc<StdUnixStream>,
+    wake_reader: &UnixStream,
 ) -> Option<Arc<Sample>> {
     let (sender, samples) = std_mpsc::channel();
-    let ring = Arc::clone(ring);
+    let wake_writer = Arc::clone(wake_writer);
     let sent = observer.request(move |sample| {
         let _ = sender.send(sample);
         // This fails only if the reader has ended, or if the socket is full of unread bytes, each
         // of which wakes the reader.
-        let _ = io::Write::write(&mut &*ring, &[0]);
+        let _ = io::Write::write(&mut &*wake_writer, &[0]);
     });
     if !sent {
         return None;
     }
     loop {
-        bell.ready(Interest::READABLE).await.ok()?;
-        let mut rung = [0; 16];
-        match bell.try_read(&mut rung) {
-            // The byte may belong to an answer that came too late for its request.
+        wake_reader.ready(Interest::READABLE).await.ok()?;
+        let mut bytes = [0; 16];
+        match wake_reader.try_read(&mut bytes) {
+            // The byte may belong to an answer that was too late for its request.
             Ok(_) => match samples.try_recv() {
                 Ok(sample) => return Some(sample),
                 Err(std_mpsc::TryRecvError::Empty) => {}

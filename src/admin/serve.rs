@@ -1,5 +1,5 @@
-//! The admin thread, its listener and its connections. Their number, their sizes and their times
-//! are bounded.
+//! The admin thread, its listener and its connections. The connections are bounded in number, size
+//! and duration.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream as StdTcpStream};
@@ -19,8 +19,8 @@ use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::answer::answer;
+use super::connections::{Activity, Connections, Room, SharedActivity};
 use super::guarded::guarded;
-use super::places::{Activity, Connections, Room, SharedActivity};
 use super::sampler::Sampler;
 use super::sources::AdminSources;
 use crate::snapshot::AdminSettings;
@@ -30,12 +30,12 @@ use crate::snapshot::AdminSettings;
 /// sends its request at once is served before a flood of other connections closes its connection.
 const CONNECTIONS_MAX: usize = 64;
 
-/// The maximum time for receiving a request's head, and for which a connection may be silent
-/// between two requests.
+/// The maximum time for receiving a request's head, and the maximum silence of a connection between
+/// two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The maximum time that a connection may last, so that a client that reads slowly, or not at all,
-/// frees its place in the end. It is longer than the wait for a reload.
+/// The maximum duration of a connection, after which a client that reads slowly, or not at all, is
+/// disconnected. It is longer than the wait for a reload.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// The maximum size of a request's head, in bytes. It also bounds a connection's buffer, since
@@ -46,14 +46,14 @@ const HEAD_MAX: usize = 16 << 10;
 /// that finds the queue full tries again after a second, which is too late for many health checks.
 const BACKLOG: i32 = 4096;
 
-/// The number of connections that are accepted before they are served. It is half of the places, so
-/// that none of them is closed for another of the same turn.
-const TURN: usize = CONNECTIONS_MAX / 2;
+/// The maximum number of connections that are accepted in one turn, before they are served. It is
+/// half of [`CONNECTIONS_MAX`], so that no connection is closed for another of the same turn.
+const ACCEPTS_PER_TURN_MAX: usize = CONNECTIONS_MAX / 2;
 
 /// The pause in accepting while all connections answer health checks, which the next sample ends.
 const PROBE_PAUSE: Duration = Duration::from_millis(1);
 
-/// The time that answers in progress may take once the listener is closed.
+/// The maximum time for answers in progress after the listener is closed.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The pause after accepting or binding has failed, before the next attempt. Accepting fails when
@@ -64,7 +64,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// any other work.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A listener that serves. It is closed when this is dropped.
+/// A listener that serves. Dropping this value closes the listener.
 #[derive(Debug)]
 pub(super) struct Serving {
     pub(super) settings: AdminSettings,
@@ -83,8 +83,8 @@ enum Order {
 }
 
 impl Serving {
-    /// Closes the listener temporarily, to make room for one on the same port. Returns `None` if
-    /// the thread has not closed it within [`ORDER_TIMEOUT`].
+    /// Closes the listener temporarily, to make room for another on the same port. Returns `None`
+    /// if the thread has not closed the listener within [`ORDER_TIMEOUT`].
     pub(super) fn suspend(&self) -> Option<Suspended> {
         // `suspended` is created first, so that dropping it opens the listener again even if the
         // thread closes the listener after the time limit.
@@ -93,13 +93,13 @@ impl Serving {
     }
 }
 
-/// A listener that is temporarily closed. It opens again when this is dropped.
+/// A listener that is temporarily closed. Dropping this value opens the listener again.
 #[derive(Debug)]
 pub(super) struct Suspended(Option<UnboundedSender<Order>>);
 
 impl Suspended {
     /// Leaves the listener closed.
-    pub(super) fn for_good(mut self) {
+    pub(super) fn keep_closed(mut self) {
         self.0 = None;
     }
 }
@@ -112,19 +112,20 @@ impl Drop for Suspended {
     }
 }
 
-/// Sends an order and waits until it is carried out. Returns whether it was.
+/// Sends an order and waits until it is carried out. Returns whether that happened within
+/// [`ORDER_TIMEOUT`].
 fn carry_out(orders: &UnboundedSender<Order>, order: fn(mpsc::Sender<()>) -> Order) -> bool {
     let (done, is_done) = mpsc::channel();
     orders.send(order(done)).is_ok() && is_done.recv_timeout(ORDER_TIMEOUT).is_ok()
 }
 
-/// A bound listener and a thread that waits to serve it. Both end when this is dropped.
+/// A bound listener, and a thread that waits to serve on it. Dropping this value ends both.
 #[derive(Debug)]
 pub(super) struct Opening {
     settings: AdminSettings,
     address: SocketAddr,
     listener: TcpListener,
-    go: mpsc::Sender<(TcpListener, UnboundedReceiver<Order>)>,
+    start: mpsc::Sender<(TcpListener, UnboundedReceiver<Order>)>,
 }
 
 impl Opening {
@@ -139,11 +140,11 @@ impl Opening {
             .enable_io()
             .enable_time()
             .build()?;
-        let (go, going) = mpsc::channel();
+        let (start, started) = mpsc::channel();
         std::thread::Builder::new()
             .name("admin".into())
             .spawn(move || {
-                if let Ok((listener, orders)) = going.recv() {
+                if let Ok((listener, orders)) = started.recv() {
                     runtime.block_on(run(listener, address, sources, orders));
                 }
             })?;
@@ -151,15 +152,15 @@ impl Opening {
             settings,
             address,
             listener,
-            go,
+            start,
         })
     }
 
     /// Starts serving.
-    pub(super) fn go(self) -> Serving {
-        let (orders, obeyed) = unbounded_channel();
-        // The thread is waiting for exactly this.
-        let _ = self.go.send((self.listener, obeyed));
+    pub(super) fn serve(self) -> Serving {
+        let (orders, receiver) = unbounded_channel();
+        // This cannot fail, because the thread waits for this message.
+        let _ = self.start.send((self.listener, receiver));
         Serving {
             settings: self.settings,
             address: self.address,
@@ -178,17 +179,18 @@ async fn run(
     let Ok(sampler) = Sampler::start(sources.observer.clone()) else {
         return;
     };
-    let seen = Arc::new((sources, sampler));
-    let places = Arc::new(Connections::new(CONNECTIONS_MAX));
+    let context = Arc::new((sources, sampler));
+    let connections = Arc::new(Connections::new(CONNECTIONS_MAX));
     // Each connection holds a clone of `open`, so all connections have ended once the last clone is
     // dropped.
     let (open, mut all_ended) = channel::<()>(1);
     let accept_on = |listener: Option<TcpListener>| {
-        let (seen, places, open) = (Arc::clone(&seen), Arc::clone(&places), open.clone());
+        let (context, connections, open) =
+            (Arc::clone(&context), Arc::clone(&connections), open.clone());
         tokio::spawn(async move {
             let mut listener = listener;
             loop {
-                let accepts = accept(listener.take(), address, &seen, &places, &open);
+                let accepts = accept(listener.take(), address, &context, &connections, &open);
                 if guarded(accepts).await.is_some() {
                     return;
                 }
@@ -234,8 +236,8 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 async fn accept(
     mut listener: Option<TcpListener>,
     address: SocketAddr,
-    seen: &Arc<(AdminSources, Sampler)>,
-    places: &Connections,
+    context: &Arc<(AdminSources, Sampler)>,
+    connections: &Connections,
     open: &Sender<()>,
 ) {
     let listener = loop {
@@ -253,14 +255,14 @@ async fn accept(
     loop {
         let accepted = listener.accept().await;
         match accepted.and_then(|(stream, _)| stream.into_std()) {
-            Ok(stream) => taken += usize::from(take(stream, seen, places, open).await),
+            Ok(stream) => taken += usize::from(take(stream, context, connections, open).await),
             Err(_) => {
                 // There may be no descriptors left.
-                places.close_one();
+                connections.close_one();
                 sleep(ACCEPT_PAUSE).await;
             }
         }
-        if taken == TURN {
+        if taken == ACCEPTS_PER_TURN_MAX {
             taken = 0;
             // Requests that have arrived are served before further connections are accepted.
             yield_now().await;
@@ -268,28 +270,32 @@ async fn accept(
     }
 }
 
-/// Serves a connection on a task of its own, unless its client has closed it already or its request
-/// is refused. Returns whether it is served.
+/// Serves a connection on a task of its own, unless the client has closed the connection already or
+/// the connection is refused. Returns whether the connection is served.
 async fn take(
     stream: StdTcpStream,
-    seen: &Arc<(AdminSources, Sampler)>,
-    places: &Connections,
+    context: &Arc<(AdminSources, Sampler)>,
+    connections: &Connections,
     open: &Sender<()>,
 ) -> bool {
-    let Some(begins) = first_activity(&stream) else {
+    let Some(first) = first_activity(&stream) else {
         return false;
     };
     loop {
-        match places.room_for(begins) {
+        match connections.room_for(first) {
             Room::Free => break,
             Room::Soon => sleep(PROBE_PAUSE).await,
             Room::Refused => return false,
         }
     }
-    let (seen, open) = (Arc::clone(seen), open.clone());
-    places.take(begins, |activity| {
+    let (context, open) = (Arc::clone(context), open.clone());
+    connections.take(first, |activity| {
         tokio::spawn(async move {
-            let _ = timeout(CONNECTION_TIME_MAX, converse(stream, seen, activity)).await;
+            let _ = timeout(
+                CONNECTION_TIME_MAX,
+                serve_connection(stream, context, activity),
+            )
+            .await;
             drop(open);
         })
     });
@@ -297,7 +303,7 @@ async fn take(
 }
 
 /// Returns the activity with which a connection begins, by the bytes that have arrived. Returns
-/// `None` if its client has closed it without a request.
+/// `None` if the client has closed the connection without a request.
 fn first_activity(stream: &StdTcpStream) -> Option<Activity> {
     let mut head = [0; 1024];
     match stream.peek(&mut head) {
@@ -309,7 +315,7 @@ fn first_activity(stream: &StdTcpStream) -> Option<Activity> {
 }
 
 /// Returns the activity of a connection with these first bytes. Only a head that has arrived as a
-/// whole counts, so that no client keeps a place by a health check that it does not finish.
+/// whole counts, so that no client stays connected by a health check that it does not finish.
 fn activity_of(bytes: &[u8]) -> Activity {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         return Activity::New;
@@ -319,9 +325,9 @@ fn activity_of(bytes: &[u8]) -> Activity {
     Activity::of_path(words.nth(1).unwrap_or_default())
 }
 
-async fn converse(
+async fn serve_connection(
     stream: StdTcpStream,
-    seen: Arc<(AdminSources, Sampler)>,
+    context: Arc<(AdminSources, Sampler)>,
     activity: SharedActivity,
 ) {
     // This fails only if the system cannot watch another descriptor.
@@ -330,12 +336,12 @@ async fn converse(
     };
     let local = stream.local_addr().is_ok_and(|at| at.ip().is_loopback());
     let service = service_fn(move |request: Request<Incoming>| {
-        let seen = Arc::clone(&seen);
+        let context = Arc::clone(&context);
         let activity = activity.clone();
         async move {
             let path = request.uri().path().as_bytes();
             let _answering = activity.begin(Activity::of_path(path));
-            answer(&request, &seen.0, &seen.1, local).await
+            answer(&request, &context.0, &context.1, local).await
         }
     });
     // If a connection fails, only its client is affected.

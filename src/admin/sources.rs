@@ -1,4 +1,4 @@
-//! The sources of everything that the admin listener shows, and the handle by which it requests
+//! The sources of the data that the admin listener shows, and the handle by which it requests
 //! reloads.
 
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::engine::Observer;
 use crate::panics::Panics;
 use crate::reload::{SharedControlStatus, Wake};
 
-/// The sources of what is shown over HTTP, and the way to request a reload.
+/// The sources of the data that HTTP shows, and the handle that requests a reload.
 #[derive(Clone, Debug)]
 pub struct AdminSources {
     /// Requests samples from the data thread.

@@ -26,8 +26,8 @@ use gateway_diagnostic::Diagnostics;
 const PRINCIPALS_SHOWN_MAX: usize = 100;
 
 /// Returns the body of /status.
-pub(super) fn status(sample: &Sample, known: &ControlStatus) -> String {
-    json(&Status::of(sample, known))
+pub(super) fn status(sample: &Sample, control_status: &ControlStatus) -> String {
+    json(&Status::of(sample, control_status))
 }
 
 /// Returns the body of the answer to POST /reload, for programs.
@@ -35,9 +35,9 @@ pub(super) fn reload_as_json(report: &Report) -> String {
     json(&ReloadStatus::of(report))
 }
 
-fn json(it: &impl Serialize) -> String {
+fn json(value: &impl Serialize) -> String {
     // Writing strings and numbers into memory cannot fail.
-    let mut text = serde_json::to_string_pretty(it).unwrap_or_default();
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
     text
 }
@@ -108,7 +108,7 @@ struct FrontendStatus<'a> {
     anonymous: u64,
 }
 
-/// A principal, or all that are not shown individually.
+/// A principal, or all principals that are not shown individually.
 #[derive(Serialize)]
 struct PrincipalStatus<'a> {
     name: &'a str,
@@ -167,7 +167,7 @@ struct RouteStatus<'a> {
     timeout_seconds: Option<f64>,
     frontends: Option<Vec<&'a str>>,
     /// The counts, or `None` for a route that is counted together with others. A separate entry has
-    /// the counts of all of these.
+    /// the sums of the counts of all such routes.
     #[serde(flatten)]
     counts: Option<MessageCounts>,
 }
@@ -192,7 +192,7 @@ struct MessageCounts {
     rejections: RejectionCounts,
 }
 
-/// The rejections by reason, without those that never occurred.
+/// The rejections by reason, without reasons that never occurred.
 struct RejectionCounts([u64; Reason::ALL.len()]);
 
 impl Serialize for RejectionCounts {
@@ -226,18 +226,18 @@ struct ChangesStatus<'a> {
 }
 
 impl<'a> Status<'a> {
-    fn of(sample: &'a Sample, known: &'a ControlStatus) -> Self {
+    fn of(sample: &'a Sample, control_status: &'a ControlStatus) -> Self {
         let snapshot = &*sample.snapshot;
-        let frontends = snapshot.frontends.iter().map(|(id, it)| {
+        let frontends = snapshot.frontends.iter().map(|(id, frontend)| {
             let clients = sample.clients.get(id.0).copied().unwrap_or_default();
             FrontendStatus {
-                name: &it.name,
-                connect: &it.endpoints.connect,
+                name: &frontend.name,
+                connect: &frontend.endpoints.connect,
                 clients: clients.connected,
                 anonymous: clients.anonymous,
             }
         });
-        let listening = known.listening.iter().map(|at| EndpointStatus {
+        let listening = control_status.listening.iter().map(|at| EndpointStatus {
             role: at.role,
             name: &at.name,
             endpoint: &at.endpoint,
@@ -261,13 +261,13 @@ impl<'a> Status<'a> {
             channels: channels(sample),
             routes: routes(sample),
             ledger: MessageCounts::of_all(&sample.ledger, sample.in_flight),
-            last_reload: known.last.as_deref().map(ReloadStatus::of),
+            last_reload: control_status.last.as_deref().map(ReloadStatus::of),
         }
     }
 }
 
-/// Returns the principals with the most requests, and an entry for all others, if there are more
-/// than [`PRINCIPALS_SHOWN_MAX`].
+/// Returns the [`PRINCIPALS_SHOWN_MAX`] principals with the most requests, and an entry for all
+/// others, if there are any.
 fn principals(counted: &[PrincipalSample]) -> Vec<PrincipalStatus<'_>> {
     let (mut single, together): (Vec<_>, Vec<_>) = counted
         .iter()
@@ -309,7 +309,7 @@ impl<'a> PrincipalStatus<'a> {
     }
 }
 
-/// Returns the routes of the configuration and all others that have counts, sorted by name.
+/// Returns the routes of the configuration and all other routes that have counts, sorted by name.
 /// Messages that matched no route are counted in the ledger only.
 fn routes(sample: &Sample) -> Vec<RouteStatus<'_>> {
     let Sample {
@@ -334,15 +334,17 @@ fn routes(sample: &Sample) -> Vec<RouteStatus<'_>> {
                 .then(|| MessageCounts::of_route(routes.get(route.id.0))),
         })
         .collect();
-    let there: HashSet<RouteId> = snapshot.routes.iter().map(|(_, it)| it.id).collect();
-    let counted = routes.iter().enumerate().map(|(n, it)| (RouteId(n), it));
-    let gone = counted.filter(|(id, it)| {
-        let shown = *id == RouteId::OTHERS || !there.contains(id);
-        shown && *id != RouteId::NONE && it.received > 0
+    let configured = snapshot.routes.iter().map(|(_, route)| route.id);
+    let configured: HashSet<RouteId> = configured.collect();
+    let counted = routes.iter().enumerate();
+    let counted = counted.map(|(n, counters)| (RouteId(n), counters));
+    let others = counted.filter(|(id, counters)| {
+        let is_shown = *id == RouteId::OTHERS || !configured.contains(id);
+        is_shown && *id != RouteId::NONE && counters.received > 0
     });
-    all.extend(gone.map(|(id, counters)| RouteStatus {
+    all.extend(others.map(|(id, counters)| RouteStatus {
         name: names.of_route(id),
-        removed: !there.contains(&id),
+        removed: !configured.contains(&id),
         pool: None,
         channel: None,
         schema: Vec::new(),
@@ -351,7 +353,7 @@ fn routes(sample: &Sample) -> Vec<RouteStatus<'_>> {
         frontends: None,
         counts: Some(MessageCounts::of_route(Some(counters))),
     }));
-    all.sort_by_key(|it| it.name);
+    all.sort_by_key(|route| route.name);
     all
 }
 
@@ -361,15 +363,15 @@ fn pools(sample: &Sample) -> Vec<PoolStatus<'_>> {
         PoolStatus {
             name: sample.snapshot.names.of_pool(id),
             removed: settings.is_none(),
-            connect: settings.map_or(&[], |it| &it.endpoints.connect),
+            connect: settings.map_or(&[], |settings| &settings.endpoints.connect),
             workers: pool.workers,
             seats: pool.seats.iter().map(WorkerStatus::of).collect(),
             held: pool.held,
             queue: QueueStatus {
                 length: pool.queue,
                 bytes: pool.queue_bytes,
-                length_max: settings.map(|it| it.queue),
-                bytes_max: settings.map(|it| it.queue_bytes),
+                length_max: settings.map(|settings| settings.queue),
+                bytes_max: settings.map(|settings| settings.queue_bytes),
             },
             handed: pool.counters.handed,
             late: pool.counters.late,

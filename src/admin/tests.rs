@@ -46,8 +46,8 @@ fn load(routes: &str, after: Option<&Snapshot>) -> Snapshot {
     loaded.unwrap().snapshot
 }
 
-/// Returns a sample in which each message that these routes received matched one schema. The
-/// numbers are the matches of each schema in a route's list.
+/// Returns a sample with these numbers of matches for each schema in a route's list. Each message
+/// that a route received matched one schema.
 fn sample(snapshot: Snapshot, matched: &[(RouteId, &[u64])]) -> Arc<Sample> {
     let mut routes = vec![RouteCounters::default(); snapshot.names.routes()];
     for (id, matched) in matched {
@@ -123,9 +123,9 @@ fn routes_beyond_the_limit_share_a_label_and_removed_routes_keep_theirs() {
     let status: Value =
         serde_json::from_str(&status::status(&sample, &ControlStatus::default())).unwrap();
     let routes = status["routes"].as_array().unwrap().iter();
-    let routes = routes.map(|it| {
-        let name = it["type"].as_str().unwrap();
-        (name, it["removed"] == true, it["received"].as_u64())
+    let routes = routes.map(|route| {
+        let name = route["type"].as_str().unwrap();
+        (name, route["removed"] == true, route["received"].as_u64())
     });
     let routes: Vec<_> = routes.collect();
     assert_eq!(
@@ -157,12 +157,12 @@ fn principals_beyond_the_first_hundred_share_an_entry() {
         let text = status::status(&sample, &ControlStatus::default());
         let status: Value = serde_json::from_str(&text).unwrap();
         let shown = status["principals"].as_array().unwrap().iter();
-        let shown = shown.map(|it| {
-            let name = it["name"].as_str().unwrap().to_owned();
+        let shown = shown.map(|principal| {
+            let name = principal["name"].as_str().unwrap().to_owned();
             (
                 name,
-                it["requests"].as_u64().unwrap(),
-                it["clients"].as_u64().unwrap(),
+                principal["requests"].as_u64().unwrap(),
+                principal["clients"].as_u64().unwrap(),
             )
         });
         shown.collect::<Vec<_>>()
@@ -229,10 +229,10 @@ fn a_hanging_data_thread_is_reported_until_the_thread_recovers() {
             reported(answer.unwrap()).await
         };
         assert_eq!(get("/healthz").await, (StatusCode::OK, "ok\n".into()));
-        let (go_on, until) = mpsc::channel::<()>();
-        // The data thread hangs in here.
+        let (resume, resumed) = mpsc::channel::<()>();
+        // The data thread hangs in this callback.
         let is_sent = gateway.sources.observer.request(move |_| {
-            let _ = until.recv();
+            let _ = resumed.recv();
         });
         assert!(is_sent);
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
@@ -240,7 +240,7 @@ fn a_hanging_data_thread_is_reported_until_the_thread_recovers() {
         for path in ["/healthz", "/readyz", "/metrics", "/status"] {
             assert_eq!(get(path).await, (unavailable, why.clone()), "{path}");
         }
-        drop(go_on);
+        drop(resume);
         while get("/healthz").await.0 != StatusCode::OK {}
         gateway.running.control().stop();
         gateway.running.wait().unwrap();

@@ -1,4 +1,4 @@
-//! The page, to which metrics are written family by family.
+//! Writes metric families, and their samples, to the page of /metrics.
 
 use std::fmt::Error;
 
@@ -10,7 +10,7 @@ use crate::ledger::{LATENCY_BOUNDS_US, Latency};
 pub(super) type Labels<'a> = &'a [(&'static str, &'a str)];
 pub(super) type WriteResult = Result<(), Error>;
 
-/// The page, which is written family by family.
+/// The encoder of the page. A family is written as a whole before the next begins.
 pub(super) struct Page<'a>(pub(super) DescriptorEncoder<'a>);
 
 impl Page<'_> {
@@ -28,13 +28,13 @@ impl Page<'_> {
         family.encode_counter::<NoLabelSet, _, f64>(&count, None)
     }
 
-    pub(super) fn gauge(&mut self, name: &str, help: &str, level: f64) -> WriteResult {
+    pub(super) fn gauge(&mut self, name: &str, help: &str, value: f64) -> WriteResult {
         let mut family = self.family(name, help, MetricType::Gauge)?;
-        family.encode_gauge(&level)
+        family.encode_gauge(&value)
     }
 
-    /// Writes a counter of incoming and outgoing traffic, without a direction whose count is
-    /// unknown.
+    /// Writes a counter with the label `direction`, for incoming and for outgoing traffic. Omits a
+    /// direction whose count is unknown.
     pub(super) fn directions(
         &mut self,
         name: &str,
@@ -47,14 +47,14 @@ impl Page<'_> {
         let mut family = self.family(name, help, MetricType::Counter)?;
         for (direction, count) in ["in", "out"].into_iter().zip(both) {
             if let Some(count) = count {
-                count_of(&mut family, &[("direction", direction)], count)?;
+                write_counter(&mut family, &[("direction", direction)], count)?;
             }
         }
         Ok(())
     }
 }
 
-pub(super) fn count_of(
+pub(super) fn write_counter(
     family: &mut MetricEncoder<'_>,
     labels: Labels<'_>,
     count: u64,
@@ -63,15 +63,15 @@ pub(super) fn count_of(
     metric.encode_counter::<NoLabelSet, _, f64>(&count, None)
 }
 
-pub(super) fn level_of(
+pub(super) fn write_gauge(
     family: &mut MetricEncoder<'_>,
     labels: Labels<'_>,
-    level: u64,
+    value: u64,
 ) -> WriteResult {
-    family.encode_family(&labels)?.encode_gauge(&level)
+    family.encode_family(&labels)?.encode_gauge(&value)
 }
 
-pub(super) fn histogram_of(metric: &mut MetricEncoder<'_>, latency: &Latency) -> WriteResult {
+pub(super) fn write_histogram(metric: &mut MetricEncoder<'_>, latency: &Latency) -> WriteResult {
     let bounds = LATENCY_BOUNDS_US.iter().map(|us| f64::from(*us) / 1e6);
     let bounds = bounds.chain([f64::INFINITY]);
     let buckets: Vec<(f64, u64)> = bounds.zip(latency.buckets).collect();

@@ -4,7 +4,7 @@ use std::fmt::Error;
 
 use prometheus_client::metrics::MetricType;
 
-use super::page::{Page, WriteResult, count_of, level_of};
+use super::page::{Page, WriteResult, write_counter, write_gauge};
 use crate::ledger::{PoolSample, WorkerSample};
 use crate::metrics::Sample;
 
@@ -14,25 +14,25 @@ pub(super) fn pools(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
         .live_pools()
         .map(|(id, pool)| (sample.snapshot.names.of_pool(id), pool))
         .collect();
-    let level = |page: &mut Page<'_>, name, help, level: fn(&PoolSample) -> u64| {
+    let gauge = |page: &mut Page<'_>, name, help, value: fn(&PoolSample) -> u64| {
         let mut family = page.family(name, help, MetricType::Gauge)?;
         for (name, pool) in &pools {
-            level_of(&mut family, &[("pool", name)], level(pool))?;
+            write_gauge(&mut family, &[("pool", name)], value(pool))?;
         }
         Ok(())
     };
     let help = "Connected workers";
-    level(page, "pool_workers", help, |pool| pool.workers as u64)?;
+    gauge(page, "pool_workers", help, |pool| pool.workers as u64)?;
     let help = "Requests that workers hold";
-    level(page, "pool_held", help, |pool| pool.held as u64)?;
+    gauge(page, "pool_held", help, |pool| pool.held as u64)?;
     let help = "Requests that wait for a worker";
-    level(page, "pool_queue_length", help, |pool| pool.queue as u64)?;
+    gauge(page, "pool_queue_length", help, |pool| pool.queue as u64)?;
     let help = "Bytes of the requests that wait for a worker";
-    level(page, "pool_queue_bytes", help, |pool| pool.queue_bytes)?;
+    gauge(page, "pool_queue_bytes", help, |pool| pool.queue_bytes)?;
     let help = "Requests handed to workers";
     let mut family = page.family("pool_handed", help, MetricType::Counter)?;
     for (name, pool) in &pools {
-        count_of(&mut family, &[("pool", name)], pool.counters.handed)?;
+        write_counter(&mut family, &[("pool", name)], pool.counters.handed)?;
     }
     let help =
         "Workers' messages that were dropped: late answers, and messages that answer no request";
@@ -43,14 +43,14 @@ pub(super) fn pools(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
             ("late", counters.late),
             ("unsolicited", counters.unsolicited),
         ] {
-            count_of(&mut family, &[("pool", name), ("cause", cause)], count)?;
+            write_counter(&mut family, &[("pool", name), ("cause", cause)], count)?;
         }
     }
     workers(page, &pools)
 }
 
-/// Writes the families about single workers, which are labelled by seat. A peer chooses the name of
-/// a worker, so only /status shows names.
+/// Writes the families about single workers, with the label `seat`. A peer chooses the name of a
+/// worker, so only /status shows names.
 fn workers(page: &mut Page<'_>, pools: &[(&str, &PoolSample)]) -> WriteResult {
     let seats = pools.iter().flat_map(|(name, pool)| {
         // An entry without `room` stands for several workers on one connection, which have no seats
@@ -62,30 +62,30 @@ fn workers(page: &mut Page<'_>, pools: &[(&str, &PoolSample)]) -> WriteResult {
     if seats.is_empty() {
         return Ok(());
     }
-    let mut level = |name, help, level: fn(&WorkerSample) -> u64| {
+    let mut gauge = |name, help, value: fn(&WorkerSample) -> u64| {
         let mut family = page.family(name, help, MetricType::Gauge)?;
         for (pool, seat, worker) in &seats {
-            level_of(
+            write_gauge(
                 &mut family,
                 &[("pool", pool), ("seat", seat)],
-                level(worker),
+                value(worker),
             )?;
         }
         Ok::<(), Error>(())
     };
     let help = "Requests that a worker holds, by its seat in its pool";
-    level("worker_held", help, |worker| worker.held as u64)?;
+    gauge("worker_held", help, |worker| worker.held as u64)?;
     let help = "Requests that timed out at a worker since its last answer";
-    level("worker_overdue", help, |worker| worker.overdue as u64)?;
+    gauge("worker_overdue", help, |worker| worker.overdue as u64)?;
     let help = "Requests that a worker may hold";
-    level("worker_room", help, |worker| {
+    gauge("worker_room", help, |worker| {
         worker.room.unwrap_or(0) as u64
     })?;
     let help = "A worker's messages that answered nothing and were dropped";
     let mut family = page.family("worker_unsolicited", help, MetricType::Counter)?;
     for (pool, seat, worker) in &seats {
         let labels = &[("pool", *pool), ("seat", seat)];
-        count_of(&mut family, labels, worker.unsolicited)?;
+        write_counter(&mut family, labels, worker.unsolicited)?;
     }
     Ok(())
 }

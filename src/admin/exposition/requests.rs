@@ -5,15 +5,15 @@ use std::fmt::Error;
 
 use prometheus_client::metrics::MetricType;
 
-use super::page::{Page, WriteResult, count_of, histogram_of, level_of};
+use super::page::{Page, WriteResult, write_counter, write_gauge, write_histogram};
 use crate::ledger::{ClientGauges, Latency, PrincipalSample, RouteCounters};
 use crate::metrics::Sample;
 use crate::reply::Reason;
 use crate::snapshot::{AnyOf, FrontendId, RouteId};
 
-/// The maximum number of routes for which the page shows every rejection reason and the times in
-/// the queue and at workers from the start, at 0. With more routes, the page omits those that are
-/// still 0 for a route, so that it stays small.
+/// The maximum number of routes for which the page shows every reason for rejections, and the times
+/// in the queue and at workers, even while they are 0. With more routes, the page omits such series
+/// while they are 0, so that it stays small.
 const ROUTES_SHOWN_WHOLE_MAX: usize = 1_000;
 
 /// A route and its counters.
@@ -28,14 +28,14 @@ pub(super) fn requests(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     let routes = shown_routes(sample);
     let help = "Complete messages from clients and publishers";
     route_counter(page, "received", help, &routes, |route| route.received)?;
-    fates(page, &routes)?;
+    outcomes(page, &routes)?;
     rejections(page, &routes)?;
     let help = "Messages from clients and publishers that have no outcome yet: open requests, \
                 messages at judges, and answers that their client has not read";
     let mut family = page.family("in_flight", help, MetricType::Gauge)?;
     for ShownRoute { name, counters, .. } in &routes {
         let in_flight = counters.open + counters.unsettled;
-        level_of(&mut family, &[("route", name)], in_flight)?;
+        write_gauge(&mut family, &[("route", name)], in_flight)?;
     }
     times(page, &routes)?;
     schema_matches(page, sample, &routes)?;
@@ -49,8 +49,8 @@ pub(super) fn requests(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
 }
 
 /// Writes each route's rejections by reason. With at most [`ROUTES_SHOWN_WHOLE_MAX`] routes,
-/// every reason that is possible for a route is present from the start, so that the increase by
-/// the first rejection is visible.
+/// every reason that is possible for a route is present at 0 from startup on, so that the increase
+/// by the first rejection is visible.
 fn rejections(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
     let help = "Rejections that were delivered, and those of publishers' messages; a route has \
                 every reason from the start";
@@ -64,7 +64,7 @@ fn rejections(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
             };
             if count > 0 || (all_shown && is_possible) {
                 let labels = &[("route", *name), ("reason", reason.label())];
-                count_of(&mut family, labels, count)?;
+                write_counter(&mut family, labels, count)?;
             }
         }
     }
@@ -80,11 +80,11 @@ fn schema_matches(page: &mut Page<'_>, sample: &Sample, routes: &[ShownRoute<'_>
         // A position with a count stays even if the list is shorter now, because a counter must
         // not decrease.
         let counted = counters.matched.iter().rposition(|count| *count > 0);
-        let places = listed.get(id).copied().unwrap_or(0);
-        let places = places.max(counted.map_or(0, |last| last + 1));
-        for (place, count) in counters.matched.iter().take(places).enumerate() {
-            let labels = &[("route", *name), ("schema", &*place.to_string())];
-            count_of(&mut family, labels, *count)?;
+        let length = listed.get(id).copied().unwrap_or(0);
+        let length = length.max(counted.map_or(0, |last| last + 1));
+        for (position, count) in counters.matched.iter().take(length).enumerate() {
+            let labels = &[("route", *name), ("schema", &*position.to_string())];
+            write_counter(&mut family, labels, *count)?;
         }
     }
     Ok(())
@@ -100,7 +100,7 @@ fn clients(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     principals(page, sample)
 }
 
-/// Writes a counter of each principal that has had a client, if there are any.
+/// Writes a counter of each principal that has had a client, if there are such principals.
 fn principals(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     let principals = &sample.principals;
     if principals.is_empty() {
@@ -109,7 +109,7 @@ fn principals(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     let help = "Complete messages from the clients of a principal";
     let mut family = page.family("principal_requests", help, MetricType::Counter)?;
     for PrincipalSample { name, counters } in principals {
-        count_of(&mut family, &[("principal", name)], counters.requests)?;
+        write_counter(&mut family, &[("principal", name)], counters.requests)?;
     }
     Ok(())
 }
@@ -131,21 +131,21 @@ fn clients_family(
         let gauges = clients.get(number).copied().unwrap_or_default();
         if gauges.connected > 0 || snapshot.frontends.contains_key(&id) {
             let labels = &[("frontend", snapshot.names.of_frontend(id))];
-            level_of(&mut family, labels, level(&gauges))?;
+            write_gauge(&mut family, labels, level(&gauges))?;
         }
     }
     Ok(())
 }
 
-/// Returns the routes of the configuration, [`RouteId::NONE`], and all others that have ever
+/// Returns the routes of the configuration, [`RouteId::NONE`], and all other routes that have ever
 /// received a message.
 fn shown_routes(sample: &Sample) -> Vec<ShownRoute<'_>> {
     let Sample {
         snapshot, routes, ..
     } = sample;
-    let there: BTreeSet<RouteId> = snapshot.routes.iter().map(|(_, route)| route.id).collect();
+    let configured: BTreeSet<RouteId> = snapshot.routes.iter().map(|(_, route)| route.id).collect();
     let is_shown = |route: &ShownRoute<'_>| {
-        route.id == RouteId::NONE || there.contains(&route.id) || route.counters.received > 0
+        route.id == RouteId::NONE || configured.contains(&route.id) || route.counters.received > 0
     };
     let routes = routes.iter().enumerate().map(|(number, counters)| {
         let id = RouteId(number);
@@ -155,7 +155,8 @@ fn shown_routes(sample: &Sample) -> Vec<ShownRoute<'_>> {
     routes.filter(is_shown).collect()
 }
 
-/// Returns, for each route number, the length of the longest schema list among its routes.
+/// Returns, for each route number, the length of the longest schema list of a route with that
+/// number. Routes that are counted together share a number.
 fn schemas_listed(sample: &Sample) -> BTreeMap<RouteId, usize> {
     let mut listed = BTreeMap::new();
     for (_, route) in sample.snapshot.routes.iter() {
@@ -166,8 +167,8 @@ fn schemas_listed(sample: &Sample) -> BTreeMap<RouteId, usize> {
     listed
 }
 
-/// Writes how each route's messages ended.
-fn fates(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
+/// Writes the numbers of each route's messages by outcome.
+fn outcomes(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
     let help = "Messages from clients and publishers that have an outcome";
     let mut family = page.family("requests", help, MetricType::Counter)?;
     for ShownRoute { name, counters, .. } in routes {
@@ -178,7 +179,7 @@ fn fates(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
             ("client_gone", counters.client_gone),
             ("client_slow", counters.client_slow),
         ] {
-            count_of(&mut family, &[("route", name), ("outcome", outcome)], count)?;
+            write_counter(&mut family, &[("route", name), ("outcome", outcome)], count)?;
         }
     }
     Ok(())
@@ -198,7 +199,7 @@ fn times(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
             let labels = [("route", route.name)];
             let labels = &labels[..];
             let mut metric = family.encode_family(&labels)?;
-            histogram_of(&mut metric, &times(route.counters))?;
+            write_histogram(&mut metric, &times(route.counters))?;
         }
         Ok::<(), Error>(())
     };
@@ -227,7 +228,7 @@ fn route_counter(
 ) -> WriteResult {
     let mut family = page.family(name, help, MetricType::Counter)?;
     for ShownRoute { name, counters, .. } in routes {
-        count_of(&mut family, &[("route", name)], count(counters))?;
+        write_counter(&mut family, &[("route", name)], count(counters))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::ledger::{ChannelCounters, ChannelSample, SubscriberSample};
 use crate::metrics::Sample;
 use crate::snapshot::ChannelSettings;
 
-/// A channel, with its counts since the start.
+/// A channel, with its counts since startup.
 #[derive(Serialize)]
 pub(super) struct ChannelStatus<'a> {
     name: &'a str,
@@ -45,7 +45,7 @@ struct ChannelSideStatus<'a> {
 struct SubscriberStatus {
     identity: Option<String>,
     address: Option<String>,
-    /// The first prefixes.
+    /// The first of the subscriber's prefixes.
     prefixes: Vec<String>,
     prefix_count: usize,
     sent: u64,
@@ -90,11 +90,11 @@ impl<'a> ChannelStatus<'a> {
             removed: settings.is_none(),
             publishers: ChannelSideStatus {
                 connected: *publishers,
-                connect: settings.map_or(&[], |it| &it.publishers.endpoints.connect),
+                connect: settings.map_or(&[], |settings| &settings.publishers.endpoints.connect),
             },
             subscribers: ChannelSideStatus {
                 connected: *subscribers,
-                connect: settings.map_or(&[], |it| &it.subscribers.endpoints.connect),
+                connect: settings.map_or(&[], |settings| &settings.subscribers.endpoints.connect),
             },
             published: *published,
             matched: *matched,

@@ -3,7 +3,8 @@
 use crate::frame::printable;
 use crate::peer::PeerName;
 
-/// Returns the identity or the principal of a peer in printable form, or `None` if it has none.
+/// Returns the identity or the principal of a peer in printable form, or `None` if the peer has
+/// neither.
 pub(super) fn identity(name: &PeerName) -> Option<String> {
     Some(printable(&name.identity)).filter(|identity| !identity.is_empty())
 }

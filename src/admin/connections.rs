@@ -7,25 +7,26 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::task::{AbortHandle, JoinHandle};
 
-/// The present work of a connection.
+/// The current work of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Activity {
-    /// Its first request has not arrived.
+    /// The first request has not arrived.
     New,
-    /// It has answered a request. Its client may read the answer, or send another request.
+    /// A request has been answered. The client may read the answer, or send another request.
     Idle,
-    /// It answers a health check.
+    /// A health check is being answered.
     Probe,
-    /// It waits for the end of a reload, which may take long.
+    /// The connection waits for the end of a reload, which may take long.
     Reload,
-    /// It answers any other request.
+    /// Any other request is being answered.
     Page,
 }
 
 impl Activity {
-    /// The activities in which a connection may be closed for a new one. The last one is preferred
-    /// if several are equally common. Health checks are completed, since a sample ends them soon.
-    const CLOSED: [Self; 4] = [Self::New, Self::Page, Self::Reload, Self::Idle];
+    /// The activities in which a connection may be closed for a new connection. If several are
+    /// equally common, the last of them in this list is preferred. Health checks are always
+    /// completed, since the next sample ends them.
+    const CLOSABLE: [Self; 4] = [Self::New, Self::Page, Self::Reload, Self::Idle];
 
     /// Returns the activity of a connection that answers a request for this path.
     pub(super) fn of_path(path: &[u8]) -> Self {
@@ -37,7 +38,7 @@ impl Activity {
     }
 }
 
-/// The activity of a connection, which its task sets and the list of connections reads.
+/// The activity of a connection. The task of the connection sets it, and [`Connections`] reads it.
 #[derive(Clone, Debug)]
 pub(super) struct SharedActivity(Arc<AtomicUsize>);
 
@@ -46,7 +47,7 @@ impl SharedActivity {
         Self(Arc::new(AtomicUsize::new(activity as usize)))
     }
 
-    /// Marks the start of an answer, which ends when the guard is dropped.
+    /// Marks the start of an answer. Dropping the returned guard marks its end.
     pub(super) fn begin(&self, activity: Activity) -> Answering {
         self.0.store(activity as usize, Ordering::Relaxed);
         Answering(self.clone())
@@ -71,9 +72,10 @@ impl Drop for Answering {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
     Free,
-    /// All connections answer health checks, and the first of them ends soon.
+    /// There is none yet, but all connections answer health checks, so the first ends soon.
     Soon,
-    /// The new connection requests a page, as most connections do.
+    /// There is none, because most open connections request a page, and so does the new
+    /// connection.
     Refused,
 }
 
@@ -87,33 +89,33 @@ struct Connection {
 /// The connections, the oldest first.
 #[derive(Debug)]
 pub(super) struct Connections {
-    most: usize,
+    connections_max: usize,
     connections: Mutex<VecDeque<Connection>>,
 }
 
 impl Connections {
-    /// Returns an empty list with room for `most` connections.
-    pub(super) fn new(most: usize) -> Self {
+    /// Returns an empty list with room for `connections_max` connections.
+    pub(super) fn new(connections_max: usize) -> Self {
         Self {
-            most,
+            connections_max,
             connections: Mutex::default(),
         }
     }
 
-    /// Returns whether a connection that begins with this activity has room, after closing another
-    /// if there are too many.
-    pub(super) fn room_for(&self, begins: Activity) -> Room {
+    /// Returns whether a connection that begins with the activity `first` has room. Closes another
+    /// connection if there are too many.
+    pub(super) fn room_for(&self, first: Activity) -> Room {
         let mut connections = self.lock();
-        if connections.len() >= self.most {
+        if connections.len() >= self.connections_max {
             connections.retain(|connection| !connection.task.is_finished());
         }
-        if connections.len() < self.most {
+        if connections.len() < self.connections_max {
             return Room::Free;
         }
         match most_common(&connections) {
             None => Room::Soon,
-            // Otherwise each of these requests would be closed for the next before its answer.
-            Some(Activity::Page) if begins == Activity::Page => Room::Refused,
+            // Otherwise each of these connections would be closed for the next before its answer.
+            Some(Activity::Page) if first == Activity::Page => Room::Refused,
             Some(activity) => {
                 close_oldest(&mut connections, activity);
                 Room::Free
@@ -121,13 +123,14 @@ impl Connections {
         }
     }
 
-    /// Starts a connection with `spawn` that begins with this activity and has room.
+    /// Starts a connection with `spawn`. The connection begins with the activity `first`, and the
+    /// caller has found room for it.
     pub(super) fn take(
         &self,
-        begins: Activity,
+        first: Activity,
         spawn: impl FnOnce(SharedActivity) -> JoinHandle<()>,
     ) {
-        let activity = SharedActivity::new(begins);
+        let activity = SharedActivity::new(first);
         let task = spawn(activity.clone()).abort_handle();
         self.lock().push_back(Connection { task, activity });
     }
@@ -152,9 +155,9 @@ impl Connections {
 /// Returns the most common activity of the connections that may be closed, or `None` if all
 /// connections answer health checks.
 ///
-/// The oldest connection of that activity makes room for a new one, so a flood of similar
-/// connections closes its own: other connections have time to send a request, and other answers
-/// are completed.
+/// The oldest connection of that activity makes room for a new connection. A flood of similar
+/// connections therefore closes connections of the flood: other connections have time to send a
+/// request, and other answers are completed.
 fn most_common(connections: &VecDeque<Connection>) -> Option<Activity> {
     let count = |activity: &Activity| {
         let similar = connections
@@ -162,7 +165,7 @@ fn most_common(connections: &VecDeque<Connection>) -> Option<Activity> {
             .filter(|connection| connection.activity.is(*activity));
         similar.count()
     };
-    let most_common = Activity::CLOSED.into_iter().max_by_key(count);
+    let most_common = Activity::CLOSABLE.into_iter().max_by_key(count);
     most_common.filter(|activity| count(activity) > 0)
 }
 
@@ -181,27 +184,27 @@ mod tests {
 
     use super::*;
 
-    const MOST: usize = 8;
+    const CONNECTIONS: usize = 8;
 
-    /// Adds connections that begin with this activity and last until they are closed. Returns the
-    /// room for the last.
-    fn add(places: &Connections, begins: Activity, count: usize) -> Room {
+    /// Adds `count` connections that begin with the activity `first` and stay open. Returns the
+    /// room for the last of them.
+    fn add(connections: &Connections, first: Activity, count: usize) -> Room {
         let rooms = (0..count).map(|_| {
-            let room = places.room_for(begins);
+            let room = connections.room_for(first);
             if room == Room::Free {
-                places.take(begins, |_| tokio::spawn(std::future::pending()));
+                connections.take(first, |_| tokio::spawn(std::future::pending()));
             }
             room
         });
         rooms.last().unwrap()
     }
 
-    /// Asserts the numbers of connections that are new, answer health checks, and answer others.
-    fn has(places: &Connections, numbers: [usize; 3]) {
-        let present = places.lock();
+    /// Asserts the numbers of connections that are new, that answer a health check, and that answer
+    /// the request of a page.
+    fn assert_numbers(connections: &Connections, numbers: [usize; 3]) {
+        let open = connections.lock();
         let count = |activity| {
-            present
-                .iter()
+            open.iter()
                 .filter(|connection| connection.activity.is(activity))
                 .count()
         };
@@ -213,23 +216,24 @@ mod tests {
     fn a_flood_of_connections_closes_its_own() {
         let runtime = runtime::Builder::new_current_thread().build().unwrap();
         let _inside = runtime.enter();
-        // Requests: a connection whose request has not arrived yet stays, and so does an answer.
-        let places = Connections::new(MOST);
-        add(&places, Activity::New, 1);
-        assert_eq!(add(&places, Activity::Page, 100), Room::Refused);
-        has(&places, [1, 0, MOST - 1]);
-        assert_eq!(add(&places, Activity::Probe, 1), Room::Free);
-        has(&places, [1, 1, MOST - 2]);
+        // Requests of pages: a connection whose request has not arrived yet stays open, and so do
+        // connections with an answer in progress.
+        let connections = Connections::new(CONNECTIONS);
+        add(&connections, Activity::New, 1);
+        assert_eq!(add(&connections, Activity::Page, 100), Room::Refused);
+        assert_numbers(&connections, [1, 0, CONNECTIONS - 1]);
+        assert_eq!(add(&connections, Activity::Probe, 1), Room::Free);
+        assert_numbers(&connections, [1, 1, CONNECTIONS - 2]);
         // Silent connections.
-        let places = Connections::new(MOST);
-        add(&places, Activity::Page, 1);
-        add(&places, Activity::Probe, 1);
-        assert_eq!(add(&places, Activity::New, 100), Room::Free);
-        has(&places, [MOST - 2, 1, 1]);
+        let connections = Connections::new(CONNECTIONS);
+        add(&connections, Activity::Page, 1);
+        add(&connections, Activity::Probe, 1);
+        assert_eq!(add(&connections, Activity::New, 100), Room::Free);
+        assert_numbers(&connections, [CONNECTIONS - 2, 1, 1]);
         // Health checks.
-        assert_eq!(add(&places, Activity::Probe, 100), Room::Soon);
-        has(&places, [0, MOST, 0]);
-        assert_eq!(add(&places, Activity::New, 1), Room::Soon);
+        assert_eq!(add(&connections, Activity::Probe, 100), Room::Soon);
+        assert_numbers(&connections, [0, CONNECTIONS, 0]);
+        assert_eq!(add(&connections, Activity::New, 1), Room::Soon);
     }
 
     #[test]
