@@ -1,6 +1,6 @@
 //! The interface for programs that run a gateway: configuration → [`Gateway`] → [`Handle`].
 //!
-//! `gateway run` starts in the same way. `binds` makes diagnostics for addresses that cannot be
+//! `gateway run` uses this interface, too. `binds` makes diagnostics for addresses that cannot be
 //! bound, `error` has the error type, and `handle` controls a running gateway.
 
 mod binds;
@@ -241,8 +241,8 @@ pub(crate) fn log_diagnostics(found: &Diagnostics) {
     }
 }
 
-/// Listens for HTTP and for peers, and starts to serve peers. The error has every address that
-/// cannot be bound.
+/// Listens for HTTP and for peers, and starts to serve peers. On failure, the error names every
+/// address that cannot be bound.
 fn listen(
     snapshot: &Arc<Snapshot>,
     admin_place: Option<Place>,
@@ -271,7 +271,7 @@ fn listen(
     Err(found.into())
 }
 
-/// Logs the addresses that the gateway connects to, and those that it listens on.
+/// Logs the addresses that the gateway connects to, and the addresses that it listens on.
 fn log_addresses(snapshot: &Snapshot, running: &Running) {
     for frontend in snapshot.frontends.values() {
         for endpoint in &frontend.endpoints.connect {

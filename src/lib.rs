@@ -51,9 +51,9 @@
 //! The modules follow the flow **frame → route → schema → pool → reply**. A message arrives through
 //! an `engine`, which reports it to the `core`; `frame` splits it, `route` finds its route,
 //! [`gateway_schema`] checks its payload, `pool` chooses a worker, and `reply` encodes rejections.
-//! All of them use one `snapshot`. `config` builds the snapshot from the files, `reload` compares
-//! it with the next one, and `watch` keeps it up to date. `metrics` takes samples of the counters,
-//! and `admin` shows them over HTTP.
+//! All of them use one `snapshot`. `config` builds a snapshot from the files, `watch` follows
+//! changes of the files, and `reload` compares the running snapshot with the next snapshot.
+//! `metrics` takes samples of the counters, and `admin` shows them over HTTP.
 //!
 //! Read `core::Core::on` first, then the modules in that order. `ARCHITECTURE.md` has the
 //! invariants.
@@ -68,7 +68,7 @@ pub use gateway_diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 // The modules are public only for the binary, tests, benches and fuzz targets of this repository,
 // which use parts of the gateway without the rest. They may change in any version.
 
-// The modules that a message passes.
+// The modules through which a message passes.
 mod channel;
 #[doc(hidden)]
 pub mod core;

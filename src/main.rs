@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 /// Returns the free memory of glibc's allocator to the system.
 ///
-/// Compiling .proto files allocates many times their size in small pieces, which glibc keeps when
-/// they are freed. It has an arena for each of several threads, and memory that one arena keeps
-/// cannot be used by the others, so the process would grow with each of the first reloads. Free
-/// memory also remains after a burst of messages.
+/// Compiling .proto files allocates many times their size in small pieces. glibc keeps freed
+/// pieces for later allocations, in several arenas, and one arena cannot use the memory that
+/// another keeps. So the process would grow with each of the first reloads. Free memory also
+/// remains after a burst of messages.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn release_memory() {
     // The library forbids unsafe code, and no well-kept crate has this function without it.
@@ -20,8 +20,8 @@ fn release_memory() {
     malloc_trim(0);
 }
 
-/// Does nothing, because other allocators return free memory by themselves, or have no function for
-/// it.
+/// Does nothing, because other allocators return free memory by themselves, or have no function
+/// that does so.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn release_memory() {}
 

@@ -121,22 +121,22 @@ impl Rejected {
         }
     }
 
-    /// Writes the record to the log. The fields do not depend on the severity.
+    /// Writes the record to the log, with the same fields at every severity.
     pub(crate) fn log(&self, severity: RejectionSeverity, names: &Names) {
         let rejection = &self.rejection;
         let client = self.client.as_deref();
-        let some = |text| Some(text).filter(|text: &&str| !text.is_empty());
+        let non_empty = |text| Some(text).filter(|text: &&str| !text.is_empty());
         macro_rules! at_level {
             ($level:ident) => {
                 $level!(
                     reason = rejection.reason.label(),
-                    route = some(names.of_route(self.route)),
-                    type = some(&rejection.kind),
+                    route = non_empty(names.of_route(self.route)),
+                    type = non_empty(&rejection.kind),
                     frontend = client.and_then(|client| client.entry.frontend(names)),
                     channel = client.and_then(|client| client.entry.channel(names)),
-                    client = client.and_then(|client| some(&client.identity)),
+                    client = client.and_then(|client| non_empty(&client.identity)),
                     peer = client.and_then(|client| client.address.as_deref()),
-                    field = some(&rejection.field),
+                    field = non_empty(&rejection.field),
                     offset = rejection.offset,
                     generation = rejection.generation,
                     why = rejection.message,
@@ -168,7 +168,7 @@ fn cut(text: &mut String) {
 pub(crate) struct Recent(VecDeque<Arc<Rejected>>);
 
 impl Recent {
-    /// Adds a rejection, and drops the oldest one if there are too many.
+    /// Adds a rejection, and drops the oldest if there are already [`KEPT_MAX`].
     pub(crate) fn push(&mut self, rejected: Arc<Rejected>) {
         if self.0.len() >= KEPT_MAX {
             self.0.pop_front();
@@ -206,10 +206,8 @@ mod tests {
             recent.push(rejected(n, "no"));
         }
         let kept = recent.newest_first();
-        let offsets: Vec<_> = kept
-            .iter()
-            .filter_map(|rejected| rejected.rejection.offset)
-            .collect();
+        let offsets = kept.iter().filter_map(|rejected| rejected.rejection.offset);
+        let offsets: Vec<_> = offsets.collect();
         assert!(offsets.into_iter().eq((150..250).rev()));
     }
 

@@ -21,8 +21,8 @@ pub(super) const VERSION: &str = env!("GATEWAY_VERSION");
     max_term_width = 100
 )]
 pub struct Arguments {
-    /// The configuration, or a directory with a routes.yaml in it; .proto files are found relative
-    /// to it [default: routes.yaml]
+    /// The configuration: a file, or a directory with a routes.yaml in it; import paths are
+    /// relative to the file's directory [default: routes.yaml]
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -87,20 +87,20 @@ Workers (DEALER) connect to tcp://HOST:5560, get
 [identity, type, header..., payload] and answer
 [identity, reply type, header..., payload].
 
-Edits to the configuration and the .proto files take effect while it runs; a
-broken one changes nothing.
+Edits to the configuration and the .proto files take effect without a restart;
+an edit with an error changes nothing.
 
 Signals: SIGTERM or SIGINT lets open requests finish (shutdown.grace), a second
 one ends the gateway at once; SIGHUP loads the files again.
 Logging: --log-level debug logs every rejection; log: { level: debug } in the
-configuration does so while it runs.
+configuration does so without a restart.
 Environment: RUST_LOG sets the level of each part, such as
 RUST_LOG=gateway::engine=debug; NO_COLOR turns colours off.
 Exit codes: 0 success, 1 an error of the files or the system, 2 wrong usage.";
 
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum Command {
-    /// Serve, and follow changes of the files, which is what `gateway` alone does
+    /// Serve, and follow changes of the files; this is the default without a command
     Run,
     /// Read the configuration and its .proto files, report every error with its place, and exit
     Check {
@@ -122,11 +122,12 @@ pub(super) enum Command {
         #[arg(long, value_name = "PATH")]
         against: Option<PathBuf>,
 
-        /// Print the buf.validate rules of a message and of those below it, with what each costs
+        /// Print the buf.validate rules of a message and of the messages in its fields, with the
+        /// cost of each rule
         #[arg(long, value_name = "MESSAGE", conflicts_with_all = ["against", "strict"])]
         explain: Option<String>,
     },
-    /// Write a configuration to start from, routes.yaml and a .proto file, unless there is one
+    /// Write a first configuration, routes.yaml and a .proto file, unless one of the files exists
     Init {
         /// The directory, which is created if it does not exist
         #[arg(default_value = ".")]

@@ -34,8 +34,9 @@ impl AdminRequest {
         }
     }
 
-    /// Returns the maximum time to wait for an answer. A reload compiles every file.
-    fn patience(self) -> Duration {
+    /// Returns the maximum time to wait for an answer, which is longer for a reload, because it
+    /// compiles every file.
+    fn timeout(self) -> Duration {
         match self {
             Self::Health => Duration::from_secs(3),
             Self::Reload => Duration::from_secs(90),
@@ -48,7 +49,7 @@ impl AdminRequest {
 pub(super) fn ask(path: &Path, question: AdminRequest) -> ExitCode {
     let answer = config::admin_address(&file_of(path)).and_then(|address| {
         let address = reachable(address);
-        request(address, question, question.patience())
+        request(address, question, question.timeout())
             .map_err(|error| format!("no answer from {address}: {error}"))
     });
     match answer {
@@ -82,9 +83,9 @@ struct AdminAnswer {
 fn request(
     address: SocketAddr,
     question: AdminRequest,
-    patience: Duration,
+    timeout: Duration,
 ) -> io::Result<AdminAnswer> {
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     let mut stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
     stream.set_write_timeout(Some(CONNECT_TIMEOUT))?;
     let (method, path) = question.method_and_path();
@@ -92,7 +93,7 @@ fn request(
     stream.write_all(head.as_bytes())?;
     let bytes = answer_by(&mut stream, deadline).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            io::Error::other(format!("it was not complete within {patience:?}"))
+            io::Error::other(format!("the answer was not complete within {timeout:?}"))
         }
         _ => error,
     })?;
@@ -132,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    /// The deadline is for the whole answer, not for each byte of it.
+    /// The deadline is for the whole answer, not for each of its bytes.
     #[test]
     fn an_answer_sent_byte_by_byte_has_a_deadline() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -143,7 +144,7 @@ mod tests {
         });
         let answer = request(address, AdminRequest::Health, Duration::from_millis(50));
         let error = answer.unwrap_err().to_string();
-        assert_eq!(error, "it was not complete within 50ms");
+        assert_eq!(error, "the answer was not complete within 50ms");
         sender.join().unwrap();
     }
 

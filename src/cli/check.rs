@@ -13,8 +13,8 @@ use crate::config::{self, Inputs, Loaded, Origin};
 use gateway_diagnostic::{Diagnostic, Diagnostics, escaped};
 
 /// Checks the configuration at `path`: a file, a directory with a routes.yaml in it, or `-` for
-/// standard input. With `against`, the path of another configuration, also checks that it breaks
-/// none of the other's peers.
+/// standard input. If `against` is the path of another configuration, also checks that the first
+/// configuration breaks no peers of the other.
 pub(super) fn check(
     path: &Path,
     against: Option<&Path>,

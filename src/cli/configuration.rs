@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// The path that stands for standard input.
 pub(super) const STANDARD_INPUT: &str = "-";
 
-/// The name of standard input in diagnostics, which is the one that compilers use.
+/// The name of standard input in diagnostics. Compilers use the same name.
 pub(super) const STANDARD_INPUT_SHOWN: &str = "<stdin>";
 
 /// The name of the configuration in a directory.

@@ -1,4 +1,4 @@
-//! `gateway check --explain MESSAGE`: the rules of a message, with what each costs.
+//! `gateway check --explain MESSAGE`: the rules of a message, with the cost of each.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -65,11 +65,11 @@ fn table(message: &str, explanation: &Explanation) -> String {
         return format!("{message} has no rules\n");
     }
     let mut text = String::new();
-    for of_message in rules.chunk_by(|one, other| one.message == other.message) {
-        if let Some(first) = of_message.first() {
+    for group in rules.chunk_by(|one, other| one.message == other.message) {
+        if let Some(first) = group.first() {
             text += &format!("{}\n", first.message);
         }
-        let rows = of_message.iter().map(|rule| {
+        let rows = group.iter().map(|rule| {
             let path = if rule.path.is_empty() {
                 "(message)"
             } else {
@@ -129,8 +129,8 @@ fn cell(text: &str) -> String {
     shown.chars().map(escape).collect()
 }
 
-/// Formats a cost. Notes if it exceeds `limit` even without elements or, for a cost that grows
-/// faster than linearly, the least number of elements with which it does.
+/// Formats a cost. A note follows if the cost exceeds `limit` even without elements. For a cost
+/// that grows faster than linearly, a note gives the least number of elements that exceed `limit`.
 fn cost(cost: &RuleCost, limit: u64) -> String {
     let coefficients = match cost {
         RuleCost::Constant => return "constant".to_owned(),

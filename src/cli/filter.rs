@@ -1,6 +1,6 @@
 //! The filter of the log, from `--log-level`, `RUST_LOG` and `log.level` in routes.yaml, in this
-//! order of precedence. A mistake in the variable would have no effect, or one that was not
-//! intended, so it is reported.
+//! order of precedence. A mistake in the variable would have no effect or an unintended effect, so
+//! mistakes are reported.
 
 use std::env;
 
@@ -24,7 +24,7 @@ fn levels() -> [&'static str; 6] {
 /// The target of the gateway's own lines.
 const OWN_TARGET: &str = "gateway";
 
-/// The targets of the lines in this process: those of the gateway, and of the libraries that log.
+/// The targets of the lines in this process: the gateway's own, and those of libraries that log.
 const TARGETS: [&str; 6] = [OWN_TARGET, "notify", "hyper", "mio", "tokio", "cel"];
 
 /// A filter, and the directives in it that are probably mistakes.
@@ -35,7 +35,7 @@ pub(super) struct LogFilter {
     pub doubts: Vec<String>,
 }
 
-/// The settings that the environment and the command line give at the start of the process.
+/// The settings that the environment and the command line give at startup.
 #[derive(Debug)]
 pub(super) struct StartSettings {
     /// The value of the environment variable, or empty if it is not set.
@@ -87,16 +87,20 @@ fn at_level(filter: EnvFilter, level: LogLevel) -> EnvFilter {
 
 /// Returns the filter of directives such as `gateway=debug`, on top of `level` and the default.
 fn filter_of(text: &str, level: LogLevel) -> Result<LogFilter, String> {
-    let beneath = format!("{},{DEFAULT}", level.name());
-    let mut filter = EnvFilter::new(&beneath);
+    let base = format!("{},{DEFAULT}", level.name());
+    let mut filter = EnvFilter::new(&base);
     let mut doubts = Vec::new();
     if text.contains(['[', '{']) {
         // Directives about fields and spans may contain commas that do not separate directives.
-        let text = format!("{beneath},{text}");
+        let text = format!("{base},{text}");
         let filter = EnvFilter::try_new(text).map_err(|error| format!("{VARIABLE}: {error}"))?;
         return Ok(LogFilter { filter, doubts });
     }
-    for written in text.split(',').map(str::trim).filter(|it| !it.is_empty()) {
+    for written in text
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+    {
         doubts.extend(doubt(written)?);
         let directive: Directive = written
             .parse()
@@ -160,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directives_of_this_process_are_taken() {
+    fn directives_of_this_process_are_accepted() {
         for text in [
             "",
             "debug",
@@ -230,7 +234,7 @@ mod tests {
             doubts[0].ends_with("\"sqlx=debug\" has no effect"),
             "{doubts:?}"
         );
-        for (wrong, said) in [
+        for (wrong, expected) in [
             ("nonsense", "\"nonsense\" is not a level"),
             ("debg", "did you mean \"debug\"?"),
             (
@@ -243,7 +247,7 @@ mod tests {
         ] {
             let error = filter_of(wrong, LogLevel::Info).unwrap_err();
             assert!(
-                error.starts_with("RUST_LOG: ") && error.contains(said),
+                error.starts_with("RUST_LOG: ") && error.contains(expected),
                 "{error}"
             );
         }

@@ -1,4 +1,4 @@
-//! `gateway init`, which writes a configuration to start from in a directory that has none.
+//! `gateway init`, which writes a first configuration in a directory that has none.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use super::output;
 use gateway_diagnostic::escaped;
 
-/// The files, by their paths in the directory. The configuration comes last, so that the files that
-/// it names are always there.
+/// The files, by their paths in the directory. The configuration is written last, so the files that
+/// it names exist whenever it exists.
 const FILES: [(&str, &str); 2] = [
     ("schemas/person.proto", include_str!("init/person.proto")),
     ("routes.yaml", include_str!("init/routes.yaml")),

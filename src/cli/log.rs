@@ -24,16 +24,16 @@ use crate::embed::log_diagnostics;
 use crate::snapshot::{LogFormat, LogSettings};
 use gateway_diagnostic::Diagnostics;
 
-/// The size of the queue, in bytes, at which further lines are dropped. It holds some thousand
-/// lines, so that no line is lost if the reader hangs for a moment. Below this size a line of any
-/// length is accepted.
+/// The size of the queue, in bytes, at which further lines are dropped. The queue then holds
+/// thousands of lines, so that no line is lost if the reader pauses briefly. Below this size, a
+/// line of any length is accepted.
 const WAITING_MAX: usize = 1 << 20;
 
 /// The maximum time to wait at the end of the process for the last lines to be written.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The pause between two attempts to write if standard error is non-blocking, as another process
-/// that shares it may have set it.
+/// The pause between two attempts to write if standard error is non-blocking. Another process that
+/// shares standard error may have set this.
 const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The target of the line that reports dropped lines. That line must not be dropped itself.
@@ -102,7 +102,7 @@ impl<F: Fn(EnvFilter)> LogFollower<F> {
         *in_force = settings;
         let format = self.format.unwrap_or(settings.format);
         LINES.set_format(format);
-        // RUST_LOG was valid at the start, so this cannot fail.
+        // RUST_LOG was valid at startup, so this cannot fail.
         if let Ok(filter) = self.start_settings.filter(settings.level) {
             (self.set_filter)(filter.filter);
         }
@@ -141,7 +141,7 @@ pub(super) fn finish() {
     let waiting = LINES.lock();
     let all_written = LINES
         .written
-        .wait_timeout_while(waiting, FLUSH_TIMEOUT, |it| !it.all_written());
+        .wait_timeout_while(waiting, FLUSH_TIMEOUT, |queued| !queued.all_written());
     drop(all_written);
 }
 
@@ -219,9 +219,9 @@ impl LineQueue {
     }
 
     /// Queues a line.
-    fn push(&self, line: &[u8], entry: QueueRule) {
+    fn push(&self, line: &[u8], rule: QueueRule) {
         let mut waiting = self.lock();
-        if waiting.text.len() >= WAITING_MAX && entry == QueueRule::IfRoom {
+        if waiting.text.len() >= WAITING_MAX && rule == QueueRule::IfRoom {
             waiting.dropped += 1;
             return;
         }
@@ -233,19 +233,22 @@ impl LineQueue {
         }
     }
 
-    /// Waits until lines are queued, and moves them into `written`, whose previous lines are now
-    /// written. Returns the number of lines that were dropped after the lines moved.
-    fn next(&self, written: &mut Vec<u8>) -> u64 {
-        written.clear();
+    /// Waits until lines are queued, and moves these lines into `lines`. The previous content of
+    /// `lines` has been written. Returns the number of lines that were dropped after the moved
+    /// lines were queued.
+    fn next(&self, lines: &mut Vec<u8>) -> u64 {
+        lines.clear();
         let mut waiting = self.lock();
         waiting.writing = false;
         if waiting.all_written() {
             self.written.notify_all();
         }
-        let waiting = self.queued.wait_while(waiting, |it| it.text.is_empty());
+        let waiting = self
+            .queued
+            .wait_while(waiting, |queued| queued.text.is_empty());
         let mut waiting = waiting.unwrap_or_else(|poisoned| poisoned.into_inner());
         waiting.writing = true;
-        std::mem::swap(&mut waiting.text, written);
+        std::mem::swap(&mut waiting.text, lines);
         std::mem::take(&mut waiting.dropped)
     }
 
@@ -254,7 +257,7 @@ impl LineQueue {
         loop {
             let dropped = self.next(&mut lines);
             if dropped > 0 {
-                // This line directly follows the lines taken, unless another thread has logged
+                // The warning directly follows `lines`, unless another thread has logged
                 // meanwhile.
                 warn!(
                     target: DROPPED_TARGET,
@@ -286,13 +289,13 @@ fn write_all(out: &mut impl Write, mut text: &[u8]) {
 /// A writer that queues the bytes of each write as one line.
 #[derive(Debug)]
 struct LineWriter {
-    to: &'static LineQueue,
-    entry: QueueRule,
+    queue: &'static LineQueue,
+    rule: QueueRule,
 }
 
 impl Write for LineWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.to.push(line, self.entry);
+        self.queue.push(line, self.rule);
         Ok(line.len())
     }
 
@@ -306,15 +309,15 @@ impl<'a> MakeWriter<'a> for &'static LineQueue {
 
     fn make_writer(&'a self) -> LineWriter {
         LineWriter {
-            to: self,
-            entry: QueueRule::IfRoom,
+            queue: self,
+            rule: QueueRule::IfRoom,
         }
     }
 
-    fn make_writer_for(&'a self, of: &Metadata<'_>) -> LineWriter {
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> LineWriter {
         LineWriter {
-            to: self,
-            entry: if of.target() == DROPPED_TARGET {
+            queue: self,
+            rule: if metadata.target() == DROPPED_TARGET {
                 QueueRule::InAnyCase
             } else {
                 QueueRule::IfRoom

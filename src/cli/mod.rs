@@ -25,8 +25,8 @@ pub use arguments::Arguments;
 use arguments::{Command, Warnings};
 use ask::AdminRequest;
 
-/// Reads the arguments of this process. Prints help and version on request, and errors of the
-/// arguments; the error is then the process's exit code.
+/// Reads the arguments of this process. If it prints the help, the version or an error of the
+/// arguments instead, returns the exit code of the process as the error.
 pub fn parse() -> Result<Arguments, ExitCode> {
     Arguments::read().map_err(|answer| {
         let printed = answer.print().and_then(|()| io::stdout().flush());
@@ -35,8 +35,8 @@ pub fn parse() -> Result<Arguments, ExitCode> {
     })
 }
 
-/// Runs the command and returns the process's exit code. `release_memory` returns free memory of
-/// the allocator, which the program chooses, to the system.
+/// Runs the command and returns the exit code of the process. `release_memory` returns free memory
+/// of the allocator to the system. It is a parameter because the program chooses the allocator.
 pub fn execute(arguments: Arguments, release_memory: fn()) -> ExitCode {
     match arguments.command.clone().unwrap_or(Command::Run) {
         Command::Run => run::run(&arguments, release_memory),

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
 
 /// Prints `text` to standard output. Returns `code`, or failure if the text could not be written,
-/// such as on a full disk.
+/// for example because the disk is full.
 pub(super) fn print(text: &str, code: ExitCode) -> ExitCode {
     let mut out = io::stdout().lock();
     let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());

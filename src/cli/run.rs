@@ -121,8 +121,8 @@ fn serve(
     }
 }
 
-/// Returns the observer of reloads, which notifies the service manager of each, applies the log
-/// settings in force, and releases the memory of what was replaced.
+/// Returns the observer of reloads. It notifies the service manager of each reload, applies the log
+/// settings in force, and releases the memory of the replaced configuration.
 fn observer(
     service: Arc<Service>,
     follow_log: Arc<impl Fn(LogSettings) + Send + Sync + 'static>,

@@ -24,7 +24,8 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Service {
     manager: Option<Manager>,
-    /// Set once the service is stopping. From then on it is not reported as ready or reloading.
+    /// Set once the gateway is stopping. From then on the gateway is not reported as ready or
+    /// reloading.
     is_stopping: AtomicBool,
 }
 
@@ -52,8 +53,8 @@ impl Service {
         }
     }
 
-    /// Reports that the gateway serves, after its start and after each reload, whatever the outcome
-    /// of the reload. A gateway that is stopping does not report it.
+    /// Reports that the gateway serves, unless it is stopping. This is called after startup and
+    /// after each reload, whatever the outcome of the reload.
     pub(super) fn ready(&self) {
         if !self.is_stopping.load(Ordering::Relaxed) {
             self.send("READY=1");
@@ -77,14 +78,14 @@ impl Service {
         }
     }
 
-    /// Starts a thread that reports periodically that the data thread is alive, as long as it
-    /// answers. Does nothing if the service manager has not requested that.
+    /// Starts a thread that reports periodically that the data thread is alive, as long as the data
+    /// thread answers. Does nothing if the service manager has not requested such reports.
     pub(super) fn watch_over(self: &Arc<Self>, observer: Observer) {
         let Some(time) = watchdog_time(|name| env::var(name).ok(), process::id()) else {
             return;
         };
         let service = Arc::clone(self);
-        let alive = move |patience| observer.sample(patience).is_some();
+        let alive = move |timeout| observer.sample(timeout).is_some();
         let keep = move || keep_alive(time, alive, || service.send("WATCHDOG=1"));
         if let Err(error) = thread::Builder::new().name("keepalive".into()).spawn(keep) {
             warn!("can't answer the service manager's watchdog: {error}");
@@ -106,7 +107,7 @@ impl Manager {
             [b'/', ..] => SocketAddr::from_pathname(name)?,
             _ => {
                 return Err(io::Error::other(
-                    "it is neither a path nor an abstract name",
+                    "the address is neither a path nor an abstract name",
                 ));
             }
         };
@@ -177,8 +178,8 @@ mod tests {
     #[test]
     fn a_hanging_data_thread_sends_no_sign_of_life() {
         let (asked, reported) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let is_alive = |patience: Duration| {
-            assert!(patience <= Duration::from_millis(1));
+        let is_alive = |timeout: Duration| {
+            assert!(timeout <= Duration::from_millis(1));
             match asked.fetch_add(1, Ordering::Relaxed) {
                 0 | 2 => true,
                 1 => false,

@@ -18,14 +18,14 @@ use super::service::Service;
 use crate::engine::Control;
 use crate::reload::{SharedControlStatus, Wake};
 
-/// The maximum time for the end after `shutdown.grace`, in which the data thread writes its last
-/// answers and closes its connections. It usually needs two seconds at most, but a busy machine may
-/// need longer.
+/// The maximum time after `shutdown.grace` in which the data thread writes its last answers and
+/// closes its connections. The data thread usually needs two seconds at most, but more on a busy
+/// machine.
 const ENDING_MAX: Duration = Duration::from_secs(5);
 
-/// The time that a start may still take once a signal has requested the end. A gateway serves a
-/// moment before its start is complete, and must then answer the requests that it has received. A
-/// start that hangs has received no requests.
+/// The maximum time for the rest of the startup after a signal has requested the end. A gateway
+/// begins to serve shortly before its startup is complete, and must answer the requests that it has
+/// received by then. A gateway whose startup hangs has received no requests.
 const STARTING_MAX: Duration = Duration::from_secs(1);
 
 /// The parts of a running gateway on which signals act.
@@ -35,14 +35,14 @@ pub(super) struct SignalTarget {
     pub(super) control_status: Arc<SharedControlStatus>,
 }
 
-/// The progress of the gateway, as far as signals are concerned.
+/// The progress of the gateway, which decides the effect of a signal.
 enum Stage {
     /// The gateway has loaded its files and begins to listen. `reload` is true after a SIGHUP,
     /// because the files may have changed since they were loaded.
     Starting {
         reload: bool,
     },
-    /// A signal has requested the end during the start. The watchdog ends a start that takes too
+    /// A signal has requested the end during startup. The watchdog ends a startup that takes too
     /// long.
     StartingToEnd(Watchdog),
     Serving(SignalTarget),
@@ -69,11 +69,11 @@ impl SignalThread {
         let stage = Arc::clone(&this.stage);
         let watchdog = Arc::clone(&this.watchdog);
         let stopped = Arc::clone(&this.stopped);
-        thread.spawn(move || obey(signals, &stage, &stopped, &watchdog, &service))?;
+        thread.spawn(move || handle_signals(signals, &stage, &stopped, &watchdog, &service))?;
         Ok(this)
     }
 
-    /// Makes signals act on a gateway that serves. A signal that arrived during the start acts now.
+    /// Makes signals act on a gateway that serves. A signal that arrived during startup acts now.
     pub(super) fn serve(&self, target: SignalTarget) {
         let mut stage = lock(&self.stage);
         let started = mem::replace(&mut *stage, Stage::Starting { reload: false });
@@ -95,7 +95,7 @@ fn lock(stage: &Mutex<Stage>) -> MutexGuard<'_, Stage> {
 
 /// Handles signals forever. Once the gateway serves, the first SIGTERM or SIGINT drains it, and the
 /// second ends it at once.
-fn obey(
+fn handle_signals(
     mut signals: Signals,
     stage: &Mutex<Stage>,
     stopped: &AtomicBool,
@@ -104,17 +104,17 @@ fn obey(
 ) {
     for signal in signals.forever() {
         let mut stage = lock(stage);
-        let present = mem::replace(&mut *stage, Stage::Starting { reload: false });
+        let current = mem::replace(&mut *stage, Stage::Starting { reload: false });
         *stage = if signal == SIGHUP {
-            reload(present)
+            reload(current)
         } else {
             service.stopping();
-            end(present, name(signal), stopped, watchdog)
+            end(current, name(signal), stopped, watchdog)
         };
     }
 }
 
-/// Handles the signals that arrived during the start, and returns the stage that follows the start.
+/// Handles the signals that arrived during startup, and returns the stage that follows startup.
 fn serve(started: Stage, target: SignalTarget, watchdog: &Watchdog) -> Stage {
     match started {
         Stage::StartingToEnd(starting) => {
@@ -130,8 +130,8 @@ fn serve(started: Stage, target: SignalTarget, watchdog: &Watchdog) -> Stage {
     }
 }
 
-/// Requests a reload, now or once the gateway serves, and returns the next stage. A gateway that is
-/// to end after its start ignores the request.
+/// Requests a reload, now or once the gateway serves, and returns the next stage. The request is
+/// ignored if a signal during startup has requested the end.
 fn reload(stage: Stage) -> Stage {
     match &stage {
         Stage::Serving(target) | Stage::Draining(target) => target.wake.reload(),
@@ -166,7 +166,7 @@ fn end(stage: Stage, signal: &str, stopped: &AtomicBool, watchdog: &Watchdog) ->
     }
 }
 
-/// Makes a serving gateway accept no more requests, and end within its grace.
+/// Makes a serving gateway accept no more requests, and end within `shutdown.grace`.
 fn drain(target: SignalTarget, watchdog: &Watchdog) -> Stage {
     target.control.drain();
     let grace = target.control_status.current().grace;
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sighup_during_the_start_reloads_once_the_gateway_serves() {
+    fn a_sighup_during_startup_reloads_once_the_gateway_serves() {
         let watchdog = Watchdog::start(|| {}).unwrap();
         for signals in 0..3 {
             let (control, _orders) = Control::new().unwrap();

@@ -9,7 +9,7 @@ use super::{Error, Gateway};
 use crate::reload::ReloadOutcome;
 
 /// The time after which a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 const PERSON: &str =
     "syntax = \"proto3\"; package demo; message Person { int32 id = 1; string name = 2; }";
@@ -43,9 +43,9 @@ fn a_dropped_handle_stops_the_gateway() {
     let clients = address(&handle.endpoint("clients").unwrap());
     TcpStream::connect(clients).unwrap();
     drop(handle);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     while TcpStream::connect(clients).is_ok() {
-        assert!(Instant::now() < deadline, "it still listens");
+        assert!(Instant::now() < deadline, "the gateway still listens");
     }
 }
 
@@ -74,7 +74,7 @@ fn channel(publishers: &str) -> String {
 }
 
 #[test]
-fn both_sides_of_a_channel_listen_also_after_a_reload() {
+fn both_sides_of_a_channel_still_listen_after_a_reload() {
     let directory = schemas();
     let text = channel("tcp://127.0.0.1:0");
     let gateway = Gateway::from_text(&text, directory.path()).watch(false);
@@ -134,7 +134,7 @@ fn errors_of_a_text_have_their_places() {
     let text = routes("").replace("demo.Person", "demo.Persn");
     let Err(Error::Configuration(found)) = Gateway::from_text(&text, directory.path()).load()
     else {
-        panic!("the configuration names a message that is not there");
+        panic!("the configuration names a message that does not exist");
     };
     let found = found.to_string();
     assert!(found.contains("<text>:3:29\n"), "{found}");
@@ -165,6 +165,7 @@ fn every_address_that_is_taken_is_reported() {
     let Err(Error::Configuration(found)) = gateway.start() else {
         panic!("two addresses are taken");
     };
-    let places: Vec<_> = found.iter().map(|it| it.place.as_ref().unwrap()).collect();
+    let places = found.iter().map(|fault| fault.place.as_ref().unwrap());
+    let places: Vec<_> = places.collect();
     assert_eq!(places.len(), 2, "{found}");
 }
