@@ -223,7 +223,7 @@ impl Security {
         curve.keys.first().map(KeyPair::public)
     }
 
-    /// Returns the word for these conditions in logs and in /status.
+    /// Returns the name of these conditions in logs and in /status.
     pub fn name(&self) -> &'static str {
         match (&self.curve, &self.plain, self.null) {
             (None, None, _) => "from",
@@ -237,8 +237,8 @@ impl Security {
     }
 }
 
-/// Returns the reason why a principal is invalid, or `None` if it is valid. The characters that are
-/// not allowed have a meaning in tokens, lists and patterns.
+/// Returns the reason why a principal is invalid, or `None` if it is valid. The forbidden
+/// characters have a meaning in tokens, lists and patterns.
 pub(crate) fn principal_fault(name: &str) -> Option<String> {
     let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'#' | b'*' | b',');
     if name == ANONYMOUS {
@@ -299,9 +299,9 @@ mod tests {
         assert_eq!(principal(None, Initiator::Peer), None);
     }
 
-    /// The times are compared as medians, and by a factor that the load of a machine does not
-    /// explain. All other steps of the handshake are the same for both, and the connection of an
-    /// unknown key ends after a fixed pause.
+    /// The test compares medians, and allows a factor that the load of a machine can explain. All
+    /// other steps of the handshake are the same for both keys, and the connection of an unknown
+    /// key ends after a fixed pause.
     #[test]
     fn an_unknown_key_takes_as_long_as_a_known_key() {
         let bytes = |n: u32| {

@@ -1,5 +1,5 @@
-//! The follower of the files. After an event, and periodically, it checks whether their content has
-//! changed. If so, it waits until the files have settled, and reloads them.
+//! The follower of the files. After an event, and periodically, it checks whether the content of
+//! the files has changed. If so, it waits until the files have settled, and reloads them.
 //!
 //! Events only trigger a check of the files. The decision depends on the content of every file, and
 //! the bytes that are compared are the bytes that are loaded ([`Inputs`](crate::config::Inputs)). A
@@ -61,7 +61,7 @@ enum CheckReason {
 enum Logging {
     /// The files have changed, or no reload of the same files was requested lately.
     Due,
-    /// The same was logged a moment ago, or no reload was requested.
+    /// The same outcome was logged a moment ago, or no reload was requested.
     Suppressed,
 }
 
@@ -146,7 +146,7 @@ impl Follower {
         Arc::clone(&self.control_status)
     }
 
-    /// Makes `admin` follow the configuration, too, and records reports of reloads and the present
+    /// Makes `admin` follow the configuration, too, and records reports of reloads and the current
     /// addresses in `control_status`.
     pub fn with_admin(mut self, admin: Admin, control_status: Arc<SharedControlStatus>) -> Self {
         self.admin = Some(admin);
@@ -155,8 +155,8 @@ impl Follower {
         self
     }
 
-    /// Sets the cache to that of the load that produced `running`, so that the first reload
-    /// compiles only the files that have changed since.
+    /// Sets the cache of the load that produced `running`, so that the first reload compiles only
+    /// the files that have changed since that load.
     pub(crate) fn with_cache(mut self, cache: Cache) -> Self {
         self.cache = cache;
         self
@@ -241,8 +241,8 @@ impl Follower {
         }
     }
 
-    /// Returns whether the log reports the outcome of a reload at `now` whose files have not
-    /// changed. Repeated requests do not fill the log.
+    /// Returns whether the log reports the outcome of a reload of unchanged files at `now`.
+    /// Repeated requests must not fill the log.
     fn logging(&mut self, now: Instant) -> Logging {
         match self.repeats.is_due(now) {
             true => Logging::Due,
@@ -260,8 +260,8 @@ impl Follower {
         }
     }
 
-    /// Takes a request for a reload, and all others that have arrived, which the same reload
-    /// answers.
+    /// Takes a request for a reload, and all other requests that have arrived. One reload answers
+    /// all of them.
     fn take_requests(&mut self, callback: Option<ReportCallback>) -> CheckReason {
         self.waiting.extend(callback);
         while let Ok(reason) = self.woken.try_recv() {
@@ -277,13 +277,13 @@ impl Follower {
     /// requested meanwhile, and [`CheckReason::FileEvent`] otherwise.
     fn settle(&mut self) -> CheckReason {
         let settle = self.running.reload.settle;
-        let until = Instant::now() + settle * SETTLE_FACTOR_MAX;
+        let deadline = Instant::now() + settle * SETTLE_FACTOR_MAX;
         loop {
             let woken = self.woken.recv_timeout(settle);
             self.wake.acknowledge();
             match woken {
                 Ok(WakeReason::Requested(callback)) => return self.take_requests(callback),
-                Ok(WakeReason::Changed) if Instant::now() < until && !self.wake.has_ended() => {}
+                Ok(WakeReason::Changed) if Instant::now() < deadline && !self.wake.has_ended() => {}
                 _ => return CheckReason::FileEvent,
             }
         }
@@ -293,22 +293,22 @@ impl Follower {
     /// again at each periodic check.
     fn check(&mut self, mut why: CheckReason) {
         let mut began = Instant::now();
-        let mut now = self.origin.read_after(&self.seen);
-        if why == CheckReason::Interval && *now.seen() != self.seen {
+        let mut inputs = self.origin.read_after(&self.seen);
+        if why == CheckReason::Interval && *inputs.seen() != self.seen {
             // No event reported this change, so a program may still be writing.
             for _ in 0..SETTLE_FACTOR_MAX {
                 if self.settle() == CheckReason::Requested {
                     why = CheckReason::Requested;
                 }
-                let before = now.seen().clone();
+                let before = inputs.seen().clone();
                 began = Instant::now();
-                now = self.origin.read_after(&self.seen);
-                if *now.seen() == before {
+                inputs = self.origin.read_after(&self.seen);
+                if *inputs.seen() == before {
                     break;
                 }
             }
         }
-        let changed = *now.seen() != self.seen;
+        let changed = *inputs.seen() != self.seen;
         let requested = why == CheckReason::Requested;
         let again = why == CheckReason::Interval && self.refused.is_some();
         if !changed && !requested && !again {
@@ -325,8 +325,8 @@ impl Follower {
         if changed || requested {
             (self.observe)(Step::Loading);
         }
-        self.seen = now.seen().clone();
-        let loaded = now.load_after_with(&self.running, &mut self.cache);
+        self.seen = inputs.seen().clone();
+        let loaded = inputs.load_after_with(&self.running, &mut self.cache);
         let compile = began.elapsed();
         self.has_loaded = true;
         let mut report = match loaded {
@@ -349,8 +349,8 @@ impl Follower {
         self.conclude(report);
     }
 
-    /// Replaces the watches by new ones on everything that the configuration is read from, or ends
-    /// them if `reload.watch` is off. If the system allows none at present, the old ones stay,
+    /// Replaces the watches by new watches on all files of the configuration, or ends them if
+    /// `reload.watch` is off. If the system allows no new watches now, the old watches stay,
     /// because they still report most changes at once.
     fn renew(&mut self, watches: &mut Watches) {
         if !self.running.reload.watch {
@@ -358,8 +358,8 @@ impl Follower {
             return;
         }
         let watched_directories = watched_directories(self.origin.path(), &self.seen.roots);
-        let (placed, blind) = (self.place_watches)(watched_directories, self.wake.clone());
-        if let Some(why) = blind.filter(|_| !self.has_logged_unwatched) {
+        let (placed, failure) = (self.place_watches)(watched_directories, self.wake.clone());
+        if let Some(why) = failure.filter(|_| !self.has_logged_unwatched) {
             self.has_logged_unwatched = true;
             let every = self.check_every;
             warn!("can't watch every file ({why}): also checking every {every:?}");

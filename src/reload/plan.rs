@@ -21,7 +21,7 @@ pub struct Plan {
     pub routes: Changes,
     /// The changes to .proto files.
     pub protos: Changes,
-    /// The changed sections of routes.yaml that are not maps of named things.
+    /// The changed sections of routes.yaml that have no named entries.
     pub settings: Vec<&'static str>,
 }
 
@@ -30,7 +30,7 @@ pub struct Plan {
 pub struct Changes {
     /// The names in the new snapshot only.
     pub added: Vec<String>,
-    /// The names in both whose content differs.
+    /// The names in both snapshots, with different content.
     pub changed: Vec<String>,
     /// The names in the old snapshot only.
     pub removed: Vec<String>,
@@ -41,10 +41,10 @@ impl Plan {
     pub fn between(old: &Snapshot, new: &Snapshot) -> Self {
         // Every field is named, so that a new field of a snapshot cannot be forgotten here. The
         // whole content of the fields is compared, so a new key is part of the comparison without
-        // further code; `tests/reload/plan.rs` checks that for every key of routes.yaml. The
+        // further code; `tests/reload/plan.rs` checks this for every key of routes.yaml. The
         // options for reading files (`proto.compiler`) and for breaking changes (`proto.breaking`)
-        // are not part of the running configuration: an edit of these alone changes nothing, and
-        // applies to the next reload.
+        // are not part of the running configuration: an edit of only these options changes
+        // nothing, and applies to the next reload.
         let Snapshot {
             generation: _,
             engine,
@@ -77,17 +77,19 @@ impl Plan {
             ("log", *log != new.log),
         ];
         Self {
-            frontends: Changes::between(frontends, &new.frontends, |_, it| it.name.clone()),
-            pools: Changes::between(pools, &new.pools, |_, it| it.name.clone()),
-            channels: Changes::between(channels, &new.channels, |_, it| it.name.clone()),
-            routes: Changes::between(&by_pattern(routes), &by_pattern(&new.routes), |_, it| {
-                it.name.clone()
+            frontends: Changes::between(frontends, &new.frontends, |_, frontend| {
+                frontend.name.clone()
+            }),
+            pools: Changes::between(pools, &new.pools, |_, pool| pool.name.clone()),
+            channels: Changes::between(channels, &new.channels, |_, channel| channel.name.clone()),
+            routes: Changes::between(&by_pattern(routes), &by_pattern(&new.routes), |_, route| {
+                route.name.clone()
             }),
             protos: Changes::between(protos, &new.protos, |name, _| name.clone()),
             settings: settings
                 .into_iter()
-                .filter(|it| it.1)
-                .map(|it| it.0)
+                .filter(|(_, has_changed)| *has_changed)
+                .map(|(setting, _)| setting)
                 .collect(),
         }
     }
@@ -118,11 +120,11 @@ impl Changes {
     }
 }
 
-/// The maximum number of names in a part of the line. If there are more, the part has only their
-/// number.
+/// The maximum number of names in a part of the text, such as `+2 routes (A, B)`. A part with more
+/// names shows only their number.
 const NAMED_MAX: usize = 4;
 
-/// The maximum length of a name in the line, in characters.
+/// The maximum length of a name in the text, in characters.
 const NAME_WIDTH_MAX: usize = 40;
 
 /// Formats the plan, such as `+2 routes (A, B), ~1 pool (people), -7 .proto files, limits`.
@@ -136,18 +138,18 @@ impl fmt::Display for Plan {
             (&self.routes, "route"),
             (&self.protos, ".proto file"),
         ] {
-            for (sign, names) in [
+            for (mark, names) in [
                 ('+', &changes.added),
                 ('~', &changes.changed),
                 ('-', &changes.removed),
             ] {
-                let several = if names.len() == 1 { "" } else { "s" };
+                let plural = if names.len() == 1 { "" } else { "s" };
                 match names.len() {
                     0 => {}
                     n @ 1..=NAMED_MAX => {
-                        parts.push(format!("{sign}{n} {what}{several} ({})", listed(names)));
+                        parts.push(format!("{mark}{n} {what}{plural} ({})", listed(names)));
                     }
-                    n => parts.push(format!("{sign}{n} {what}{several}")),
+                    n => parts.push(format!("{mark}{n} {what}{plural}")),
                 }
             }
         }
@@ -181,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_plan_lists_names_if_they_are_few() {
-        let names = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect();
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let plan = Plan {
             routes: Changes {
                 added: names(&["A", "B\n"]),

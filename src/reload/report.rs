@@ -26,7 +26,7 @@ impl ReloadOutcome {
     /// Every outcome, in the order of declaration.
     pub const ALL: [Self; 4] = [Self::Applied, Self::Unchanged, Self::Invalid, Self::Refused];
 
-    /// Returns the word for the outcome over HTTP and in metrics.
+    /// Returns the name of the outcome over HTTP and in metrics.
     pub fn label(self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -36,29 +36,29 @@ impl ReloadOutcome {
         }
     }
 
-    /// Returns whether the running configuration is that of the files.
+    /// Returns whether the gateway now runs the configuration of the files.
     pub fn is_good(self) -> bool {
         matches!(self, Self::Applied | Self::Unchanged)
     }
 }
 
-/// One reload.
+/// A report on one reload.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The outcome.
     pub outcome: ReloadOutcome,
-    /// The time at which it ended.
+    /// The time at which the reload ended.
     pub at: SystemTime,
     /// The generation in force after the reload.
     pub generation: u64,
-    /// The changes that were made, or would have been.
+    /// The changes that the reload made, or would have made if it had not been refused.
     pub plan: Plan,
     /// The errors of the files, or the reasons for a refusal, and the warnings.
     pub diagnostics: Diagnostics,
     /// The time for reading and compiling the files.
     pub compile: Duration,
     /// The time from the end of `compile` until the whole change had taken effect, or `None` if
-    /// there was none.
+    /// nothing changed.
     pub swap: Option<Duration>,
 }
 
@@ -70,7 +70,7 @@ pub struct SharedControlStatus(Mutex<ControlStatus>);
 /// The content of [`SharedControlStatus`].
 #[derive(Clone, Debug, Default)]
 pub struct ControlStatus {
-    /// The addresses on which the gateway listens, as resolved.
+    /// The addresses on which the gateway listens, with the ports that the system chose.
     pub listening: Vec<BoundAddress>,
     /// The maximum time for open requests to finish when the gateway ends.
     pub grace: Duration,
@@ -80,32 +80,32 @@ pub struct ControlStatus {
     pub reloads: [u64; ReloadOutcome::ALL.len()],
     /// The times for reading and compiling.
     pub compile: Latency,
-    /// The times until a change had taken effect.
+    /// The times from the end of compiling until a change had taken effect.
     pub swap: Latency,
 }
 
 impl SharedControlStatus {
-    /// Returns the state at this moment.
+    /// Returns the current state.
     pub fn current(&self) -> ControlStatus {
         self.lock().clone()
     }
 
     /// Records the end of a reload.
     pub fn record_reload(&self, report: &Arc<Report>) {
-        let mut known = self.lock();
-        known.reloads[report.outcome as usize] += 1;
-        known.compile.add(report.compile);
+        let mut status = self.lock();
+        status.reloads[report.outcome as usize] += 1;
+        status.compile.add(report.compile);
         if let Some(swap) = report.swap {
-            known.swap.add(swap);
+            status.swap.add(swap);
         }
-        known.last = Some(Arc::clone(report));
+        status.last = Some(Arc::clone(report));
     }
 
-    /// Records the present addresses and `shutdown.grace`.
+    /// Records the current addresses and `shutdown.grace`.
     pub fn record_serving(&self, listening: Vec<BoundAddress>, grace: Duration) {
-        let mut known = self.lock();
-        known.listening = listening;
-        known.grace = grace;
+        let mut status = self.lock();
+        status.listening = listening;
+        status.grace = grace;
     }
 
     /// Locks the state, even if the lock is poisoned, because no panic can leave the state

@@ -1,4 +1,4 @@
-//! The steps of a reload, as an observer is notified of them.
+//! The steps of a reload, of which an observer is notified.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ pub(crate) enum Step<'a> {
     Loading,
     /// The reload has ended, with or without a change, and this snapshot is in force.
     Settled(&'a Snapshot),
-    /// The memory of the reload and of the replaced snapshot has been freed. This step follows a
-    /// few seconds later, or when the last request under that snapshot has ended.
+    /// The memory of the reload and of the replaced snapshot has been freed. This step follows
+    /// `Settled` by a few seconds, or comes when the last request under that snapshot has ended.
     Freed,
 }
 

@@ -10,8 +10,8 @@ use super::report::Report;
 #[derive(Clone, Debug)]
 pub struct Wake {
     wakes: Sender<WakeReason>,
-    /// True while the follower has not yet received the last change, in which case further changes
-    /// need no message.
+    /// True while a message about a change waits for the follower. Further changes then need no
+    /// message.
     pending: Arc<AtomicBool>,
     /// True once the follower must end.
     ended: Arc<AtomicBool>,
@@ -20,7 +20,7 @@ pub struct Wake {
 /// A function that is called with the report on a requested reload.
 pub(crate) type ReportCallback = Box<dyn FnOnce(Arc<Report>) + Send>;
 
-/// The reason for which the follower wakes.
+/// The reason why the follower wakes.
 pub(crate) enum WakeReason {
     /// A file may have changed.
     Changed,
@@ -29,7 +29,7 @@ pub(crate) enum WakeReason {
 }
 
 impl Wake {
-    /// Returns a waker, and the receiver of its messages for the follower.
+    /// Returns a handle, and the follower's receiver of the messages that the handle sends.
     pub(crate) fn new() -> (Self, Receiver<WakeReason>) {
         let (wakes, woken) = mpsc::channel();
         let wake = Self {

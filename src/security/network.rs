@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// A network: the addresses that begin with the same bits, such as `10.0.0.0/8`. A single address
-/// is a network of all its bits.
+/// A network: the addresses that begin with the same bits, such as `10.0.0.0/8`. In the network of
+/// a single address, all bits are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,

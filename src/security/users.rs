@@ -1,8 +1,8 @@
 //! The users of PLAIN: names and the hashes of their passwords.
 //!
 //! The verification of a password takes tens of milliseconds and much memory, by design, so it
-//! never happens on the data thread. A verified password is remembered by a keyed hash, so that a
-//! client that connects again need not wait. Neither passwords nor hashes are ever printed.
+//! never happens on the data thread. A keyed hash of each verified password is remembered, so that
+//! a client that connects again need not wait. Neither passwords nor hashes are ever printed.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,8 +19,8 @@ use zeroize::Zeroizing;
 /// authors and of OWASP, and so little that one line of a file of users cannot exhaust a machine.
 const MEMORY_KIB_MAX: u32 = 256 << 10;
 
-/// The maximum number of blocks of 1 KiB that one verification computes, over all passes: about a
-/// second, for which other handshakes wait.
+/// The maximum number of blocks of 1 KiB that one verification computes, over all passes. They take
+/// about a second, for which other handshakes wait.
 const BLOCKS_MAX: u64 = 1 << 20;
 
 /// The maximum number of lanes. Lanes are computed one after the other.
@@ -101,7 +101,7 @@ impl HashFault {
         foreign.map_or(Self::Unknown, |(_, name)| Self::Foreign(name))
     }
 
-    /// Returns what is expected instead.
+    /// Returns a description of the expected text.
     pub fn expected(self) -> &'static str {
         match self {
             Self::Unknown | Self::Foreign(_) | Self::Malformed => {
@@ -125,7 +125,7 @@ impl fmt::Display for HashFault {
                 )
             }
             Self::Malformed => f.write_str("this is not a valid hash of argon2"),
-            Self::Costly => f.write_str("to verify this hash takes too long or too much memory"),
+            Self::Costly => f.write_str("verifying this hash takes too long or too much memory"),
         }
     }
 }
@@ -220,13 +220,13 @@ impl Users {
         }
     }
 
-    /// Returns the names of all users, in no order.
+    /// Returns the names of all users, in no particular order.
     pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
         self.users.keys()
     }
 
     /// Returns the principal of a user whose password was verified, perhaps before an edit. Returns
-    /// `None` if there is no such user any more, or the user has another password.
+    /// `None` if the user no longer exists or has another password now.
     pub fn principal(&self, user: &User) -> Option<Arc<str>> {
         let (name, hashed) = self.users.get_key_value(&user.name)?;
         (*hashed == user.hashed).then(|| Arc::clone(name))

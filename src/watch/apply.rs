@@ -1,4 +1,4 @@
-//! The use of loaded files: they are handed to the running gateway, or their errors are reported.
+//! Hands a loaded configuration to the running gateway, or reports the errors of the files.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -35,7 +35,7 @@ impl Follower {
                 let left_out = self.repeats.left_out();
                 let environment = match has_variables {
                     true => {
-                        "; the environment was read at the start, and another one needs a restart"
+                        "; environment variables were read at startup, and changes to them need a restart"
                     }
                     false => "",
                 };
@@ -98,9 +98,8 @@ impl Follower {
         }
     }
 
-    /// Follows the key files of the running configuration by themselves, because an error keeps
-    /// the files as a whole from taking effect. A key that was removed must not be admitted until
-    /// the error is corrected.
+    /// Reloads only the key files of the running configuration, because an error prevents a reload
+    /// of all files. A key that was removed must not stay admitted until the error is corrected.
     pub(super) fn follow_keys(&mut self) {
         let next = self.origin.with_present_keys(&self.in_force, &self.running);
         let Some(next) = next else {
@@ -116,8 +115,8 @@ impl Follower {
         }
     }
 
-    /// Makes the gateway run the snapshot, and logs that. Returns the reason if that is impossible,
-    /// in which case nothing has changed. `at` is the place of `admin.bind`.
+    /// Makes the gateway run the snapshot, and logs the change. Fails with the reason if the change
+    /// is impossible; nothing has changed then. `at` is the place of `admin.bind`.
     fn commit(
         &mut self,
         plan: &Plan,
@@ -132,8 +131,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Hands the snapshot to the engine and the admin listener. Returns the reason if that is
-    /// impossible, in which case nothing has changed. `at` is the place of `admin.bind`.
+    /// Hands the snapshot to the engine and the admin listener. Fails with the reason if the change
+    /// is impossible; nothing has changed then. `at` is the place of `admin.bind`.
     fn adopt(&mut self, snapshot: Arc<Snapshot>, at: Option<Place>) -> Result<(), Box<Diagnostic>> {
         let admin = match &self.admin {
             Some(admin) => Some(admin.prepare(snapshot.admin.as_ref(), at)?),
@@ -169,9 +168,9 @@ impl Follower {
         } = &*self.running;
         let mut all = self.reloader.listening(&self.running);
         all.retain(|at| match at.role {
-            "frontend" => frontends.values().any(|it| it.name == at.name),
-            "pool" => pools.values().any(|it| it.name == at.name),
-            _ => channels.values().any(|it| it.name == at.name),
+            "frontend" => frontends.values().any(|frontend| frontend.name == at.name),
+            "pool" => pools.values().any(|pool| pool.name == at.name),
+            _ => channels.values().any(|channel| channel.name == at.name),
         });
         all.extend(self.admin.as_ref().and_then(Admin::listening));
         self.control_status.record_serving(all, self.running.grace);

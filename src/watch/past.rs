@@ -19,12 +19,13 @@ impl<T> Past<T> {
         self.0.push(replaced);
     }
 
-    /// Returns whether every replaced snapshot was freed.
+    /// Returns whether every replaced snapshot has been freed.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Frees the snapshots that have no other owner, and that therefore cannot get one again.
+    /// Frees the snapshots that have no other owner. Such a snapshot cannot get another owner
+    /// again.
     pub(super) fn sweep(&mut self) {
         self.0.retain(|kept| Arc::strong_count(kept) > 1);
     }
@@ -36,25 +37,25 @@ mod tests {
 
     use super::*;
 
-    /// Reports the thread on which it is freed.
-    struct Told(std::sync::mpsc::Sender<ThreadId>);
+    /// A value that reports the thread on which it is dropped.
+    struct DropReporter(std::sync::mpsc::Sender<ThreadId>);
 
-    impl Drop for Told {
+    impl Drop for DropReporter {
         fn drop(&mut self) {
             self.0.send(thread::current().id()).unwrap();
         }
     }
 
     #[test]
-    fn a_snapshot_released_last_by_another_thread_is_freed_here() {
+    fn a_sweep_frees_a_snapshot_that_another_thread_released_last() {
         let (sender, reported) = std::sync::mpsc::channel();
         let mut past = Past::default();
-        let old = Arc::new(Told(sender));
+        let old = Arc::new(DropReporter(sender));
         past.keep(Arc::clone(&old));
         past.sweep();
         assert!(reported.try_recv().is_err(), "freed while in use");
         thread::spawn(move || drop(old)).join().unwrap();
-        assert!(reported.try_recv().is_err(), "freed by whoever used it");
+        assert!(reported.try_recv().is_err(), "freed by its last user");
         past.sweep();
         assert_eq!(reported.try_recv(), Ok(thread::current().id()));
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 
-use super::watches::tests::{Exhausted, One};
+use super::watches::tests::{Exhausted, OneWatch};
 use super::*;
 use crate::config::Inputs;
 use crate::engine::Running;
@@ -24,8 +24,8 @@ impl std::io::Write for Lines {
     }
 }
 
-/// The files of a follower, and its running gateway. [`Self::start`] also returns the follower,
-/// which does nothing by itself.
+/// The files and the running gateway of a follower. [`Self::start`] also returns the follower,
+/// which does nothing until a test calls it.
 struct Followed {
     directory: tempfile::TempDir,
     running: Running,
@@ -132,27 +132,27 @@ fn follows_without_watches(place_watches: PlaceWatches, why: &str) {
     let file = followed.file();
     follower.place_watches = place_watches;
     follower.check_every = Duration::from_millis(100);
-    let (lines, said) = mpsc::channel();
+    let (lines, logged) = mpsc::channel();
     std::thread::spawn(move || {
         let lines = Lines(lines);
         let log = tracing_subscriber::fmt().with_writer(move || lines.clone());
         tracing::subscriber::with_default(log.finish(), || follower.follow());
     });
-    let until = |words: &str| -> Vec<String> {
+    let lines_until = |words: &str| -> Vec<String> {
         let mut lines = Vec::new();
         loop {
-            let line = said.recv_timeout(Duration::from_secs(30));
+            let line = logged.recv_timeout(Duration::from_secs(30));
             lines.push(line.unwrap_or_else(|_| panic!("no {words:?} in {lines:?}")));
             if lines.last().is_some_and(|line| line.contains(words)) {
                 return lines;
             }
         }
     };
-    let blind = until("can't watch every file").concat();
-    assert!(blind.contains("WARN") && blind.contains(why), "{blind}");
+    let warned = lines_until("can't watch every file").concat();
+    assert!(warned.contains("WARN") && warned.contains(why), "{warned}");
     write(&file, "A: { pool: p }, B: { pool: p }");
-    let later = until("reloaded: +1 route (B)").concat();
-    assert!(!later.contains("can't watch"), "said twice: {later}");
+    let later = lines_until("reloaded: +1 route (B)").concat();
+    assert!(!later.contains("can't watch"), "logged twice: {later}");
     followed.end();
 }
 
@@ -162,22 +162,23 @@ fn files_without_a_watch_are_polled_and_the_log_says_so_once() {
         scope.spawn(|| {
             follows_without_watches(place_watches::<Exhausted>, "fs.inotify.max_user_instances")
         });
-        scope
-            .spawn(|| follows_without_watches(place_watches::<One>, "fs.inotify.max_user_watches"));
+        scope.spawn(|| {
+            follows_without_watches(place_watches::<OneWatch>, "fs.inotify.max_user_watches")
+        });
     });
 }
 
-/// A system that allows one watcher and then no others.
+/// A watcher on a system that allows only one watcher.
 struct OnlyFirst(RecommendedWatcher);
 
 static HAS_FIRST: AtomicBool = AtomicBool::new(false);
 
 impl notify::Watcher for OnlyFirst {
-    fn new<F: notify::EventHandler>(heard: F, config: notify::Config) -> notify::Result<Self> {
+    fn new<F: notify::EventHandler>(handler: F, config: notify::Config) -> notify::Result<Self> {
         if HAS_FIRST.swap(true, Ordering::SeqCst) {
-            return Err(Exhausted::new(heard, config).unwrap_err());
+            return Err(Exhausted::new(handler, config).unwrap_err());
         }
-        RecommendedWatcher::new(heard, config).map(Self)
+        RecommendedWatcher::new(handler, config).map(Self)
     }
 
     fn watch(&mut self, path: &Path, mode: notify::RecursiveMode) -> notify::Result<()> {
@@ -193,9 +194,9 @@ impl notify::Watcher for OnlyFirst {
     }
 }
 
-/// The watches are renewed before each look. Where that fails, the old ones still report edits.
+/// The watches are renewed before each check. If that fails, the old watches still report edits.
 #[test]
-fn watches_stay_while_no_others_can_be_placed() {
+fn old_watches_stay_while_new_ones_cannot_be_placed() {
     let (followed, mut follower) = Followed::start();
     follower.place_watches = place_watches::<OnlyFirst>;
     follower.check_every = Duration::from_secs(24 * 60 * 60);
@@ -207,15 +208,15 @@ fn watches_stay_while_no_others_can_be_placed() {
     }));
     let (wake, file) = (follower.wake(), followed.file());
     let follows = std::thread::spawn(|| follower.follow());
-    let until = |wanted| {
+    let wait_for = |wanted| {
         let next = || generations.recv_timeout(Duration::from_secs(30));
         while next().expect("a reload after the edit") < wanted {}
     };
     wake.reload();
-    until(1);
+    wait_for(1);
     for generation in 2..5 {
         write(&file, &format!("R{generation}: {{ pool: p }}"));
-        until(generation);
+        wait_for(generation);
     }
     wake.end();
     follows.join().unwrap();

@@ -22,14 +22,14 @@ pub(super) enum WatchScope {
     /// The entries with these names. Other entries may be unrelated, and change as often as those
     /// of /tmp.
     Named(BTreeSet<OsString>),
-    /// All of its entries.
+    /// All entries of the directory.
     Entries,
-    /// Everything below it.
+    /// Everything below the directory.
     Below,
 }
 
 impl WatchScope {
-    fn and(self, other: Self) -> Self {
+    fn merge(self, other: Self) -> Self {
         match (self, other) {
             (Self::Below, _) | (_, Self::Below) => Self::Below,
             (Self::Entries, _) | (_, Self::Entries) => Self::Entries,
@@ -44,21 +44,21 @@ impl WatchScope {
 /// The active watches, which end when this is dropped.
 pub(super) type Watches = Option<Box<dyn Watcher + Send>>;
 
-/// A function that places watches, which wake the follower, on as many of the directories as
-/// possible. It also returns the reason if some watches could not be placed.
+/// A function that places watches on as many of the directories as possible. The watches wake the
+/// follower. Also returns the reason if some watches could not be placed.
 pub(super) type PlaceWatches = fn(WatchedDirectories, Wake) -> (Watches, Option<String>);
 
-/// Returns the directories in which changes of the file or below the roots become visible, among
-/// those that exist now.
+/// Returns the existing directories in which a change of the file, or a change below the roots,
+/// becomes visible.
 pub(super) fn watched_directories(file: &Path, roots: &[PathBuf]) -> WatchedDirectories {
     let mut all = WatchedDirectories::new();
-    let mut watch = |directory: &Path, how: WatchScope| {
-        if let Some(real) = directory.canonicalize().ok().filter(|it| it.is_dir()) {
-            let how = match all.remove(&real) {
-                Some(other) => other.and(how),
-                None => how,
+    let mut watch = |directory: &Path, scope: WatchScope| {
+        if let Some(real) = directory.canonicalize().ok().filter(|path| path.is_dir()) {
+            let scope = match all.remove(&real) {
+                Some(other) => other.merge(scope),
+                None => scope,
             };
-            all.insert(real, how);
+            all.insert(real, scope);
         }
     };
     // The target of a link is elsewhere, and may change while the link does not.
@@ -79,28 +79,28 @@ pub(super) fn watched_directories(file: &Path, roots: &[PathBuf]) -> WatchedDire
     }
     // Directories may be removed and created again, and so may links to them.
     for directory in roots.iter().chain([&parent(file)]) {
-        if let Some((above, name)) = way(directory) {
-            watch(&above, WatchScope::Named(BTreeSet::from([name])));
+        if let Some((ancestor, name)) = nearest_ancestor(directory) {
+            watch(&ancestor, WatchScope::Named(BTreeSet::from([name])));
         }
     }
-    let below: Vec<_> = all.iter().filter(|it| *it.1 == WatchScope::Below).collect();
-    let below: Vec<_> = below.into_iter().map(|it| it.0.clone()).collect();
+    let below = all.iter().filter(|(_, scope)| **scope == WatchScope::Below);
+    let below: Vec<_> = below.map(|(path, _)| path.clone()).collect();
     // Where everything in a directory is watched, single entries are superfluous.
-    all.retain(|spot, how| {
-        *how == WatchScope::Below || !below.iter().any(|directory| spot.starts_with(directory))
+    all.retain(|path, scope| {
+        *scope == WatchScope::Below || !below.iter().any(|directory| path.starts_with(directory))
     });
     all
 }
 
 /// Returns the nearest existing ancestor of `directory`, and the name of its entry that leads to
 /// `directory`.
-fn way(directory: &Path) -> Option<(PathBuf, OsString)> {
-    let mut at = directory.to_owned();
+fn nearest_ancestor(directory: &Path) -> Option<(PathBuf, OsString)> {
+    let mut path = directory.to_owned();
     loop {
-        let name = at.file_name()?.to_owned();
-        at = parent(&at);
-        if at.is_dir() {
-            return Some((at, name));
+        let name = path.file_name()?.to_owned();
+        path = parent(&path);
+        if path.is_dir() {
+            return Some((path, name));
         }
     }
 }
@@ -118,18 +118,18 @@ pub(super) fn place_watches<W: Watcher + Send + 'static>(
     wake: Wake,
 ) -> (Watches, Option<String>) {
     let all = watched_directories.clone();
-    let heard = move |event: notify::Result<Event>| {
+    let handler = move |event: notify::Result<Event>| {
         if event.map_or(true, |event| changes(&event) && concerns(&event, &all)) {
             wake.changed();
         }
     };
-    let mut watcher = match W::new(heard, notify::Config::default()) {
+    let mut watcher = match W::new(handler, notify::Config::default()) {
         Ok(watcher) => watcher,
-        Err(error) => return (None, Some(without(&error))),
+        Err(error) => return (None, Some(no_watcher(&error))),
     };
-    let mut blind = None;
-    for (directory, how) in watched_directories {
-        let mode = match how {
+    let mut failure = None;
+    for (directory, scope) in watched_directories {
+        let mode = match scope {
             WatchScope::Below => RecursiveMode::Recursive,
             WatchScope::Entries | WatchScope::Named(_) => RecursiveMode::NonRecursive,
         };
@@ -139,17 +139,17 @@ pub(super) fn place_watches<W: Watcher + Send + 'static>(
             Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => {
                 let limit = "the system's limit of watches is reached, in Linux \
                              fs.inotify.max_user_watches";
-                blind = Some(format!("{}: {limit}", escaped(&directory)));
+                failure = Some(format!("{}: {limit}", escaped(&directory)));
             }
-            Err(error) => blind = Some(format!("{}: {error}", escaped(&directory))),
+            Err(error) => failure = Some(format!("{}: {error}", escaped(&directory))),
             Ok(()) => {}
         }
     }
-    (Some(Box::new(watcher)), blind)
+    (Some(Box::new(watcher)), failure)
 }
 
 /// Returns the reason why no watches could be placed at all.
-fn without(error: &notify::Error) -> String {
+fn no_watcher(error: &notify::Error) -> String {
     match &error.kind {
         // inotify_init reports both cases the same way.
         ErrorKind::Io(io) if io.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => format!(
@@ -169,9 +169,10 @@ fn changes(event: &Event) -> bool {
     }
 }
 
-/// Returns whether an event concerns something that is watched, as far as can be known.
+/// Returns whether an event may concern a watched entry. Returns false only if every path of the
+/// event is known to be another entry.
 fn concerns(event: &Event, watched_directories: &WatchedDirectories) -> bool {
-    let other = |path: &PathBuf| match path
+    let is_other = |path: &PathBuf| match path
         .parent()
         .and_then(|parent| watched_directories.get(parent))
     {
@@ -180,7 +181,7 @@ fn concerns(event: &Event, watched_directories: &WatchedDirectories) -> bool {
         }
         _ => false,
     };
-    event.paths.is_empty() || !event.paths.iter().all(other)
+    event.paths.is_empty() || !event.paths.iter().all(is_other)
 }
 
 #[cfg(test)]
@@ -208,7 +209,7 @@ pub(super) mod tests {
         assert_eq!(all, WatchedDirectories::from(expected));
         assert!(
             watched_directories(Path::new("routes.yaml"), &[]).len() <= 2,
-            "a name without a directory"
+            "a path without a directory"
         );
     }
 
@@ -232,14 +233,14 @@ pub(super) mod tests {
         };
         assert!(wakes(&["/tmp/conf"]) && wakes(&["/tmp/conf/any"]) && wakes(&["/tmp"]));
         assert!(wakes(&["/tmp/other", "/tmp/conf"]), "renamed over");
-        assert!(wakes(&[]), "whatever that was");
+        assert!(wakes(&[]), "an event without a path");
         assert!(!wakes(&["/tmp/other"]) && !wakes(&["/tmp/other", "/tmp/others"]));
     }
 
-    /// A system that has one watch only.
-    pub(in crate::watch) struct One(bool);
+    /// A watcher on a system that has one watch only.
+    pub(in crate::watch) struct OneWatch(bool);
 
-    impl Watcher for One {
+    impl Watcher for OneWatch {
         fn new<F: notify::EventHandler>(_: F, _: notify::Config) -> notify::Result<Self> {
             Ok(Self(false))
         }
@@ -263,7 +264,7 @@ pub(super) mod tests {
         }
     }
 
-    /// A system that has no watches left.
+    /// A watcher on a system that has no watches left, so it cannot be created.
     #[derive(Debug)]
     pub(in crate::watch) struct Exhausted;
 
@@ -274,11 +275,11 @@ pub(super) mod tests {
         }
 
         fn watch(&mut self, _: &Path, _: RecursiveMode) -> notify::Result<()> {
-            unreachable!("there is none to watch with")
+            unreachable!("no watcher could be created")
         }
 
         fn unwatch(&mut self, _: &Path) -> notify::Result<()> {
-            unreachable!("there is none to watch with")
+            unreachable!("no watcher could be created")
         }
 
         fn kind() -> notify::WatcherKind {
@@ -293,21 +294,22 @@ pub(super) mod tests {
             all.map(|path| (path, WatchScope::Below))
                 .collect::<WatchedDirectories>()
         };
-        let (watches, blind) =
-            place_watches::<One>(directories(&["a", "b", "missing"]), Wake::new().0);
-        let blind = blind.unwrap();
+        let (watches, failure) =
+            place_watches::<OneWatch>(directories(&["a", "b", "missing"]), Wake::new().0);
+        let failure = failure.unwrap();
         assert!(
-            watches.is_some() && blind.starts_with("b: ") && blind.contains("max_user_watches"),
-            "{blind}"
+            watches.is_some() && failure.starts_with("b: ") && failure.contains("max_user_watches"),
+            "{failure}"
         );
-        let (watches, blind) = place_watches::<One>(directories(&["a", "missing"]), Wake::new().0);
-        assert!(watches.is_some() && blind.is_none(), "{blind:?}");
+        let (watches, failure) =
+            place_watches::<OneWatch>(directories(&["a", "missing"]), Wake::new().0);
+        assert!(watches.is_some() && failure.is_none(), "{failure:?}");
     }
 
     #[test]
     fn an_overflow_of_events_wakes_the_follower() {
         use notify::event::Flag;
-        let looked = |kind, rescan: bool| {
+        let wakes_follower = |kind, rescan: bool| {
             let event = notify::Event::new(kind);
             changes(&if rescan {
                 event.set_flag(Flag::Rescan)
@@ -317,14 +319,14 @@ pub(super) mod tests {
         };
         // notify reports an overflow as the first of these events, and may use the second in
         // future.
-        assert!(looked(EventKind::Other, true));
-        assert!(looked(EventKind::Access(AccessKind::Any), true));
-        assert!(!looked(EventKind::Access(AccessKind::Any), false));
-        assert!(!looked(
+        assert!(wakes_follower(EventKind::Other, true));
+        assert!(wakes_follower(EventKind::Access(AccessKind::Any), true));
+        assert!(!wakes_follower(EventKind::Access(AccessKind::Any), false));
+        assert!(!wakes_follower(
             EventKind::Access(AccessKind::Open(AccessMode::Any)),
             false
         ));
-        assert!(looked(
+        assert!(wakes_follower(
             EventKind::Access(AccessKind::Close(AccessMode::Write)),
             false
         ));
