@@ -15,7 +15,7 @@ use gateway::snapshot::{FrontendId, PoolId};
 use crate::counting::{allocations, mark_thread};
 use crate::support::turns;
 
-/// A frame that is stored in place.
+/// A frame that is stored without an allocation.
 #[derive(Clone, Copy, Debug)]
 struct Small([u8; 64], usize);
 
@@ -98,22 +98,22 @@ routes: { OPAQUE: { pool: people } }";
         answered: 0,
     };
     let client = PeerId(1);
-    let came = Event::ClientConnected {
+    let connected = Event::ClientConnected {
         peer: client,
         frontend: FrontendId(0),
         kind: ClientKind::Dealer,
         identity: b"client".to_vec(),
     };
-    core.on(Duration::ZERO, came, &mut peers);
+    core.on(Duration::ZERO, connected, &mut peers);
     for worker in [2, 3] {
-        let came = Event::WorkerConnected {
+        let connected = Event::WorkerConnected {
             peer: PeerId(worker),
             pool: PoolId(0),
             kind: WorkerKind::Dealer,
             headcount: Headcount::One,
             name: Arc::default(),
         };
-        core.on(Duration::ZERO, came, &mut peers);
+        core.on(Duration::ZERO, connected, &mut peers);
     }
     let mut round_trips = |rounds: usize| {
         let before = peers.answered;

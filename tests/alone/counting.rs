@@ -32,7 +32,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Marks this thread, so that [`allocations`] counts what it allocates.
+/// Marks this thread, so that [`allocations`] counts its allocations.
 pub fn mark_thread() {
     IS_MARKED.set(true);
 }

@@ -4,13 +4,13 @@
 //! another test.
 //!
 //! - `core_allocation`: The core handles a small request and its answer without an allocation.
-//! - `panics`: All panics are counted, and several at one place are logged once, with the place.
+//! - `panics`: Every panic is counted, and several panics at one place are logged once.
 //! - `path_allocation`: The native engine's data thread handles a small request and its answer
 //!   without an allocation, from socket to socket.
 //! - `reloads`: Thousands of reloads leave no descriptors and no memory behind.
 //! - `soak`: No answer is lost or wrong, and nothing grows, while all files are rewritten.
 
-// The module `counting` implements the global allocator of this program, which takes unsafe code.
+// The module `counting` implements the global allocator of this program, which needs unsafe code.
 #![allow(unsafe_code)]
 
 mod core_allocation;

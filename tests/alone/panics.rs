@@ -27,7 +27,7 @@ fn a_panic_is_counted_and_logged_once_with_its_place() {
     let _turn = turns::take();
     let usual = std::panic::take_hook();
     let panics = Panics::watch();
-    let (lines, said) = channel();
+    let (lines, logged) = channel();
     let thread = std::thread::Builder::new().name("unlucky".into());
     let panicked = thread.spawn(move || {
         let lines = Lines(lines);
@@ -42,14 +42,14 @@ fn a_panic_is_counted_and_logged_once_with_its_place() {
     let count = panics.count();
     std::panic::set_hook(usual);
     assert_eq!(count, 3);
-    let said: String = said.iter().collect();
-    assert_eq!(said.lines().count(), 1, "{said}");
+    let logged: String = logged.iter().collect();
+    assert_eq!(logged.lines().count(), 1, "{logged}");
     for part in [
         "ERROR",
         "tests/alone/panics.rs:",
         "unlucky",
         "out of luck 0",
     ] {
-        assert!(said.contains(part), "no {part} in {said}");
+        assert!(logged.contains(part), "no {part} in {logged}");
     }
 }

@@ -105,17 +105,17 @@ fn a_small_request_and_its_answer_cost_the_data_thread_no_allocation() {
         let count = allocations(|| rounds(300));
         assert_eq!(count, 0, "{client} to {worker}, headers {headers:?}");
         // A rejection allocates, which shows that the marked thread is the data thread.
-        let refused = allocations(|| {
+        let for_rejection = allocations(|| {
             pair.client.say(&message(&["", "NONE", "x"]));
             pair.client.hear_message();
         });
-        assert!(refused > 0);
+        assert!(for_rejection > 0);
     }
 }
 
-/// Boxes are sealed and opened in place, in memory that is reused.
+/// CURVE's boxes are sealed and opened in place, in memory that is reused.
 #[test]
-fn a_small_request_and_its_answer_cost_no_allocation_by_curve_either() {
+fn a_small_request_and_its_answer_cost_no_allocation_over_curve_either() {
     const AT_ONCE: usize = 100;
     if !engine_is("native") {
         return;

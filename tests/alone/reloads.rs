@@ -23,7 +23,7 @@ fn descriptors_and_memory_do_not_grow_over_two_thousand_reloads() {
             "routes:\n",
             "routes:\n  MORE: { schema: demo.Person, pool: more }\n",
         );
-    let edited = Edited::following(Gateway::start_as(directory, &few), NEVER);
+    let edited = Edited::of_gateway(Gateway::start_as(directory, &few), NEVER);
     let mut flat = None;
     for n in 0..2_000 {
         let text = if n % 2 == 0 { &many } else { &few };

@@ -1,8 +1,8 @@
 //! A soak test: a client sends at full speed while routes.yaml and the .proto files are rewritten
-//! again and again, in the ways of editors and deployment tools, with errors in a third of the
-//! edits. The test asserts that no answer is lost or wrong, that each valid edit takes effect, that
-//! an invalid one changes nothing, and that neither the memory nor the number of descriptors of
-//! this process grows.
+//! again and again, in the ways of editors and deployment tools. A third of the edits have errors.
+//! The test asserts that no answer is lost or wrong, that each valid edit takes effect, that an
+//! invalid edit changes nothing, and that neither the memory nor the number of descriptors of this
+//! process grows.
 //!
 //! `SOAK_EDITS` sets the number of edits; `tests/alone/soak.sh` makes a thousand.
 
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use editor::{Editor, VANISHING};
+use editor::{Editor, VANISHING_POOLS};
 
 use crate::support::gateway::{Gateway, NEVER};
 use crate::support::sockets::{PATIENCE_MS, SetOnDrop, connected, echo, receive, send, texts};
@@ -27,15 +27,16 @@ const BATCH: u64 = 50;
 /// The number of reloads that have failed so far.
 static FAILED: AtomicU64 = AtomicU64::new(0);
 
-fn patience() -> Instant {
+/// Returns the time at which a step that begins now has failed.
+fn deadline() -> Instant {
     Instant::now() + Duration::from_millis(PATIENCE_MS as u64)
 }
 
-/// Sends requests and receives their answers until `done` is set. Asserts that all answers are
-/// right, and returns their number.
-fn steady_client(client: &zmq::Socket, done: &AtomicBool) -> u64 {
+/// Sends requests and receives their answers until `client_done` is set. Asserts that all answers
+/// are right, and returns their number.
+fn steady_client(client: &zmq::Socket, client_done: &AtomicBool) -> u64 {
     let mut number = 0;
-    while !done.load(Ordering::SeqCst) {
+    while !client_done.load(Ordering::SeqCst) {
         let mut open = HashMap::new();
         for n in number..number + BATCH {
             let (kind, payload): (_, &[u8]) = match n % 10 {
@@ -51,17 +52,18 @@ fn steady_client(client: &zmq::Socket, done: &AtomicBool) -> u64 {
         while !open.is_empty() {
             let answer = receive(client);
             assert_eq!(answer.len(), 3, "{:?}", texts(&answer));
-            let asked = open.remove(&answer[1]);
-            let asked = asked.unwrap_or_else(|| panic!("nobody asked for {:?}", texts(&answer)));
-            if asked.starts_with(b"\x08\x01\x10") {
-                let said = String::from_utf8_lossy(&answer[2]);
+            let payload = open.remove(&answer[1]);
+            let payload =
+                payload.unwrap_or_else(|| panic!("an answer to no request: {:?}", texts(&answer)));
+            if payload.starts_with(b"\x08\x01\x10") {
+                let text = String::from_utf8_lossy(&answer[2]);
                 assert_eq!(answer[0], b"ERROR");
                 assert!(
-                    said.contains("schema_violation") && said.contains("name"),
-                    "{said}"
+                    text.contains("schema_violation") && text.contains("name"),
+                    "{text}"
                 );
             } else {
-                assert_eq!((&answer[0][..], &answer[2][..]), (&b"REPLY"[..], asked));
+                assert_eq!((&answer[0][..], &answer[2][..]), (&b"REPLY"[..], payload));
             }
         }
         number += BATCH;
@@ -70,41 +72,41 @@ fn steady_client(client: &zmq::Socket, done: &AtomicBool) -> u64 {
 }
 
 /// Runs the steady client and the workers until `edits` edits have been made. Returns the footprint
-/// of this process after a third of them, and the number of requests of the steady client.
+/// of this process after a third of the edits, and the number of requests of the steady client.
 fn rewrite(gateway: &Gateway, editor: &Editor, edits: u64) -> ((usize, usize), u64) {
-    let (done, over) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (client_done, workers_done) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let (client, worker) = (gateway.dealer(), gateway.worker());
-        let (done, over) = (&done, &over);
-        let ends_workers = SetOnDrop(over);
-        let ends_client = SetOnDrop(done);
-        scope.spawn(move || echo(&worker, over));
-        for pool in 0..VANISHING {
+        let (client_done, workers_done) = (&client_done, &workers_done);
+        let ends_workers = SetOnDrop(workers_done);
+        let ends_client = SetOnDrop(client_done);
+        scope.spawn(move || echo(&worker, workers_done));
+        for pool in 0..VANISHING_POOLS {
             let endpoint = editor.vanishing(pool);
             let worker = connected(&gateway.context, zmq::DEALER, &endpoint);
-            scope.spawn(move || echo(&worker, over));
+            scope.spawn(move || echo(&worker, workers_done));
         }
-        let steady = scope.spawn(move || steady_client(&client, done));
-        // Edit 1 sets the settling time to 20 ms, so that the following edits take effect sooner.
+        let steady = scope.spawn(move || steady_client(&client, client_done));
+        // Edit 1 sets `reload.settle` to 20 ms, so that the following edits take effect sooner.
         editor.write_probe(1);
         editor.write_protos(1);
         editor.write(0, &editor.yaml(1));
-        let until = patience();
-        while !editor.holds(1) {
-            assert!(Instant::now() < until, "edit 1 never took hold");
+        let deadline = deadline();
+        while !editor.is_in_force(1) {
+            assert!(Instant::now() < deadline, "edit 1 did not take effect");
         }
-        let (mut holds, mut flat) = (1, None);
+        let (mut in_force, mut footprint_before) = (1, None);
         for n in 2..edits + 2 {
             assert!(!steady.is_finished(), "the steady client ended at edit {n}");
-            holds = editor.edit(n, holds);
+            in_force = editor.edit(n, in_force);
             if n == edits / 3 + 2 {
-                flat = Some(footprint("self"));
+                footprint_before = Some(footprint("self"));
             }
         }
         drop(ends_client);
         let served = steady.join().unwrap();
         drop(ends_workers);
-        (flat.unwrap(), served)
+        (footprint_before.unwrap(), served)
     })
 }
 

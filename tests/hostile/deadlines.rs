@@ -1,5 +1,5 @@
-//! Tests of the time limits of handshakes and messages. The tests take as long as these limits, so
-//! they start first and run in parallel to the others: libtest starts tests in the order of their
+//! Tests of the time limits of handshakes and messages. These tests take as long as the limits, so
+//! they should start before all others. They do, because libtest starts tests in the order of their
 //! names.
 
 use std::io::Write;
@@ -9,8 +9,8 @@ use crate::support::attack::{CLIENTS, bounded, yaml};
 use crate::support::process::Process;
 use crate::support::zmtp::{MORE, Raw, Said, greeting};
 
-/// Both time limits, 10 seconds for a handshake and 30 for a message, end a connection although a
-/// byte arrives every second.
+/// The time limits of 10 seconds for a handshake and 30 seconds for a message end a connection,
+/// even though a byte arrives every second.
 #[test]
 fn slow_handshakes_and_slow_messages_are_disconnected() {
     let gateway = Process::start(&yaml(""));
@@ -19,16 +19,18 @@ fn slow_handshakes_and_slow_messages_are_disconnected() {
         let mut strangers: Vec<Raw> = (0..20)
             .map(|_| Raw::connect(&gateway.endpoint(CLIENTS)))
             .collect();
-        let mut halves: Vec<Raw> = (0..20)
+        let mut incomplete: Vec<Raw> = (0..20)
             .map(|_| Raw::peer(&gateway.endpoint(CLIENTS), "DEALER"))
             .collect();
-        let drips = |raw: &Raw, bytes: Vec<u8>| (raw.stream.try_clone().unwrap(), bytes);
-        let of_strangers = strangers.iter().map(|raw| drips(raw, greeting(1).to_vec()));
+        let with_bytes = |raw: &Raw, bytes: Vec<u8>| (raw.stream.try_clone().unwrap(), bytes);
+        let from_strangers = strangers
+            .iter()
+            .map(|raw| with_bytes(raw, greeting(1).to_vec()));
         let half = [&[MORE, 100][..], &[b'x'; 99]].concat();
-        let of_halves = halves.iter().map(|raw| drips(raw, half.clone()));
-        let mut all: Vec<_> = of_strangers.chain(of_halves).collect();
-        let dripping = std::thread::spawn(move || {
-            let (_never, moment) = std::sync::mpsc::channel::<()>();
+        let from_incomplete = incomplete.iter().map(|raw| with_bytes(raw, half.clone()));
+        let mut all: Vec<_> = from_strangers.chain(from_incomplete).collect();
+        let sender = std::thread::spawn(move || {
+            let (_sender, pause) = std::sync::mpsc::channel::<()>();
             for n in 0.. {
                 // Connections that were closed, or have no bytes left to send, are removed.
                 all.retain_mut(|(stream, bytes)| {
@@ -39,23 +41,23 @@ fn slow_handshakes_and_slow_messages_are_disconnected() {
                 if all.is_empty() {
                     break;
                 }
-                let _ = moment.recv_timeout(Duration::from_secs(1));
+                let _ = pause.recv_timeout(Duration::from_secs(1));
             }
         });
         for raw in &mut strangers {
             raw.hear_greeting();
             assert_eq!(raw.hear(), Said::End);
         }
-        let took = began.elapsed();
+        let duration = began.elapsed();
         let allowed = Duration::from_secs(10)..Duration::from_secs(20);
-        assert!(allowed.contains(&took), "{took:?}");
-        for raw in &mut halves {
+        assert!(allowed.contains(&duration), "{duration:?}");
+        for raw in &mut incomplete {
             assert_eq!(raw.hear(), Said::End);
         }
-        let took = began.elapsed();
+        let duration = began.elapsed();
         let allowed = Duration::from_secs(30)..Duration::from_secs(45);
-        assert!(allowed.contains(&took), "{took:?}");
-        drop((strangers, halves));
-        dripping.join().unwrap();
+        assert!(allowed.contains(&duration), "{duration:?}");
+        drop((strangers, incomplete));
+        sender.join().unwrap();
     });
 }

@@ -8,7 +8,8 @@ use crate::support::sockets::{Frames, receive, send};
 /// The number of messages that each pair of peers exchanges.
 const MESSAGES: usize = 150;
 
-/// The sizes at which the wire format, the copying or the sharing of frames changes.
+/// The sizes at which the wire format of frames changes, or the way in which they are copied or
+/// shared.
 const EDGES: [usize; 9] = [
     0,
     1,
@@ -51,19 +52,19 @@ fn message(random: &mut Random, most_frames: usize) -> Frames {
 /// Describes a message: the sizes of its frames, and the text of a rejection.
 fn shape(frames: &[Vec<u8>]) -> String {
     let sizes: Vec<usize> = frames.iter().map(Vec::len).collect();
-    let said = match frames[0] == b"ERROR" {
+    let text = match frames[0] == b"ERROR" {
         true => String::from_utf8_lossy(frames.last().unwrap()),
         false => "".into(),
     };
-    format!("{sizes:?} {said}")
+    format!("{sizes:?} {text}")
 }
 
-/// Sends messages from a client to a worker, `at_once` at a time, and asserts that they and their
-/// replies arrive unchanged.
+/// Sends messages from a client to a worker, `at_once` at a time, and asserts that the messages and
+/// their replies arrive unchanged.
 fn exchange(client: zmq::SocketType, worker: zmq::SocketType, at_once: usize, seed: u64) {
     let rep = worker == zmq::REP;
-    // Engine libzmq needs this key, because it cannot see a worker's socket type; engine native
-    // learns it in the handshake.
+    // Engine libzmq needs this key, because it cannot see a worker's socket type. Engine native
+    // learns the type in the handshake.
     let kind = if rep { "rep" } else { "auto" };
     let gateway = Gateway::start(&format!(
         r#"
@@ -79,7 +80,7 @@ limits: {{ frames: 20 }}
     let sent: Vec<Frames> = (0..MESSAGES).map(|_| message(&mut random, 18)).collect();
     let replies: Vec<Frames> = (0..MESSAGES).map(|_| message(&mut random, 18)).collect();
     let (expected, answers) = (sent.clone(), replies.clone());
-    let work = std::thread::spawn(move || {
+    let answering = std::thread::spawn(move || {
         for (expected, mut answer) in expected.into_iter().zip(answers) {
             let mut request = receive(&workers);
             if !rep {
@@ -105,26 +106,26 @@ limits: {{ frames: 20 }}
             assert!(found == *reply, "{} for {}", shape(&found), shape(reply));
         }
     }
-    let _workers = work.join().unwrap();
+    let _workers = answering.join().unwrap();
     assert_eq!(gateway.end().answered, MESSAGES as u64);
 }
 
 #[test]
-fn dealer_to_dealer() {
+fn messages_pass_unchanged_from_dealer_to_dealer() {
     exchange(zmq::DEALER, zmq::DEALER, 15, 1);
 }
 
 #[test]
-fn dealer_to_rep() {
+fn messages_pass_unchanged_from_dealer_to_rep() {
     exchange(zmq::DEALER, zmq::REP, 5, 2);
 }
 
 #[test]
-fn req_to_dealer() {
+fn messages_pass_unchanged_from_req_to_dealer() {
     exchange(zmq::REQ, zmq::DEALER, 1, 3);
 }
 
 #[test]
-fn req_to_rep() {
+fn messages_pass_unchanged_from_req_to_rep() {
     exchange(zmq::REQ, zmq::REP, 1, 4);
 }

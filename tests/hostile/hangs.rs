@@ -15,7 +15,7 @@ use crate::support::binary::binary;
 use crate::support::process::Process;
 use crate::support::sockets::{connected, receive, send, texts};
 
-/// A rule whose evaluation overflows the largest timestamp, where a library may panic.
+/// A rule whose evaluation exceeds the largest timestamp, which may make a library panic.
 const OVERFLOW: &str = r#"
 syntax = "proto3";
 package demo;
@@ -32,15 +32,15 @@ message Meeting {
 /// A `demo.Meeting` of 292 years, which overflows any timestamp when it is added to the year 9999.
 const MEETING: &[u8] = b"\x0a\x082562047h";
 
-/// A gateway whose log is read up to `ready`, and not read any further.
-struct Unread {
+/// A gateway whose log is read up to `ready`, and no further.
+struct UnreadGateway {
     child: Child,
     _log: BufReader<ChildStderr>,
     endpoint: String,
     _directory: tempfile::TempDir,
 }
 
-impl Unread {
+impl UnreadGateway {
     fn start(yaml: &str, proto: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let schemas = directory.path().join("schemas");
@@ -58,7 +58,7 @@ impl Unread {
         let mut endpoint = String::new();
         loop {
             let mut line = String::new();
-            assert!(log.read_line(&mut line).unwrap() > 0, "it ended");
+            assert!(log.read_line(&mut line).unwrap() > 0, "the gateway ended");
             let line: serde_json::Value = serde_json::from_str(&line).unwrap();
             match line["message"].as_str() {
                 Some("frontend clients listens") => {
@@ -77,7 +77,7 @@ impl Unread {
     }
 }
 
-impl Drop for Unread {
+impl Drop for UnreadGateway {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -86,7 +86,7 @@ impl Drop for Unread {
 
 /// Sends SIGTERM, and returns the exit status of the process.
 #[track_caller]
-fn end(child: &mut Child) -> ExitStatus {
+fn terminate(child: &mut Child) -> ExitStatus {
     let id = child.id().to_string();
     assert!(
         Command::new("kill")
@@ -95,19 +95,19 @@ fn end(child: &mut Child) -> ExitStatus {
             .unwrap()
             .success()
     );
-    ended(child)
+    wait_for_end(child)
 }
 
 /// Waits until the process has ended, and returns its exit status.
 #[track_caller]
-fn ended(child: &mut Child) -> ExitStatus {
+fn wait_for_end(child: &mut Child) -> ExitStatus {
     let id = child.id().to_string();
     let waited = thread::scope(|scope| {
-        let (ends, ended) = channel();
-        scope.spawn(move || ends.send(child.wait()));
-        let waited = ended.recv_timeout(PATIENCE);
+        let (sender, receiver) = channel();
+        scope.spawn(move || sender.send(child.wait()));
+        let waited = receiver.recv_timeout(PATIENCE);
         if waited.is_err() {
-            // The signal only ends `child.wait()`; the test fails below.
+            // This signal only makes `child.wait()` return. The test fails below.
             let _ = Command::new("kill").args(["-KILL", &id]).status();
         }
         waited
@@ -122,7 +122,7 @@ frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
 pools: { people: { bind: "tcp://127.0.0.1:0" } }
 routes: { MEETING: { schema: demo.Meeting, pool: people } }
 "#;
-    let mut gateway = Unread::start(yaml, OVERFLOW);
+    let mut gateway = UnreadGateway::start(yaml, OVERFLOW);
     let context = zmq::Context::new();
     let client = connected(&context, zmq::DEALER, &gateway.endpoint);
     // The log lines of these messages would fill the pipe many times over.
@@ -134,10 +134,11 @@ routes: { MEETING: { schema: demo.Meeting, pool: people } }
             assert_eq!(receive(&client)[0], b"ERROR");
         }
     }
-    assert!(end(&mut gateway.child).success());
+    assert!(terminate(&mut gateway.child).success());
 }
 
-/// Returns a listener at `path` that accepts nothing, and as many connections as fill its backlog.
+/// Returns a listener at `path` that accepts no connection, and the connections that fill its
+/// backlog.
 fn full_queue(path: &Path) -> (UnixListener, Vec<socket2::Socket>) {
     let listener = UnixListener::bind(path).unwrap();
     let mut waiting = Vec::new();
@@ -157,7 +158,7 @@ fn full_queue(path: &Path) -> (UnixListener, Vec<socket2::Socket>) {
 }
 
 #[test]
-fn a_full_backlog_at_a_path_blocks_no_start_reload_or_end() {
+fn a_full_backlog_at_a_path_blocks_no_startup_reload_or_shutdown() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("taken");
     let _full = full_queue(&path);
@@ -172,16 +173,16 @@ fn a_full_backlog_at_a_path_blocks_no_start_reload_or_end() {
     };
     let taken = format!("\"ipc://{}\"", path.display());
     let free = format!("\"ipc://{}\"", directory.path().join("free").display());
-    // The gateway does not start if the listener at its path has a full queue.
+    // The gateway does not start if another listener at its path has a full backlog.
     fs::write(directory.path().join("routes.yaml"), yaml(&taken, "")).unwrap();
     let mut child = Command::new(binary())
         .current_dir(&directory)
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    assert_eq!(ended(&mut child).code(), Some(1));
-    let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
-    assert!(said.contains("its queue is full"), "{said}");
+    assert_eq!(wait_for_end(&mut child).code(), Some(1));
+    let log = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    assert!(log.contains("its queue is full"), "{log}");
     // A running gateway rejects an edit that adds the path of this listener.
     let mut process = Process::start(&yaml(&free, ""));
     process.await_first_look();
@@ -238,9 +239,9 @@ fn a_pipe_that_briefly_replaces_a_file_blocks_no_reload() {
     assert!(process.wait().success());
 }
 
-/// Starts a gateway, sends it SIGTERM after the first line of its log that contains `begins`, and
+/// Starts a gateway, sends it SIGTERM after the first line of its log that contains `text`, and
 /// returns its exit status and the rest of its log.
-fn end_after(begins: &str, directory: &Path) -> (ExitStatus, String) {
+fn terminate_after(text: &str, directory: &Path) -> (ExitStatus, String) {
     let mut child = Command::new(binary())
         .current_dir(directory)
         .stderr(Stdio::piped())
@@ -248,16 +249,16 @@ fn end_after(begins: &str, directory: &Path) -> (ExitStatus, String) {
         .unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
-    while !line.contains(begins) {
+    while !line.contains(text) {
         line.clear();
-        assert!(log.read_line(&mut line).unwrap() > 0, "no {begins}");
+        assert!(log.read_line(&mut line).unwrap() > 0, "no {text}");
     }
     let rest = thread::spawn(|| std::io::read_to_string(log).unwrap());
-    let status = end(&mut child);
+    let status = terminate(&mut child);
     (status, rest.join().unwrap())
 }
 
-/// Returns a configuration whose start takes a moment, because it has many frontends.
+/// Returns a configuration with many frontends, so that startup takes a while.
 fn many_frontends(more: &str) -> String {
     let frontends: Vec<_> = (0..200)
         .map(|n| format!("  f{n}: {{ bind: \"tcp://127.0.0.1:0\" }}\n"))
@@ -270,11 +271,11 @@ fn many_frontends(more: &str) -> String {
 }
 
 #[test]
-fn a_signal_at_any_moment_of_the_start_ends_the_gateway() {
+fn a_signal_at_any_point_of_startup_ends_the_gateway() {
     let directory = tempfile::tempdir().unwrap();
     let yaml = many_frontends("routes: { A: { pool: people } }");
     fs::write(directory.path().join("routes.yaml"), yaml).unwrap();
-    for moment in [
+    for text in [
         "loaded",
         "frontend f0 listens",
         "frontend f199 listens",
@@ -283,17 +284,14 @@ fn a_signal_at_any_moment_of_the_start_ends_the_gateway() {
     ]
     .repeat(4)
     {
-        let (status, said) = end_after(moment, directory.path());
+        let (status, log) = terminate_after(text, directory.path());
         // Until the gateway has installed its signal handlers, SIGTERM kills it.
-        let by_the_system = moment == "loaded" && status.signal() == Some(15);
-        assert!(
-            status.success() || by_the_system,
-            "{moment}: {status}: {said}"
-        );
+        let is_killed = text == "loaded" && status.signal() == Some(15);
+        assert!(status.success() || is_killed, "{text}: {status}: {log}");
     }
 }
 
-/// An edit and a SIGHUP may come after the gateway has read its files, and before it is ready.
+/// An edit and a SIGHUP may arrive after the gateway has read its files, and before it is ready.
 #[test]
 fn a_sighup_during_the_start_is_not_lost() {
     let directory = tempfile::tempdir().unwrap();
@@ -303,7 +301,7 @@ fn a_sighup_during_the_start_is_not_lost() {
             "reload: {{ watch: false }}\nroutes: {{ {route}: {{ pool: people }} }}"
         ))
     };
-    for moment in ["frontend f0 listens", "pool people listens", "ready"].repeat(4) {
+    for text in ["frontend f0 listens", "pool people listens", "ready"].repeat(4) {
         fs::write(&file, yaml("A")).unwrap();
         let mut child = Command::new(binary())
             .current_dir(&directory)
@@ -317,21 +315,22 @@ fn a_sighup_during_the_start_is_not_lost() {
                 .map_while(Result::ok)
                 .for_each(|line| drop(sender.send(line)));
         });
-        let await_line = |begins: &str| {
-            while !lines.recv_timeout(PATIENCE).expect(moment).contains(begins) {}
+        let await_line = |text: &str| {
+            while !lines.recv_timeout(PATIENCE).expect(text).contains(text) {}
         };
-        await_line(moment);
+        await_line(text);
         fs::write(&file, yaml("B")).unwrap();
         let id = child.id().to_string();
         let sent = Command::new("kill").args(["-HUP", &id]).status().unwrap();
         assert!(sent.success());
         await_line("reloaded: +1 route (B)");
-        assert!(end(&mut child).success());
+        assert!(terminate(&mut child).success());
         reader.join().unwrap();
     }
 }
 
-fn to_a_full_disk(directory: &Path, arguments: &[&str]) -> Output {
+/// Runs the gateway with a standard output that cannot be written to, like a file on a full disk.
+fn run_with_full_output(directory: &Path, arguments: &[&str]) -> Output {
     let full = File::options().write(true).open("/dev/full").unwrap();
     Command::new(binary())
         .args(arguments)
@@ -360,13 +359,16 @@ routes: { A: { pool: people } }
         &["--version"],
         &["check", "--help"],
     ] {
-        let output = to_a_full_disk(directory, arguments);
+        let output = run_with_full_output(directory, arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains("can't write to standard output"), "{said}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            errors.contains("can't write to standard output"),
+            "{errors}"
+        );
     }
-    let usage = to_a_full_disk(directory, &["no-such-command"]);
+    let usage = run_with_full_output(directory, &["no-such-command"]);
     assert_eq!(usage.status.code(), Some(2));
-    let said = texts(&[usage.stderr]).concat();
-    assert!(said.contains("no-such-command"), "{said}");
+    let errors = texts(&[usage.stderr]).concat();
+    assert!(errors.contains("no-such-command"), "{errors}");
 }

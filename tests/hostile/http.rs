@@ -66,14 +66,14 @@ fn hostile_http_clients_affect_neither_requests_nor_memory() {
     for n in 0..200 {
         let mut stream = TcpStream::connect(process.admin()).unwrap();
         stream.set_nonblocking(true).unwrap();
-        let said = match n % 4 {
+        let bytes = match n % 4 {
             0 => "",
             1 => "GET / HT",
             2 => &huge,
             _ => &endless,
         };
         // The socket may accept only a part of the bytes.
-        let _ = stream.write_all(said.as_bytes());
+        let _ = stream.write_all(bytes.as_bytes());
         silent.push(stream);
         round_trip();
     }
@@ -82,7 +82,7 @@ fn hostile_http_clients_affect_neither_requests_nor_memory() {
     }
     let (after, open) = process.footprint();
     assert!(after < before + 40_000, "{after} KiB after {before}");
-    // When there were too many connections, the oldest ones were closed.
+    // When there were too many connections, the gateway closed the oldest.
     assert!(
         open < descriptors + 80,
         "{open} descriptors after {descriptors}"
@@ -110,7 +110,8 @@ fn a_head_that_is_too_large_is_refused() {
     );
     let _ = stream.write_all(head.as_bytes());
     let mut text = [0; 64];
-    // The gateway rejects the request, or the connection is closed or reset before that is read.
+    // The gateway rejects the request, or the connection is closed or reset before the answer is
+    // read.
     if let Ok(n) = stream.read(&mut text) {
         let answer = String::from_utf8_lossy(&text[..n]).into_owned();
         assert!(n == 0 || Answer::parse(&answer).code == 431, "{answer}");

@@ -5,8 +5,8 @@
 //! - `hangs`: Panics, pipes, full queues and unread output block nothing, and a signal ends the
 //!   gateway.
 //! - `http`: Hostile HTTP clients and browser pages reload nothing and harm no other peer.
-//! - `native`: Floods, crowds and partial messages are bounded, on engine native alone.
-//! - `strangers`: Foreign protocols, false lengths and peers that vanish affect no other peer.
+//! - `native`: Floods, many peers at once and incomplete messages are bounded, on engine native.
+//! - `strangers`: Foreign protocols, false lengths and peers that disconnect affect no other peer.
 
 mod deadlines;
 mod differential;

@@ -1,4 +1,4 @@
-//! Tests that hostile peers can stop neither the gateway nor the service of another peer.
+//! Tests that hostile peers can neither stop the gateway nor prevent it from serving other peers.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use crate::support::zmtp::{command, greeting, ready};
 
 /// Asserts that other peers are served as if nothing had happened.
 #[track_caller]
-fn serves(gateway: &Gateway) {
+fn assert_serves(gateway: &Gateway) {
     let (client, worker) = (gateway.dealer(), gateway.worker());
     client.send_multipart([&b"PROTOBUF"[..], ANN], 0).unwrap();
     answer(&worker, b"y");
@@ -38,15 +38,15 @@ fn other_protocols_on_the_ports_affect_no_peer() {
             b"",
         ] {
             let mut stream = raw(&gateway, name);
-            // The gateway may close at once.
+            // The gateway may close the connection at once.
             let _ = stream.write_all(bytes);
             held.push(stream);
         }
     }
-    serves(&gateway);
+    assert_serves(&gateway);
 }
 
-/// A DEALER that speaks ZMTP 3.0 sends a frame header that claims 2^62 bytes.
+/// A DEALER that speaks ZMTP 3.0 sends the header of a frame of 2^62 bytes.
 #[test]
 fn a_frame_of_a_huge_size_allocates_nothing() {
     let gateway = Gateway::people("");
@@ -59,10 +59,10 @@ fn a_frame_of_a_huge_size_allocates_nothing() {
         stream.read_exact(&mut greeting).unwrap();
         assert_eq!(&greeting[66..], b"\x05READY");
         stream.write_all(b"\x02\x40\0\0\0\0\0\0\0").unwrap();
-        // The gateway disconnects; what it sent before does not matter.
+        // The gateway disconnects. The bytes that it sent before do not matter.
         let _ = stream.read_to_end(&mut Vec::new());
     }
-    serves(&gateway);
+    assert_serves(&gateway);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn payloads_with_deep_nesting_or_false_lengths_are_violations() {
         let payload = String::from_utf8_lossy(&frames[1]).into_owned();
         assert!(payload.contains("schema_violation"), "{payload}");
     }
-    serves(&gateway);
+    assert_serves(&gateway);
 }
 
 #[test]
@@ -100,16 +100,16 @@ limits: { client_bytes: 1MiB }
 shutdown: { grace: 100ms }
 "#,
     );
-    let sloth = gateway.context.socket(zmq::DEALER).unwrap();
-    sloth.set_rcvhwm(1).unwrap();
-    sloth.set_sndhwm(0).unwrap();
-    sloth.set_linger(0).unwrap();
-    sloth.connect(&gateway.endpoint("clients")).unwrap();
+    let slow_reader = gateway.context.socket(zmq::DEALER).unwrap();
+    slow_reader.set_rcvhwm(1).unwrap();
+    slow_reader.set_sndhwm(0).unwrap();
+    slow_reader.set_linger(0).unwrap();
+    slow_reader.connect(&gateway.endpoint("clients")).unwrap();
     let worker = gateway.worker();
-    // The number of answers exceeds what the system's buffers, libzmq's queue and the outbox hold
-    // together.
+    // This number of answers exceeds the total capacity of the system's buffers, libzmq's queue and
+    // the outbox.
     const ANSWERS: usize = 1_500;
-    let work = std::thread::spawn(move || {
+    let answering = std::thread::spawn(move || {
         let large = vec![0; 100_000];
         for answered in 0.. {
             let request = receive(&worker);
@@ -122,9 +122,10 @@ shutdown: { grace: 100ms }
         unreachable!("requests are numbered without end");
     });
     for _ in 0..ANSWERS {
-        send(&sloth, &["OPAQUE", "x"]);
+        send(&slow_reader, &["OPAQUE", "x"]);
     }
-    // The gateway either continues to read and drops answers that do not fit, or stops reading.
+    // The gateway either continues to read from the slow reader, and drops answers for which there
+    // is no room, or stops reading from it.
     let other = gateway.dealer();
     for _ in 0..100 {
         send(&other, &["PROTOBUF", "x"]);
@@ -132,7 +133,7 @@ shutdown: { grace: 100ms }
     }
     send(&other, &["OPAQUE", "last"]);
     assert_eq!(texts(&receive(&other)), ["REPLY", "y"]);
-    let answered: usize = work.join().unwrap();
+    let answered: usize = answering.join().unwrap();
     gateway.control().drain();
     let ledger = gateway.running.take().unwrap().wait().unwrap();
     assert!(ledger.answered >= 101, "{ledger:?}");
@@ -146,16 +147,16 @@ shutdown: { grace: 100ms }
 fn requests_of_disconnected_clients_are_processed_and_counted() {
     let gateway = Gateway::people("");
     let worker = gateway.worker();
-    let watched = gateway.context.socket(zmq::DEALER).unwrap();
-    watched.set_linger(1_000).unwrap();
-    watched.connect(&gateway.endpoint("clients")).unwrap();
-    let monitor = closed_monitor(&gateway, &watched);
-    send(&watched, &["OPAQUE", "x"]);
+    let client = gateway.context.socket(zmq::DEALER).unwrap();
+    client.set_linger(1_000).unwrap();
+    client.connect(&gateway.endpoint("clients")).unwrap();
+    let monitor = close_monitor(&gateway, &client);
+    send(&client, &["OPAQUE", "x"]);
     let request = receive(&worker);
-    drop(watched);
+    drop(client);
     monitor
         .recv_multipart(0)
-        .expect("the client's end closes its connection");
+        .expect("an event when the client's socket is closed");
     send(&worker, &[&request[0][..], b"REPLY", b"y"]);
     let ledger = gateway.end();
     assert_eq!(ledger.received, 1);
@@ -163,12 +164,10 @@ fn requests_of_disconnected_clients_are_processed_and_counted() {
     assert_eq!(ledger.answered + ledger.client_gone, 1);
 }
 
-fn closed_monitor(gateway: &Gateway, of: &zmq::Socket) -> zmq::Socket {
-    of.monitor(
-        "inproc://closed",
-        i32::from(zmq::SocketEvent::MONITOR_STOPPED.to_raw()),
-    )
-    .unwrap();
+/// Returns a socket that receives an event when `socket` is closed.
+fn close_monitor(gateway: &Gateway, socket: &zmq::Socket) -> zmq::Socket {
+    let events = i32::from(zmq::SocketEvent::MONITOR_STOPPED.to_raw());
+    socket.monitor("inproc://closed", events).unwrap();
     connected(&gateway.context, zmq::PAIR, "inproc://closed")
 }
 

@@ -46,9 +46,12 @@ impl Live {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (said, log) = mpsc::channel();
+        let (sender, log) = mpsc::channel();
         let lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|it| said.send(it)));
+        std::thread::spawn(move || {
+            let mut lines = lines.map_while(Result::ok);
+            lines.try_for_each(|line| sender.send(line))
+        });
         let context = zmq::Context::new();
         let client = socket(&context, zmq::DEALER);
         let live = Self {
@@ -57,9 +60,9 @@ impl Live {
             directory,
             client,
         };
-        let said = live.until("ready");
+        let log = live.log_until("ready");
         let at = |role: &str| {
-            let line = said.lines().find(|line| line.contains(role)).unwrap();
+            let line = log.lines().find(|line| line.contains(role)).unwrap();
             line.split('"').nth(1).unwrap().to_owned()
         };
         live.client.connect(&at("frontend clients")).unwrap();
@@ -68,18 +71,18 @@ impl Live {
 
     /// Returns the log up to and including the first line that contains `end`.
     #[track_caller]
-    fn until(&self, end: &str) -> String {
-        let mut said = String::new();
-        while !said.contains(end) {
+    fn log_until(&self, end: &str) -> String {
+        let mut log = String::new();
+        while !log.contains(end) {
             match self
                 .log
                 .recv_timeout(Duration::from_millis(PATIENCE_MS as u64))
             {
-                Ok(line) => said.push_str(&(line + "\n")),
-                Err(_) => panic!("{end:?} was never said, but\n{said}"),
+                Ok(line) => log.push_str(&(line + "\n")),
+                Err(_) => panic!("no line with {end:?} in\n{log}"),
             }
         }
-        said
+        log
     }
 
     fn edit(&self, proto: &str, breaking: &str) {
@@ -114,7 +117,7 @@ routes:
 
 /// Asserts that the log contains the expected text.
 #[track_caller]
-fn says(log: &str, expected: &str) {
+fn assert_contains(log: &str, expected: &str) {
     assert!(log.contains(expected), "{expected}\n-- in --\n{log}");
 }
 
@@ -123,8 +126,8 @@ fn reject_refuses_the_edit_and_the_old_snapshot_stays_in_force() {
     let live = Live::start("breaking: reject");
     let broken = PERSON.replace("  string name = 2;\n", "\n  int32 name = 2;\n");
     live.edit(&broken, "breaking: reject");
-    let log = live.until("keeping the previous configuration");
-    says(
+    let log = live.log_until("keeping the previous configuration");
+    assert_contains(
         &log,
         "error: demo.Person.name changed its type from string to int32
  --> schemas/person.proto:6:9
@@ -140,21 +143,21 @@ fn reject_refuses_the_edit_and_the_old_snapshot_stays_in_force() {
     );
     assert!(
         live.judge(b"PERSON", ANN).contains("no_worker"),
-        "it passes the old schema"
+        "the payload passes the old schema"
     );
     // A later edit that breaks nothing takes effect, and another breaking edit is rejected again.
     let safe = PERSON
         .replace("message", "// People.\nmessage")
         .replace("}", "  string email = 3;\n}");
     live.edit(&safe, "breaking: reject");
-    let log = live.until("reloaded");
+    let log = live.log_until("reloaded");
     assert!(!log.contains("demo.Person"), "{log}");
     live.edit(
         &PERSON.replace("int32 id = 1", "int32 id = 7"),
         "breaking: reject",
     );
-    says(
-        &live.until("keeping the previous configuration"),
+    assert_contains(
+        &live.log_until("keeping the previous configuration"),
         "demo.Person.id changed its number from 1 to 7",
     );
 }
@@ -163,8 +166,8 @@ fn reject_refuses_the_edit_and_the_old_snapshot_stays_in_force() {
 fn warn_applies_a_breaking_edit_with_a_warning() {
     let live = Live::start("");
     live.edit(&PERSON.replace("  string name = 2;\n", ""), "");
-    let log = live.until("reloaded");
-    says(
+    let log = live.log_until("reloaded");
+    assert_contains(
         &log,
         "warning: demo.Person.name was removed, and its number 2 is not reserved
  --> schemas/person.proto:3:9
@@ -177,11 +180,11 @@ fn warn_applies_a_breaking_edit_with_a_warning() {
           proto: { breaking: reject } refuses such edits
 ",
     );
-    says(
+    assert_contains(
         &log,
         "demo.Person.name was removed, and its name is not reserved",
     );
-    says(&log, "route SECOND (reply) has it in name, in msgpack");
+    assert_contains(&log, "route SECOND (reply) has it in name, in msgpack");
 }
 
 #[test]
@@ -192,6 +195,6 @@ fn allow_applies_a_breaking_edit_silently() {
         &PERSON.replace("string name", "bytes name"),
         "breaking: allow",
     );
-    let log = live.until("reloaded");
+    let log = live.log_until("reloaded");
     assert!(!log.contains("demo.Person"), "{log}");
 }

@@ -1,4 +1,4 @@
-//! Tests of breaking changes of routes: an edit of a configuration is compared with the
+//! Tests of edits that change the schemas of routes: the new configuration is compared with the
 //! configuration in force.
 
 use std::fs;
@@ -23,38 +23,34 @@ fn reported(old: (&str, &str), new: (&str, &str)) -> Vec<String> {
     };
     let running = gateway::config::load(&write(old)).unwrap().snapshot;
     let loaded = gateway::config::load_after(&write(new), &running).unwrap();
-    let one = |it: &gateway_diagnostic::Diagnostic| {
-        let users: Vec<_> = it
+    let text = |warning: &gateway_diagnostic::Diagnostic| {
+        let users: Vec<_> = warning
             .notes
             .iter()
             .map(|note| note.text.clone())
             .filter(|note| note.contains("route "))
             .collect();
-        format!("{}; {}", it.message, users.join("; "))
+        format!("{}; {}", warning.message, users.join("; "))
     };
-    loaded.warnings.iter().map(one).collect()
+    loaded.warnings.iter().map(text).collect()
 }
 
 #[test]
-fn the_schemas_of_a_route_are_compared_with_its_earlier_ones() {
+fn the_schemas_of_a_route_are_compared_with_its_earlier_schemas() {
     let person = "message A { int32 id = 1; } message B { string id = 1; } message C { int32 id = 1; int32 n = 2; }";
     let edit = |old: &str, new: &str| {
         let line = |route: &str| format!("  X: {{ {route}, pool: p }}\n");
         reported((&line(old), person), (&line(new), person))
     };
     let b = ["t.A.id changed its type from int32 to string; route X has it in id, in protobuf"];
-    assert_eq!(
-        edit("schema: t.A", "schema: t.B"),
-        b,
-        "another message in its place"
-    );
+    assert_eq!(edit("schema: t.A", "schema: t.B"), b, "another message");
     assert_eq!(edit("schema: t.A", "schema: t.C"), [""; 0]);
     assert_eq!(edit("schema: [t.A, t.B]", "schema: [t.B, t.A]"), [""; 0]);
     assert_eq!(edit("schema: [t.A, t.B]", "schema: [t.C, t.B]"), [""; 0]);
     assert_eq!(
         edit("schema: [t.A, t.C]", "schema: t.C"),
         [""; 0],
-        "taken out by hand"
+        "a schema removed from the list"
     );
     assert_eq!(
         edit("schema: t.A", "schema: { msgpack: t.B }"),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use gateway::reload::ReloadOutcome;
 
-use crate::support::edited::{Edited, beside_engine, routes_yaml};
+use crate::support::edited::{Edited, routes_yaml, routes_yaml_without_engine};
 use crate::support::gateway::{Gateway, NEVER};
 use crate::support::sockets::{PATIENCE_MS, receive, send, texts};
 
@@ -18,9 +18,9 @@ fn every_way_of_writing_a_file_is_noticed() {
     edited.await_generation(2);
     edited.await_route("A", true);
     // Some editors write a new file, and rename it over the old one, as `sed -i` does.
-    let beside = edited.file.with_extension("tmp");
-    fs::write(&beside, routes_yaml("  B: { pool: people }", "")).unwrap();
-    fs::rename(&beside, &edited.file).unwrap();
+    let temporary = edited.file.with_extension("tmp");
+    fs::write(&temporary, routes_yaml("  B: { pool: people }", "")).unwrap();
+    fs::rename(&temporary, &edited.file).unwrap();
     edited.await_generation(3);
     // Editors that keep a backup move the old file away, and then create a new one.
     fs::rename(&edited.file, edited.file.with_extension("yaml~")).unwrap();
@@ -46,15 +46,18 @@ fn run_in(directory: &Path, program: &str, arguments: &[&str]) {
         ])
         .output();
     let outcome = outcome.unwrap_or_else(|error| panic!("{program}: {error}"));
-    let said = String::from_utf8_lossy(&outcome.stderr);
-    assert!(outcome.status.success(), "{program} {arguments:?}: {said}");
+    let errors = String::from_utf8_lossy(&outcome.stderr);
+    assert!(
+        outcome.status.success(),
+        "{program} {arguments:?}: {errors}"
+    );
 }
 
 #[test]
 fn a_checkout_of_another_branch_is_one_edit() {
-    // This settle time exceeds any pause of git between two files, even on a slow machine.
+    // One second exceeds any pause of git between two files, even on a slow machine.
     let slowly = |text: &str| text.replace("settle: 20ms", "settle: 1s");
-    let edited = Edited::of(&slowly(&beside_engine("", "")), NEVER);
+    let edited = Edited::with_yaml(&slowly(&routes_yaml_without_engine("", "")), NEVER);
     let directory = edited.gateway.directory.path().to_owned();
     let git = |arguments: &[&str]| {
         let author = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
@@ -100,7 +103,8 @@ fn edits_by_sed_and_vim_are_noticed() {
     run_in(&directory, "sed", &["-i", "s/OPAQUE:/SED:/", "routes.yaml"]);
     edited.await_generation(2);
     edited.await_route("SED", true);
-    // vim creates a probe file, moves the old file away, writes a new one, and deletes the old one.
+    // vim creates a probe file, moves the old file away, writes the new file, and deletes the old
+    // file.
     fs::write(directory.join("4913"), "").unwrap();
     fs::remove_file(directory.join("4913")).unwrap();
     let backup = directory.join("routes.yaml~");
@@ -128,7 +132,8 @@ fn a_burst_of_writes_is_one_reload() {
     assert_eq!(edited.generation(), 3);
 }
 
-/// `..data` is a link to a directory. It is replaced by renaming another link over it.
+/// In Kubernetes, `..data` is a link to a directory, and is replaced by renaming another link over
+/// it.
 #[test]
 fn a_swap_of_a_config_map_is_noticed() {
     let edited = Edited::start();
@@ -185,7 +190,7 @@ fn proto_files_are_followed_when_their_directory_is_removed_and_recreated() {
         );
         false
     };
-    assert!(!judge(b"\x0a\x01x"), "n is no string yet");
+    assert!(!judge(b"\x0a\x01x"), "n is not a string yet");
     fs::write(schemas.join("deep/er/order.proto"), order("string n = 1;")).unwrap();
     edited.await_generation(3);
     // A directory is removed and created again, as by git checkout.
@@ -203,9 +208,9 @@ fn proto_files_are_followed_when_their_directory_is_removed_and_recreated() {
     edited.await_generation(7);
     // A used file is removed: the running configuration stays in force.
     fs::remove_file(schemas.join("renamed.proto")).unwrap();
-    let until = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+    let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
     while edited.reloads(ReloadOutcome::Invalid) == 0 {
-        assert!(Instant::now() < until, "nobody saw it go");
+        assert!(Instant::now() < deadline, "the removal is not noticed");
         assert_eq!(edited.generation(), 7);
     }
     assert!(judge(b"\x0a\x01x"));
@@ -241,7 +246,7 @@ fn a_broken_edit_changes_nothing_and_its_correction_takes_effect() {
     }
     edited.write("  MENDED: { pool: people }");
     edited.await_route("MENDED", true);
-    // If any of the broken edits had taken effect, the generation would be a later one.
+    // If any of the broken edits had taken effect, the generation would be greater.
     assert_eq!(edited.generation(), 2);
 }
 
@@ -252,46 +257,46 @@ fn the_directory_of_the_files_may_be_removed_and_recreated() {
     let outer = tempfile::tempdir().unwrap();
     let inner = tempfile::tempdir_in(outer.path()).unwrap();
     let directory = inner.path().to_owned();
-    let gateway = Gateway::start_in(inner, &beside_engine("", ""));
-    let edited = Edited::following(gateway, NEVER);
+    let gateway = Gateway::start_in(inner, &routes_yaml_without_engine("", ""));
+    let edited = Edited::of_gateway(gateway, NEVER);
     let fill = |directory: &Path, route: &str| {
         fs::create_dir_all(directory.join("schemas")).unwrap();
         let text = routes_yaml(&format!("  {route}: {{ pool: people }}"), "");
         fs::write(directory.join("routes.yaml"), text).unwrap();
     };
     fs::remove_dir_all(&directory).unwrap();
-    let until = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+    let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
     while edited.reloads(ReloadOutcome::Invalid) == 0 {
         // A partly removed directory may be a valid configuration, so the generation is not
         // checked.
-        assert!(Instant::now() < until, "nobody saw it go");
+        assert!(Instant::now() < deadline, "the removal is not noticed");
         std::thread::yield_now();
     }
     fill(&directory, "AGAIN");
     edited.await_route("AGAIN", true);
-    // Another directory replaces it.
-    let beside = |name: &str| outer.path().join(name);
-    fill(&beside("other"), "OTHER");
-    fs::rename(&directory, beside("away")).unwrap();
-    fs::rename(beside("other"), &directory).unwrap();
+    // Another directory replaces this directory.
+    let sibling = |name: &str| outer.path().join(name);
+    fill(&sibling("other"), "OTHER");
+    fs::rename(&directory, sibling("away")).unwrap();
+    fs::rename(sibling("other"), &directory).unwrap();
     edited.await_route("OTHER", true);
     // A link replaces the directory, and other links replace that link.
     for version in ["V1", "V2", "V3"] {
-        fill(&beside(version), version);
-        symlink(version, beside("link")).unwrap();
+        fill(&sibling(version), version);
+        symlink(version, sibling("link")).unwrap();
         if version == "V1" {
-            fs::rename(&directory, beside("was")).unwrap();
+            fs::rename(&directory, sibling("was")).unwrap();
         }
-        fs::rename(beside("link"), &directory).unwrap();
+        fs::rename(sibling("link"), &directory).unwrap();
         edited.await_route(version, true);
     }
     // The target of the link is written to.
-    fill(&beside("V3"), "LAST");
+    fill(&sibling("V3"), "LAST");
     edited.await_route("LAST", true);
 }
 
 #[test]
-fn schemas_stay_found_by_a_relative_path() {
+fn schemas_are_found_by_a_relative_path() {
     // `routes.yaml` in the working directory has an empty parent.
     let inputs = gateway::config::Inputs::read(Path::new("routes.yaml"), &[]);
     assert_eq!(inputs.seen().roots, [PathBuf::from("schemas")]);
@@ -305,7 +310,7 @@ fn the_error_for_a_removed_file_says_to_put_it_back() {
     let report = edited.reload();
     assert_eq!(report.outcome, ReloadOutcome::Invalid);
     let reported = report.diagnostics.to_string();
-    let remedy = "it existed when the gateway started: put it back";
+    let remedy = "put the file back: it existed when the gateway started";
     assert!(reported.contains(remedy), "{reported}");
     assert_eq!(edited.generation(), 1);
     fs::write(&edited.file, text).unwrap();

@@ -9,7 +9,7 @@ use gateway::reload::ReloadOutcome;
 use gateway::reply::Reason;
 
 use crate::support::ANN;
-use crate::support::edited::{Edited, beside_engine, routes_yaml};
+use crate::support::edited::{Edited, routes_yaml, routes_yaml_without_engine};
 use crate::support::gateway::{NEVER, engine_is, on_this_engine};
 use crate::support::sockets::{
     PATIENCE_MS, SetOnDrop, answer, connected, echo, receive, rejected, send, texts,
@@ -87,14 +87,14 @@ fn addresses_move_while_connections_serve() {
     if !engine_is("native") {
         return;
     }
-    // The frontend listens on all addresses later, so its port must be free on all of them. On
-    // 127.0.0.2, other tests leave many ports that cannot be bound for a minute.
+    // The frontend listens on all addresses later, so its port must be free on all of them. Other
+    // tests leave many ports of 127.0.0.2 that cannot be bound for a minute.
     let free = || TcpListener::bind("0.0.0.0:0").unwrap();
     let port = |listener: &TcpListener| listener.local_addr().unwrap().port().to_string();
     let (first, second) = (free(), free());
     let (clients, people) = (port(&first), port(&second));
     drop((first, second));
-    let with = |clients: &str, people: &str| {
+    let yaml = |clients: &str, people: &str| {
         format!(
             r#"
 frontends: {{ clients: {{ bind: "{clients}" }} }}
@@ -105,7 +105,7 @@ routes: {{ OPAQUE: {{ pool: people }} }}
         )
     };
     let localhost = |port: &str| format!("tcp://localhost:{port}");
-    let edited = Edited::of(&with(&localhost(&clients), &localhost(&people)), NEVER);
+    let edited = Edited::with_yaml(&yaml(&localhost(&clients), &localhost(&people)), NEVER);
     let reachable = |endpoint: &str, port: &str| {
         let endpoint = format!("{endpoint}:{port}");
         let client = connected(&edited.gateway.context, zmq::DEALER, &endpoint);
@@ -116,7 +116,7 @@ routes: {{ OPAQUE: {{ pool: people }} }}
     let worker = edited.gateway.worker();
     send(&edited.client, &["OPAQUE", "x"]);
     let held = receive(&worker);
-    let swapped = with(
+    let swapped = yaml(
         &format!("tcp://127.0.0.1:{people}"),
         &format!("tcp://127.0.0.1:{clients}"),
     );
@@ -126,9 +126,9 @@ routes: {{ OPAQUE: {{ pool: people }} }}
     // Peers that were connected before keep their roles.
     send(&worker, &[&held[0][..], b"REPLY", b"y"]);
     assert_eq!(texts(&receive(&edited.client)), ["REPLY", "y"]);
-    // The frontend's new address includes its old one, so it cannot be bound until the old one is
-    // released. The pool keeps its port.
-    let wider = with(
+    // The frontend's new address includes the old address, so it cannot be bound until the old
+    // address is released. The pool keeps its port.
+    let wider = yaml(
         &format!("tcp://*:{people}"),
         &format!("tcp://127.0.0.2:{clients}"),
     );
@@ -140,9 +140,9 @@ routes: {{ OPAQUE: {{ pool: people }} }}
     assert_eq!(texts(&receive(&edited.client)), ["REPLY", "z"]);
 }
 
-/// Only engine native is tested. The second of two new addresses is in use, so the first is
+/// Only engine native is tested. The second of two new addresses is in use, so the first address is
 /// released again, the running configuration stays in force, and the reload is retried until the
-/// second is free.
+/// second address is free.
 #[test]
 fn a_reload_that_cannot_bind_changes_nothing_and_is_retried() {
     if !engine_is("native") {
@@ -153,7 +153,10 @@ fn a_reload_that_cannot_bind_changes_nothing_and_is_retried() {
     let taken = listen(0).unwrap();
     let taken_port = taken.local_addr().unwrap().port();
     let free_port = listen(0).unwrap().local_addr().unwrap().port();
-    let edited = Edited::of(&beside_engine("", ""), Duration::from_millis(50));
+    let edited = Edited::with_yaml(
+        &routes_yaml_without_engine("", ""),
+        Duration::from_millis(50),
+    );
     let text = fs::read_to_string(&edited.file).unwrap();
     let more = format!(
         "frontends: {{ first: {{ bind: \"tcp://127.0.0.9:{free_port}\" }}, \
@@ -163,22 +166,26 @@ fn a_reload_that_cannot_bind_changes_nothing_and_is_retried() {
     fs::write(&edited.file, text.replace("OPAQUE:", "OTHER:")).unwrap();
     let report = edited.reload();
     assert_eq!(report.outcome, ReloadOutcome::Refused);
-    let said = report.diagnostics.to_string();
+    let reported = report.diagnostics.to_string();
     assert!(
-        said.contains(&format!(
+        reported.contains(&format!(
             "frontend second: can't listen on tcp://127.0.0.9:{taken_port}"
         )),
-        "{said}"
+        "{reported}"
     );
-    // The same holds after retries. Some of them usually occur during this loop.
+    // The running configuration also stays in force after retries. Some usually occur during this
+    // loop.
     for _ in 0..20 {
         edited.await_route("OPAQUE", true);
         assert_eq!(edited.generation(), 1);
     }
-    let patience = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+    let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
     // Each retry binds the first address for a moment.
     while listen(free_port).is_err() {
-        assert!(Instant::now() < patience, "the first is still bound");
+        assert!(
+            Instant::now() < deadline,
+            "the first address is still bound"
+        );
     }
     drop(taken);
     edited.await_route("OTHER", true);
@@ -191,11 +198,11 @@ fn a_reload_that_cannot_bind_changes_nothing_and_is_retried() {
     }
 }
 
-/// Sends requests in batches until `done` is set, and asserts that each receives its own answer, in
-/// order. Returns the number of requests.
-fn steady_client(client: &zmq::Socket, done: &AtomicBool) -> u64 {
+/// Sends requests in batches until `client_done` is set, and asserts that the right answers arrive
+/// in order. Returns the number of requests.
+fn steady_client(client: &zmq::Socket, client_done: &AtomicBool) -> u64 {
     let mut number = 0_u64;
-    while !done.load(Ordering::SeqCst) {
+    while !client_done.load(Ordering::SeqCst) {
         let batch = number..number + 50;
         for n in batch.clone() {
             send(client, &["OPAQUE", &n.to_string(), "x"]);
@@ -220,9 +227,9 @@ fn rewrite(edited: &Edited, n: u64) {
     if n.is_multiple_of(2) {
         fs::write(&edited.file, text).unwrap();
     } else {
-        let beside = edited.file.with_extension("tmp");
-        fs::write(&beside, text).unwrap();
-        fs::rename(&beside, &edited.file).unwrap();
+        let temporary = edited.file.with_extension("tmp");
+        fs::write(&temporary, text).unwrap();
+        fs::rename(&temporary, &edited.file).unwrap();
     }
 }
 
@@ -230,15 +237,15 @@ fn rewrite(edited: &Edited, n: u64) {
 #[test]
 fn no_answer_is_lost_or_wrong_while_files_are_rewritten() {
     let edited = Edited::start();
-    let (done, over) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (client_done, worker_done) = (AtomicBool::new(false), AtomicBool::new(false));
     let served = std::thread::scope(|scope| {
         let worker = edited.gateway.worker();
         let client = edited.gateway.dealer();
-        let (done, over) = (&done, &over);
-        let ends_worker = SetOnDrop(over);
-        let ends_client = SetOnDrop(done);
-        scope.spawn(move || echo(&worker, over));
-        let served = scope.spawn(move || steady_client(&client, done));
+        let (client_done, worker_done) = (&client_done, &worker_done);
+        let ends_worker = SetOnDrop(worker_done);
+        let ends_client = SetOnDrop(client_done);
+        scope.spawn(move || echo(&worker, worker_done));
+        let served = scope.spawn(move || steady_client(&client, client_done));
         for n in 0..200 {
             rewrite(&edited, n);
             if n % 10 != 4 || n % 3 == 0 {
@@ -246,13 +253,13 @@ fn no_answer_is_lost_or_wrong_while_files_are_rewritten() {
             }
             // The same worker serves this request, because a second worker would change the order
             // of answers.
-            let patience = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+            let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
             loop {
                 send(&edited.client, &[format!("R{n}").as_bytes(), ANN]);
                 if receive(&edited.client)[0] == b"REPLY" {
                     break;
                 }
-                assert!(Instant::now() < patience, "R{n} never came");
+                assert!(Instant::now() < deadline, "edit {n} did not take effect");
             }
         }
         drop(ends_client);

@@ -9,7 +9,7 @@ use gateway::config::Inputs;
 use gateway::reload::ReloadOutcome;
 use gateway::reply::Reason;
 
-use crate::support::edited::{Edited, beside_engine, routes_yaml};
+use crate::support::edited::{Edited, routes_yaml, routes_yaml_without_engine};
 use crate::support::gateway::{NEVER, on_this_engine};
 use crate::support::sockets::{PATIENCE_MS, receive, send, texts};
 
@@ -24,9 +24,9 @@ fn equal_content_is_no_change_and_no_reload() {
             match n % 3 {
                 // The rename is atomic, so no partial content is seen.
                 0 => {
-                    let beside = file.with_extension("tmp");
-                    fs::write(&beside, text).unwrap();
-                    fs::rename(&beside, file).unwrap();
+                    let temporary = file.with_extension("tmp");
+                    fs::write(&temporary, text).unwrap();
+                    fs::rename(&temporary, file).unwrap();
                 }
                 1 => fs::File::open(file)
                     .and_then(|file| file.set_modified(SystemTime::now()))
@@ -36,26 +36,27 @@ fn equal_content_is_no_change_and_no_reload() {
         }
         assert_eq!(edited.generation(), 1);
     }
-    // A requested reload is answered. The rewrites above caused none.
+    // A requested reload is answered. The rewrites above caused no reload.
     assert_eq!(edited.reload().outcome, ReloadOutcome::Unchanged);
-    // A file that is written in place is empty for a moment, and an empty one is not valid.
-    let beside = routes.with_extension("tmp");
-    fs::write(&beside, routes_yaml("  A: { pool: people }", "")).unwrap();
-    fs::rename(&beside, routes).unwrap();
+    // This edit renames a file. A file that is written in place is empty for a moment, and an empty
+    // file is not valid.
+    let temporary = routes.with_extension("tmp");
+    fs::write(&temporary, routes_yaml("  A: { pool: people }", "")).unwrap();
+    fs::rename(&temporary, routes).unwrap();
     edited.await_route("A", true);
     assert_eq!(edited.generation(), 2);
     // The edit takes effect before it is counted.
-    let until = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+    let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
     while edited.reloads(ReloadOutcome::Applied) == 0 {
-        assert!(Instant::now() < until, "nobody counted it");
+        assert!(Instant::now() < deadline, "the edit is not counted");
         std::thread::yield_now();
     }
     let reloads = ReloadOutcome::ALL.map(|outcome| edited.reloads(outcome));
     assert_eq!(reloads, [1, 1, 0, 0], "{:?}", ReloadOutcome::ALL);
 }
 
-/// Files are read once: a change that is made after `Inputs::read` is not part of the load, and is
-/// found by the next read.
+/// Files are read once: a change after `Inputs::read` is not part of the load, and the next read
+/// finds it.
 #[test]
 fn a_load_uses_the_files_as_they_were_read() {
     let directory = tempfile::tempdir().unwrap();
@@ -71,11 +72,12 @@ fn a_load_uses_the_files_as_they_were_read() {
         let order = format!("syntax = \"proto3\"; message Order {{ {field} n = 1; }}");
         fs::write(schemas.join("order.proto"), order).unwrap();
     };
-    let holds = |inputs: Inputs, route: &[u8], field: &[u8]| {
+    // Asserts that the inputs load with this route, and that its schema accepts the payload.
+    let assert_loads = |inputs: Inputs, route: &[u8], payload: &[u8]| {
         let snapshot = inputs.load().unwrap().snapshot;
         let route = snapshot.routes.get(route).expect("the route");
         let schema = route.schema.as_ref().unwrap();
-        assert!(schema.check(field, 10).is_ok());
+        assert!(schema.check(payload, 10).is_ok());
     };
     let (number, text): (&[u8], &[u8]) = (b"\x08\x01", b"\x0a\x01x");
     write("A", "builtin", "int32");
@@ -86,16 +88,16 @@ fn a_load_uses_the_files_as_they_were_read() {
     let b = Inputs::read(&file, &[]);
     let seen = a.seen().clone();
     assert_ne!(*b.seen(), seen);
-    holds(a, b"A", number);
+    assert_loads(a, b"A", number);
     write("A", "builtin", "int32");
-    holds(b, b"B", text);
+    assert_loads(b, b"B", text);
     let again = Inputs::read(&file, &[]);
     assert_eq!(*again.seen(), seen);
     // Adding a single file changes the content.
     fs::write(schemas.join("more.proto"), "syntax = \"proto3\";").unwrap();
     assert_ne!(*Inputs::read(&file, &[]).seen(), seen);
-    // A broken file loads as the error that was read, although it is correct again on disk, and the
-    // correction counts as a change.
+    // A broken file causes an error when the inputs are loaded, although the file on disk has been
+    // corrected since it was read. The correction counts as a change.
     fs::write(&file, "routes: [").unwrap();
     let broken = Inputs::read(&file, &[]);
     write("A", "builtin", "int32");
@@ -106,19 +108,22 @@ fn a_load_uses_the_files_as_they_were_read() {
     let missing = Inputs::read(&file, &[]);
     fs::remove_dir_all(&schemas).unwrap();
     fs::remove_file(&file).unwrap();
-    holds(again, b"A", number);
-    let said = missing.load().unwrap_err().to_string();
-    assert!(said.contains("there is no message \"Order\""), "{said}");
+    assert_loads(again, b"A", number);
+    let reported = missing.load().unwrap_err().to_string();
+    assert!(
+        reported.contains("there is no message \"Order\""),
+        "{reported}"
+    );
 }
 
-/// Writes a file in place, or by renaming another one over it.
-fn put(rng: &mut fastrand::Rng, file: &Path, text: &str) {
+/// Writes a file in place, or by renaming another file over it.
+fn write(rng: &mut fastrand::Rng, file: &Path, text: &str) {
     if rng.bool() {
         fs::write(file, text).unwrap();
     } else {
-        let beside = file.with_extension("tmp");
-        fs::write(&beside, text).unwrap();
-        fs::rename(&beside, file).unwrap();
+        let temporary = file.with_extension("tmp");
+        fs::write(&temporary, text).unwrap();
+        fs::rename(&temporary, file).unwrap();
     }
 }
 
@@ -126,9 +131,10 @@ fn order(field: &str) -> String {
     format!("syntax = \"proto3\"; message Order {{ {field} n = 1; }}")
 }
 
-/// Returns whether the gateway answers a string in field 1 as it must with this route and this type
-/// of the field.
-fn holds(client: &zmq::Socket, route: char, field: &str) -> bool {
+/// Returns whether this route is in force, with a field 1 of this type. Sends a payload with a
+/// string in field 1 to both routes: the route that is not in force is unknown, a field of another
+/// type violates the schema, and otherwise the queue, which has no room, rejects the request.
+fn is_in_force(client: &zmq::Socket, route: char, field: &str) -> bool {
     ['A', 'B'].iter().all(|other| {
         let reason = match (*other == route, field) {
             (false, _) => Reason::UnknownType,
@@ -140,8 +146,8 @@ fn holds(client: &zmq::Socket, route: char, field: &str) -> bool {
     })
 }
 
-/// Makes a random number of round trips, so that a random time passes and the next write can occur
-/// at any moment of a load.
+/// Makes a random number of round trips. The time that they take is random, so the next write can
+/// occur at any moment of a load.
 fn pass_time(rng: &mut fastrand::Rng, edited: &Edited) {
     for _ in 0..rng.usize(0..120) {
         edited.generation();
@@ -157,17 +163,17 @@ fn edit_at_random(
     routes: impl Fn(char) -> String,
 ) -> (char, &'static str) {
     let (mut route, mut field) = ('A', "int32");
-    put(rng, order_file, &order(field));
+    write(rng, order_file, &order(field));
     for _ in 0..rng.usize(1..9) {
         match rng.u8(0..5) {
-            0 => put(rng, &edited.file, "routes: ["),
+            0 => write(rng, &edited.file, "routes: ["),
             1 | 2 => {
                 field = rng.choice(["int32", "string"]).unwrap();
-                put(rng, order_file, &order(field));
+                write(rng, order_file, &order(field));
             }
             _ => {
                 let text = routes(rng.choice(['A', 'B']).unwrap());
-                put(rng, &edited.file, &text);
+                write(rng, &edited.file, &text);
             }
         }
         pass_time(rng, edited);
@@ -175,20 +181,20 @@ fn edit_at_random(
     // Alternate between both routes, so that the last content may equal an earlier one.
     for _ in 0..rng.usize(1..4) {
         route = if route == 'A' { 'B' } else { 'A' };
-        put(rng, &edited.file, &routes(route));
+        write(rng, &edited.file, &routes(route));
         pass_time(rng, edited);
     }
     (route, field)
 }
 
 /// Files are written at random moments, including while the gateway reads them, both in place and
-/// by renaming, and some contents occur again. Whatever the gateway was doing, the last content is
-/// in force in the end, without polling.
+/// by renaming, and some contents occur again. In the end the last content is always in force,
+/// without polling.
 #[test]
 fn the_last_write_wins() {
-    let start = beside_engine("", "").replace("timeout: 20s", "queue: 0");
+    let start = routes_yaml_without_engine("", "").replace("timeout: 20s", "queue: 0");
     let start = start.replace("settle: 20ms", "settle: 1ms");
-    let edited = Edited::of(&start, NEVER);
+    let edited = Edited::with_yaml(&start, NEVER);
     let schemas = edited.gateway.directory.path().join("schemas");
     let routes = |route: char| {
         let text = start.replace("OPAQUE: {", &format!("{route}: {{ schema: Order,"));
@@ -203,19 +209,19 @@ fn the_last_write_wins() {
         let rng = &mut fastrand::Rng::with_seed(seed);
         let order_file = schemas.join("order.proto");
         let (route, field) = edit_at_random(rng, &edited, &order_file, routes);
-        let patience = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
-        // This content may already be in force because of an earlier edit while another reload is
-        // still in progress, so it must hold for many answers in a row.
-        let mut held = 0;
-        while held < 200 {
-            held = if holds(&edited.client, route, field) {
-                held + 1
+        let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+        // This content may already be in force because of an earlier edit, while a reload of
+        // another content is still in progress. So many answers in a row must show it.
+        let mut in_a_row = 0;
+        while in_a_row < 200 {
+            in_a_row = if is_in_force(&edited.client, route, field) {
+                in_a_row + 1
             } else {
                 0
             };
             assert!(
-                Instant::now() < patience,
-                "seed {seed}: {route}, {field} never came, or didn't stay"
+                Instant::now() < deadline,
+                "seed {seed}: {route} with {field} is not in force in time, or did not stay"
             );
         }
     }

@@ -1,5 +1,6 @@
-//! Tests that engine libzmq rejects an edit of a setting that it cannot change while it runs, names
-//! the setting, and applies no part of the edit. These tests use engine libzmq in every test run.
+//! Tests that engine libzmq refuses an edit of a setting that it cannot change while it runs. The
+//! refusal names the setting, and no part of the edit is applied. These tests use engine libzmq in
+//! every test run.
 
 use std::sync::Arc;
 
@@ -109,7 +110,7 @@ const EDITS: &[(&str, &str, &str, &str)] = &[
 
 #[test]
 fn an_edit_with_a_part_that_cannot_change_is_refused_as_a_whole() {
-    for (key, from, to, said) in EDITS {
+    for (key, from, to, expected) in EDITS {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().display().to_string();
         let text = r#"
@@ -124,7 +125,7 @@ routes: { OPAQUE: { pool: people }, TICK: { publish: ticks } }
         let gateway = Gateway::start_as(directory, &text.replace("DIRECTORY", &path));
         let edited = text.replacen(from, to, 1);
         assert_ne!(edited, text, "{key}");
-        // This part of the edit could be applied by itself.
+        // This part of the edit alone could be applied.
         let edited = edited.replacen("OPAQUE:", "OTHER:", 1);
         let name = match to.starts_with("others") {
             true if key.contains("pool") => edited.replace("pool: people", "pool: others"),
@@ -137,11 +138,13 @@ routes: { OPAQUE: { pool: people }, TICK: { publish: ticks } }
         let loaded = config::load_after(&file, gateway.snapshot())
             .unwrap_or_else(|found| panic!("{key}: {found}"));
         let outcome = running.reloader().reload(Arc::new(loaded.snapshot));
-        let taken_up = outcome.is_ok();
-        let refusal = outcome.err().map_or(String::new(), |it| it.to_string());
-        let said = said.replace("DIRECTORY", &path);
-        assert_eq!(taken_up, said.is_empty(), "{key}, {to}: {refusal}");
-        assert!(refusal.contains(&said), "{key}: {refusal}");
+        let is_applied = outcome.is_ok();
+        let refusal = outcome
+            .err()
+            .map_or(String::new(), |error| error.to_string());
+        let expected = expected.replace("DIRECTORY", &path);
+        assert_eq!(is_applied, expected.is_empty(), "{key}, {to}: {refusal}");
+        assert!(refusal.contains(&expected), "{key}: {refusal}");
         // All of the edit takes effect, or nothing.
         let client = gateway.dealer();
         send(&client, &["nothing", ""]);
@@ -149,7 +152,7 @@ routes: { OPAQUE: { pool: people }, TICK: { publish: ticks } }
         let unknown = String::from_utf8_lossy(&frames[1]).contains(Reason::UnknownType.label());
         assert!(unknown, "{key}: {:?}", texts(&frames));
         let worker = gateway.worker();
-        let kind = if taken_up { "OTHER" } else { "OPAQUE" };
+        let kind = if is_applied { "OTHER" } else { "OPAQUE" };
         send(&client, &[kind, "x"]);
         let request = receive(&worker);
         assert_eq!(texts(&request[1..]), [kind, "x"], "{key}");
@@ -157,10 +160,11 @@ routes: { OPAQUE: { pool: people }, TICK: { publish: ticks } }
 }
 
 /// The number of turns in which the worker connects over each transport. Every turn binds and
-/// releases the addresses of both.
+/// releases the addresses of both transports.
 const TURNS: usize = 50;
 
-/// A thread of libzmq closes a socket, which therefore listens for a moment after it was closed.
+/// A thread of libzmq closes a socket some time after the call, so the socket listens a little
+/// longer.
 #[test]
 fn an_address_freed_by_one_edit_is_used_by_the_next() {
     let directory = tempfile::tempdir().unwrap();
@@ -169,30 +173,30 @@ fn an_address_freed_by_one_edit_is_used_by_the_next() {
     let port = free.local_addr().unwrap().port();
     drop(free);
     let addresses = [format!("tcp://127.0.0.1:{port}"), format!("ipc://{path}")];
-    let with = |pools: &str| {
+    let yaml = |pools: &str| {
         format!(
             "engine: libzmq\nfrontends: {{ clients: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
              pools: {{ stays: {{ bind: \"tcp://127.0.0.1:0\" }}{pools} }}\nroutes: {{ OPAQUE: {{ pool: stays }} }}\n\
              admin: {{ bind: \"127.0.0.1:0\" }}\nreload: {{ watch: false }}\n"
         )
     };
-    let process = Process::start(&with(""));
+    let process = Process::start(&yaml(""));
     let edit = |text: &str| {
         std::fs::write(process.file(), text).unwrap();
         let report = process.reload().json();
         assert_eq!(report["outcome"], "applied", "{report}");
     };
     for turn in 0..2 * TURNS {
-        // Each turn uses another name for the pool, so that no socket is used again.
+        // Each turn gives the pool another name, so that no socket is used again.
         let pool = format!("pool{turn}");
-        edit(&with(&format!(", {pool}: {{ bind: {addresses:?} }}")));
+        edit(&yaml(&format!(", {pool}: {{ bind: {addresses:?} }}")));
         let context = zmq::Context::new();
         let _worker = connected(&context, zmq::DEALER, &addresses[turn % 2]);
         let of_pool = format!("pool={pool:?}");
         process.await_metrics("a worker", |metrics| {
             metrics.sum("gateway_pool_workers", &[&of_pool]) == 1.0
         });
-        edit(&with(""));
+        edit(&yaml(""));
     }
 }
 
@@ -200,13 +204,13 @@ fn an_address_freed_by_one_edit_is_used_by_the_next() {
 fn an_address_of_a_removed_pool_is_free_once_its_request_is_answered() {
     let directory = tempfile::tempdir().unwrap();
     let bind = format!("ipc://{}", directory.path().join("people").display());
-    let with = |pools: &str| {
+    let yaml = |pools: &str| {
         format!(
             "engine: libzmq\nfrontends: {{ clients: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
              pools: {{ stays: {{ bind: \"tcp://127.0.0.1:0\" }}, {pools} }}\nroutes: {{ OPAQUE: {{ pool: NAME }} }}\n"
         )
     };
-    let people = with(&format!("people: {{ bind: {bind:?} }}")).replace("NAME", "people");
+    let people = yaml(&format!("people: {{ bind: {bind:?} }}")).replace("NAME", "people");
     let gateway = Gateway::start_as(directory, &people);
     let (client, worker) = (gateway.dealer(), gateway.worker());
     send(&client, &["OPAQUE", "x"]);
@@ -223,8 +227,8 @@ fn an_address_of_a_removed_pool_is_free_once_its_request_is_answered() {
         }
         outcome.map(drop)
     };
-    let others = with(&format!("others: {{ bind: {bind:?} }}")).replace("NAME", "others");
-    edit(with("").replace("NAME", "stays")).unwrap();
+    let others = yaml(&format!("others: {{ bind: {bind:?} }}")).replace("NAME", "others");
+    edit(yaml("").replace("NAME", "stays")).unwrap();
     let refusal = edit(others.clone()).unwrap_err().to_string();
     let closing = "pool people still does; it closes once its requests have their answers";
     assert!(refusal.contains(closing), "{refusal}");
@@ -232,7 +236,7 @@ fn an_address_of_a_removed_pool_is_free_once_its_request_is_answered() {
         .send_multipart([&token, &b"REPLY"[..], b"y"], 0)
         .unwrap();
     assert_eq!(texts(&receive(&client)), ["REPLY", "y"]);
-    // It would connect again, and might receive the next request.
+    // Otherwise this worker would connect again, and might receive the next request.
     drop(worker);
     edit(others).unwrap();
     let worker = connected(&gateway.context, zmq::DEALER, &bind);
@@ -241,18 +245,18 @@ fn an_address_of_a_removed_pool_is_free_once_its_request_is_answered() {
     assert_eq!(texts(&receive(&client)), ["REPLY", "z"]);
 }
 
-/// A frontend closes once every message is answered, which the message of a probing socket never
-/// is.
+/// A frontend closes once every message is answered. The empty message that a probing socket sends
+/// is never answered.
 #[test]
 fn a_frontend_with_a_probing_client_closes_when_it_is_removed() {
-    let with = |frontends: &str| {
+    let yaml = |frontends: &str| {
         format!(
             "engine: libzmq\nfrontends: {{ stays: {{ bind: \"tcp://127.0.0.1:0\" }}{frontends} }}\n\
              pools: {{ people: {{ bind: \"tcp://127.0.0.1:0\" }} }}\nroutes: {{ OPAQUE: {{ pool: people }} }}\n\
              admin: {{ bind: \"127.0.0.1:0\" }}\nreload: {{ watch: false }}\n"
         )
     };
-    let mut process = Process::start(&with(", leaves: { bind: \"tcp://127.0.0.1:0\" }"));
+    let mut process = Process::start(&yaml(", leaves: { bind: \"tcp://127.0.0.1:0\" }"));
     let context = zmq::Context::new();
     let client = socket(&context, zmq::DEALER);
     client.set_probe_router(true).unwrap();
@@ -261,7 +265,7 @@ fn a_frontend_with_a_probing_client_closes_when_it_is_removed() {
         .unwrap();
     send(&client, &["nothing", ""]);
     assert_eq!(texts(&receive(&client)[..1]), ["ERROR"]);
-    std::fs::write(process.file(), with("")).unwrap();
+    std::fs::write(process.file(), yaml("")).unwrap();
     assert_eq!(process.reload().code, 200);
     process.await_line("frontend leaves has delivered all answers and is closed");
 }

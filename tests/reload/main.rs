@@ -1,8 +1,7 @@
 //! Tests of edits of the files of a running gateway.
 //!
 //! - `breaking_live`: A running gateway rejects, reports or allows a breaking edit.
-//! - `breaking_routes`: A route that changes its schema is compared with the configuration in
-//!   force.
+//! - `breaking_routes`: A route whose schema changes is compared with the configuration in force.
 //! - `files`: File changes of every kind are noticed by events alone.
 //! - `hold`: Edits take effect while requests are in flight, and no answer is lost.
 //! - `last`: The last content of the files takes effect, and a rewrite with equal content is no

@@ -1,6 +1,6 @@
 //! Tests that the plan of a reload contains the edit of any single key of routes.yaml, except
-//! `proto.compiler` and `proto.breaking`. Any other key that the plan misses would be reported as
-//! unchanged, and its edit would never take effect.
+//! `proto.compiler` and `proto.breaking`. If the plan missed another key, an edit of that key would
+//! be reported as unchanged, and would never take effect.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -100,7 +100,7 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
         "as: frames",
         "~1 frontend (plain)",
     ),
-    // This applies to frontends without a `security` of their own.
+    // This key applies to frontends without a `security` of their own.
     (
         "security",
         "frontends:\n",
@@ -147,7 +147,7 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
     ),
     ("pool/queue", "queue: 6", "queue: 7", "~1 pool (people)"),
     ("pool/queue_bytes", "7KiB", "8KiB", "~1 pool (people)"),
-    // A route without a timeout of its own has that of its pool.
+    // A route without a timeout of its own has the timeout of its pool.
     ("pool/timeout", "timeout: 8s", "timeout: 9s", "~1 route (A)"),
     (
         "pool/heartbeat",
@@ -299,7 +299,7 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
-/// The keys that are edited in [`secured`], with the same fields as in [`KEYS`].
+/// The keys that are edited in [`routes_with_security`], with the same fields as in [`KEYS`].
 const SECURITY_KEYS: &[(&str, &str, &str, &str)] = &[
     (
         "frontend/security",
@@ -369,7 +369,7 @@ const SECURITY_KEYS: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
-/// The keys that are edited in [`with_channel`], with the same fields as in [`KEYS`].
+/// The keys that are edited in [`routes_with_channel`], with the same fields as in [`KEYS`].
 const CHANNEL_KEYS: &[(&str, &str, &str, &str)] = &[
     (
         "channels",
@@ -441,7 +441,7 @@ const CHANNEL_KEYS: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// Returns [`ROUTES`] with a channel and a route to it.
-fn with_channel() -> String {
+fn routes_with_channel() -> String {
     let channel = "channels:
   ticks:
     publishers: \"tcp://127.0.0.1:7021\"
@@ -460,7 +460,7 @@ routes:
 }
 
 /// Returns [`ROUTES`] with `security` for the frontend `clients`.
-fn secured() -> String {
+fn routes_with_security() -> String {
     ROUTES.replace(
         "errors: json }\npools",
         "errors: json, security: { curve: { secret: keys/ours, peers: keys/theirs.pub, server: keys/theirs.pub }, \
@@ -491,8 +491,8 @@ fn write(directory: &Path, routes: &str, proto: &str) {
     fs::write(directory.join("routes.yaml"), routes).unwrap();
 }
 
-/// Returns the plan from one configuration to another, and the plan back. A configuration is a pair
-/// of routes.yaml and demo.proto.
+/// Returns the plan from one configuration to another, and the plan of the reverse edit. A
+/// configuration is a pair of routes.yaml and demo.proto.
 fn plans(before: (&str, &str), after: (&str, &str)) -> (Plan, Plan) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("routes.yaml");
@@ -508,25 +508,25 @@ fn plans(before: (&str, &str), after: (&str, &str)) -> (Plan, Plan) {
     )
 }
 
-/// Edits each key of a table in this routes.yaml, and compares the plan of the edit and that of the
-/// edit that takes it back.
-fn each_is_in_the_plan(routes: &str, keys: &[(&str, &str, &str, &str)]) {
-    for (key, from, to, said) in keys {
+/// Edits each key of a table in this routes.yaml, and checks the plan of the edit and the plan of
+/// the reverse edit.
+fn assert_each_is_in_the_plan(routes: &str, keys: &[(&str, &str, &str, &str)]) {
+    for (key, from, to, expected) in keys {
         let edited = routes.replacen(from, to, 1);
         assert_ne!(edited, routes, "{key}: no {from:?}");
         let (plan, back) = plans((routes, PROTO), (&edited, PROTO));
-        assert_eq!(plan.to_string(), *said, "{key}");
+        assert_eq!(plan.to_string(), *expected, "{key}");
         assert_eq!(plan.is_empty(), back.is_empty(), "{key}");
-        let turned = said.replace('+', "-");
-        assert_eq!(back.to_string(), turned, "{key}, taken back");
+        let reverse = expected.replace('+', "-");
+        assert_eq!(back.to_string(), reverse, "{key}, reverse edit");
     }
 }
 
 #[test]
 fn the_plan_contains_the_edit_of_each_single_key() {
-    each_is_in_the_plan(ROUTES, KEYS);
-    each_is_in_the_plan(&secured(), SECURITY_KEYS);
-    each_is_in_the_plan(&with_channel(), CHANNEL_KEYS);
+    assert_each_is_in_the_plan(ROUTES, KEYS);
+    assert_each_is_in_the_plan(&routes_with_security(), SECURITY_KEYS);
+    assert_each_is_in_the_plan(&routes_with_channel(), CHANNEL_KEYS);
 }
 
 #[test]
@@ -542,15 +542,15 @@ fn the_plan_contains_the_edit_of_a_single_proto_file() {
 fn no_key_is_forgotten() {
     let schema: Value = serde_json::from_str(config::JSON_SCHEMA).unwrap();
     let mut known = BTreeSet::new();
-    let mut note = |prefix: &str, at: &Value| {
-        let keys = at["properties"].as_object().into_iter().flatten();
+    let mut add = |prefix: &str, map: &Value| {
+        let keys = map["properties"].as_object().into_iter().flatten();
         for (key, below) in keys {
             known.insert(format!("{prefix}{key}"));
             let below = below["properties"].as_object().into_iter().flatten();
             known.extend(below.map(|(name, _)| format!("{prefix}{key}/{name}")));
         }
     };
-    note("", &schema);
+    add("", &schema);
     for part in [
         "frontend",
         "pool",
@@ -563,7 +563,7 @@ fn no_key_is_forgotten() {
         "channel_side",
         "keep",
     ] {
-        note(&format!("{part}/"), &schema["$defs"][part]);
+        add(&format!("{part}/"), &schema["$defs"][part]);
     }
     let tabled = KEYS.iter().chain(SECURITY_KEYS).chain(CHANNEL_KEYS);
     let tabled: BTreeSet<_> = tabled.map(|key| key.0.to_owned()).collect();

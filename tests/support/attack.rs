@@ -16,15 +16,16 @@ pub const PEOPLE: &str = "pool people";
 /// A pool without honest peers.
 pub const IDLE: &str = "pool idle";
 
-/// The maximum round trip during an attack on a busy machine, which is far less than any deadline.
-pub const PROMPT: Duration = Duration::from_secs(5);
+/// The maximum time of a round trip during an attack, even on a busy machine. It is far shorter
+/// than any timeout of the gateway.
+pub const ROUND_TRIP_MAX: Duration = Duration::from_secs(5);
 
-/// The time between an answer and the next request of the honest client. Without it, the honest
-/// peers themselves would keep both cores busy.
-const PACE: Duration = Duration::from_millis(1);
+/// The pause between an answer and the next request of the honest client. Without this pause, the
+/// honest peers themselves would keep both cores busy.
+const REQUEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// The maximum median of the round trips.
-pub const USUAL: Duration = Duration::from_millis(500);
+pub const MEDIAN_MAX: Duration = Duration::from_millis(500);
 
 pub fn yaml(more: &str) -> String {
     format!(
@@ -40,87 +41,93 @@ routes: {{ OPAQUE: {{ pool: people }}, OTHER: {{ pool: idle }} }}
 
 /// Honest peers: a client that sends one request after the other, and a worker that answers.
 pub struct Service {
-    /// Ends the client when it is dropped.
-    going: Sender<()>,
+    /// Dropping this sender ends the client.
+    stop_client: Sender<()>,
     client: JoinHandle<Vec<Duration>>,
-    /// Ends the worker.
-    done: Arc<AtomicBool>,
+    /// Setting this flag ends the worker.
+    stop_worker: Arc<AtomicBool>,
     worker: JoinHandle<()>,
 }
 
 impl Service {
     pub fn start(gateway: &Process) -> Self {
         let context = zmq::Context::new();
-        let done = Arc::new(AtomicBool::new(false));
+        let stop_worker = Arc::new(AtomicBool::new(false));
         let worker = gateway.peer(&context, zmq::DEALER, PEOPLE);
-        let ended = Arc::clone(&done);
-        let worker = std::thread::spawn(move || echo(&worker, &ended));
+        let stopped = Arc::clone(&stop_worker);
+        let worker = std::thread::spawn(move || echo(&worker, &stopped));
         let client = gateway.peer(&context, zmq::DEALER, CLIENTS);
-        let (going, end) = channel();
-        let (began, begin) = channel();
+        let (stop_client, stopped) = channel();
+        let (answered, first_answered) = channel();
         let client = std::thread::spawn(move || {
-            let mut took = Vec::new();
+            let mut times = Vec::new();
             loop {
                 let sent = Instant::now();
-                let number = took.len().to_string();
+                let number = times.len().to_string();
                 let frames = [b"OPAQUE", number.as_bytes(), b"x"];
                 client.send_multipart(frames, 0).unwrap();
                 let reply = client.recv_multipart(0).expect("an answer");
                 assert_eq!(reply, [b"REPLY", number.as_bytes(), b"x"]);
-                took.push(sent.elapsed());
-                let _ = began.send(());
-                if end.recv_timeout(PACE) == Err(RecvTimeoutError::Disconnected) {
-                    break took;
+                times.push(sent.elapsed());
+                let _ = answered.send(());
+                if stopped.recv_timeout(REQUEST_PAUSE) == Err(RecvTimeoutError::Disconnected) {
+                    break times;
                 }
             }
         });
-        begin.recv().unwrap();
+        first_answered.recv().unwrap();
         Self {
-            going,
+            stop_client,
             client,
-            done,
+            stop_worker,
             worker,
         }
     }
 
     /// Ends the service, and asserts that every request was answered promptly. Returns the time
-    /// within which 99 % of them were.
+    /// within which 99 % of the requests were answered.
     #[track_caller]
     pub fn end(self) -> Duration {
-        drop(self.going);
-        let took = self.client.join().unwrap();
+        drop(self.stop_client);
+        let times = self.client.join().unwrap();
         // The first request also waited for the connection.
-        let mut others = took[1..].to_vec();
-        others.sort();
-        let median = others.get(others.len() / 2).copied().unwrap_or_default();
-        let (count, worst) = (took.len(), took.iter().copied().max().unwrap());
-        self.done.store(true, Ordering::Relaxed);
+        let mut later = times[1..].to_vec();
+        later.sort();
+        let median = later.get(later.len() / 2).copied().unwrap_or_default();
+        let (count, worst) = (times.len(), times.iter().copied().max().unwrap());
+        self.stop_worker.store(true, Ordering::Relaxed);
         self.worker.join().unwrap();
-        let p99 = others.get(others.len() * 99 / 100).copied();
+        let p99 = later.get(later.len() * 99 / 100).copied();
         let p99 = p99.unwrap_or_default();
         println!(
             "served {count} meanwhile, half of them within {median:?}, 99 % within {} us, the slowest in {worst:?}",
             p99.as_micros()
         );
-        assert!(worst < PROMPT, "the slowest of {count} took {worst:?}");
-        assert!(median < USUAL, "half of {count} took {median:?} or more");
+        assert!(
+            worst < ROUND_TRIP_MAX,
+            "the slowest of {count} took {worst:?}"
+        );
+        assert!(
+            median < MEDIAN_MAX,
+            "half of {count} took {median:?} or more"
+        );
         p99
     }
 }
 
-/// Asserts that the gateway's memory grows by less than `most` MiB at any moment of `attack`, and
-/// that honest peers are served meanwhile.
+/// Asserts that the gateway's memory never grows by `mib_max` MiB during `attack`, and that honest
+/// peers are served meanwhile. Returns the result of `attack`.
 #[track_caller]
-pub fn bounded<T>(gateway: &Process, most: usize, attack: impl FnOnce() -> T) -> T {
+pub fn bounded<T>(gateway: &Process, mib_max: usize, attack: impl FnOnce() -> T) -> T {
     let service = Service::start(gateway);
     let before = gateway.forget_peak();
-    let held = attack();
+    let result = attack();
     let after = gateway.peak();
     service.end();
     let grown = after.saturating_sub(before) >> 10;
     println!("memory grew by {grown} MiB");
-    assert!(grown < most, "memory grew by {grown} MiB");
-    held
+    assert!(grown < mib_max, "memory grew by {grown} MiB");
+    result
 }
 
 /// Asserts that honest peers are served.

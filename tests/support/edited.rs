@@ -13,12 +13,13 @@ use gateway::reply::Reason;
 use super::gateway::{Following, Gateway, NEVER, on_this_engine};
 use super::sockets::{PATIENCE_MS, receive, rejected, send};
 
-/// Returns a routes.yaml with these routes, a fixed frontend and pool, and `extra` at its end.
+/// Returns a routes.yaml with these routes, a fixed frontend and pool, and `extra` at the end.
 pub fn routes_yaml(routes: &str, extra: &str) -> String {
-    on_this_engine(&beside_engine(routes, extra))
+    on_this_engine(&routes_yaml_without_engine(routes, extra))
 }
 
-pub fn beside_engine(routes: &str, extra: &str) -> String {
+/// Returns the same routes.yaml as [`routes_yaml`], without the key `engine`.
+pub fn routes_yaml_without_engine(routes: &str, extra: &str) -> String {
     format!(
         r#"
 frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0" }} }}
@@ -36,24 +37,25 @@ pub struct Edited {
     pub client: zmq::Socket,
     pub file: PathBuf,
     pub following: Following,
-    /// The only worker of a test, connected when it is first needed. A second worker, or one that
-    /// has just disconnected, might receive a request in its place.
+    /// The only worker of a test, connected when it is first needed. A second worker, or a worker
+    /// that has just disconnected, might receive a request instead.
     worker: OnceCell<zmq::Socket>,
 }
 
 impl Edited {
     /// Starts a gateway that checks its files after events only.
     pub fn start() -> Self {
-        Self::of(&beside_engine("", ""), NEVER)
+        Self::with_yaml(&routes_yaml_without_engine("", ""), NEVER)
     }
 
-    /// Starts a gateway with this routes.yaml, which checks its files at this interval if there is
-    /// no event.
-    pub fn of(yaml: &str, check_every: Duration) -> Self {
-        Self::following(Gateway::start(yaml), check_every)
+    /// Starts a gateway with this routes.yaml. It checks its files at this interval if there is no
+    /// event.
+    pub fn with_yaml(yaml: &str, check_every: Duration) -> Self {
+        Self::of_gateway(Gateway::start(yaml), check_every)
     }
 
-    pub fn following(gateway: Gateway, check_every: Duration) -> Self {
+    /// Follows the files of a gateway that has just started.
+    pub fn of_gateway(gateway: Gateway, check_every: Duration) -> Self {
         let following = gateway.follow_with(check_every, |_| {});
         let client = gateway.dealer();
         let file = gateway.directory.path().join("routes.yaml");
@@ -77,21 +79,22 @@ impl Edited {
     /// Makes round trips until this generation, or a later one, is in force.
     #[track_caller]
     pub fn await_generation(&self, generation: u64) {
-        let patience = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+        let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
         while self.generation() < generation {
             assert!(
-                Instant::now() < patience,
-                "generation {generation} never came"
+                Instant::now() < deadline,
+                "generation {generation} is not in force in time"
             );
         }
     }
 
-    /// Makes round trips until there is (or is no longer) a route for this type.
+    /// Makes round trips until a route for this type exists or, if `exists` is false, until none
+    /// exists.
     #[track_caller]
-    pub fn await_route(&self, kind: &str, there: bool) {
+    pub fn await_route(&self, kind: &str, exists: bool) {
         let worker = self.worker();
         worker.set_rcvtimeo(0).unwrap();
-        let patience = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+        let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
         loop {
             send(&self.client, &[kind, "x"]);
             let reply = loop {
@@ -101,12 +104,15 @@ impl Edited {
                 if self.client.poll(zmq::POLLIN, 1).unwrap() > 0 {
                     break receive(&self.client);
                 }
-                assert!(Instant::now() < patience, "no answer");
+                assert!(Instant::now() < deadline, "no answer");
             };
-            if (reply[0] == b"REPLY") == there {
+            if (reply[0] == b"REPLY") == exists {
                 return;
             }
-            assert!(Instant::now() < patience, "{kind}: {there} never came");
+            assert!(
+                Instant::now() < deadline,
+                "route {kind}: expected exists = {exists}"
+            );
         }
     }
 
@@ -118,7 +124,7 @@ impl Edited {
         fs::write(&self.file, routes_yaml(routes, "")).unwrap();
     }
 
-    /// Requests a load of the files, changed or not, and returns the report.
+    /// Requests a reload of the files, changed or not, and returns the report.
     pub fn reload(&self) -> Arc<Report> {
         let (sender, reported) = mpsc::channel();
         self.following.wake.reload_with(move |report| {

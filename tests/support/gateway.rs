@@ -1,7 +1,7 @@
 //! A gateway in this process with real peers over real TCP.
 //!
-//! The engine is the one that `GATEWAY_TEST_ENGINE` names (default native), so that the same suite
-//! holds every engine to the same behaviour.
+//! `GATEWAY_TEST_ENGINE` names the engine (default native), so that the same tests check that all
+//! engines behave alike.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,10 +36,10 @@ pub fn on_this_engine(yaml: &str) -> String {
     format!("engine: {}\n{yaml}", engine())
 }
 
-/// A running follower of the files, which ends when this is dropped.
+/// A running follower of the files. Dropping this value ends the follower.
 ///
-/// It must not outlive its test, because the system allows each user only a hundred watchers or so
-/// (in Linux `fs.inotify.max_user_instances`).
+/// A follower must not outlive its test, because the system allows each user only about a hundred
+/// watchers (in Linux `fs.inotify.max_user_instances`).
 pub struct Following {
     pub wake: Wake,
     pub control_status: Arc<SharedControlStatus>,
@@ -77,7 +77,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts a gateway with this routes.yaml, whose addresses should have port 0.
+    /// Starts a gateway with this routes.yaml. Its addresses should have port 0.
     pub fn start(yaml: &str) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), yaml)
     }
@@ -92,7 +92,7 @@ impl Gateway {
         Self::start_edited(directory, yaml, |_| {})
     }
 
-    /// Starts a gateway with the snapshot of this routes.yaml, which `edit` changes first.
+    /// Starts a gateway with the snapshot of this routes.yaml, after `edit` has changed it.
     pub fn start_edited(
         directory: tempfile::TempDir,
         yaml: &str,

@@ -1,6 +1,6 @@
 //! The modules that the test programs share. Each program includes all of them and uses some.
 //!
-//! - `attack`: Hostile peers and honest ones, against the binary.
+//! - `attack`: Hostile and honest peers, against the binary.
 //! - `binary`: The binary under test.
 //! - `edited`: A gateway in this process whose files are edited.
 //! - `gateway`: A gateway in this process.
@@ -11,7 +11,7 @@
 //! - `sockets`: Sockets of libzmq, and the messages that go through them.
 //! - `turns`: Turns of tests that must not run at the same time.
 //! - `zmtp`: A ZMTP peer that sends the bytes that a test chooses.
-#![allow(dead_code)] // No program uses all of it.
+#![allow(dead_code)] // No program uses every helper.
 
 pub mod attack;
 pub mod binary;
@@ -44,7 +44,8 @@ pub const PERSON: &str = r#"
 /// A `demo.Person` with id 1 and name `Ann`, in protobuf.
 pub const ANN: &[u8] = b"\x08\x01\x12\x03Ann";
 
-/// Returns the number in KiB of a line of /proc/ID/status; `process` is an id or `self`.
+/// Returns the number of KiB in the line `name` of /proc/PROCESS/status. `process` is an id or
+/// `self`.
 pub fn memory_kib(process: &str, name: &str) -> usize {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with(name)).unwrap();

@@ -26,8 +26,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a gateway with this routes.yaml, whose addresses should have port 0, and waits until
-    /// it is ready.
+    /// Starts a gateway with this routes.yaml, and waits until it is ready. Its addresses should
+    /// have port 0.
     pub fn start(yaml: &str) -> Self {
         Self::start_by(Command::new(binary()), yaml)
     }
@@ -46,7 +46,7 @@ impl Process {
         Self::start_by(command, yaml)
     }
 
-    /// Starts a gateway by a command whose process becomes that of the gateway.
+    /// Starts a gateway by a command that replaces its own process by the gateway.
     pub fn start_by(mut command: Command, yaml: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("schemas")).unwrap();
@@ -86,21 +86,21 @@ impl Process {
         loop {
             let line = self.log.get_mut().unwrap().recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|_| panic!("no line {message:?}"));
-            let said = line["message"].as_str().unwrap_or_default().to_owned();
+            let text = line["message"].as_str().unwrap_or_default().to_owned();
             if let Some((what, endpoint)) =
-                said.strip_suffix(" listens").zip(line["endpoint"].as_str())
+                text.strip_suffix(" listens").zip(line["endpoint"].as_str())
             {
                 self.endpoints.insert(what.to_owned(), endpoint.to_owned());
             }
-            if said.starts_with(message) {
+            if text.starts_with(message) {
                 return line;
             }
         }
     }
 
-    /// Returns the next line of the log, if a line is written within `moment`.
-    pub fn next_line(&mut self, moment: Duration) -> Option<Value> {
-        self.log.get_mut().unwrap().recv_timeout(moment).ok()
+    /// Returns the next line of the log, if a line is written within `timeout`.
+    pub fn next_line(&mut self, timeout: Duration) -> Option<Value> {
+        self.log.get_mut().unwrap().recv_timeout(timeout).ok()
     }
 
     /// Returns the address of a listener, such as `frontend clients`.
@@ -127,7 +127,7 @@ impl Process {
             .status()
             .unwrap();
         assert!(sent.success());
-        // A process continues for a moment after it was asked to stop.
+        // A process continues briefly after it was asked to stop.
         while name == "STOP" && !self.is_stopped() {
             std::thread::yield_now();
         }
@@ -156,15 +156,15 @@ impl Process {
         self.memory("VmHWM:")
     }
 
-    /// Resets [`Self::peak`] to the memory in use now, and returns that.
+    /// Resets [`Self::peak`] to the memory in use now, and returns the latter.
     pub fn forget_peak(&self) -> usize {
         // If the system does not allow this, the earlier peak counts, too: the test is stricter.
         let _ = fs::write(self.proc("clear_refs"), "5");
         self.memory("VmRSS:")
     }
 
-    /// Returns what the process has written into its memory, or `None` if the system does not let
-    /// this process see that.
+    /// Returns the writable parts of the process's memory, or `None` if the system does not let
+    /// this test read them.
     pub fn contents(&self) -> Option<Vec<Vec<u8>>> {
         let maps = fs::read_to_string(self.proc("maps")).ok()?;
         let memory = fs::File::open(self.proc("mem")).ok()?;
@@ -210,11 +210,11 @@ impl Process {
     fn task(&self, thread: &str) -> PathBuf {
         let tasks = fs::read_dir(self.proc("task")).unwrap();
         let mut tasks = tasks.map(|task| task.unwrap().path());
-        let is_it = |task: &PathBuf| {
+        let is_named = |task: &PathBuf| {
             let name = fs::read_to_string(task.join("comm")).unwrap();
             name.trim_end() == thread
         };
-        let task = tasks.find(is_it);
+        let task = tasks.find(is_named);
         task.unwrap_or_else(|| panic!("no thread {thread}"))
     }
 
@@ -228,7 +228,8 @@ impl Process {
         self.ask("GET", path, &[])
     }
 
-    /// Sends a request whose Host is the address, unless `headers` has another. Returns the answer.
+    /// Sends a request to the HTTP listener, and returns the answer. The Host header is the address
+    /// of the listener, unless `headers` contains another.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.ask_at(&self.admin(), method, path, headers)
     }
@@ -274,16 +275,20 @@ impl Process {
         Metrics::parse(&answer.body)
     }
 
-    /// Reads /metrics until `wanted` returns true for its content, and returns that content.
+    /// Reads /metrics until `wanted` returns true for its content, and returns that content. `what`
+    /// names the wanted state if the test fails.
     #[track_caller]
     pub fn await_metrics(&self, what: &str, wanted: impl Fn(&Metrics) -> bool) -> Metrics {
-        let until = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let metrics = self.metrics();
             if wanted(&metrics) {
                 return metrics;
             }
-            assert!(Instant::now() < until, "never came: {what}: {metrics:#?}");
+            assert!(
+                Instant::now() < deadline,
+                "not in time: {what}: {metrics:#?}"
+            );
         }
     }
 }
@@ -361,7 +366,7 @@ impl Metrics {
                     let (name, value) = line.rsplit_once(' ').unwrap();
                     let (name, labels) = name.split_once('{').unwrap_or((name, ""));
                     let labels = labels.trim_end_matches('}').split(',');
-                    let labels = labels.filter(|it| !it.is_empty()).map(str::to_owned);
+                    let labels = labels.filter(|label| !label.is_empty()).map(str::to_owned);
                     let key = (name.to_owned(), labels.collect());
                     let twice = metrics.samples.insert(key, value.parse().unwrap());
                     assert_eq!(twice, None, "shown twice: {line}");
@@ -373,8 +378,11 @@ impl Metrics {
 
     /// Returns the sum of the samples that have this name and all of these labels.
     pub fn sum(&self, name: &str, labels: &[&str]) -> f64 {
-        let chosen = self.samples.iter().filter(|((of, with), _)| {
-            of == name && labels.iter().all(|label| with.iter().any(|it| it == label))
+        let chosen = self.samples.iter().filter(|((sample, present), _)| {
+            sample == name
+                && labels
+                    .iter()
+                    .all(|label| present.iter().any(|own| own == label))
         });
         chosen.map(|(_, value)| value).sum()
     }

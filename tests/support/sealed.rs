@@ -15,7 +15,7 @@ use pair::End;
 pub struct Peer {
     stream: TcpStream,
     pub end: End,
-    /// The peer has no key, and sends READY at once.
+    /// True if the peer has no key. It then sends READY at once.
     null: bool,
 }
 
@@ -33,11 +33,11 @@ impl Peer {
         security: SessionSecurity,
         socket_type: &'static str,
     ) -> Self {
-        let there: SocketAddr = endpoint.strip_prefix("tcp://").unwrap().parse().unwrap();
+        let remote: SocketAddr = endpoint.strip_prefix("tcp://").unwrap().parse().unwrap();
         let kind = socket2::Type::STREAM;
         let socket = socket2::Socket::new(socket2::Domain::IPV4, kind, None).unwrap();
         socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
-        socket.connect(&there.into()).unwrap();
+        socket.connect(&remote.into()).unwrap();
         Self::on(socket.into(), security, Side::Connects, socket_type)
     }
 
@@ -59,9 +59,9 @@ impl Peer {
         peer
     }
 
-    /// Sends what the codec has written.
+    /// Sends the bytes that the codec has written.
     pub fn write(&mut self) {
-        // The write fails if the gateway has disconnected, which the next read shows.
+        // The write fails if the gateway has disconnected. The next read then shows that.
         let _ = self.stream.write_all(&std::mem::take(&mut self.end.out));
     }
 
@@ -87,13 +87,15 @@ impl Peer {
         n > 0
     }
 
-    /// Returns whether the gateway admits the peer. Fails if the gateway sent an ERROR.
+    /// Continues the handshake, and returns whether the gateway admits the peer. Fails if the
+    /// gateway sends an ERROR.
     pub fn is_admitted(&mut self) -> bool {
         while !self.end.is_met() && self.read() {}
         assert!(self.end.heard.iter().all(|word| !word.starts_with("error")));
         self.end.is_met()
     }
 
+    /// Completes the handshake, and asserts that the gateway admits the peer.
     pub fn met(mut self) -> Self {
         assert!(self.is_admitted());
         self
@@ -113,7 +115,7 @@ impl Peer {
 
     pub fn message(&mut self) -> Vec<Vec<u8>> {
         while self.end.messages.is_empty() {
-            assert!(self.read(), "the gateway hung up");
+            assert!(self.read(), "the gateway disconnected");
         }
         self.end.messages.remove(0)
     }

@@ -1,7 +1,7 @@
-//! A connection without its stream, driven as the engine drives one: a peer's bytes arrive in any
-//! pieces, time passes in between, and output is written as far as the peer reads it. The
-//! connection is compared with a model that reads all bytes at once and is too simple to be wrong.
-//! The property test and the fuzz target share this module, which needs the module `model`.
+//! A connection without its stream, with the steps that the engine performs: a peer's bytes arrive
+//! in pieces of any size, time passes in between, and output is written as far as the peer reads
+//! it. The connection is compared with a model that reads all bytes at once and is too simple to be
+//! wrong. The property test and the fuzz target share this module. It needs the module `model`.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::io::IoSlice;
@@ -26,10 +26,10 @@ use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
 use super::model::{self, BOUNDS, expected};
 
 /// The number of bytes that a session may hold in addition to twice the bytes that have arrived.
-const ROOM: u64 = 16 << 10;
+const HELD_EXTRA_MAX: u64 = 16 << 10;
 
-/// The position of the minor version in a greeting. PING came with 3.1.
-const MINOR: usize = 11;
+/// The position of the minor version in a greeting. ZMTP 3.1 introduced PING.
+const MINOR_VERSION: usize = 11;
 
 /// Returns a valid greeting and READY.
 pub fn opening() -> Vec<u8> {
@@ -42,27 +42,27 @@ pub fn opening() -> Vec<u8> {
 /// The settings of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// The connection belongs to a pool, rather than to a frontend.
+    /// True if the connection belongs to a pool, false if it belongs to a frontend.
     pub pool: bool,
-    /// The peer is sent a PING each second, if the connection belongs to a pool.
+    /// True if the peer is sent a PING each second. This applies only to a pool.
     pub heartbeat: bool,
-    /// The number of bytes that the peer takes of the output, after each piece that it sends.
-    pub takes: usize,
+    /// The number of bytes of the output that the peer reads after each piece that it sends.
+    pub reads: usize,
 }
 
 impl Settings {
-    /// Returns the settings that `byte` stands for, which may be any byte.
+    /// Returns the settings that `byte` encodes. Every byte is valid.
     pub fn of(byte: u8) -> Self {
         Self {
             pool: byte & 1 != 0,
             heartbeat: byte & 2 != 0,
-            takes: [0, 5, 1 << 10, 1 << 30][usize::from(byte >> 2 & 3)],
+            reads: [0, 5, 1 << 10, 1 << 30][usize::from(byte >> 2 & 3)],
         }
     }
 }
 
-/// Returns the size of a piece of the peer's bytes and the time that passes before it. Any `byte`
-/// stands for one of each.
+/// Returns the size of a piece of the peer's bytes, and the time that passes before the piece
+/// arrives. `byte` encodes both, and every byte is valid.
 fn step(byte: u8) -> (usize, Duration) {
     let sizes = [1, 2, 7, 60, 300, 5_000, 70_000, usize::MAX];
     let millis = [0, 0, 1, 150, 1_100, 5_000, 31_000, 1_000_000];
@@ -70,39 +70,39 @@ fn step(byte: u8) -> (usize, Duration) {
     (sizes[size], Duration::from_millis(millis[time]))
 }
 
-/// The number of pieces after which all remaining bytes arrive at once. A few bytes of input can
-/// stand for megabytes, for which one byte at a time would take too long.
-const PIECES: usize = 50_000;
+/// The maximum number of pieces, after which all remaining bytes arrive at once. A few bytes of
+/// input can encode megabytes, which would take too long one byte at a time.
+const PIECES_MAX: usize = 50_000;
 
-/// Drives a connection whose peer sends `bytes`, and asserts everything that must hold. `steps`, of
-/// which there must be at least one, determine the pieces in turn.
+/// Runs a connection whose peer sends `bytes`, and checks its behaviour. `steps` must not be empty,
+/// and determine the pieces in turn.
 pub fn drive(settings: Settings, steps: &[u8], mut bytes: &[u8]) {
-    let expected = expected_words(bytes);
+    let expected = expected_events(bytes);
     let mut side = Side::new(settings);
-    side.understands_ping = bytes.get(MINOR).is_some_and(|minor| *minor > 0);
+    side.understands_ping = bytes.get(MINOR_VERSION).is_some_and(|minor| *minor > 0);
     for (n, &byte) in steps.iter().cycle().enumerate() {
         let (size, time) = step(byte);
-        let size = if n < PIECES { size } else { usize::MAX };
+        let size = if n < PIECES_MAX { size } else { usize::MAX };
         side.pass(time);
         if bytes.is_empty() || side.ended {
             break;
         }
         let (piece, rest) = bytes.split_at(size.min(bytes.len()));
         bytes = rest;
-        side.hear(piece);
-        side.write(settings.takes);
+        side.receive(piece);
+        side.write(settings.reads);
     }
     side.write(usize::MAX / 2);
     match side.ended {
-        true => assert!(expected.starts_with(&side.heard), "{:?}", side.heard),
-        false => assert_eq!(side.heard, expected),
+        true => assert!(expected.starts_with(&side.events), "{:?}", side.events),
+        false => assert_eq!(side.events, expected),
     }
-    side.has_said_what_it_should();
+    side.assert_output();
 }
 
 struct Side {
     settings: Settings,
-    /// The greeting shows that the peer knows PING.
+    /// True if the greeting shows that the peer knows PING.
     understands_ping: bool,
     session: Session,
     liveness: Liveness,
@@ -110,15 +110,16 @@ struct Side {
     buffers: BufferPool,
     stage: Stage,
     now: Duration,
-    came: u64,
+    /// The number of bytes that have arrived.
+    arrived: u64,
     ttl: Option<Duration>,
-    /// The messages and commands of the peer, as text.
-    heard: Vec<String>,
+    /// The events of the session, as text.
+    events: Vec<String>,
     /// The bodies of the commands that the peer must receive, without PINGs.
-    owed: Vec<Vec<u8>>,
-    /// The bytes that the peer took.
+    expected_commands: Vec<Vec<u8>>,
+    /// The bytes that the peer has read.
     sent: Vec<u8>,
-    /// The connection is not read any more.
+    /// True if the connection is no longer read.
     ended: bool,
 }
 
@@ -135,16 +136,16 @@ impl Side {
             buffers,
             stage: Stage::New,
             now: Duration::ZERO,
-            came: 0,
+            arrived: 0,
             ttl: None,
-            heard: Vec::new(),
-            owed: Vec::new(),
+            events: Vec::new(),
+            expected_commands: Vec::new(),
             sent: Vec::new(),
             ended: false,
         }
     }
 
-    /// Lets time pass, and checks the connection.
+    /// Advances the clock, and performs the action that is then due.
     fn pass(&mut self, time: Duration) {
         self.now += time;
         let pinged = self.settings.heartbeat && self.settings.pool;
@@ -178,7 +179,7 @@ impl Side {
     }
 
     /// Receives the next bytes of the peer.
-    fn hear(&mut self, mut piece: &[u8]) {
+    fn receive(&mut self, mut piece: &[u8]) {
         let mut whole = false;
         while !piece.is_empty() && !self.ended {
             let before = piece.len();
@@ -194,7 +195,7 @@ impl Side {
                 None => Input::from(std::mem::take(&mut piece).to_vec()),
             };
             let mut left = before - piece.len();
-            self.came += left as u64;
+            self.arrived += left as u64;
             self.liveness.heard(self.now);
             while !self.ended {
                 match self.session.next(&mut input, BOUNDS, &mut self.buffers) {
@@ -202,18 +203,18 @@ impl Side {
                         assert!(input.rest().is_empty(), "the session takes all input");
                         break;
                     }
-                    Ok(Some(said)) => {
+                    Ok(Some(event)) => {
                         // Every complete item consumed at least one of these bytes.
                         let before = std::mem::replace(&mut left, input.rest().len());
-                        assert!(left < before, "it reports more bytes than have arrived");
+                        assert!(left < before, "an event that consumed no bytes");
                         whole |= !self.session.is_inside_message();
-                        self.obey(said);
+                        self.handle(event);
                     }
                     Err(fault) => {
                         if fault.should_receive_error() {
-                            self.tell_error(&fault.to_string());
+                            self.send_error(&fault.to_string());
                         }
-                        self.heard.push(fault_word(&fault));
+                        self.events.push(fault_text(&fault));
                         self.ended = true;
                     }
                 }
@@ -221,8 +222,9 @@ impl Side {
             let held = self.session.held();
             // Reused memory may be twice as large as the frame.
             let most = 2 * BOUNDS.bytes + COMMAND_MAX;
-            assert!(held <= most, "it holds {held} bytes");
-            assert!(held <= 2 * self.came + ROOM, "{held} of {}", self.came);
+            assert!(held <= most, "the session holds {held} bytes");
+            let arrived = self.arrived;
+            assert!(held <= 2 * arrived + HELD_EXTRA_MAX, "{held} of {arrived}");
         }
         let inside = self.stage == Stage::Known && self.session.is_inside();
         let arrived = inside.then(|| self.session.arrived());
@@ -230,27 +232,29 @@ impl Side {
     }
 
     /// Handles an event of the session as the engine does.
-    fn obey(&mut self, said: session::SessionEvent) {
-        self.heard.push(word(&said));
-        match said {
+    fn handle(&mut self, event: session::SessionEvent) {
+        self.events.push(event_text(&event));
+        match event {
             session::SessionEvent::Ready(ready) => {
                 assert!(self.stage == Stage::New && ready.identity.len() <= 255);
                 let announced = match self.settings.pool {
                     true => socket_types::worker(&ready.socket_type, Workers::Auto)
-                        .map(|it| it.announced),
-                    false => socket_types::client(&ready.socket_type).map(|it| it.announced),
+                        .map(|worker| worker.announced),
+                    false => {
+                        socket_types::client(&ready.socket_type).map(|client| client.announced)
+                    }
                 };
                 match announced {
                     Ok(announced) => {
                         self.stage = Stage::Known;
                         let size = (announced.len() as u32).to_be_bytes();
-                        let front = b"\x05READY\x0bSocket-Type";
-                        let body = [&front[..], &size, announced.as_bytes()].concat();
-                        self.owe(body, |into| command::put_ready(into, announced));
+                        let head = b"\x05READY\x0bSocket-Type";
+                        let body = [&head[..], &size, announced.as_bytes()].concat();
+                        self.send(body, |into| command::put_ready(into, announced));
                     }
                     Err(misfit) => {
                         if misfit.outlook == Outlook::Never {
-                            self.tell_error(&misfit.why);
+                            self.send_error(&misfit.why);
                         }
                         self.ended = true;
                     }
@@ -261,7 +265,7 @@ impl Side {
                 self.ttl = (ttl > 0).then(|| Duration::from_millis(100) * u32::from(ttl));
                 self.liveness.set_ttl(self.ttl);
                 let body = [b"\x04PONG", &context[..]].concat();
-                self.owe(body, |into| command::put_pong(into, &context));
+                self.send(body, |into| command::put_pong(into, &context));
             }
             session::SessionEvent::Message(frames) => {
                 assert_eq!(self.stage, Stage::Known);
@@ -280,7 +284,7 @@ impl Side {
             | session::SessionEvent::Work(_)
             | session::SessionEvent::Open(_)
             | session::SessionEvent::Credentials(_) => {
-                panic!("NULL needs none of these")
+                panic!("the mechanism NULL has no such event")
             }
             session::SessionEvent::Subscribe(_)
             | session::SessionEvent::Cancel(_)
@@ -288,19 +292,19 @@ impl Side {
         }
     }
 
-    fn tell_error(&mut self, why: &str) {
+    fn send_error(&mut self, why: &str) {
         let reason = &why.as_bytes()[..why.len().min(255)];
         let body = [b"\x05ERROR", &[reason.len() as u8][..], reason].concat();
-        self.owe(body, |into| command::put_error(into, why));
+        self.send(body, |into| command::put_error(into, why));
     }
 
-    /// Sends a command, and records the body that must be written.
-    fn owe(&mut self, body: Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
-        self.owed.push(body);
+    /// Sends a command with `put`, and records that its body is expected in the output.
+    fn send(&mut self, body: Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
+        self.expected_commands.push(body);
         self.outbox.put(&mut self.buffers, put);
     }
 
-    /// Writes as many bytes as the peer takes.
+    /// Writes output of at most `most` bytes, which the peer reads.
     fn write(&mut self, mut most: usize) {
         let before = self.outbox.unwritten();
         let sent = &mut self.sent;
@@ -319,9 +323,9 @@ impl Side {
         self.liveness.wrote(before - self.outbox.unwritten());
     }
 
-    /// Asserts that the output is a greeting and whole commands: those in `owed`, in order, and
-    /// PINGs.
-    fn has_said_what_it_should(&self) {
+    /// Asserts that the output is a greeting and complete commands: those in `expected_commands`,
+    /// in order, and PINGs.
+    fn assert_output(&self) {
         let (greeting, frames) = self.sent.split_at(LENGTH);
         assert_eq!(greeting, NULL_GREETING);
         let endless = Bounds {
@@ -338,24 +342,25 @@ impl Side {
             assert!(command::parse(&Bytes::from(body.clone())).is_ok());
             commands.push(body);
         }
-        assert_eq!(again, frames, "nothing but whole commands");
+        assert_eq!(again, frames, "nothing but complete commands");
         commands.retain(|body| !body.starts_with(b"\x04PING"));
-        assert_eq!(commands, self.owed);
+        assert_eq!(commands, self.expected_commands);
     }
 }
 
-fn word(said: &session::SessionEvent) -> String {
-    let all = |message: &Message| body_words(message.frames());
-    match said {
+/// Describes an event as text.
+fn event_text(event: &session::SessionEvent) -> String {
+    let all = |message: &Message| bodies_text(message.frames());
+    match event {
         session::SessionEvent::Message(frames) => format!("message {}", all(frames)),
         session::SessionEvent::Oversize(frames) => format!("oversize {}", all(frames)),
         other => format!("{other:?}"),
     }
 }
 
-/// Describes bodies as text: short ones by their bytes, long ones by size and a hash.
-fn body_words<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> String {
-    let word = |body: &[u8]| match body.len() {
+/// Describes bodies as text: a short body by its bytes, a long body by its size and a hash.
+fn bodies_text<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> String {
+    let text = |body: &[u8]| match body.len() {
         0..=100 => format!("{body:?}"),
         size => {
             let mut hasher = DefaultHasher::new();
@@ -363,33 +368,36 @@ fn body_words<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> String {
             format!("{size} bytes {:x}", hasher.finish())
         }
     };
-    bodies.map(word).collect::<Vec<_>>().join(" ")
+    bodies.map(text).collect::<Vec<_>>().join(" ")
 }
 
-/// Describes a fault. All unsupported protocols have one description, because the details depend on
-/// how many bytes arrive at once.
-fn fault_word(fault: &SessionError) -> String {
+/// Describes a fault as text. All unsupported protocols have the same text, because the details
+/// depend on how many bytes arrive at once.
+fn fault_text(fault: &SessionError) -> String {
     match fault {
-        SessionError::Unsupported(_) => "a stranger".into(),
+        SessionError::Unsupported(_) => UNSUPPORTED.into(),
         other => format!("{other:?}"),
     }
 }
 
-/// Checks that a greeting names the mechanism NULL. The error is the word for the fault.
+/// The text of every unsupported protocol.
+const UNSUPPORTED: &str = "unsupported protocol";
+
+/// Checks that a greeting names the mechanism NULL. The error is the text of the fault.
 fn expected_mechanism(greeting: &[u8]) -> Result<(), String> {
     // In the mechanism's field, the bytes after the first zero mean nothing.
     let theirs = match greeting[12..32].split(|byte| *byte == 0).next() {
         Some(b"NULL") => return Ok(()),
         Some(b"PLAIN") => Mechanism::Plain,
         Some(b"CURVE") => Mechanism::Curve,
-        _ => return Err("a stranger".into()),
+        _ => return Err(UNSUPPORTED.into()),
     };
     let ours = Mechanism::Null;
-    Err(fault_word(&SessionError::Mismatch { theirs, ours }))
+    Err(fault_text(&SessionError::Mismatch { theirs, ours }))
 }
 
-/// Returns the events of a peer that sends `bytes`, by reading all of them at once.
-fn expected_words(bytes: &[u8]) -> Vec<String> {
+/// Returns the events of a session whose peer sends `bytes`, as text. Reads all bytes at once.
+fn expected_events(bytes: &[u8]) -> Vec<String> {
     let begins = |at: usize, rule: fn(u8) -> bool| bytes.get(at).is_none_or(|byte| rule(*byte));
     let sound = begins(0, |byte| byte == 0xff)
         && begins(9, |byte| byte & 1 == 1)
@@ -397,13 +405,13 @@ fn expected_words(bytes: &[u8]) -> Vec<String> {
     let Some((greeting, mut rest)) = bytes.split_at_checked(LENGTH).filter(|_| sound) else {
         return match sound {
             true => Vec::new(),
-            false => vec!["a stranger".into()],
+            false => vec![UNSUPPORTED.into()],
         };
     };
     if let Err(fault) = expected_mechanism(greeting) {
         return vec![fault];
     }
-    let mut words = Vec::new();
+    let mut events = Vec::new();
     // The bytes up to READY are read frame by frame.
     let mut inside = false;
     loop {
@@ -411,8 +419,8 @@ fn expected_words(bytes: &[u8]) -> Vec<String> {
             Some(end) if end <= rest.len() as u64 => end as usize,
             // The frame is incomplete or invalid, which is reported in the same way after READY.
             _ => {
-                words.extend(expected(rest, BOUNDS).into_iter().flat_map(traffic));
-                return words;
+                events.extend(expected(rest, BOUNDS).into_iter().flat_map(traffic));
+                return events;
             }
         };
         let (frame, others) = rest.split_at(end);
@@ -420,39 +428,41 @@ fn expected_words(bytes: &[u8]) -> Vec<String> {
         if frame[0] & COMMAND == 0 {
             inside = true;
             if frame[0] & MORE == 0 {
-                words.push(fault_word(&SessionError::BeforeReady));
-                return words;
+                events.push(fault_text(&SessionError::BeforeReady));
+                return events;
             }
             continue;
         }
         let header = if frame[0] & LONG == 0 { 2 } else { 9 };
         match command::parse(&Bytes::from(frame[header..].to_vec())) {
             Ok(Command::Ready(_)) if inside => {
-                words.push(fault_word(&SessionError::BeforeReady));
-                return words;
+                events.push(fault_text(&SessionError::BeforeReady));
+                return events;
             }
             Ok(Command::Ready(ready)) => {
-                words.push(word(&session::SessionEvent::Ready(Box::new(ready))));
+                events.push(event_text(&session::SessionEvent::Ready(Box::new(ready))));
                 break;
             }
-            Ok(Command::Error(reason)) => words.push(word(&session::SessionEvent::Error(reason))),
-            Ok(_) => words.push(word(&session::SessionEvent::Other)),
+            Ok(Command::Error(reason)) => {
+                events.push(event_text(&session::SessionEvent::Error(reason)));
+            }
+            Ok(_) => events.push(event_text(&session::SessionEvent::Other)),
             Err(fault) => {
-                words.push(fault_word(&SessionError::Command(fault)));
-                return words;
+                events.push(fault_text(&SessionError::Command(fault)));
+                return events;
             }
         }
     }
-    for said in expected(rest, BOUNDS) {
-        words.extend(traffic(said));
-        if words
+    for item in expected(rest, BOUNDS) {
+        events.extend(traffic(item));
+        if events
             .last()
-            .is_some_and(|word| word.starts_with("Again") || word.starts_with("Command"))
+            .is_some_and(|event| event.starts_with("Again") || event.starts_with("Command"))
         {
             break;
         }
     }
-    words
+    events
 }
 
 /// Returns the size of the first frame, if its header is complete and valid.
@@ -480,13 +490,13 @@ fn traffic(item: model::Decoded) -> Option<String> {
         model::Decoded::Fault(why) => fault(SessionError::Frame(why)),
         model::Decoded::Command(body) => match command::parse(&Bytes::from(body)) {
             Ok(Command::Ready(_)) => fault(SessionError::SecondReady),
-            Ok(Command::Error(reason)) => word(&session::SessionEvent::Error(reason)),
+            Ok(Command::Error(reason)) => event_text(&session::SessionEvent::Error(reason)),
             Ok(Command::Ping { ttl, context }) => {
-                word(&session::SessionEvent::Ping { ttl, context })
+                event_text(&session::SessionEvent::Ping { ttl, context })
             }
-            Ok(Command::Subscribe(prefix)) => word(&session::SessionEvent::Subscribe(prefix)),
-            Ok(Command::Cancel(prefix)) => word(&session::SessionEvent::Cancel(prefix)),
-            Ok(Command::Pong | Command::Other) => word(&session::SessionEvent::Other),
+            Ok(Command::Subscribe(prefix)) => event_text(&session::SessionEvent::Subscribe(prefix)),
+            Ok(Command::Cancel(prefix)) => event_text(&session::SessionEvent::Cancel(prefix)),
+            Ok(Command::Pong | Command::Other) => event_text(&session::SessionEvent::Other),
             Err(why) => fault(SessionError::Command(why)),
         },
     })

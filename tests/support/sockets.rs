@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 /// nothing is wrong.
 pub const PATIENCE_MS: i32 = 20_000;
 
-/// Returns a socket whose sends and receives have a time limit, and that is closed without waiting.
+/// Returns a socket whose sends and receives have a time limit. Closing the socket does not wait.
 pub fn socket(context: &zmq::Context, kind: zmq::SocketType) -> zmq::Socket {
     let socket = context.socket(kind).unwrap();
     socket.set_rcvtimeo(PATIENCE_MS).unwrap();
@@ -19,7 +19,7 @@ pub fn socket(context: &zmq::Context, kind: zmq::SocketType) -> zmq::Socket {
     socket
 }
 
-/// Returns a socket as [`socket`] does, connected to `endpoint`.
+/// Returns a socket like [`socket`], connected to `endpoint`.
 pub fn connected(context: &zmq::Context, kind: zmq::SocketType, endpoint: &str) -> zmq::Socket {
     let socket = socket(context, kind);
     socket.connect(endpoint).unwrap();
@@ -53,7 +53,8 @@ pub fn texts(frames: &[Vec<u8>]) -> Vec<String> {
     frames.iter().map(text).collect()
 }
 
-/// Takes a worker's request, and answers `REPLY` with the headers and `payload`.
+/// Receives a request as the worker, and answers it with the type `REPLY`, the request's headers
+/// and `payload`. Returns the request.
 #[track_caller]
 pub fn answer(worker: &zmq::Socket, payload: &[u8]) -> Frames {
     let request = receive(worker);
@@ -70,7 +71,7 @@ pub struct Error {
     pub code: i32,
     pub message: String,
     pub reason: String,
-    /// `gateway`, which distinguishes a rejection from an ERROR of a worker.
+    /// Always `gateway`. This distinguishes a rejection from an ERROR of a worker.
     pub domain: String,
     #[serde(default)]
     pub field: String,
@@ -122,7 +123,7 @@ pub fn reason_or_type(frames: &[Vec<u8>]) -> String {
     rejection.reason
 }
 
-/// Answers each request with its own headers and payload, until `done`.
+/// Answers each request with the request's headers and payload, until `done` is set.
 pub fn echo(worker: &zmq::Socket, done: &AtomicBool) {
     worker.set_rcvtimeo(50).unwrap();
     while !done.load(Ordering::SeqCst) {
@@ -133,8 +134,8 @@ pub fn echo(worker: &zmq::Socket, done: &AtomicBool) {
     }
 }
 
-/// A guard that sets a flag when it is dropped, even if the test fails, so that no other thread of
-/// the test continues.
+/// A guard that sets a flag when it is dropped, even if the test fails, so that the other threads
+/// of the test end.
 pub struct SetOnDrop<'a>(pub &'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {

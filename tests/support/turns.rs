@@ -8,7 +8,7 @@ static TURN: Mutex<()> = Mutex::new(());
 ///
 /// A test takes a turn if it opens thousands of connections, which together would exceed the limit
 /// of descriptors; if it keeps both cores busy; if it asserts times of a few milliseconds; or if it
-/// measures its own process. A test that failed ends its turn as well.
+/// measures its own process. A failed test ends its turn, too.
 pub fn take() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,7 +9,7 @@ pub const MORE: u8 = 1;
 pub const LONG: u8 = 2;
 pub const COMMAND: u8 = 4;
 
-/// A message or a command from the gateway, or the end of the connection.
+/// A message or a command that the gateway has sent, or the end of the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     Message(Vec<Vec<u8>>),
@@ -169,7 +169,7 @@ pub fn ready(socket_type: &str, metadata: &[(&str, &[u8])]) -> Vec<u8> {
     body
 }
 
-/// Returns a frame, in the long form if its body needs that.
+/// Returns a frame, in the long form if its body is too long for the short form.
 pub fn frame(flags: u8, body: &[u8]) -> Vec<u8> {
     match u8::try_from(body.len()) {
         Ok(size) => [&[flags, size], body].concat(),

@@ -1,4 +1,4 @@
-//! An editor that changes the files of a running gateway in every way that files change.
+//! An editor that changes the files of a running gateway in all the ways that occur in practice.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use gateway::reply::Reason;
 
-use super::{FAILED, patience};
+use super::{FAILED, deadline};
 
 use crate::support::ANN;
 use crate::support::gateway::{Following, on_this_engine};
@@ -20,14 +20,13 @@ use crate::support::sockets::{PATIENCE_MS, receive, send, texts};
 pub struct Editor {
     pub directory: PathBuf,
     pub file: PathBuf,
-    /// The client by which the edit in force is found: only edit `n` has the route `R{n}`.
+    /// The client that finds out which edit is in force: only edit `n` has the route `R{n}`.
     pub client: zmq::Socket,
     pub following: Following,
 }
 
-/// The number of pools that edits add and remove. Each has a worker that keeps its socket and
-/// reconnects.
-pub const VANISHING: u64 = 2;
+/// The number of pools that edits add and remove. Each pool has a worker, whose socket reconnects.
+pub const VANISHING_POOLS: u64 = 2;
 
 impl Editor {
     /// Returns the endpoint of the pool `p{pool}`, which edits add and remove.
@@ -46,7 +45,7 @@ impl Editor {
         if n % 4 > 1 {
             frontends = format!("  more: {{ bind: \"{}\" }}\n", ipc("f".into()));
         }
-        for pool in 0..n % (VANISHING + 1) {
+        for pool in 0..n % (VANISHING_POOLS + 1) {
             pools += &format!("  p{pool}: {{ bind: \"{}\" }}\n", self.vanishing(pool));
             routes += &format!("  MORE{pool}: {{ schema: demo.Person, pool: p{pool} }}\n");
         }
@@ -96,15 +95,15 @@ routes:
 
     /// Writes `text` to routes.yaml, in one of eight ways that `n` selects.
     pub fn write(&self, n: u64, text: &str) {
-        let beside = self.directory.join("routes.yaml.new");
+        let temporary = self.directory.join("routes.yaml.new");
         let backup = self.directory.join("routes.yaml~");
         match n / 3 % 8 {
             // In place.
             0 => fs::write(&self.file, text).unwrap(),
             // Like sed -i: a new file, renamed over the old one.
             1 => {
-                fs::write(&beside, text).unwrap();
-                fs::rename(&beside, &self.file).unwrap();
+                fs::write(&temporary, text).unwrap();
+                fs::rename(&temporary, &self.file).unwrap();
             }
             // Like editors that keep a backup: the old file is moved away, then a new one is
             // created.
@@ -137,8 +136,8 @@ routes:
                 symlink(&version, &new).unwrap();
                 fs::rename(&new, &data).unwrap();
                 if fs::read_link(&self.file).is_err() {
-                    symlink("..data/routes.yaml", &beside).unwrap();
-                    fs::rename(&beside, &self.file).unwrap();
+                    symlink("..data/routes.yaml", &temporary).unwrap();
+                    fs::rename(&temporary, &self.file).unwrap();
                 }
                 if let Some(before) = before {
                     fs::remove_dir_all(self.directory.join(before)).unwrap();
@@ -203,9 +202,9 @@ routes:
         fs::write(more.join("more.proto"), other).unwrap();
     }
 
-    /// Returns whether edit `n` is in force. If it is, its route `R{n}` rejects the invalid payload
-    /// as a schema violation; otherwise the type is unknown.
-    pub fn holds(&self, n: u64) -> bool {
+    /// Returns whether edit `n` is in force. If so, its route `R{n}` rejects an invalid payload as
+    /// a schema violation; otherwise the type is unknown.
+    pub fn is_in_force(&self, n: u64) -> bool {
         send(&self.client, &[format!("R{n}").as_bytes(), b"\xff"]);
         let answer = receive(&self.client);
         let text = String::from_utf8_lossy(&answer[1]).into_owned();
@@ -218,12 +217,12 @@ routes:
     pub fn write_probe(&self, n: u64) {
         let schemas = self.directory.join("schemas");
         let probe = schemas.join("probe.proto");
-        let (beside, text) = (schemas.join("probe.new"), probe_of(n));
+        let (temporary, text) = (schemas.join("probe.new"), probe_of(n));
         match n / 6 % 4 {
             0 => fs::write(&probe, text).unwrap(),
             1 => {
-                fs::write(&beside, text).unwrap();
-                fs::rename(&beside, &probe).unwrap();
+                fs::write(&temporary, text).unwrap();
+                fs::rename(&temporary, &probe).unwrap();
             }
             // Removed, then created under another name and renamed.
             2 => {
@@ -240,9 +239,9 @@ routes:
         }
     }
 
-    /// Returns whether the probe.proto of edit `n` is in force: its message alone has the field of
+    /// Returns whether the probe.proto of edit `n` is in force. Only its message has the field of
     /// the payload, and the route rejects unknown fields.
-    fn probe_holds(&self, n: u64) -> bool {
+    fn is_probe_in_force(&self, n: u64) -> bool {
         let mut payload = varint(field(n) << 3);
         payload.push(1);
         send(&self.client, &[&b"PROBE"[..], &payload[..]]);
@@ -256,7 +255,7 @@ routes:
         known
     }
 
-    /// Sends `POST /reload`, and asserts that the reload succeeds if and only if `good`.
+    /// Sends `POST /reload`, and asserts that the reload succeeds if and only if `good` is true.
     fn post_reload(&self, good: bool) {
         let listening = self.following.control_status.current().listening;
         let admin = listening
@@ -265,8 +264,8 @@ routes:
             .expect("admin");
         let at = admin.endpoint.rsplit('/').next().unwrap();
         let mut stream = TcpStream::connect(at).unwrap();
-        let patience = Duration::from_millis(PATIENCE_MS as u64);
-        stream.set_read_timeout(Some(patience)).unwrap();
+        let timeout = Duration::from_millis(PATIENCE_MS as u64);
+        stream.set_read_timeout(Some(timeout)).unwrap();
         let ask = format!("POST /reload HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
         stream.write_all(ask.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -276,8 +275,8 @@ routes:
 
     /// Asserts that requests to the added pools of edit `n` are answered, which shows that their
     /// workers have reconnected.
-    fn vanishing_are_served(&self, n: u64) {
-        for pool in 0..n % (VANISHING + 1) {
+    fn assert_vanishing_pools_serve(&self, n: u64) {
+        for pool in 0..n % (VANISHING_POOLS + 1) {
             send(&self.client, &[format!("MORE{pool}").as_bytes(), ANN]);
             assert_eq!(
                 texts(&receive(&self.client))[0],
@@ -291,7 +290,7 @@ routes:
     /// number of the edit whose routes.yaml is then in force.
     pub fn edit(&self, n: u64, before: u64) -> u64 {
         let failed = FAILED.load(Ordering::SeqCst);
-        let until = patience();
+        let deadline = deadline();
         if n.is_multiple_of(3) {
             match n % 2 {
                 0 => self.write(n, &self.broken(n)),
@@ -301,33 +300,39 @@ routes:
                 }
             }
             while FAILED.load(Ordering::SeqCst) == failed {
-                assert!(Instant::now() < until, "edit {n}: nothing was said of it");
                 assert!(
-                    self.holds(before),
+                    Instant::now() < deadline,
+                    "edit {n}: no failure is reported"
+                );
+                assert!(
+                    self.is_in_force(before),
                     "edit {n} is broken and ended edit {before}"
                 );
             }
-            assert!(self.holds(before) && !self.holds(n), "edit {n} is broken");
+            assert!(
+                self.is_in_force(before) && !self.is_in_force(n),
+                "edit {n} is broken"
+            );
             return before;
         }
         if n % 6 == 5 {
             self.write_probe(n);
-            while !self.probe_holds(n) {
-                assert!(Instant::now() < until, "probe {n} never took hold");
+            while !self.is_probe_in_force(n) {
+                assert!(Instant::now() < deadline, "probe {n} did not take effect");
             }
-            assert!(self.holds(before), "a .proto ended edit {before}");
+            assert!(self.is_in_force(before), "a .proto ended edit {before}");
             return before;
         }
         self.write_protos(n);
         self.write(n, &self.yaml(n));
-        while !self.holds(n) {
-            assert!(Instant::now() < until, "edit {n} never took hold");
+        while !self.is_in_force(n) {
+            assert!(Instant::now() < deadline, "edit {n} did not take effect");
         }
         assert!(
-            !self.holds(before),
-            "edit {n} left something of edit {before}"
+            !self.is_in_force(before),
+            "edit {n} left a part of edit {before} in force"
         );
-        self.vanishing_are_served(n);
+        self.assert_vanishing_pools_serve(n);
         n
     }
 }
@@ -339,8 +344,8 @@ fn field(n: u64) -> u64 {
 
 fn probe_of(n: u64) -> String {
     let field = field(n);
-    // These messages make each configuration large, so that a configuration that is never freed is
-    // noticed in the memory.
+    // These messages make each configuration large, so that the test notices a configuration whose
+    // memory is never freed.
     let ballast = (0..60).map(|m| {
         format!("message M{m} {{ int32 a = 1; string b = 2; repeated M{m} c = 3; map<string, M0> d = 4; }}\n")
     });

@@ -1,5 +1,5 @@
-//! Tests of hostile publishers and subscribers: their messages are dropped, refused or bounded, the
-//! log says so, and the other peers of the channel are served.
+//! Tests of hostile publishers and subscribers: the gateway drops, refuses or bounds what they
+//! send, logs this, and serves the other peers of the channel.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ const SUBSCRIBERS: &str = "subscriber side of channel ticks";
 
 const MIB: usize = 1 << 20;
 
-/// Starts a gateway whose channel and whose file have these further settings.
+/// Starts a gateway with a channel with additional settings, and with additional sections.
 fn start(channel: &str, more: &str) -> Process {
     Process::start(&format!(
         r#"
@@ -27,7 +27,7 @@ reload: {{ watch: false }}
     ))
 }
 
-/// A publisher and a subscriber of libzmq that do nothing wrong.
+/// An honest publisher and an honest subscriber of libzmq.
 struct Honest {
     publisher: zmq::Socket,
     subscriber: zmq::Socket,
@@ -46,31 +46,33 @@ impl Honest {
         }
     }
 
-    /// Asserts that a message of the publisher is the next that the subscriber receives.
+    /// Asserts that the next message that the subscriber receives is a new message of the
+    /// publisher.
     #[track_caller]
-    fn are_served(&self) {
+    fn assert_served(&self) {
         send(&self.publisher, &["RAW.honest", "x"]);
         assert_eq!(texts(&receive(&self.subscriber)), ["RAW.honest", "x"]);
     }
 }
 
-/// Waits until the subscribers have this number of prefixes together.
+/// Waits until all subscribers together have this number of prefixes.
 #[track_caller]
 fn await_prefixes(gateway: &Process, wanted: u64) {
-    let until = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let status = gateway.status();
         let shown = status["channels"][0]["subscriptions"].as_array();
-        let counts = shown.unwrap().iter().map(|it| it["prefix_count"].as_u64());
+        let subscribers = shown.unwrap().iter();
+        let counts = subscribers.map(|subscriber| subscriber["prefix_count"].as_u64());
         let count: u64 = counts.map(|count| count.unwrap()).sum();
         if count == wanted {
             return;
         }
-        assert!(Instant::now() < until, "{count} prefixes");
+        assert!(Instant::now() < deadline, "{count} prefixes");
     }
 }
 
-/// Waits until the gateway has acted on everything that a peer has sent.
+/// Waits until the gateway has processed everything that a peer has sent.
 #[track_caller]
 fn sync(peer: &mut Raw) {
     peer.say(&ping(0, b"sync"));
@@ -100,7 +102,7 @@ fn a_prefix_that_is_too_long_is_refused_in_every_form() {
             subscribe(&large[..16 * MIB]),
             "subscriber side of channel ticks: a connection is refused: a command of 16777226 bytes",
         ),
-        // The message is larger than limits.message, so it was not read to its end.
+        // This message is larger than `limits.message`, so the gateway does not read it completely.
         (
             as_message(&large),
             "a subscriber sent a message, which is dropped",
@@ -108,14 +110,14 @@ fn a_prefix_that_is_too_long_is_refused_in_every_form() {
     ] {
         let mut gateway = start("upstream: all", "");
         let honest = Honest::connect(&gateway);
-        honest.are_served();
+        honest.assert_served();
         let before = gateway.forget_peak();
         let mut peer = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
-        // The gateway may have disconnected it before everything is sent.
+        // The gateway may disconnect the peer before everything is sent.
         peer.try_say(&bytes);
         gateway.await_line(line);
-        honest.are_served();
-        // Memory for the message itself, and for the prefix in it.
+        honest.assert_served();
+        // The gateway may need memory for the message and for the prefix in it.
         let grown = gateway.peak().saturating_sub(before);
         assert!(grown < 2 * 17 * 1024, "{line}: {grown} KiB");
     }
@@ -125,7 +127,7 @@ fn a_prefix_that_is_too_long_is_refused_in_every_form() {
 fn a_subscriber_with_a_million_prefixes_is_disconnected() {
     let mut gateway = start("upstream: all", "");
     let honest = Honest::connect(&gateway);
-    honest.are_served();
+    honest.assert_served();
     let before = gateway.forget_peak();
     let mut peer = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
     let prefixes = (0..1_000_000).map(|n| subscribe(format!("{n:07}").as_bytes()));
@@ -135,30 +137,30 @@ fn a_subscriber_with_a_million_prefixes_is_disconnected() {
         "{SUBSCRIBERS}: a connection is refused: it subscribes to more than 10000 prefixes"
     );
     gateway.await_line(&line);
-    honest.are_served();
+    honest.assert_served();
     let grown = gateway.peak().saturating_sub(before);
     assert!(grown < 8 * 1024, "{grown} KiB");
     await_prefixes(&gateway, 1);
 }
 
 #[test]
-fn a_channel_takes_a_million_subscriptions_and_no_more() {
+fn a_channel_has_at_most_a_million_subscriptions() {
     /// The memory of a million subscriptions, in KiB.
     const MEMORY_MAX: usize = 300 * 1024;
     let mut gateway = start("upstream: all", "");
     let honest = Honest::connect(&gateway);
     let before = gateway.forget_peak();
     let at = gateway.endpoint(SUBSCRIBERS);
-    // The honest subscriber has the one subscription that is missing.
+    // The honest subscriber has one subscription, which completes the million.
     let counts = std::iter::repeat_n(10_000, 99).chain([9_999]);
-    let crowd = counts.enumerate().map(|(n, count)| {
+    let subscribers = counts.enumerate().map(|(n, count)| {
         let mut peer = Raw::peer(&at, "SUB");
         let prefixes = (0..count).map(|each| subscribe(format!("{n:02}.{each:04}").as_bytes()));
         peer.say(&prefixes.flatten().collect::<Vec<u8>>());
         sync(&mut peer);
         peer
     });
-    let mut crowd: Vec<_> = crowd.collect();
+    let mut subscribers: Vec<_> = subscribers.collect();
     let mut one_more = Raw::peer(&at, "SUB");
     one_more.say(&subscribe(b"one more"));
     let line =
@@ -167,10 +169,10 @@ fn a_channel_takes_a_million_subscriptions_and_no_more() {
     let grown = gateway.peak().saturating_sub(before);
     println!("a million subscriptions take {} MiB", grown / 1024);
     assert!(grown < MEMORY_MAX, "{grown} KiB");
-    honest.are_served();
+    honest.assert_served();
     // A cancelled subscription makes room for another.
-    crowd[0].say(&cancel(b"00.0000"));
-    sync(&mut crowd[0]);
+    subscribers[0].say(&cancel(b"00.0000"));
+    sync(&mut subscribers[0]);
     let mut later = Raw::peer(&at, "SUB");
     later.say(&subscribe(b"one more"));
     sync(&mut later);
@@ -190,7 +192,7 @@ fn cancellations_of_nothing_change_nothing() {
     sync(&mut peer);
     let grown = gateway.peak().saturating_sub(before);
     assert!(grown < 8 * 1024, "{grown} KiB");
-    // The publisher receives nothing but the subscription, which is in force.
+    // The publisher receives only the subscription, which is in force.
     peer.say(&subscribe(b"RAW"));
     assert_eq!(
         publisher.hear(),
@@ -215,7 +217,7 @@ fn messages_from_a_subscriber_are_dropped_and_logged() {
     );
     let line = gateway.await_line("subscribers sent 999 more messages");
     assert_eq!(line["left_out"], 999);
-    honest.are_served();
+    honest.assert_served();
 }
 
 #[test]
@@ -248,9 +250,9 @@ fn one_invalid_message_among_a_million_reaches_no_subscriber_and_is_logged() {
     let address = publisher.stream.local_addr().unwrap();
     assert_eq!(line["peer"], format!("tcp://{address}"));
     let metrics = gateway.metrics();
-    let of = |outcome| metrics.sum("gateway_requests_total", &[outcome]);
-    assert_eq!(of("outcome=\"published\""), (BURSTS * BURST) as f64);
-    assert_eq!(of("outcome=\"rejected\""), 1.0);
+    let count = |outcome| metrics.sum("gateway_requests_total", &[outcome]);
+    assert_eq!(count("outcome=\"published\""), (BURSTS * BURST) as f64);
+    assert_eq!(count("outcome=\"rejected\""), 1.0);
 }
 
 #[test]
@@ -265,11 +267,11 @@ fn rejections_of_an_unknown_type_are_logged_once_a_second() {
         metrics.sum("gateway_rejections_total", &["reason=\"unknown_type\""]) == 1_000.0
     });
     gateway.await_line("rejected 999 more within");
-    honest.are_served();
+    honest.assert_served();
 }
 
 #[test]
-fn a_slow_subscriber_is_disconnected_where_the_channel_says_so() {
+fn a_slow_subscriber_is_disconnected_if_the_channel_is_set_so() {
     let settings = "upstream: all, slow: disconnect, subscriber_bytes: 1MiB";
     let mut gateway = start(settings, "");
     let honest = Honest::connect(&gateway);
@@ -280,38 +282,39 @@ fn a_slow_subscriber_is_disconnected_where_the_channel_says_so() {
     sync(&mut slow);
     let payload = vec![7; 60_000];
     let mut sent = 0;
-    let is_over = |gateway: &mut Process| {
-        let disconnected = |it: &serde_json::Value| {
-            it["message"].as_str().is_some_and(|it| {
-                it.contains("a connection is refused: it is slow: its queued messages exceed subscriber_bytes")
+    let is_disconnected = |gateway: &mut Process| {
+        let is_wanted = |line: &serde_json::Value| {
+            line["message"].as_str().is_some_and(|message| {
+                message.contains("a connection is refused: it is slow: its queued messages exceed subscriber_bytes")
             })
         };
-        std::iter::from_fn(|| gateway.next_line(Duration::ZERO)).any(|it| disconnected(&it))
+        std::iter::from_fn(|| gateway.next_line(Duration::ZERO)).any(|line| is_wanted(&line))
     };
-    let until = Instant::now() + PATIENCE;
-    while !is_over(&mut gateway) {
-        assert!(Instant::now() < until, "{sent} messages");
+    let deadline = Instant::now() + PATIENCE;
+    while !is_disconnected(&mut gateway) {
+        assert!(Instant::now() < deadline, "{sent} messages");
         send(&honest.publisher, &[&b"RAW.honest"[..], &payload]);
-        // The other subscriber loses nothing.
+        // The honest subscriber loses nothing.
         assert_eq!(receive(&honest.subscriber)[1], payload);
         sent += 1;
     }
-    // The slow subscriber receives the bytes that had been written, and then the end.
-    let mut heard = 0;
+    // The slow subscriber receives the messages that were already written, and then the connection
+    // ends.
+    let mut received = 0;
     while slow.hear() != Said::End {
-        heard += 1;
+        received += 1;
     }
-    assert!(heard < sent, "{heard} of {sent}");
+    assert!(received < sent, "{received} of {sent}");
     let mut again = Raw::peer(&at, "SUB");
     again.say(&subscribe(b"RAW"));
     sync(&mut again);
-    honest.are_served();
+    honest.assert_served();
     assert_eq!(texts(&again.hear_message()), ["RAW.honest", "x"]);
 }
 
 #[test]
 fn a_publisher_that_does_not_read_its_subscriptions_is_disconnected() {
-    /// The bound on the subscriptions that are queued for a publisher, and a quarter more, in KiB.
+    /// The bound on the subscriptions that are queued for a publisher, plus a quarter, in KiB.
     const MEMORY_MAX: usize = 80 * 1024;
     let mut gateway = start("", "");
     let before = gateway.forget_peak();
@@ -320,21 +323,23 @@ fn a_publisher_that_does_not_read_its_subscriptions_is_disconnected() {
     let prefix = [b'x'; 255];
     let pairs = [subscribe(&prefix), cancel(&prefix)].concat().repeat(1_000);
     let stream = subscriber.stream.try_clone().unwrap();
-    let (done, ends) = std::sync::mpsc::channel::<()>();
-    let asking = std::thread::spawn(move || {
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let subscribing = std::thread::spawn(move || {
         let mut raw = Raw { stream };
-        while ends.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) && raw.try_say(&pairs) {}
+        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) && raw.try_say(&pairs)
+        {
+        }
     });
     let line = format!(
         "{PUBLISHERS}: a connection is refused: it does not read: 64 MiB of subscriptions wait for it"
     );
     gateway.await_line(&line);
-    drop(done);
-    asking.join().unwrap();
+    drop(stop);
+    subscribing.join().unwrap();
     sync(&mut subscriber);
     let grown = gateway.peak().saturating_sub(before);
     assert!(grown < MEMORY_MAX, "{grown} KiB");
-    Honest::connect(&gateway).are_served();
+    Honest::connect(&gateway).assert_served();
 }
 
 #[test]
@@ -352,14 +357,14 @@ fn publishers_and_subscribers_count_towards_the_limit_of_clients() {
         ));
         assert_eq!(fourth.hear(), Said::End);
     }
-    honest.are_served();
+    honest.assert_served();
     drop(third);
-    gateway.await_metrics("the third has gone", |metrics| {
+    gateway.await_metrics("the third client has disconnected", |metrics| {
         metrics.sum("gateway_channel_subscribers", &[]) == 1.0
     });
     let mut another = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
     another.say(&subscribe(b"RAW.honest"));
     sync(&mut another);
-    honest.are_served();
+    honest.assert_served();
     assert_eq!(texts(&another.hear_message()), ["RAW.honest", "x"]);
 }

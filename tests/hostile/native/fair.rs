@@ -1,5 +1,5 @@
-//! Tests of many peers at once, and of slow ones: their total time and memory are bounded. These
-//! bounds hold for engine native.
+//! Tests of many hostile peers at once, and of slow peers: the time and the memory that they take
+//! together are bounded. These bounds hold for engine native.
 
 use std::io::{ErrorKind, Write};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::support::process::Process;
 use crate::support::turns;
 use crate::support::zmtp::{LONG, MORE, Raw, Said, command, frame, greeting, message, ready};
 
-/// Peers that flood the gateway are read in turns, which are shorter the more peers there are.
+/// The gateway reads from flooding peers in turns. The more peers there are, the shorter the turns.
 #[test]
 fn a_quiet_peer_waits_for_a_small_part_of_a_flood() {
     let gateway = Process::start(
@@ -22,14 +22,14 @@ pools: { idle: { bind: "tcp://127.0.0.1:0", queue: 1000000, per_worker: 1000 } }
 routes: { OTHER: { pool: idle } }
 "#,
     );
-    let mut crowd: Vec<_> = (0..200)
+    let mut flooders: Vec<_> = (0..200)
         .map(|_| Raw::peer(&gateway.endpoint(CLIENTS), "DEALER"))
         .collect();
     let mut quiet = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let flood = message(&["OTHER", ""]).repeat(700);
-    // While the gateway is stopped, all bytes arrive, those of the crowd first.
+    // While the gateway is stopped, all bytes arrive, the bytes of the flooding peers first.
     gateway.signal("STOP");
-    for raw in &mut crowd {
+    for raw in &mut flooders {
         raw.say(&flood);
     }
     quiet.say(&message(&["OTHER", "quiet"]));
@@ -44,11 +44,14 @@ routes: { OTHER: { pool: idle } }
         found
     });
     let before = before.unwrap();
-    println!("{before} of {} before the quiet one's", 200 * 700);
-    assert!(before <= 10_000, "{before} before the quiet one's");
+    println!("{before} of {} requests before the quiet peer's", 200 * 700);
+    assert!(
+        before <= 10_000,
+        "{before} requests before the quiet peer's"
+    );
 }
 
-/// The gateway buffers only few of the bytes that such peers send, and delays no other peer.
+/// The gateway buffers only few of the bytes that flooding peers send, and delays no other peer.
 #[test]
 fn an_endless_flood_from_many_peers_delays_no_other_peer() {
     let _turn = turns::take();
@@ -63,18 +66,17 @@ fn an_endless_flood_from_many_peers_delays_no_other_peer() {
             });
             crowd.collect::<Vec<_>>()
         });
-        // The crowds connect before they flood the gateway, because each handshake would wait for
-        // its turn.
-        let crowds: Vec<_> = crowds
+        // All flooders connect before the flood, because each handshake would wait for its turn.
+        let flooding: Vec<_> = crowds
             .into_iter()
-            .map(|mut crowd| {
+            .map(|mut flooders| {
                 let done = Arc::clone(&done);
                 std::thread::spawn(move || {
                     let tiny = [0, 0].repeat(1 << 14);
-                    // A write may end within an empty frame, which the next write then completes.
-                    let mut half = vec![false; crowd.len()];
+                    // A write may end within an empty frame. The next write then completes it.
+                    let mut half = vec![false; flooders.len()];
                     while !done.load(Ordering::Relaxed) {
-                        for (raw, half) in crowd.iter_mut().zip(&mut half) {
+                        for (raw, half) in flooders.iter_mut().zip(&mut half) {
                             match raw.stream.write(&tiny[usize::from(*half)..]) {
                                 Ok(n) => *half ^= n % 2 == 1,
                                 Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
@@ -95,8 +97,8 @@ fn an_endless_flood_from_many_peers_delays_no_other_peer() {
             times.push(asked.elapsed());
         }
         done.store(true, Ordering::Relaxed);
-        for crowd in crowds {
-            crowd.join().unwrap();
+        for flooders in flooding {
+            flooders.join().unwrap();
         }
         times.sort_unstable();
         let median = times[times.len() / 2];
@@ -105,9 +107,9 @@ fn an_endless_flood_from_many_peers_delays_no_other_peer() {
     });
 }
 
-/// The requests are valid and as many as possible under the default limits. They are sent to a pool
-/// of their own, and to the pool that also serves the honest peers, where one client may fill the
-/// queue.
+/// The requests are valid, and as many as the default limits allow. The first flood is for a pool
+/// that only this client uses. The second flood is for the pool that also serves the honest peers,
+/// and may fill the queue of this pool.
 #[test]
 fn a_flood_of_valid_requests_delays_no_other_peer() {
     for kind in ["OTHER", "OPAQUE"] {
@@ -118,7 +120,7 @@ fn a_flood_of_valid_requests_delays_no_other_peer() {
 fn flood(gateway: &Process, kind: &str) {
     bounded(gateway, 100, || {
         let mut flood = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-        let drained = drain(&flood);
+        let draining = drain(&flood);
         let valid = message(&[kind, "id", "a payload"]).repeat(1_000);
         for _ in 0..50 {
             flood.say(&valid);
@@ -126,11 +128,11 @@ fn flood(gateway: &Process, kind: &str) {
         // When this request is rejected, the gateway has read all earlier bytes.
         await_rejection(gateway);
         flood.stream.shutdown(std::net::Shutdown::Both).unwrap();
-        drained.join().unwrap();
+        draining.join().unwrap();
     });
 }
 
-/// Each incomplete message is within its bounds, but all of them together would take 600 MiB.
+/// Each incomplete message is within its limits, but all of them together would take 600 MiB.
 #[test]
 fn incomplete_messages_of_all_peers_together_are_bounded() {
     let gateway = Process::start(&yaml(""));
@@ -145,7 +147,7 @@ fn incomplete_messages_of_all_peers_together_are_bounded() {
             raw.try_say(&part);
             held.push(raw);
         }
-        // A message whose bytes keep arriving is received, however large it is.
+        // A large message is received nevertheless, because its bytes keep arriving.
         let mut honest = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
         honest.say(&message(&[&b"OPAQUE"[..], &b"large"[..], &part]));
         assert_eq!(
@@ -159,8 +161,8 @@ fn incomplete_messages_of_all_peers_together_are_bounded() {
     serves(&gateway);
 }
 
-/// Other peers send most of a message at once and then stop. An upload that continues, although
-/// more slowly than their bytes arrived, is not dropped.
+/// Hostile peers send most of a message at once, and then stop. A slow upload that continues is not
+/// dropped.
 #[test]
 fn a_slow_upload_is_kept_while_stalled_messages_are_dropped() {
     let gateway = Process::start(&yaml(""));
@@ -191,20 +193,20 @@ fn a_slow_upload_is_kept_while_stalled_messages_are_dropped() {
     });
 }
 
-/// Thousands of handshakes are admitted at once, because none of them has lasted long.
+/// Thousands of handshakes may be in progress at once, as long as none has lasted long.
 #[test]
 fn handshakes_of_honest_peers_are_never_ended() {
     let _turn = turns::take();
     let gateway = Process::start(&yaml(""));
     let count = 4_300;
-    let mut crowd: Vec<_> = (0..count)
+    let mut flooders: Vec<_> = (0..count)
         .map(|_| Raw::connect(&gateway.endpoint(CLIENTS)))
         .collect();
-    for raw in &mut crowd {
+    for raw in &mut flooders {
         raw.say(&greeting(1));
         raw.say(&command(&ready("DEALER", &[])));
     }
-    for raw in &mut crowd {
+    for raw in &mut flooders {
         raw.hear_greeting();
         assert!(matches!(raw.hear(), Said::Command(_)));
     }

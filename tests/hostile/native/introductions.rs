@@ -1,5 +1,5 @@
-//! Tests of INITIATEs that no honest client of CURVE sends, by a client that is written by hand
-//! from RFC 26.
+//! Tests of INITIATEs that no honest client of CURVE sends. The client is written by hand from
+//! RFC 26.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ struct Welcomed {
     server: PublicKey,
     short_term: SecretKey,
     /// The short-term key of the server.
-    theirs: PublicKey,
+    server_short_term: PublicKey,
     cookie: Vec<u8>,
 }
 
@@ -62,26 +62,31 @@ impl Welcomed {
         let nonce: [u8; 24] = nonce.try_into().unwrap();
         let opened = SalsaBox::new(&server, &short_term).decrypt(&nonce.into(), &welcome[24..]);
         let opened = opened.unwrap();
-        let theirs: [u8; 32] = opened[..32].try_into().unwrap();
+        let server_short_term: [u8; 32] = opened[..32].try_into().unwrap();
         Self {
             raw,
             server,
             short_term,
-            theirs: theirs.into(),
+            server_short_term: server_short_term.into(),
             cookie: opened[32..].to_vec(),
         }
     }
 
-    /// Sends an INITIATE that names a key, with a vouch by the owner of a secret key.
-    fn introduce(&mut self, key: &PublicKey, vouches: &SecretKey, metadata: &[u8]) {
+    /// Sends an INITIATE that names `key`, with a vouch that is sealed with `secret`.
+    fn introduce(&mut self, key: &PublicKey, secret: &SecretKey, metadata: &[u8]) {
         let short_term = self.short_term.public_key();
         let both = [*short_term.as_bytes(), *self.server.as_bytes()].concat();
         let long = [7; 16];
-        let vouch = seal(&self.theirs, vouches, &[b"VOUCH---", &long], &both);
+        let vouch = seal(
+            &self.server_short_term,
+            secret,
+            &[b"VOUCH---", &long],
+            &both,
+        );
         let content = [key.as_bytes(), &long[..], &vouch, metadata].concat();
         let second = 2u64.to_be_bytes();
         let nonce: [&[u8]; 2] = [b"CurveZMQINITIATE", &second];
-        let sealed = seal(&self.theirs, &self.short_term, &nonce, &content);
+        let sealed = seal(&self.server_short_term, &self.short_term, &nonce, &content);
         let initiate = [b"\x08INITIATE", &self.cookie[..], &second, &sealed].concat();
         self.raw.try_say(&command(&initiate));
     }
@@ -113,17 +118,17 @@ fn metadata_of_any_size_is_bounded() {
         ] {
             let mut client = Welcomed::new(&gateway);
             client.introduce(&alice.public_key(), &alice, &metadata);
-            let heard = client.raw.hear();
-            let ready = matches!(&heard, Said::Command(body) if body.starts_with(b"\x05READY"));
-            assert_eq!(ready, admitted, "{} bytes: {heard:?}", metadata.len());
+            let received = client.raw.hear();
+            let ready = matches!(&received, Said::Command(body) if body.starts_with(b"\x05READY"));
+            assert_eq!(ready, admitted, "{} bytes: {received:?}", metadata.len());
         }
     });
     serves(&gateway.process);
 }
 
-/// A stranger who names the key of somebody else, and cannot vouch for it, must not learn whether
-/// the gateway knows the key: neither by the answer nor by the time that it takes. The times are
-/// the least of many, which the machine's load changes little.
+/// A stranger who names another's key, and cannot vouch for it, must not learn whether the gateway
+/// knows the key: neither from the answer nor from the time until the answer. The test compares the
+/// least of many times, which the machine's load changes little.
 #[test]
 fn a_stranger_does_not_learn_which_keys_are_known() {
     const ATTEMPTS: usize = 40;

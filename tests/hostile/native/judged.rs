@@ -1,6 +1,6 @@
 //! Tests of a client that sends the payloads that take longest to check, together with an honest
-//! client. The histogram of the data thread's turns shows that none of these payloads is checked
-//! there. The first client is not read for a while, and its heartbeats are answered nevertheless.
+//! client. The histogram of the data thread's turns shows that no such payload is checked on that
+//! thread. The gateway stops reading from the first client for a while, but answers its heartbeats.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,10 +12,10 @@ use crate::support::turns;
 
 /// The size of a payload, in bytes. On the data thread, the check of most payloads of this size
 /// would take longer than [`TURN_MAX`] in an unoptimised build.
-const SIZE: usize = 8 << 20;
+const PAYLOAD_BYTES: usize = 8 << 20;
 
 /// The maximum time of a turn, in seconds, on a busy machine and in an unoptimised build. `time.sh`
-/// sets another bound.
+/// sets another maximum.
 const TURN_MAX: &str = "0.25";
 
 const HEAVY: &str = r#"
@@ -36,17 +36,18 @@ message Looped {
 }
 "#;
 
-/// The number of payloads with loops in their rules that are sent in a row.
+/// The number of pairs of payloads with loops in their rules that are sent in a row.
 const LOOPED: usize = 8;
 
 /// The number of wrong payloads that one client sends in a row. Together they exceed
-/// `limits.client_bytes`, so some would be rejected for another reason if the gateway continued to
-/// read while the first are checked.
+/// `limits.client_bytes`: if the gateway continued to read while it checks the first payloads, it
+/// would reject some of the later ones for this reason.
 const WRONG: usize = 16;
 
-/// The interval of the flooding client's heartbeats, and the time after which one has failed. A
-/// check of a single payload takes longer than the time in an unoptimised build.
+/// The interval of the flooding client's heartbeats.
 const HEARTBEAT_MS: i32 = 100;
+/// The time after which a heartbeat has failed. In an unoptimised build, the check of a single
+/// payload takes longer.
 const HEARTBEAT_TIMEOUT_MS: i32 = 300;
 
 const YAML: &str = r#"
@@ -67,22 +68,22 @@ const ROUTES: &str = r#"  PROTOBUF: { schema: heavy.Heavy, pool: idle }
   ANSWER: { reply: { json: heavy.Heavy }, pool: idle }
 "#;
 
-/// The number of levels of nested messages, of two bytes each: the maximum for which each length
-/// takes one byte.
+/// The number of levels of nested messages, of two bytes each. With more levels, a length would
+/// take more than one byte.
 const LEVELS: usize = 60;
 
 /// A message, and the type of its answer or the reason of its rejection.
 pub(super) struct Attack {
     pub(super) kind: &'static str,
     pub(super) payload: Vec<u8>,
-    ends: &'static str,
+    outcome: &'static str,
 }
 
 pub(super) fn attacks() -> Vec<Attack> {
-    let attack = |kind, payload, ends| Attack {
+    let attack = |kind, payload, outcome| Attack {
         kind,
         payload,
-        ends,
+        outcome,
     };
     let mut deep = Vec::new();
     for _ in 0..LEVELS {
@@ -93,7 +94,7 @@ pub(super) fn attacks() -> Vec<Attack> {
         let mut text = open.to_owned();
         for n in 0.. {
             text += &element(n);
-            if text.len() >= SIZE {
+            if text.len() >= PAYLOAD_BYTES {
                 break;
             }
             text.push(',');
@@ -104,15 +105,15 @@ pub(super) fn attacks() -> Vec<Attack> {
     let wrong = json("{\"list\":[", &|_| "\"x\"".to_owned(), "]}");
     let mut packed = vec![0x81, 0xa4];
     packed.extend(b"many\xdd");
-    packed.extend((SIZE as u32).to_be_bytes());
-    packed.resize(packed.len() + SIZE, 0x80);
+    packed.extend((PAYLOAD_BYTES as u32).to_be_bytes());
+    packed.resize(packed.len() + PAYLOAD_BYTES, 0x80);
     let looped = |elements: usize| {
         let mut payload = vec![0x0a, elements as u8 | 0x80, (elements >> 7) as u8];
         payload.resize(payload.len() + elements, 0);
         payload
     };
     let mut attacks = vec![
-        attack("PROTOBUF", deep.repeat(SIZE / deep.len()), "REPLY"),
+        attack("PROTOBUF", deep.repeat(PAYLOAD_BYTES / deep.len()), "REPLY"),
         attack("JSON", keys.clone(), "REPLY"),
         attack("JSON", keys[..keys.len() - 1].to_vec(), "schema_violation"),
         attack("MSGPACK", packed, "REPLY"),
@@ -120,7 +121,8 @@ pub(super) fn attacks() -> Vec<Attack> {
         attack("ANSWER", keys, "REPLY"),
     ];
     for _ in 0..LOOPED {
-        // This takes as many steps as `limits.rules_cost` allows, and the next one takes more.
+        // The rules of the first payload take as many steps as `limits.rules_cost` allows, those of
+        // the second take more.
         attacks.push(attack("LOOPED", looped(300), "REPLY"));
         attacks.push(attack("LOOPED", looped(2_000), "rule_failed"));
     }
@@ -146,23 +148,28 @@ fn flood(process: &Process, context: &zmq::Context, round: usize) -> usize {
             ],
         );
     }
-    let mut ends: Vec<_> = attacks.iter().map(|it| (it.kind, it.ends)).collect();
+    let outcomes = attacks.iter().map(|attack| (attack.kind, attack.outcome));
+    let mut outcomes: Vec<_> = outcomes.collect();
     for _ in 0..attacks.len() {
         let answer = receive(&client);
         let (kind, header) = (texts(&answer[..1]), texts(&answer[1..2]));
         let payload = String::from_utf8_lossy(answer.last().unwrap());
         // A rejection in protobuf names its reason, too.
-        let is_end = |end: &str| kind == [end] || (kind == ["ERROR"] && payload.contains(end));
-        let found = ends.iter().position(|it| header == [it.0] && is_end(it.1));
-        ends.remove(found.unwrap_or_else(|| panic!("{kind:?} {header:?} of {ends:?}")));
+        let is_outcome =
+            |outcome: &str| kind == [outcome] || (kind == ["ERROR"] && payload.contains(outcome));
+        let found = outcomes
+            .iter()
+            .position(|(sent, outcome)| header == [*sent] && is_outcome(outcome));
+        outcomes.remove(found.unwrap_or_else(|| panic!("{kind:?} {header:?} of {outcomes:?}")));
     }
     let lost = monitor.recv_bytes(zmq::DONTWAIT);
-    assert_eq!(lost, Err(zmq::Error::EAGAIN), "its heartbeat failed");
+    assert_eq!(lost, Err(zmq::Error::EAGAIN), "a heartbeat failed");
     attacks.len()
 }
 
-/// Returns a socket that receives a message when this one loses its connection. libzmq frees the
-/// address of a round only after its socket is closed, so each round has its own.
+/// Returns a socket that receives a message when `socket` loses its connection. libzmq frees the
+/// address of a monitor only after the monitored socket is closed, so each round uses another
+/// address.
 fn disconnections(context: &zmq::Context, socket: &zmq::Socket, round: usize) -> zmq::Socket {
     let address = format!("inproc://disconnections-{round}");
     let events = i32::from(zmq::SocketEvent::DISCONNECTED.to_raw());
@@ -172,7 +179,7 @@ fn disconnections(context: &zmq::Context, socket: &zmq::Socket, round: usize) ->
     monitor
 }
 
-/// Answers each request with its own payload, until `done`.
+/// Answers each request with the request's payload, until `done` is set.
 fn work(process: &Process, context: &zmq::Context, done: &AtomicBool) {
     let worker = process.peer(context, zmq::DEALER, IDLE);
     worker.set_rcvtimeo(50).unwrap();
@@ -192,10 +199,10 @@ fn flood_for(time: Duration, process: &Process) -> usize {
     std::thread::scope(|scope| {
         scope.spawn(|| work(process, &context, &done));
         let _done = SetOnDrop(&done);
-        let until = Instant::now() + time;
+        let end = Instant::now() + time;
         let mut answered = flood(process, &context, 0);
         for round in 1.. {
-            if Instant::now() >= until {
+            if Instant::now() >= end {
                 break;
             }
             answered += flood(process, &context, round);
@@ -207,11 +214,11 @@ fn flood_for(time: Duration, process: &Process) -> usize {
 /// Keeps the processor as busy as the judges do during a flood, without a gateway.
 fn keep_busy(time: Duration) {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let until = Instant::now() + time;
+    let end = Instant::now() + time;
     std::thread::scope(|scope| {
         for _ in 0..processors.saturating_sub(1).clamp(1, 4) {
             scope.spawn(|| {
-                while Instant::now() < until {
+                while Instant::now() < end {
                     std::hint::spin_loop();
                 }
             });
@@ -250,7 +257,9 @@ fn a_client_that_sends_faster_than_judges_check_is_read_later() {
     client.set_rcvtimeo(300_000).unwrap();
     client.connect(&process.endpoint(CLIENTS)).unwrap();
     let attacks = attacks();
-    let mut wrong = attacks.iter().filter(|it| it.ends == "schema_violation");
+    let mut wrong = attacks
+        .iter()
+        .filter(|attack| attack.outcome == "schema_violation");
     let wrong = wrong.next().unwrap();
     for n in 0..WRONG {
         let header = n.to_string();
@@ -262,7 +271,7 @@ fn a_client_that_sends_faster_than_judges_check_is_read_later() {
     for n in 0..WRONG {
         let answer = receive(&client);
         let header = std::str::from_utf8(&answer[1]).unwrap();
-        let expected = (&*n.to_string(), wrong.ends);
+        let expected = (&*n.to_string(), wrong.outcome);
         assert_eq!((header, &*reason_or_type(&answer)), expected);
     }
     process.metrics().assert_balanced();

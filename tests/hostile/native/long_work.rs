@@ -1,6 +1,6 @@
 //! Tests with peers of channels that cause as much work as the limits allow, by one message or by
-//! connecting and disconnecting. The histogram of the data thread's turns shows that none of this
-//! work is done in one turn.
+//! connecting and disconnecting. The histogram of the data thread's turns shows that all this work
+//! is divided into many turns.
 
 use std::time::Instant;
 
@@ -17,18 +17,19 @@ routes: { k*: { publish: kept }, a*: { publish: asked } }
 admin: { bind: "127.0.0.1:0" }
 "#;
 
-/// The maximum time of a turn, in seconds, on a busy machine. `time.sh` sets another bound.
+/// The maximum time of a turn, in seconds, on a busy machine. `time.sh` sets another maximum.
 const TURN_MAX: &str = "0.1";
 
 /// The number of kept messages, which nearly fill `keep_bytes`.
 const KEPT: usize = 200_000;
 
-/// The number of subscribers that have the maximum number of prefixes, and that maximum.
-const CROWD: usize = 20;
-const PREFIXES: usize = 10_000;
+/// The number of subscribers that have [`PREFIXES_MAX`] prefixes each.
+const SUBSCRIBERS: usize = 20;
+/// The maximum number of prefixes of a subscriber.
+const PREFIXES_MAX: usize = 10_000;
 
 /// The number of subscribers that receive one message.
-const AUDIENCE: usize = 2_000;
+const RECEIVERS: usize = 2_000;
 
 #[track_caller]
 fn assert_turns_are_short(process: &Process) {
@@ -59,10 +60,10 @@ fn await_level(process: &Process, name: &str, channel: &str, level: f64) -> Metr
     process.await_metrics(&name, |metrics| metrics.sum(&name, &[&label]) == level)
 }
 
-/// Receives the next message. A peer that is not read for a while receives PONGs before it, which
-/// are skipped.
+/// Receives the next message, and ignores PONGs. The gateway sends PONGs first to a peer from which
+/// it has not read for a while.
 #[track_caller]
-fn hear_message(raw: &mut Raw) -> Vec<Vec<u8>> {
+fn message_after_pongs(raw: &mut Raw) -> Vec<Vec<u8>> {
     loop {
         match raw.hear() {
             Said::Message(frames) => return frames,
@@ -72,8 +73,9 @@ fn hear_message(raw: &mut Raw) -> Vec<Vec<u8>> {
     }
 }
 
-/// Hundreds of thousands of kept messages are sent to one subscriber, are dropped when another that
-/// does not read disconnects, and are dropped by an edit.
+/// Hundreds of thousands of kept messages are sent to one subscriber. Those that are queued for
+/// another subscriber, which does not read, are dropped when it disconnects. An edit drops the kept
+/// messages themselves.
 #[test]
 fn kept_messages_are_sent_and_dropped_in_parts() {
     let _turn = turns::take();
@@ -90,21 +92,21 @@ fn kept_messages_are_sent_and_dropped_in_parts() {
     let began = Instant::now();
     subscriber.say(&subscribe(b"k"));
     for n in 0..KEPT {
-        let message = hear_message(&mut subscriber);
+        let message = message_after_pongs(&mut subscriber);
         assert_eq!(message[0], format!("k{n:06}").as_bytes());
     }
     println!("{KEPT} kept messages took {:?}", began.elapsed());
-    // A message that is published meanwhile is sent after the kept ones.
-    let mut sleeper = peer(&process, "subscriber", "kept", "SUB");
-    sleeper.say(&subscribe(b""));
+    // A message that is published meanwhile is sent after the kept messages.
+    let mut silent = peer(&process, "subscriber", "kept", "SUB");
+    silent.say(&subscribe(b""));
     await_level(&process, "subscribers", "kept", 2.0);
-    process.await_metrics("messages that wait", |metrics| {
+    process.await_metrics("queued messages", |metrics| {
         metrics.sum("gateway_channel_waiting", &[]) > KEPT as f64 / 2.0
     });
     publisher.say(&message(&["kz", "live"]));
-    let live = hear_message(&mut subscriber);
+    let live = message_after_pongs(&mut subscriber);
     assert_eq!(live, [b"kz".to_vec(), b"live".to_vec()]);
-    drop(sleeper);
+    drop(silent);
     await_level(&process, "subscribers", "kept", 1.0);
     await_level(&process, "waiting_bytes", "kept", 0.0);
     let edited = YAML.replace("keep: last", "keep: none");
@@ -114,48 +116,49 @@ fn kept_messages_are_sent_and_dropped_in_parts() {
     assert_turns_are_short(&process);
 }
 
-/// Receives `count` subscriptions or cancellations, and returns them without the first byte.
+/// Receives `count` commands with this name, and returns their prefixes.
 #[track_caller]
-fn hear_requests(publisher: &mut Raw, count: usize, name: &[u8]) -> Vec<Vec<u8>> {
-    let request = |said| match said {
+fn receive_prefixes(publisher: &mut Raw, count: usize, name: &[u8]) -> Vec<Vec<u8>> {
+    let prefix = |received| match received {
         Said::Command(body) => match body.strip_prefix(name) {
             Some(prefix) => prefix.to_vec(),
             None => panic!("{body:?}"),
         },
         other => panic!("{other:?}"),
     };
-    (0..count).map(|_| request(publisher.hear())).collect()
+    (0..count).map(|_| prefix(publisher.hear())).collect()
 }
 
-/// The gateway subscribes to hundreds of thousands of prefixes at a publisher, and the subscribers
-/// of these disconnect at once.
+/// The gateway subscribes to hundreds of thousands of prefixes at a publisher, and then all
+/// subscribers with these prefixes disconnect at once.
 #[test]
-fn publishers_are_asked_for_many_prefixes_in_parts() {
+fn prefixes_are_subscribed_and_cancelled_in_parts() {
     let _turn = turns::take();
     let process = Process::start(YAML);
-    let mut crowd = Vec::new();
-    for subscriber in 0..CROWD {
+    let mut subscribers = Vec::new();
+    for subscriber in 0..SUBSCRIBERS {
         let mut raw = peer(&process, "subscriber", "asked", "SUB");
         let mut bytes = Vec::new();
-        for n in 0..PREFIXES {
+        for n in 0..PREFIXES_MAX {
             bytes.extend(subscribe(format!("a{subscriber:03}.{n:06}").as_bytes()));
         }
         raw.say(&bytes);
-        crowd.push(raw);
+        subscribers.push(raw);
     }
     let all = process.await_metrics("the subscriptions", |metrics| {
-        // Each takes some hundred bytes.
-        metrics.sum("gateway_memory_held_bytes", &[]) > (200 * CROWD * PREFIXES) as f64
+        // Each subscription takes hundreds of bytes.
+        metrics.sum("gateway_memory_held_bytes", &[]) > (200 * SUBSCRIBERS * PREFIXES_MAX) as f64
     });
     let mut publisher = peer(&process, "publisher", "asked", "XPUB");
-    let asked = hear_requests(&mut publisher, CROWD * PREFIXES, b"\x09SUBSCRIBE");
-    assert!(asked.is_sorted());
-    let until = Instant::now() + PATIENCE;
-    drop(crowd);
-    let mut cancelled = hear_requests(&mut publisher, CROWD * PREFIXES, b"\x06CANCEL");
-    assert!(Instant::now() < until);
+    let count = SUBSCRIBERS * PREFIXES_MAX;
+    let subscribed = receive_prefixes(&mut publisher, count, b"\x09SUBSCRIBE");
+    assert!(subscribed.is_sorted());
+    let deadline = Instant::now() + PATIENCE;
+    drop(subscribers);
+    let mut cancelled = receive_prefixes(&mut publisher, count, b"\x06CANCEL");
+    assert!(Instant::now() < deadline);
     cancelled.sort_unstable();
-    assert_eq!(cancelled, asked);
+    assert_eq!(cancelled, subscribed);
     process.await_metrics("the memory", |metrics| {
         let held = "gateway_memory_held_bytes";
         metrics.sum(held, &[]) < all.sum(held, &[]) / 10.0
@@ -168,17 +171,17 @@ fn publishers_are_asked_for_many_prefixes_in_parts() {
 fn a_message_goes_to_thousands_of_subscribers_in_parts() {
     let _turn = turns::take();
     let process = Process::start(YAML);
-    let mut audience = Vec::new();
-    for _ in 0..AUDIENCE {
+    let mut receivers = Vec::new();
+    for _ in 0..RECEIVERS {
         let mut raw = peer(&process, "subscriber", "asked", "SUB");
         raw.say(&subscribe(b"a"));
-        audience.push(raw);
+        receivers.push(raw);
     }
     let mut publisher = peer(&process, "publisher", "asked", "XPUB");
     assert_eq!(publisher.hear(), Said::Command(b"\x09SUBSCRIBEa".to_vec()));
     for n in ["1", "2", "3"] {
         publisher.say(&message(&["a", n]));
-        for raw in &mut audience {
+        for raw in &mut receivers {
             assert_eq!(raw.hear_message(), [b"a".to_vec(), n.into()]);
         }
     }

@@ -1,5 +1,5 @@
-//! Tests of `limits.memory`, the bound on the memory that all peers together take. They run under
-//! real limits of the system, beyond which an allocation fails and the process aborts.
+//! Tests of `limits.memory`, the bound on the memory that all peers together take. The main test
+//! runs under real limits of the system, beyond which an allocation fails and the process aborts.
 
 use std::net::Shutdown;
 use std::sync::Arc;
@@ -26,10 +26,10 @@ admin: { bind: "127.0.0.1:0" }
 reload: { watch: false }
 "#;
 
-/// The time for which an attacker tries to send bytes that the gateway does not read.
-const ATTEMPT: Duration = Duration::from_secs(3);
+/// The maximum time for which an attacker tries to send bytes that the gateway does not read.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The peak of the resident memory, as a multiple of the bound.
+/// The maximum peak of the resident memory, as a multiple of the bound.
 const PEAK_MAX: f64 = 1.2;
 
 /// A thread that sends an attacker's bytes, and its connection.
@@ -42,7 +42,7 @@ impl Attacker {
     /// Connects to an address as this type of socket.
     fn connect(gateway: &Process, (name, socket_type): (&str, &str)) -> Self {
         let raw = Raw::peer(&gateway.endpoint(name), socket_type);
-        raw.stream.set_write_timeout(Some(ATTEMPT)).unwrap();
+        raw.stream.set_write_timeout(Some(WRITE_TIMEOUT)).unwrap();
         Self { raw, thread: None }
     }
 
@@ -69,16 +69,19 @@ impl Attacker {
 /// A client's address and type of socket.
 const CLIENT: (&str, &str) = (CLIENTS, "DEALER");
 
-/// A kind of attack: the address and the type of socket of its connections, their number, the bytes
-/// that each sends, and how often.
+/// A kind of attack.
 struct Attack {
+    /// The address and the type of socket of each connection.
     socket: (&'static str, &'static str),
+    /// The number of connections.
     connections: usize,
+    /// The bytes that each connection sends.
     bytes: Vec<u8>,
+    /// The number of times that each connection sends these bytes.
     times: usize,
 }
 
-/// Returns messages of a kilobyte, each of its own type.
+/// Returns messages of a kilobyte, each with another type.
 fn kept() -> Vec<u8> {
     let payload = [7; 1 << 10];
     let messages = (0..200_000).map(|n| message(&[format!("k{n}").as_bytes(), &payload]));
@@ -143,7 +146,7 @@ fn attacks() -> Vec<Attack> {
             bytes: message(&["LAVISH", "x"]),
             times: 60,
         },
-        // Messages of always new types, which a channel keeps.
+        // Messages with ever new types, which a channel keeps.
         Attack {
             socket: ("publisher side of channel kept", "PUB"),
             connections: 1,
@@ -160,7 +163,7 @@ fn attacks() -> Vec<Attack> {
     ]
 }
 
-/// Answers every request of the pool `lavish` with a megabyte, until `done`.
+/// Answers every request of the pool `lavish` with a megabyte, until `done` is set.
 fn answer_lavishly(gateway: &Process, done: &Arc<AtomicBool>) -> JoinHandle<()> {
     let context = zmq::Context::new();
     let worker = gateway.peer(&context, zmq::DEALER, "pool lavish");
@@ -179,8 +182,8 @@ fn answer_lavishly(gateway: &Process, done: &Arc<AtomicBool>) -> JoinHandle<()> 
     })
 }
 
-/// Sends a small request, of 16 KiB, and receives its answer.
-fn asks_for_little(gateway: &Process) {
+/// Asserts that small requests, of 16 KiB, are answered.
+fn assert_small_requests_are_answered(gateway: &Process) {
     let mut honest = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let payload = vec![7; 16 << 10];
     for number in ["1", "2", "3"] {
@@ -193,12 +196,12 @@ fn asks_for_little(gateway: &Process) {
     }
 }
 
-/// Half a gigabyte of the limit on addresses does not count as memory, so both limits allow the
-/// same.
+/// Limits on addresses and on data. Half a gigabyte of addresses does not count as memory, so both
+/// limits allow the same amount of memory.
 const LIMITS: &str = "ulimit -v 1048576 && ulimit -d 524288";
 
-/// All attacks at once demand some gigabytes. By default the bound is half of what the limits of
-/// the system allow, beyond which an allocation fails and the process aborts.
+/// All attacks at once demand gigabytes. By default, the bound is half of the memory that the
+/// limits of the system allow. Beyond those limits, an allocation fails and the process aborts.
 #[test]
 fn all_peers_together_stay_within_the_bound_under_limits_of_the_system() {
     let _turn = turns::take();
@@ -214,10 +217,10 @@ fn all_peers_together_stay_within_the_bound_under_limits_of_the_system() {
             .map(|_| Attacker::connect(&gateway, attack.socket))
             .collect()
     };
-    let mut crowds: Vec<_> = attacks.iter().map(connect).collect();
-    for (attack, crowd) in attacks.into_iter().zip(&mut crowds) {
+    let mut groups: Vec<_> = attacks.iter().map(connect).collect();
+    for (attack, attackers) in attacks.into_iter().zip(&mut groups) {
         let bytes = Arc::new(attack.bytes);
-        for attacker in crowd {
+        for attacker in attackers {
             attacker.attack(&bytes, attack.times);
         }
     }
@@ -225,11 +228,11 @@ fn all_peers_together_stay_within_the_bound_under_limits_of_the_system() {
     gateway.await_metrics(what, |metrics| {
         metrics.sum("gateway_memory_short", &[]) == 1.0
     });
-    asks_for_little(&gateway);
-    for attacker in crowds.iter_mut().flatten() {
+    assert_small_requests_are_answered(&gateway);
+    for attacker in groups.iter_mut().flatten() {
         attacker.await_end();
     }
-    asks_for_little(&gateway);
+    assert_small_requests_are_answered(&gateway);
     let metrics = gateway.metrics();
     let held = metrics.sum("gateway_memory_held_bytes", &[]);
     let refused = metrics.sum(
@@ -246,10 +249,10 @@ fn all_peers_together_stay_within_the_bound_under_limits_of_the_system() {
     assert!(peak <= PEAK_MAX * bound, "{peak} bytes");
     assert!(refused > 0.0, "each refusal is counted by its reason");
     // The memory of the burst is returned to the system.
-    for attacker in crowds.iter().flatten() {
+    for attacker in groups.iter().flatten() {
         let _ = attacker.raw.stream.shutdown(Shutdown::Both);
     }
-    drop(crowds);
+    drop(groups);
     gateway.await_metrics("the end of the shortage", |metrics| {
         metrics.sum("gateway_memory_short", &[]) == 0.0
     });
@@ -259,7 +262,7 @@ fn all_peers_together_stay_within_the_bound_under_limits_of_the_system() {
     serves(&gateway);
 }
 
-/// Answers wait for a client that does not read, and are dropped when it disconnects.
+/// Answers are queued for clients that do not read, and are dropped when these disconnect.
 #[test]
 fn memory_of_a_burst_is_returned_to_the_system() {
     let _turn = turns::take();
@@ -271,20 +274,20 @@ fn memory_of_a_burst_is_returned_to_the_system() {
         metrics.sum("process_resident_memory_bytes", &[])
     };
     let before = resident(&gateway);
-    let mut sloths: Vec<_> = (0..10)
+    let mut silent: Vec<_> = (0..10)
         .map(|_| Attacker::connect(&gateway, CLIENT))
         .collect();
-    for sloth in &mut sloths {
-        sloth.raw.say(&message(&["LAVISH", "x"]).repeat(20));
+    for client in &mut silent {
+        client.raw.say(&message(&["LAVISH", "x"]).repeat(20));
     }
     let held = 150.0 * f64::from(1 << 20);
     gateway.await_metrics("the answers", |metrics| {
         metrics.sum("gateway_memory_held_bytes", &[]) > held
     });
-    drop(sloths);
-    let back = before + held / 4.0;
+    drop(silent);
+    let after_max = before + held / 4.0;
     gateway.await_metrics("the memory", |metrics| {
-        metrics.sum("process_resident_memory_bytes", &[]) < back
+        metrics.sum("process_resident_memory_bytes", &[]) < after_max
     });
     done.store(true, Ordering::Relaxed);
     lavish.join().unwrap();

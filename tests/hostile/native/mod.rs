@@ -1,15 +1,15 @@
-//! Tests of bounds that engine native keeps, and libzmq does not.
+//! Tests of bounds that engine native keeps, and engine libzmq does not.
 //!
 //! - `channels`: Hostile publishers and subscribers are refused or bounded.
-//! - `fair`: Many hostile peers at once share one bound on time and memory.
+//! - `fair`: Many hostile peers together take bounded time and memory.
 //! - `introductions`: INITIATEs that no honest client of CURVE sends are refused, and reveal
 //!   nothing.
 //! - `judged`: Payloads that take long to check delay no other peer.
 //! - `long_work`: Work for peers of channels is never done in one long turn.
 //! - `memory`: All peers together take no more memory than `limits.memory`.
 //! - `sealed`: No message of an attack on CURVE is accepted, and no other peer is delayed.
-//! - `subscribers`: Subscriptions of any length, and messages from peers that may only send
-//!   subscriptions.
+//! - `subscribers`: Subscriptions beyond the limit, and messages from subscribers, reach no peer
+//!   and cost no memory.
 //! - `surface`: Each kind of attack alone costs bounded memory, and honest peers are served
 //!   meanwhile.
 //! - `together`: All attacks at once take nothing from honest peers.

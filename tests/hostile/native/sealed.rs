@@ -1,5 +1,5 @@
 //! Tests of attacks on CURVE, by peers without a key and by an attacker that changes bytes on the
-//! network: none of their messages is accepted, and no other peer is delayed.
+//! network: no message of these attackers is accepted, and no other peer is delayed.
 
 use std::fs;
 use std::io::Write as _;
@@ -121,58 +121,59 @@ fn a_flood_of_hellos_costs_no_memory_and_blocks_no_other_address() {
     gateway.alice();
 }
 
-/// The HELLOs of one address that are sent each second.
-const HELLOS: u32 = 10_000;
+/// The number of HELLOs that one address sends each second.
+const HELLOS_PER_SECOND: u32 = 10_000;
 
-/// The time between two bursts of HELLOs.
-const BURST_TIME: Duration = Duration::from_millis(10);
+/// The interval between two bursts of HELLOs.
+const BURST_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Sends [`HELLOS`] HELLOs each second, or as many as possible, each on its own connection, until
-/// `end` is dropped. Returns their number.
-fn flood(gateway: &Secured, end: &Receiver<()>) -> u32 {
+/// Sends [`HELLOS_PER_SECOND`] HELLOs each second, or as many as possible, each on its own
+/// connection, until the sender of `stopped` is dropped. Returns the number of HELLOs.
+fn flood(gateway: &Secured, stopped: &Receiver<()>) -> u32 {
     let (hello, endpoint) = (gateway.hello(), gateway.endpoint());
     let address = endpoint.strip_prefix("tcp://").unwrap();
     let began = Instant::now();
     let (mut count, mut burst) = (0, 0);
     loop {
-        for _ in 0..HELLOS / 100 {
+        for _ in 0..HELLOS_PER_SECOND / 100 {
             if let Ok(mut stream) = TcpStream::connect(address) {
                 let _ = stream.write_all(&hello);
                 count += 1;
             }
         }
         burst += 1;
-        let pause = (BURST_TIME * burst).saturating_sub(began.elapsed());
-        if end.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
+        let pause = (BURST_INTERVAL * burst).saturating_sub(began.elapsed());
+        if stopped.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
             return count;
         }
     }
 }
 
-/// `hellos.sh` compares the round trips with those during a flood of another gateway, for which it
-/// sets `HELLOS_CONTROL`. The load of the machine is the same in both cases.
+/// `hellos.sh` also runs this test with `HELLOS_CONTROL`, which directs the flood at another
+/// gateway, and compares the round trips of both runs. The load of the machine is then the same.
 #[test]
 fn clients_and_new_peers_are_served_during_ten_thousand_hellos_a_second() {
     let _turn = turns::take();
     let gateway = Secured::start();
     let control = std::env::var_os("HELLOS_CONTROL").map(|_| Secured::start());
-    let seconds = std::env::var("HELLOS_SECONDS").map_or(1, |it| it.parse().expect("a number"));
-    let lasts = Duration::from_secs(seconds);
+    let seconds = std::env::var("HELLOS_SECONDS");
+    let seconds = seconds.map_or(1, |text| text.parse().expect("a number"));
+    let duration = Duration::from_secs(seconds);
     let service = Service::start(&gateway.process);
-    let (going, end) = channel();
+    let (stop, stopped) = channel();
     let (count, newcomers, slowest) = std::thread::scope(|scope| {
         let flooded = control.as_ref().unwrap_or(&gateway);
-        let flood = scope.spawn(move || flood(flooded, &end));
+        let flood = scope.spawn(move || flood(flooded, &stopped));
         let began = Instant::now();
         let (mut newcomers, mut slowest) = (0, Duration::ZERO);
-        while began.elapsed() < lasts {
-            let comes = Instant::now();
+        while began.elapsed() < duration {
+            let connecting = Instant::now();
             let here = Ipv4Addr::new(127, 0, 0, 2);
             Peer::connect_from(here, &gateway.endpoint(), gateway.security(), "DEALER").met();
-            slowest = slowest.max(comes.elapsed());
+            slowest = slowest.max(connecting.elapsed());
             newcomers += 1;
         }
-        drop(going);
+        drop(stop);
         (flood.join().unwrap(), newcomers, slowest)
     });
     println!("{count} HELLOs in {seconds} s, and {newcomers} newcomers, each within {slowest:?}");
@@ -229,11 +230,11 @@ fn changed_or_repeated_frames_end_the_connection() {
             sent.iter().rev().flatten().copied().collect()
         }),
         ("a frame again", |sent| [&*sent[0], &*sent[0]].concat()),
-        ("a frame that is cut", |sent| {
+        ("a truncated frame", |sent| {
             let body = &sent[0][2..sent[0].len() - 1];
             frame(0, body)
         }),
-        ("a frame of more bytes than there are", |_| {
+        ("a frame with a size that is too large", |_| {
             let size = u64::MAX >> 1;
             [&[LONG][..], &size.to_be_bytes(), b"\x07MESSAGE"].concat()
         }),
@@ -259,8 +260,8 @@ fn changed_or_repeated_frames_end_the_connection() {
     serves(&gateway.process);
 }
 
-/// An admitted client announces another identity, or subscribes as if the gateway were a PUB. The
-/// frames are correctly sealed.
+/// An admitted client announces another identity, or subscribes as if the gateway were a PUB. All
+/// frames are sealed correctly.
 #[test]
 fn sealed_commands_change_no_principal_and_cost_no_memory() {
     let gateway = Secured::start();
@@ -292,7 +293,8 @@ fn seal(peer: &mut Peer, body: &[u8]) {
     peer.write();
 }
 
-/// More connections than libzmq 4.3.2 could handle (CVE-2020-15166) send no bytes.
+/// The connections send no bytes. There are more of them than libzmq 4.3.2 could handle
+/// (CVE-2020-15166).
 #[test]
 fn a_thousand_silent_connections_block_no_other_peer() {
     let _turn = turns::take();
@@ -346,7 +348,7 @@ admin: {{ bind: "127.0.0.1:0" }}
         .unwrap();
     alice.send_multipart(["NOBODY", "x"], 0).unwrap();
     assert_eq!(alice.recv_multipart(0).unwrap()[0], b"ERROR");
-    // The flood is not over yet, and messages are not delayed by it.
+    // The flood still goes on, and does not delay messages.
     let refused = process
         .metrics()
         .sum("gateway_engine_handshakes_failed_total", &[]);
@@ -370,7 +372,7 @@ fn line(user: &str, password: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A frame that is not the next one of the handshake ends the connection before READY.
+/// A frame that does not come next in the handshake ends the connection before READY.
 #[test]
 fn frames_out_of_the_order_of_the_handshake_end_the_connection() {
     let gateway = Secured::start();
@@ -380,7 +382,7 @@ fn frames_out_of_the_order_of_the_handshake_end_the_connection() {
         ("a message", message(&["OPAQUE", "x"])),
         ("READY", command(&ready("DEALER", &[]))),
         ("INITIATE", frame(COMMAND, &[b'x'; 257])),
-        ("a HELLO that is cut", command(&command_of_hello[2..201])),
+        ("a truncated HELLO", command(&command_of_hello[2..201])),
         ("a HELLO as a message", frame(0, &command_of_hello[2..])),
         (
             "a second HELLO at once",
@@ -391,12 +393,12 @@ fn frames_out_of_the_order_of_the_handshake_end_the_connection() {
         let mut raw = Raw::connect(&gateway.endpoint());
         raw.say(greeting);
         raw.try_say(&bytes);
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         // The connection ends with a close or a reset.
-        let _ = std::io::Read::read_to_end(&mut raw.stream, &mut heard);
+        let _ = std::io::Read::read_to_end(&mut raw.stream, &mut received);
         assert!(
-            !heard.windows(6).any(|part| part == b"\x05READY"),
-            "{case}: {heard:?}"
+            !received.windows(6).any(|part| part == b"\x05READY"),
+            "{case}: {received:?}"
         );
     }
     gateway.alice();
@@ -438,6 +440,6 @@ fn large_frames_are_opened_off_the_data_thread_in_their_order() {
         gateway.process.cpu_of("data"),
         gateway.process.cpu_of("frames"),
     );
-    println!("the data thread took {data} ticks, and the one of frames {frames}");
+    println!("the thread data took {data} ticks, and the thread frames took {frames}");
     assert!(data < frames, "{data} {frames}");
 }

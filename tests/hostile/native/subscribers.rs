@@ -1,6 +1,6 @@
-//! Tests of attacks by subscribers that the advisories on libzmq's publishers describe:
-//! subscriptions of any length, which libzmq processed by recursion, and messages to a publisher,
-//! whose metadata libzmq kept.
+//! Tests of two attacks by subscribers that are known from security advisories on libzmq. The first
+//! sends long subscriptions, which libzmq processed by recursion. The second sends messages to the
+//! publisher, whose metadata libzmq never freed.
 
 use crate::support::attack::bounded;
 use crate::support::process::Process;
@@ -22,11 +22,11 @@ limits: { message: 32MiB }
 }
 
 /// Asserts that a client's message still reaches an honest subscriber.
-fn publishes(gateway: &Process) {
+fn assert_publishes(gateway: &Process) {
     let mut subscriber = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
     subscriber.say(&command(b"\x09SUBSCRIBEtick."));
     let mut client = Raw::peer(&gateway.endpoint("frontend clients"), "DEALER");
-    // The subscription may arrive after the first of these.
+    // The subscription may arrive after the first messages.
     loop {
         client.say(&message(&["tick.a", "x"]));
         assert_eq!(client.hear_message()[0], b"ACK");
@@ -40,7 +40,7 @@ fn publishes(gateway: &Process) {
 }
 
 #[test]
-fn subscriptions_of_any_length_end_the_connection_and_cost_no_stack() {
+fn subscriptions_beyond_the_limit_end_the_connection_and_cost_no_stack() {
     let gateway = start();
     let endpoint = gateway.endpoint(SUBSCRIBERS);
     bounded(&gateway, 96, || {
@@ -57,24 +57,24 @@ fn subscriptions_of_any_length_end_the_connection_and_cost_no_stack() {
                 let mut raw = Raw::peer(&endpoint, "SUB");
                 raw.try_say(&subscription);
                 raw.try_say(&command(&[b"\x06CANCEL", &topic[..size.min(200)]].concat()));
-                let mut heard = raw.hear();
-                if let Said::Command(error) = &heard {
+                let mut received = raw.hear();
+                if let Said::Command(error) = &received {
                     assert!(error.starts_with(b"\x05ERROR"), "{form} of {size} bytes");
-                    heard = raw.hear();
+                    received = raw.hear();
                 }
-                assert_eq!(heard, Said::End, "{form} of {size} bytes");
+                assert_eq!(received, Said::End, "{form} of {size} bytes");
             }
         }
     });
-    publishes(&gateway);
+    assert_publishes(&gateway);
 }
 
 #[test]
 fn messages_from_a_subscriber_reach_no_peer_and_cost_no_memory() {
     let gateway = start();
     let endpoint = gateway.endpoint(SUBSCRIBERS);
-    let mut reader = Raw::peer(&endpoint, "SUB");
-    reader.say(&command(b"\x09SUBSCRIBEtick."));
+    let mut subscriber = Raw::peer(&endpoint, "SUB");
+    subscriber.say(&command(b"\x09SUBSCRIBEtick."));
     bounded(&gateway, 48, || {
         for _ in 0..20 {
             let mut raw = Raw::peer(&endpoint, "SUB");
@@ -85,8 +85,8 @@ fn messages_from_a_subscriber_reach_no_peer_and_cost_no_memory() {
             }
         }
     });
-    publishes(&gateway);
-    // The first message that this subscriber receives is that of the client.
-    let frames = reader.hear_message();
+    assert_publishes(&gateway);
+    // The first message that the honest subscriber receives is the client's.
+    let frames = subscriber.hear_message();
     assert_eq!(frames, [&b"tick.a"[..], b"x"]);
 }

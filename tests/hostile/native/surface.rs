@@ -1,5 +1,5 @@
 //! Tests of hostile peers against the real binary: its memory stays bounded, and other peers are
-//! served meanwhile. These bounds hold for engine native, and not for libzmq.
+//! served meanwhile. These bounds hold for engine native, but not for engine libzmq.
 
 use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant};
@@ -48,11 +48,11 @@ fn endless_frames_cost_no_memory() {
         for body in [&b""[..], b"x", &[0; 1_000], &[0; 300_000]] {
             let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
             let frames = frame(MORE, body).repeat(100_000 / (body.len() + 2) + 1);
-            let mut said = 0;
-            while said < 64 << 20 {
+            let mut sent = 0;
+            while sent < 64 << 20 {
                 raw.say(&frames);
                 // Small frames take longer per byte, so their bytes count tenfold.
-                said += frames.len() * if body.len() < 100 { 10 } else { 1 };
+                sent += frames.len() * if body.len() < 100 { 10 } else { 1 };
             }
             raw.say(&frame(0, b""));
             assert!(raw.hear_message().contains(&b"ERROR".to_vec()));
@@ -80,8 +80,8 @@ fn announced_bytes_that_never_arrive_cost_no_memory() {
     });
 }
 
-/// Each request arrives in the same read as 40 KB that are not needed afterwards. A queued request
-/// must not keep those bytes in memory.
+/// Each request arrives in the same read as 40 KB of another message. A queued request must not
+/// keep the other message in memory.
 #[test]
 fn queued_requests_cost_only_their_own_bytes() {
     let pool = r#"
@@ -125,27 +125,27 @@ fn incomplete_messages_cost_only_the_bytes_that_have_arrived() {
         await_rejection(&gateway);
         held
     });
-    // The memory is freed when the peers have disconnected.
+    // The memory is freed once the peers have disconnected.
     let (before, _) = gateway.footprint();
     drop(held);
-    let until = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     while gateway.footprint().1 > 40 {
-        assert!(Instant::now() < until, "their connections are closed");
+        assert!(Instant::now() < deadline, "connections are still open");
     }
     let (after, _) = gateway.footprint();
     println!("{before} KiB, then {after} KiB");
     serves(&gateway);
 }
 
-/// Small messages that never become complete must not keep the memory of a large request.
+/// A small message that never becomes complete must not keep the memory of a large request.
 #[test]
-fn incomplete_messages_hold_no_memory_of_complete_ones() {
+fn incomplete_messages_hold_no_memory_of_complete_messages() {
     let gateway = Process::start(&yaml(""));
     let context = zmq::Context::new();
     let worker = gateway.peer(&context, zmq::DEALER, IDLE);
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let large = vec![7; 15 << 20];
-    let whole = |client: &mut Raw| {
+    let round_trip = |client: &mut Raw| {
         client.say(&frame(MORE, b"OTHER"));
         client.say(&[LONG]);
         client.say(&(large.len() as u64).to_be_bytes());
@@ -155,7 +155,7 @@ fn incomplete_messages_hold_no_memory_of_complete_ones() {
         worker.send_multipart(answer, 0).unwrap();
         assert_eq!(client.hear_message(), [&b"REPLY"[..], b""]);
     };
-    whole(&mut client);
+    round_trip(&mut client);
     bounded(&gateway, 40, || {
         let mut held = Vec::new();
         for _ in 0..10 {
@@ -165,7 +165,7 @@ fn incomplete_messages_hold_no_memory_of_complete_ones() {
             raw.say(&(40_u64 << 10).to_be_bytes());
             raw.say(&[0]);
             held.push(raw);
-            whole(&mut client);
+            round_trip(&mut client);
         }
         held
     });
@@ -186,7 +186,7 @@ fn invalid_frames_after_ready_cost_no_memory() {
                 for _ in 0..200 {
                     let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
                     raw.try_say(nonsense);
-                    // The gateway does not read the bytes after it.
+                    // The gateway does not read the bytes after the invalid frame.
                     raw.try_say(&message(&["OTHER", &"x".repeat(60_000)]));
                     raw.hear_error();
                 }
@@ -244,13 +244,13 @@ fn connections_that_open_and_close_leave_no_memory_in_use() {
             }
         }
     });
-    let until = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     while gateway.footprint().1 > before + 2 {
-        assert!(Instant::now() < until, "descriptors are given back");
+        assert!(Instant::now() < deadline, "descriptors are still open");
     }
 }
 
-/// Each PING has a slightly shorter TTL than the one before.
+/// Each PING has a slightly shorter TTL than the previous PING.
 #[test]
 fn pings_with_all_kinds_of_ttl_leave_no_memory_in_use() {
     let gateway = Process::start(&yaml(""));
@@ -277,7 +277,7 @@ fn pings_of_a_peer_that_does_not_read_cost_no_memory() {
             let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
             let pings = ping(0, &[7; 16]).repeat(10_000);
             for _ in 0..200 {
-                // The gateway reads every PING, and omits only answers.
+                // The gateway reads every PING, but does not answer all of them.
                 raw.say(&pings);
             }
             raw
@@ -285,7 +285,7 @@ fn pings_of_a_peer_that_does_not_read_cost_no_memory() {
     }
 }
 
-/// The messages are as small and as many as possible, and come from several peers at once.
+/// The messages are as small and as many as possible, and several peers send at once.
 #[test]
 fn floods_of_tiny_messages_delay_no_other_peer() {
     let gateway = Process::start(&yaml(
@@ -313,7 +313,7 @@ fn floods_of_tiny_messages_delay_no_other_peer() {
     });
 }
 
-/// One read holds more of the smallest requests than one turn processes.
+/// A single read returns more small requests than the gateway processes in one turn.
 #[test]
 fn a_flood_is_read_in_turns() {
     let gateway = Process::start(&yaml(""));
@@ -321,7 +321,7 @@ fn a_flood_is_read_in_turns() {
     let mut other = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let tiny = message(&["OTHER", ""]);
     let count = (32 << 10) / tiny.len();
-    // While the gateway is stopped, the bytes of both arrive, those of the flood first.
+    // While the gateway is stopped, the bytes of both peers arrive, the bytes of the flood first.
     gateway.signal("STOP");
     flood.say(&tiny.repeat(count));
     other.say(&message(&["OTHER", "other"]));
@@ -336,11 +336,11 @@ fn a_flood_is_read_in_turns() {
         found
     });
     let before = before.unwrap();
-    println!("{before} of {count} before the other's");
-    assert!(before <= 1_100, "{before} of {count} before the other's");
+    println!("{before} of {count} requests before the other peer's");
+    assert!(before <= 1_100, "{before} of {count} requests");
 }
 
-/// The gateway itself was paused, so it must not treat its peers as silent.
+/// While the gateway itself is paused, its peers seem silent, but must not be disconnected.
 #[test]
 fn a_gateway_that_was_paused_loses_no_worker() {
     let _turn = turns::take();
@@ -354,14 +354,14 @@ routes: {{ OPAQUE: {{ pool: people }} }}
 "#
     ));
     // There are more connections than one poll of the gateway can report.
-    let mut crowd: Vec<_> = (0..1_200)
+    let mut clients: Vec<_> = (0..1_200)
         .map(|_| Raw::peer(&gateway.endpoint(CLIENTS), "DEALER"))
         .collect();
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
     assert_eq!(worker.hear(), Said::Command(b"\x04PING\0\0".to_vec()));
     gateway.signal("STOP");
     let stopped = Instant::now();
-    for raw in &mut crowd {
+    for raw in &mut clients {
         raw.say(&ping(0, b""));
     }
     worker.say(&command(b"\x04PONG"));
@@ -369,18 +369,18 @@ routes: {{ OPAQUE: {{ pool: people }} }}
         std::thread::yield_now();
     }
     gateway.signal("CONT");
-    crowd[0].say(&message(&["OPAQUE", "x"]));
+    clients[0].say(&message(&["OPAQUE", "x"]));
     loop {
         match worker.hear() {
             Said::Command(_) => worker.say(&command(b"\x04PONG")),
             Said::Message(frames) => break assert_eq!(frames[1], b"OPAQUE"),
-            Said::End => panic!("it was taken for gone"),
+            Said::End => panic!("the worker was disconnected"),
         }
     }
 }
 
-/// The gateway stops reading the requests of such a client, so that the client's writes block, and
-/// no other peer is affected.
+/// The gateway stops reading from a client that does not read its answers. The client's writes then
+/// block, and no other peer is affected.
 #[test]
 fn a_client_that_does_not_read_is_not_read() {
     let gateway = Process::start(&yaml("limits: { client_bytes: 1MiB }"));
@@ -390,11 +390,11 @@ fn a_client_that_does_not_read_is_not_read() {
             .set_write_timeout(Some(Duration::from_secs(1)))
             .unwrap();
         let request = message(&["OPAQUE", &"x".repeat(10_000)]);
-        let mut said = 0_u64;
+        let mut sent = 0_u64;
         // The system and the gateway hold a few MiB for this client.
-        while said < 1 << 30 {
+        while sent < 1 << 30 {
             match raw.stream.write(&request) {
-                Ok(n) => said += n as u64,
+                Ok(n) => sent += n as u64,
                 Err(error) => {
                     let blocked = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
                     assert!(blocked.contains(&error.kind()), "{error}");
@@ -402,15 +402,15 @@ fn a_client_that_does_not_read_is_not_read() {
                 }
             }
         }
-        println!("it could say {} MiB", said >> 20);
-        assert!(said < 200 << 20, "nothing stopped it");
+        println!("the client could send {} MiB", sent >> 20);
+        assert!(sent < 200 << 20, "the gateway continues to read");
         raw
     });
 }
 
-/// When a client stops reading, its answers are queued up to `limits.client_bytes`; the others are
-/// dropped and counted. Meanwhile its requests are not read, other peers are served, and nothing
-/// else is lost.
+/// When a client stops reading, its answers are queued up to `limits.client_bytes`, and further
+/// answers are dropped and counted. Meanwhile the gateway does not read the client's requests, and
+/// serves other peers. Nothing else is lost.
 #[test]
 fn answers_are_queued_for_a_client_up_to_its_bound() {
     const ANSWERS: usize = 500;
@@ -419,7 +419,7 @@ fn answers_are_queued_for_a_client_up_to_its_bound() {
     let gateway = Process::start(&yaml(
         "limits: { client_bytes: 4MiB }\nadmin: { bind: \"127.0.0.1:0\" }",
     ));
-    let mut sloth = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let mut slow_reader = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let context = zmq::Context::new();
     let worker = gateway.peer(&context, zmq::DEALER, IDLE);
     let answer = |payload: &[u8]| {
@@ -429,7 +429,7 @@ fn answers_are_queued_for_a_client_up_to_its_bound() {
             .unwrap();
     };
     // The gateway reads all these requests at once, because no answer is queued yet.
-    sloth.say(&message(&["OTHER", "x"]).repeat(ANSWERS));
+    slow_reader.say(&message(&["OTHER", "x"]).repeat(ANSWERS));
     let large = vec![7; PAYLOAD];
     for _ in 0..ANSWERS {
         answer(&large);
@@ -438,37 +438,38 @@ fn answers_are_queued_for_a_client_up_to_its_bound() {
         metrics.sum("gateway_engine_messages_total", &["direction=\"in\""]) >= 2.0 * ANSWERS as f64
     });
     let unsent = metrics.sum("gateway_engine_unsent_bytes", &[]);
-    println!("{unsent} bytes wait");
+    println!("{unsent} bytes are queued");
     assert!(
         unsent <= bound && unsent > bound - 2.0 * PAYLOAD as f64,
-        "{unsent} bytes wait"
+        "{unsent} bytes are queued"
     );
     let other = ["route=\"OTHER\""];
     let slow = ["route=\"OTHER\"", "outcome=\"client_slow\""];
-    let given_up = metrics.sum("gateway_requests_total", &slow) as usize;
-    assert!((1..ANSWERS).contains(&given_up), "{given_up}");
-    // The client continues to send; its requests are not read, but those of other clients are.
-    sloth.say(&message(&["OTHER", "more"]).repeat(10));
+    let dropped = metrics.sum("gateway_requests_total", &slow) as usize;
+    assert!((1..ANSWERS).contains(&dropped), "{dropped}");
+    // The client continues to send. The gateway does not read its requests, but reads those of
+    // other clients.
+    slow_reader.say(&message(&["OTHER", "more"]).repeat(10));
     let metrics = gateway.await_metrics("the pause", |metrics| {
         metrics.sum("gateway_engine_paused_peers", &[]) == 1.0
     });
     metrics.assert_balanced();
     serves(&gateway);
     let received = gateway.metrics().sum("gateway_received_total", &other);
-    assert_eq!(received, ANSWERS as f64, "it was read");
-    // The client reads again: the queued answers arrive, and the requests that it sent meanwhile
-    // are served.
-    for _ in 0..ANSWERS - given_up {
-        assert_eq!(sloth.hear_message(), [&b"REPLY"[..], &large]);
+    assert_eq!(received, ANSWERS as f64, "the gateway has read a request");
+    // The client reads again. The queued answers arrive, and the requests that the client sent
+    // meanwhile are served.
+    for _ in 0..ANSWERS - dropped {
+        assert_eq!(slow_reader.hear_message(), [&b"REPLY"[..], &large]);
     }
     for _ in 0..10 {
         answer(b"y");
-        assert_eq!(sloth.hear_message(), [&b"REPLY"[..], b"y"]);
+        assert_eq!(slow_reader.hear_message(), [&b"REPLY"[..], b"y"]);
     }
     let metrics = gateway.metrics();
     assert_eq!(
         metrics.sum("gateway_requests_total", &slow) as usize,
-        given_up
+        dropped
     );
     for gauge in ["gateway_engine_paused_peers", "gateway_engine_unsent_bytes"] {
         assert_eq!(metrics.sum(gauge, &[]), 0.0, "{gauge}");
@@ -494,7 +495,7 @@ fn without_descriptors_accepting_pauses_and_resumes() {
             _ => waiting.push(raw),
         }
     }
-    // The line is logged once a second, so two of these lines are a second apart.
+    // This line is logged at most once a second, so the next two lines take at least a second.
     gateway.await_line("can't accept connections");
     served.end();
     let (began, cpu) = (Instant::now(), gateway.cpu());
@@ -503,7 +504,10 @@ fn without_descriptors_accepting_pauses_and_resumes() {
     let wall = began.elapsed().as_millis() as u64 / 10;
     let used = gateway.cpu() - cpu;
     println!("{used} of {wall} hundredths of a second");
-    assert!(used * 10 < wall.max(100), "{used} of {wall}: it spins");
+    assert!(
+        used * 10 < wall.max(100),
+        "{used} of {wall}: the loop spins"
+    );
     // The connected peers are served, and a waiting peer is served once there are free descriptors.
     for raw in &mut held {
         raw.say(&ping(0, b"x"));
@@ -517,13 +521,14 @@ fn without_descriptors_accepting_pauses_and_resumes() {
     serves(&gateway);
 }
 
-/// Workers and HTTP get descriptors however many clients connect, and however long they stay.
+/// Descriptors for workers and HTTP remain, however many clients connect, and however long they
+/// stay.
 #[test]
 fn clients_leave_descriptors_for_workers_and_http() {
     let mut gateway =
         Process::start_with_descriptors(64, &yaml("admin: { bind: \"127.0.0.1:0\" }"));
     let hello = [&greeting(1)[..], &command(&ready("DEALER", &[]))].concat();
-    let mut crowd: Vec<_> = (0..100)
+    let mut clients: Vec<_> = (0..100)
         .map(|_| {
             let mut raw = Raw::connect(&gateway.endpoint(CLIENTS));
             raw.say(&hello);
@@ -533,7 +538,7 @@ fn clients_leave_descriptors_for_workers_and_http() {
     gateway.await_line("can't accept connections");
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
     assert_eq!(gateway.get("/healthz").code, 200);
-    let client = &mut crowd[0];
+    let client = &mut clients[0];
     client.hear_greeting();
     assert!(matches!(client.hear(), Said::Command(_)));
     client.say(&message(&["OPAQUE", "1", "x"]));
@@ -543,33 +548,33 @@ fn clients_leave_descriptors_for_workers_and_http() {
 }
 
 /// The gateway does not retry a write to a peer that does not read, since the system reports when
-/// the peer has room again.
+/// the connection has room again.
 #[test]
 fn writes_to_a_peer_without_room_are_not_retried() {
     let gateway = Process::start(&yaml("admin: { bind: \"127.0.0.1:0\" }"));
-    let mut deaf = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let mut slow_reader = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let full = || gateway.metrics().sum("gateway_engine_full_total", &[]);
     let service = Service::start(&gateway);
     let large = "x".repeat(15 << 20);
-    deaf.say(&message(&["OPAQUE", "1", &large]));
+    slow_reader.say(&message(&["OPAQUE", "1", &large]));
     // The answer is larger than the socket buffers of both sides.
-    gateway.await_metrics("it has no room", |metrics| {
+    gateway.await_metrics("a stalled client", |metrics| {
         metrics.sum("gateway_engine_stalled_clients", &[]) > 0.0
     });
     // Each ERROR for this client takes a turn of its own.
     let before = full();
     for n in 0..200 {
-        deaf.say(&message(&["NONE", &n.to_string(), "x"]));
+        slow_reader.say(&message(&["NONE", &n.to_string(), "x"]));
         await_rejection(&gateway);
     }
     let tried = full() - before;
     println!("tried {tried} times in 200 turns");
     assert!(tried < 20.0, "tried {tried} times in 200 turns");
-    assert_eq!(deaf.hear_message()[1], b"1");
+    assert_eq!(slow_reader.hear_message()[1], b"1");
     service.end();
 }
 
-/// Silent peers are disconnected when there is no descriptor left for others.
+/// Silent peers are disconnected when no descriptor is left for other peers.
 #[test]
 fn unknown_peers_cannot_use_up_the_descriptors() {
     let mut gateway = Process::start_with_descriptors(64, &yaml(""));

@@ -2,8 +2,8 @@
 //! publisher and a subscriber of a channel. No message of the honest peers is lost, and the memory
 //! stays within its bound.
 //!
-//! An ordinary run takes some seconds. `tests/hostile/hour.sh` runs it for an hour, and bounds the
-//! round trips of the honest client.
+//! In an ordinary run, the attacks last for [`SECONDS`]. `tests/hostile/hour.sh` runs the test for
+//! an hour, and bounds the round trips of the honest client.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,23 +17,24 @@ use crate::support::sockets::{SetOnDrop, receive, send};
 use crate::support::turns;
 use crate::support::zmtp::{LONG, MORE, Raw, command, frame, greeting, message, ping, ready};
 
-/// The time of the attacks in an ordinary run, in seconds; `TOGETHER_SECONDS` sets another.
+/// The duration of the attacks in an ordinary run, in seconds. `TOGETHER_SECONDS` sets another
+/// duration.
 const SECONDS: u64 = 8;
 
 /// The maximum of the resident memory, as a multiple of `limits.memory`.
 const PEAK_MAX: f64 = 1.2;
 
-/// The maximum of the resident memory at the end, as a multiple of that after a quarter of the
-/// time, if the attacks last for a minute or more.
+/// The maximum resident memory in the last quarter of the attacks, as a multiple of the maximum in
+/// the second quarter. It is checked only if the attacks last for a minute or more.
 const GROWTH_MAX: f64 = 1.25;
 
-/// The time between two measurements of the memory.
-const SAMPLING: Duration = Duration::from_millis(500);
+/// The interval between two measurements of the memory.
+const SAMPLING_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The time between two messages of the honest publisher.
-const PACE: Duration = Duration::from_millis(1);
+/// The pause between two messages of the honest publisher.
+const PUBLISH_PAUSE: Duration = Duration::from_millis(1);
 
-/// The number of faults of a broken edit.
+/// The number of errors in a broken edit.
 const FAULTS: usize = 1_000;
 
 const CHANNELS: &str = r#"
@@ -46,19 +47,19 @@ reload: { watch: false }
 
 const ROUTES: &str = "  tick: { publish: ticks }\n  k*: { publish: kept }\n";
 
-/// The target of the attacks.
+/// The target of the attacks. Each attack is a method that runs until `done` is set.
 struct Target<'a> {
     gateway: &'a Process,
     done: &'a AtomicBool,
 }
 
 impl Target<'_> {
-    fn goes_on(&self) -> bool {
+    fn is_running(&self) -> bool {
         !self.done.load(Ordering::Relaxed)
     }
 
-    /// Opens a connection to a frontend, a pool or a side of a channel. Returns `None` if it is
-    /// refused, as when memory is short.
+    /// Opens a connection to a frontend, a pool or a side of a channel. Returns `None` if the
+    /// connection is refused, for example because memory is short.
     fn peer(&self, name: &str, socket_type: &str) -> Option<Raw> {
         let endpoint = self.gateway.endpoint(name);
         let stream = TcpStream::connect(endpoint.strip_prefix("tcp://")?).ok()?;
@@ -67,18 +68,18 @@ impl Target<'_> {
         stream.set_write_timeout(time).ok()?;
         let mut raw = Raw { stream };
         let opening = [&greeting(1)[..], &command(&ready(socket_type, &[]))].concat();
-        let said = raw.try_say(&opening);
-        (said && raw.stream.read_exact(&mut [0; 64]).is_ok()).then_some(raw)
+        let is_sent = raw.try_say(&opening);
+        (is_sent && raw.stream.read_exact(&mut [0; 64]).is_ok()).then_some(raw)
     }
 
     /// Sends the same bytes on several connections that never read, again and again.
     fn floods(&self, connections: usize, bytes: &[u8]) {
-        while self.goes_on() {
+        while self.is_running() {
             let peers = (0..connections).filter_map(|_| self.peer(CLIENTS, "DEALER"));
             let mut peers: Vec<_> = peers.collect();
             for _ in 0..4 {
                 for raw in &mut peers {
-                    if self.goes_on() {
+                    if self.is_running() {
                         raw.try_say(bytes);
                     }
                 }
@@ -86,10 +87,10 @@ impl Target<'_> {
         }
     }
 
-    /// A client with the payloads that take longest to check.
+    /// Sends the payloads that take longest to check.
     fn payloads(&self) {
         let (context, attacks) = (zmq::Context::new(), judged::attacks());
-        while self.goes_on() {
+        while self.is_running() {
             let client = context.socket(zmq::DEALER).unwrap();
             client.set_linger(0).unwrap();
             client.set_rcvtimeo(500).unwrap();
@@ -98,13 +99,13 @@ impl Target<'_> {
             for attack in &attacks {
                 let _ = client.send_multipart([attack.kind.as_bytes(), &attack.payload], 0);
             }
-            while self.goes_on() && client.recv_multipart(0).is_ok() {}
+            while self.is_running() && client.recv_multipart(0).is_ok() {}
         }
     }
 
-    /// Strangers: silent connections, and other protocols.
+    /// Opens connections that send nothing, or speak another protocol.
     fn strangers(&self) {
-        while self.goes_on() {
+        while self.is_running() {
             let mut all = Vec::new();
             for n in 0..200 {
                 let endpoint = self.gateway.endpoint([CLIENTS, IDLE][n % 2]);
@@ -112,22 +113,23 @@ impl Target<'_> {
                 let Ok(mut stream) = TcpStream::connect(address) else {
                     continue;
                 };
-                let said: &[u8] = match n % 3 {
+                let bytes: &[u8] = match n % 3 {
                     0 => b"",
                     1 => b"GET / HTTP/1.1\r\n\r\n",
                     _ => &[0xff; 9],
                 };
-                let _ = stream.write_all(said);
+                let _ = stream.write_all(bytes);
                 all.push(stream);
             }
         }
     }
 
-    /// Edits with many faults, edits that change a limit, and requests to reload without an edit.
+    /// Makes edits with many errors and edits that change a limit, and requests reloads without an
+    /// edit.
     fn edits(&self, yaml: &str) {
         let faults: String = (0..FAULTS).map(|n| format!("  {n}: {{}}\n")).collect();
         for n in 0.. {
-            if !self.goes_on() {
+            if !self.is_running() {
                 break;
             }
             let text = match n % 3 {
@@ -153,14 +155,14 @@ impl Target<'_> {
         }
     }
 
-    /// HTTP clients that are silent, or that send requests and do not read the answers.
+    /// Opens HTTP connections that send nothing, or send a request and do not read the answer.
     fn http(&self) {
-        while self.goes_on() {
+        while self.is_running() {
             let mut all = Vec::new();
             for n in 0..200 {
                 if let Ok(mut stream) = TcpStream::connect(self.gateway.admin()) {
-                    let said = ["", "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"][n % 2];
-                    let _ = stream.write_all(said.as_bytes());
+                    let bytes = ["", "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"][n % 2];
+                    let _ = stream.write_all(bytes.as_bytes());
                     all.push(stream);
                 }
             }
@@ -168,11 +170,11 @@ impl Target<'_> {
         }
     }
 
-    /// Subscribers that have the maximum number of prefixes and disconnect at once, and publishers
-    /// that connect meanwhile.
+    /// Connects subscribers that have the maximum number of prefixes and disconnect at once, and
+    /// publishers meanwhile.
     fn subscribers_with_prefixes(&self) {
-        while self.goes_on() {
-            let mut crowd = Vec::new();
+        while self.is_running() {
+            let mut peers = Vec::new();
             for n in 0..5 {
                 let Some(mut raw) = self.peer("subscriber side of channel kept", "SUB") else {
                     continue;
@@ -181,35 +183,35 @@ impl Target<'_> {
                     let body = format!("\x09SUBSCRIBEk{n}.{prefix}");
                     raw.try_say(&command(body.as_bytes()));
                 }
-                crowd.push(raw);
+                peers.push(raw);
             }
-            crowd.extend(self.peer("publisher side of channel kept", "XPUB"));
+            peers.extend(self.peer("publisher side of channel kept", "XPUB"));
         }
     }
 
-    /// A publisher that fills the memory of kept messages, and subscribers that subscribe to all of
-    /// them and do not read.
-    fn sleepers(&self) {
-        while self.goes_on() {
+    /// Fills the memory of kept messages, and connects subscribers that subscribe to all of these
+    /// messages and do not read.
+    fn silent_subscribers(&self) {
+        while self.is_running() {
             let Some(mut publisher) = self.peer("publisher side of channel kept", "PUB") else {
                 continue;
             };
             let messages = (0..50_000).map(|n| message(&[format!("k{n}").as_bytes(), b"x"]));
             publisher.try_say(&messages.collect::<Vec<_>>().concat());
-            let mut sleepers = Vec::new();
+            let mut silent_subscribers = Vec::new();
             for _ in 0..5 {
                 if let Some(mut raw) = self.peer("subscriber side of channel kept", "SUB") {
                     raw.try_say(&command(b"\x09SUBSCRIBEk"));
                     publisher.try_say(&message(&["k", "live"]).repeat(1_000));
-                    sleepers.push(raw);
+                    silent_subscribers.push(raw);
                 }
             }
         }
     }
 }
 
-/// Sends numbered messages from an honest publisher to an honest subscriber, one after the other.
-/// Returns their number.
+/// Sends numbered messages from an honest publisher to an honest subscriber, one after the other,
+/// until `done` is set. Returns the number of messages.
 fn exchange(gateway: &Process, done: &AtomicBool) -> u64 {
     let context = zmq::Context::new();
     let connect = |kind, side: &str| {
@@ -229,7 +231,7 @@ fn exchange(gateway: &Process, done: &AtomicBool) -> u64 {
         send(&publisher, &["tick", &text]);
         assert_eq!(receive(&subscriber), [b"tick", text.as_bytes()]);
         number += 1;
-        std::thread::park_timeout(PACE);
+        std::thread::park_timeout(PUBLISH_PAUSE);
     }
     number
 }
@@ -291,11 +293,11 @@ fn all_attacks_together_take_nothing_from_honest_peers() {
         spawn(scope, || target.edits(&yaml));
         spawn(scope, || target.http());
         spawn(scope, || target.subscribers_with_prefixes());
-        spawn(scope, || target.sleepers());
+        spawn(scope, || target.silent_subscribers());
         spawn(scope, || target.payloads());
-        let until = Instant::now() + time;
-        while Instant::now() < until {
-            std::thread::park_timeout(SAMPLING);
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            std::thread::park_timeout(SAMPLING_INTERVAL);
             resident.push((process.footprint().0 << 10) as f64);
         }
         drop(guard);
@@ -309,8 +311,8 @@ fn all_attacks_together_take_nothing_from_honest_peers() {
     }
 }
 
-/// Asserts that all messages are accounted for, and that the resident memory was within the bound,
-/// and constant if the attacks lasted long.
+/// Asserts that all messages are accounted for, that the resident memory stayed within the bound,
+/// and that it did not grow if the attacks lasted long.
 fn assert_is_sound(process: &Process, bound: f64, resident: &[f64], time: Duration) {
     let metrics = process.metrics();
     metrics.assert_balanced();

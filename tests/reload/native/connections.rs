@@ -54,13 +54,13 @@ fn answer(worker: &mut Raw) {
 
 #[track_caller]
 fn request(worker: &mut Raw) -> Vec<Vec<u8>> {
-    let until = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     loop {
-        assert!(Instant::now() < until, "no request came");
+        assert!(Instant::now() < deadline, "no request arrived");
         match worker.hear() {
             Said::Message(frames) => return frames,
             Said::Command(_) => worker.say(&command(b"\x04PONG")),
-            Said::End => panic!("it was hung up on"),
+            Said::End => panic!("the worker was disconnected"),
         }
     }
 }
@@ -70,11 +70,11 @@ fn request(worker: &mut Raw) -> Vec<Vec<u8>> {
 fn answered(client: &mut Raw) -> (String, String) {
     let frames = client.hear_message();
     let mut parts = texts(&frames);
-    let said = match &*parts[0] {
+    let header_or_reason = match &*parts[0] {
         "ERROR" => reason_or_type(&frames),
         _ => parts.swap_remove(1),
     };
-    (parts.swap_remove(0), said)
+    (parts.swap_remove(0), header_or_reason)
 }
 
 fn reply(header: &str) -> (String, String) {
@@ -106,7 +106,7 @@ admin: { bind: "127.0.0.1:0" }
         answered(&mut client),
         ("ERROR".into(), "worker_lost".into())
     );
-    // The worker returns. The last settings of the pool apply to it, including heartbeats.
+    // A worker connects again. The last settings of the pool apply to it, including heartbeats.
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
     let first = request(&mut worker);
     assert_eq!(worker.hear(), Said::Command(b"\x04PING\0\0".to_vec()));
@@ -128,7 +128,7 @@ fn a_removed_pool_connects_again_for_queued_requests() {
         format!(r#"connect: "tcp://{at}", timeout: none, heartbeat: off, per_worker: 2"#);
     let mut gateway = Process::start(&yaml(&settings, ""));
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-    let mut worker = called(&listener);
+    let mut worker = accept_worker(&listener);
     ask(&mut client, "held");
     request(&mut worker);
     ask(&mut client, "waits");
@@ -137,14 +137,14 @@ fn a_removed_pool_connects_again_for_queued_requests() {
     let from = without.find("  people:").unwrap();
     let to = without.find("  idle:").unwrap();
     let without = [&without[..from], &without[to..]].concat();
-    // A queued request keeps a removed pool, too.
+    // A queued request also keeps a removed pool alive.
     drop(worker);
     for _ in 0..2 {
         assert_eq!(answered(&mut client).1, "worker_lost");
     }
     ask(&mut client, "later");
     reload(&gateway, &without);
-    let mut worker = called(&listener);
+    let mut worker = accept_worker(&listener);
     answer(&mut worker);
     assert_eq!(answered(&mut client), reply("later"));
     // After that, the gateway does not connect to the worker any more.
@@ -156,17 +156,17 @@ fn a_removed_pool_connects_again_for_queued_requests() {
 
 /// Accepts a connection of the gateway as a worker that listens, and completes the handshake.
 #[track_caller]
-fn called(listener: &TcpListener) -> Raw {
+fn accept_worker(listener: &TcpListener) -> Raw {
     let (stream, _) = listener.accept().unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut raw = Raw { stream };
     raw.say(&greeting(1));
     raw.say(&command(&ready("DEALER", &[])));
     raw.hear_greeting();
-    let said = raw.hear();
+    let received = raw.hear();
     assert!(
-        matches!(&said, Said::Command(body) if body.starts_with(b"\x05READY")),
-        "{said:?}"
+        matches!(&received, Said::Command(body) if body.starts_with(b"\x05READY")),
+        "{received:?}"
     );
     raw
 }
@@ -183,15 +183,15 @@ fn a_removed_frontends_last_answers_arrive() {
     // The answer exceeds the buffers of the client's side, but not those of both sides.
     let large = vec![b'y'; 3 << 20];
     worker.say(&message(&[&held[0][..], b"REPLY", &held[2], &large]));
-    gateway.await_metrics("it is written", |metrics| {
+    gateway.await_metrics("written answer", |metrics| {
         metrics.sum("gateway_in_flight", &[]) == 0.0
     });
     let other = r#"  other: { bind: "tcp://127.0.0.1:0" }"#;
     let without = yaml(BOUND, "").replace(other, "");
     reload(&gateway, &without);
     gateway.await_line("the removed parts have finished their requests");
-    // The client sends two further messages before it reads its answer. They would reset a
-    // connection that the gateway had closed.
+    // The client sends two further messages before it reads its answer. If the gateway had closed
+    // the connection already, these messages would reset it.
     for _ in 0..2 {
         client.try_say(&message(&["OPAQUE", "more", "x"]));
         // The system has processed the message once it has processed this later request.
@@ -222,23 +222,23 @@ fn limits_change_for_connected_peers() {
 
 #[test]
 fn heartbeats_change_for_connected_peers() {
-    let with = |heartbeat: &str| {
+    let yaml_with = |heartbeat: &str| {
         yaml(
             &format!("{BOUND}, timeout: none, heartbeat: {heartbeat}"),
             "",
         )
     };
-    let gateway = Process::start(&with("off"));
+    let gateway = Process::start(&yaml_with("off"));
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
     ask(&mut client, "1");
     let held = request(&mut worker);
-    reload(&gateway, &with("50ms"));
+    reload(&gateway, &yaml_with("50ms"));
     assert_eq!(worker.hear(), Said::Command(b"\x04PING\0\0".to_vec()));
     worker.say(&command(b"\x04PONG"));
     // With heartbeats off again, silence has no effect. Otherwise the worker would be lost after
     // 150 ms.
-    reload(&gateway, &with("off"));
+    reload(&gateway, &yaml_with("off"));
     let began = Instant::now();
     while began.elapsed() < Duration::from_millis(400) {
         gateway.metrics();
@@ -247,7 +247,7 @@ fn heartbeats_change_for_connected_peers() {
     assert_eq!(answered(&mut client), reply("1"));
     // With heartbeats on, the silent worker is lost.
     ask(&mut client, "2");
-    reload(&gateway, &with("50ms"));
+    reload(&gateway, &yaml_with("50ms"));
     assert_eq!(
         answered(&mut client),
         ("ERROR".into(), "worker_lost".into())
@@ -286,21 +286,21 @@ fn a_worker_that_an_edit_forbids_finishes_and_is_disconnected() {
 #[test]
 fn connect_addresses_change_while_requests_are_held() {
     let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    let with = |listener: &TcpListener| {
+    let yaml_with = |listener: &TcpListener| {
         let at = listener.local_addr().unwrap();
         yaml(
             &format!(r#"connect: "tcp://{at}", timeout: none, heartbeat: off"#),
             "",
         )
     };
-    let gateway = Process::start(&with(&listeners[0]));
+    let gateway = Process::start(&yaml_with(&listeners[0]));
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-    let mut first = called(&listeners[0]);
+    let mut first = accept_worker(&listeners[0]);
     ask(&mut client, "held");
     let held = request(&mut first);
-    reload(&gateway, &with(&listeners[1]));
-    let mut second = called(&listeners[1]);
-    // The first worker receives nothing more, and is disconnected once it has answered.
+    reload(&gateway, &yaml_with(&listeners[1]));
+    let mut second = accept_worker(&listeners[1]);
+    // The first worker receives no further request, and is disconnected once it has answered.
     for header in ["a", "b"] {
         ask(&mut client, header);
         answer(&mut second);
@@ -311,7 +311,7 @@ fn connect_addresses_change_while_requests_are_held() {
     assert_eq!(first.hear(), Said::End);
 }
 
-/// A DEALER with two connections may answer on either, so the gateway keeps one at a time.
+/// A DEALER with two connections may answer on either, so the gateway opens only one at a time.
 #[test]
 fn an_address_that_moves_between_pools_is_connected_after_the_last_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -320,7 +320,7 @@ fn an_address_that_moves_between_pools_is_connected_after_the_last_answer() {
     let before = yaml(&settings, "");
     let mut gateway = Process::start(&before);
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-    let mut worker = called(&listener);
+    let mut worker = accept_worker(&listener);
     ask(&mut client, "held");
     let held = request(&mut worker);
     reload(&gateway, &before.replace("people", "persons"));
@@ -337,7 +337,7 @@ fn an_address_that_moves_between_pools_is_connected_after_the_last_answer() {
     worker.say(&message(&[&held[0][..], b"REPLY", b"held", b"y"]));
     assert_eq!(answered(&mut client), reply("held"));
     assert_eq!(worker.hear(), Said::End);
-    let mut worker = called(&listener);
+    let mut worker = accept_worker(&listener);
     answer(&mut worker);
     assert_eq!(answered(&mut client), reply("new"));
     gateway.await_line("the removed parts have finished their requests");
@@ -377,8 +377,8 @@ fn an_answer_has_the_limits_in_force_when_its_request_arrived() {
     assert_eq!(answered(&mut client).1, "bad_reply");
 }
 
-/// libzmq does not reconnect after a ZMTP ERROR: a peer that received one would stay refused until
-/// its program restarts.
+/// libzmq does not reconnect after a ZMTP ERROR, so a peer that received an ERROR would be refused
+/// until its program restarts.
 #[test]
 fn refused_libzmq_peers_are_served_after_the_edit_that_admits_them() {
     let directory = tempfile::tempdir().unwrap();
@@ -405,9 +405,9 @@ fn refused_libzmq_peers_are_served_after_the_edit_that_admits_them() {
     assert_eq!(texts(&receive(&client)), ["REPLY", "id", "y"]);
 }
 
-/// The addresses are added again while the removed pool still holds a request, so the listeners of
-/// both are still open. The edit uses the same names or other ones, and the peers connect over TCP
-/// or over ipc.
+/// The addresses are added again while the removed pool still holds a request, so the old listeners
+/// are still open. The edit uses the same names or other names, and the peers connect over TCP or
+/// over ipc.
 #[test]
 fn addresses_that_return_while_their_old_pool_holds_a_request_are_taken_over() {
     let directory = tempfile::tempdir().unwrap();
@@ -415,7 +415,7 @@ fn addresses_that_return_while_their_old_pool_holds_a_request_are_taken_over() {
     let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let tcp = free.map(|free| format!("tcp://{}", free.local_addr().unwrap()));
     let (clients, people) = ([&tcp[0], &ipc("clients")], [&tcp[1], &ipc("people")]);
-    let with = |name: &str| {
+    let yaml_with = |name: &str| {
         let held = format!("routes: {{ MORE: {{ pool: {name} }}, ");
         yaml(BOUND, "")
             .replacen(
@@ -432,19 +432,19 @@ fn addresses_that_return_while_their_old_pool_holds_a_request_are_taken_over() {
     };
     let gateway = Process::start(&yaml(BOUND, ""));
     let context = zmq::Context::new();
-    for (over, back) in [(0, "more"), (1, "more"), (0, "again"), (1, "again")] {
-        let case = format!("over {}, as {back}", clients[over]);
-        reload(&gateway, &with("more"));
-        let client = connected(&context, zmq::REQ, clients[over]);
-        let worker = connected(&context, zmq::DEALER, people[over]);
+    for (transport, name) in [(0, "more"), (1, "more"), (0, "again"), (1, "again")] {
+        let case = format!("over {}, as {name}", clients[transport]);
+        reload(&gateway, &yaml_with("more"));
+        let client = connected(&context, zmq::REQ, clients[transport]);
+        let worker = connected(&context, zmq::DEALER, people[transport]);
         send(&client, &["MORE", "held"]);
         let held = receive(&worker);
         reload(&gateway, &yaml(BOUND, ""));
-        reload(&gateway, &with(back));
+        reload(&gateway, &yaml_with(name));
         let status = gateway.status();
         let pools = status["pools"].as_array().unwrap();
         assert!(
-            pools.iter().any(|pool| pool["name"] == back),
+            pools.iter().any(|pool| pool["name"] == name),
             "{case}: {status}"
         );
         send(&worker, &[&held[0][..], b"REPLY", b"owed"]);
@@ -458,7 +458,7 @@ fn addresses_that_return_while_their_old_pool_holds_a_request_are_taken_over() {
             assert_eq!(texts(&receive(&newcomer)), ["REPLY", "y"], "{case}");
         }
         drop((client, worker));
-        gateway.await_metrics("no worker", |metrics| {
+        gateway.await_metrics("disconnected worker", |metrics| {
             metrics.sum("gateway_pool_workers", &[]) == 0.0
         });
         reload(&gateway, &yaml(BOUND, ""));

@@ -1,5 +1,5 @@
-//! Tests of most rows of the table "What takes effect live" in docs/operating.md on engine native:
-//! a key is edited on a running gateway, and the edit applies from the next message on.
+//! Tests of most rows of the table "What takes effect live" in docs/operating.md, on engine native:
+//! a key is edited on a running gateway, and the edit applies to the next message.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ fn start() -> Option<Edited> {
     fs::create_dir_all(schemas.join("buf/validate")).unwrap();
     fs::copy(VALIDATE, schemas.join("buf/validate/validate.proto")).unwrap();
     fs::write(schemas.join("live.proto"), PROTO).unwrap();
-    Some(Edited::following(
+    Some(Edited::of_gateway(
         Gateway::start_in(directory, ROUTES),
         NEVER,
     ))
@@ -65,28 +65,29 @@ fn edit(edited: &Edited, from: &str, to: &str) {
 
 /// Sends a message of this type with this number of headers and this payload. Returns the reason of
 /// its rejection, or an empty string if it is not rejected at once.
-fn fate_of(client: &zmq::Socket, kind: &str, headers: usize, payload: &[u8]) -> &'static str {
+fn rejection_of(client: &zmq::Socket, kind: &str, headers: usize, payload: &[u8]) -> &'static str {
     let mut frames = vec![kind.as_bytes(), b"probe"];
     frames.resize(2 + headers, b"header");
     frames.push(payload);
     send(client, &frames);
-    // A rejection of the first message arrives before that of this one.
+    // A rejection of the first message arrives before the rejection of this message.
     send(client, &["no such route", "mark", ""]);
-    let said = receive(client);
-    if said[1] == b"mark" {
+    let answer = receive(client);
+    if answer[1] == b"mark" {
         return "";
     }
     assert_eq!(receive(client)[1], b"mark");
-    let text = String::from_utf8_lossy(&said[said.len() - 1]).into_owned();
+    let text = String::from_utf8_lossy(&answer[answer.len() - 1]).into_owned();
     let mut labels = Reason::ALL.iter().map(|reason| reason.label());
     labels.find(|label| text.contains(label)).expect("a reason")
 }
 
-type Observe = fn(&Edited) -> &'static str;
+/// A function that sends a message, and returns the reason of its rejection or an empty string.
+type Probe = fn(&Edited) -> &'static str;
 
 /// Edits that make the gateway reject a message: the key, the old text, the new text, the function
 /// that sends the message, and the reason.
-const REFUSING: &[(&str, &str, &str, Observe, Reason)] = &[
+const STRICTER_EDITS: &[(&str, &str, &str, Probe, Reason)] = &[
     ("queue", "queue: 100", "queue: 1", opaque, Reason::QueueFull),
     (
         "queue_bytes",
@@ -175,24 +176,24 @@ const REFUSING: &[(&str, &str, &str, Observe, Reason)] = &[
 ];
 
 fn opaque(edited: &Edited) -> &'static str {
-    fate_of(&edited.client, "OPAQUE", 4, &[0xff; 2_000])
+    rejection_of(&edited.client, "OPAQUE", 4, &[0xff; 2_000])
 }
 
 fn nested(edited: &Edited) -> &'static str {
-    fate_of(&edited.client, "NEST", 1, b"\x0a\x02\x0a\x00")
+    rejection_of(&edited.client, "NEST", 1, b"\x0a\x02\x0a\x00")
 }
 
 fn ruled(edited: &Edited) -> &'static str {
     let name = [&b"\x0a\xd0\x0f"[..], &[b'x'; 2_000]].concat();
-    fate_of(&edited.client, "RULED", 1, &name)
+    rejection_of(&edited.client, "RULED", 1, &name)
 }
 
-/// Sends a request from a client that has just connected, and returns its fate as [`fate_of`] does.
+/// Sends a request from a client that has just connected. Returns like [`rejection_of`].
 fn another(edited: &Edited) -> &'static str {
-    fate_of(&edited.gateway.dealer(), "OPAQUE", 1, b"x")
+    rejection_of(&edited.gateway.dealer(), "OPAQUE", 1, b"x")
 }
 
-/// Sends a request, and waits for its timeout if the edit has shortened that.
+/// Sends a request. Waits for its timeout if the edit has shortened the timeout.
 fn late(edited: &Edited) -> &'static str {
     let text = fs::read_to_string(&edited.file).unwrap();
     send(&edited.client, &["OPAQUE", "probe", "x"]);
@@ -204,14 +205,14 @@ fn late(edited: &Edited) -> &'static str {
 }
 
 #[test]
-fn a_stricter_key_rejects_from_the_next_message_on() {
-    for (key, from, to, observe, reason) in REFUSING {
+fn a_stricter_key_applies_to_the_next_message() {
+    for (key, from, to, probe, reason) in STRICTER_EDITS {
         let Some(edited) = start() else { return };
-        assert_eq!(observe(&edited), "", "{key} before");
+        assert_eq!(probe(&edited), "", "{key} before");
         edit(&edited, from, to);
-        assert_eq!(observe(&edited), reason.label(), "{key}");
+        assert_eq!(probe(&edited), reason.label(), "{key}");
         edit(&edited, to, from);
-        assert_eq!(observe(&edited), "", "{key} taken back");
+        assert_eq!(probe(&edited), "", "{key} after the reverse edit");
     }
 }
 
@@ -220,8 +221,8 @@ fn rejections_have_the_encoding_of_the_edit() {
     let Some(edited) = start() else { return };
     edit(&edited, "errors: msgpack", "errors: json");
     send(&edited.client, &["no such route", ""]);
-    let said = receive(&edited.client);
-    let json: serde_json::Value = serde_json::from_slice(&said[1]).unwrap();
+    let rejection = receive(&edited.client);
+    let json: serde_json::Value = serde_json::from_slice(&rejection[1]).unwrap();
     assert_eq!(json["reason"], Reason::UnknownType.label());
 }
 
@@ -273,7 +274,7 @@ fn balance_applies_to_the_next_request() {
         send(worker, &[&request[0][..], b"REPLY", b"y"]);
         assert_eq!(receive(&edited.client)[0], b"REPLY");
     };
-    // This is repeated until each worker holds one request, so that both are known to be connected.
+    // This is repeated until each worker holds one request, which shows that both are connected.
     let (busy, held, free, second) = loop {
         ask();
         let first = taker();
@@ -289,12 +290,12 @@ fn balance_applies_to_the_next_request() {
     };
     reply(free, &second);
     ask();
-    assert!(std::ptr::eq(taker(), free), "the one that holds nothing");
+    assert!(std::ptr::eq(taker(), free), "the worker without a request");
     let request = receive(free);
     edit(&edited, "least_busy", "round_robin");
     reply(free, &request);
     ask();
-    assert!(std::ptr::eq(taker(), busy), "the one that waited longest");
+    assert!(std::ptr::eq(taker(), busy), "the next worker in turn");
     let request = receive(busy);
     reply(busy, &request);
     reply(busy, &held);
@@ -310,9 +311,9 @@ fn workers_of_the_wrong_kind_receive_no_further_requests() {
         );
         let served_by = || {
             send(&edited.client, &["OPAQUE", "x"]);
-            let until = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+            let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
             while edited.client.poll(zmq::POLLIN, 1).unwrap() == 0 {
-                assert!(Instant::now() < until, "nobody answers");
+                assert!(Instant::now() < deadline, "no worker answers");
                 if let Ok(request) = dealer.recv_multipart(zmq::DONTWAIT) {
                     send(&dealer, &[&request[0][..], b"REPLY", b"dealer"]);
                 }
@@ -322,12 +323,11 @@ fn workers_of_the_wrong_kind_receive_no_further_requests() {
             }
             texts(&receive(&edited.client))[1].clone()
         };
-        // This is repeated until both workers have answered, so that both are known to be
-        // connected.
+        // This is repeated until both workers have answered, which shows that both are connected.
         let first = served_by();
-        let until = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+        let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
         while served_by() == first {
-            assert!(Instant::now() < until, "the other never came");
+            assert!(Instant::now() < deadline, "only one worker answers");
         }
         edit(&edited, "workers: auto", &format!("workers: {kind}"));
         for _ in 0..10 {
@@ -336,16 +336,15 @@ fn workers_of_the_wrong_kind_receive_no_further_requests() {
     }
 }
 
-/// The heartbeat also applies to a connection from before the edit.
 #[test]
 fn a_new_heartbeat_applies_to_existing_connections() {
     let Some(edited) = start() else { return };
     let mut worker = Raw::peer(&edited.gateway.endpoint("people"), "DEALER");
     edit(&edited, "heartbeat: off", "heartbeat: 50ms");
-    let said = worker.hear();
+    let received = worker.hear();
     assert!(
-        matches!(&said, Said::Command(body) if body.starts_with(b"\x04PING")),
-        "{said:?}"
+        matches!(&received, Said::Command(body) if body.starts_with(b"\x04PING")),
+        "{received:?}"
     );
 }
 
@@ -385,7 +384,7 @@ fn without_watch_an_edit_waits_for_a_reload_request() {
         more.replace("  NEST:", "  MORE: { pool: people }\n  NEST:"),
     )
     .unwrap();
-    // These round trips take longer than the follower needs to settle and load.
+    // These round trips take longer than the follower would need to notice and load the edit.
     for _ in 0..1_000 {
         assert_eq!(edited.generation(), before);
     }
@@ -406,10 +405,10 @@ fn another_engine_needs_a_restart() {
     fs::write(&edited.file, text.replace("OPAQUE:", "OTHER:")).unwrap();
     let report = edited.reload();
     assert_eq!(report.outcome, ReloadOutcome::Refused);
-    let said = report.diagnostics.to_string();
+    let reported = report.diagnostics.to_string();
     assert!(
-        said.contains("the engine can't change while the gateway runs: restart the gateway"),
-        "{said}"
+        reported.contains("the engine can't change while the gateway runs: restart the gateway"),
+        "{reported}"
     );
     edited.await_route("OPAQUE", true);
     assert_eq!(edited.generation(), 1);

@@ -12,7 +12,7 @@ const CLIENTS: &str = "frontend clients";
 const OTHER: &str = "frontend other";
 
 /// Returns a configuration with a frontend `clients` with this `security`, and a frontend `other`
-/// without.
+/// without `security`.
 fn yaml(security: &str) -> String {
     format!(
         r#"

@@ -1,6 +1,6 @@
-//! Tests of edits of a frontend's `type`, `envelope` and `errors` and of a pool's `frames` while
-//! requests are in flight: a request that a worker holds is answered in its old form, and a queued
-//! request is handed out in the new form.
+//! Tests of edits of a frontend's `type`, `envelope` and `errors`, and of a pool's `frames`, while
+//! requests are in flight. The form of a request stays in force for its answer. A queued request is
+//! handed to a worker in the new form.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ const CLIENTS: &str = "clients: { bind: \"tcp://127.0.0.1:0\"";
 
 fn start() -> Option<Edited> {
     let gateway = || Gateway::start_in(tempfile::tempdir().unwrap(), ROUTES);
-    engine_is("native").then(|| Edited::following(gateway(), NEVER))
+    engine_is("native").then(|| Edited::of_gateway(gateway(), NEVER))
 }
 
 #[track_caller]
@@ -38,14 +38,14 @@ fn edit(edited: &Edited, from: &str, to: &str) {
     assert!(report.outcome.is_good(), "{}", report.diagnostics);
 }
 
-/// Waits until the gateway has received `count` requests. An edit applies to requests that it
-/// receives later.
+/// Waits until the gateway has received `count` requests, since an edit applies only to later
+/// requests.
 #[track_caller]
 fn await_received(edited: &Edited, count: u64) {
     let observer = edited.gateway.running.as_ref().unwrap().observer();
-    let patience = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     while observer.sample(PATIENCE).expect("a sample").ledger.received < count {
-        assert!(Instant::now() < patience, "not {count} requests");
+        assert!(Instant::now() < deadline, "fewer than {count} requests");
         std::thread::yield_now();
     }
 }
@@ -87,9 +87,9 @@ fn a_workers_answer_is_read_in_the_form_of_its_request() {
         send(&worker, &held);
         let reply = |frames: &str| if frames == "typed" { "T" } else { "REPLY" };
         expect(&client, &[reply(before), "id", "p"]);
-        let waited = receive(&worker);
-        assert_eq!(texts(&waited[1..]), form(after), "after {before}");
-        send(&worker, &waited);
+        let queued = receive(&worker);
+        assert_eq!(texts(&queued[1..]), form(after), "after {before}");
+        send(&worker, &queued);
         expect(&client, &[reply(after), "id", "p"]);
         before = after;
     }
@@ -104,7 +104,7 @@ fn an_answer_has_the_form_of_its_request() {
         send(&worker, &request);
     };
     let plain = format!("{CLIENTS}, type: T");
-    // The first request was sent to find the generation at the start.
+    // One request was sent at startup, to read the generation.
     let received = 1;
     send(&client, &["T", "typed"]);
     await_received(&edited, received + 1);
@@ -115,8 +115,8 @@ fn an_answer_has_the_form_of_its_request() {
     send(&client, &["address", "", "T", "routed"]);
     send(&client, &["address", "", "U", "routed"]);
     // The rejection is sent at once, in the envelope.
-    let said = receive(&client);
-    assert_eq!(texts(&said[..3]), ["address", "", "ERROR"]);
+    let rejection = receive(&client);
+    assert_eq!(texts(&rejection[..3]), ["address", "", "ERROR"]);
     edit(&edited, ", envelope: routed", ", errors: { as: payload }");
     for answer in [
         &["T", "typed"][..],
