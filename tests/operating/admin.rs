@@ -1,4 +1,4 @@
-//! Tests of the HTTP listener, with the binary itself and real peers.
+//! Tests of the HTTP listener. They run the binary with real peers.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::support::sockets::{SetOnDrop, named, receive, send};
 use crate::support::{ANN, PATIENCE, turns};
 
 #[test]
-fn each_path_has_its_answer_and_an_unknown_path_lists_them() {
+fn each_path_is_answered_and_the_answer_to_an_unknown_path_lists_them() {
     let process = Process::start(&yaml("", ""));
     for (path, body) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
         let answer = process.get(path);
@@ -76,11 +76,11 @@ fn status_describes_the_running_gateway() {
         ("pool", "people", "pool people"),
         ("admin", "", "admin"),
     ] {
-        let at = endpoints
+        let endpoint = endpoints
             .iter()
-            .find(|it| it["role"] == role && it["name"] == name)
+            .find(|entry| entry["role"] == role && entry["name"] == name)
             .unwrap();
-        assert_eq!(at["endpoint"], process.endpoint(what).as_str());
+        assert_eq!(endpoint["endpoint"], process.endpoint(what).as_str());
     }
     assert_eq!(endpoints.len(), 3);
     let any = &status["routes"][0];
@@ -102,7 +102,7 @@ fn status_describes_the_running_gateway() {
 }
 
 #[test]
-fn a_worker_has_its_name_in_the_status_and_a_number_in_the_metrics() {
+fn the_status_names_a_worker_and_the_metrics_have_its_number() {
     if !engine_is("native") {
         return;
     }
@@ -129,7 +129,7 @@ fn a_worker_has_its_name_in_the_status_and_a_number_in_the_metrics() {
 }
 
 #[test]
-fn a_worker_whose_requests_time_out_is_visible_in_the_metrics() {
+fn timed_out_requests_at_a_worker_are_visible_in_the_metrics() {
     if !engine_is("native") {
         return;
     }
@@ -138,7 +138,7 @@ fn a_worker_whose_requests_time_out_is_visible_in_the_metrics() {
     let worker = process.peer(&context, zmq::DEALER, "pool people");
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
     let overdue = || process.status()["pools"][0]["seats"][0]["overdue"].clone();
-    let metric = |number| {
+    let await_metric = |number| {
         process.await_metrics("overdue requests", |metrics| {
             metrics.sum("gateway_worker_overdue", &["seat=\"0\""]) == number
         })
@@ -147,12 +147,12 @@ fn a_worker_whose_requests_time_out_is_visible_in_the_metrics() {
         send(&client, &[&b"PERSON"[..], ANN]);
         let error = receive(&client);
         assert!(String::from_utf8_lossy(&error[1]).contains("timeout"));
-        metric(f64::from(number));
+        await_metric(f64::from(number));
         assert_eq!(overdue(), number);
     }
     let late = receive(&worker).swap_remove(0);
     send(&worker, &[&late[..], b"REPLY", b"late"]);
-    metric(0.0);
+    await_metric(0.0);
     assert_eq!(overdue(), 0);
 }
 
@@ -171,7 +171,7 @@ fn a_reload_is_answered_with_its_outcome_changes_and_errors() {
         applied.body,
         "applied: ~1 pool (people), +1 route (RAW); generation 2\n"
     );
-    assert_an_invalid_edit_is_answered_with_its_faults(&process);
+    assert_an_invalid_edit_is_answered_with_its_errors(&process);
     assert_a_taken_address_is_refused(&process);
 
     fs::write(process.file(), &first).unwrap();
@@ -202,10 +202,10 @@ fn a_reload_is_answered_with_its_outcome_changes_and_errors() {
     }
 }
 
-/// Asserts that an invalid edit is answered with its errors, as text and as JSON, and that the
-/// status has the same JSON afterwards.
+/// Asserts that the answer to a reload of an invalid file has the errors, as text and as JSON, and
+/// that the status has the same JSON afterwards.
 #[track_caller]
-fn assert_an_invalid_edit_is_answered_with_its_faults(process: &Process) {
+fn assert_an_invalid_edit_is_answered_with_its_errors(process: &Process) {
     fs::write(process.file(), yaml("  RAW: { pool: peple }", "")).unwrap();
     let invalid = process.ask("POST", "/reload", &[]);
     assert_eq!(invalid.code, 422);
@@ -245,9 +245,8 @@ fn assert_a_taken_address_is_refused(process: &Process) {
     assert_eq!((&fault["line"], &fault["column"]), (&9.into(), &16.into()));
 }
 
-/// A diagnostic has one form for programs, wherever it is reported.
 #[test]
-fn diagnostics_over_http_are_those_of_check() {
+fn diagnostics_are_the_same_over_http_and_from_check() {
     let process = Process::start(&yaml("", ""));
     let broken = "syntax = \"proto3\"; package demo; message Person { strin name = 1; }";
     fs::write(
@@ -266,9 +265,9 @@ fn diagnostics_over_http_are_those_of_check() {
     assert_eq!(reported, checked);
     let fault = &reported[0];
     assert_eq!(fault["related"][0]["message"], "needed by route PERSON");
-    let place = |line: &str, column: &str| (fault[line].as_u64(), fault[column].as_u64());
-    assert_eq!(place("line", "column"), (Some(1), Some(51)));
-    assert_eq!(place("end_line", "end_column"), (Some(1), Some(56)));
+    let numbers = |line: &str, column: &str| (fault[line].as_u64(), fault[column].as_u64());
+    assert_eq!(numbers("line", "column"), (Some(1), Some(51)));
+    assert_eq!(numbers("end_line", "end_column"), (Some(1), Some(56)));
 }
 
 #[test]
@@ -276,18 +275,19 @@ fn concurrent_reload_requests_are_all_answered() {
     let process = Arc::new(Process::start(&yaml("", "")));
     process.await_first_look();
     fs::write(process.file(), yaml("  RAW: { pool: people }", "")).unwrap();
-    let asking: Vec<_> = (0..20)
+    let requests: Vec<_> = (0..20)
         .map(|_| {
             let process = Arc::clone(&process);
             thread::spawn(move || process.reload().json()["outcome"].clone())
         })
         .collect();
-    let outcomes: Vec<_> = asking.into_iter().map(|it| it.join().unwrap()).collect();
-    assert!(outcomes.iter().any(|it| it == "applied"));
+    let outcomes = requests.into_iter().map(|thread| thread.join().unwrap());
+    let outcomes: Vec<_> = outcomes.collect();
+    assert!(outcomes.iter().any(|outcome| outcome == "applied"));
     assert!(
         outcomes
             .iter()
-            .all(|it| it == "applied" || it == "unchanged")
+            .all(|outcome| outcome == "applied" || outcome == "unchanged")
     );
     assert_eq!(process.status()["generation"], 2);
 }
@@ -295,8 +295,9 @@ fn concurrent_reload_requests_are_all_answered() {
 #[test]
 fn the_listener_follows_the_configuration() {
     let mut process = Process::start(&with_admin("", "", ""));
-    let at = |address: &str| with_admin("", "", &format!("admin: {{ bind: \"{address}\" }}"));
-    fs::write(process.file(), at("127.0.0.1:0")).unwrap();
+    let yaml_with =
+        |address: &str| with_admin("", "", &format!("admin: {{ bind: \"{address}\" }}"));
+    fs::write(process.file(), yaml_with("127.0.0.1:0")).unwrap();
     process.signal("HUP");
     process.await_line("reloaded: admin");
     let first = process.admin();
@@ -306,15 +307,15 @@ fn the_listener_follows_the_configuration() {
     // A refused reload changes nothing.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    fs::write(process.file(), at(&address)).unwrap();
+    fs::write(process.file(), yaml_with(&address)).unwrap();
     assert_eq!(process.reload().code, 409);
     assert_eq!(process.status()["generation"], 2);
     drop(taken);
 
-    // The listener that receives the request answers it, although that listener is then closed. A
-    // process that another test starts may hold the address, too, for a moment, because it inherits
-    // the socket until it executes its program.
-    let until = Instant::now() + PATIENCE;
+    // The old listener receives and answers the request, and is then closed. The address may still
+    // be in use: a process that another test starts inherits the socket, and holds it until the
+    // process executes its program.
+    let deadline = Instant::now() + PATIENCE;
     let moved = loop {
         let moved = process.reload();
         if moved.code == 200 {
@@ -323,7 +324,7 @@ fn the_listener_follows_the_configuration() {
         let message = moved.json()["diagnostics"][0]["message"].clone();
         let message = message.as_str().unwrap();
         assert!(message.contains("Address already in use"), "{message}");
-        assert!(Instant::now() < until, "{message}");
+        assert!(Instant::now() < deadline, "{message}");
     };
     assert_eq!(moved.json()["generation"], 3);
     process.await_line("reloaded: admin");
@@ -336,8 +337,9 @@ fn the_listener_follows_the_configuration() {
         .as_array()
         .unwrap()
         .iter()
-        .filter(|it| it["role"] == "admin");
-    let admin: Vec<_> = admin.map(|it| it["endpoint"].clone()).collect();
+        .filter(|endpoint| endpoint["role"] == "admin");
+    let admin = admin.map(|endpoint| endpoint["endpoint"].clone());
+    let admin: Vec<_> = admin.collect();
     assert_eq!(admin, [format!("http://{address}")]);
 
     fs::write(process.file(), with_admin("", "", "")).unwrap();
@@ -345,18 +347,18 @@ fn the_listener_follows_the_configuration() {
     await_closed(&address);
 }
 
-/// One address covers the other, so both cannot be bound at once.
+/// The address `*` includes the single address, so both cannot be bound at once.
 #[test]
 fn the_listener_moves_between_one_address_and_all_on_one_port() {
     let mut process = Process::start(&yaml("", ""));
     process.await_first_look();
     let first = process.admin();
     let port = first.strip_prefix("127.0.0.1:").unwrap().to_owned();
-    let at = |address: &str, routes: &str| {
+    let yaml_with = |address: &str, routes: &str| {
         let admin = format!("admin: {{ bind: \"{address}:{port}\" }}");
         with_admin(routes, "", &admin)
     };
-    fs::write(process.file(), at("*", "")).unwrap();
+    fs::write(process.file(), yaml_with("*", "")).unwrap();
     let moved = process.reload();
     assert_eq!((moved.code, &moved.json()["generation"]), (200, &2.into()));
     process.await_line("reloaded: admin");
@@ -364,17 +366,17 @@ fn the_listener_moves_between_one_address_and_all_on_one_port() {
     let answer = process.ask_at(&format!("127.0.0.2:{port}"), "GET", "/readyz", &[]);
     assert_eq!(answer.code, 200);
 
-    // A reload that is refused for another reason leaves the listener where it was.
+    // A reload that is refused for another reason does not move the listener.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("tcp://{}", taken.local_addr().unwrap());
-    let other = at("127.0.0.1", "").replacen("tcp://127.0.0.1:0", &address, 1);
+    let other = yaml_with("127.0.0.1", "").replacen("tcp://127.0.0.1:0", &address, 1);
     fs::write(process.file(), other).unwrap();
     let refused = process.ask_at(&first, "POST", "/reload", &[]);
     assert_eq!(refused.code, 409, "{}", refused.body);
     let answer = process.ask_at(&format!("127.0.0.2:{port}"), "GET", "/readyz", &[]);
     assert_eq!(answer.code, 200);
 
-    fs::write(process.file(), at("127.0.0.1", "")).unwrap();
+    fs::write(process.file(), yaml_with("127.0.0.1", "")).unwrap();
     assert_eq!(process.ask_at(&first, "POST", "/reload", &[]).code, 200);
     process.await_line("reloaded: admin");
     assert_eq!(process.admin(), first);
@@ -383,21 +385,21 @@ fn the_listener_moves_between_one_address_and_all_on_one_port() {
 
     // Another listener has one of the wanted addresses, so the reload is refused.
     let _taken = TcpListener::bind(format!("127.0.0.2:{port}")).unwrap();
-    fs::write(process.file(), at("*", "")).unwrap();
+    fs::write(process.file(), yaml_with("*", "")).unwrap();
     assert_eq!(process.reload().code, 409);
     assert_eq!(process.status()["generation"], 3);
 }
 
 #[track_caller]
 fn await_closed(address: &str) {
-    let until = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     while TcpStream::connect(address).is_ok() {
-        assert!(Instant::now() < until, "{address} is still open");
+        assert!(Instant::now() < deadline, "{address} is still open");
     }
 }
 
 #[test]
-fn an_address_that_is_taken_stops_the_start_with_its_place() {
+fn a_taken_address_stops_the_startup_and_is_reported_with_its_position() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let directory = tempfile::tempdir().unwrap();
@@ -411,24 +413,28 @@ fn an_address_that_is_taken_stops_the_start_with_its_place() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stderr).unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
     let fault = format!("error: admin can't listen on {address}: ");
-    let at = said.find(&fault).unwrap_or_else(|| panic!("{said}"));
-    assert!(said[at..].contains("\n --> routes.yaml:5:16\n"), "{said}");
-    assert!(said[at..].contains("expected a free address"), "{said}");
+    let start = errors.find(&fault).unwrap_or_else(|| panic!("{errors}"));
+    let report = &errors[start..];
+    assert!(report.contains("\n --> routes.yaml:5:16\n"), "{errors}");
+    assert!(report.contains("expected a free address"), "{errors}");
 }
 
 #[test]
-fn every_address_that_is_taken_is_reported_with_its_place() {
+fn every_taken_address_is_reported_with_its_position() {
     let taken: Vec<_> = (0..3)
         .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
         .collect();
-    let at: Vec<_> = taken.iter().map(|it| it.local_addr().unwrap()).collect();
+    let addresses: Vec<_> = taken
+        .iter()
+        .map(|listener| listener.local_addr().unwrap())
+        .collect();
     let directory = tempfile::tempdir().unwrap();
     let text = format!(
         "frontends:\n  c: {{ bind: [\"tcp://127.0.0.1:0\", \"tcp://{}\"] }}\npools:\n  p: {{ bind: \"tcp://{}\" }}\n  \
          i: {{ bind: \"ipc:///nowhere/at/all\" }}\nroutes: {{ A: {{ pool: p }}, B: {{ pool: i }} }}\n",
-        at[0], at[1]
+        addresses[0], addresses[1]
     );
     let run = |text: &str| {
         fs::write(directory.path().join("routes.yaml"), text).unwrap();
@@ -439,17 +445,17 @@ fn every_address_that_is_taken_is_reported_with_its_place() {
         assert_eq!(output.status.code(), Some(1));
         String::from_utf8(output.stderr).unwrap()
     };
-    let admin = format!("admin: {{ bind: \"{}\" }}\n", at[2]);
-    for (text, errors) in [(text.clone(), 3), (format!("{text}{admin}"), 4)] {
-        let said = run(&text);
-        for (fault, place, label) in [
+    let admin = format!("admin: {{ bind: \"{}\" }}\n", addresses[2]);
+    for (text, count) in [(text.clone(), 3), (format!("{text}{admin}"), 4)] {
+        let errors = run(&text);
+        for (fault, position, label) in [
             (
-                format!("frontend c can't listen on tcp://{}: ", at[0]),
+                format!("frontend c can't listen on tcp://{}: ", addresses[0]),
                 "2:36",
                 "expected a free address",
             ),
             (
-                format!("pool p can't listen on tcp://{}: ", at[1]),
+                format!("pool p can't listen on tcp://{}: ", addresses[1]),
                 "4:14",
                 "expected a free address",
             ),
@@ -459,19 +465,20 @@ fn every_address_that_is_taken_is_reported_with_its_place() {
                 "expected a path in a directory that exists",
             ),
         ] {
-            let at = said.find(&format!("error: {fault}"));
-            let rest = &said[at.unwrap_or_else(|| panic!("{fault}: {said}"))..];
+            let start = errors.find(&format!("error: {fault}"));
+            let rest = &errors[start.unwrap_or_else(|| panic!("{fault}: {errors}"))..];
             let reported = rest.split("\n\n").next().unwrap();
             assert!(
-                reported.contains(&format!("\n --> routes.yaml:{place}\n")),
-                "{said}"
+                reported.contains(&format!("\n --> routes.yaml:{position}\n")),
+                "{errors}"
             );
             assert!(
                 reported.contains(label) && reported.contains("help: "),
-                "{said}"
+                "{errors}"
             );
         }
-        assert!(said.ends_with(&format!("\n{errors} errors\n")), "{said}");
+        let end = format!("\n{count} errors\n");
+        assert!(errors.ends_with(&end), "{errors}");
     }
 }
 
@@ -485,9 +492,9 @@ fn a_draining_gateway_is_alive_but_not_ready() {
     let request = receive(&worker);
     process.signal("TERM");
     process.await_line("SIGTERM");
-    let until = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     while process.get("/readyz").code != 503 {
-        assert!(Instant::now() < until, "still ready");
+        assert!(Instant::now() < deadline, "still ready");
     }
     assert_eq!(process.get("/healthz").code, 200);
     assert_eq!(process.status()["state"], "draining");
@@ -499,15 +506,15 @@ fn a_draining_gateway_is_alive_but_not_ready() {
     assert!(process.wait().success());
 }
 
-/// Sends a request unchanged, shuts down the connection if `then` is given, and returns the whole
-/// answer.
+/// Sends the bytes of a request, shuts down the given directions of the connection, and returns
+/// the whole answer.
 #[track_caller]
-fn raw(at: &str, request: &str, then: Option<Shutdown>) -> String {
+fn send_bytes(at: &str, request: &str, shutdown: Option<Shutdown>) -> String {
     let mut stream = TcpStream::connect(at).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
-    if let Some(how) = then {
-        stream.shutdown(how).unwrap();
+    if let Some(directions) = shutdown {
+        stream.shutdown(directions).unwrap();
     }
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -518,36 +525,36 @@ fn raw(at: &str, request: &str, then: Option<Shutdown>) -> String {
 fn a_request_before_a_half_close_is_answered() {
     let process = Process::start(&yaml("", ""));
     let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", process.admin());
-    let answer = raw(&process.admin(), &request, Some(Shutdown::Write));
+    let answer = send_bytes(&process.admin(), &request, Some(Shutdown::Write));
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.ends_with("\r\n\r\nok\n"), "{answer}");
 }
 
 #[test]
-fn on_loopback_every_request_names_its_host() {
+fn on_loopback_a_request_without_a_host_is_rejected() {
     let process = Process::start(&yaml("", ""));
     for request in [
         "GET /healthz HTTP/1.0\r\n\r\n",
         "GET /status HTTP/1.1\r\nConnection: close\r\n\r\n",
     ] {
-        let answer = raw(&process.admin(), request, None);
+        let answer = send_bytes(&process.admin(), request, None);
         let line = answer.lines().next().unwrap_or_default();
         assert!(line.ends_with(" 400 Bad Request"), "{answer}");
         assert!(answer.ends_with("expected one Host header\n"), "{answer}");
     }
 }
 
-/// Asks for the health, and asserts that it is answered within a second.
+/// Asserts that a health check succeeds within a second.
 #[track_caller]
-fn is_healthy_in_time(process: &Process) {
-    let asked = Instant::now();
+fn assert_healthy_in_time(process: &Process) {
+    let start = Instant::now();
     assert_eq!(process.get("/healthz").code, 200);
-    let took = asked.elapsed();
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    let duration = start.elapsed();
+    assert!(duration < Duration::from_secs(1), "{duration:?}");
 }
 
-/// Connections that are silent, or have sent a part of a request, or read an answer slowly or not
-/// at all, are closed in favor of new ones.
+/// The gateway makes room for new connections by closing connections of slow clients: of clients
+/// that send nothing or only a part of a request, or that read their answer slowly or not at all.
 #[test]
 fn a_health_check_is_answered_within_a_second_during_a_thousand_slow_connections() {
     let _turn = turns::take();
@@ -580,19 +587,19 @@ fn a_health_check_is_answered_within_a_second_during_a_thousand_slow_connections
         }
         all.push(stream);
         if n % 100 == 99 {
-            // The slow ones read a byte each.
+            // Each slow reader reads a byte.
             for slow in all.iter().skip(4).step_by(6) {
                 let _ = (&mut &*slow).read(&mut [0]);
             }
-            is_healthy_in_time(&process);
+            assert_healthy_in_time(&process);
         }
     }
     assert_eq!(process.get("/readyz").code, 200);
 }
 
-/// The clients have more connections than the gateway keeps, and open another as soon as the
-/// gateway answers or closes one. They never fill the listener's queue, because the system ignores
-/// connections that find the queue full, and tries again only after a second.
+/// The clients have more connections than the gateway keeps open, and replace each connection that
+/// the gateway has answered or closed. They never fill the listener's queue: a connection that
+/// finds the queue full is ignored by the system, and is tried again only after a second.
 #[test]
 fn a_health_check_is_answered_within_a_second_during_a_storm_of_connections() {
     let _turn = turns::take();
@@ -610,12 +617,13 @@ fn a_health_check_is_answered_within_a_second_during_a_storm_of_connections() {
             scope.spawn(move || reconnect(at, &request, 30, done));
         }
         for _ in 0..50 {
-            is_healthy_in_time(&process);
+            assert_healthy_in_time(&process);
         }
     });
 }
 
-/// Opens this number of connections, and another whenever the oldest has ended, until `done`.
+/// Opens this number of connections, and then replaces the oldest whenever it has ended. Returns
+/// once `done` is set.
 fn reconnect(at: &str, request: &str, count: usize, done: &AtomicBool) {
     let mut open = VecDeque::new();
     while !done.load(Ordering::Relaxed) {
@@ -667,9 +675,10 @@ fn metrics_have_the_requested_format() {
     }
 }
 
-/// Asserts that the page has a count of each reason for rejections of this route, except that of
-/// messages without a route; and of each reason that may come before the route is known.
-fn has_every_reason(page: &str, route: &str) {
+/// Asserts that the page counts the rejections of this route by every reason except
+/// `unknown_type`, and the rejections without a route by every reason that may apply before the
+/// route is known.
+fn assert_has_every_reason(page: &str, route: &str) {
     let has = |route: &str, reason: &str| {
         page.contains(&format!(
             "gateway_rejections_total{{route=\"{route}\",reason=\"{reason}\"}} 0\n"
@@ -691,13 +700,13 @@ fn has_every_reason(page: &str, route: &str) {
 }
 
 #[test]
-fn a_route_has_every_reason_for_rejections_from_the_start() {
+fn a_new_route_has_a_count_of_rejections_for_every_reason() {
     let process = Process::start(&yaml("", ""));
-    has_every_reason(&process.get("/metrics").body, "PERSON");
+    assert_has_every_reason(&process.get("/metrics").body, "PERSON");
     let yaml = yaml("  ADDED: { pool: people }", "");
     fs::write(process.file(), yaml).unwrap();
     assert_eq!(process.reload().json()["outcome"], "applied");
-    has_every_reason(&process.get("/metrics").body, "ADDED");
+    assert_has_every_reason(&process.get("/metrics").body, "ADDED");
 }
 
 /// Runs a command of the binary in the directory of a gateway, and returns its exit code, standard
@@ -720,60 +729,62 @@ fn command(directory: &std::path::Path, arguments: &[&str]) -> (Option<i32>, Str
 fn health_and_reload_query_the_running_gateway() {
     let process = Process::start(&with_admin("", "", "admin: { bind: \"127.0.0.1:0\" }"));
     let directory = process.directory.path();
-    let (code, _, said) = command(directory, &["health"]);
+    let (code, _, errors) = command(directory, &["health"]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("the system chooses the port"), "{said}");
-    // Another file names the port that the system chose.
+    assert!(errors.contains("the system chooses the port"), "{errors}");
+    // The other file has the port that the system chose.
     let admin = format!("admin: {{ bind: \"{}\" }}", process.admin());
     fs::write(directory.join("fixed.yaml"), with_admin("", "", &admin)).unwrap();
-    let asked = |command_name: &str| command(directory, &[command_name, "-c", "fixed.yaml"]);
+    let run = |name: &str| command(directory, &[name, "-c", "fixed.yaml"]);
     assert_eq!(
-        asked("health"),
+        run("health"),
         (Some(0), "ready\n".to_owned(), String::new())
     );
     let unchanged = "unchanged: nothing changed; generation 1\n".to_owned();
-    assert_eq!(asked("reload"), (Some(0), unchanged, String::new()));
+    assert_eq!(run("reload"), (Some(0), unchanged, String::new()));
     fs::write(process.file(), "frontends: 1\n").unwrap();
-    let (code, printed, said) = asked("reload");
-    assert_eq!((code, &*printed), (Some(1), ""));
+    let (code, output, errors) = run("reload");
+    assert_eq!((code, &*output), (Some(1), ""));
     assert!(
-        said.starts_with("invalid: nothing changed; generation 1 stays in force\n"),
-        "{said}"
+        errors.starts_with("invalid: nothing changed; generation 1 stays in force\n"),
+        "{errors}"
     );
     drop(process);
-    let alone = tempfile::tempdir().unwrap();
-    fs::write(alone.path().join("routes.yaml"), with_admin("", "", &admin)).unwrap();
-    let (code, _, said) = command(alone.path(), &["health"]);
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    fs::write(directory.join("routes.yaml"), with_admin("", "", &admin)).unwrap();
+    let (code, _, errors) = command(directory, &["health"]);
     assert_eq!(code, Some(1));
     assert!(
-        said.starts_with("error: no answer from 127.0.0.1:"),
-        "{said}"
+        errors.starts_with("error: no answer from 127.0.0.1:"),
+        "{errors}"
     );
-    fs::write(alone.path().join("routes.yaml"), with_admin("", "", "")).unwrap();
-    let (code, _, said) = command(alone.path(), &["health"]);
+    fs::write(directory.join("routes.yaml"), with_admin("", "", "")).unwrap();
+    let (code, _, errors) = command(directory, &["health"]);
     assert_eq!(code, Some(1));
     assert!(
-        said.starts_with("error: routes.yaml has no admin address"),
-        "{said}"
+        errors.starts_with("error: routes.yaml has no admin address"),
+        "{errors}"
     );
 }
 
-/// Returns the messages of the log before the first one that begins with `last`.
+/// Returns the messages of the next log lines, up to but not including the first message that
+/// begins with `last`.
 #[track_caller]
 fn lines_before(process: &mut Process, last: &str) -> Vec<String> {
     let mut lines = Vec::new();
     loop {
         let line = process.next_line(PATIENCE).expect(last);
-        let said = line["message"].as_str().unwrap_or_default().to_owned();
-        if said.starts_with(last) {
+        let message = line["message"].as_str().unwrap_or_default().to_owned();
+        if message.starts_with(last) {
             return lines;
         }
-        lines.push(said);
+        lines.push(message);
     }
 }
 
 #[test]
-fn reloads_requested_in_a_loop_are_one_log_line() {
+fn repeated_reloads_with_the_same_outcome_are_logged_once() {
     let mut process = Process::start(&yaml("", ""));
     for _ in 0..20 {
         assert_eq!(process.reload().code, 200);
@@ -781,8 +792,8 @@ fn reloads_requested_in_a_loop_are_one_log_line() {
     fs::write(process.file(), yaml("  RAW: { pool: people }", "")).unwrap();
     assert_eq!(process.reload().code, 200);
     let lines = lines_before(&mut process, "reloaded: +1 route");
-    let unchanged = |line: &&String| line.starts_with("reload: nothing changed");
-    assert_eq!(lines.iter().filter(unchanged).count(), 1, "{lines:?}");
+    let is_unchanged = |line: &&String| line.starts_with("reload: nothing changed");
+    assert_eq!(lines.iter().filter(is_unchanged).count(), 1, "{lines:?}");
 
     fs::write(process.file(), "frontends: 1\n").unwrap();
     for _ in 0..20 {
@@ -794,7 +805,8 @@ fn reloads_requested_in_a_loop_are_one_log_line() {
     let failed = lines
         .iter()
         .filter(|line| line.starts_with("reload failed"));
-    // One line may be about the edit itself, and one about the first request after it.
+    // One line may be about the edit, which the gateway notices by itself, and one about the first
+    // request.
     assert!((1..=2).contains(&failed.count()), "{lines:?}");
 }
 

@@ -1,4 +1,4 @@
-//! The metrics and the status of channels.
+//! Tests of the metrics and the status of channels.
 
 use std::collections::BTreeSet;
 
@@ -20,8 +20,8 @@ admin: { bind: "127.0.0.1:0" }
 /// A payload of `demo.Person`.
 const PERSON: &[u8] = b"\x12\x03Ann";
 
-/// Starts a gateway with a subscriber to `tick.` and a publisher at which the gateway subscribes to
-/// all messages.
+/// Starts a gateway, and returns its process, a subscriber to `tick.` and a publisher. The gateway
+/// has subscribed to all messages of the publisher.
 fn start(context: &zmq::Context) -> (Process, zmq::Socket, zmq::Socket) {
     // Only engine native keeps messages.
     let more = match engine_is("native") {
@@ -33,7 +33,9 @@ fn start(context: &zmq::Context) -> (Process, zmq::Socket, zmq::Socket) {
     subscriber.set_subscribe(b"tick.").unwrap();
     let endpoint = process.endpoint("subscriber side of channel ticks");
     subscriber.connect(&endpoint).unwrap();
-    await_channel(&process, |it| it["subscriptions"][0]["prefix_count"] == 1);
+    await_channel(&process, |channel| {
+        channel["subscriptions"][0]["prefix_count"] == 1
+    });
     let publisher = context.socket(zmq::XPUB).unwrap();
     let endpoint = process.endpoint("publisher side of channel ticks");
     publisher.connect(&endpoint).unwrap();
@@ -41,16 +43,16 @@ fn start(context: &zmq::Context) -> (Process, zmq::Socket, zmq::Socket) {
     (process, subscriber, publisher)
 }
 
-/// Requests the status until `wanted` returns true for that of the channel, and returns the whole
-/// status.
-fn await_channel(process: &Process, wanted: impl Fn(&Value) -> bool) -> Value {
-    let until = Instant::now() + PATIENCE;
+/// Requests the status of the gateway until `is_wanted` returns true for the channel in it. Returns
+/// this status.
+fn await_channel(process: &Process, is_wanted: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let status = process.status();
-        if wanted(&status["channels"][0]) {
+        if is_wanted(&status["channels"][0]) {
             return status;
         }
-        assert!(Instant::now() < until, "{status}");
+        assert!(Instant::now() < deadline, "{status}");
     }
 }
 
@@ -75,7 +77,7 @@ fn published_sent_and_kept_messages_are_counted() {
     let table = table.split("\n\n").nth(1).unwrap();
     let rows = table.lines().filter(|row| row.starts_with("| `gateway_"));
     let rows = rows.map(|row| row.split(" | ").collect::<Vec<_>>());
-    let mut reported = BTreeSet::new();
+    let mut documented = BTreeSet::new();
     for row in rows {
         let [name, kind, "channel", help] = row[..] else {
             panic!("{row:?}");
@@ -84,14 +86,14 @@ fn published_sent_and_kept_messages_are_counted() {
         let family = &metrics.families[name.trim_end_matches("_total")];
         let help = help.trim_end_matches([' ', '|']);
         assert_eq!((&*family.kind, &*family.help), (kind, help), "{name}");
-        reported.insert(name.to_owned());
+        documented.insert(name.to_owned());
     }
-    let of_channels = metrics
+    let samples = metrics
         .samples
         .iter()
         .filter(|((name, _), _)| name.starts_with("gateway_channel_"));
-    let there: BTreeSet<_> = of_channels.map(|((name, _), _)| name.clone()).collect();
-    assert_eq!(reported, there);
+    let present: BTreeSet<_> = samples.map(|((name, _), _)| name.clone()).collect();
+    assert_eq!(documented, present);
     for (name, expected) in [
         ("published_total", 2.0),
         ("sent_total", 2.0),
@@ -117,7 +119,7 @@ fn the_status_has_each_subscriber() {
     let (process, subscriber, publisher) = start(&context);
     publisher.send_multipart([b"tick.a", PERSON], 0).unwrap();
     subscriber.recv_multipart(0).unwrap();
-    let status = await_channel(&process, |it| it["sent"] == 1);
+    let status = await_channel(&process, |channel| channel["sent"] == 1);
     let channel = &status["channels"][0];
     assert_eq!(
         (&channel["name"], &channel["removed"]),
@@ -140,6 +142,6 @@ fn the_status_has_each_subscriber() {
     );
     let address = subscription["address"].as_str();
     assert_eq!(address.is_some(), is_native, "{address:?}");
-    assert!(address.is_none_or(|it| it.starts_with("tcp://127.0.0.1:")));
+    assert!(address.is_none_or(|address| address.starts_with("tcp://127.0.0.1:")));
     assert_eq!(status["ledger"]["published"], 1);
 }

@@ -1,5 +1,5 @@
-//! Tests of a log reader that stalls or closes its end: the gateway continues, and reports the
-//! number of dropped lines.
+//! Tests of a gateway with a log reader that stalls or closes its end of the pipe. The gateway
+//! continues, and reports the number of dropped lines.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -12,18 +12,18 @@ use crate::support::binary::binary;
 use crate::support::gateway::on_this_engine;
 use crate::support::sockets::socket;
 
-/// The maximum number of requests whose answers are outstanding.
-const WINDOW: usize = 100;
+/// The maximum number of unanswered requests.
+const UNANSWERED_MAX: usize = 100;
 
 /// A gateway that logs every rejection, and the reading end of its log.
-struct Chatty {
+struct Verbose {
     process: Child,
     log: BufReader<ChildStderr>,
     client: zmq::Socket,
     _directory: tempfile::TempDir,
 }
 
-impl Chatty {
+impl Verbose {
     /// Starts a gateway, and reads its log until it is ready.
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -49,34 +49,34 @@ impl Chatty {
             client,
             _directory: directory,
         };
-        let lines = gateway.read_until("ready");
-        let mut listens = lines.iter();
-        let listens = listens.find(|it| it["message"] == "frontend clients listens");
-        let endpoint = listens.unwrap()["endpoint"].as_str().unwrap();
+        let lines = gateway.read_through("ready");
+        let mut lines = lines.iter();
+        let line = lines.find(|line| line["message"] == "frontend clients listens");
+        let endpoint = line.unwrap()["endpoint"].as_str().unwrap();
         gateway.client.connect(endpoint).unwrap();
         gateway
     }
 
-    /// Sends requests that are rejected, each of which is logged in a line. Asserts that each is
-    /// answered with an ERROR.
-    fn reject(&self, requests: usize) {
+    /// Sends this number of invalid requests, and asserts that each is answered with an ERROR. The
+    /// gateway logs a line about each.
+    fn send_invalid(&self, requests: usize) {
         for sent in 0..requests {
             self.client.send_multipart(["nobody's", ""], 0).unwrap();
-            if sent >= WINDOW {
-                self.hear();
+            if sent >= UNANSWERED_MAX {
+                self.receive_error();
             }
         }
-        (0..requests.min(WINDOW)).for_each(|_| self.hear());
+        (0..requests.min(UNANSWERED_MAX)).for_each(|_| self.receive_error());
     }
 
     #[track_caller]
-    fn hear(&self) {
+    fn receive_error(&self) {
         let answer = self.client.recv_multipart(0).expect("an answer");
         assert_eq!(answer[0], b"ERROR");
     }
 
-    /// Returns the lines of the log up to and including the first one that contains `words`.
-    fn read_until(&mut self, words: &str) -> Vec<Value> {
+    /// Reads the log through the first line that contains `words`, and returns the lines.
+    fn read_through(&mut self, words: &str) -> Vec<Value> {
         let mut lines = Vec::new();
         loop {
             let mut line = String::new();
@@ -88,14 +88,14 @@ impl Chatty {
         }
     }
 
-    fn end(&self) {
+    fn terminate(&self) {
         let id = self.process.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status();
         assert!(sent.unwrap().success());
     }
 
-    /// Reads the rest of the log.
-    fn rest(&mut self) -> Vec<Value> {
+    /// Reads the log to its end, and returns the lines.
+    fn read_to_end(&mut self) -> Vec<Value> {
         let mut rest = String::new();
         self.log.read_to_string(&mut rest).unwrap();
         let lines = rest.lines();
@@ -105,66 +105,67 @@ impl Chatty {
     }
 }
 
-impl Drop for Chatty {
+impl Drop for Verbose {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Returns the number of debug lines, each of which reports a single rejection.
-fn reported(lines: &[Value]) -> usize {
-    let debug = lines.iter().filter(|it| it["level"] == "DEBUG");
-    debug.filter(|it| it["message"] == "rejected").count()
+/// Returns the number of debug lines about rejections. Each reports a single rejection.
+fn debug_lines(lines: &[Value]) -> usize {
+    let debug = lines.iter().filter(|line| line["level"] == "DEBUG");
+    debug.filter(|line| line["message"] == "rejected").count()
 }
 
-/// The log lines, a few MiB, exceed what the pipe and the gateway's own buffer hold.
+/// The log lines, a few MiB, fill the pipe and the gateway's own buffer.
 #[test]
 fn an_unread_log_blocks_nothing_and_dropped_lines_are_reported() {
     const REQUESTS: usize = 25_000;
-    let mut gateway = Chatty::start();
-    gateway.reject(REQUESTS);
-    let mut lines = gateway.read_until("log lines dropped");
-    gateway.end();
-    lines.extend(gateway.rest());
+    let mut gateway = Verbose::start();
+    gateway.send_invalid(REQUESTS);
+    let mut lines = gateway.read_through("log lines dropped");
+    gateway.terminate();
+    lines.extend(gateway.read_to_end());
     assert!(gateway.process.wait().unwrap().success());
-    let dropped = lines.iter().filter(|it| it["dropped"].is_u64());
-    let dropped: Vec<_> = dropped.collect();
-    let count: u64 = dropped.iter().filter_map(|it| it["dropped"].as_u64()).sum();
-    assert!(count > 0 && dropped.len() == 1, "{dropped:?}");
-    assert_eq!(dropped[0]["level"], "WARN");
-    let said = format!("{count} log lines dropped: they were not read in time");
-    assert_eq!(dropped[0]["message"], said.as_str());
-    // The dropped lines may include the line about the first rejection and those with the counts of
-    // the others, which are not debug lines.
-    let debug = reported(&lines);
-    let off = debug as i64 + count as i64 - REQUESTS as i64;
-    assert!((0..10).contains(&off), "{debug} + {count}");
+    let reports = lines.iter().filter(|line| line["dropped"].is_u64());
+    let reports: Vec<_> = reports.collect();
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    let count = reports[0]["dropped"].as_u64().unwrap();
+    assert!(count > 0, "{reports:?}");
+    assert_eq!(reports[0]["level"], "WARN");
+    let message = format!("{count} log lines dropped: they were not read in time");
+    assert_eq!(reports[0]["message"], message.as_str());
+    // The dropped lines may include a few that are not debug lines: the line about the first
+    // rejection and the lines with the counts of later rejections.
+    let debug = debug_lines(&lines);
+    let others = debug as i64 + count as i64 - REQUESTS as i64;
+    assert!((0..10).contains(&others), "{debug} + {count}");
     assert_eq!(lines.last().unwrap()["message"], "stopped");
 }
 
-/// The lines exceed what a pipe holds, and are read only after the gateway has been asked to stop.
+/// The lines fill the pipe, and are read only after the gateway has received SIGTERM.
 #[test]
-fn every_line_is_written_before_the_end() {
+fn every_line_is_written_before_the_gateway_exits() {
     const REQUESTS: usize = 2_000;
-    let mut gateway = Chatty::start();
-    gateway.reject(REQUESTS);
-    gateway.end();
-    let lines = gateway.rest();
+    let mut gateway = Verbose::start();
+    gateway.send_invalid(REQUESTS);
+    gateway.terminate();
+    let lines = gateway.read_to_end();
     assert!(gateway.process.wait().unwrap().success());
-    assert_eq!(reported(&lines), REQUESTS);
+    assert_eq!(debug_lines(&lines), REQUESTS);
     assert_eq!(lines.last().unwrap()["message"], "stopped");
 }
 
 #[test]
 fn a_log_without_a_reader_blocks_nothing() {
-    let mut gateway = Chatty::start();
-    // The reading end is closed. The field `log` needs a value, so the reading end of another
-    // process replaces it.
+    let mut gateway = Verbose::start();
+    // The test closes its end of the pipe. The field `log` needs a value, and gets the pipe of
+    // another process.
     let other = Command::new("true").stderr(Stdio::piped()).spawn();
     let other = other.unwrap().stderr.take().unwrap();
     drop(std::mem::replace(&mut gateway.log, BufReader::new(other)));
-    gateway.reject(2_000);
-    gateway.end();
+    gateway.send_invalid(2_000);
+    gateway.terminate();
     assert!(gateway.process.wait().unwrap().success());
 }

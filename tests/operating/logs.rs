@@ -1,6 +1,7 @@
-//! Tests of the log of a running gateway, with the binary itself: its lines at the start, at a
-//! reload, about workers that connect and disconnect and about rejected requests; their rate, which
-//! no peer can raise; and its colours, which appear on a terminal only.
+//! Tests of the log of a running gateway. They run the binary itself.
+//!
+//! The gateway logs its startup, reloads, workers that connect and disconnect, and rejected
+//! requests. Peers cannot raise the rate of the lines. Colours appear only on a terminal.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -22,8 +23,8 @@ use crate::support::{ANN, PATIENCE};
 
 const PERSON: &str = "syntax = \"proto3\"; package demo; message Person { string name = 1; }";
 
-/// Returns a routes.yaml for the engine under test, with these settings of `reload` and additional
-/// routes.
+/// Returns a routes.yaml for the engine under test, with additional settings of `reload` and
+/// additional routes.
 fn yaml(reload: &str, routes: &str) -> String {
     on_this_engine(&format!(
         r#"frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0", errors: json }} }}
@@ -43,10 +44,11 @@ fn files(text: &str) -> tempfile::TempDir {
     directory
 }
 
-/// A gateway as a process, whose log is read line by line.
+/// A gateway as a process, and the lines of its log.
 struct Logged {
     process: Child,
     lines: Receiver<String>,
+    /// The lines that [`Logged::await_line`] has passed over.
     seen: VecDeque<String>,
     directory: tempfile::TempDir,
 }
@@ -81,14 +83,14 @@ impl Logged {
         }
     }
 
-    /// Returns the next line that contains all of these words. The lines before it are kept in
+    /// Returns the next line that contains all of these words, and moves the lines before it to
     /// `seen`.
     #[track_caller]
-    fn until(&mut self, words: &[&str]) -> String {
-        let until = Instant::now() + PATIENCE;
+    fn await_line(&mut self, words: &[&str]) -> String {
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let Ok(line) = self.lines.recv_timeout(left) else {
+            let timeout = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(timeout) else {
                 panic!("no {words:?} in {:#?}", self.seen);
             };
             if words.iter().all(|word| line.contains(word)) {
@@ -108,7 +110,7 @@ impl Logged {
         assert!(sent.unwrap().success());
     }
 
-    /// Stops the gateway with SIGTERM, and returns the lines that had not been read yet.
+    /// Stops the gateway with SIGTERM, and returns the lines that have not been read yet.
     fn end(mut self) -> Vec<String> {
         self.signal("-TERM");
         assert!(self.process.wait().unwrap().success());
@@ -135,9 +137,9 @@ fn endpoint(line: &str) -> String {
 }
 
 #[test]
-fn the_start_logs_the_configuration_and_its_addresses() {
+fn the_configuration_and_the_addresses_are_logged_at_startup() {
     let mut gateway = Logged::start(&yaml("", ""), &[]);
-    let loaded = gateway.until(&["loaded"]);
+    let loaded = gateway.await_line(&["loaded"]);
     assert!(
         loaded.contains("loaded 1 route, 1 pool, 1 frontend, 1 message"),
         "{loaded}"
@@ -146,11 +148,11 @@ fn the_start_logs_the_configuration_and_its_addresses() {
     let version = format!("version=\"{}\"", env!("GATEWAY_VERSION"));
     assert!(loaded.contains(&version), "{loaded}");
     for what in ["frontend clients listens", "pool people listens"] {
-        let endpoint = endpoint(&gateway.until(&[what]));
+        let endpoint = endpoint(&gateway.await_line(&[what]));
         let port = endpoint.strip_prefix("tcp://127.0.0.1:").unwrap();
         assert!(port.parse::<u16>().unwrap() > 0, "{endpoint}");
     }
-    assert!(gateway.until(&["ready"]).contains("generation=1"));
+    assert!(gateway.await_line(&["ready"]).contains("generation=1"));
     assert!(
         gateway
             .end()
@@ -160,41 +162,41 @@ fn the_start_logs_the_configuration_and_its_addresses() {
 }
 
 #[test]
-fn an_edit_with_nothing_but_warnings_has_a_line_on_its_outcome() {
-    let doubtful = "  0x01: { pool: people }";
-    let mut gateway = Logged::start(&yaml("settle: 20ms", doubtful), &[]);
-    gateway.until(&["ready"]);
-    gateway.write(&yaml("settle: 20ms", &format!("{doubtful} # a remark")));
-    gateway.until(&["warning: \"0x01\" is a type of 4 letters"]);
-    let line = gateway.until(&["reload: "]);
-    let said = "reload: nothing changed; the files match the running configuration generation=1";
-    assert!(line.ends_with(said), "{line}");
+fn a_reload_without_changes_is_logged_after_its_warnings() {
+    let route = "  0x01: { pool: people }";
+    let mut gateway = Logged::start(&yaml("settle: 20ms", route), &[]);
+    gateway.await_line(&["ready"]);
+    gateway.write(&yaml("settle: 20ms", &format!("{route} # a remark")));
+    gateway.await_line(&["warning: \"0x01\" is a type of 4 letters"]);
+    let line = gateway.await_line(&["reload: "]);
+    let end = "reload: nothing changed; the files match the running configuration generation=1";
+    assert!(line.ends_with(end), "{line}");
 }
 
 #[test]
 fn a_reload_logs_its_changes_in_one_line() {
     let mut gateway = Logged::start(&yaml("settle: 20ms", ""), &[]);
-    gateway.until(&["ready"]);
+    gateway.await_line(&["ready"]);
     let edited = yaml(
         "settle: 20ms",
         "  B: { pool: people }\n  \"C\\e[31m\": { pool: people }\n",
     );
     gateway.write(&edited.replace("queue: 0, timeout: 5s", "queue: 2, timeout: 6s"));
-    let line = gateway.until(&["reloaded"]);
+    let line = gateway.await_line(&["reloaded"]);
     // Route A inherits its timeout from the pool.
-    let said = r"reloaded: ~1 pool (people), +2 routes (B, C\u{1b}[31m), ~1 route (A) generation=2";
-    assert!(line.ends_with(said), "{line}");
+    let end = r"reloaded: ~1 pool (people), +2 routes (B, C\u{1b}[31m), ~1 route (A) generation=2";
+    assert!(line.ends_with(end), "{line}");
     let many: String = (0..9)
         .map(|n| format!("  M{n}: {{ pool: people }}\n"))
         .collect();
     gateway.write(&yaml("settle: 20ms", &many));
-    let line = gateway.until(&["reloaded"]);
+    let line = gateway.await_line(&["reloaded"]);
     assert!(
         line.contains("+9 routes, ~1 route (A), -2 routes (B, "),
         "{line}"
     );
     gateway.write("routes: [");
-    let line = gateway.until(&["reload failed"]);
+    let line = gateway.await_line(&["reload failed"]);
     assert!(line.contains("generation=3"), "{line}");
     assert!(
         gateway
@@ -208,7 +210,7 @@ fn a_reload_logs_its_changes_in_one_line() {
 fn rejections_are_logged_once_and_then_counted() {
     let mut gateway = Logged::start(&yaml("", ""), &["--log-format", "json"]);
     let json = |line: &str| serde_json::from_str::<Value>(line).unwrap();
-    let at = json(&gateway.until(&["frontend clients listens"]))["endpoint"]
+    let at = json(&gateway.await_line(&["frontend clients listens"]))["endpoint"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -219,7 +221,7 @@ fn rejections_are_logged_once_and_then_counted() {
         assert_eq!(client.recv_multipart(0).unwrap()[0], b"ERROR");
     };
     for n in 0..500 {
-        // All unknown types count as one kind of rejection, however many a peer makes up.
+        // However many types a client invents, the log treats them as one kind of rejection.
         reject(format!("nobody\n\x1b[31m{n}").as_bytes(), b"");
         reject(b"A", b"\xff");
         reject(b"A", b"\x0a\x01x");
@@ -235,16 +237,16 @@ fn rejections_are_logged_once_and_then_counted() {
         ("queue_full", Some("A"), "WARN"),
     ] {
         let reported = rejected(reason);
-        let told_of = reported
+        let single = reported
             .iter()
             .filter(|line| line["message"] == "rejected")
             .count() as u64;
-        let left_out: u64 = reported
+        let counted: u64 = reported
             .iter()
             .filter_map(|line| line["left_out"].as_u64())
             .sum();
-        assert_eq!(told_of + left_out, 500, "{reported:#?}");
-        // There is one line, and one with a count for each ten seconds that the requests took.
+        assert_eq!(single + counted, 500, "{reported:#?}");
+        // The first rejection has a line, and every ten seconds a line counts the later ones.
         assert!(reported.len() < 10, "{reported:#?}");
         let first = &reported[0];
         assert_eq!(first["route"].as_str(), route, "{first}");
@@ -261,19 +263,18 @@ fn rejections_are_logged_once_and_then_counted() {
     }
 }
 
-/// Invalid messages of two clients are logged in separate lines, with the type and, except on
-/// engine libzmq, the client's address.
+/// Engine libzmq does not know the addresses of its peers.
 #[test]
-fn each_client_is_named_with_its_address_and_the_type() {
+fn rejections_are_logged_for_each_client_with_the_address_and_type() {
     let routes = "  \"person.*\": { schema: { json: demo.Person }, pool: people }";
     let mut command = Command::new(binary());
     command.args(["--log-format", "json"]);
     let mut gateway = Logged::spawn(files(&yaml("", routes)), &mut command);
     let json = |line: &str| serde_json::from_str::<Value>(line).unwrap();
-    let at = json(&gateway.until(&["frontend clients listens"]))["endpoint"].clone();
-    let at = at.as_str().unwrap();
+    let line = json(&gateway.await_line(&["frontend clients listens"]));
+    let endpoint = line["endpoint"].as_str().unwrap();
     let context = zmq::Context::new();
-    let clients = ["one", "two"].map(|name| named(&context, name.as_bytes(), at));
+    let clients = ["one", "two"].map(|name| named(&context, name.as_bytes(), endpoint));
     for client in clients.iter().cycle().take(100) {
         client.send_multipart(["person.new", "{"], 0).unwrap();
         assert_eq!(client.recv_multipart(0).unwrap()[0], b"ERROR");
@@ -306,8 +307,8 @@ fn each_client_is_named_with_its_address_and_the_type() {
     assert!(peers.len() <= 2);
 }
 
-/// A rule that takes too many steps, or cannot be evaluated, is an error in the schema: a warning
-/// names the rule, and the client receives code 13, INTERNAL.
+/// A rule that takes too many steps or cannot be evaluated is an error in the schema. So the log
+/// has a warning with the name of the rule, and the client receives code 13, INTERNAL.
 #[test]
 fn a_rule_that_fails_is_named_in_a_warning() {
     const RULED: &str = r#"syntax = "proto3"; package demo; import "buf/validate/validate.proto";
@@ -324,7 +325,7 @@ fn a_rule_that_fails_is_named_in_a_warning() {
     command.args(["--log-format", "json"]);
     let mut gateway = Logged::spawn(directory, &mut command);
     let json = |line: &str| serde_json::from_str::<Value>(line).unwrap();
-    let at = json(&gateway.until(&["frontend clients listens"]))["endpoint"].clone();
+    let at = json(&gateway.await_line(&["frontend clients listens"]))["endpoint"].clone();
     let context = zmq::Context::new();
     let many = (0..100)
         .map(|n| n.to_string())
@@ -337,7 +338,7 @@ fn a_rule_that_fails_is_named_in_a_warning() {
         ),
         (r#"{"n":[1]}"#.to_owned(), "division by zero (rule share)"),
     ] {
-        // The log reports a reason once for each client, so each payload has its own client.
+        // The log reports each reason once for each client, so each payload has its own client.
         let client = named(&context, why.as_bytes(), at.as_str().unwrap());
         client.send_multipart(["RULED", &payload], 0).unwrap();
         let frames = client.recv_multipart(0).unwrap();
@@ -347,7 +348,7 @@ fn a_rule_that_fails_is_named_in_a_warning() {
             (&"rule_failed".into(), &13.into()),
             "{reported}"
         );
-        let line = json(&gateway.until(&["rule_failed"]));
+        let line = json(&gateway.await_line(&["rule_failed"]));
         assert_eq!(
             (&line["level"], &line["route"]),
             (&"WARN".into(), &"RULED".into())
@@ -362,13 +363,13 @@ fn a_rule_that_fails_is_named_in_a_warning() {
 }
 
 #[test]
-fn a_rejection_has_the_same_fields_at_every_level() {
+fn a_rejection_has_the_same_fields_at_the_levels_info_and_debug() {
     let mut command = Command::new(binary());
     command.args(["--log-format", "json"]);
     let command = command.env("RUST_LOG", "gateway=debug");
     let mut gateway = Logged::spawn(files(&yaml("", "")), command);
     let json = |line: &str| serde_json::from_str::<Value>(line).unwrap();
-    let at = json(&gateway.until(&["frontend clients listens"]))["endpoint"].clone();
+    let at = json(&gateway.await_line(&["frontend clients listens"]))["endpoint"].clone();
     let context = zmq::Context::new();
     let client = named(&context, b"one", at.as_str().unwrap());
     for _ in 0..3 {
@@ -400,10 +401,10 @@ fn a_client_that_connects_is_named_at_level_debug() {
     command.args(["--log-format", "json", "--log-level", "debug"]);
     let mut gateway = Logged::spawn(files(&yaml("", "")), &mut command);
     let json = |line: &str| serde_json::from_str::<Value>(line).unwrap();
-    let at = json(&gateway.until(&["frontend clients listens"]))["endpoint"].clone();
+    let at = json(&gateway.await_line(&["frontend clients listens"]))["endpoint"].clone();
     let context = zmq::Context::new();
     let _client = named(&context, b"one", at.as_str().unwrap());
-    let line = json(&gateway.until(&["client connected"]));
+    let line = json(&gateway.await_line(&["client connected"]));
     assert_eq!(
         (&line["level"], &line["frontend"], &line["client"]),
         (&"DEBUG".into(), &"clients".into(), &"one".into())
@@ -414,21 +415,21 @@ fn a_client_that_connects_is_named_at_level_debug() {
 }
 
 #[test]
-fn the_level_is_an_argument_too() {
-    let with = |level: &str| {
+fn the_argument_for_the_level_overrides_the_variable() {
+    let start = |level: &str| {
         let mut command = Command::new(binary());
         command
             .args(["--log-level", level])
             .env("RUST_LOG", "gateway=error");
         Logged::spawn(files(&yaml("", "")), &mut command)
     };
-    let mut info = with("info");
-    info.until(&["INFO", "ready"]);
+    let mut info = start("info");
+    info.await_line(&["INFO", "ready"]);
     assert!(!info.seen.iter().any(|line| line.contains("DEBUG")));
     info.end();
-    let mut debug = with("debug");
-    debug.until(&["DEBUG", "descriptors"]);
-    debug.until(&["INFO", "ready"]);
+    let mut debug = start("debug");
+    debug.await_line(&["DEBUG", "descriptors"]);
+    debug.await_line(&["INFO", "ready"]);
     debug.end();
     let mut wrong = Command::new(binary());
     let refused = wrong.args(["--log-level", "loud"]).output().unwrap();
@@ -436,30 +437,30 @@ fn the_level_is_an_argument_too() {
 }
 
 #[test]
-fn the_configuration_sets_the_log_while_it_runs() {
-    let with = |log: &str| format!("{}{log}\n", yaml("", ""));
-    let mut gateway = Logged::start(&with(""), &[]);
-    gateway.until(&["ready"]);
-    gateway.write(&with("log: { level: debug, format: json }"));
-    let reloaded = gateway.until(&["reloaded: log"]);
+fn a_reload_changes_the_level_and_the_format_of_the_log() {
+    let yaml_with = |log: &str| format!("{}{log}\n", yaml("", ""));
+    let mut gateway = Logged::start(&yaml_with(""), &[]);
+    gateway.await_line(&["ready"]);
+    gateway.write(&yaml_with("log: { level: debug, format: json }"));
+    let reloaded = gateway.await_line(&["reloaded: log"]);
     assert!(reloaded.contains(" INFO "), "{reloaded}");
-    let set = gateway.until(&["the log has level debug, format json"]);
+    let set = gateway.await_line(&["the log has level debug, format json"]);
     let set: Value = serde_json::from_str(&set).unwrap();
     assert_eq!(set["level"], "INFO");
-    // Diagnostics are logged in the format in force, too.
+    // Diagnostics are logged in the new format as well.
     gateway.write("routes: [");
-    let fault: Value = serde_json::from_str(&gateway.until(&["not valid YAML"])).unwrap();
+    let fault: Value = serde_json::from_str(&gateway.await_line(&["not valid YAML"])).unwrap();
     assert_eq!(fault["level"], "ERROR");
-    gateway.until(&["reload failed"]);
-    // The verdict is logged before the new level applies.
-    gateway.write(&with("log: { level: error }"));
-    gateway.until(&["reloaded: log"]);
+    gateway.await_line(&["reload failed"]);
+    // The outcome of a reload is logged before the new level applies.
+    gateway.write(&yaml_with("log: { level: error }"));
+    gateway.await_line(&["reloaded: log"]);
     gateway.seen.clear();
     gateway.write("routes: [");
-    let failed = gateway.until(&["reload failed"]);
+    let failed = gateway.await_line(&["reload failed"]);
     assert!(failed.contains("ERROR reload failed"), "{failed}");
-    let informed = gateway.seen.iter().any(|line| line.contains("INFO"));
-    assert!(!informed, "{:#?}", gateway.seen);
+    let has_info = gateway.seen.iter().any(|line| line.contains("INFO"));
+    assert!(!has_info, "{:#?}", gateway.seen);
 }
 
 #[test]
@@ -467,11 +468,11 @@ fn the_command_line_and_the_variable_override_the_configuration() {
     let text = format!("{}log: {{ level: error, format: human }}\n", yaml("", ""));
     let arguments = ["--log-level", "info", "--log-format", "json"];
     let mut gateway = Logged::start(&text, &arguments);
-    let ready: Value = serde_json::from_str(&gateway.until(&["ready"])).unwrap();
+    let ready: Value = serde_json::from_str(&gateway.await_line(&["ready"])).unwrap();
     assert_eq!(ready["level"], "INFO");
     let mut command = Command::new(binary());
     let mut gateway = Logged::spawn(files(&text), command.env("RUST_LOG", "info"));
-    gateway.until(&["ready"]);
+    gateway.await_line(&["ready"]);
 }
 
 /// The human-readable log contains no control character from a peer.
@@ -482,7 +483,7 @@ fn text_that_a_peer_chose_is_escaped_in_the_log() {
         "  M: { schema: { msgpack: demo.Person, unknown_fields: reject }, pool: people }\n",
     );
     let mut gateway = Logged::start(&text, &[]);
-    let at = endpoint(&gateway.until(&["frontend clients listens"]));
+    let at = endpoint(&gateway.await_line(&["frontend clients listens"]));
     let context = zmq::Context::new();
     let client = connected(&context, zmq::DEALER, &at);
     let reject = |kind: &[u8], payload: &[u8]| {
@@ -492,45 +493,45 @@ fn text_that_a_peer_chose_is_escaped_in_the_log() {
     reject(b"x\x1b[31m\ny", b"");
     // The payload is a map with a key that is not a field of the message.
     reject(b"M", b"\x81\xa8\x1b[31m\nab\x01");
-    let field = gateway.until(&["schema_violation"]);
-    let ended = gateway.end();
-    for line in ended.iter().chain([&field]) {
+    let field = gateway.await_line(&["schema_violation"]);
+    let lines = gateway.end();
+    for line in lines.iter().chain([&field]) {
         assert!(!line.contains('\u{1b}'), "{line:?}");
         assert!(
             line.starts_with("20"),
-            "a line of a peer's making: {line:?}"
+            "a peer has broken this line: {line:?}"
         );
     }
 }
 
-/// Asserts that a line about a worker has its name and address, or on engine libzmq, which does not
-/// know them, the number of workers.
+/// Asserts that a line names a worker and has its address. Engine libzmq knows neither, so there
+/// the line has only the number of workers.
 #[track_caller]
-fn assert_named(line: &str) {
+fn assert_names_worker(line: &str) {
     let name = r#"pool="people" seat=0 worker="worker1" peer="tcp://127.0.0.1:"#;
-    let crowd = r#"pool="people" seat=0 workers="#;
-    let said = if engine_is("libzmq") { crowd } else { name };
-    assert!(line.contains(said), "{line}");
+    let number = r#"pool="people" seat=0 workers="#;
+    let fields = if engine_is("libzmq") { number } else { name };
+    assert!(line.contains(fields), "{line}");
 }
 
 #[test]
 fn workers_that_connect_and_disconnect_are_logged_and_then_counted() {
     let mut gateway = Logged::start(&yaml("", ""), &[]);
-    let at = endpoint(&gateway.until(&["pool people listens"]));
+    let at = endpoint(&gateway.await_line(&["pool people listens"]));
     for n in 0..5 {
         let context = zmq::Context::new();
         let worker = named(&context, b"worker1", &at);
         if n == 0 {
-            let line = gateway.until(&["worker connected"]);
+            let line = gateway.await_line(&["worker connected"]);
             assert!(line.contains("workers=1"), "{line}");
-            assert_named(&line);
+            assert_names_worker(&line);
         }
         drop(worker);
         drop(context);
         if n == 0 {
-            let line = gateway.until(&["worker disconnected"]);
+            let line = gateway.await_line(&["worker disconnected"]);
             assert!(line.contains("workers=0"), "{line}");
-            assert_named(&line);
+            assert_names_worker(&line);
         }
     }
     let lines = gateway.end();
@@ -539,13 +540,13 @@ fn workers_that_connect_and_disconnect_are_logged_and_then_counted() {
 }
 
 #[test]
-fn a_reload_logs_that_another_environment_needs_a_restart() {
+fn a_reload_logs_that_new_values_of_variables_need_a_restart() {
     let text = yaml_of_people("", r#"queue: "${GATEWAY_NO_SUCH_QUEUE:-7}""#);
     let mut process = Process::start(&text);
     process.await_first_look();
     let line = process.await_line("reload: nothing changed");
     let message = line["message"].as_str().unwrap();
-    let words = "the environment was read at the start, and another one needs a restart";
+    let words = "environment variables were read at startup, and changes to them need a restart";
     assert!(message.ends_with(words), "{message}");
     // The hint appears only if a value comes from the environment.
     fs::write(process.file(), yaml_of_people("", "queue: 7")).unwrap();
@@ -581,7 +582,7 @@ fn a_worker_that_has_never_answered_is_named_when_a_request_times_out() {
     );
 }
 
-/// The answers exceed what the system buffers for a client that does not read.
+/// The answers are more bytes than the system buffers for a client that does not read.
 #[test]
 fn a_drain_logs_that_clients_have_not_read_their_answers() {
     if !engine_is("native") {
@@ -609,8 +610,8 @@ fn a_drain_logs_that_clients_have_not_read_their_answers() {
     assert!(process.wait().success());
 }
 
-/// A worker that connects to a frontend sends nothing, so the gateway cannot distinguish it from an
-/// idle client.
+/// A worker at a frontend sends nothing, and looks like an idle client to the gateway. So the
+/// warning has a condition: "if one is a worker".
 #[test]
 fn a_worker_that_connects_to_a_frontend_is_logged() {
     if !engine_is("native") {
@@ -619,13 +620,13 @@ fn a_worker_that_connects_to_a_frontend_is_logged() {
     let mut process = Process::start(&yaml_of_people("", ""));
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
-    // The gateway takes neither of these two for a worker: `client` has sent a message, and a
-    // worker with a REQ socket would have sent one as well.
+    // The warning does not count these two clients: `client` has sent a message, and a peer with a
+    // REQ socket cannot be a worker that waits for requests.
     send(&client, &["nobody's", ""]);
     receive(&client);
     let _req = process.peer(&context, zmq::REQ, "frontend clients");
     let worker = process.peer(&context, zmq::DEALER, "frontend clients");
-    process.await_metrics("the three", |metrics| {
+    process.await_metrics("three clients", |metrics| {
         metrics.sum("gateway_clients", &[]) == 3.0
     });
     client.send_multipart([&b"PERSON"[..], ANN], 0).unwrap();
@@ -649,46 +650,46 @@ fn a_worker_that_connects_to_a_frontend_is_logged() {
     receive(&client);
 }
 
-/// Returns the two ends of a new pseudo-terminal: the test's, then the program's.
+/// Returns the two ends of a new pseudo-terminal: first the end for the test, then the end for the
+/// program.
 fn terminal() -> (fs::File, OwnedFd) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&ours).unwrap();
-    unlockpt(&ours).unwrap();
-    let theirs = ptsname(&ours, Vec::new()).unwrap();
-    let theirs = Path::new(theirs.to_str().unwrap());
-    let theirs = fs::OpenOptions::new()
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&controller).unwrap();
+    unlockpt(&controller).unwrap();
+    let name = ptsname(&controller, Vec::new()).unwrap();
+    let terminal = fs::OpenOptions::new()
         .read(true)
         .write(true)
-        .open(theirs)
+        .open(Path::new(name.to_str().unwrap()))
         .unwrap();
-    (fs::File::from(ours), theirs.into())
+    (fs::File::from(controller), terminal.into())
 }
 
-/// Runs a command with a terminal as its standard error, and returns its output there.
-fn at_a_terminal(command: &mut Command) -> String {
-    let (mut ours, theirs) = terminal();
-    let mut child = command.stderr(Stdio::from(theirs)).spawn().unwrap();
-    // Replacing the stderr of the command closes this process's copy of the program's end, which
-    // would keep the terminal open.
+/// Runs a command with a terminal as its standard error, and returns the output to the terminal.
+fn run_at_terminal(command: &mut Command) -> String {
+    let (mut controller, terminal) = terminal();
+    let mut child = command.stderr(Stdio::from(terminal)).spawn().unwrap();
+    // `command` holds a copy of the end for the program, which would keep the terminal open.
+    // Setting another stderr closes this copy.
     command.stderr(Stdio::null());
-    let mut said = Vec::new();
-    // Reading fails once no process has the terminal open any more.
-    let _ = ours.read_to_end(&mut said);
+    let mut output = Vec::new();
+    // Reading fails once no process has the terminal open.
+    let _ = controller.read_to_end(&mut output);
     child.wait().unwrap();
-    String::from_utf8_lossy(&said).into_owned()
+    String::from_utf8_lossy(&output).into_owned()
 }
 
 #[test]
-fn colours_are_for_terminals_and_no_color_turns_them_off() {
+fn colours_appear_only_on_terminals_and_without_no_color() {
     let broken = files("routes: [");
     // This configuration is valid, but the gateway exits because its address is in use.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let ends = files(&yaml("", "").replacen("127.0.0.1:0", &address, 1));
+    let valid = files(&yaml("", "").replacen("127.0.0.1:0", &address, 1));
     for (directory, arguments, word) in [
         (&broken, &["check"][..], "error"),
-        (&ends, &["run"][..], "can't listen"),
+        (&valid, &["run"][..], "can't listen"),
     ] {
         let gateway = || {
             let mut command = Command::new(binary());
@@ -700,12 +701,12 @@ fn colours_are_for_terminals_and_no_color_turns_them_off() {
                 .stdout(Stdio::null());
             command
         };
-        let shown = at_a_terminal(&mut gateway());
+        let shown = run_at_terminal(&mut gateway());
         assert!(
             shown.contains("\u{1b}[") && shown.contains(word),
             "{shown:?}"
         );
-        let plain = at_a_terminal(gateway().env("NO_COLOR", "1"));
+        let plain = run_at_terminal(gateway().env("NO_COLOR", "1"));
         assert!(
             !plain.contains('\u{1b}') && plain.contains(word),
             "{plain:?}"
@@ -719,14 +720,14 @@ fn colours_are_for_terminals_and_no_color_turns_them_off() {
     }
 }
 
-/// The test causes more events than inotify's queue holds, so the event of the edit is dropped. The
-/// other events report no change. Without an event, the gateway reads the files only five seconds
-/// after the last reading, so a reload within four seconds was caused by the overflow.
+/// The test causes more events than fit into inotify's queue, so the system drops the event of the
+/// edit. The other events report no change. Without an event, the gateway reads the files again
+/// only after five seconds. So a reload within four seconds was caused by the overflow.
 #[test]
 fn an_edit_whose_event_was_dropped_is_noticed() {
-    const SOONER: Duration = Duration::from_secs(4);
+    const RELOAD_TIME_MAX: Duration = Duration::from_secs(4);
     let mut gateway = Logged::start(&yaml("settle: 20ms", ""), &[]);
-    gateway.until(&["ready"]);
+    gateway.await_line(&["ready"]);
     let queue = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
     let queue: usize = queue.trim().parse().unwrap();
     let noise = ["one", "two"].map(|name| gateway.directory.path().join(name));
@@ -735,14 +736,14 @@ fn an_edit_whose_event_was_dropped_is_noticed() {
     }
     // Several attempts are made, because a busy machine may be slow. Without the overflow, none
     // would be fast enough.
-    let sooner = (0..5).any(|n| {
+    let is_in_time = (0..5).any(|n| {
         // This edit restarts the interval of five seconds.
         gateway.write(&yaml(
             "settle: 20ms",
             &format!("  FIRST{n}: {{ pool: people }}\n"),
         ));
-        gateway.until(&["reloaded", &format!("+1 route (FIRST{n})")]);
-        let looked = Instant::now();
+        gateway.await_line(&["reloaded", &format!("+1 route (FIRST{n})")]);
+        let start = Instant::now();
         gateway.signal("-STOP");
         // inotify merges equal consecutive events, so two files take turns. The files are opened
         // but not changed.
@@ -754,8 +755,8 @@ fn an_edit_whose_event_was_dropped_is_noticed() {
             &format!("  LAST{n}: {{ pool: people }}\n"),
         ));
         gateway.signal("-CONT");
-        gateway.until(&["reloaded", &format!("+1 route (LAST{n})")]);
-        looked.elapsed() < SOONER
+        gateway.await_line(&["reloaded", &format!("+1 route (LAST{n})")]);
+        start.elapsed() < RELOAD_TIME_MAX
     });
-    assert!(sooner, "seen by the look that comes without an event");
+    assert!(is_in_time, "only the regular check noticed the edit");
 }

@@ -1,15 +1,15 @@
 //! Tests of the interfaces of a running gateway for its operators: HTTP, metrics, the log and the
-//! service manager.
+//! notifications for a service manager.
 //!
 //! - `admin`: Health, status and reload are answered over HTTP.
 //! - `channels`: Channels and their subscribers are in the metrics and in the status.
 //! - `log_reader`: A log reader that stalls or closes its end delays nothing.
-//! - `logs`: The log reports the start, reloads, workers and rejections, at a bounded rate.
+//! - `logs`: The log reports the startup, reloads, workers and rejections, at a bounded rate.
 //! - `memory`: Memory that is needed only to load the files is returned to the system.
 //! - `metrics`: The counters balance in every scrape.
 //! - `rejections`: The last rejections are shown over HTTP.
-//! - `service`: A service manager is notified of the start, reloads and the end, and that the
-//!   gateway is alive.
+//! - `service`: A service manager is notified of the startup, reloads and the shutdown, and that
+//!   the gateway is alive.
 
 mod admin;
 mod channels;

@@ -14,7 +14,7 @@ reload: { watch: false }
 admin: { bind: "127.0.0.1:0" }
 "#;
 
-/// The number of files.
+/// The number of .proto files.
 const FILES: usize = 500;
 
 fn write_files(directory: &Path) {
@@ -35,19 +35,19 @@ fn write_files(directory: &Path) {
     }
 }
 
-/// The allocator of glibc would keep almost all of it.
+/// By default, the allocator of glibc would keep almost all of this memory.
 #[cfg(target_env = "gnu")]
 #[test]
 fn memory_that_only_a_reload_needs_is_returned_to_the_system() {
     let gateway = Process::start(&on_this_engine(YAML));
     write_files(&gateway.directory.path().join("schemas"));
-    let before = gateway.forget_peak();
+    let before_kib = gateway.forget_peak();
     assert_eq!(gateway.reload().code, 200);
-    let needed = gateway.peak() - before;
-    assert!(needed > 10 << 10, "{needed} KiB for the reload");
-    let bound = before + needed / 3 * 2;
+    let needed_kib = gateway.peak() - before_kib;
+    assert!(needed_kib > 10 << 10, "{needed_kib} KiB for the reload");
+    let bound_kib = before_kib + needed_kib / 3 * 2;
     // The memory is returned once the replaced configuration is free.
     gateway.await_metrics("the return of the memory", |metrics| {
-        metrics.sum("process_resident_memory_bytes", &[]) < (bound << 10) as f64
+        metrics.sum("process_resident_memory_bytes", &[]) < (bound_kib << 10) as f64
     });
 }

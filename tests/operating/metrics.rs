@@ -1,4 +1,4 @@
-//! Tests of the counters in /metrics, with the binary itself and real peers.
+//! Tests of the counters in /metrics. They run the binary with real peers.
 
 use std::fs;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use crate::support::process::{Metrics, Process};
 use crate::support::sockets::{echo, receive, send};
 use crate::support::{ANN, PATIENCE};
 
-/// Asserts the value of each sum, by name and labels.
+/// Asserts the sums of samples. Each has the name of the samples, their labels and the expected
+/// sum.
 #[track_caller]
 fn assert_sums(metrics: &Metrics, sums: &[(&str, &[&str], f64)]) {
     for (name, labels, value) in sums {
@@ -19,12 +20,12 @@ fn assert_sums(metrics: &Metrics, sums: &[(&str, &[&str], f64)]) {
     }
 }
 
-const OF_PERSON: &str = "route=\"PERSON\"";
-const OF_NOTHING: &str = "route=\"\"";
-const OF_PEOPLE: &str = "pool=\"people\"";
+const ROUTE_PERSON: &str = "route=\"PERSON\"";
+const NO_ROUTE: &str = "route=\"\"";
+const POOL_PEOPLE: &str = "pool=\"people\"";
 
 #[test]
-fn requests_and_their_ends_are_counted_under_their_route() {
+fn requests_and_their_outcomes_are_counted_by_route() {
     let process = Process::start(&yaml("  RAW: { pool: people, timeout: 1s }", ""));
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
@@ -34,30 +35,30 @@ fn requests_and_their_ends_are_counted_under_their_route() {
     send(&client, &["no such route", "payload"]);
     receive(&client);
     let metrics = process.await_metrics("a request in the queue", |metrics| {
-        metrics.sum("gateway_pool_queue_length", &[OF_PEOPLE]) == 1.0
+        metrics.sum("gateway_pool_queue_length", &[POOL_PEOPLE]) == 1.0
     });
     metrics.assert_balanced();
-    let waiting: [(&str, &[&str], f64); 4] = [
+    let queued: [(&str, &[&str], f64); 4] = [
         ("gateway_pool_queue_bytes", &[], (6 + ANN.len()) as f64),
-        ("gateway_in_flight", &[OF_PERSON], 1.0),
-        ("gateway_pool_workers", &[OF_PEOPLE], 0.0),
-        ("gateway_latency_seconds_count", &[OF_PERSON], 0.0),
+        ("gateway_in_flight", &[ROUTE_PERSON], 1.0),
+        ("gateway_pool_workers", &[POOL_PEOPLE], 0.0),
+        ("gateway_latency_seconds_count", &[ROUTE_PERSON], 0.0),
     ];
-    assert_sums(&metrics, &waiting);
+    assert_sums(&metrics, &queued);
     let worker = process.peer(&context, zmq::DEALER, "pool people");
     let request = receive(&worker);
     let held: [(&str, &[&str], f64); 3] = [
-        ("gateway_pool_held", &[OF_PEOPLE], 1.0),
-        ("gateway_pool_workers", &[OF_PEOPLE], 1.0),
+        ("gateway_pool_held", &[POOL_PEOPLE], 1.0),
+        ("gateway_pool_workers", &[POOL_PEOPLE], 1.0),
         ("gateway_clients", &["frontend=\"clients\""], 1.0),
     ];
     assert_sums(&process.metrics(), &held);
     send(&worker, &[&request[0][..], b"REPLY", b"12345"]);
-    // The second answer to the request is late, and one without a request is unsolicited.
+    // The second answer to the request is late, and an answer without a request is unsolicited.
     send(&worker, &[&request[0][..], b"REPLY", b"12345"]);
     send(&worker, &[&b"nobody"[..], b"REPLY", b"12345"]);
     assert_eq!(receive(&client)[1], b"12345");
-    let metrics = process.await_metrics("what is dropped", |metrics| {
+    let metrics = process.await_metrics("two dropped answers", |metrics| {
         metrics.sum("gateway_pool_dropped_total", &[]) == 2.0
     });
     metrics.assert_balanced();
@@ -73,25 +74,29 @@ fn assert_one_answer_two_rejections_and_two_drops(metrics: &Metrics) {
     let received_bytes = (6 + ANN.len() + 6 + 1) as f64;
     let answered = "outcome=\"answered\"";
     let sums: [(&str, &[&str], f64); 14] = [
-        ("gateway_received_total", &[OF_PERSON], 2.0),
-        ("gateway_received_total", &[OF_NOTHING], 1.0),
+        ("gateway_received_total", &[ROUTE_PERSON], 2.0),
+        ("gateway_received_total", &[NO_ROUTE], 1.0),
         ("gateway_received_total", &["route=\"RAW\""], 0.0),
-        ("gateway_requests_total", &[OF_PERSON, answered], 1.0),
+        ("gateway_requests_total", &[ROUTE_PERSON, answered], 1.0),
         (
             "gateway_rejections_total",
-            &[OF_PERSON, "reason=\"schema_violation\""],
+            &[ROUTE_PERSON, "reason=\"schema_violation\""],
             1.0,
         ),
         (
             "gateway_rejections_total",
-            &[OF_NOTHING, "reason=\"unknown_type\""],
+            &[NO_ROUTE, "reason=\"unknown_type\""],
             1.0,
         ),
-        ("gateway_received_bytes_total", &[OF_PERSON], received_bytes),
-        ("gateway_latency_seconds_count", &[OF_PERSON], 1.0),
+        (
+            "gateway_received_bytes_total",
+            &[ROUTE_PERSON],
+            received_bytes,
+        ),
+        ("gateway_latency_seconds_count", &[ROUTE_PERSON], 1.0),
         (
             "gateway_latency_seconds_bucket",
-            &[OF_PERSON, "le=\"+Inf\""],
+            &[ROUTE_PERSON, "le=\"+Inf\""],
             1.0,
         ),
         ("gateway_pool_handed_total", &[], 1.0),
@@ -105,55 +110,55 @@ fn assert_one_answer_two_rejections_and_two_drops(metrics: &Metrics) {
         ("gateway_engine_messages_total", &["direction=\"out\""], 4.0),
     ];
     assert_sums(metrics, &sums);
-    assert!(metrics.sum("gateway_sent_bytes_total", &[OF_PERSON]) > 10.0);
-    assert!(metrics.sum("gateway_latency_seconds_sum", &[OF_PERSON]) > 0.0);
+    assert!(metrics.sum("gateway_sent_bytes_total", &[ROUTE_PERSON]) > 10.0);
+    assert!(metrics.sum("gateway_latency_seconds_sum", &[ROUTE_PERSON]) > 0.0);
 }
 
 #[test]
-fn times_in_the_queue_and_at_a_worker_are_separate() {
+fn the_time_in_the_queue_and_the_time_at_a_worker_are_separate() {
     let process = Process::start(&yaml("", ""));
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
     send(&client, &[&b"PERSON"[..], ANN]);
-    let started = Instant::now();
+    let start = Instant::now();
     process.await_metrics("a request in the queue", |metrics| {
-        metrics.sum("gateway_pool_queue_length", &[OF_PEOPLE]) == 1.0
+        metrics.sum("gateway_pool_queue_length", &[POOL_PEOPLE]) == 1.0
     });
-    let waited = started.elapsed().as_secs_f64();
+    let queue_seconds = start.elapsed().as_secs_f64();
     let worker = process.peer(&context, zmq::DEALER, "pool people");
-    let mut worked = 0.0;
+    let mut worker_seconds = 0.0;
     for answered in 1..=2 {
         let request = receive(&worker);
-        let got = Instant::now();
+        let start = Instant::now();
         let held = process.metrics();
-        assert_eq!(held.sum("gateway_pool_held", &[OF_PEOPLE]), 1.0);
-        worked += got.elapsed().as_secs_f64();
+        assert_eq!(held.sum("gateway_pool_held", &[POOL_PEOPLE]), 1.0);
+        worker_seconds += start.elapsed().as_secs_f64();
         send(&worker, &[&request[0][..], b"REPLY", b"12345"]);
         receive(&client);
         if answered == 1 {
-            // A worker is idle when this request arrives, so it does not wait in the queue.
+            // The worker is idle when this request arrives, so the request does not wait in the
+            // queue.
             send(&client, &[&b"PERSON"[..], ANN]);
         }
     }
     let metrics = process.metrics();
-    let sum = |part: &str| metrics.sum(&format!("gateway_{part}_seconds_sum"), &[OF_PERSON]);
+    let sum = |part: &str| metrics.sum(&format!("gateway_{part}_seconds_sum"), &[ROUTE_PERSON]);
     let (whole, queue, at_worker) = (sum("latency"), sum("queue"), sum("worker"));
     assert!(
         (queue + at_worker - whole).abs() < 1e-6,
         "{queue} {at_worker} {whole}"
     );
-    assert!(at_worker >= worked, "{at_worker} {worked}");
-    // The request may have reached the queue a moment after it was sent.
-    assert!(queue > waited / 2.0, "{queue} {waited}");
+    assert!(at_worker >= worker_seconds, "{at_worker} {worker_seconds}");
+    // The request may have reached the queue a little after `start`.
+    assert!(queue > queue_seconds / 2.0, "{queue} {queue_seconds}");
     for part in ["latency", "queue", "worker"] {
         let count = format!("gateway_{part}_seconds_count");
-        assert_eq!(metrics.sum(&count, &[OF_PERSON]), 2.0, "{part}");
+        assert_eq!(metrics.sum(&count, &[ROUTE_PERSON]), 2.0, "{part}");
     }
     let at_once = ["route=\"PERSON\"", "le=\"0.0001\""];
     assert_eq!(metrics.sum("gateway_queue_seconds_bucket", &at_once), 1.0);
 }
 
-/// Other tests of this binary may share the machine, but each starts its own process.
 #[test]
 fn metrics_of_the_process_agree_with_the_system() {
     let process = Process::start(&yaml("", ""));
@@ -166,7 +171,7 @@ fn metrics_of_the_process_agree_with_the_system() {
     );
     assert!(metrics.sum("process_virtual_memory_bytes", &[]) / 1024.0 > resident);
     let open = metrics.sum("process_open_fds", &[]);
-    // The connection of the scrape may have closed since.
+    // The connection of the scrape may have closed in the meantime.
     assert!(
         (open - descriptors as f64).abs() <= 3.0,
         "{open} {descriptors}"
@@ -178,7 +183,7 @@ fn metrics_of_the_process_agree_with_the_system() {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = now.unwrap().as_secs_f64();
     let start = metrics.sum("process_start_time_seconds", &[]);
-    // The kernel reports the time of the system's start in whole seconds.
+    // The kernel reports the boot time of the system in whole seconds.
     assert!(
         (now - PATIENCE.as_secs_f64()..now + 1.0).contains(&start),
         "{start} {now}"
@@ -186,7 +191,7 @@ fn metrics_of_the_process_agree_with_the_system() {
 }
 
 #[test]
-fn types_that_peers_choose_never_become_labels() {
+fn types_chosen_by_peers_never_become_labels() {
     let process = Process::start(&yaml("  \"any.*\": { pool: people, timeout: 1s }", ""));
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
@@ -207,22 +212,23 @@ fn types_that_peers_choose_never_become_labels() {
     );
 }
 
-/// The numbers of a client's requests: by type, and by outcome.
-struct Fates {
+/// Counts of the requests of a client.
+struct Counts {
+    /// The number of sent requests of each type.
     sent: Vec<usize>,
     answered: usize,
     rejected: usize,
 }
 
-/// Sends requests of these types in turn, up to `WINDOW` at a time, until `over` is set. Asserts
-/// that each is answered exactly once.
-fn client_at_work(socket: &zmq::Socket, kinds: &[&str], over: &AtomicBool) -> Fates {
-    const WINDOW: usize = 30;
+/// Sends requests of these types in turn until `done` is set, with at most `UNANSWERED_MAX`
+/// unanswered requests at a time. Asserts that each request is answered exactly once.
+fn run_client(socket: &zmq::Socket, kinds: &[&str], done: &AtomicBool) -> Counts {
+    const UNANSWERED_MAX: usize = 30;
     let mut answers = Vec::new();
-    let (mut done, mut rejected) = (0, 0);
+    let (mut received, mut rejected) = (0, 0);
     loop {
-        let ending = over.load(Ordering::Relaxed);
-        while !ending && answers.len() - done < WINDOW {
+        let is_done = done.load(Ordering::Relaxed);
+        while !is_done && answers.len() - received < UNANSWERED_MAX {
             let number = answers.len();
             let kind = kinds[number % kinds.len()];
             send(
@@ -231,7 +237,7 @@ fn client_at_work(socket: &zmq::Socket, kinds: &[&str], over: &AtomicBool) -> Fa
             );
             answers.push(0);
         }
-        if done == answers.len() {
+        if received == answers.len() {
             break;
         }
         let frames = receive(socket);
@@ -241,19 +247,19 @@ fn client_at_work(socket: &zmq::Socket, kinds: &[&str], over: &AtomicBool) -> Fa
             .parse()
             .unwrap();
         answers[number] += 1;
-        done += 1;
+        received += 1;
     }
-    assert!(answers.iter().all(|n| *n == 1), "an answer to each");
-    let of = |kind| (kind..answers.len()).step_by(kinds.len()).count();
-    Fates {
-        sent: (0..kinds.len()).map(of).collect(),
-        answered: done - rejected,
+    assert!(answers.iter().all(|n| *n == 1), "one answer to each");
+    let count = |kind| (kind..answers.len()).step_by(kinds.len()).count();
+    Counts {
+        sent: (0..kinds.len()).map(count).collect(),
+        answered: received - rejected,
         rejected,
     }
 }
 
-/// Disconnects a client while a worker holds its request, so that no peer receives the answer.
-fn vanish(process: &Process, worker: &zmq::Socket) {
+/// Sends a request, disconnects the client, and then sends the answer of the worker.
+fn disconnect_before_answer(process: &Process, worker: &zmq::Socket) {
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
     send(&client, &["GONE", "x"]);
@@ -263,9 +269,9 @@ fn vanish(process: &Process, worker: &zmq::Socket) {
     send(worker, &[&request[0][..], b"REPLY", b"x"]);
 }
 
-/// Sends more answers to a client that does not read than all buffers on the way can hold. Returns
-/// the client's socket.
-fn stall(process: &Process, context: &zmq::Context, worker: &zmq::Socket) -> zmq::Socket {
+/// Connects a client that does not read, and sends it more answers than fit into the buffers of the
+/// gateway, of libzmq and of the system. Returns the client's socket.
+fn stall_client(process: &Process, context: &zmq::Context, worker: &zmq::Socket) -> zmq::Socket {
     const ANSWERS: usize = 2_500;
     let client = context.socket(zmq::DEALER).unwrap();
     client.set_rcvhwm(1).unwrap();
@@ -275,8 +281,8 @@ fn stall(process: &Process, context: &zmq::Context, worker: &zmq::Socket) -> zmq
         .connect(&process.endpoint("frontend clients"))
         .unwrap();
     let large = vec![0; 20_000];
-    // All requests are sent before the first is answered, because engine native pauses reading from
-    // a client that does not read its answers.
+    // All requests are sent before the first answer, because engine native stops reading from a
+    // client that does not read its answers.
     (0..ANSWERS).for_each(|_| send(&client, &["SLOW", "x"]));
     let requests: Vec<_> = (0..ANSWERS).map(|_| receive(worker)).collect();
     for request in requests {
@@ -289,48 +295,49 @@ fn stall(process: &Process, context: &zmq::Context, worker: &zmq::Socket) -> zmq
 const RELOADS: usize = 12;
 
 #[test]
-fn the_ledger_balances_in_every_scrape_under_load_reloads_and_losses() {
-    let pools =
+fn the_ledger_balances_in_every_scrape_during_load_reloads_and_disconnects() {
+    let pool =
         "timeout: 400ms, queue: 60 }, lossy: { bind: \"tcp://127.0.0.1:0\", per_worker: 5000";
     let always = "  RAW: { pool: people }\n  GONE: { pool: lossy }\n  SLOW: { pool: lossy }\nlimits: { client_bytes: 1MiB }";
-    let few = yaml(always, pools);
+    let few = yaml(always, pool);
     let more = format!("  SOME: {{ pool: people }}\n  \"S*\": {{ pool: people }}\n{always}");
-    let more = yaml(&more, pools);
+    let more = yaml(&more, pool);
     let process = Arc::new(Process::start(&few));
     process.await_first_look();
     let context = zmq::Context::new();
-    let over = Arc::new(AtomicBool::new(false));
+    let clients_done = Arc::new(AtomicBool::new(false));
     let kinds = ["PERSON", "RAW", "SOME", "nobody's"];
     let clients: Vec<_> = (0..4)
         .map(|_| {
             let socket = process.peer(&context, zmq::DEALER, "frontend clients");
-            let over = Arc::clone(&over);
-            thread::spawn(move || client_at_work(&socket, &kinds, &over))
+            let done = Arc::clone(&clients_done);
+            thread::spawn(move || run_client(&socket, &kinds, &done))
         })
         .collect();
-    let quiet = Arc::new(AtomicBool::new(false));
-    let steady = process.peer(&context, zmq::DEALER, "pool people");
-    let until = Arc::clone(&quiet);
-    let steady = thread::spawn(move || echo(&steady, &until));
+    let worker_done = Arc::new(AtomicBool::new(false));
+    let worker = process.peer(&context, zmq::DEALER, "pool people");
+    let done = Arc::clone(&worker_done);
+    let worker = thread::spawn(move || echo(&worker, &done));
     let lossy = process.peer(&context, zmq::DEALER, "pool lossy");
-    let stalled = stall(&process, &context, &lossy);
+    let stalled = stall_client(&process, &context, &lossy);
     let busy = scrape_through_reloads(&process, &context, &lossy, [&more, &few]);
-    over.store(true, Ordering::Relaxed);
-    let fates: Vec<_> = clients.into_iter().map(|it| it.join().unwrap()).collect();
-    quiet.store(true, Ordering::Relaxed);
-    steady.join().unwrap();
+    clients_done.store(true, Ordering::Relaxed);
+    let counts = clients.into_iter().map(|client| client.join().unwrap());
+    let counts: Vec<_> = counts.collect();
+    worker_done.store(true, Ordering::Relaxed);
+    worker.join().unwrap();
     assert!(busy > RELOADS, "{busy} scrapes saw requests in flight");
-    lose_a_client(&process, &lossy);
+    await_client_gone(&process, &lossy);
     if engine_is("native") {
         let slow = ["route=\"SLOW\"", "outcome=\"client_slow\""];
         assert!(process.metrics().sum("gateway_requests_total", &slow) > 0.0);
     }
     drop(stalled);
-    let metrics = process.await_metrics("all have their fate", |metrics| {
+    let metrics = process.await_metrics("an outcome of each request", |metrics| {
         metrics.assert_balanced();
         metrics.sum("gateway_in_flight", &[]) == 0.0
     });
-    assert_fates(&metrics, &fates);
+    assert_counts(&metrics, &counts);
     let reloads = metrics.sum("gateway_reloads_total", &["outcome=\"applied\""]);
     assert_eq!(reloads as usize, RELOADS);
     assert_eq!(
@@ -339,31 +346,32 @@ fn the_ledger_balances_in_every_scrape_under_load_reloads_and_losses() {
     );
 }
 
-/// Asserts that the counters agree with what the clients saw.
+/// Asserts that the counters of the gateway agree with the counts of the clients.
 #[track_caller]
-fn assert_fates(metrics: &Metrics, fates: &[Fates]) {
+fn assert_counts(metrics: &Metrics, counts: &[Counts]) {
     let reported = |outcome: &str| {
-        let of = |labels: &[&str]| metrics.sum("gateway_requests_total", labels) as usize;
-        of(&[outcome]) - of(&[outcome, "route=\"GONE\""]) - of(&[outcome, "route=\"SLOW\""])
+        let total = |labels: &[&str]| metrics.sum("gateway_requests_total", labels) as usize;
+        total(&[outcome])
+            - total(&[outcome, "route=\"GONE\""])
+            - total(&[outcome, "route=\"SLOW\""])
     };
-    let sum = |of: fn(&Fates) -> usize| fates.iter().map(of).sum::<usize>();
-    assert_eq!(reported("outcome=\"answered\""), sum(|it| it.answered));
-    assert_eq!(reported("outcome=\"rejected\""), sum(|it| it.rejected));
-    assert!(sum(|it| it.answered) > 0 && sum(|it| it.rejected) > 0);
+    let sum = |count: fn(&Counts) -> usize| counts.iter().map(count).sum::<usize>();
+    let (answered, rejected) = (sum(|counts| counts.answered), sum(|counts| counts.rejected));
+    assert_eq!(reported("outcome=\"answered\""), answered);
+    assert_eq!(reported("outcome=\"rejected\""), rejected);
+    assert!(answered > 0 && rejected > 0);
     // A removed route keeps its counts, and continues with them when it is added again.
     let received = |route: &str| metrics.sum("gateway_received_total", &[route]) as usize;
-    assert_eq!(received("route=\"PERSON\""), sum(|it| it.sent[0]));
-    assert_eq!(received("route=\"RAW\""), sum(|it| it.sent[1]));
+    let sent = |kind: usize| counts.iter().map(|counts| counts.sent[kind]).sum::<usize>();
+    assert_eq!(received("route=\"PERSON\""), sent(0));
+    assert_eq!(received("route=\"RAW\""), sent(1));
     let some = received("route=\"SOME\"");
-    assert!(some > 0 && some < sum(|it| it.sent[2]), "{some}");
-    assert_eq!(
-        some + received("route=\"\""),
-        sum(|it| it.sent[2] + it.sent[3])
-    );
+    assert!(some > 0 && some < sent(2), "{some}");
+    assert_eq!(some + received("route=\"\""), sent(2) + sent(3));
 }
 
-/// Scrapes /metrics while clients and workers disconnect and configurations change. Returns the
-/// number of scrapes that saw requests in flight.
+/// Scrapes /metrics while clients and workers disconnect and the configuration changes, and asserts
+/// that the counters balance. Returns the number of scrapes with requests in flight.
 fn scrape_through_reloads(
     process: &Process,
     context: &zmq::Context,
@@ -372,13 +380,13 @@ fn scrape_through_reloads(
 ) -> usize {
     let mut busy = 0;
     for reload in 0..RELOADS {
-        vanish(process, lossy);
+        disconnect_before_answer(process, lossy);
         // This worker holds requests while the configuration changes, and then disconnects.
-        let fickle = process.peer(context, zmq::DEALER, "pool people");
-        receive(&fickle);
+        let worker = process.peer(context, zmq::DEALER, "pool people");
+        receive(&worker);
         fs::write(process.file(), configurations[reload % 2]).unwrap();
         assert_eq!(process.reload().json()["outcome"], "applied");
-        drop(fickle);
+        drop(worker);
         for _ in 0..5 {
             let metrics = process.metrics();
             metrics.assert_balanced();
@@ -388,19 +396,19 @@ fn scrape_through_reloads(
     busy
 }
 
-/// Disconnects clients until one is counted as `client_gone`. Usually, but not always, the gateway
-/// notices the disconnection before the system accepts the answer.
-fn lose_a_client(process: &Process, lossy: &zmq::Socket) {
-    let until = Instant::now() + PATIENCE;
-    let lost = || {
+/// Disconnects clients until an answer is counted as `client_gone`. An answer is not counted so if
+/// the system accepts it before the gateway notices that the client has disconnected.
+fn await_client_gone(process: &Process, lossy: &zmq::Socket) {
+    let deadline = Instant::now() + PATIENCE;
+    let is_counted = || {
         let metrics = process.metrics();
         metrics.assert_balanced();
         let gone = ["route=\"GONE\"", "outcome=\"client_gone\""];
         metrics.sum("gateway_requests_total", &gone) > 0.0
     };
-    while !lost() {
-        assert!(Instant::now() < until, "no client was seen to be gone");
-        vanish(process, lossy);
+    while !is_counted() {
+        assert!(Instant::now() < deadline, "no client_gone in time");
+        disconnect_before_answer(process, lossy);
     }
 }
 
@@ -413,9 +421,9 @@ fn the_turns_of_the_data_thread_are_timed() {
         send(&client, &["nobody's", ""]);
         receive(&client);
     }
-    // The turn that sends an answer is counted at its end, perhaps after the client received it.
+    // A turn is counted at its end, perhaps after the client has received the answer.
     let count = "gateway_engine_turn_seconds_count";
-    let metrics = process.await_metrics("each turn", |metrics| metrics.sum(count, &[]) >= 20.0);
+    let metrics = process.await_metrics("twenty turns", |metrics| metrics.sum(count, &[]) >= 20.0);
     let turns = metrics.sum(count, &[]);
     let sums: [(&str, &[&str], f64); 3] = [
         ("gateway_engine_turns_total", &[], turns),
@@ -444,14 +452,15 @@ fn a_scrape_shows_the_current_counts() {
         let metrics = process.metrics();
         assert_eq!(metrics.sum("gateway_received_total", &[]), f64::from(n));
     }
-    // Scrapes, however frequent, query the data thread at most a hundred times a second.
+    // However frequent the scrapes are, they query the data thread at most a hundred times a
+    // second.
     let turns = |process: &Process| process.metrics().sum("gateway_engine_turns_total", &[]);
     let before = turns(&process);
     let started = Instant::now();
     for _ in 0..50 {
         process.metrics();
     }
-    let cost = turns(&process) - before;
-    let most = 2.0 + 2.0 * started.elapsed().as_secs_f64() / 0.01;
-    assert!(cost <= most, "{cost} turns, more than {most}");
+    let count = turns(&process) - before;
+    let count_max = 2.0 + 2.0 * started.elapsed().as_secs_f64() / 0.01;
+    assert!(count <= count_max, "{count} turns, more than {count_max}");
 }

@@ -23,7 +23,7 @@ fn the_last_rejections_are_shown_newest_first() {
     let routes = "  \"person.*\": { schema: { json: demo.Person }, pool: people }";
     let process = Process::start(&yaml(routes, ""));
     assert_eq!(rejections(&process), [json!(null); 0]);
-    let began = now();
+    let started = now();
     let context = zmq::Context::new();
     let at = process.endpoint("frontend clients");
     let client = named(&context, b"one", &at);
@@ -42,7 +42,7 @@ fn the_last_rejections_are_shown_newest_first() {
     assert_eq!(reported[0]["route"], json!(null));
     let mut first = reported[1].clone();
     let at = first["at"].as_f64().unwrap();
-    assert!((began - 1.0..now() + 1.0).contains(&at), "{at}");
+    assert!((started - 1.0..now() + 1.0).contains(&at), "{at}");
     let peer = first["peer"].as_str().map(str::to_owned);
     if engine_is("native") {
         assert!(peer.unwrap().starts_with("tcp://127.0.0.1:"));
@@ -81,7 +81,7 @@ fn at_most_a_hundred_rejections_are_kept_within_bounded_bytes() {
     assert_eq!(reported.len(), 100);
     let kinds = reported
         .iter()
-        .map(|it| it["type"].as_str().unwrap().to_owned());
+        .map(|entry| entry["type"].as_str().unwrap().to_owned());
     let expected = (150..250_u8)
         .rev()
         .map(|n| format!("hex:{}{n:02x}", "ff".repeat(254)));

@@ -1,4 +1,5 @@
-//! Tests of the messages to a service manager, on a real datagram socket: sd_notify(3).
+//! Tests of the notifications for a service manager (see sd_notify(3)). They arrive on a real
+//! datagram socket.
 
 use std::fs;
 use std::os::linux::net::SocketAddrExt as _;
@@ -47,10 +48,10 @@ impl Manager {
         String::from_utf8(state[..length].to_vec()).unwrap()
     }
 
-    /// Receives the notification that a reload has begun, and asserts that it began at `from` or
-    /// later.
+    /// Receives the notification that a reload has started, and asserts that it started at `from`,
+    /// in microseconds of the monotonic clock, or later.
     #[track_caller]
-    fn reloads_since(&self, from: u64) {
+    fn assert_reload_started_since(&self, from: u64) {
         let state = self.next();
         let at = state.strip_prefix("RELOADING=1\nMONOTONIC_USEC=");
         let at: u64 = at.unwrap_or_else(|| panic!("{state}")).parse().unwrap();
@@ -58,23 +59,23 @@ impl Manager {
     }
 }
 
-/// Returns the monotonic clock in microseconds.
+/// Returns the time of the monotonic clock in microseconds.
 fn now() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     (now.tv_sec * 1_000_000 + now.tv_nsec / 1_000) as u64
 }
 
 #[test]
-fn start_reloads_and_end_are_notified() {
+fn a_manager_is_notified_of_the_startup_reloads_and_the_shutdown() {
     let manager = Manager::new();
     let mut gateway = manager.start(&[]);
     assert_eq!(manager.next(), "READY=1");
-    let sound = format!("{YAML}limits: {{ frames: 9 }}\n");
-    for text in [YAML, &sound, "routes: [", YAML] {
+    let valid = format!("{YAML}limits: {{ frames: 9 }}\n");
+    for text in [YAML, &valid, "routes: [", YAML] {
         let from = now();
         fs::write(gateway.file(), text).unwrap();
         gateway.signal("HUP");
-        manager.reloads_since(from);
+        manager.assert_reload_started_since(from);
         assert_eq!(manager.next(), "READY=1", "{text}");
     }
     gateway.signal("TERM");
@@ -85,7 +86,7 @@ fn start_reloads_and_end_are_notified() {
 }
 
 #[test]
-fn the_watchdog_is_answered_while_the_gateway_is_alive() {
+fn the_watchdog_is_notified_only_if_it_asked_this_process() {
     let manager = Manager::new();
     let gateway = manager.start(&[("WATCHDOG_USEC", "100000")]);
     assert_eq!(manager.next(), "READY=1");
@@ -94,14 +95,14 @@ fn the_watchdog_is_answered_while_the_gateway_is_alive() {
     }
     drop(gateway);
     let gateway = manager.start(&[("WATCHDOG_USEC", "100000"), ("WATCHDOG_PID", "1")]);
-    // The first gateway may have sent one more.
+    // The first gateway may have sent one more notification to the watchdog.
     while manager.next() == "WATCHDOG=1" {}
     gateway.signal("TERM");
     assert_eq!(manager.next(), "STOPPING=1");
 }
 
 #[test]
-fn an_abstract_socket_is_notified_too() {
+fn notifications_reach_an_abstract_socket() {
     let name = format!("gateway-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let socket = UnixDatagram::bind_addr(&address).unwrap();
@@ -115,7 +116,7 @@ fn an_abstract_socket_is_notified_too() {
 }
 
 #[test]
-fn a_missing_service_manager_causes_only_a_warning() {
+fn a_gateway_without_a_reachable_service_manager_starts_and_stops() {
     let mut command = Command::new(binary());
     command.env("NOTIFY_SOCKET", "nowhere");
     let mut gateway = Process::start_by(command, YAML);
