@@ -2,19 +2,19 @@
 //! glob imports, no imports against the order of the crates, and no long functions.
 //!
 //! A `use` declaration or a path is an import: an arrow from its file to the file that defines the
-//! name, through any re-exports. An import from a parent module counts like any other, `mod x;`
-//! alone does not, and `#[cfg(test)]` items are skipped. A module whose `#[path]` leads out of the
-//! crate's sources is treated as one without imports.
+//! name. Re-exports are followed. An import from a parent module is an import like any other, but
+//! `mod x;` alone is not an import. `#[cfg(test)]` items are skipped. If the `#[path]` of a module
+//! leads out of the crate's source directory, the imports in that module are ignored.
 //!
-//! To see the arrows as a graph for Graphviz: `IMPORTS_DOT=1 cargo test --test papers no_circle --
-//! --nocapture`.
+//! `IMPORTS_DOT=1 cargo test --test papers no_circle -- --nocapture` prints the arrows as a graph
+//! for Graphviz.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each crate, its folder, and the crates of the workspace that it may import.
+/// The crates: the name, the folder, and the other crates of the workspace that may be imported.
 const CRATES: [(&str, &str, &[&str]); 7] = [
     ("gateway_cel", "crates/cel", &["gateway_diagnostic"]),
     ("gateway_diagnostic", "crates/diagnostic", &[]),
@@ -38,29 +38,29 @@ const CRATES: [(&str, &str, &[&str]); 7] = [
     ("gateway_demo", "demo", &["gateway"]),
 ];
 
-/// The maximum number of lines of a function, which thus fits on a screen.
+/// The maximum number of lines of a function. A function with so many lines fits on a screen.
 const FUNCTION_LINES_MAX: usize = 70;
 
-/// The maximum length of a chain of re-exports. A longer chain is taken for a loop.
+/// The maximum length of a chain of re-exports. A longer chain is treated as a loop.
 const ALIASES_MAX: usize = 16;
 
 #[test]
 fn no_circle_of_files_imports_itself() {
     let mut circles = String::new();
     for (name, folder, _) in CRATES {
-        let graph = Graph::of(&Crate::read(name, &texts_below(&root(folder).join("src"))));
+        let graph = Graph::new(&Crate::read(name, &texts_below(&root(folder).join("src"))));
         if std::env::var_os("IMPORTS_DOT").is_some() {
             println!("{}", graph.dot(name));
         }
         for circle in graph.circles() {
-            let _ = write!(circles, "\nin {name}:\n{}", graph.ties(&circle));
+            let _ = write!(circles, "\nin {name}:\n{}", graph.describe(&circle));
         }
     }
     assert!(circles.is_empty(), "files that import each other:{circles}");
 }
 
 #[test]
-fn crates_import_only_those_below_them() {
+fn crates_import_only_allowed_crates() {
     let mut wrong = Vec::new();
     for (name, folder, allowed) in CRATES {
         let krate = Crate::read(name, &texts_below(&root(folder).join("src")));
@@ -86,27 +86,30 @@ fn every_crate_is_checked() {
         .collect();
     found.sort();
     let listed: Vec<&str> = CRATES.iter().map(|(_, folder, _)| *folder).collect();
-    let mut listed: Vec<&str> = listed.into_iter().filter(|it| !it.is_empty()).collect();
+    let mut listed: Vec<&str> = listed
+        .into_iter()
+        .filter(|folder| !folder.is_empty())
+        .collect();
     listed.sort_unstable();
     assert_eq!(found, listed);
 }
 
 #[test]
-fn nothing_outside_tests_is_imported_by_a_glob() {
+fn only_tests_import_by_globs() {
     let mut globs = Vec::new();
     for (name, folder, _) in CRATES {
         let krate = Crate::read(name, &texts_below(&root(folder).join("src")));
         for module in &krate.modules {
-            let of =
+            let describe =
                 |path: &Vec<String>| format!("{name}: {}: {}::*", module.file, path.join("::"));
-            globs.extend(module.globs.iter().map(of));
+            globs.extend(module.globs.iter().map(describe));
         }
     }
     assert_eq!(globs, [""; 0]);
 }
 
 #[test]
-fn a_function_fits_a_screen() {
+fn functions_fit_on_a_screen() {
     let mut long = Vec::new();
     for folder in [
         "src", "crates", "demo", "tests", "benches", "examples", "fuzz",
@@ -126,16 +129,16 @@ fn root(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)
 }
 
-/// Returns the text of every Rust file below `folder`, except in `target`, by its path relative to
-/// `folder`.
+/// Returns the text of every Rust file below `folder`, except below `target`. The keys are the
+/// paths relative to `folder`.
 fn texts_below(folder: &Path) -> BTreeMap<String, String> {
     let mut texts = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
-    while let Some(at) = folders.pop() {
-        for entry in fs::read_dir(&at).unwrap() {
+    while let Some(current) = folders.pop() {
+        for entry in fs::read_dir(&current).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                // Build output is not part of the source.
+                // Build output is not part of the source code.
                 if !path.ends_with("target") {
                     folders.push(path);
                 }
@@ -151,12 +154,12 @@ fn texts_below(folder: &Path) -> BTreeMap<String, String> {
 /// The imports between the files of a crate.
 #[derive(Debug, Default)]
 struct Graph {
-    /// The imported names, by the importing file and the file that defines them.
+    /// The imported names. A key is the importing file and the file that defines the names.
     arrows: BTreeMap<(String, String), BTreeSet<String>>,
 }
 
 impl Graph {
-    fn of(krate: &Crate) -> Self {
+    fn new(krate: &Crate) -> Self {
         let mut graph = Self::default();
         for (id, module) in krate.modules.iter().enumerate() {
             let imports = module.imports.values().chain(&module.globs);
@@ -175,30 +178,30 @@ impl Graph {
     }
 
     /// Returns every file that `file` imports, directly or indirectly.
-    fn reached(&self, file: &str) -> BTreeSet<&str> {
-        let mut reached = BTreeSet::new();
-        let mut open = vec![file];
-        while let Some(at) = open.pop() {
+    fn reachable(&self, file: &str) -> BTreeSet<&str> {
+        let mut reachable = BTreeSet::new();
+        let mut pending = vec![file];
+        while let Some(current) = pending.pop() {
             for (from, to) in self.arrows.keys() {
-                if from == at && reached.insert(to.as_str()) {
-                    open.push(to);
+                if from == current && reachable.insert(to.as_str()) {
+                    pending.push(to);
                 }
             }
         }
-        reached
+        reachable
     }
 
     /// Returns the strongly connected components of more than one file.
     fn circles(&self) -> BTreeSet<BTreeSet<&str>> {
         let files: BTreeSet<&str> = self.arrows.keys().map(|(from, _)| from.as_str()).collect();
-        let reached: BTreeMap<&str, BTreeSet<&str>> = files
+        let reachable: BTreeMap<&str, BTreeSet<&str>> = files
             .iter()
-            .map(|file| (*file, self.reached(file)))
+            .map(|file| (*file, self.reachable(file)))
             .collect();
         let circle = |file: &str| -> BTreeSet<&str> {
-            let others = reached[file].iter().copied();
+            let others = reachable[file].iter().copied();
             others
-                .filter(|other| reached.get(other).is_some_and(|back| back.contains(file)))
+                .filter(|other| reachable.get(other).is_some_and(|back| back.contains(file)))
                 .collect()
         };
         let circles = files.iter().map(|file| circle(file));
@@ -206,7 +209,7 @@ impl Graph {
     }
 
     /// Describes the arrows between the files of a circle.
-    fn ties(&self, circle: &BTreeSet<&str>) -> String {
+    fn describe(&self, circle: &BTreeSet<&str>) -> String {
         let mut text = String::new();
         for ((from, to), names) in &self.arrows {
             if circle.contains(from.as_str()) && circle.contains(to.as_str()) {
@@ -226,8 +229,8 @@ impl Graph {
     }
 }
 
-/// Returns the name that a path imports: its first type or, without one, its last name. For
-/// `crate::core::Core::new`, this is `Core`.
+/// Returns the name that a path imports. This is the first type in the path or, in a path without
+/// types, the last name. For `crate::core::Core::new`, it is `Core`.
 fn name_of(path: &[String]) -> &str {
     let is_type = |name: &&String| name.starts_with(char::is_uppercase);
     let name = path.iter().find(is_type).or(path.last());
@@ -237,7 +240,7 @@ fn name_of(path: &[String]) -> &str {
 /// The modules of a crate, without its tests.
 #[derive(Debug, Default)]
 struct Crate {
-    /// The crate's root first.
+    /// The first module is the root of the crate.
     modules: Vec<Module>,
 }
 
@@ -247,27 +250,27 @@ struct Module {
     file: String,
     parent: usize,
     children: BTreeMap<String, usize>,
-    /// Names of the items that the module defines.
+    /// The names of the items that the module defines.
     defines: BTreeSet<String>,
-    /// Paths that the module imports, by the names that they have in the module.
+    /// The paths that the module imports. The keys are their names in the module.
     imports: BTreeMap<String, Vec<String>>,
-    /// Paths that the module imports by a glob, without the `*`.
+    /// The paths that the module imports by a glob, without the `*`.
     globs: Vec<Vec<String>>,
-    /// Other paths that the module mentions.
+    /// The other paths in the module.
     paths: Vec<Vec<String>>,
 }
 
 /// The target of a path.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum Target {
     Module(usize),
-    /// An item that this module defines.
+    /// An item in the module with this index.
     ItemOf(usize),
 }
 
 impl Crate {
-    /// Reads a crate from the texts of its files, beginning at `lib.rs` or, in a crate without one,
-    /// `main.rs`.
+    /// Reads a crate from the texts of its files. The root is `lib.rs` or, in a crate without a
+    /// library, `main.rs`.
     fn read(name: &str, texts: &BTreeMap<String, String>) -> Self {
         let mut krate = Self::default();
         let roots = ["lib.rs", "main.rs"];
@@ -277,7 +280,7 @@ impl Crate {
         krate
     }
 
-    /// Reads the module in a file, and those of its children. Returns the module's index.
+    /// Reads the module in a file and the child modules of this module. Returns the module's index.
     fn read_file(&mut self, file: &str, parent: usize, texts: &BTreeMap<String, String>) -> usize {
         let text = texts.get(file).unwrap_or_else(|| panic!("no file {file}"));
         let module = self.add(file, parent);
@@ -300,36 +303,42 @@ impl Crate {
         self.modules.len() - 1
     }
 
-    /// Returns the file that defines the target of a path in a module, if that is in this crate.
+    /// Returns the file that defines the target of a path in a module, or `None` if the target is
+    /// in another crate.
     fn file_of(&self, module: usize, path: &[String]) -> Option<&str> {
-        let (Place::Module(at) | Place::ItemOf(at)) = self.resolve(module, path, ALIASES_MAX)?;
-        Some(&self.modules[at].file)
+        let (Target::Module(id) | Target::ItemOf(id)) = self.resolve(module, path, ALIASES_MAX)?;
+        Some(&self.modules[id].file)
     }
 
-    fn resolve(&self, module: usize, path: &[String], aliases: usize) -> Option<Place> {
+    /// Returns the target of a path in a module. Returns `None` if the target is in another crate,
+    /// or if it takes `aliases_max` or more re-exports to find the target.
+    fn resolve(&self, module: usize, path: &[String], aliases_max: usize) -> Option<Target> {
         let (first, rest) = path.split_first()?;
-        let mut place = match first.as_str() {
-            "crate" => Place::Module(0),
-            "self" => Place::Module(module),
-            "super" => Place::Module(self.modules[module].parent),
-            name => self.named(module, name, aliases)?,
+        let mut target = match first.as_str() {
+            "crate" => Target::Module(0),
+            "self" => Target::Module(module),
+            "super" => Target::Module(self.modules[module].parent),
+            name => self.find(module, name, aliases_max)?,
         };
         for name in rest {
-            let Place::Module(at) = place else {
+            let Target::Module(id) = target else {
                 break;
             };
-            place = match name.as_str() {
-                "super" => Place::Module(self.modules[at].parent),
-                // A macro generates a name that no source text defines.
-                name => self.named(at, name, aliases).unwrap_or(Place::ItemOf(at)),
+            target = match name.as_str() {
+                "super" => Target::Module(self.modules[id].parent),
+                // A macro has generated a name that is not in the source code.
+                name => self
+                    .find(id, name, aliases_max)
+                    .unwrap_or(Target::ItemOf(id)),
             };
         }
-        Some(place)
+        Some(target)
     }
 
-    /// Returns the target of a name in a module, or `None` if the module has no such name.
-    fn named(&self, module: usize, name: &str, aliases: usize) -> Option<Place> {
-        let aliases = aliases.checked_sub(1)?;
+    /// Returns the target of a name in a module. Returns `None` if the module does not have the
+    /// name, or if it takes `aliases_max` or more re-exports to find the target.
+    fn find(&self, module: usize, name: &str, aliases_max: usize) -> Option<Target> {
+        let aliases_max = aliases_max.checked_sub(1)?;
         let Module {
             children,
             defines,
@@ -338,25 +347,25 @@ impl Crate {
             ..
         } = &self.modules[module];
         if let Some(child) = children.get(name) {
-            return Some(Place::Module(*child));
+            return Some(Target::Module(*child));
         }
         if defines.contains(name) {
-            return Some(Place::ItemOf(module));
+            return Some(Target::ItemOf(module));
         }
         if let Some(path) = imports.get(name) {
-            return self.resolve(module, path, aliases);
+            return self.resolve(module, path, aliases_max);
         }
-        let mut opened = globs
+        let mut targets = globs
             .iter()
-            .filter_map(|path| self.resolve(module, path, aliases));
-        opened.find_map(|place| match place {
-            Place::Module(at) if at != module => self.named(at, name, aliases),
+            .filter_map(|path| self.resolve(module, path, aliases_max));
+        targets.find_map(|target| match target {
+            Target::Module(id) if id != module => self.find(id, name, aliases_max),
             _ => None,
         })
     }
 
-    /// Returns the first names of all paths in a module, except its child modules. Among these are
-    /// the names of the external crates that the module uses.
+    /// Returns the first names of all paths in a module, except the names of child modules. This
+    /// includes the names of the external crates that the module uses.
     fn externals(&self, module: &Module) -> BTreeSet<String> {
         let imports = module.imports.values().chain(&module.globs);
         let firsts = imports.chain(&module.paths).filter_map(|path| path.first());
@@ -376,7 +385,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads a module, up to the brace that closes it or to the end of the file.
+    /// Reads a module up to its closing brace or to the end of the file.
     fn read(&mut self, module: usize) {
         let mut depth = 0;
         while self.at < self.tokens.len() {
@@ -408,7 +417,7 @@ impl Reader<'_> {
             _ => None,
         };
         match (word, next) {
-            // A `use<'a>` in a return type is not an import.
+            // `use<'a>` in a return type is not an import.
             ("use", _) if self.token(1) != Token::Sign('<') => {
                 self.at += 1;
                 self.read_use(module, &[]);
@@ -426,7 +435,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads the module after a `mod`, in braces or in its own file.
+    /// Reads the module after the word `mod`. The module is in braces or in its own file.
     fn read_module(&mut self, parent: usize, name: String) {
         self.at += 2;
         let file = self.krate.modules[parent].file.clone();
@@ -453,8 +462,8 @@ impl Reader<'_> {
         self.krate.modules[parent].children.insert(name, child);
     }
 
-    /// Reads a path outside a `use` declaration. A single name is ignored: it is imported by a
-    /// `use`, or defined in the module.
+    /// Reads a path outside a `use` declaration. Ignores a single name, because it is imported by a
+    /// `use` declaration or defined in the module.
     fn read_path(&mut self, module: usize, first: &str) {
         let mut path = vec![first.to_owned()];
         self.at += 1;
@@ -467,9 +476,9 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads one branch of a `use` tree, up to but not including the token after it.
-    fn read_use(&mut self, module: usize, before: &[String]) {
-        let mut path = before.to_vec();
+    /// Reads one branch of a `use` tree, up to but not including the token after the branch.
+    fn read_use(&mut self, module: usize, prefix: &[String]) {
+        let mut path = prefix.to_vec();
         loop {
             match self.token(0) {
                 Token::Word(name) if name == "as" => {
@@ -479,7 +488,7 @@ impl Reader<'_> {
                     self.at += 2;
                     return self.import(module, alias, path);
                 }
-                Token::Word(name) if name == "self" && !before.is_empty() => {}
+                Token::Word(name) if name == "self" && !prefix.is_empty() => {}
                 Token::Word(name) => path.push(name),
                 Token::Path => {}
                 Token::Sign('*') => {
@@ -496,11 +505,11 @@ impl Reader<'_> {
         }
     }
 
-    fn read_branches(&mut self, module: usize, before: &[String]) {
+    fn read_branches(&mut self, module: usize, prefix: &[String]) {
         loop {
             self.at += 1;
             if self.token(0) != Token::Sign('}') {
-                self.read_use(module, before);
+                self.read_use(module, prefix);
             }
             if self.token(0) == Token::Sign('}') {
                 self.at += 1;
@@ -518,7 +527,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Skips a `pub` and its restriction, such as `(crate)`.
+    /// Skips the word `pub` and a restriction after it, such as `(crate)`.
     fn skip_visibility(&mut self) {
         self.at += 1;
         let restricted = ["in", "crate", "self", "super"].map(Token::word);
@@ -534,14 +543,15 @@ impl Reader<'_> {
             self.at += 1;
         }
         self.skip_brackets();
-        let words: Vec<&Token> = self.tokens[start..self.at].iter().map(|it| &it.0).collect();
+        let tokens = self.tokens[start..self.at].iter();
+        let words: Vec<&Token> = tokens.map(|(token, _)| token).collect();
         let is_test = [&Token::word("cfg"), &Token::Sign('('), &Token::word("test")];
         if words.windows(3).any(|window| window == is_test) {
             self.skip_item();
         }
     }
 
-    /// Skips from an opening bracket through the matching closing one.
+    /// Skips an opening bracket and all tokens through the matching closing bracket.
     fn skip_brackets(&mut self) {
         let mut depth = 0;
         loop {
@@ -575,7 +585,7 @@ impl Reader<'_> {
     }
 }
 
-/// Returns the name of each function that has a body, and the number of its lines from `fn` to the
+/// Returns the name of each function with a body, and the number of lines from `fn` through the
 /// closing brace.
 fn functions(tokens: &[(Token, usize)]) -> Vec<(String, usize)> {
     let mut functions = Vec::new();
@@ -649,13 +659,14 @@ fn tokens(text: &str) -> Vec<(Token, usize)> {
     tokens
 }
 
+/// Returns the length of the word at the start of a text, which is zero if there is no word.
 fn word(text: &str) -> usize {
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_');
     end.unwrap_or(text.len())
 }
 
-/// Returns the length of the white space, comment or lifetime at the start of a text, if there is
-/// one.
+/// Returns the length of the white space, the comment or the lifetime at the start of a text, or
+/// `None` if the text starts with something else.
 fn blank(text: &str) -> Option<usize> {
     let space = text.len() - text.trim_start().len();
     if space > 0 {
@@ -685,7 +696,8 @@ fn blank(text: &str) -> Option<usize> {
     Some(at)
 }
 
-/// Returns the length of the string, character or number at the start of a text, if there is one.
+/// Returns the length of the string, the character or the number at the start of a text, or `None`
+/// if the text starts with something else.
 fn literal(text: &str) -> Option<usize> {
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         return Some(word(text));
@@ -717,18 +729,21 @@ fn literal(text: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// Returns the circles among these files, each as the lines of `Graph::ties`.
+    /// Returns the descriptions of all circles between these files.
     fn circles(files: &[(&str, &str)]) -> Vec<String> {
         let texts = files
             .iter()
             .map(|(file, text)| (file.to_string(), text.to_string()));
-        let graph = Graph::of(&Crate::read("made_up", &texts.collect()));
+        let graph = Graph::new(&Crate::read("example", &texts.collect()));
         let circles = graph.circles();
-        circles.iter().map(|circle| graph.ties(circle)).collect()
+        circles
+            .iter()
+            .map(|circle| graph.describe(circle))
+            .collect()
     }
 
     #[test]
-    fn a_circle_is_found_and_named() {
+    fn a_circle_is_found_and_described() {
         let files = [
             ("lib.rs", "mod a; mod b; mod c;"),
             ("a.rs", "use crate::b::{Of, self}; pub struct Other;"),
@@ -741,9 +756,9 @@ mod tests {
                 "use super::a as alias; fn third() -> alias::Other {}",
             ),
         ];
-        let ties =
+        let arrows =
             "  a.rs -> b.rs: Of, b\n  b.rs -> c.rs: Third, third\n  c.rs -> a.rs: Other, a\n";
-        assert_eq!(circles(&files), [ties]);
+        assert_eq!(circles(&files), [arrows]);
     }
 
     #[test]
@@ -752,15 +767,15 @@ mod tests {
             "a/b.rs",
             "use super::Parent; impl Parent { pub fn new() {} }",
         );
-        let alone = ("a.rs", "mod b; pub struct Parent; fn f() { Parent::new() }");
+        let declares = ("a.rs", "mod b; pub struct Parent; fn f() { Parent::new() }");
         let lib = ("lib.rs", "mod a;");
-        assert_eq!(circles(&[lib, alone, child]), [""; 0]);
-        let both = ("a.rs", "mod b; pub use b::Child; pub struct Parent;");
-        assert_eq!(circles(&[lib, both, child]).len(), 1);
+        assert_eq!(circles(&[lib, declares, child]), [""; 0]);
+        let imports = ("a.rs", "mod b; pub use b::Child; pub struct Parent;");
+        assert_eq!(circles(&[lib, imports, child]).len(), 1);
     }
 
     #[test]
-    fn a_name_leads_to_the_file_that_defines_it() {
+    fn re_exports_are_followed_to_the_file_that_defines_the_name() {
         let lib = (
             "lib.rs",
             "mod a; mod b; pub use b::inner::{Deep as Renamed}; pub use b::*;",
@@ -768,14 +783,14 @@ mod tests {
         let b = ("b/mod.rs", "pub mod inner; pub struct Shallow;");
         let inner = ("b/inner.rs", "use crate::a::A; pub struct Deep;");
         let renamed = ("a.rs", "pub struct A(crate::Renamed);");
-        let ties = "  a.rs -> b/inner.rs: Renamed\n  b/inner.rs -> a.rs: A\n";
-        assert_eq!(circles(&[lib, b, inner, renamed]), [ties]);
+        let arrows = "  a.rs -> b/inner.rs: Renamed\n  b/inner.rs -> a.rs: A\n";
+        assert_eq!(circles(&[lib, b, inner, renamed]), [arrows]);
         let shallow = ("a.rs", "pub struct A(crate::Shallow);");
         assert_eq!(circles(&[lib, b, inner, shallow]), [""; 0]);
     }
 
     #[test]
-    fn tests_comments_and_texts_contain_no_imports() {
+    fn imports_in_tests_comments_and_strings_are_ignored() {
         let a = "/* /* */ use crate::b::B; */ pub struct A<'b>(&'b str); // crate::b::B
             const TEXTS: [&str; 2] = [\"crate::b::B \\\" \", r#\"crate::b::B \"#]; const C: char = '\"';
             #[cfg(test)] mod tests { use crate::b::B; }
@@ -791,17 +806,17 @@ mod tests {
     }
 
     #[test]
-    fn functions_are_measured_from_their_names_to_their_ends() {
+    fn the_lines_of_a_function_end_with_its_closing_brace() {
         let text = "trait T { fn none(&self); }\nfn one() { '{'; }\nfn three(a: [u8; 2])\n{\n}";
         let lines = functions(&tokens(text));
         assert_eq!(lines, [("one".to_owned(), 1), ("three".to_owned(), 3)]);
     }
 
     #[test]
-    fn other_crates_and_globs_are_seen() {
+    fn imports_of_other_crates_and_globs_are_found() {
         let text = "mod gateway_a { } use gateway_b::{c, d::*}; fn f() { gateway_e::f() }";
         let texts = BTreeMap::from([("lib.rs".to_owned(), text.to_owned())]);
-        let krate = Crate::read("made_up", &texts);
+        let krate = Crate::read("example", &texts);
         let external = krate.externals(&krate.modules[0]);
         assert_eq!(
             external,

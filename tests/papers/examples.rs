@@ -1,4 +1,4 @@
-//! Tests that the examples work: each runs in the way that its first line describes.
+//! Tests of the examples. Each example runs as its first line describes.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -41,11 +41,11 @@ fn example(name: &str) -> Command {
     Command::new(Path::new(GATEWAY).with_file_name("examples").join(name))
 }
 
-/// Writes the repository's routes.yaml, with free ports, into `dir`. Returns its path.
+/// Writes the repository's routes.yaml, with free ports, into `dir`. Returns the path.
 fn routes(dir: &Path) -> PathBuf {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let shipped = std::fs::read_to_string(repository.join("routes.yaml")).unwrap();
-    let free = shipped
+    let original = std::fs::read_to_string(repository.join("routes.yaml")).unwrap();
+    let free = original
         .replace("tcp://*:5559", "tcp://127.0.0.1:0")
         .replace("tcp://*:5560", "tcp://127.0.0.1:0");
     let schemas = repository.join("schemas");
@@ -55,8 +55,8 @@ fn routes(dir: &Path) -> PathBuf {
     path
 }
 
-/// Starts a gateway, and returns it with its two addresses: those of its frontend and its pool, or
-/// of the publishers and the subscribers of its channel.
+/// Starts a gateway with two addresses, and returns the gateway and the addresses. These are for
+/// clients and workers, or for publishers and subscribers.
 fn gateway(routes: &Path) -> (Process, String, String) {
     let mut command = Command::new(GATEWAY);
     command
@@ -81,8 +81,8 @@ fn the_client_and_worker_examples_exchange_messages() {
     let dir = tempfile::tempdir().unwrap();
     let (_gateway, clients, workers) = gateway(&routes(dir.path()));
     let _worker = Process::start(example("worker").arg(workers));
-    let (well, out, err) = Process::start(example("client").arg(clients)).wait();
-    assert!(well, "{out}{err}");
+    let (succeeded, out, err) = Process::start(example("client").arg(clients)).wait();
+    assert!(succeeded, "{out}{err}");
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(
         lines,
@@ -94,8 +94,8 @@ fn the_client_and_worker_examples_exchange_messages() {
     );
 }
 
-/// Starts a gateway by the first routes.yaml of docs/channels.md, which has a channel and nothing
-/// else. Returns it with the addresses of publishers and subscribers.
+/// Starts a gateway with the first routes.yaml of docs/channels.md, which has only a channel.
+/// Returns the gateway and the addresses for publishers and subscribers.
 fn channel(dir: &Path) -> (Process, String, String) {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = std::fs::read_to_string(repository.join("docs/channels.md")).unwrap();
@@ -119,19 +119,20 @@ fn a_subscriber_receives_kept_messages_and_every_new_one() {
     let dir = tempfile::tempdir().unwrap();
     let (_gateway, publishers, subscribers) = channel(dir.path());
     let publish = || {
-        let (well, out, err) = Process::start(example("publisher").arg(&publishers)).wait();
-        let said = "asked for \"\"\npublished tick.Ann\npublished tick.Bob\npublished tick.Cid\n";
-        assert!(well && out == said, "{out}{err}");
+        let (succeeded, out, err) = Process::start(example("publisher").arg(&publishers)).wait();
+        let expected =
+            "asked for \"\"\npublished tick.Ann\npublished tick.Bob\npublished tick.Cid\n";
+        assert!(succeeded && out == expected, "{out}{err}");
     };
     let (ann, bob) = ("tick.Ann: ann@example.com", "tick.Bob: bob@example.com");
-    // A subscriber of the test shows when the messages have passed the gateway.
+    // A subscriber of the test receives a message once the gateway has kept the messages.
     let context = zmq::Context::new();
-    let witness = connected(&context, zmq::SUB, &subscribers);
-    witness.set_subscribe(b"tick.Bob").unwrap();
+    let first = connected(&context, zmq::SUB, &subscribers);
+    first.set_subscribe(b"tick.Bob").unwrap();
     publish();
-    receive(&witness);
-    let mut late = Process::start(example("subscriber").arg(&subscribers));
-    let mut lines = BufReader::new(late.0.stdout.take().unwrap()).lines();
+    receive(&first);
+    let mut second = Process::start(example("subscriber").arg(&subscribers));
+    let mut lines = BufReader::new(second.0.stdout.take().unwrap()).lines();
     for _ in 0..2 {
         assert_eq!(
             [
@@ -146,7 +147,7 @@ fn a_subscriber_receives_kept_messages_and_every_new_one() {
 
 /// Three concurrent calls are answered out of order, and a fourth call is rejected.
 #[test]
-fn the_client_to_copy_handles_each_answer() {
+fn the_client_with_concurrent_calls_handles_each_answer() {
     let dir = tempfile::tempdir().unwrap();
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let routes = dir.path().join("routes.yaml");
@@ -169,13 +170,13 @@ fn the_client_to_copy_handles_each_answer() {
         *request.last_mut().unwrap() = format!("hello {name}").into_bytes();
         send(&worker, &request);
     };
-    // A worker receives a single request until it has answered its first one.
+    // A worker receives only one request before its first answer.
     answer(receive(&worker));
     let [second, third] = [receive(&worker), receive(&worker)];
     answer(third);
     answer(second);
-    let (well, out, err) = client.wait();
-    assert!(well, "{out}{err}");
+    let (succeeded, out, err) = client.wait();
+    assert!(succeeded, "{out}{err}");
     let (answers, rejected) = out.trim_end().rsplit_once('\n').unwrap();
     assert_eq!(answers, "Ann: hello Ann\nBob: hello Bob\nCid: hello Cid");
     assert!(
@@ -186,8 +187,8 @@ fn the_client_to_copy_handles_each_answer() {
 
 #[test]
 fn a_gateway_runs_inside_another_program() {
-    let (well, out, err) = Process::start(&mut example("embed")).wait();
-    assert!(well, "{out}{err}");
+    let (succeeded, out, err) = Process::start(&mut example("embed")).wait();
+    assert!(succeeded, "{out}{err}");
     let lines: Vec<&str> = out.lines().collect();
     let [loaded, answered, rejected, ledger] = lines[..] else {
         panic!("{out}");

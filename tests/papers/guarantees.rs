@@ -4,14 +4,14 @@ use std::fs;
 
 const PAGE: &str = include_str!("../../docs/guarantees.md");
 
-/// Returns the name and the file of the test that a row of the table names.
+/// Returns the name and the file of the test in a row of the table.
 #[track_caller]
 fn test_in(row: &str) -> (&str, &str) {
     let cells: Vec<_> = row.trim_matches('|').split(" | ").collect();
     let test = cells.last().and_then(|cell| cell.split_once(" in "));
     let (name, file) = test.unwrap_or_else(|| panic!("no test in {row}"));
-    let bare = |text| str::trim_matches(text, [' ', '`']);
-    (bare(name), bare(file))
+    let trim = |text| str::trim_matches(text, [' ', '`']);
+    (trim(name), trim(file))
 }
 
 /// Returns whether a Rust source text contains a test with this name.

@@ -1,4 +1,4 @@
-//! Tests that the manifest in docs/kubernetes.md works.
+//! Tests of the manifest in docs/kubernetes.md.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,8 @@ fn page(name: &str) -> String {
     fs::read_to_string(Path::new(DOCS).join(name)).unwrap()
 }
 
-/// Returns the documents of the manifest, the first ```yaml block of docs/kubernetes.md, by kind.
+/// Returns the documents of the manifest, which is the first ```yaml block of docs/kubernetes.md.
+/// The keys are the kinds of the documents.
 fn manifest() -> BTreeMap<String, Value> {
     let page = page("kubernetes.md");
     let block = page
@@ -28,12 +29,13 @@ fn manifest() -> BTreeMap<String, Value> {
         .unwrap();
     let documents = serde_yaml::Deserializer::from_str(block);
     let documents = documents.map(|document| Value::deserialize(document).unwrap());
-    let by_kind = documents.map(|it| (it["kind"].as_str().unwrap().to_owned(), it));
-    by_kind.collect()
+    let documents =
+        documents.map(|document| (document["kind"].as_str().unwrap().to_owned(), document));
+    documents.collect()
 }
 
 #[test]
-fn the_manifest_runs_the_configuration_of_its_config_map() {
+fn the_init_container_accepts_the_configuration_in_the_config_map() {
     let manifest = manifest();
     let kinds: Vec<_> = manifest.keys().map(String::as_str).collect();
     assert_eq!(
@@ -50,8 +52,8 @@ fn the_manifest_runs_the_configuration_of_its_config_map() {
         volume["configMap"]["name"],
         manifest["ConfigMap"]["metadata"]["name"]
     );
-    // The kubelet lays the files out in this way: each is a link through `..data`, a link to a
-    // directory that is replaced as a whole.
+    // The files have the layout of the kubelet: each file is a link through `..data`, which is a
+    // link to a directory. The kubelet replaces the directory as a whole.
     let directory = tempfile::tempdir().unwrap();
     let version = directory.path().join("..2026");
     fs::create_dir(&version).unwrap();
@@ -61,28 +63,28 @@ fn the_manifest_runs_the_configuration_of_its_config_map() {
         fs::write(version.join(name), text.as_str().unwrap()).unwrap();
         std::os::unix::fs::symlink(format!("..data/{name}"), directory.path().join(name)).unwrap();
     }
-    // These are the init container's arguments, with this directory in place of the mount path.
+    // The arguments of the init container, with the temporary directory instead of the mount path.
     let arguments = pod["initContainers"][0]["args"].as_sequence().unwrap();
-    let here = directory.path().to_str().unwrap();
+    let temporary = directory.path().to_str().unwrap();
     let arguments = arguments
         .iter()
-        .map(|it| it.as_str().unwrap().replace(mounted, here));
+        .map(|argument| argument.as_str().unwrap().replace(mounted, temporary));
     let outcome = Command::new(env!("CARGO_BIN_EXE_gateway"))
         .args(arguments)
         .output()
         .unwrap();
-    let said = String::from_utf8(outcome.stderr).unwrap();
-    // The check passes, with the warning that the page mentions.
-    assert_eq!(outcome.status.code(), Some(0), "{said}");
+    let stderr = String::from_utf8(outcome.stderr).unwrap();
+    // The check passes with the warning that the page mentions.
+    assert_eq!(outcome.status.code(), Some(0), "{stderr}");
     let warning = "warning: admin can be reached from other machines\n";
     assert!(
-        said.starts_with(warning) && said.ends_with("\n1 warning\n"),
-        "{said}"
+        stderr.starts_with(warning) && stderr.ends_with("\n1 warning\n"),
+        "{stderr}"
     );
-    // These are the gateway's arguments. They would start it, so `--help` is added, and only the
-    // parsing is tested.
+    // The arguments of the gateway. With `--help`, the gateway parses the arguments but does not
+    // start.
     let arguments = pod["containers"][0]["args"].as_sequence().unwrap();
-    let arguments = arguments.iter().map(|it| it.as_str().unwrap());
+    let arguments = arguments.iter().map(|argument| argument.as_str().unwrap());
     let outcome = Command::new(env!("CARGO_BIN_EXE_gateway"))
         .args(arguments)
         .arg("--help")
@@ -96,7 +98,7 @@ fn is_bound(routes: &str, port: u64) -> bool {
 }
 
 #[test]
-fn ports_of_the_manifest_are_those_of_its_routes() {
+fn the_manifest_has_the_same_ports_as_its_routes() {
     let manifest = manifest();
     let routes = manifest["ConfigMap"]["data"]["routes.yaml"]
         .as_str()
@@ -118,15 +120,14 @@ fn ports_of_the_manifest_are_those_of_its_routes() {
     let ingress = &manifest["NetworkPolicy"]["spec"]["ingress"];
     let open = ingress.as_sequence().unwrap().iter();
     let open = open.flat_map(|rule| rule["ports"].as_sequence().unwrap());
-    let open: Vec<_> = open.map(|it| it["port"].as_str().unwrap()).collect();
+    let open: Vec<_> = open.map(|port| port["port"].as_str().unwrap()).collect();
     assert_eq!(open, ["clients", "workers", "admin"]);
     let scraped = &pod["metadata"]["annotations"]["prometheus.io/port"];
     assert_eq!(scraped.as_str(), Some(&*named["admin"].to_string()));
 }
 
-/// The gateway answers the paths of the probes and of the scraper with status 200.
 #[test]
-fn paths_of_the_manifest_are_answered() {
+fn requests_of_the_probes_and_of_the_scraper_succeed() {
     let manifest = manifest();
     let pod = &manifest["Deployment"]["spec"]["template"];
     let routes = manifest["ConfigMap"]["data"]["routes.yaml"].as_str();
@@ -135,10 +136,10 @@ fn paths_of_the_manifest_are_answered() {
     let process = Process::start(&routes.replace("*:9559", "127.0.0.1:0"));
     let container = &pod["spec"]["containers"][0];
     let probes = ["startupProbe", "readinessProbe", "livenessProbe"];
-    let asked = probes.map(|probe| &container[probe]["httpGet"]);
-    assert!(asked.iter().all(|get| get["port"] == "admin"));
+    let requests = probes.map(|probe| &container[probe]["httpGet"]);
+    assert!(requests.iter().all(|get| get["port"] == "admin"));
     let scraped = &pod["metadata"]["annotations"]["prometheus.io/path"];
-    for path in asked.map(|get| &get["path"]).iter().chain([&scraped]) {
+    for path in requests.map(|get| &get["path"]).iter().chain([&scraped]) {
         let path = path.as_str().unwrap();
         assert_eq!(process.get(path).code, 200, "{path}");
     }

@@ -1,10 +1,10 @@
-//! Tests that the files that ARCHITECTURE.md, CONTRIBUTING.md and docs/internals name exist.
+//! Tests that ARCHITECTURE.md, CONTRIBUTING.md and docs/internals name only files that exist.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The endings by which a text between backticks is recognised as the name of a file or a folder.
+/// A text between backticks with one of these endings is the name of a file or a folder.
 const ENDINGS: [&str; 8] = [".rs", ".sh", ".py", ".md", ".proto", ".json", ".yaml", "/"];
 
 #[test]
@@ -30,21 +30,23 @@ fn every_file_that_the_pages_name_exists() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// Returns whether a text between backticks names a file or a folder, rather than a file extension
-/// or code.
+/// Returns whether a text between backticks is the name of a file or a folder. File extensions and
+/// code are not.
 fn is_file(name: &&str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
-    let kind = name.starts_with('.') && !name.contains('/');
-    !kind && name.chars().all(plain) && ENDINGS.iter().any(|ending| name.ends_with(ending))
+    let in_names = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    let is_extension = name.starts_with('.') && !name.contains('/');
+    !is_extension
+        && name.chars().all(in_names)
+        && ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
-/// Adds every name by which a page may refer to a file or a folder below `folder`: each suffix of
-/// its path.
+/// Adds every name that a page may use for a file or a folder below `folder`. These are the path
+/// and each end of the path.
 fn collect(folder: &Path, prefix: &str, tree: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
-        // Pages may name the directories of git and of build output, but nothing inside them.
+        // Pages may name these directories, but no files inside them.
         if [".git", "target", "node_modules"].contains(&name.as_str()) {
             tree.insert(format!("{name}/"));
             continue;

@@ -1,5 +1,5 @@
-//! Tests that the tables of docs/metrics.md match the output of /metrics, and that names, types and
-//! labels follow the conventions of Prometheus.
+//! Tests of the output of /metrics. The output matches the tables of docs/metrics.md, and its
+//! names, types and labels follow the conventions of Prometheus.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use crate::support::gateway::yaml;
 use crate::support::process::{Family, Metrics, Process};
 use crate::support::sockets::{receive, send};
 
-/// A metric in the reference: its type and help text, and the names of its labels.
+/// The type and the help text of a metric, and the names of its labels.
 type Row = (Family, BTreeSet<String>);
 
-/// Returns the rows of a part of docs/metrics.md, by name.
+/// Returns the metrics in a part of docs/metrics.md. The keys are the names.
 fn reference(part: &str) -> BTreeMap<String, Row> {
     let is_metric =
         |line: &&str| line.starts_with("| `gateway_") || line.starts_with("| `process_");
@@ -24,7 +24,7 @@ fn reference(part: &str) -> BTreeMap<String, Row> {
         };
         let labels = labels
             .split(", ")
-            .filter(|it| !it.is_empty())
+            .filter(|label| !label.is_empty())
             .map(str::to_owned);
         let family = Family {
             kind: kind.to_owned(),
@@ -38,8 +38,8 @@ fn reference(part: &str) -> BTreeMap<String, Row> {
     rows.collect()
 }
 
-/// Returns the row of each metric in the output of /metrics, by name.
-fn shown(metrics: &Metrics) -> BTreeMap<String, Row> {
+/// Returns the metrics in the output of /metrics. The keys are the names.
+fn present(metrics: &Metrics) -> BTreeMap<String, Row> {
     let rows = metrics.families.iter().map(|(name, family)| {
         let suffix = match &*family.kind {
             "counter" => "_total",
@@ -47,8 +47,12 @@ fn shown(metrics: &Metrics) -> BTreeMap<String, Row> {
             _ => "",
         };
         let name = format!("{name}{suffix}");
-        let of_it = |it: &str| it == name || it.strip_suffix("_count") == Some(&*name);
-        let labels = metrics.samples.keys().filter(|(it, _)| of_it(it));
+        let is_sample =
+            |sample: &str| sample == name || sample.strip_suffix("_count") == Some(&*name);
+        let labels = metrics
+            .samples
+            .keys()
+            .filter(|(sample, _)| is_sample(sample));
         let labels = labels.flat_map(|(_, labels)| labels);
         let labels = labels.map(|label| label.split_once('=').unwrap().0.to_owned());
         let labels = labels.collect();
@@ -60,8 +64,8 @@ fn shown(metrics: &Metrics) -> BTreeMap<String, Row> {
 #[test]
 fn the_reference_lists_every_metric() {
     let text = include_str!("../../docs/metrics.md");
-    let (always, at_times) = text.split_once("Only with engine native").unwrap();
-    let (always, at_times) = (reference(always), reference(at_times));
+    let (required, optional) = text.split_once("Only with engine native").unwrap();
+    let (required, optional) = (reference(required), reference(optional));
     let process = Process::start(&yaml("", ""));
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
@@ -71,27 +75,27 @@ fn the_reference_lists_every_metric() {
     process.await_metrics("a worker", |metrics| {
         metrics.sum("gateway_pool_workers", &[]) == 1.0
     });
-    let mut shown = shown(&process.metrics());
-    for (name, row) in &at_times {
-        if let Some(it) = shown.remove(name) {
-            assert_eq!(it, *row, "{name}");
+    let mut present = present(&process.metrics());
+    for (name, row) in &optional {
+        if let Some(found) = present.remove(name) {
+            assert_eq!(found, *row, "{name}");
         }
     }
-    for (name, row) in &always {
-        assert_eq!(shown.get(name), Some(row), "{name}");
+    for (name, row) in &required {
+        assert_eq!(present.get(name), Some(row), "{name}");
     }
-    let unsaid: Vec<_> = shown
+    let missing: Vec<_> = present
         .keys()
-        .filter(|it| !always.contains_key(*it))
+        .filter(|name| !required.contains_key(*name))
         .collect();
-    assert!(unsaid.is_empty(), "not in docs/metrics.md: {unsaid:?}");
+    assert!(missing.is_empty(), "not in docs/metrics.md: {missing:?}");
     for reason in Reason::ALL {
         let page = include_str!("../../docs/rejections.md");
         assert!(page.contains(&format!("| `{}` |", reason.label())));
     }
 }
 
-/// Only the rejections of a gateway that shuts down need no alert.
+/// Rejections during a shutdown need no alert.
 #[test]
 fn every_reason_is_in_one_alert() {
     let page = include_str!("../../docs/metrics.md");
@@ -105,8 +109,8 @@ fn every_reason_is_in_one_alert() {
     assert_eq!(alerted, reasons);
 }
 
-/// Words that name a unit other than a base unit, or abbreviate a unit. `promtool check metrics`
-/// rejects most of them.
+/// Units that are not base units, and abbreviations of units. `promtool check metrics` rejects most
+/// of these words.
 const OTHER_UNITS: [&str; 29] = [
     "s",
     "ms",
@@ -139,14 +143,14 @@ const OTHER_UNITS: [&str; 29] = [
     "pct",
 ];
 
-/// The base units that are in use.
+/// The base units in the names of metrics.
 const BASE_UNITS: [&str; 2] = ["seconds", "bytes"];
 
-/// The suffixes that a metric's type adds to the names of its samples.
+/// The suffixes for the names of samples.
 const RESERVED: [&str; 5] = ["total", "count", "sum", "bucket", "created"];
 
-/// Returns the conventions that a family of the classic format violates by its name, type, help
-/// text or labels.
+/// Returns a message about each convention for names, types, help texts and labels that a family of
+/// the classic format violates.
 fn violations(name: &str, family: &Family, labels: &BTreeSet<String>) -> Vec<String> {
     let mut found = Vec::new();
     let mut must = |holds: bool, rule: &str| {
@@ -154,8 +158,8 @@ fn violations(name: &str, family: &Family, labels: &BTreeSet<String>) -> Vec<Str
             found.push(format!("{name} violates: {rule}"));
         }
     };
-    let is_snake_case = |it: &str| {
-        let mut chars = it.chars();
+    let is_snake_case = |text: &str| {
+        let mut chars = text.chars();
         let begins = chars.next().is_some_and(|first| first.is_ascii_lowercase());
         begins && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     };
@@ -186,24 +190,21 @@ fn violations(name: &str, family: &Family, labels: &BTreeSet<String>) -> Vec<Str
     let is_counter = family.kind == "counter";
     must(
         is_counter == (words.last() == Some(&"total")),
-        "counters alone end in _total",
+        "only counters end in _total",
     );
     let before_total = words.len() - usize::from(is_counter);
     let rest = &words[..before_total];
     must(
         rest.iter().all(|word| !RESERVED.contains(word)),
-        "no word belongs to a type",
+        "no word is a suffix of samples",
     );
     let unit = rest.iter().position(|word| BASE_UNITS.contains(word));
     must(
         unit.is_none_or(|at| at + 1 == rest.len()),
         "a unit is the last word before _total",
     );
-    let is_timed = family.kind == "histogram";
-    must(
-        !is_timed || unit.is_some(),
-        "what a histogram measures has a unit",
-    );
+    let is_histogram = family.kind == "histogram";
+    must(!is_histogram || unit.is_some(), "a histogram has a unit");
     for label in labels {
         let is_reserved =
             ["quantile", "job", "instance"].contains(&&**label) || label.starts_with("__");
@@ -211,12 +212,12 @@ fn violations(name: &str, family: &Family, labels: &BTreeSet<String>) -> Vec<Str
             is_snake_case(label) && !is_reserved,
             "labels are in snake case, and not reserved",
         );
-        must(label != "le" || is_timed, "le is a label of histograms");
+        must(label != "le" || is_histogram, "le is a label of histograms");
     }
     found
 }
 
-/// Returns the families of the classic text format, with the labels of their samples.
+/// Parses the classic text format, and returns the families with the labels of their samples.
 fn classic(text: &str) -> BTreeMap<String, Row> {
     let mut families: BTreeMap<String, Row> = BTreeMap::new();
     for line in text.lines() {
@@ -233,8 +234,8 @@ fn classic(text: &str) -> BTreeMap<String, Row> {
             _ => {
                 let (name, labels) = line.split_once(['{', ' ']).unwrap();
                 let suffixes = ["_bucket", "_count", "_sum"];
-                let of_histogram = suffixes.iter().find_map(|suffix| name.strip_suffix(suffix));
-                let histogram = of_histogram.filter(|it| families.contains_key(*it));
+                let histogram = suffixes.iter().find_map(|suffix| name.strip_suffix(suffix));
+                let histogram = histogram.filter(|name| families.contains_key(*name));
                 let row = families.get_mut(histogram.unwrap_or(name));
                 let row = row.unwrap_or_else(|| panic!("a sample without a family: {line}"));
                 if let Some((labels, _)) = labels.rsplit_once('}') {

@@ -1,5 +1,5 @@
-//! Tests that the pages list every line of the log, and every key of the JSON of /status,
-//! /rejections and diagnostics.
+//! Tests that the pages list every line of the log, and every JSON key of /status, /rejections and
+//! diagnostics.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,9 +26,9 @@ fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
     rows.map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
 }
 
-/// A line that the code can log.
+/// A call of a logging macro, such as `info!`.
 #[derive(Debug)]
-struct Logged {
+struct LogCall {
     levels: BTreeSet<String>,
     /// The fixed parts of the message, in order.
     parts: Vec<String>,
@@ -36,8 +36,8 @@ struct Logged {
     call: String,
 }
 
-impl Logged {
-    /// Parses the arguments of a logging macro, such as `info!`.
+impl LogCall {
+    /// Parses the arguments of a call.
     fn parse(level: &str, call: &str) -> Self {
         let levels = match level {
             // The macro in src/rejections.rs is expanded with these three levels.
@@ -67,7 +67,8 @@ impl Logged {
         panic!("no message in {call}");
     }
 
-    fn is_said_by(&self, message: &str) -> bool {
+    /// Returns whether `message` has all fixed parts in order.
+    fn matches(&self, message: &str) -> bool {
         let mut rest = message;
         self.parts.iter().all(|part| match rest.find(&**part) {
             Some(at) => {
@@ -78,8 +79,8 @@ impl Logged {
         })
     }
 
-    /// Returns whether all of the message varies, so that only the fields identify the line.
-    fn is_anything(&self) -> bool {
+    /// Returns whether the message has no fixed words, so that only the fields identify the line.
+    fn has_no_words(&self) -> bool {
         !self
             .parts
             .iter()
@@ -90,13 +91,13 @@ impl Logged {
 /// Splits the arguments of a call at the commas outside brackets and string literals.
 fn arguments(call: &str) -> Vec<String> {
     let mut arguments = vec![String::new()];
-    let (mut depth, mut text, mut last) = (0, false, ' ');
+    let (mut depth, mut is_text, mut last) = (0, false, ' ');
     for c in call.chars() {
         match c {
-            '"' if last != '\\' => text = !text,
-            '(' | '[' | '{' if !text => depth += 1,
-            ')' | ']' | '}' if !text => depth -= 1,
-            ',' if !text && depth == 0 => {
+            '"' if last != '\\' => is_text = !is_text,
+            '(' | '[' | '{' if !is_text => depth += 1,
+            ')' | ']' | '}' if !is_text => depth -= 1,
+            ',' if !is_text && depth == 0 => {
                 arguments.push(String::new());
                 last = c;
                 continue;
@@ -106,16 +107,16 @@ fn arguments(call: &str) -> Vec<String> {
         last = c;
         arguments.last_mut().unwrap().push(c);
     }
-    let arguments = arguments.iter().map(|it| it.trim().to_owned());
+    let arguments = arguments.iter().map(|argument| argument.trim().to_owned());
     arguments.collect()
 }
 
-/// Adds every line that the files in and below a directory can log.
-fn logged(directory: &Path, found: &mut Vec<Logged>) {
+/// Adds the calls of logging macros in all files below a directory.
+fn log_calls(directory: &Path, found: &mut Vec<LogCall>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            logged(&path, found);
+            log_calls(&path, found);
             continue;
         }
         let code = fs::read_to_string(&path).unwrap();
@@ -123,18 +124,18 @@ fn logged(directory: &Path, found: &mut Vec<Logged>) {
             let opening = format!("{level}!(");
             for (at, _) in code.match_indices(&opening) {
                 let rest = &code[at + opening.len()..];
-                let (mut depth, mut text, mut last) = (1, false, ' ');
+                let (mut depth, mut is_text, mut last) = (1, false, ' ');
                 let end = rest.find(|c| {
                     match c {
-                        '"' if last != '\\' => text = !text,
-                        '(' if !text => depth += 1,
-                        ')' if !text => depth -= 1,
+                        '"' if last != '\\' => is_text = !is_text,
+                        '(' if !is_text => depth += 1,
+                        ')' if !is_text => depth -= 1,
                         _ => {}
                     }
                     last = c;
                     depth == 0
                 });
-                found.push(Logged::parse(level, &rest[..end.unwrap()]));
+                found.push(LogCall::parse(level, &rest[..end.unwrap()]));
             }
         }
     }
@@ -143,7 +144,7 @@ fn logged(directory: &Path, found: &mut Vec<Logged>) {
 #[test]
 fn the_table_of_the_log_has_every_line_with_its_level_and_its_fields() {
     let mut lines = Vec::new();
-    logged(
+    log_calls(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
         &mut lines,
     );
@@ -156,79 +157,79 @@ fn the_table_of_the_log_has_every_line_with_its_level_and_its_fields() {
         let levels: BTreeSet<_> = row[1].split(", ").map(str::to_owned).collect();
         let fields: BTreeSet<_> = words(row[2]).into_iter().collect();
         let messages = words(row[0]);
-        let (mut had_levels, mut had_fields) = (BTreeSet::new(), BTreeSet::new());
+        let (mut found_levels, mut found_fields) = (BTreeSet::new(), BTreeSet::new());
         for message in &messages {
-            let mut saying = lines.iter().filter(|line| line.levels.is_subset(&levels));
-            assert!(saying.any(|line| line.is_said_by(message)), "{message}");
+            let mut candidates = lines.iter().filter(|line| line.levels.is_subset(&levels));
+            assert!(candidates.any(|line| line.matches(message)), "{message}");
         }
         for (n, line) in lines.iter().enumerate() {
-            let here = match line.is_anything() {
-                // Only the fields and the level identify such a line.
+            let is_match = match line.has_no_words() {
                 true => line.fields == fields,
-                false => messages.iter().any(|it| line.is_said_by(it)),
+                false => messages.iter().any(|message| line.matches(message)),
             };
-            if here && line.levels.is_subset(&levels) && line.fields.is_subset(&fields) {
-                had_levels.extend(line.levels.clone());
-                had_fields.extend(line.fields.clone());
+            if is_match && line.levels.is_subset(&levels) && line.fields.is_subset(&fields) {
+                found_levels.extend(line.levels.clone());
+                found_fields.extend(line.fields.clone());
                 reported.insert(n);
             }
         }
-        assert_eq!((had_levels, had_fields), (levels, fields), "{row:?}");
+        assert_eq!((found_levels, found_fields), (levels, fields), "{row:?}");
         documented += 1;
     }
     assert!(documented > 20, "{documented}");
-    let untold = lines
+    let missing = lines
         .iter()
         .enumerate()
         .filter(|(n, _)| !reported.contains(n));
-    let untold: Vec<_> = untold.map(|(_, line)| &line.call).collect();
-    assert!(untold.is_empty(), "not in docs/operating.md: {untold:#?}");
+    let missing: Vec<_> = missing.map(|(_, line)| &line.call).collect();
+    assert!(missing.is_empty(), "not in docs/operating.md: {missing:#?}");
 }
 
 #[test]
 fn a_line_that_names_a_client_or_a_worker_has_its_address() {
     let mut lines = Vec::new();
-    logged(
+    log_calls(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
         &mut lines,
     );
-    let names = |line: &&Logged| {
+    let has_peer = |line: &&LogCall| {
         let mut peers = ["client", "worker"].iter();
         peers.any(|peer| line.fields.contains(*peer))
     };
-    let named: Vec<_> = lines.iter().filter(names).collect();
-    assert!(named.len() > 5, "{named:#?}");
-    let without = named.iter().find(|line| !line.fields.contains("peer"));
-    assert!(without.is_none(), "{without:#?}");
+    let with_peer: Vec<_> = lines.iter().filter(has_peer).collect();
+    assert!(with_peer.len() > 5, "{with_peer:#?}");
+    let mut without_address = with_peer.iter();
+    let without_address = without_address.find(|line| !line.fields.contains("peer"));
+    assert!(without_address.is_none(), "{without_address:#?}");
 }
 
-/// Adds the paths of all keys of a value, with `[]` for the items of a list. A path that ends with
-/// one of `leaves` is not followed further.
-fn paths(value: &Value, at: &str, leaves: &[&str], found: &mut BTreeSet<String>) {
+/// Adds to `found` the paths of all keys in a value, with `[]` for the items of a list. `path` is
+/// the path of the value itself. Does not descend below a path that ends with one of `leaves`.
+fn add_paths(value: &Value, path: &str, leaves: &[&str], found: &mut BTreeSet<String>) {
     match value {
-        _ if leaves.iter().any(|leaf| at.ends_with(leaf)) => {
-            found.insert(at.to_owned());
+        _ if leaves.iter().any(|leaf| path.ends_with(leaf)) => {
+            found.insert(path.to_owned());
         }
         Value::Object(map) => {
             for (key, value) in map {
-                let dot = if at.is_empty() { "" } else { "." };
-                paths(value, &format!("{at}{dot}{key}"), leaves, found);
+                let dot = if path.is_empty() { "" } else { "." };
+                add_paths(value, &format!("{path}{dot}{key}"), leaves, found);
             }
         }
         Value::Array(items) => {
             for item in items {
-                paths(item, &format!("{at}[]"), leaves, found);
+                add_paths(item, &format!("{path}[]"), leaves, found);
             }
         }
         _ => {
-            found.insert(at.to_owned());
+            found.insert(path.to_owned());
         }
     }
 }
 
-/// Changes of frontends, pools, routes and files have the same form, but not all occur in the test,
-/// so their paths are treated as the same.
-fn alike(path: &str) -> String {
+/// Replaces the name of a section in the path of a change. All sections have the same keys, but the
+/// test does not change all sections.
+fn unify_sections(path: &str) -> String {
     let mut path = path.to_owned();
     for kind in ["pools", "channels", "routes", "protos"] {
         path = path.replace(&format!("changes.{kind}"), "changes.frontends");
@@ -236,7 +237,7 @@ fn alike(path: &str) -> String {
     path
 }
 
-/// A channel with every kind of address and a route to it, before the other routes.
+/// A channel with every kind of address, and the start of `routes` with a route to the channel.
 const CHANNEL: &str = r#"
 channels:
   ticks:
@@ -246,47 +247,47 @@ routes:
   tick: { publish: ticks }
 "#;
 
-/// Returns a subscriber of the channel whose subscription has arrived.
+/// Returns a subscriber of the channel. The gateway has received its subscription.
 fn subscriber(context: &zmq::Context, process: &Process) -> zmq::Socket {
     let subscriber = context.socket(zmq::SUB).unwrap();
     subscriber.set_subscribe(b"tick").unwrap();
     let endpoint = process.endpoint("subscriber side of channel ticks");
     subscriber.connect(&endpoint).unwrap();
-    let until = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     while process.status()["channels"][0]["subscriptions"][0]["prefix_count"] != 1 {
-        assert!(Instant::now() < until, "no subscription");
+        assert!(Instant::now() < deadline, "no subscription");
     }
     subscriber
 }
 
 #[test]
-fn the_page_on_status_has_its_keys() {
+fn the_page_has_every_key_of_the_status() {
     let routes = "  R: { pool: other, timeout: 1s, frontends: clients, reply: demo.Reply }";
     let other = "queue: 7 }, other: { connect: \"tcp://127.0.0.1:1\"";
-    let has_principals = engine_is("native");
-    let security = match has_principals {
+    let is_native = engine_is("native");
+    let security = match is_native {
         true => "security: { from: 127.0.0.0/8 },",
         false => "",
     };
     let clients = format!("far: {{ connect: \"tcp://127.0.0.1:1\" }}, clients: {{ {security}");
     let text = yaml(routes, other).replace("clients: {", &clients);
-    let process = Process::start(&match has_principals {
+    let process = Process::start(&match is_native {
         true => text.replace("routes:\n", CHANNEL),
         false => text,
     });
     process.await_first_look();
     let context = zmq::Context::new();
-    let _subscriber = has_principals.then(|| subscriber(&context, &process));
+    let _subscriber = is_native.then(|| subscriber(&context, &process));
     let _worker = process.peer(&context, zmq::DEALER, "pool people");
     let _client = process.peer(&context, zmq::DEALER, "frontend clients");
     process.await_metrics("a client", |metrics| {
-        // Engine libzmq knows it from its first message on.
-        !has_principals || metrics.sum("gateway_clients", &[]) == 1.0
+        // Engine libzmq knows a client only after the client's first message.
+        !is_native || metrics.sum("gateway_clients", &[]) == 1.0
     });
     process.await_metrics("a worker", |metrics| {
         metrics.sum("gateway_pool_workers", &[]) == 1.0
     });
-    // The edit adds, changes and removes something.
+    // The edit adds, changes and removes entries.
     let text = fs::read_to_string(process.file()).unwrap();
     let text = text.replace("queue: 7", "queue: 8").replace("R: {", "S: {");
     let text = text.replace("far: {", "near: {");
@@ -297,61 +298,59 @@ fn the_page_on_status_has_its_keys() {
     let proto = process.directory.path().join("schemas/person.proto");
     let person = fs::read_to_string(&proto).unwrap();
     let status = process.status();
-    let mut there = BTreeSet::new();
+    let mut present = BTreeSet::new();
     let leaves = ["rejections", "diagnostics[]"];
-    paths(&status, "", &leaves, &mut there);
+    add_paths(&status, "", &leaves, &mut present);
     // After a failed reload, the status contains diagnostics.
     fs::write(&proto, person.replace("string", "strin")).unwrap();
     assert_eq!(process.reload().code, 422);
-    paths(&process.status(), "", &leaves, &mut there);
-    let mut there: BTreeSet<_> = there.iter().map(|path| alike(path)).collect();
-    // An empty list adds no path. If a value is null in one answer and a list in another, only the
-    // path with `[]` is kept.
-    let all = there.clone();
-    there.retain(|path| path != "last_reload" && !all.contains(&format!("{path}[]")));
+    add_paths(&process.status(), "", &leaves, &mut present);
+    let mut present: BTreeSet<_> = present.iter().map(|path| unify_sections(path)).collect();
+    // An empty list has no path. If a value is null in one answer and a list in another, keep only
+    // the path with `[]`.
+    let all = present.clone();
+    present.retain(|path| path != "last_reload" && !all.contains(&format!("{path}[]")));
 
     let page = include_str!("../../docs/status.md");
     let page = page.split("\n# /rejections").next().unwrap();
     let listed = rows(page).flat_map(|row| words(row[0]));
     let mut listed: BTreeSet<String> = listed.collect();
     assert!(listed.remove("last_reload"));
-    if !has_principals {
+    if !is_native {
         listed.retain(|path| !path.starts_with("principals[]"));
-        there.remove("principals");
-    }
-    if !has_principals {
+        present.remove("principals");
         listed.retain(|path| !path.starts_with("memory.") && !path.starts_with("channels[]"));
-        there.remove("channels");
-        assert!(there.remove("memory"), "it is null");
+        present.remove("channels");
+        assert!(present.remove("memory"), "memory is null");
     }
     // The row "`routes[].received` to `routes[].rejections`" stands for all keys of the ledger.
-    let books = listed.iter().filter_map(|it| it.strip_prefix("ledger."));
-    let books: Vec<_> = books.map(|it| format!("routes[].{it}")).collect();
-    listed.extend(books);
-    assert_eq!(listed, there);
+    let keys = listed.iter().filter_map(|key| key.strip_prefix("ledger."));
+    let keys: Vec<_> = keys.map(|key| format!("routes[].{key}")).collect();
+    listed.extend(keys);
+    assert_eq!(listed, present);
 }
 
 #[test]
-fn the_page_on_rejections_has_its_keys() {
+fn the_page_has_every_key_of_a_rejection() {
     let process = Process::start(&yaml("", ""));
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
     client.send_multipart(["PERSON", "{"], 0).unwrap();
     client.recv_multipart(0).unwrap();
-    let mut there = BTreeSet::new();
+    let mut present = BTreeSet::new();
     let reported = process.get("/rejections").json();
-    paths(&reported["rejections"][0], "", &[], &mut there);
+    add_paths(&reported["rejections"][0], "", &[], &mut present);
     let page = include_str!("../../docs/status.md");
     let table = page.split("\n# /rejections").nth(1).unwrap();
     let listed: BTreeSet<_> = rows(table)
         .filter(|row| !row[0].starts_with("key"))
         .collect();
     let listed: BTreeSet<_> = listed.iter().flat_map(|row| words(row[0])).collect();
-    assert_eq!(listed, there);
+    assert_eq!(listed, present);
 }
 
 #[test]
-fn the_keys_of_an_entry_are_those_of_its_table() {
+fn the_page_has_every_key_of_a_diagnostic() {
     let process = Process::start(&yaml("", ""));
     let proto = process.directory.path().join("schemas/person.proto");
     fs::write(
@@ -360,19 +359,21 @@ fn the_keys_of_an_entry_are_those_of_its_table() {
     )
     .unwrap();
     let reported = process.reload().json();
-    let mut there = BTreeSet::new();
-    paths(&reported["diagnostics"][0], "", &["related[]"], &mut there);
-    let mut there: BTreeSet<_> = there.iter().map(|it| it.replace("[]", "")).collect();
+    let mut present = BTreeSet::new();
+    let leaves = ["related[]"];
+    add_paths(&reported["diagnostics"][0], "", &leaves, &mut present);
+    let present = present.iter().map(|path| path.replace("[]", ""));
+    let mut present: BTreeSet<_> = present.collect();
     let table = OPERATING.split("Each entry has these keys").nth(1).unwrap();
     let table = table.split("Entries are sorted").next().unwrap();
     let listed: BTreeSet<_> = rows(table).flat_map(|row| words(row[0])).collect();
-    assert_eq!(listed, there);
-    // A related entry has only the keys of a message and its location.
+    assert_eq!(listed, present);
+    // A related entry has only the keys of a message and of a position.
     for key in ["severity", "label", "help", "related"] {
-        assert!(there.remove(key));
+        assert!(present.remove(key));
     }
     let related = reported["diagnostics"][0]["related"][0]
         .as_object()
         .unwrap();
-    assert_eq!(related.keys().cloned().collect::<BTreeSet<_>>(), there);
+    assert_eq!(related.keys().cloned().collect::<BTreeSet<_>>(), present);
 }

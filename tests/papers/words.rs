@@ -1,5 +1,5 @@
-//! Tests of the words of the tree: comments are wrapped, doc comments begin as sentences, and the
-//! messages of the program have the words that people search for.
+//! Tests of the texts in the code: comments are wrapped, doc comments do not begin as fragments,
+//! and the messages of the program have no uncommon words.
 
 use std::fs;
 use std::path::Path;
@@ -12,9 +12,9 @@ const ROOTS: [&str; 8] = [
 /// Generated code, which has the style of its generator.
 const GENERATED: [&str; 1] = ["crates/schema/benches/upb/src/demo.u.pb.rs"];
 
-/// Words that the program's messages don't have. Each has a more common synonym: space, after, take
-/// effect, reported, connected, disconnected, has no effect, literally, accepts, is at, everybody
-/// who.
+/// Words that the program's messages must not have. Each has a more common synonym: "space",
+/// "after", "take effect", "takes effect", "reported", "connected", "disconnected", "has no
+/// effect", "literally", "accepts", "is at" and "everybody who".
 const UNCOMMON: [&str; 12] = [
     "blank",
     "behind",
@@ -33,17 +33,18 @@ const UNCOMMON: [&str; 12] = [
 /// The only common use of one of [`UNCOMMON`].
 const BEHIND_A_PROXY: &str = "behind a proxy";
 
-/// The maximum length of a line of comment, with its indentation, in columns.
+/// The maximum number of columns in a line of a comment, including the indentation.
 const COLUMNS_MAX: usize = 100;
 
-/// Words that begin a sentence fragment, which makes sense only together with the name of its item.
+/// Words at the start of sentence fragments. A fragment makes sense only together with the name of
+/// the item.
 const FRAGMENTS: [&str; 12] = [
     "As", "How", "Of", "So", "What", "Whatever", "Where", "Whether", "Which", "Who", "Whoever",
     "Whose",
 ];
 
 #[test]
-fn no_line_of_comment_is_longer_than_100_columns() {
+fn no_line_of_a_comment_is_longer_than_100_columns() {
     let found =
         found(|_, line| line.trim_start().starts_with("//") && line.chars().count() > COLUMNS_MAX);
     assert!(
@@ -78,10 +79,10 @@ fn a_fragment_and_a_long_line_are_found() {
     assert_eq!(doc("// As it is."), None);
 }
 
-/// The texts are those of log lines, diagnostics, rejections, metrics and the command line, and all
-/// others between quotes outside of tests.
+/// The test checks all string literals outside of tests. These include log lines, diagnostics,
+/// rejections, metrics and the texts of the command line.
 #[test]
-fn messages_have_the_words_that_people_search_for() {
+fn messages_have_no_uncommon_words() {
     let mut texts = 0;
     let mut found = Vec::new();
     for root in ["src", "crates"] {
@@ -103,7 +104,7 @@ fn messages_have_the_words_that_people_search_for() {
 }
 
 #[test]
-fn an_uncommon_word_is_found_in_texts_only() {
+fn an_uncommon_word_is_found_only_in_strings() {
     let code = "// \"it came\"\nlet c = '\"'; f(\"a \\\"blank\\\" l\\\n   ine\", r#\"\"went\" away\"#);\n\
                 #[cfg(test)]\nmod tests { \"told\" }";
     assert_eq!(quoted(code), ["a \\\"blank\\\" line", "\"went\" away"]);
@@ -112,7 +113,7 @@ fn an_uncommon_word_is_found_in_texts_only() {
     assert_eq!(uncommon("a client behind a proxy became inblank"), None);
 }
 
-/// Returns the first of [`UNCOMMON`] in a message.
+/// Returns the first word of [`UNCOMMON`] that a message has, or `None` if it has none of them.
 fn uncommon(text: &str) -> Option<&'static str> {
     let text = text.replace(BEHIND_A_PROXY, "");
     let is_letter = |c: char| c.is_alphanumeric() || c == '_';
@@ -124,8 +125,8 @@ fn uncommon(text: &str) -> Option<&'static str> {
     UNCOMMON.into_iter().find(has)
 }
 
-/// Returns the string literals of a file, without those of its tests, as they are written. A line
-/// break after a backslash is removed.
+/// Returns the string literals of a file, except in tests. Escapes are kept, but a backslash before
+/// a line break is removed together with the line break.
 fn quoted(code: &str) -> Vec<String> {
     let code = code.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let mut texts = Vec::new();
@@ -161,26 +162,26 @@ fn quoted(code: &str) -> Vec<String> {
     texts
 }
 
-/// Returns the length of a text up to and including the quote that ends it.
+/// Returns the length of a string literal after its opening quote, including the closing quote.
 fn end_of_text(text: &str) -> usize {
     let mut escaped = false;
     let end = text.find(|c| {
-        let ends = c == '"' && !escaped;
+        let is_end = c == '"' && !escaped;
         escaped = c == '\\' && !escaped;
-        ends
+        is_end
     });
     end.map_or(text.len(), |at| at + 1)
 }
 
-/// Returns the text of a line if it is part of a doc comment.
+/// Returns the text of a line in a doc comment, or `None` if the line is not in a doc comment.
 fn doc(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let text = line.strip_prefix("///").or(line.strip_prefix("//!"))?;
     Some(text.trim_start())
 }
 
-/// Returns the lines of the tree for which a predicate holds. The predicate receives the previous
-/// line and the line.
+/// Returns the lines of all Rust files for which a predicate holds. The predicate receives the
+/// previous line and the line itself.
 fn found(wrong: impl Fn(&str, &str) -> bool + Copy) -> Vec<String> {
     let mut found = Vec::new();
     let mut files = 0;
@@ -195,7 +196,8 @@ fn found(wrong: impl Fn(&str, &str) -> bool + Copy) -> Vec<String> {
     found
 }
 
-/// Returns the lines of a text for which a predicate holds, with the file and the line's number.
+/// Returns the lines of a text for which a predicate holds. Each has the name of the file and the
+/// number of the line.
 fn matching(name: &str, text: &str, wrong: impl Fn(&str, &str) -> bool) -> Vec<String> {
     let mut before = "";
     let mut found = Vec::new();
@@ -208,8 +210,8 @@ fn matching(name: &str, text: &str, wrong: impl Fn(&str, &str) -> bool) -> Vec<S
     found
 }
 
-/// Calls a function with the name and the text of each Rust file at or below a path, without
-/// generated code.
+/// Calls a function with the name and the text of each Rust file at or below a path, except
+/// generated files.
 fn collect(path: &Path, name: &str, each: &mut impl FnMut(&str, &str)) {
     if GENERATED.contains(&name) {
         return;
