@@ -1,6 +1,5 @@
-"""Tests of channels with publishers and subscribers of every library, alone and with a real zmq.proxy in between.
-
-libraries.py runs them with its own cases.
+"""Tests of channels with publishers and subscribers of every library, with and without a zmq.proxy
+in between. libraries.py runs these cases.
 """
 
 import contextlib
@@ -25,18 +24,18 @@ routes:
 
 
 def channel(settings="", publishers=LISTEN, subscribers=LISTEN):
-    """A gateway with nothing but a channel, which forwards every type that begins with RAW."""
+    """Starts a gateway that has only a channel, for PERSON and for every type that begins with `RAW.`."""
     both = f"publishers: {publishers}, subscribers: {subscribers}"
     return Gateway(f"channels: {{ all: {{ {both}, {settings} }} }}\n{ROUTES}")
 
 
 def callers(endpoints):
-    """The configuration of one side of a channel, which connects to these addresses."""
-    return "{ connect: [" + ", ".join(f'"{it}"' for it in endpoints) + "] }"
+    """Returns the configuration of a side of a channel that connects to these endpoints."""
+    return "{ connect: [" + ", ".join(f'"{endpoint}"' for endpoint in endpoints) + "] }"
 
 
 class Proxy:
-    """Starts a process with a zmq.proxy from XSUB to XPUB."""
+    """A process with a zmq.proxy from XSUB to XPUB."""
 
     def __init__(self, publishers=("bind", "tcp://127.0.0.1:*"), subscribers=("bind", "tcp://127.0.0.1:*")):
         program = REPOSITORY / "tests/peers/python/proxy.py"
@@ -57,7 +56,7 @@ class Proxy:
 
 @contextlib.contextmanager
 def peers_at(publishers_at, subscribers_at, publishers=PUBLISHERS, subscribers=SUBSCRIBERS):
-    """Publishers and subscribers of every library that connect to these endpoints."""
+    """Starts publishers and subscribers of every library, which connect to these endpoints."""
     with contextlib.ExitStack() as stack:
         subscribers = programs(stack, subscribers, lambda _: subscribers_at)
         publishers = programs(stack, publishers, lambda _: publishers_at)
@@ -69,18 +68,19 @@ def ends(gateway):
 
 
 def meet(publishers, subscribers, prefix=b"RAW.x", frames="typed"):
-    """Publishes until each subscriber has received a message of each publisher, and receives all of them.
+    """Publishes messages until each subscriber receives the messages of each publisher.
 
-    The subscribers have this prefix, and publishers are asked for it. `frames` is that of the channel.
+    The subscribers have subscribed to this prefix, and so has the gateway at the publishers. `frames` is
+    the setting of the channel. No messages are left when the function returns.
     """
     kind = prefix or b"RAW.x"
-    question, end = [kind, b"do you hear me?"], [kind, b"then listen"]
+    probe, end = [kind, b"probe"], [kind, b"end"]
     if frames == "single":
-        question, end = [b" ".join(question)], [b" ".join(end)]
+        probe, end = [b" ".join(probe)], [b" ".join(end)]
     for publisher in publishers:
         if publisher.name == "rust xpub":
-            # An XPUB processes subscriptions only while they are received. A subscriber of libzmq
-            # that connects again still has its subscriptions, and the XPUB reports nothing.
+            # This XPUB processes subscriptions only during a receive. The other XPUBs are not
+            # waited for, because they do not report a subscription again after a reconnection.
             while publisher.get() != [b"\x01" + prefix]:
                 pass
         for subscriber in subscribers:
@@ -88,18 +88,18 @@ def meet(publishers, subscribers, prefix=b"RAW.x", frames="typed"):
         waiting = list(subscribers)
         while waiting:
             # A PUB drops messages without a subscription, and does not report subscriptions.
-            publisher.send(*question)
-            waiting = [it for it in waiting if not it.has_got()]
+            publisher.send(*probe)
+            waiting = [subscriber for subscriber in waiting if not subscriber.has_got()]
         publisher.send(*end)
         for subscriber in subscribers:
             got = subscriber.got()
             while got != end:
-                assert got == question, (subscriber.name, got)
+                assert got == probe, (subscriber.name, got)
                 got = subscriber.get()
 
 
 def publish(publisher, subscribers, *frames):
-    """Publishes a message, which each subscriber receives next."""
+    """Publishes a message, and asserts that it is the next message of each subscriber."""
     publisher.send(*frames)
     for subscriber in subscribers:
         try:
@@ -142,14 +142,14 @@ def an_invalid_message_reaches_nobody():
 
 
 @case
-def a_cancelled_subscription_ends_and_the_others_stay():
+def a_cancelled_subscription_ends_and_the_other_subscriptions_stay():
     with channel() as gateway, peers_at(*ends(gateway)) as (publishers, subscribers):
         subscribe_all(subscribers, b"RAW.x")
         subscribe_all(subscribers, b"RAW.y")
         meet(publishers, subscribers)
         for subscriber in subscribers:
             subscriber.cancel(b"RAW.y")
-        # The gateway has taken a cancellation once it has taken the subscription after it.
+        # Once the gateway has processed the last subscription, it has processed the cancellation.
         subscribe_all(subscribers, b"RAW.z")
         meet(publishers, subscribers, b"RAW.z")
         for publisher in publishers:
@@ -165,12 +165,12 @@ def a_late_subscriber_first_receives_the_kept_values():
         first = stack.enter_context(Program(LIBRARIES[0], "sub", subscribers_at))
         first.subscribe(b"")
         meet(publishers, [first], b"")
-        for it in SUBSCRIBERS:
+        for library, socket in SUBSCRIBERS:
             for publisher in publishers:
                 for kind in (b"RAW.late.a", b"RAW.late.b"):
-                    last = [publisher.name.encode(), b"for " + it[0].encode()]
+                    last = [publisher.name.encode(), b"for " + library.encode()]
                     publish(publisher, [first], kind, *last)
-            with Program(*it, subscribers_at) as late:
+            with Program(library, socket, subscribers_at) as late:
                 late.subscribe(b"RAW.late.")
                 late.expect(b"RAW.late.a", *last)
                 late.expect(b"RAW.late.b", *last)
@@ -179,13 +179,13 @@ def a_late_subscriber_first_receives_the_kept_values():
 
 
 @case
-def peers_that_listen_are_connected_to():
+def a_channel_connects_to_peers_that_listen():
     with contextlib.ExitStack() as stack:
-        at = lambda _: "tcp://127.0.0.1:0"
-        subscribers = programs(stack, SUBSCRIBERS, at, "bind").values()
-        publishers = programs(stack, PUBLISHERS, at, "bind").values()
+        endpoint = lambda _: "tcp://127.0.0.1:0"
+        subscribers = programs(stack, SUBSCRIBERS, endpoint, "bind").values()
+        publishers = programs(stack, PUBLISHERS, endpoint, "bind").values()
         subscribe_all(subscribers, b"RAW.x")
-        sides = [callers(it.endpoint for it in peers) for peers in (publishers, subscribers)]
+        sides = [callers(peer.endpoint for peer in peers) for peers in (publishers, subscribers)]
         with channel("", *sides):
             meet(publishers, subscribers)
             for publisher in publishers:
@@ -193,13 +193,13 @@ def peers_that_listen_are_connected_to():
 
 
 @case
-def a_channel_works_behind_and_before_a_proxy():
-    """A channel between a zmq.proxy that has the publishers and one that has the subscribers."""
+def a_channel_works_between_two_proxies():
+    """One zmq.proxy has the publishers, and the other one has the subscribers."""
     with contextlib.ExitStack() as stack:
-        behind, before = (stack.enter_context(Proxy()) for _ in range(2))
-        sides = callers([behind.subscribers]), callers([before.publishers])
+        first, second = (stack.enter_context(Proxy()) for _ in range(2))
+        sides = callers([first.subscribers]), callers([second.publishers])
         stack.enter_context(channel("", *sides))
-        peers = peers_at(behind.publishers, before.subscribers)
+        peers = peers_at(first.publishers, second.subscribers)
         publishers, subscribers = stack.enter_context(peers)
         subscribe_all(subscribers, b"")
         meet(publishers, subscribers, b"")
@@ -209,8 +209,7 @@ def a_channel_works_behind_and_before_a_proxy():
 
 
 @case
-def a_proxy_that_connects_is_a_peer_like_others():
-    """A zmq.proxy between two channels."""
+def a_proxy_works_between_two_channels():
     with channel() as first, channel() as second:
         from_first = ("connect", first.endpoints["all.subscribers"])
         to_second = ("connect", second.endpoints["all.publishers"])
@@ -226,10 +225,9 @@ def a_proxy_that_connects_is_a_peer_like_others():
 
 
 @case
-def a_proxy_is_replaced_without_touching_a_peer():
-    """The peers stay the same, while the process that listens at their two addresses is replaced."""
-    # Those of the crate zeromq do not connect again.
-    publishers = [it for it in PUBLISHERS if it[0] != "rust"]
+def a_gateway_replaces_a_proxy_and_the_peers_keep_running():
+    # Publishers of the crate zeromq do not connect again.
+    publishers = [(library, kind) for library, kind in PUBLISHERS if library != "rust"]
     with Proxy() as proxy:
         peers = peers_at(proxy.publishers, proxy.subscribers, publishers)
         with peers as (publishers, subscribers):
@@ -249,7 +247,7 @@ def a_proxy_is_replaced_without_touching_a_peer():
 
 
 @case
-def single_frames_pass_as_they_are():
+def single_frames_pass_unchanged():
     """Messages in the style of the ZeroMQ guide: publishers send topic and payload in one frame."""
     with channel("frames: single") as gateway, peers_at(*ends(gateway)) as (publishers, subscribers):
         subscribe_all(subscribers, b"")

@@ -1,7 +1,7 @@
-"""Tests of the real binary with clients and workers of every library that is installed.
+"""Tests of the real binary with clients and workers of every installed library.
 
-tests/peers/libraries.sh runs it, and lists the installed libraries in PEERS. The peers are processes
-of their own; `program.py` starts them and sends them orders.
+tests/peers/libraries.sh runs this file, and lists the installed libraries in PEERS. `program.py` starts
+the peers as processes and sends commands to them.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from program import LIBRARIES, LIBRARIES_WITH_CURVE, MESSAGES, MIB, Program, key
 from support import CODES, ENGINE, Gateway, case, run
 
 if ENGINE == "native":
-    import channels  # noqa: F401: its cases are run too
+    import channels  # noqa: F401: registers more cases
 
 WORKERS = [(library, kind) for library in LIBRARIES for kind in ("dealer", "rep")]
 # With the crate zeromq and pyomq, a ROUTER cannot name the peer to which it connects.
@@ -29,31 +29,31 @@ LISTEN = "tcp://127.0.0.1:0"
 
 
 def name(peer):
-    """The pool or frontend of a peer, and the type of its route."""
+    """Returns the name for the peer's pool or frontend, which is also the type of its route."""
     return "-".join(peer)
 
 
 def pool(worker, settings):
     """Returns the line of routes.yaml with a pool for one worker."""
     if ENGINE == "libzmq" and worker[0] == "rust":
-        # The crate zeromq ends a connection at a PING, and libzmq also pings peers that speak ZMTP
-        # 3.0.
+        # The crate zeromq closes a connection when it receives a PING. libzmq sends PINGs even to
+        # peers with ZMTP 3.0.
         settings += ", heartbeat: off"
     return f"  {name(worker)}: {{ {settings}, workers: {worker[1]} }}"
 
 
 def routes(workers=WORKERS, more="", settings=""):
-    """Starts a gateway for clients that connect, and for these workers, each with a pool of its own."""
+    """Returns the routes.yaml of a gateway with one frontend, and with a pool for each of these workers."""
     lines = [f'frontends: {{ clients: {{ bind: "{LISTEN}" }} }}', "pools:"]
-    lines += [pool(it, f'bind: "{LISTEN}"{settings}') for it in workers]
+    lines += [pool(worker, f'bind: "{LISTEN}"{settings}') for worker in workers]
     lines += ["routes:", f"  PACKED: {{ schema: {{ msgpack: demo.Person }}, pool: {name(workers[0])} }}"]
-    lines += [f"  {name(it)}: {{ pool: {name(it)} }}" for it in workers]
+    lines += [f"  {name(worker)}: {{ pool: {name(worker)} }}" for worker in workers]
     return "\n".join([*lines, more])
 
 
 @contextlib.contextmanager
-def all_of(gateway, workers=WORKERS, clients=CLIENTS):
-    """Starts these clients and workers."""
+def peers_of(gateway, workers=WORKERS, clients=CLIENTS):
+    """Starts these clients and workers. Yields the clients, and the workers by the types of their routes."""
     with contextlib.ExitStack() as stack:
         clients = programs(stack, clients, lambda _: gateway.endpoints["clients"])
         workers = programs(stack, workers, lambda it: gateway.endpoints[name(it)])
@@ -71,7 +71,7 @@ def round_trip(client, worker, kind, *rest):
 
 
 def rejected(client, reason, *headers):
-    """Receives a rejection, whose payload is JSON or MessagePack."""
+    """Receives a rejection in JSON or MessagePack, asserts its reason and headers, and returns the error."""
     kind, *got, payload = client.get()
     assert (kind, got) == (b"ERROR", list(headers)), (client.name, kind, got, payload)
     error = json.loads(payload) if payload.startswith(b"{") else msgpack.unpackb(payload)
@@ -80,33 +80,34 @@ def rejected(client, reason, *headers):
 
 
 def refused(client, reason, *frames, headers=()):
-    """Sends a request that is rejected."""
+    """Sends a request, and then does the same as `rejected`."""
     client.send(*frames)
     return rejected(client, reason, *headers)
 
 
 @case
 def every_client_talks_with_every_worker():
-    with Gateway(routes()) as gateway, all_of(gateway) as (clients, workers):
+    with Gateway(routes()) as gateway, peers_of(gateway) as (clients, workers):
         for kind, worker in workers.items():
             for client in clients:
                 for message in MESSAGES:
                     if worker.name == "pyomq rep" and message[0] == b"":
-                        # This library takes an empty frame after the type for the end of an
-                        # envelope, from libzmq's peers, too.
+                        # This library treats an empty frame after the type as the end of an
+                        # envelope, even in messages of libzmq.
                         continue
                     round_trip(client, worker, kind, *message)
 
 
 @case
-def every_client_reads_rejections_and_goes_on():
-    """Rejections reach all clients, above all a REQ, which would wait for ever for an answer without its delimiter."""
+def every_client_receives_rejections_and_continues():
+    """A REQ would wait forever for an answer without its delimiter."""
     workers = WORKERS[:1]
     with Gateway(routes(workers, "limits: { message: 64KiB }")) as gateway:
-        with all_of(gateway, workers) as (clients, workers):
+        with peers_of(gateway, workers) as (clients, workers):
             [(kind, worker)] = workers.items()
             for client in clients:
-                # Of a message with too many frames, headers within `limits.frames` are echoed.
+                # If a message has too many frames, the rejection repeats the headers within
+                # `limits.frames`.
                 kept = [b"h"] * 14
                 for _ in range(2):
                     refused(client, "unknown_type", b"NOBODY", b"h", b"", b"x", headers=[b"h", b""])
@@ -127,15 +128,15 @@ def every_library_carries_100_mb():
                 worker = (library, worker)
                 with (
                     Program(library, client, gateway.endpoints["clients"]) as client,
-                    Program(*worker, gateway.endpoints[name(worker)]) as worker_of_its,
+                    Program(*worker, gateway.endpoints[name(worker)]) as process,
                 ):
                     for rest in ([b"h", 100_000_000], [b"x"]):
-                        round_trip(client, worker_of_its, name(worker).encode(), *rest)
+                        round_trip(client, process, name(worker).encode(), *rest)
 
 
 @case
-def a_killed_workers_request_is_told_at_once():
-    with Gateway(routes()) as gateway, all_of(gateway, []) as (clients, _):
+def the_request_of_a_killed_worker_is_rejected_at_once():
+    with Gateway(routes()) as gateway, peers_of(gateway, []) as (clients, _):
         for kind in WORKERS:
             for client in clients[:: len(LIBRARIES)]:
                 with Program(*kind, gateway.endpoints[name(kind)]) as worker:
@@ -146,12 +147,11 @@ def a_killed_workers_request_is_told_at_once():
 
 
 @case
-def all_come_back_after_the_gateway_was_killed():
-    """Kills the gateway without a shutdown, and starts it at the same address a moment later."""
-    # The crate zeromq connects again for SUB sockets only.
-    callers = [it for it in CLIENTS if it[0] != "rust"]
-    takers = [it for it in WORKERS if it[0] != "rust"]
-    with Gateway(routes(takers)) as gateway, all_of(gateway, takers, callers) as (clients, workers):
+def all_peers_connect_again_to_a_gateway_that_was_killed_and_restarted():
+    # In the crate zeromq, only SUB sockets connect again.
+    clients = [peer for peer in CLIENTS if peer[0] != "rust"]
+    workers = [peer for peer in WORKERS if peer[0] != "rust"]
+    with Gateway(routes(workers)) as gateway, peers_of(gateway, workers, clients) as (clients, workers):
         for restarts in range(3):
             if restarts:
                 gateway.restart()
@@ -161,10 +161,9 @@ def all_come_back_after_the_gateway_was_killed():
 
 
 @case
-def peers_that_listen_are_called_and_called_again():
-    """Clients and workers listen, are killed, and are replaced by others."""
-    # A ROUTER that listens knows no identity to which it could send.
-    clients = [it for it in CLIENTS if it[1] != "router"]
+def the_gateway_connects_again_to_replaced_peers_that_listen():
+    # A ROUTER that listens does not know an identity to send to.
+    clients = [peer for peer in CLIENTS if peer[1] != "router"]
     with contextlib.ExitStack() as stack:
         called, serving = (
             programs(stack, peers, lambda _: LISTEN, "bind") for peers in (clients, WORKERS)
@@ -190,17 +189,17 @@ if ENGINE == "native":
 
     @case
     def heartbeats_lose_no_worker_that_lives():
-        """Twenty of them while a worker holds a request that it never answers; one that takes half a second lives."""
+        """The gateway sends twenty heartbeats while each worker holds a request that it never answers."""
         with Gateway(routes(settings=", heartbeat: 200ms, timeout: 4s")) as gateway:
-            with all_of(gateway, clients=CLIENTS[:1]) as ([client], workers):
-                # A worker that has never answered receives one request and no second one.
+            with peers_of(gateway, clients=CLIENTS[:1]) as ([client], workers):
+                # A worker receives only one request before its first answer, so each answers one.
                 for kind, worker in workers.items():
                     round_trip(client, worker, kind, b"h", b"x")
                 for kind in workers:
                     client.send(kind, b"h", b"x")
                 held = [worker.get() for worker in workers.values()]
                 for _ in held:
-                    # Not `worker_lost`, which a worker that had to connect again would cause.
+                    # The reason would be `worker_lost` if the worker had been disconnected.
                     rejected(client, "timeout", b"h")
                 for kind, worker in workers.items():
                     if worker.kind == "rep":
@@ -209,7 +208,7 @@ if ENGINE == "native":
 
     @case
     def dealer_and_rep_workers_share_a_pool():
-        """The gateway announces the socket type that fits each worker, and sends it requests in the form for its kind."""
+        """The gateway adapts its socket type and the form of the requests to the socket type of each worker."""
         shared = f"""
 frontends: {{ clients: {{ bind: "{LISTEN}" }} }}
 pools: {{ all: {{ bind: "{LISTEN}", per_worker: 1 }} }}
@@ -221,7 +220,7 @@ routes: {{ RAW: {{ pool: all }} }}
             for _ in range(2):
                 for _ in workers:
                     client.send(b"RAW", b"h", b"x")
-                # Each worker has one request at most, so each receives one.
+                # Each worker holds at most one request, so each worker receives one.
                 for worker in workers.values():
                     worker.serve(b"RAW", b"h", b"x")
                 for _ in workers:
@@ -248,12 +247,12 @@ routes: {{ RAW: {{ pool: all }} }}
             for client in clients:
                 for message in messages:
                     if worker.name == "pyomq rep" and message[0] == b"":
-                        continue  # as above
+                        continue  # see every_client_talks_with_every_worker
                     round_trip(client, worker, kind, *message)
 
     @case
-    def every_client_talks_with_every_worker_by_curve():
-        """Frames of zero to ten million bytes, including some that are sealed and opened on another thread."""
+    def every_client_talks_with_every_worker_over_curve():
+        """Large frames are encrypted and decrypted on another thread."""
         (ours, our_secret), (theirs, their_secret) = key_pair(), key_pair()
         curve = json.dumps({"curve": {"secret": "secret", "peers": {"peer": theirs}}})
         text = routes(SECURE_WORKERS, SECURE_LIMITS, f", security: {curve}")
@@ -269,7 +268,7 @@ routes: {{ RAW: {{ pool: all }} }}
             )
 
     @case
-    def the_gateway_is_the_client_of_workers_that_listen_by_curve():
+    def the_gateway_connects_to_workers_over_curve():
         (ours, our_secret), (theirs, their_secret) = key_pair(), key_pair()
         with contextlib.ExitStack() as stack:
             keys = (theirs, their_secret, "")

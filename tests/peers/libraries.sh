@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests peers of other libraries against the real binary: tests/peers/libraries.sh [CASE…]
+# Tests the real binary with peers of other libraries: tests/peers/libraries.sh [CASE…]
 #
 # Builds the binary, unless GATEWAY names one, and installs the peers, pinned, under target/.
 # GATEWAY_TEST_ENGINE names the engine (native). Python's pyzmq and the crate zeromq, which needs
@@ -39,13 +39,13 @@ if command -v node > /dev/null && command -v npm > /dev/null; then
     mkdir -p "$node"
     cp tests/peers/node/* "$node"
     if ! cmp --silent "$node/package-lock.json" "$node/installed.json"; then
-        # The package carries its binary, so none of its scripts needs to run.
+        # The package includes a binary, so its build scripts need not run.
         (cd "$node" && npm ci --silent --no-audit --no-fund --ignore-scripts)
         cp "$node/package-lock.json" "$node/installed.json"
     fi
     peers+=" node"
 else
-    echo "SKIPPED: the peers of Node's zeromq, because there is no node with npm here"
+    echo "SKIPPED: the peers of Node's zeromq, because Node or npm is not installed"
     [[ -z ${PEERS_REQUIRED-} ]]
 fi
 

@@ -1,6 +1,5 @@
-"""Tests of docs/migrate.md: its programs and files are taken from the page and run, before and after.
-
-pyzmq.py runs it with its own cases, one for each section of the page.
+"""Tests of docs/migrate.md. Each section of the page is a case, which runs the programs on the page
+before and after the migration. pyzmq.py runs the cases.
 """
 
 import contextlib
@@ -21,7 +20,7 @@ NATIVE_ONLY = re.compile(r"\b(type|frames|envelope): ")
 
 
 def blocks(text):
-    """Returns the files of a part of the page by name, and its commands, each with its output."""
+    """Returns the files in a part of the page by name, and a list of its commands with their outputs."""
     files, commands = {}, []
     for language, block in BLOCK.findall(text):
         if language != "console":
@@ -36,7 +35,7 @@ def blocks(text):
 
 
 class Stage:
-    """A system on the page: a directory with its files, and sockets there in place of ports."""
+    """The files of one stage in a directory, and their programs. Ports are replaced by sockets there."""
 
     def __init__(self, files):
         self.files = files
@@ -71,13 +70,13 @@ class Stage:
             process.wait()
 
     def run(self, command):
-        """Returns the output of a command of the page."""
+        """Runs a command of the page, and returns its output."""
         python, *arguments = shlex.split(command)
         assert python == "python", command
-        called = [sys.executable, *arguments]
-        ended = subprocess.run(called, cwd=self.directory, capture_output=True, text=True, timeout=4 * PATIENCE)
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout
+        command = [sys.executable, *arguments]
+        done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, timeout=4 * PATIENCE)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
 
 def run_stage(shared, text):

@@ -1,13 +1,19 @@
 """Peers of every library as processes, for the cases of `libraries.py` and `channels.py`.
 
-Each peer is a process of its own, so that it can be killed. Its arguments are `KIND connect|bind
-ENDPOINT` and, for CURVE, its public key, its secret key and that of the server, which is empty if it is
-the server. It prints `ready ENDPOINT`, and then obeys one line at a time: `> FRAME…` sends a message,
-`<` waits for one and prints its frames, and a SUB or XSUB subscribes to a prefix with `+ FRAME` and
-cancels that with `- FRAME`. A frame is `=` and hex digits, or `#` and a size, which
-stands for that many bytes of a known pattern (`!` and a size stands for any other bytes).
+Each peer is a separate process, so that a case can kill it. The arguments of the process are `KIND
+connect|bind ENDPOINT`. For CURVE, three keys follow: the peer's public key, the peer's secret key, and
+the server's public key, which is empty if the peer is the server.
 
-No case depends on the speed of the machine: a peer that prints nothing in time fails its case.
+The peer prints `ready ENDPOINT`, and then reads one command per line from standard input:
+
+- `> FRAME…` sends a message.
+- `<` waits for a message, and prints its frames.
+- `+ FRAME` subscribes to a prefix, and `- FRAME` cancels the subscription. The peer is a SUB or XSUB.
+
+A frame is written as `=` and hex digits. A large frame is written as `#` and its size if its bytes have
+a known pattern, or else as `!` and its size.
+
+A case fails if a peer prints nothing before the timeout.
 """
 
 import os
@@ -21,7 +27,7 @@ import zmq
 import support
 from support import REPOSITORY
 
-PATIENCE = support.PATIENCE = 20  # seconds that anything may take: the largest messages are large
+PATIENCE = support.PATIENCE = 20  # the timeout in seconds, which the largest messages need
 PEER = REPOSITORY / "tests/peers/python/peer.py"
 BUILT = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target") / "peers"
 PROGRAMS = {
@@ -31,7 +37,8 @@ PROGRAMS = {
     "rust": [BUILT / "rust/debug/gateway-peer"],
 }
 LIBRARIES = os.environ["PEERS"].split()
-# Many frames, empty ones, and the sizes at which the encoding of a length changes.
+# Messages with many frames, with empty frames, and with sizes at which the encoding of a size
+# changes.
 MESSAGES = [
     [b"x"],
     [b""],
@@ -59,20 +66,20 @@ def key_pair():
 
 
 def word(frame):
-    """Returns a frame in the form in which a peer is ordered to send it. A number is a size."""
+    """Returns a frame as it is written in a command. A number stands for a frame of this size."""
     return f"#{frame}" if isinstance(frame, int) else "=" + frame.hex()
 
 
 def shown(frame):
-    """Returns a frame in the form in which a peer reports it. A large one is reported by its size."""
+    """Reads a frame that a peer has printed. Returns its bytes, or the size of a large frame."""
     if frame[0] in "#!":
-        assert frame[0] == "#", f"{frame[1:]} bytes, and not the ones that were sent"
+        assert frame[0] == "#", f"{frame[1:]} bytes, but not the bytes that were sent"
         return int(frame[1:])
     return bytes.fromhex(frame[1:])
 
 
 class Program:
-    """A peer: a process that sends and receives on request."""
+    """A peer in another process."""
 
     def __init__(self, library, kind, endpoint, way="connect", keys=()):
         self.name, self.kind = f"{library} {kind}", kind
@@ -97,8 +104,8 @@ class Program:
         try:
             line = self.lines.get(timeout=PATIENCE)
         except queue.Empty:
-            raise AssertionError(f"{self.name} says nothing") from None
-        assert line, f"{self.name} ended"
+            raise AssertionError(f"{self.name} prints nothing") from None
+        assert line, f"{self.name} has exited"
         return line
 
     def send(self, *frames):
@@ -111,14 +118,14 @@ class Program:
         self.process.stdin.write(f"- {word(prefix)}\n")
 
     def want(self):
-        """Makes the peer receive a message, which `got` returns."""
+        """Tells the peer to receive a message. `got` returns the message."""
         self.process.stdin.write("<\n")
 
     def got(self):
         return [shown(frame) for frame in self._line().split()]
 
     def has_got(self):
-        """Returns whether the message that `want` asked for has arrived, after a wait of at most 20 ms."""
+        """Waits up to 20 ms for the message after `want`, and returns whether it has arrived."""
         try:
             line = self.lines.get(timeout=0.02)
         except queue.Empty:
@@ -135,7 +142,7 @@ class Program:
         assert got == list(frames), (self.name, got)
 
     def serve(self, *request):
-        """Lets a worker receive this request, and answer with the frames after the type."""
+        """Receives this request at a worker, and answers with the frames after the type."""
         frames = self.get()
         token = [] if self.kind == "rep" else [frames.pop(0)]
         assert frames == list(request), (self.name, frames)
@@ -155,5 +162,6 @@ class Program:
 
 
 def programs(stack, peers, endpoint, way="connect", keys=()):
-    """Starts each of `peers` at the endpoint that `endpoint` returns for it, and returns the processes by peer."""
-    return {it: stack.enter_context(Program(*it, endpoint(it), way, keys)) for it in peers}
+    """Starts every peer at the endpoint that the function `endpoint` returns for the peer. Returns the
+    processes by peer."""
+    return {peer: stack.enter_context(Program(*peer, endpoint(peer), way, keys)) for peer in peers}

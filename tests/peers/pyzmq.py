@@ -1,7 +1,7 @@
-"""Tests with real pyzmq peers, clients and workers, of what README promises about the wire.
+"""Tests of the contract with clients and workers in README.md, with real peers of pyzmq.
 
-tests/peers/pyzmq.sh runs it. Workers are sockets that a case drives by hand, so that nothing depends on
-how fast a peer is.
+tests/peers/pyzmq.sh runs this file. Most cases receive and answer requests at the sockets of workers
+themselves, so that no case depends on the speed of a peer.
 """
 
 import contextlib
@@ -21,10 +21,10 @@ import msgpack
 import zmq
 import zmq.auth
 
-import migrate  # noqa: F401: its cases are run too
+import migrate  # noqa: F401: registers more cases
 from support import (
     ENGINE,
-    NOTHING,
+    EMPTY_LEDGER,
     PATIENCE,
     REPOSITORY,
     Gateway,
@@ -55,7 +55,7 @@ JANE = msgpack.packb({"id": 54321, "name": "Jane Doe", "email": "jane@example.co
 
 
 def people(pool="timeout: 30s", more=""):
-    """Starts a gateway with one pool, which has these settings, and with these sections."""
+    """Starts a gateway with one pool. `pool` is settings of the pool, and `more` is more sections."""
     return Gateway(PEOPLE.replace("POOL", pool) + more)
 
 
@@ -113,8 +113,8 @@ def the_example_publisher_and_subscriber_work():
     page = (REPOSITORY / "docs/channels.md").read_text()
     routes = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)[1]
     with Gateway(re.sub(r"tcp://\*:\d+", LISTEN, routes)) as gateway:
-        # A subscriber of the test shows when the messages have passed the gateway.
-        witness = gateway.client(zmq.SUB, at="ticks.subscribers", SUBSCRIBE=b"tick.Bob")
+        # A subscriber of the test receives a message once the gateway has kept the messages.
+        first = gateway.client(zmq.SUB, at="ticks.subscribers", SUBSCRIBE=b"tick.Bob")
 
         def publish():
             program = "examples/python/publisher.py"
@@ -124,7 +124,7 @@ def the_example_publisher_and_subscriber_work():
             assert out.splitlines() == said, out + err
 
         publish()
-        witness.get()
+        first.get()
         program = "examples/python/subscriber.py"
         subscriber = gateway.program(program, gateway.endpoints["ticks.subscribers"])
         for _ in range(2):
@@ -162,7 +162,7 @@ def the_five_minutes_of_the_page_on_security_work():
 
 
 def block(page, language):
-    """Returns the first indented block of a page in this language."""
+    """Returns the first indented block of a page that is in this language."""
     found = re.search(rf"\n( +)```{language}\n(.*?)\n +```", page, re.DOTALL)
     return textwrap.dedent(found[2])
 
@@ -265,18 +265,18 @@ def the_readmes_start_is_true_with_the_client_before_the_worker():
 
             client = program("client.py", client)
             line = gateway.lines_until("pool people has no worker")[-1]
-            told = line["message"].replace("127.0.0.1:0", "*:5560")
-            assert told in readme.replace("\n", " "), told
+            message = line["message"].replace("127.0.0.1:0", "*:5560")
+            assert message in readme.replace("\n", " "), message
             assert "no answer yet" in client.stdout.readline()
             program("worker.py", worker)
             out, err = client.communicate(timeout=4 * PATIENCE)
             printed = [line for line in out.splitlines() if "no answer yet" not in line]
             assert ["$ python client.py", *printed] == answers.splitlines(), out + err
         (here / "routes.yaml").write_text(re.sub(r"\*:\d+", "*:0", routes))
-        assert without_what_varies(lines_of_a_start(here)) == without_what_varies(start.splitlines())
+        assert with_fixed_values(startup_lines(here)) == with_fixed_values(start.splitlines())
 
 
-def lines_of_a_start(directory):
+def startup_lines(directory):
     """Returns the human-readable log of a gateway in this directory, up to the line `ready`."""
     command = [os.path.abspath(os.environ["GATEWAY"])]
     environment = {name: value for name, value in os.environ.items() if name != "RUST_LOG"}
@@ -290,8 +290,8 @@ def lines_of_a_start(directory):
     return lines
 
 
-def without_what_varies(lines):
-    """Returns lines of the log with fixed times, ports and versions."""
+def with_fixed_values(lines):
+    """Returns lines of the log with constants instead of times, ports and versions."""
     for pattern, constant in [
         (r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "TIME"),
         (r"(tcp://0\.0\.0\.0):\d+", r"\1:PORT"),
@@ -325,7 +325,7 @@ while True:
 
 
 @case
-def an_unmodified_program_of_one_frame_runs_with_a_routes_yaml_alone():
+def unmodified_programs_with_one_frame_need_only_a_routes_yaml():
     if ENGINE != "native":
         return
     routes = f"""
@@ -380,7 +380,7 @@ def a_dealer_workers_request_is_token_type_headers_payload():
 
 
 @case
-def a_nameless_clients_token_is_printable():
+def the_token_of_a_client_without_an_identity_is_printable():
     with people() as gateway:
         client, worker = gateway.client(), gateway.worker()
         client.send(b"RAW", b"x")
@@ -393,7 +393,7 @@ def a_nameless_clients_token_is_printable():
 
 
 @case
-def a_dealers_leading_empty_frame_comes_back():
+def a_leading_empty_frame_of_a_dealer_is_returned():
     with people() as gateway:
         client, worker = gateway.client(IDENTITY=b"c"), gateway.worker()
         client.send(b"", b"RAW", b"h", b"x")
@@ -420,7 +420,7 @@ def a_req_client_gets_answers_and_errors():
 
 
 @case
-def a_correlating_req_client_gets_its_number_back():
+def a_correlating_req_client_receives_its_number_again():
     with people() as gateway:
         client = gateway.client(zmq.REQ, REQ_CORRELATE=1, REQ_RELAXED=1, IDENTITY=b"r")
         worker = gateway.worker()
@@ -429,7 +429,7 @@ def a_correlating_req_client_gets_its_number_back():
         assert exchange(client, worker, b"MSGPACK", b"h", JANE) == [b"REPLY", b"h", b"done"]
 
 
-def asks_again(**options):
+def assert_new_answer(**options):
     with people("timeout: 30s, per_worker: 10") as gateway:
         client, worker = gateway.client(zmq.REQ, REQ_RELAXED=1, **options), gateway.worker()
         client.send(b"RAW", b"first")
@@ -445,21 +445,21 @@ def asks_again(**options):
 
 @case
 def a_correlating_req_that_asks_again_gets_the_new_answer():
-    asks_again(REQ_CORRELATE=1)
+    assert_new_answer(REQ_CORRELATE=1)
 
 
 @case
-def a_named_req_that_asks_again_gets_the_new_answer():
-    asks_again(IDENTITY=b"r")
+def a_req_with_an_identity_that_asks_again_gets_the_new_answer():
+    assert_new_answer(IDENTITY=b"r")
 
 
 @case
-def a_nameless_req_that_asks_again_gets_the_new_answer():
-    asks_again()
+def a_req_without_an_identity_that_asks_again_gets_the_new_answer():
+    assert_new_answer()
 
 
 @case
-def a_rep_worker_sees_type_headers_payload():
+def a_rep_worker_receives_type_headers_and_payload():
     with people("workers: rep") as gateway:
         worker = gateway.worker(zmq.REP)
         for kind in (zmq.DEALER, zmq.REQ):
@@ -475,7 +475,7 @@ def a_rep_worker_sees_type_headers_payload():
 
 
 @case
-def headers_come_back_in_errors_of_every_kind():
+def rejections_for_every_reason_repeat_the_headers():
     with people("timeout: 1s") as gateway:
         client, headers = gateway.client(), [b"id 9", b"", b"\x00\xff"]
         ask = lambda kind, payload: client.ask(kind, *headers, payload)
@@ -490,7 +490,7 @@ def headers_come_back_in_errors_of_every_kind():
 
 
 @case
-def many_clients_get_each_its_own_answer():
+def each_of_many_clients_receives_its_own_answers():
     with people("per_worker: 50") as gateway:
         clients = [gateway.client([zmq.DEALER, zmq.REQ][n % 2]) for n in range(50)]
         workers = [gateway.worker() for _ in range(3)]
@@ -533,7 +533,7 @@ CATCH_ALL
 
 
 @case
-def exact_beats_pattern_and_the_longer_prefix_wins():
+def an_exact_type_precedes_patterns_and_a_longer_prefix_a_shorter_one():
     with Gateway(ROUTES.replace("CATCH_ALL", "")) as gateway:
         client, other = gateway.client(), gateway.client()
         workers = {pool: gateway.worker(at=pool) for pool in ("exact", "short", "long")}
@@ -555,7 +555,7 @@ def exact_beats_pattern_and_the_longer_prefix_wins():
 
 
 @case
-def a_catch_all_takes_the_rest():
+def a_catch_all_matches_all_other_types():
     with Gateway(ROUTES.replace("CATCH_ALL", '  "*": { pool: short }')) as gateway:
         client, worker = gateway.client(), gateway.worker(at="short")
         for kind in (b"order", b"\xff\x02", b"\x00", b"x" * 255):
@@ -563,7 +563,7 @@ def a_catch_all_takes_the_rest():
 
 
 @case
-def a_route_may_be_for_some_frontends():
+def a_route_may_be_restricted_to_some_frontends():
     with Gateway(ROUTES.replace("CATCH_ALL", "")) as gateway:
         refused("not_allowed", gateway.client().ask(b"secret", b"x"))
         inside, worker = gateway.client(at="inside"), gateway.worker(at="exact")
@@ -574,11 +574,11 @@ def a_route_may_be_for_some_frontends():
 
 
 @case
-def shapes_that_are_no_message_are_malformed():
+def messages_without_a_type_or_payload_are_malformed():
     with people() as gateway:
         client = gateway.client()
         refused("malformed", client.ask(b"RAW"))
-        assert client.ask(b"")[0] == b""  # behind its envelope
+        assert client.ask(b"")[0] == b""  # the envelope
         for frames in ([b"", b""], [b"", b"", b"x"], [b"", b"RAW"]):
             empty, *error = client.ask(*frames)
             assert empty == b""
@@ -606,7 +606,7 @@ def a_message_has_up_to_16_frames():
 
 
 @case
-def payloads_may_be_empty_where_the_schema_says_so():
+def an_empty_payload_is_valid_if_its_schema_accepts_it():
     with people() as gateway:
         client, worker = gateway.client(IDENTITY=b"c"), gateway.worker()
         client.send(b"PROTOBUF", b"")
@@ -618,10 +618,10 @@ def payloads_may_be_empty_where_the_schema_says_so():
 
 
 @case
-def malformed_payloads_are_told_field_and_byte():
+def rejections_name_the_field_and_the_byte_of_a_violation():
     pack = msgpack.packb
     protobuf = [
-        (b"\x08", "id", 1),  # a tag and no value
+        (b"\x08", "id", 1),  # a tag without a value
         (b"\x12\x08John", "name", 2),  # cut off
         (b"\x08\x07\x10\x07", "name", 2),  # a number for a name
         (b"\x12\x02\xc3\x28", "name", 2),  # not UTF-8
@@ -653,10 +653,10 @@ def malformed_payloads_are_told_field_and_byte():
 
 
 @case
-def what_passes_is_what_python_can_read():
+def python_can_read_every_accepted_payload():
     chance = random.Random(5)
 
-    def spoilt(payload):
+    def mutate(payload):
         payload = bytearray(payload)
         for _ in range(chance.randint(1, 3)):
             at = chance.randrange(len(payload))
@@ -673,13 +673,13 @@ def what_passes_is_what_python_can_read():
                 break
         return bytes(payload)
 
-    def protobuf_reads(payload):
+    def is_protobuf(payload):
         try:
             return Person.FromString(payload) is not None
         except Exception:
             return False
 
-    def msgpack_reads(payload):
+    def is_msgpack(payload):
         try:
             value = msgpack.unpackb(payload, raw=False)
         except Exception:
@@ -691,10 +691,10 @@ def what_passes_is_what_python_can_read():
         passed = 0
         for _ in range(500):
             for kind, good, reads in [
-                (b"PROTOBUF", JOHN, protobuf_reads),
-                (b"MSGPACK", JANE, msgpack_reads),
+                (b"PROTOBUF", JOHN, is_protobuf),
+                (b"MSGPACK", JANE, is_msgpack),
             ]:
-                payload = spoilt(good)
+                payload = mutate(good)
                 answer = exchange(client, worker, kind, payload)
                 if answer[0] == b"REPLY":
                     passed += 1
@@ -705,7 +705,7 @@ def what_passes_is_what_python_can_read():
 
 
 @case
-def errors_are_in_the_requests_encoding_or_else_the_frontends():
+def errors_have_the_encoding_of_the_request_or_of_the_frontend():
     routes = PEOPLE.replace("POOL", "timeout: 50ms")
     with Gateway(routes) as gateway:
         client = gateway.client()
@@ -746,7 +746,7 @@ def a_message_far_over_the_limit_is_too_large():
 
 
 @case
-def a_client_has_as_much_open_as_it_may():
+def requests_beyond_the_limit_of_a_client_are_rejected():
     with people("timeout: 30s, per_worker: 10", more="limits: { client_requests: 2 }") as gateway:
         client, other, worker = gateway.client(), gateway.client(), gateway.worker()
         client.send(b"RAW", b"1")
@@ -771,7 +771,7 @@ def requests_wait_for_the_first_worker():
         client = gateway.client()
         for n in range(20):
             client.send(b"RAW", b"%d" % n)
-        refused("unknown_type", client.ask(b"NONE", b"")) # so all have arrived
+        refused("unknown_type", client.ask(b"NONE", b""))  # so all requests have arrived
         worker = gateway.worker()
         for n in range(20):
             token, _kind, payload = worker.get()
@@ -781,7 +781,7 @@ def requests_wait_for_the_first_worker():
 
 
 @case
-def a_full_queue_is_told_at_once():
+def a_request_to_a_full_queue_is_rejected_at_once():
     with people("queue: 2") as gateway:
         client = gateway.client()
         client.send(b"RAW", b"1")
@@ -794,7 +794,7 @@ def a_full_queue_is_told_at_once():
 
 
 @case
-def without_a_worker_the_deadline_says_so():
+def a_request_without_a_worker_is_rejected_with_no_worker():
     with people("timeout: 1s") as gateway:
         refused("no_worker", gateway.client().ask(b"RAW", b"x"))
         worker = gateway.worker()
@@ -803,17 +803,18 @@ def without_a_worker_the_deadline_says_so():
 
 
 @case
-def a_timeout_says_whether_a_worker_had_it():
+def a_timeout_says_whether_a_worker_held_the_request():
     with people("timeout: 500ms, per_worker: 1") as gateway:
         client = gateway.client()
         sloth = gateway.worker(RCVHWM=1, RCVBUF=4096)
-        # More than a worker's send queue (100 requests with libzmq) and the system's buffers hold.
+        # These requests do not all fit into the gateway's queue for the worker (100 requests with
+        # libzmq) and the system's buffers.
         for _ in range(160):
             client.send(b"RAW", b"x" * 300_000)
-        said = [refused("timeout", client.get())["message"] for _ in range(160)]
-        had = [message for message in said if "a worker of pool people held the request" in message]
-        waited = [message for message in said if "waited in the queue" in message]
-        assert had and waited and len(had) + len(waited) == 160, said
+        messages = [refused("timeout", client.get())["message"] for _ in range(160)]
+        held = [message for message in messages if "a worker of pool people held the request" in message]
+        queued = [message for message in messages if "waited in the queue" in message]
+        assert held and queued and len(held) + len(queued) == 160, messages
         sloth.close()
 
 
@@ -850,7 +851,7 @@ def only_the_first_answer_to_a_request_counts():
 
 
 @case
-def a_killed_worker_is_lost_at_once():
+def the_request_of_a_killed_worker_is_rejected_at_once():
     holds = (
         "import sys, zmq\n"
         "worker = zmq.Context().socket(zmq.DEALER)\n"
@@ -874,7 +875,7 @@ def a_killed_worker_is_lost_at_once():
 
 
 @case
-def what_a_worker_answers_last_still_counts():
+def the_last_answer_of_a_worker_that_closes_is_delivered():
     for _ in range(10):
         with people() as gateway:
             client, worker = gateway.client(), gateway.worker(LINGER=-1)
@@ -886,7 +887,7 @@ def what_a_worker_answers_last_still_counts():
 
 
 @case
-def a_workers_error_is_carried_as_it_is():
+def an_error_of_a_worker_is_passed_unchanged():
     routes = PEOPLE.replace("POOL", "") + "  CHECKED: { reply: demo.Person, pool: people }\n"
     with Gateway(routes) as gateway:
         client, worker = gateway.client(), gateway.worker()
@@ -928,7 +929,7 @@ limits: { message: 1KiB }
 
 
 @case
-def a_worker_may_see_bare_identities_one_request_each():
+def with_identity_client_a_worker_has_one_request_of_each_client():
     with people("identity: client, per_worker: 10") as gateway:
         one, two = gateway.client(IDENTITY=b"one"), gateway.client(IDENTITY=b"two")
         worker = gateway.worker()
@@ -937,7 +938,7 @@ def a_worker_may_see_bare_identities_one_request_each():
         two.send(b"RAW", b"2")
         worker.expect(b"two", b"RAW", b"2")
         one.send(b"RAW", b"3")
-        refused("unknown_type", one.ask(b"NONE", b"")) # so 3 has arrived
+        refused("unknown_type", one.ask(b"NONE", b""))  # so request 3 has arrived
         worker.send(b"two", b"REPLY", b"to 2")
         two.expect(b"REPLY", b"to 2")
         two.send(b"RAW", b"4")
@@ -952,14 +953,14 @@ def a_worker_may_see_bare_identities_one_request_each():
 
 
 @case
-def a_client_that_must_wait_holds_up_no_other():
+def a_waiting_client_delays_no_other_client():
     with people("identity: client, timeout: 1s, per_worker: 10") as gateway:
         one, two = gateway.client(IDENTITY=b"one"), gateway.client(IDENTITY=b"two")
         worker = gateway.worker()
         one.send(b"RAW", b"1")
         worker.expect(b"one", b"RAW", b"1")
         one.send(b"RAW", b"2")
-        refused("unknown_type", one.ask(b"NONE", b"")) # so 2 has arrived
+        refused("unknown_type", one.ask(b"NONE", b""))  # so request 2 has arrived
         two.send(b"RAW", b"3")
         worker.expect(b"two", b"RAW", b"3")
         worker.send(b"two", b"REPLY", b"to 3")
@@ -967,7 +968,7 @@ def a_client_that_must_wait_holds_up_no_other():
 
 
 @case
-def by_bare_identity_a_late_answer_is_not_mistaken():
+def with_identity_client_a_late_answer_is_dropped():
     with people("identity: client, timeout: 1s") as gateway:
         client, worker = gateway.client(IDENTITY=b"c"), gateway.worker()
         client.send(b"RAW", b"1")
@@ -982,7 +983,7 @@ def by_bare_identity_a_late_answer_is_not_mistaken():
 
 
 @case
-def a_workers_message_that_answers_nothing_is_named():
+def a_message_of_a_worker_that_answers_no_request_is_logged():
     with people() as gateway:
 
         def named(words):
@@ -1005,7 +1006,7 @@ def a_workers_message_that_answers_nothing_is_named():
         ]:
             worker = gateway.worker(IDENTITY=b"w")
             if ENGINE == "native":
-                # As with ZMQ_PROBE_ROUTER, which is not logged.
+                # An empty message is not logged, because ZMQ_PROBE_ROUTER sends one.
                 worker.send(b"")
             worker.send(*frames)
             line = named(words)
@@ -1016,7 +1017,7 @@ def a_workers_message_that_answers_nothing_is_named():
 
 
 @case
-def an_answer_without_the_identity_is_named():
+def an_answer_without_the_identity_is_logged():
     with people() as gateway:
         client, worker = gateway.client(IDENTITY=b"c"), gateway.worker(IDENTITY=b"w")
         client.send(b"RAW", b"x")
@@ -1032,7 +1033,7 @@ def an_answer_without_the_identity_is_named():
 
 
 @case
-def a_bare_identity_that_nobody_has_is_named():
+def an_answer_to_an_unknown_identity_is_logged():
     with people("identity: client") as gateway:
         worker = gateway.worker()
         worker.send(b"nobody", b"REPLY", b"done")
@@ -1041,7 +1042,7 @@ def a_bare_identity_that_nobody_has_is_named():
 
 
 @case
-def a_client_that_wants_curve_is_told_of_in_the_log():
+def a_client_that_requires_curve_is_logged():
     if ENGINE != "native":
         return
     with people() as gateway:
@@ -1054,7 +1055,7 @@ def a_client_that_wants_curve_is_told_of_in_the_log():
 
 
 @case
-def a_worker_on_the_clients_port_is_told_where_workers_belong():
+def a_worker_at_a_frontend_is_told_to_connect_to_a_pool():
     with people() as gateway:
         worker = gateway.worker(at="clients")
         for reason, frames in [
@@ -1068,7 +1069,7 @@ def a_worker_on_the_clients_port_is_told_where_workers_belong():
 
 
 def log_of(gateway, message):
-    """Returns the lines with this message among those that have arrived."""
+    """Returns the log lines so far whose messages begin with `message`."""
     lines = []
     while not gateway.log.empty():
         lines.append(gateway.log.get())
@@ -1107,14 +1108,14 @@ def a_rolling_restart_of_workers_loses_nothing():
         for worker in workers:
             worker.terminate()
             assert worker.wait(timeout=PATIENCE) == 0, worker.stderr.read()
-        # No worker disconnected in another way, and none with a request.
+        # Every worker left with BYE, and none held a request at the end.
         assert log_of(gateway, "worker left")
         assert not log_of(gateway, "worker disconnected")
     assert gateway.ledger["answered"] == 4_000, gateway.ledger
 
 
 @case
-def a_restart_of_rep_workers_costs_each_at_most_the_request_that_it_was_handed():
+def a_rep_worker_that_restarts_loses_at_most_one_request():
     if ENGINE != "native":
         return
     total, open_most = 2_000, 100
@@ -1136,7 +1137,7 @@ def a_restart_of_rep_workers_costs_each_at_most_the_request_that_it_was_handed()
                 client.send(b"RAW", b"%d" % unsent.pop(), b"x")
             answer = client.get()
             number = int(answer[1])
-            # This fails for a second answer.
+            # Fails if this is the second answer to a request.
             waiting.remove(number)
             if answer[0] == b"ERROR":
                 # The worker could have processed it, so the client must know whether to send it
@@ -1161,7 +1162,7 @@ def a_restart_of_rep_workers_costs_each_at_most_the_request_that_it_was_handed()
 
 
 @case
-def a_worker_that_leaves_gets_nothing_new_and_answers_what_it_holds():
+def a_leaving_worker_gets_no_new_request_and_answers_its_last_requests():
     if ENGINE != "native":
         return
     with people("timeout: 30s, per_worker: 2") as gateway:
@@ -1196,7 +1197,7 @@ def a_client_called_bye_is_answered_by_its_bare_identity():
 
 
 @case
-def bye_that_can_not_be_taken_is_named():
+def bye_is_logged_by_an_engine_that_does_not_support_it():
     with people("workers: dealer") as gateway:
         worker = gateway.worker()
         worker.send(b"BYE")
@@ -1208,7 +1209,7 @@ def bye_that_can_not_be_taken_is_named():
 
 
 @case
-def a_pool_without_a_worker_is_named_while_requests_wait():
+def a_pool_without_a_worker_is_logged_while_requests_wait():
     with people("timeout: 30s") as gateway:
         client = gateway.client()
         client.send(b"RAW", b"x")
@@ -1226,7 +1227,7 @@ def a_pool_without_a_worker_is_named_while_requests_wait():
 
 
 @case
-def a_client_of_two_gateways_is_served_by_the_one_that_is_left():
+def a_client_of_two_gateways_is_served_after_one_gateway_was_killed():
     with people() as one, people() as other:
         client = one.client(IMMEDIATE=1)
         client.socket.connect(other.endpoints["clients"])
@@ -1236,7 +1237,7 @@ def a_client_of_two_gateways_is_served_by_the_one_that_is_left():
             poller.register(peer.socket, zmq.POLLIN)
 
         def ask():
-            """Sends a request, and returns the answer, the number of its worker, or None without an answer."""
+            """Sends a request, and returns the answer, which is the number of the worker."""
             client.send(b"RAW", b"x")
             while ready := dict(poller.poll(PATIENCE * 1000)):
                 for worker in workers:
@@ -1247,33 +1248,34 @@ def a_client_of_two_gateways_is_served_by_the_one_that_is_left():
                     return client.get()[1]
             raise AssertionError("no answer")
 
-        # Until both are connected.
+        # Both gateways answer once both are connected.
         while {ask(), ask()} != {b"0", b"1"}:
             pass
-        # libzmq reports this once it has dropped the queue of the lost connection. Reading the
-        # socket's state then makes the socket process that.
+        # libzmq reports this event once it has dropped the queue of the lost connection. Reading
+        # EVENTS makes the socket process the loss.
         monitor = client.socket.get_monitor_socket(zmq.EVENT_CONNECT_RETRIED)
         other.process.kill()
         assert monitor.poll(PATIENCE * 1000), "the client doesn't notice"
         client.socket.get(zmq.EVENTS)
         assert [ask() for _ in range(20)] == [b"0"] * 20
         client.socket.disable_monitor()
-        other.ledger = NOTHING
+        other.ledger = EMPTY_LEDGER
 
 
 # ---- the shutdown
 
 
-def refused_while_draining(gateway, worker):
-    """Sends requests until one is rejected because the gateway drains: the signal may take a moment."""
+def await_draining(gateway, worker):
+    """Sends requests until one is rejected with `shutting_down`, because the gateway handles the signal a
+    little later."""
     client = gateway.client()
-    until_told = (exchange(client, worker, b"RAW", b"h", b"x") for _ in iter(int, 1))
-    told = next(answer for answer in until_told if answer[0] == b"ERROR")
-    refused("shutting_down", told, headers=[b"h"])
+    while (answer := exchange(client, worker, b"RAW", b"h", b"x"))[0] != b"ERROR":
+        pass
+    refused("shutting_down", answer, headers=[b"h"])
 
 
 @case
-def at_the_end_held_requests_finish_and_new_ones_are_refused():
+def during_a_shutdown_held_requests_finish_and_new_requests_are_rejected():
     with people("timeout: 30s, per_worker: 10") as gateway:
         client, worker = gateway.client(IDENTITY=b"c"), gateway.worker()
         client.send(b"RAW", b"held")
@@ -1281,7 +1283,7 @@ def at_the_end_held_requests_finish_and_new_ones_are_refused():
         client.send(b"RAW", b"held longer")
         second = worker.take(b"c", b"RAW", b"held longer")
         gateway.signal()
-        refused_while_draining(gateway, worker)
+        await_draining(gateway, worker)
         worker.send(first, b"REPLY", b"finished")
         client.expect(b"REPLY", b"finished")
         worker.send(second, b"REPLY", b"finished")
@@ -1295,20 +1297,20 @@ LONG_HEADER = b"x" * (16 << 10)
 
 
 @case
-def the_last_answer_arrives_before_the_end():
+def the_last_answer_arrives_before_the_gateway_exits():
     with people("timeout: 30s, per_worker: 10") as gateway:
         client, worker = gateway.client(), gateway.worker()
         client.send(b"RAW", b"held")
         token, *_ = worker.get()
         gateway.signal()
-        refused_while_draining(gateway, worker)
+        await_draining(gateway, worker)
         worker.send(token, b"REPLY", LONG)
         client.expect(b"REPLY", LONG)
         assert gateway.end() == 0
 
 
 @case
-def the_last_rejection_arrives_before_the_end():
+def the_last_rejection_arrives_before_the_gateway_exits():
     with people(more="shutdown: { grace: 300ms }") as gateway:
         client, worker = gateway.client(), gateway.worker()
         client.send(b"PROTOBUF", LONG_HEADER, JOHN)
@@ -1319,7 +1321,7 @@ def the_last_rejection_arrives_before_the_end():
 
 
 @case
-def at_the_end_grace_is_the_limit():
+def a_shutdown_takes_no_longer_than_grace():
     with people(more="shutdown: { grace: 300ms }") as gateway:
         client, worker = gateway.client(), gateway.worker()
         client.send(b"RAW", b"x")
@@ -1330,7 +1332,7 @@ def at_the_end_grace_is_the_limit():
 
 
 @case
-def a_second_signal_ends_it_at_once():
+def a_second_signal_ends_the_gateway_at_once():
     with people(more="shutdown: { grace: 60s }") as gateway:
         client, worker = gateway.client(), gateway.worker()
         client.send(b"RAW", b"x")
@@ -1339,14 +1341,14 @@ def a_second_signal_ends_it_at_once():
         gateway.lines_until("SIGTERM")
         gateway.signal()
         assert gateway.process.wait(timeout=PATIENCE) == 1
-        gateway.ledger = NOTHING
+        gateway.ledger = EMPTY_LEDGER
 
 
 # ---- other protocols and slow peers
 
 
 @case
-def sighup_takes_up_an_edit_and_keeps_out_a_broken_one():
+def sighup_applies_a_valid_edit_and_no_invalid_edit():
     with people(more="reload: { watch: false }") as gateway:
         client, worker = gateway.client(), gateway.worker()
         text = gateway.file.read_text()
@@ -1363,7 +1365,7 @@ def sighup_takes_up_an_edit_and_keeps_out_a_broken_one():
 
 
 def edit(gateway, old, new):
-    """Edits the configuration, and returns the time at which the edit has taken effect."""
+    """Edits the configuration, waits until the edit has taken effect, and returns the time."""
     text = gateway.file.read_text()
     assert old in text, text
     gateway.file.write_text(text.replace(old, new))
@@ -1372,20 +1374,20 @@ def edit(gateway, old, new):
 
 
 def within_two_seconds(since, peer):
-    """Returns what the peer receives, which must arrive within two seconds after that time."""
+    """Receives a message at a peer, and asserts that it arrives within two seconds after `since`."""
     got = peer.get()
-    took = time.monotonic() - since
-    assert took < 2, f"{took:.1f} s"
+    duration = time.monotonic() - since
+    assert duration < 2, f"{duration:.1f} s"
     return got
 
 
 @case
-def a_refused_peer_is_served_within_two_seconds_of_the_edit_that_welcomes_it():
+def a_refused_worker_is_served_within_two_seconds_of_the_edit_that_admits_it():
     if ENGINE != "native":
         return
     with people("workers: rep") as gateway:
         first = gateway.client()
-        # A worker of a kind that the pool does not take.
+        # A DEALER worker at a pool for REP workers.
         dealer = gateway.worker()
         gateway.lines_until("pool people: a connection is refused: a DEALER socket")
         first.send(b"RAW", b"x")
@@ -1393,7 +1395,7 @@ def a_refused_peer_is_served_within_two_seconds_of_the_edit_that_welcomes_it():
         token, *_ = within_two_seconds(edited, dealer)
         dealer.send(token, b"REPLY", b"y")
         first.expect(b"REPLY", b"y")
-        # And of the other kind.
+        # A REP worker at a pool for DEALER workers.
         dealer.close()
         rep = gateway.worker(zmq.REP)
         gateway.lines_until("pool people: a connection is refused: a REP socket")
@@ -1405,17 +1407,18 @@ def a_refused_peer_is_served_within_two_seconds_of_the_edit_that_welcomes_it():
 
 
 @case
-def a_refused_client_is_served_within_two_seconds_of_the_edit_that_makes_room():
+def a_refused_client_is_served_within_two_seconds_of_the_edit_of_the_limit():
     if ENGINE != "native":
         return
     with people(more="limits: { clients: 1 }") as gateway:
         worker = gateway.worker()
         host, port = gateway.endpoints["clients"].removeprefix("tcp://").split(":")
-        # As many as are told so on each request: those beyond are disconnected.
+        # The gateway keeps this number of clients beyond the limit connected, and rejects their
+        # requests. It disconnects the next client.
         with contextlib.ExitStack() as stack:
             for _ in range(1001):
-                crowd = stack.enter_context(socket.create_connection((host, int(port)), timeout=PATIENCE))
-                crowd.sendall(GREETING + READY)
+                other = stack.enter_context(socket.create_connection((host, int(port)), timeout=PATIENCE))
+                other.sendall(GREETING + READY)
             client = gateway.client()
             gateway.lines_until("frontend clients: a connection is refused: 1 clients")
             client.send(b"RAW", b"x")
@@ -1427,7 +1430,7 @@ def a_refused_client_is_served_within_two_seconds_of_the_edit_that_makes_room():
 
 
 @case
-def a_client_that_never_reads_stops_nobody():
+def a_client_that_never_reads_blocks_no_other_client():
     with people(more="limits: { client_bytes: 4MiB }\nshutdown: { grace: 300ms }") as gateway:
         sloth, client, worker = gateway.client(RCVHWM=1), gateway.client(), gateway.worker()
         answer = b"z" * 10_000
@@ -1444,7 +1447,7 @@ def a_client_that_never_reads_stops_nobody():
 
 
 @case
-def a_client_that_left_is_counted():
+def requests_of_disconnected_clients_are_counted():
     with people() as gateway:
         worker = gateway.worker()
         for _ in range(20):
@@ -1459,7 +1462,7 @@ def a_client_that_left_is_counted():
 
 
 @case
-def a_worker_that_never_answers_stops_no_other_pool():
+def a_worker_that_never_answers_blocks_no_other_pool():
     with Gateway(ROUTES.replace("CATCH_ALL", "")) as gateway:
         client, worker = gateway.client(), gateway.worker(at="exact")
         stuck, sloth = gateway.client(), gateway.worker(at="short", RCVHWM=1)
@@ -1484,31 +1487,32 @@ STRANGE = [
     GREETING + b"\x04\x06\x05WRONG",
     GREETING + b"\x00\x05early",
 ]
-# From peers that have shaken hands: to a pool, they would be workers.
+# Bytes of peers that have completed the handshake. At a pool, such peers would be workers.
 BROKEN = [
     GREETING + READY + b"\x02" + b"\xff" * 8,  # a frame of 2^64 - 1 bytes
-    GREETING + READY + b"\x02\x3f" + b"\xff" * 7 + b"x",  # of 2^62
-    GREETING + READY + b"\xf8\x01x",  # flags that don't exist
+    GREETING + READY + b"\x02\x3f" + b"\xff" * 7 + b"x",  # a frame of 2^62 - 1 bytes
+    GREETING + READY + b"\xf8\x01x",  # flags that do not exist
     GREETING + READY + b"\x01\x03RAW\x00\x09cut",
 ]
 
 
 def strangers(name, all_sent):
-    """One after the other connects there while a request waits, and sends its bytes."""
+    """Sends each of `all_sent` over a new connection, while a request waits for a worker. Asserts that no
+    connection receives the request, and that other peers are then served."""
     with people() as gateway:
         client = gateway.client()
         client.send(b"RAW", b"waits")
-        refused("unknown_type", client.ask(b"NONE", b"")) # so it has arrived
+        refused("unknown_type", client.ask(b"NONE", b""))  # so the request has arrived
         host, port = gateway.endpoints[name].removeprefix("tcp://").split(":")
         for sent in all_sent:
             with socket.create_connection((host, int(port)), timeout=PATIENCE) as stranger:
-                heard = b""
+                received = b""
                 with contextlib.suppress(OSError):
                     stranger.sendall(sent)
                     stranger.settimeout(0.2)
                     while got := stranger.recv(4096):
-                        heard += got
-                assert b"waits" not in heard, heard
+                        received += got
+                assert b"waits" not in received, received
         worker = gateway.worker()
         assert serve_until(client, worker) == [b"REPLY", b"done"]
         got = exchange(client, worker, b"RAW", b"x")
@@ -1516,22 +1520,22 @@ def strangers(name, all_sent):
 
 
 @case
-def strangers_at_a_frontend_hurt_nobody():
+def strangers_at_a_frontend_affect_no_other_peer():
     strangers("clients", [HTTP, *STRANGE, *BROKEN])
 
 
 @case
-def strangers_at_a_pool_hurt_nobody():
+def strangers_at_a_pool_affect_no_other_peer():
     strangers("people", STRANGE)
 
 
 @case
-def a_browser_at_a_pool_is_no_worker():
+def a_browser_at_a_pool_receives_no_request():
     strangers("people", [HTTP])
 
 
 @case
-def peers_of_the_wrong_kind_hurt_nobody():
+def peers_with_the_wrong_socket_type_affect_no_other_peer():
     with people() as gateway:
         subscriber = gateway.client(zmq.SUB, SUBSCRIBE=b"")
         publisher = gateway.worker(zmq.PUB)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests real pyzmq peers against the real binary: tests/peers/pyzmq.sh [CASE…]
 #
-# Builds the binary, unless GATEWAY names one. GATEWAY_TEST_ENGINE names the engine (native).
+# Builds the binary, unless GATEWAY names one. GATEWAY_TEST_ENGINE is the engine, by default native.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

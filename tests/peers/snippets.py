@@ -28,9 +28,9 @@ routes:
 
 
 def calls_are_answered_out_of_order(command):
-    """Three concurrent calls, whose answers arrive in another order, and one call that is rejected."""
+    """Answers three concurrent calls out of order, and rejects a fourth call."""
     with Gateway(ROUTES) as gateway:
-        # Nobody listens at the second address.
+        # No program listens at the second address.
         addresses = [gateway.endpoints["clients"], "tcp://127.0.0.1:9"]
         client = subprocess.Popen(
             [*command, *addresses], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -43,7 +43,7 @@ def calls_are_answered_out_of_order(command):
             name = json.loads(payload)["name"]
             worker.send(identity, b"REPLY", *headers, f"hello {name}".encode())
 
-        answer(worker.get())  # a worker gets one request until it has answered one
+        answer(worker.get())  # a worker receives only one request before its first answer
         for request in reversed([worker.get(), worker.get()]):
             answer(request)
         out, err = client.communicate(timeout=PATIENCE)

@@ -1,4 +1,4 @@
-"""A gateway process, peers with a time limit, and a runner, for the cases in this folder."""
+"""The parts that all cases in this folder use: a gateway process, peers with timeouts, and a runner."""
 
 import json
 import os
@@ -22,8 +22,8 @@ sys.path.append(str(REPOSITORY / "schemas"))
 
 from gateway.v1.error_pb2 import Error
 
-PATIENCE = 5  # seconds that anything may take
-# The engine in the routes.yaml of each gateway that is started.
+PATIENCE = 5  # the timeout of every wait, in seconds
+# The engine in the routes.yaml of every gateway.
 ENGINE = os.environ.get("GATEWAY_TEST_ENGINE", "native")
 
 CODES = {
@@ -43,17 +43,17 @@ CODES = {
     "shutting_down": 14,
 }
 
-# How a request can end, by the names in the line `stopped`.
-ENDS = ("answered", "published", "rejected", "client_gone", "client_slow")
-# The counts of a gateway that prints none, because the test has killed it.
-NOTHING = dict.fromkeys(("received", *ENDS), 0)
+# The possible outcomes of a request, with their names in the log line `stopped`.
+OUTCOMES = ("answered", "published", "rejected", "client_gone", "client_slow")
+# The ledger for a gateway that the test has killed, and that therefore has not logged its counts.
+EMPTY_LEDGER = dict.fromkeys(("received", *OUTCOMES), 0)
 
 
 class Gateway:
     """A gateway process on free ports, and peers to it.
 
-    When the context ends without an exception, the gateway is ended: it must exit with code 0, owe no peer
-    an answer, and its counters must balance. `ledger` has them.
+    If the `with` block ends without an exception, the gateway is shut down: it must exit with code 0, and
+    its counts, which `ledger` has, must balance.
     """
 
     def __init__(self, routes, schemas=REPOSITORY / "schemas", files=None):
@@ -106,11 +106,11 @@ class Gateway:
         self._start()
 
     def lines_until(self, message):
-        """The log's lines up to the one with this message."""
+        """Returns the lines of the log through the first line whose message begins with `message`."""
         lines = []
         while True:
             line = self.log.get(timeout=PATIENCE)
-            assert line is not None, f"the gateway ended: {lines}"
+            assert line is not None, f"the gateway has exited: {lines}"
             lines.append(line)
             if line["message"].startswith(message):
                 return lines
@@ -122,7 +122,7 @@ class Gateway:
         return Peer(self.context, kind, self.endpoints[at], options)
 
     def program(self, path, *arguments):
-        """A Python program as a process of its own."""
+        """Starts a Python program in another process."""
         process = subprocess.Popen(
             [sys.executable, REPOSITORY / path, *arguments],
             stdout=subprocess.PIPE,
@@ -136,7 +136,7 @@ class Gateway:
         self.process.send_signal(which)
 
     def end(self):
-        """Waits for the end, after a signal; gives the exit code."""
+        """Waits until the gateway has exited, and returns the exit code. A signal must have been sent."""
         code = self.process.wait(timeout=PATIENCE)
         while (line := self.log.get(timeout=PATIENCE)) is not None:
             if line["message"] == "stopped":
@@ -154,7 +154,7 @@ class Gateway:
                 if self.ledger is None:
                     assert self.end() == 0, "exit code"
                 counts = self.ledger
-                assert counts["received"] == sum(counts[end] for end in ENDS), counts
+                assert counts["received"] == sum(counts[name] for name in OUTCOMES), counts
         finally:
             for process in [self.process, *self.children]:
                 process.kill()
@@ -167,7 +167,7 @@ class Gateway:
 
 
 class Peer:
-    """A socket that gives up waiting in time."""
+    """A socket with timeouts."""
 
     def __init__(self, context, kind, endpoint, options):
         self.socket = context.socket(kind)
@@ -192,7 +192,7 @@ class Peer:
         assert got == list(frames), got
 
     def take(self, identity, *frames):
-        """Receives a worker's request by a client of this identity, and returns its token."""
+        """Receives a request of the client with this identity at a worker, and returns the token."""
         token, *got = self.get()
         name, number = token.split(b"#")
         assert name == identity and number.isdigit(), token
@@ -204,13 +204,13 @@ class Peer:
 
 
 def exchange(client, worker, *frames, answer=b"done"):
-    """Sends one request through an echo worker, and returns the client's answer."""
+    """Sends one request, answers it at the worker, and returns the answer that the client receives."""
     client.send(*frames)
     return serve_until(client, worker, answer)
 
 
 def serve_until(client, worker, answer=b"done"):
-    """Has the worker answer all that it gets until the client gets something."""
+    """Answers requests at the worker until the client receives a message, and returns this message."""
     poller = zmq.Poller()
     poller.register(client.socket, zmq.POLLIN)
     poller.register(worker.socket, zmq.POLLIN)
@@ -226,7 +226,7 @@ def serve_until(client, worker, answer=b"done"):
 
 
 def rejection(frames, encoding="json or msgpack", headers=()):
-    """The gateway's own answer, decoded; asserts its frames, and that code and generation fit."""
+    """Asserts that `frames` are a rejection by the gateway, and returns the decoded error."""
     kind, *got, payload = frames
     assert kind == b"ERROR", frames
     assert got == list(headers), got
@@ -248,7 +248,7 @@ def rejection(frames, encoding="json or msgpack", headers=()):
 
 
 def refused(reason, frames, encoding="json or msgpack", headers=()):
-    """As `rejection`, for this reason."""
+    """Does the same as `rejection`, and asserts the reason."""
     decoded = rejection(frames, encoding, headers)
     assert decoded["reason"] == reason, decoded
     return decoded
@@ -258,7 +258,7 @@ CASES = []
 
 
 def case(function=None, *, fails=None):
-    """Registers a test; `fails` says why it is known to."""
+    """Registers a test. `fails` is the reason why the test is known to fail."""
     if function is None:
         return lambda function: case(function, fails=fails)
     CASES.append((function, fails))
@@ -266,7 +266,7 @@ def case(function=None, *, fails=None):
 
 
 def run():
-    """Runs the cases named as arguments, or all."""
+    """Runs the cases in the arguments, or all cases if there are no arguments."""
     passed, failed, known = 0, 0, 0
     for function, fails in CASES:
         name = function.__name__
@@ -286,7 +286,7 @@ def run():
             print(f"known   {name}: {fails}")
         elif fails:
             failed += 1
-            print(f"FAILED  {name}: it passes now; drop its mark")
+            print(f"FAILED  {name}: the case passes now: remove `fails` from it")
         elif trace:
             failed += 1
             print(f"FAILED  {name}\n{trace}")

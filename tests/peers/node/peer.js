@@ -1,4 +1,4 @@
-// A peer of Node's zeromq that ../program.py starts; that file says how it is used.
+// A peer that uses Node's zeromq, for ../program.py, which describes the arguments and commands.
 "use strict"
 
 const zmq = require("zeromq")
@@ -31,7 +31,7 @@ const kinds = {
 
 async function main() {
   const [kind, way, endpoint, ...keys] = process.argv.slice(2)
-  // A worker that dies must not wait to be heard.
+  // A worker that exits must not wait until its messages are sent.
   const options = { linger: 0 }
   if (keys.length) {
     ;[options.curvePublicKey, options.curveSecretKey] = keys
@@ -39,21 +39,21 @@ async function main() {
     else options.curveServer = true
   }
   const socket = new kinds[kind](options)
-  // A router must give its peer a name to be able to speak first.
-  const named = kind === "router" ? ["gateway"] : []
-  if (way === "connect") socket.connect(endpoint, ...named.map((routingId) => ({ routingId })))
+  // A ROUTER must name its peer to be able to send the first message.
+  const identity = kind === "router" ? ["gateway"] : []
+  if (way === "connect") socket.connect(endpoint, ...identity.map((routingId) => ({ routingId })))
   else await socket.bind(endpoint)
   console.log("ready", socket.lastEndpoint)
   const lines = require("node:readline").createInterface({ input: process.stdin })
   for await (const line of lines) {
-    const [order, ...words] = line.trim().split(" ")
-    if (order === "+" || order === "-") {
+    const [command, ...words] = line.trim().split(" ")
+    if (command === "+" || command === "-") {
       const prefix = read(words[0])
-      if (kind === "xsub") await socket.send(Buffer.concat([Buffer.from([order === "+" ? 1 : 0]), prefix]))
-      else if (order === "+") socket.subscribe(prefix)
+      if (kind === "xsub") await socket.send(Buffer.concat([Buffer.from([command === "+" ? 1 : 0]), prefix]))
+      else if (command === "+") socket.subscribe(prefix)
       else socket.unsubscribe(prefix)
-    } else if (order === ">") await socket.send([...named, ...words.map(read)])
-    else console.log((await socket.receive()).slice(named.length).map(show).join(" "))
+    } else if (command === ">") await socket.send([...identity, ...words.map(read)])
+    else console.log((await socket.receive()).slice(identity.length).map(show).join(" "))
   }
   process.exit(0)
 }

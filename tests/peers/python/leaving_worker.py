@@ -1,6 +1,6 @@
-"""A DEALER worker that leaves in order at SIGTERM: it sends BYE, answers requests until it receives BYE, and ends.
+"""A DEALER worker that leaves its pool after SIGTERM without losing a request.
 
-python leaving_worker.py ADDRESS
+It sends BYE, answers requests until it receives BYE, and then exits. Usage: leaving_worker.py ADDRESS
 """
 
 import signal
@@ -9,12 +9,12 @@ import sys
 import zmq
 
 socket = zmq.Context().socket(zmq.DEALER)
-# A signal may arrive at any moment, also during a call of the socket, so the handler
-# only sends a message to the loop.
-asked_to_end, end = socket.context.socket(zmq.PAIR), socket.context.socket(zmq.PAIR)
+# A signal may arrive at any time, even while the loop uses the socket. So the handler uses another
+# socket to wake the loop.
+terminated, end = socket.context.socket(zmq.PAIR), socket.context.socket(zmq.PAIR)
 end.bind("inproc://end")
-asked_to_end.connect("inproc://end")
-signal.signal(signal.SIGTERM, lambda *_: asked_to_end.send(b""))
+terminated.connect("inproc://end")
+signal.signal(signal.SIGTERM, lambda *_: terminated.send(b""))
 socket.connect(sys.argv[1])
 print("ready", flush=True)
 

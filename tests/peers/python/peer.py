@@ -1,7 +1,6 @@
-"""A peer that ../program.py starts; that file describes the protocol. Its first argument is the module: zmq, or one with the same interface.
+"""A peer for ../program.py, which describes the other arguments and the commands.
 
-Its keys for CURVE, if any, are the last arguments: public, secret, and that of the server, which is
-empty if this is the server.
+The first argument is the name of the module: zmq, or a module with the same interface.
 """
 
 import importlib
@@ -34,10 +33,10 @@ if keys:
         socket.setsockopt(zmq.CURVE_SERVERKEY, server)
     else:
         socket.setsockopt(zmq.CURVE_SERVER, 1)
-# A router must give its peer a name to be able to speak first.
-named = [b"gateway"] if kind == "router" else []
-if named:
-    socket.setsockopt(zmq.CONNECT_ROUTING_ID, named[0])
+# A ROUTER must name its peer to be able to send the first message.
+identity = [b"gateway"] if kind == "router" else []
+if identity:
+    socket.setsockopt(zmq.CONNECT_ROUTING_ID, identity[0])
 if way == "connect":
     socket.connect(endpoint)
 else:
@@ -45,14 +44,14 @@ else:
     endpoint = socket.last_endpoint.decode()
 print("ready", endpoint, flush=True)
 for line in sys.stdin:
-    order, *words = line.split()
-    if order in "+-":
+    command, *words = line.split()
+    if command in "+-":
         if kind == "xsub":
-            socket.send((b"\x01" if order == "+" else b"\x00") + read(words[0]))
+            socket.send((b"\x01" if command == "+" else b"\x00") + read(words[0]))
         else:
-            socket.setsockopt(zmq.SUBSCRIBE if order == "+" else zmq.UNSUBSCRIBE, read(words[0]))
-    elif order == ">":
-        socket.send_multipart(named + [read(word) for word in words])
+            socket.setsockopt(zmq.SUBSCRIBE if command == "+" else zmq.UNSUBSCRIBE, read(words[0]))
+    elif command == ">":
+        socket.send_multipart(identity + [read(word) for word in words])
     else:
         frames = socket.recv_multipart()
-        print(*map(show, frames[len(named) :]), flush=True)
+        print(*map(show, frames[len(identity) :]), flush=True)

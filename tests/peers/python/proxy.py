@@ -1,7 +1,7 @@
-"""A zmq.proxy from XSUB to XPUB, which programs of the ZeroMQ guide call a forwarder.
+"""A zmq.proxy from XSUB to XPUB, which the ZeroMQ guide calls a forwarder.
 
-Each side is given as `connect|bind ENDPOINT`, that of publishers first. Prints `ready` and both
-endpoints.
+The arguments are `connect|bind ENDPOINT` for the side of publishers, and then the same for the side of
+subscribers. The program prints `ready` and both endpoints.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""A worker written for a ROUTER/DEALER proxy, of which only the address is changed.
+"""A worker for a ROUTER/DEALER proxy. Only the address has been changed for the gateway.
 
-python proxy_worker.py ADDRESS; tests/peers/pyzmq.py runs it behind the gateway.
+Usage: proxy_worker.py ADDRESS
 """
 
 import pathlib

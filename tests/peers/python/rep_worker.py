@@ -1,4 +1,4 @@
-"""A REP worker that ends at SIGTERM as soon as it has answered the request that it holds.
+"""A REP worker that exits after its next answer once it has received SIGTERM.
 
 Usage: rep_worker.py ENDPOINT NAME. It prints "ready" once it handles SIGTERM, and answers with NAME.
 """
@@ -9,15 +9,15 @@ import sys
 import zmq
 
 endpoint, name = sys.argv[1:]
-told = []
-signal.signal(signal.SIGTERM, lambda *_: told.append(True))
+terminated = []
+signal.signal(signal.SIGTERM, lambda *_: terminated.append(True))
 context = zmq.Context()
 socket = context.socket(zmq.REP)
 socket.connect(endpoint)
 print("ready", flush=True)
-while not told:
+while not terminated:
     _kind, *headers, _payload = socket.recv_multipart()
     socket.send_multipart([b"REPLY", *headers, name.encode()])
-# Waits until the last answer is sent.
+# `term` waits until the last answer has been sent.
 socket.close()
 context.term()

@@ -1,5 +1,5 @@
-//! A ZeroMQ peer that uses the pure-Rust crate `zeromq`. `../program.py` starts it, and describes
-//! its commands.
+//! A peer that uses the crate `zeromq`, for `../program.py`, which describes the arguments and
+//! commands.
 
 use bytes::Bytes;
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
@@ -26,8 +26,8 @@ fn show(frame: &Bytes) -> String {
         let digits = frame.iter().map(|byte| format!("{byte:02x}"));
         return format!("={}", digits.collect::<String>());
     }
-    let right = frame[..] == pattern(frame.len());
-    format!("{}{}", if right { '#' } else { '!' }, frame.len())
+    let has_pattern = frame[..] == pattern(frame.len());
+    format!("{}{}", if has_pattern { '#' } else { '!' }, frame.len())
 }
 
 /// A socket of any type that the tests use.
@@ -128,13 +128,13 @@ async fn main() -> ZmqResult<()> {
     let mut lines = BufReader::new(stdin()).lines();
     while let Some(line) = lines.next_line().await.expect("standard input") {
         let mut words = line.split_whitespace();
-        let order = words.next().expect("an order");
+        let command = words.next().expect("a command");
         let frames: Vec<Bytes> = words.map(read).collect();
-        match order {
+        match command {
             "+" => peer.subscribe(text(&frames)).await?,
             "-" => peer.unsubscribe(text(&frames)).await?,
             ">" => {
-                let message = ZmqMessage::try_from(frames).expect("a frame at least");
+                let message = ZmqMessage::try_from(frames).expect("at least one frame");
                 peer.send(message).await?;
             }
             _ => {
@@ -147,7 +147,7 @@ async fn main() -> ZmqResult<()> {
     Ok(())
 }
 
-/// Returns the prefix in an order, which the crate takes as text.
+/// Returns the prefix in the frames of a command. The crate takes a prefix as a string.
 fn text(frames: &[Bytes]) -> &str {
     str::from_utf8(&frames[0]).expect("a prefix that is text")
 }
