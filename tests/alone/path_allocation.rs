@@ -44,18 +44,18 @@ impl Pair {
     /// Sends `count` requests at once, answers them as the worker, and asserts that the client
     /// receives the answers.
     fn round_trips(&mut self, count: usize) {
-        self.client.say(&message(&self.request).repeat(count));
+        self.client.send(&message(&self.request).repeat(count));
         let mut answers = Vec::new();
         for _ in 0..count {
-            let mut frames = self.worker.hear_message();
+            let mut frames = self.worker.receive_message();
             let payload = frames.len() - 1;
             frames[self.head] = b"REPLY".to_vec();
             frames[payload] = REPLY.to_vec();
             answers.extend(message(&frames));
         }
-        self.worker.say(&answers);
+        self.worker.send(&answers);
         for _ in 0..count {
-            assert_eq!(self.client.hear_message(), self.answer);
+            assert_eq!(self.client.receive_message(), self.answer);
         }
     }
 }
@@ -106,8 +106,8 @@ fn a_small_request_and_its_answer_cost_the_data_thread_no_allocation() {
         assert_eq!(count, 0, "{client} to {worker}, headers {headers:?}");
         // A rejection allocates, which shows that the marked thread is the data thread.
         let for_rejection = allocations(|| {
-            pair.client.say(&message(&["", "NONE", "x"]));
-            pair.client.hear_message();
+            pair.client.send(&message(&["", "NONE", "x"]));
+            pair.client.receive_message();
         });
         assert!(for_rejection > 0);
     }
@@ -138,7 +138,7 @@ routes: {{ CHECKED: {{ schema: demo.Person, reply: demo.Reply, pool: people }} }
     mark_data_thread(&gateway);
     let [mut alice, mut worker] = ["clients", "people"].map(|name| {
         let security = client(&theirs, ours.public());
-        Peer::connect(&gateway.endpoint(name), security, "DEALER").met()
+        Peer::connect(&gateway.endpoint(name), security, "DEALER").admitted()
     });
     let mut rounds = |rounds: usize| {
         for _ in 0..rounds {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use editor::{Editor, VANISHING_POOLS};
 
 use crate::support::gateway::{Gateway, NEVER};
-use crate::support::sockets::{PATIENCE_MS, SetOnDrop, connected, echo, receive, send, texts};
+use crate::support::sockets::{TEST_TIMEOUT_MS, SetOnDrop, connected, echo, receive, send, texts};
 use crate::support::{ANN, footprint, turns};
 
 /// The number of edits in an ordinary test run.
@@ -29,7 +29,7 @@ static FAILED: AtomicU64 = AtomicU64::new(0);
 
 /// Returns the time at which a step that begins now has failed.
 fn deadline() -> Instant {
-    Instant::now() + Duration::from_millis(PATIENCE_MS as u64)
+    Instant::now() + Duration::from_millis(TEST_TIMEOUT_MS as u64)
 }
 
 /// Sends requests and receives their answers until `client_done` is set. Asserts that all answers

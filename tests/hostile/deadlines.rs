@@ -5,16 +5,16 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use crate::support::attack::{CLIENTS, bounded, yaml};
+use crate::support::attack::{CLIENTS, assert_bounded, yaml};
 use crate::support::process::Process;
-use crate::support::zmtp::{MORE, Raw, Said, greeting};
+use crate::support::zmtp::{MORE, Raw, Received, greeting};
 
 /// The time limits of 10 seconds for a handshake and 30 seconds for a message end a connection,
 /// even though a byte arrives every second.
 #[test]
 fn slow_handshakes_and_slow_messages_are_disconnected() {
     let gateway = Process::start(&yaml(""));
-    bounded(&gateway, 20, || {
+    assert_bounded(&gateway, 20, || {
         let began = Instant::now();
         let mut strangers: Vec<Raw> = (0..20)
             .map(|_| Raw::connect(&gateway.endpoint(CLIENTS)))
@@ -45,14 +45,14 @@ fn slow_handshakes_and_slow_messages_are_disconnected() {
             }
         });
         for raw in &mut strangers {
-            raw.hear_greeting();
-            assert_eq!(raw.hear(), Said::End);
+            raw.receive_greeting();
+            assert_eq!(raw.receive(), Received::End);
         }
         let duration = began.elapsed();
         let allowed = Duration::from_secs(10)..Duration::from_secs(20);
         assert!(allowed.contains(&duration), "{duration:?}");
         for raw in &mut incomplete {
-            assert_eq!(raw.hear(), Said::End);
+            assert_eq!(raw.receive(), Received::End);
         }
         let duration = began.elapsed();
         let allowed = Duration::from_secs(30)..Duration::from_secs(45);

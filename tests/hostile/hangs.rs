@@ -10,7 +10,7 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 
-use crate::support::PATIENCE;
+use crate::support::TEST_TIMEOUT;
 use crate::support::binary::binary;
 use crate::support::process::Process;
 use crate::support::sockets::{connected, receive, send, texts};
@@ -105,7 +105,7 @@ fn wait_for_end(child: &mut Child) -> ExitStatus {
     let waited = thread::scope(|scope| {
         let (sender, receiver) = channel();
         scope.spawn(move || sender.send(child.wait()));
-        let waited = receiver.recv_timeout(PATIENCE);
+        let waited = receiver.recv_timeout(TEST_TIMEOUT);
         if waited.is_err() {
             // This signal only makes `child.wait()` return. The test fails below.
             let _ = Command::new("kill").args(["-KILL", &id]).status();
@@ -185,7 +185,7 @@ fn a_full_backlog_at_a_path_blocks_no_startup_reload_or_shutdown() {
     assert!(log.contains("its queue is full"), "{log}");
     // A running gateway rejects an edit that adds the path of this listener.
     let mut process = Process::start(&yaml(&free, ""));
-    process.await_first_look();
+    process.await_first_check();
     fs::write(process.file(), yaml(&taken, "")).unwrap();
     process.await_line("reload failed");
     fs::write(process.file(), yaml(&free, ", B: { pool: people }")).unwrap();
@@ -208,7 +208,7 @@ fn a_pipe_that_briefly_replaces_a_file_blocks_no_reload() {
         )
     };
     let mut process = Process::start(&yaml("A"));
-    process.await_first_look();
+    process.await_first_check();
     let file = process.file();
     let proto = process.directory.path().join("schemas/person.proto");
     for n in 0..200 {
@@ -316,7 +316,7 @@ fn a_sighup_during_the_start_is_not_lost() {
                 .for_each(|line| drop(sender.send(line)));
         });
         let await_line = |text: &str| {
-            while !lines.recv_timeout(PATIENCE).expect(text).contains(text) {}
+            while !lines.recv_timeout(TEST_TIMEOUT).expect(text).contains(text) {}
         };
         await_line(text);
         fs::write(&file, yaml("B")).unwrap();

@@ -8,12 +8,12 @@ use std::net::TcpStream;
 use crate::support::gateway::yaml;
 use crate::support::process::{Answer, Process};
 use crate::support::sockets::{receive, send};
-use crate::support::{ANN, PATIENCE};
+use crate::support::{ANN, TEST_TIMEOUT};
 
 #[test]
 fn requests_that_a_browser_page_can_send_reload_nothing() {
     let process = Process::start(&yaml("", ""));
-    process.await_first_look();
+    process.await_first_check();
     fs::write(process.file(), yaml("  RAW: { pool: people }", "")).unwrap();
     let rebound = [("Host", "evil.example:9559")];
     assert_eq!(process.ask("POST", "/reload", &rebound).code, 403);
@@ -57,7 +57,7 @@ fn hostile_http_clients_affect_neither_requests_nor_memory() {
         assert_eq!(receive(&client)[1], b"x");
     };
     round_trip();
-    let (before, descriptors) = process.footprint();
+    let (before, descriptors) = process.memory_and_descriptors();
     // The clients send nothing, a part of a head, a large head that does not end, or many requests
     // whose answers they do not read.
     let huge = format!("GET /metrics HTTP/1.1\r\nX: {}", "x".repeat(1 << 20));
@@ -80,7 +80,7 @@ fn hostile_http_clients_affect_neither_requests_nor_memory() {
     for _ in 0..200 {
         round_trip();
     }
-    let (after, open) = process.footprint();
+    let (after, open) = process.memory_and_descriptors();
     assert!(after < before + 40_000, "{after} KiB after {before}");
     // When there were too many connections, the gateway closed the oldest.
     assert!(
@@ -90,7 +90,7 @@ fn hostile_http_clients_affect_neither_requests_nor_memory() {
     // The first connection sent nothing, and was closed.
     let mut first = silent.swap_remove(0);
     first.set_nonblocking(false).unwrap();
-    first.set_read_timeout(Some(PATIENCE)).unwrap();
+    first.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     let mut rest = Vec::new();
     let ended = first.read_to_end(&mut rest);
     assert!(ended.is_ok() || rest.is_empty(), "{ended:?}");
@@ -103,7 +103,7 @@ fn hostile_http_clients_affect_neither_requests_nor_memory() {
 fn a_head_that_is_too_large_is_refused() {
     let process = Process::start(&yaml("", ""));
     let mut stream = TcpStream::connect(process.admin()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     let head = format!(
         "GET /healthz HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
         "x".repeat(100_000)

@@ -15,7 +15,7 @@ use crate::support::binary::binary;
 use crate::support::gateway::{engine_is, on_this_engine, with_admin, yaml};
 use crate::support::process::Process;
 use crate::support::sockets::{SetOnDrop, named, receive, send};
-use crate::support::{ANN, PATIENCE, turns};
+use crate::support::{ANN, TEST_TIMEOUT, turns};
 
 #[test]
 fn each_path_is_answered_and_the_answer_to_an_unknown_path_lists_them() {
@@ -273,7 +273,7 @@ fn diagnostics_are_the_same_over_http_and_from_check() {
 #[test]
 fn concurrent_reload_requests_are_all_answered() {
     let process = Arc::new(Process::start(&yaml("", "")));
-    process.await_first_look();
+    process.await_first_check();
     fs::write(process.file(), yaml("  RAW: { pool: people }", "")).unwrap();
     let requests: Vec<_> = (0..20)
         .map(|_| {
@@ -315,7 +315,7 @@ fn the_listener_follows_the_configuration() {
     // The old listener receives and answers the request, and is then closed. The address may still
     // be in use: a process that another test starts inherits the socket, and holds it until the
     // process executes its program.
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     let moved = loop {
         let moved = process.reload();
         if moved.code == 200 {
@@ -351,7 +351,7 @@ fn the_listener_follows_the_configuration() {
 #[test]
 fn the_listener_moves_between_one_address_and_all_on_one_port() {
     let mut process = Process::start(&yaml("", ""));
-    process.await_first_look();
+    process.await_first_check();
     let first = process.admin();
     let port = first.strip_prefix("127.0.0.1:").unwrap().to_owned();
     let yaml_with = |address: &str, routes: &str| {
@@ -392,7 +392,7 @@ fn the_listener_moves_between_one_address_and_all_on_one_port() {
 
 #[track_caller]
 fn await_closed(address: &str) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     while TcpStream::connect(address).is_ok() {
         assert!(Instant::now() < deadline, "{address} is still open");
     }
@@ -492,7 +492,7 @@ fn a_draining_gateway_is_alive_but_not_ready() {
     let request = receive(&worker);
     process.signal("TERM");
     process.await_line("SIGTERM");
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     while process.get("/readyz").code != 503 {
         assert!(Instant::now() < deadline, "still ready");
     }
@@ -511,7 +511,7 @@ fn a_draining_gateway_is_alive_but_not_ready() {
 #[track_caller]
 fn send_bytes(at: &str, request: &str, shutdown: Option<Shutdown>) -> String {
     let mut stream = TcpStream::connect(at).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     if let Some(directions) = shutdown {
         stream.shutdown(directions).unwrap();
@@ -628,7 +628,7 @@ fn reconnect(at: &str, request: &str, count: usize, done: &AtomicBool) {
     let mut open = VecDeque::new();
     while !done.load(Ordering::Relaxed) {
         let mut stream = TcpStream::connect(at).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
         // The gateway may have closed the connection already.
         let _ = stream.write_all(request.as_bytes());
         let _ = stream.shutdown(Shutdown::Write);
@@ -774,7 +774,7 @@ fn health_and_reload_query_the_running_gateway() {
 fn lines_before(process: &mut Process, last: &str) -> Vec<String> {
     let mut lines = Vec::new();
     loop {
-        let line = process.next_line(PATIENCE).expect(last);
+        let line = process.next_line(TEST_TIMEOUT).expect(last);
         let message = line["message"].as_str().unwrap_or_default().to_owned();
         if message.starts_with(last) {
             return lines;

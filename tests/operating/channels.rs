@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::PATIENCE;
+use crate::support::TEST_TIMEOUT;
 use crate::support::gateway::{engine_is, on_this_engine};
 use crate::support::process::Process;
 
@@ -46,7 +46,7 @@ fn start(context: &zmq::Context) -> (Process, zmq::Socket, zmq::Socket) {
 /// Requests the status of the gateway until `is_wanted` returns true for the channel in it. Returns
 /// this status.
 fn await_channel(process: &Process, is_wanted: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
         let status = process.status();
         if is_wanted(&status["channels"][0]) {

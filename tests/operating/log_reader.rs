@@ -7,7 +7,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::PATIENCE;
+use crate::support::TEST_TIMEOUT;
 use crate::support::binary::binary;
 use crate::support::gateway::on_this_engine;
 use crate::support::sockets::socket;
@@ -42,7 +42,7 @@ impl Verbose {
             .unwrap();
         let log = BufReader::new(process.stderr.take().unwrap());
         let client = socket(&zmq::Context::new(), zmq::DEALER);
-        client.set_rcvtimeo(PATIENCE.as_millis() as i32).unwrap();
+        client.set_rcvtimeo(TEST_TIMEOUT.as_millis() as i32).unwrap();
         let mut gateway = Self {
             process,
             log,

@@ -19,7 +19,7 @@ use crate::support::gateway::{engine_is, on_this_engine, with_admin, yaml as yam
 use crate::support::process::Process;
 use crate::support::sockets::{answer, connected, named, receive, send};
 use crate::support::zmtp::{Raw, message};
-use crate::support::{ANN, PATIENCE};
+use crate::support::{ANN, TEST_TIMEOUT};
 
 const PERSON: &str = "syntax = \"proto3\"; package demo; message Person { string name = 1; }";
 
@@ -87,7 +87,7 @@ impl Logged {
     /// `seen`.
     #[track_caller]
     fn await_line(&mut self, words: &[&str]) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         loop {
             let timeout = deadline.saturating_duration_since(Instant::now());
             let Ok(line) = self.lines.recv_timeout(timeout) else {
@@ -543,7 +543,7 @@ fn workers_that_connect_and_disconnect_are_logged_and_then_counted() {
 fn a_reload_logs_that_new_values_of_variables_need_a_restart() {
     let text = yaml_of_people("", r#"queue: "${GATEWAY_NO_SUCH_QUEUE:-7}""#);
     let mut process = Process::start(&text);
-    process.await_first_look();
+    process.await_first_check();
     let line = process.await_line("reload: nothing changed");
     let message = line["message"].as_str().unwrap();
     let words = "environment variables were read at startup, and changes to them need a restart";
@@ -598,14 +598,14 @@ fn a_drain_logs_that_clients_have_not_read_their_answers() {
     let worker = process.peer(&context, zmq::DEALER, "pool people");
     let mut client = Raw::peer(&process.endpoint("frontend clients"), "DEALER");
     for _ in 0..48 {
-        client.say(&message(&[&b"PERSON"[..], ANN]));
+        client.send(&message(&[&b"PERSON"[..], ANN]));
         answer(&worker, &vec![0; 1 << 20]);
     }
     process.signal("TERM");
     let line = process.await_line("draining: waiting for clients to read their answers");
     assert!(line["answers"].as_u64().unwrap() > 0, "{line}");
     for _ in 0..48 {
-        assert_eq!(client.hear_message()[1].len(), 1 << 20);
+        assert_eq!(client.receive_message()[1].len(), 1 << 20);
     }
     assert!(process.wait().success());
 }

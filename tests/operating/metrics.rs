@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 use crate::support::gateway::{engine_is, yaml};
 use crate::support::process::{Metrics, Process};
 use crate::support::sockets::{echo, receive, send};
-use crate::support::{ANN, PATIENCE};
+use crate::support::{ANN, TEST_TIMEOUT};
 
 /// Asserts the sums of samples. Each has the name of the samples, their labels and the expected
 /// sum.
@@ -163,7 +163,7 @@ fn the_time_in_the_queue_and_the_time_at_a_worker_are_separate() {
 fn metrics_of_the_process_agree_with_the_system() {
     let process = Process::start(&yaml("", ""));
     let metrics = process.metrics();
-    let (kib, descriptors) = process.footprint();
+    let (kib, descriptors) = process.memory_and_descriptors();
     let resident = metrics.sum("process_resident_memory_bytes", &[]) / 1024.0;
     assert!(
         (resident - kib as f64).abs() < kib as f64 / 2.0,
@@ -185,7 +185,7 @@ fn metrics_of_the_process_agree_with_the_system() {
     let start = metrics.sum("process_start_time_seconds", &[]);
     // The kernel reports the boot time of the system in whole seconds.
     assert!(
-        (now - PATIENCE.as_secs_f64()..now + 1.0).contains(&start),
+        (now - TEST_TIMEOUT.as_secs_f64()..now + 1.0).contains(&start),
         "{start} {now}"
     );
 }
@@ -303,7 +303,7 @@ fn the_ledger_balances_in_every_scrape_during_load_reloads_and_disconnects() {
     let more = format!("  SOME: {{ pool: people }}\n  \"S*\": {{ pool: people }}\n{always}");
     let more = yaml(&more, pool);
     let process = Arc::new(Process::start(&few));
-    process.await_first_look();
+    process.await_first_check();
     let context = zmq::Context::new();
     let clients_done = Arc::new(AtomicBool::new(false));
     let kinds = ["PERSON", "RAW", "SOME", "nobody's"];
@@ -399,7 +399,7 @@ fn scrape_through_reloads(
 /// Disconnects clients until an answer is counted as `client_gone`. An answer is not counted so if
 /// the system accepts it before the gateway notices that the client has disconnected.
 fn await_client_gone(process: &Process, lossy: &zmq::Socket) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     let is_counted = || {
         let metrics = process.metrics();
         metrics.assert_balanced();

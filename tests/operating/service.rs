@@ -8,7 +8,7 @@ use std::process::Command;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::support::PATIENCE;
+use crate::support::TEST_TIMEOUT;
 use crate::support::binary::binary;
 use crate::support::process::Process;
 
@@ -28,7 +28,7 @@ impl Manager {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let socket = UnixDatagram::bind(directory.path().join("notify")).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
         Self { socket, directory }
     }
 
@@ -106,7 +106,7 @@ fn notifications_reach_an_abstract_socket() {
     let name = format!("gateway-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let socket = UnixDatagram::bind_addr(&address).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     let mut command = Command::new(binary());
     command.env("NOTIFY_SOCKET", format!("@{name}"));
     let _gateway = Process::start_by(command, YAML);

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::PATIENCE;
+use crate::support::TEST_TIMEOUT;
 use crate::support::gateway::{engine_is, yaml};
 use crate::support::process::Process;
 
@@ -253,7 +253,7 @@ fn subscriber(context: &zmq::Context, process: &Process) -> zmq::Socket {
     subscriber.set_subscribe(b"tick").unwrap();
     let endpoint = process.endpoint("subscriber side of channel ticks");
     subscriber.connect(&endpoint).unwrap();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     while process.status()["channels"][0]["subscriptions"][0]["prefix_count"] != 1 {
         assert!(Instant::now() < deadline, "no subscription");
     }
@@ -275,7 +275,7 @@ fn the_page_has_every_key_of_the_status() {
         true => text.replace("routes:\n", CHANNEL),
         false => text,
     });
-    process.await_first_look();
+    process.await_first_check();
     let context = zmq::Context::new();
     let _subscriber = is_native.then(|| subscriber(&context, &process));
     let _worker = process.peer(&context, zmq::DEALER, "pool people");

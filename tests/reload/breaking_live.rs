@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::support::ANN;
 use crate::support::binary::binary;
 use crate::support::gateway::on_this_engine;
-use crate::support::sockets::{PATIENCE_MS, receive, send, socket, texts};
+use crate::support::sockets::{TEST_TIMEOUT_MS, receive, send, socket, texts};
 
 const PERSON: &str = r#"syntax = "proto3";
 package demo;
@@ -76,7 +76,7 @@ impl Live {
         while !log.contains(end) {
             match self
                 .log
-                .recv_timeout(Duration::from_millis(PATIENCE_MS as u64))
+                .recv_timeout(Duration::from_millis(TEST_TIMEOUT_MS as u64))
             {
                 Ok(line) => log.push_str(&(line + "\n")),
                 Err(_) => panic!("no line with {end:?} in\n{log}"),

@@ -9,7 +9,7 @@ use gateway::reload::ReloadOutcome;
 
 use crate::support::edited::{Edited, routes_yaml, routes_yaml_without_engine};
 use crate::support::gateway::{Gateway, NEVER};
-use crate::support::sockets::{PATIENCE_MS, receive, send, texts};
+use crate::support::sockets::{TEST_TIMEOUT_MS, receive, send, texts};
 
 #[test]
 fn every_way_of_writing_a_file_is_noticed() {
@@ -208,7 +208,7 @@ fn proto_files_are_followed_when_their_directory_is_removed_and_recreated() {
     edited.await_generation(7);
     // A used file is removed: the running configuration stays in force.
     fs::remove_file(schemas.join("renamed.proto")).unwrap();
-    let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+    let deadline = Instant::now() + Duration::from_millis(TEST_TIMEOUT_MS as u64);
     while edited.reloads(ReloadOutcome::Invalid) == 0 {
         assert!(Instant::now() < deadline, "the removal is not noticed");
         assert_eq!(edited.generation(), 7);
@@ -265,7 +265,7 @@ fn the_directory_of_the_files_may_be_removed_and_recreated() {
         fs::write(directory.join("routes.yaml"), text).unwrap();
     };
     fs::remove_dir_all(&directory).unwrap();
-    let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+    let deadline = Instant::now() + Duration::from_millis(TEST_TIMEOUT_MS as u64);
     while edited.reloads(ReloadOutcome::Invalid) == 0 {
         // A partly removed directory may be a valid configuration, so the generation is not
         // checked.

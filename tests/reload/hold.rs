@@ -12,7 +12,7 @@ use crate::support::ANN;
 use crate::support::edited::{Edited, routes_yaml, routes_yaml_without_engine};
 use crate::support::gateway::{NEVER, engine_is, on_this_engine};
 use crate::support::sockets::{
-    PATIENCE_MS, SetOnDrop, answer, connected, echo, receive, rejected, send, texts,
+    TEST_TIMEOUT_MS, SetOnDrop, answer, connected, echo, receive, rejected, send, texts,
 };
 
 #[test]
@@ -179,7 +179,7 @@ fn a_reload_that_cannot_bind_changes_nothing_and_is_retried() {
         edited.await_route("OPAQUE", true);
         assert_eq!(edited.generation(), 1);
     }
-    let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+    let deadline = Instant::now() + Duration::from_millis(TEST_TIMEOUT_MS as u64);
     // Each retry binds the first address for a moment.
     while listen(free_port).is_err() {
         assert!(
@@ -253,7 +253,7 @@ fn no_answer_is_lost_or_wrong_while_files_are_rewritten() {
             }
             // The same worker serves this request, because a second worker would change the order
             // of answers.
-            let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+            let deadline = Instant::now() + Duration::from_millis(TEST_TIMEOUT_MS as u64);
             loop {
                 send(&edited.client, &[format!("R{n}").as_bytes(), ANN]);
                 if receive(&edited.client)[0] == b"REPLY" {

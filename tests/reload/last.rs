@@ -11,7 +11,7 @@ use gateway::reply::Reason;
 
 use crate::support::edited::{Edited, routes_yaml, routes_yaml_without_engine};
 use crate::support::gateway::{NEVER, on_this_engine};
-use crate::support::sockets::{PATIENCE_MS, receive, send, texts};
+use crate::support::sockets::{TEST_TIMEOUT_MS, receive, send, texts};
 
 #[test]
 fn equal_content_is_no_change_and_no_reload() {
@@ -46,7 +46,7 @@ fn equal_content_is_no_change_and_no_reload() {
     edited.await_route("A", true);
     assert_eq!(edited.generation(), 2);
     // The edit takes effect before it is counted.
-    let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+    let deadline = Instant::now() + Duration::from_millis(TEST_TIMEOUT_MS as u64);
     while edited.reloads(ReloadOutcome::Applied) == 0 {
         assert!(Instant::now() < deadline, "the edit is not counted");
         std::thread::yield_now();
@@ -209,7 +209,7 @@ fn the_last_write_wins() {
         let rng = &mut fastrand::Rng::with_seed(seed);
         let order_file = schemas.join("order.proto");
         let (route, field) = edit_at_random(rng, &edited, &order_file, routes);
-        let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+        let deadline = Instant::now() + Duration::from_millis(TEST_TIMEOUT_MS as u64);
         // This content may already be in force because of an earlier edit, while a reload of
         // another content is still in progress. So many answers in a row must show it.
         let mut in_a_row = 0;

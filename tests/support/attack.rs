@@ -118,7 +118,7 @@ impl Service {
 /// Asserts that the gateway's memory never grows by `mib_max` MiB during `attack`, and that honest
 /// peers are served meanwhile. Returns the result of `attack`.
 #[track_caller]
-pub fn bounded<T>(gateway: &Process, mib_max: usize, attack: impl FnOnce() -> T) -> T {
+pub fn assert_bounded<T>(gateway: &Process, mib_max: usize, attack: impl FnOnce() -> T) -> T {
     let service = Service::start(gateway);
     let before = gateway.forget_peak();
     let result = attack();
@@ -132,7 +132,7 @@ pub fn bounded<T>(gateway: &Process, mib_max: usize, attack: impl FnOnce() -> T)
 
 /// Asserts that honest peers are served.
 #[track_caller]
-pub fn serves(gateway: &Process) {
+pub fn assert_serves(gateway: &Process) {
     Service::start(gateway).end();
 }
 
@@ -141,8 +141,8 @@ pub fn serves(gateway: &Process) {
 #[track_caller]
 pub fn await_rejection(gateway: &Process) {
     let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-    raw.say(&message(&["NONE", "x"]));
-    assert_eq!(raw.hear_message()[0], b"ERROR");
+    raw.send(&message(&["NONE", "x"]));
+    assert_eq!(raw.receive_message()[0], b"ERROR");
 }
 
 /// Reads and drops everything that the gateway sends, on a thread, until the end of the connection.

@@ -11,7 +11,7 @@ use gateway::reload::{ReloadOutcome, Report};
 use gateway::reply::Reason;
 
 use super::gateway::{Following, Gateway, NEVER, on_this_engine};
-use super::sockets::{PATIENCE_MS, receive, rejected, send};
+use super::sockets::{TEST_TIMEOUT_MS, receive, rejected, send};
 
 /// Returns a routes.yaml with these routes, a fixed frontend and pool, and `extra` at the end.
 pub fn routes_yaml(routes: &str, extra: &str) -> String {
@@ -79,7 +79,7 @@ impl Edited {
     /// Makes round trips until this generation, or a later one, is in force.
     #[track_caller]
     pub fn await_generation(&self, generation: u64) {
-        let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+        let deadline = Instant::now() + Duration::from_millis(TEST_TIMEOUT_MS as u64);
         while self.generation() < generation {
             assert!(
                 Instant::now() < deadline,
@@ -94,7 +94,7 @@ impl Edited {
     pub fn await_route(&self, kind: &str, exists: bool) {
         let worker = self.worker();
         worker.set_rcvtimeo(0).unwrap();
-        let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+        let deadline = Instant::now() + Duration::from_millis(TEST_TIMEOUT_MS as u64);
         loop {
             send(&self.client, &[kind, "x"]);
             let reply = loop {
@@ -131,7 +131,7 @@ impl Edited {
             let _ = sender.send(report);
         });
         reported
-            .recv_timeout(Duration::from_millis(PATIENCE_MS as u64))
+            .recv_timeout(Duration::from_millis(TEST_TIMEOUT_MS as u64))
             .expect("a report in time")
     }
 

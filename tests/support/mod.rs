@@ -30,7 +30,7 @@ use std::fs;
 use std::time::Duration;
 
 /// The time after which a test fails. No test waits that long if nothing is wrong.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// The content of schemas/person.proto in the directory of every gateway that `gateway` and
 /// `process` start.

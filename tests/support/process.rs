@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::binary::binary;
-use super::{PATIENCE, PERSON, footprint, memory_kib, sockets};
+use super::{TEST_TIMEOUT, PERSON, footprint, memory_kib, sockets};
 
 /// A running gateway with a directory of its own.
 pub struct Process {
@@ -84,7 +84,7 @@ impl Process {
     #[track_caller]
     pub fn await_line(&mut self, message: &str) -> Value {
         loop {
-            let line = self.log.get_mut().unwrap().recv_timeout(PATIENCE);
+            let line = self.log.get_mut().unwrap().recv_timeout(TEST_TIMEOUT);
             let line = line.unwrap_or_else(|_| panic!("no line {message:?}"));
             let text = line["message"].as_str().unwrap_or_default().to_owned();
             if let Some((what, endpoint)) =
@@ -115,8 +115,8 @@ impl Process {
     /// Returns a socket that is connected to a listener, such as `frontend clients`.
     pub fn peer(&self, context: &zmq::Context, kind: zmq::SocketType, what: &str) -> zmq::Socket {
         let socket = sockets::connected(context, kind, &self.endpoint(what));
-        socket.set_rcvtimeo(PATIENCE.as_millis() as i32).unwrap();
-        socket.set_sndtimeo(PATIENCE.as_millis() as i32).unwrap();
+        socket.set_rcvtimeo(TEST_TIMEOUT.as_millis() as i32).unwrap();
+        socket.set_sndtimeo(TEST_TIMEOUT.as_millis() as i32).unwrap();
         socket
     }
 
@@ -146,7 +146,7 @@ impl Process {
     }
 
     /// Returns the resident memory of the process in KiB, and its number of descriptors.
-    pub fn footprint(&self) -> (usize, usize) {
+    pub fn memory_and_descriptors(&self) -> (usize, usize) {
         let (descriptors, kib) = footprint(&self.child.id().to_string());
         (kib, descriptors)
     }
@@ -248,7 +248,7 @@ impl Process {
         }
         request.push_str("\r\n");
         let mut stream = TcpStream::connect(at).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
@@ -261,7 +261,7 @@ impl Process {
 
     /// Waits until the gateway has checked its files for the first time. If `reload.watch` is off,
     /// later edits are loaded on request only.
-    pub fn await_first_look(&self) {
+    pub fn await_first_check(&self) {
         assert_eq!(self.reload().json()["outcome"], "unchanged");
     }
 
@@ -279,7 +279,7 @@ impl Process {
     /// names the wanted state if the test fails.
     #[track_caller]
     pub fn await_metrics(&self, what: &str, wanted: impl Fn(&Metrics) -> bool) -> Metrics {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         loop {
             let metrics = self.metrics();
             if wanted(&metrics) {

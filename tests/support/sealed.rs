@@ -6,7 +6,7 @@ pub mod pair;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
-use super::PATIENCE;
+use super::TEST_TIMEOUT;
 use gateway_zmtp::command;
 use gateway_zmtp::session::{SessionSecurity, Side};
 use pair::End;
@@ -47,7 +47,7 @@ impl Peer {
         side: Side,
         socket_type: &'static str,
     ) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
         let null = matches!(security, SessionSecurity::None);
         let mut end = End::new(security, side, socket_type);
         if null {
@@ -96,7 +96,7 @@ impl Peer {
     }
 
     /// Completes the handshake, and asserts that the gateway admits the peer.
-    pub fn met(mut self) -> Self {
+    pub fn admitted(mut self) -> Self {
         assert!(self.is_admitted());
         self
     }
@@ -107,7 +107,7 @@ impl Peer {
         true
     }
 
-    pub fn say(&mut self, frames: &[&[u8]]) {
+    pub fn send(&mut self, frames: &[&[u8]]) {
         let frames: Vec<_> = frames.iter().map(|frame| frame.to_vec()).collect();
         self.end.say(&frames);
         self.write();

@@ -8,13 +8,13 @@ use serde::de::DeserializeOwned;
 
 /// The time in milliseconds that a message may take before a test fails. No test waits that long if
 /// nothing is wrong.
-pub const PATIENCE_MS: i32 = 20_000;
+pub const TEST_TIMEOUT_MS: i32 = 20_000;
 
 /// Returns a socket whose sends and receives have a time limit. Closing the socket does not wait.
 pub fn socket(context: &zmq::Context, kind: zmq::SocketType) -> zmq::Socket {
     let socket = context.socket(kind).unwrap();
-    socket.set_rcvtimeo(PATIENCE_MS).unwrap();
-    socket.set_sndtimeo(PATIENCE_MS).unwrap();
+    socket.set_rcvtimeo(TEST_TIMEOUT_MS).unwrap();
+    socket.set_sndtimeo(TEST_TIMEOUT_MS).unwrap();
     socket.set_linger(0).unwrap();
     socket
 }

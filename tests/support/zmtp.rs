@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-use super::PATIENCE;
+use super::TEST_TIMEOUT;
 
 pub const MORE: u8 = 1;
 pub const LONG: u8 = 2;
@@ -11,7 +11,7 @@ pub const COMMAND: u8 = 4;
 
 /// A message or a command that the gateway has sent, or the end of the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum Received {
     Message(Vec<Vec<u8>>),
     Command(Vec<u8>),
     /// The end of the connection, by a close or a reset.
@@ -28,37 +28,37 @@ impl Raw {
         let address = endpoint.strip_prefix("tcp://").unwrap();
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
         Self { stream }
     }
 
     /// Opens a connection, and completes the handshake as this socket type.
     pub fn peer(endpoint: &str, socket_type: &str) -> Self {
         let mut raw = Self::connect(endpoint);
-        raw.say(&greeting(1));
-        raw.say(&command(&ready(socket_type, &[])));
-        raw.hear_greeting();
-        let said = raw.hear();
+        raw.send(&greeting(1));
+        raw.send(&command(&ready(socket_type, &[])));
+        raw.receive_greeting();
+        let said = raw.receive();
         assert!(
-            matches!(&said, Said::Command(body) if body.starts_with(b"\x05READY")),
+            matches!(&said, Received::Command(body) if body.starts_with(b"\x05READY")),
             "{said:?}"
         );
         raw
     }
 
     #[track_caller]
-    pub fn say(&mut self, bytes: &[u8]) {
+    pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
 
     /// Sends bytes to a gateway that may have closed the connection. Returns whether they were
     /// sent.
-    pub fn try_say(&mut self, bytes: &[u8]) -> bool {
+    pub fn try_send(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()
     }
 
     #[track_caller]
-    pub fn hear_greeting(&mut self) {
+    pub fn receive_greeting(&mut self) {
         let mut theirs = [0; 64];
         self.stream.read_exact(&mut theirs).unwrap();
         assert_eq!(theirs, greeting(1), "ZMTP 3.1, NULL");
@@ -66,7 +66,7 @@ impl Raw {
 
     /// Receives the greeting of either engine: libzmq uses the padding for versions before ZMTP 3.
     #[track_caller]
-    pub fn hear_greeting_of_any_engine(&mut self) {
+    pub fn receive_greeting_of_any_engine(&mut self) {
         let mut theirs = [0; 64];
         self.stream.read_exact(&mut theirs).unwrap();
         theirs[1..9].fill(0);
@@ -75,41 +75,41 @@ impl Raw {
 
     /// Receives the next message or command.
     #[track_caller]
-    pub fn hear(&mut self) -> Said {
+    pub fn receive(&mut self) -> Received {
         let mut frames = Vec::new();
         loop {
             let Some((flags, body)) = self.frame() else {
-                return Said::End;
+                return Received::End;
             };
             if flags & COMMAND != 0 {
-                return Said::Command(body);
+                return Received::Command(body);
             }
             frames.push(body);
             if flags & MORE == 0 {
-                return Said::Message(frames);
+                return Received::Message(frames);
             }
         }
     }
 
     #[track_caller]
-    pub fn hear_message(&mut self) -> Vec<Vec<u8>> {
-        match self.hear() {
-            Said::Message(frames) => frames,
+    pub fn receive_message(&mut self) -> Vec<Vec<u8>> {
+        match self.receive() {
+            Received::Message(frames) => frames,
             other => panic!("{other:?}"),
         }
     }
 
     /// Receives an ERROR and the end of the connection, and returns the reason.
     #[track_caller]
-    pub fn hear_error(&mut self) -> String {
-        let reason = match self.hear() {
-            Said::Command(body) => body
+    pub fn receive_error(&mut self) -> String {
+        let reason = match self.receive() {
+            Received::Command(body) => body
                 .strip_prefix(b"\x05ERROR")
                 .map(|reason| String::from_utf8(reason[1..].to_vec()).unwrap()),
             other => panic!("{other:?}"),
         };
         let reason = reason.expect("an ERROR");
-        assert_eq!(self.hear(), Said::End);
+        assert_eq!(self.receive(), Received::End);
         reason
     }
 

@@ -11,8 +11,8 @@ use gateway::reply::Reason;
 
 use crate::support::gateway::{Gateway, engine_is, on_this_engine};
 use crate::support::sockets::{receive, send, socket, texts};
-use crate::support::zmtp::{Raw, Said, command, greeting, message, ready};
-use crate::support::{ANN, PATIENCE};
+use crate::support::zmtp::{Raw, Received, command, greeting, message, ready};
+use crate::support::{ANN, TEST_TIMEOUT};
 
 pub const ANYWHERE: &str = r#""tcp://127.0.0.1:0""#;
 
@@ -46,10 +46,10 @@ pub fn subscriber(gateway: &Gateway, prefix: &str) -> zmq::Socket {
 /// Requests samples of the channel until `wanted` returns true for one, and returns that sample.
 #[track_caller]
 pub fn await_channel(gateway: &Gateway, wanted: impl Fn(&ChannelSample) -> bool) -> ChannelSample {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     let observer = gateway.running.as_ref().unwrap().observer();
     loop {
-        let sample = observer.sample(PATIENCE).expect("a sample");
+        let sample = observer.sample(TEST_TIMEOUT).expect("a sample");
         match sample.channels.first() {
             Some(channel) if wanted(channel) => return channel.clone(),
             channel => assert!(Instant::now() < deadline, "{channel:?}"),
@@ -74,10 +74,10 @@ pub fn await_prefixes(gateway: &Gateway, count: usize) {
 /// socket type `ours` and the gateway announces `theirs`.
 pub fn raw(endpoint: &str, minor: u8, ours: &str, theirs: &str) -> Raw {
     let mut raw = Raw::connect(endpoint);
-    raw.say(&greeting(minor));
-    raw.hear_greeting_of_any_engine();
-    raw.say(&command(&ready(ours, &[])));
-    assert_eq!(raw.hear(), Said::Command(ready(theirs, &[])));
+    raw.send(&greeting(minor));
+    raw.receive_greeting_of_any_engine();
+    raw.send(&command(&ready(ours, &[])));
+    assert_eq!(raw.receive(), Received::Command(ready(theirs, &[])));
     raw
 }
 
@@ -119,7 +119,7 @@ fn a_plain_pub_is_served() {
     subscriber.set_rcvtimeo(10).unwrap();
     // A PUB does not notice when it receives a subscription, and drops messages that match no
     // subscription.
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     let got = loop {
         send(&publisher, &["RAW", "x"]);
         if let Ok(got) = subscriber.recv_multipart(0) {
@@ -140,19 +140,19 @@ fn subscriptions_are_accepted_as_commands_and_as_messages() {
         let mut peer = raw(&at, minor, "SUB", "XPUB");
         // Each frame of a message may be a subscription. Other frames are ignored, and so is the
         // cancellation of a subscription that does not exist.
-        peer.say(&message(&[
+        peer.send(&message(&[
             &b"\x01RAW.a"[..],
             b"data",
             b"\x01RAW.b",
             b"\0none",
         ]));
-        peer.say(&command(b"\x09SUBSCRIBERAW.c"));
-        peer.say(&command(b"\x09SUBSCRIBERAW.d"));
-        peer.say(&command(b"\x06CANCELRAW.d"));
-        peer.say(&message(&[b"\0RAW.b"]));
+        peer.send(&command(b"\x09SUBSCRIBERAW.c"));
+        peer.send(&command(b"\x09SUBSCRIBERAW.d"));
+        peer.send(&command(b"\x06CANCELRAW.d"));
+        peer.send(&message(&[b"\0RAW.b"]));
         // The last subscription shows that the gateway has read all of them.
         let last = format!("LAST{minor}");
-        peer.say(&command(format!("\x09SUBSCRIBE{last}").as_bytes()));
+        peer.send(&command(format!("\x09SUBSCRIBE{last}").as_bytes()));
         await_channel(&gateway, |channel| {
             let shown = channel.shown.iter();
             let mut prefixes = shown.flat_map(|subscriber| &subscriber.prefixes);
@@ -161,8 +161,8 @@ fn subscriptions_are_accepted_as_commands_and_as_messages() {
         for kind in ["RAW.a", "RAW.b", "RAW.d", "RAW.c"] {
             send(&publisher, &[kind, "x"]);
         }
-        assert_eq!(texts(&peer.hear_message()), ["RAW.a", "x"]);
-        assert_eq!(texts(&peer.hear_message()), ["RAW.c", "x"]);
+        assert_eq!(texts(&peer.receive_message()), ["RAW.a", "x"]);
+        assert_eq!(texts(&peer.receive_message()), ["RAW.c", "x"]);
     }
 }
 
@@ -180,7 +180,7 @@ fn the_gateway_connects_to_publishers_and_subscribers_that_listen() {
     let _gateway = Gateway::start(&yaml(&from, &to, ""));
     // A listening SUB subscribes at a new peer only while its program uses it.
     publisher.set_rcvtimeo(10).unwrap();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     let subscription = loop {
         subscriber.get_events().unwrap();
         if let Ok(subscription) = publisher.recv_multipart(0) {
@@ -217,8 +217,8 @@ fn a_removed_channel_is_closed_and_the_others_stay() {
     snapshot.generation += 1;
     let reloader = gateway.running.as_ref().unwrap().reloader();
     reloader.reload(Arc::new(snapshot)).unwrap();
-    assert_eq!(publisher.hear(), Said::End);
-    assert_eq!(subscriber.hear(), Said::End);
+    assert_eq!(publisher.receive(), Received::End);
+    assert_eq!(subscriber.receive(), Received::End);
     send(&from, &["OTHER", "x"]);
     assert_eq!(texts(&receive(&staying)), ["OTHER", "x"]);
 }
@@ -227,7 +227,7 @@ fn a_removed_channel_is_closed_and_the_others_stay() {
 fn messages_queued_for_a_subscriber_are_sent_before_the_end() {
     let gateway = ticks("upstream: all");
     let mut subscriber = raw(&gateway.endpoint("ticks.subscribers"), 1, "SUB", "XPUB");
-    subscriber.say(&command(b"\x09SUBSCRIBE"));
+    subscriber.send(&command(b"\x09SUBSCRIBE"));
     await_prefixes(&gateway, 1);
     let publisher = publisher(&gateway, zmq::XPUB);
     receive(&publisher);
@@ -240,9 +240,9 @@ fn messages_queued_for_a_subscriber_are_sent_before_the_end() {
     await_channel(&gateway, |channel| channel.counters.published == 150);
     gateway.control().drain();
     for n in 0..150 {
-        assert_eq!(texts(&subscriber.hear_message())[1], n.to_string());
+        assert_eq!(texts(&subscriber.receive_message())[1], n.to_string());
     }
-    assert_eq!(subscriber.hear(), Said::End);
+    assert_eq!(subscriber.receive(), Received::End);
     gateway.end();
 }
 
@@ -274,7 +274,7 @@ fn publishers_receive_each_subscription_once_and_again_when_they_reconnect() {
 fn a_subscriber_that_does_not_read_delays_no_other_peer() {
     let gateway = ticks("upstream: all");
     let mut silent = raw(&gateway.endpoint("ticks.subscribers"), 1, "SUB", "XPUB");
-    silent.say(&command(b"\x09SUBSCRIBERAW"));
+    silent.send(&command(b"\x09SUBSCRIBERAW"));
     let quick = subscriber(&gateway, "");
     await_prefixes(&gateway, 2);
     let publisher = publisher(&gateway, zmq::XPUB);
@@ -297,16 +297,16 @@ fn messages_from_a_subscriber_are_dropped_and_the_connection_stays() {
     let at = gateway.endpoint("ticks.subscribers");
     let mut talker = raw(&at, 1, "XSUB", "XPUB");
     for _ in 0..3 {
-        talker.say(&message(&[&b"RAW forged"[..], b"\x01RAW"]));
-        talker.say(&message(&[&b""[..]]));
+        talker.send(&message(&[&b"RAW forged"[..], b"\x01RAW"]));
+        talker.send(&message(&[&b""[..]]));
     }
-    talker.say(&command(b"\x09SUBSCRIBELAST"));
+    talker.send(&command(b"\x09SUBSCRIBELAST"));
     await_prefixes(&gateway, if engine_is("native") { 3 } else { 2 });
     let publisher = publisher(&gateway, zmq::XPUB);
     receive(&publisher);
     send(&publisher, &["RAW", "x"]);
     assert_eq!(texts(&receive(&reader)), ["RAW", "x"]);
-    assert_eq!(texts(&talker.hear_message()), ["RAW", "x"]);
+    assert_eq!(texts(&talker.receive_message()), ["RAW", "x"]);
 }
 
 #[test]

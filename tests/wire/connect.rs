@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 
 use gateway::reply::Reason;
 
-use crate::support::PATIENCE;
+use crate::support::TEST_TIMEOUT;
 use crate::support::gateway::{Gateway, engine_is, on_this_engine};
 use crate::support::process::Process;
 use crate::support::sockets::{answer, receive, rejected, send, socket, texts};
@@ -416,7 +416,7 @@ fn other_protocols_and_wrong_socket_types_are_logged() {
     for (at, bytes, hint) in misfits() {
         let place = format!("{at}: a connection is refused");
         let endpoint = process.endpoint(at);
-        let deadline = std::time::Instant::now() + PATIENCE;
+        let deadline = std::time::Instant::now() + TEST_TIMEOUT;
         // The log has at most one line a second for each cause at a frontend or pool, so the peer
         // connects again until its line appears.
         loop {

@@ -6,7 +6,7 @@ use gateway::reply::Reason;
 
 use crate::support::gateway::Gateway;
 use crate::support::sockets::{
-    Error, PATIENCE_MS, answer, named, read_rejection, receive, rejected, send, socket, texts,
+    Error, TEST_TIMEOUT_MS, answer, named, read_rejection, receive, rejected, send, socket, texts,
 };
 use crate::support::{ANN, turns};
 
@@ -596,7 +596,7 @@ routes:
         assert_eq!(answer(&worker, reply)[2], request);
         assert_eq!(receive(&client), [b"REPLY", reply]);
     }
-    let timeout = std::time::Duration::from_millis(PATIENCE_MS as u64);
+    let timeout = std::time::Duration::from_millis(TEST_TIMEOUT_MS as u64);
     let observer = gateway.running.as_ref().unwrap().observer();
     let sample = observer.sample(timeout).unwrap();
     let matched = sample.routes.iter().map(|route| route.matched);

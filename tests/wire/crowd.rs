@@ -7,7 +7,7 @@ use crate::support::binary::binary;
 use crate::support::gateway::{engine_is, on_this_engine};
 use crate::support::process::Process;
 use crate::support::turns;
-use crate::support::zmtp::{Raw, Said, command, greeting, message, ready};
+use crate::support::zmtp::{Raw, Received, command, greeting, message, ready};
 use std::io::Read;
 use std::process::Command;
 
@@ -34,24 +34,24 @@ struct Client(Raw);
 impl Client {
     fn connect(endpoint: &str) -> Self {
         let mut raw = Raw::connect(endpoint);
-        raw.say(&[&greeting(1)[..], &command(&ready("DEALER", &[]))].concat());
+        raw.send(&[&greeting(1)[..], &command(&ready("DEALER", &[]))].concat());
         Self(raw)
     }
 
     /// Waits for the greeting and the READY of the gateway.
     fn await_ready(&mut self) {
         self.0.stream.read_exact(&mut [0; 64]).unwrap();
-        let answer = self.0.hear();
-        let is_ready = matches!(&answer, Said::Command(body) if body.starts_with(b"\x05READY"));
+        let answer = self.0.receive();
+        let is_ready = matches!(&answer, Received::Command(body) if body.starts_with(b"\x05READY"));
         assert!(is_ready, "{answer:?}");
     }
 
     fn ask(&mut self, kind: &[u8], payload: &[u8]) {
-        self.0.say(&message(&[kind, payload]));
+        self.0.send(&message(&[kind, payload]));
     }
 
     fn answer(&mut self) -> Vec<Vec<u8>> {
-        self.0.hear_message()
+        self.0.receive_message()
     }
 }
 
@@ -97,14 +97,14 @@ fn thousands_of_clients_are_served_and_cost_little_while_idle() {
     all_ask(&mut first, b"OPAQUE", |_, answer| {
         assert_eq!(answer[0], b"REPLY")
     });
-    let (before, descriptors) = process.footprint();
+    let (before, descriptors) = process.memory_and_descriptors();
 
     // As after a restart of the gateway, all clients send their greeting before any client reads
     // the gateway's greeting.
     let mut clients: Vec<_> = (0..count).map(|_| Client::connect(&endpoint)).collect();
     clients.iter_mut().for_each(Client::await_ready);
     let idle_kib = |when: &str| {
-        let (now, _) = process.footprint();
+        let (now, _) = process.memory_and_descriptors();
         let each = now.saturating_sub(before) as f64 / count as f64;
         eprintln!("{count} idle clients {when}: {each:.2} KiB each");
         assert!(
@@ -115,7 +115,7 @@ fn thousands_of_clients_are_served_and_cost_little_while_idle() {
     idle_kib("that have only connected");
     // Meanwhile, the gateway's other threads open and close further files.
     let margin = 10;
-    assert!(process.footprint().1 + margin >= descriptors + count);
+    assert!(process.memory_and_descriptors().1 + margin >= descriptors + count);
 
     all_ask(&mut clients, b"NOBODY", |_, answer| {
         assert_eq!(answer[0], b"ERROR");

@@ -4,11 +4,11 @@
 use serde_json::json;
 
 use crate::channels::{ANYWHERE, await_channel, await_prefixes, publisher, raw, subscriber, yaml};
-use crate::support::PATIENCE;
+use crate::support::TEST_TIMEOUT;
 use crate::support::gateway::Gateway;
 use crate::support::process::Process;
 use crate::support::sockets::{receive, send, texts};
-use crate::support::zmtp::{Said, command};
+use crate::support::zmtp::{Received, command};
 
 fn on_libzmq(more: &str) -> String {
     format!("engine: libzmq\n{}", yaml(ANYWHERE, ANYWHERE, more))
@@ -29,8 +29,8 @@ fn a_subscriber_with_a_prefix_of_kilobytes_is_disconnected_and_others_stay() {
         let mut greedy = raw(&at, 1, "SUB", "XPUB");
         let subscribe = [&b"\x09SUBSCRIBE"[..], &vec![b'R'; bytes]].concat();
         // The gateway may end the connection before it has read the whole command.
-        greedy.try_say(&command(&subscribe));
-        assert_eq!(greedy.hear(), Said::End);
+        greedy.try_send(&command(&subscribe));
+        assert_eq!(greedy.receive(), Received::End);
     }
     let publisher = publisher(&gateway, zmq::XPUB);
     receive(&publisher);
@@ -43,8 +43,8 @@ fn a_prefix_that_is_longer_than_any_type_is_ignored_and_logged() {
     let mut process = Process::start(&on_libzmq("upstream: all"));
     let at = process.endpoint("subscriber side of channel ticks");
     let mut peer = raw(&at, 1, "SUB", "XPUB");
-    peer.say(&command(&[&b"\x09SUBSCRIBE"[..], &[b'R'; 256]].concat()));
-    peer.say(&command(b"\x09SUBSCRIBERAW"));
+    peer.send(&command(&[&b"\x09SUBSCRIBE"[..], &[b'R'; 256]].concat()));
+    peer.send(&command(b"\x09SUBSCRIBERAW"));
     let why = "it subscribes to a prefix of more than 255 bytes, the maximum";
     let line = process.await_line(&format!("a subscription is ignored: {why}"));
     let facts = (&line["channel"], &line["level"]);
@@ -53,7 +53,7 @@ fn a_prefix_that_is_longer_than_any_type_is_ignored_and_logged() {
     let publisher = process.peer(&context, zmq::XPUB, "publisher side of channel ticks");
     assert_eq!(receive(&publisher), [b"\x01"]);
     send(&publisher, &["RAW", "x"]);
-    assert_eq!(texts(&peer.hear_message()), ["RAW", "x"]);
+    assert_eq!(texts(&peer.receive_message()), ["RAW", "x"]);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn publishers_that_send_faster_than_judges_check_are_not_read() {
     // The name has 200,000 bytes.
     let person = [&[0x12, 0xc0, 0x9a, 0x0c][..], &[b'x'; 200_000]].concat();
     let observer = gateway.running.as_ref().unwrap().observer();
-    let judging = || observer.sample(PATIENCE).expect("a sample").judging;
+    let judging = || observer.sample(TEST_TIMEOUT).expect("a sample").judging;
     let mut maximum = 0;
     for n in 0..MESSAGES {
         let number = n.to_string();

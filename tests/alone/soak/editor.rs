@@ -14,7 +14,7 @@ use super::{FAILED, deadline};
 
 use crate::support::ANN;
 use crate::support::gateway::{Following, on_this_engine};
-use crate::support::sockets::{PATIENCE_MS, receive, send, texts};
+use crate::support::sockets::{TEST_TIMEOUT_MS, receive, send, texts};
 
 /// An editor of the files of a running gateway.
 pub struct Editor {
@@ -264,7 +264,7 @@ routes:
             .expect("admin");
         let at = admin.endpoint.rsplit('/').next().unwrap();
         let mut stream = TcpStream::connect(at).unwrap();
-        let timeout = Duration::from_millis(PATIENCE_MS as u64);
+        let timeout = Duration::from_millis(TEST_TIMEOUT_MS as u64);
         stream.set_read_timeout(Some(timeout)).unwrap();
         let ask = format!("POST /reload HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
         stream.write_all(ask.as_bytes()).unwrap();

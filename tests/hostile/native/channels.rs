@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::process::Process;
 use crate::support::sockets::{receive, send, texts};
-use crate::support::zmtp::{Raw, Said, command, message, ping};
-use crate::support::{ANN, PATIENCE};
+use crate::support::zmtp::{Raw, Received, command, message, ping};
+use crate::support::{ANN, TEST_TIMEOUT};
 
 const PUBLISHERS: &str = "publisher side of channel ticks";
 const SUBSCRIBERS: &str = "subscriber side of channel ticks";
@@ -58,7 +58,7 @@ impl Honest {
 /// Waits until all subscribers together have this number of prefixes.
 #[track_caller]
 fn await_prefixes(gateway: &Process, wanted: u64) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
         let status = gateway.status();
         let shown = status["channels"][0]["subscriptions"].as_array();
@@ -75,8 +75,8 @@ fn await_prefixes(gateway: &Process, wanted: u64) {
 /// Waits until the gateway has processed everything that a peer has sent.
 #[track_caller]
 fn sync(peer: &mut Raw) {
-    peer.say(&ping(0, b"sync"));
-    assert_eq!(peer.hear(), Said::Command(b"\x04PONGsync".to_vec()));
+    peer.send(&ping(0, b"sync"));
+    assert_eq!(peer.receive(), Received::Command(b"\x04PONGsync".to_vec()));
 }
 
 fn subscribe(prefix: &[u8]) -> Vec<u8> {
@@ -114,7 +114,7 @@ fn a_prefix_that_is_too_long_is_refused_in_every_form() {
         let before = gateway.forget_peak();
         let mut peer = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
         // The gateway may disconnect the peer before everything is sent.
-        peer.try_say(&bytes);
+        peer.try_send(&bytes);
         gateway.await_line(line);
         honest.assert_served();
         // The gateway may need memory for the message and for the prefix in it.
@@ -132,7 +132,7 @@ fn a_subscriber_with_a_million_prefixes_is_disconnected() {
     let mut peer = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
     let prefixes = (0..1_000_000).map(|n| subscribe(format!("{n:07}").as_bytes()));
     let prefixes: Vec<u8> = prefixes.flatten().collect();
-    peer.try_say(&prefixes);
+    peer.try_send(&prefixes);
     let line = format!(
         "{SUBSCRIBERS}: a connection is refused: it subscribes to more than 10000 prefixes"
     );
@@ -156,13 +156,13 @@ fn a_channel_has_at_most_a_million_subscriptions() {
     let subscribers = counts.enumerate().map(|(n, count)| {
         let mut peer = Raw::peer(&at, "SUB");
         let prefixes = (0..count).map(|each| subscribe(format!("{n:02}.{each:04}").as_bytes()));
-        peer.say(&prefixes.flatten().collect::<Vec<u8>>());
+        peer.send(&prefixes.flatten().collect::<Vec<u8>>());
         sync(&mut peer);
         peer
     });
     let mut subscribers: Vec<_> = subscribers.collect();
     let mut one_more = Raw::peer(&at, "SUB");
-    one_more.say(&subscribe(b"one more"));
+    one_more.send(&subscribe(b"one more"));
     let line =
         format!("{SUBSCRIBERS}: a connection is refused: its channel has 1000000 subscriptions");
     gateway.await_line(&line);
@@ -171,10 +171,10 @@ fn a_channel_has_at_most_a_million_subscriptions() {
     assert!(grown < MEMORY_MAX, "{grown} KiB");
     honest.assert_served();
     // A cancelled subscription makes room for another.
-    subscribers[0].say(&cancel(b"00.0000"));
+    subscribers[0].send(&cancel(b"00.0000"));
     sync(&mut subscribers[0]);
     let mut later = Raw::peer(&at, "SUB");
-    later.say(&subscribe(b"one more"));
+    later.send(&subscribe(b"one more"));
     sync(&mut later);
 }
 
@@ -188,18 +188,18 @@ fn cancellations_of_nothing_change_nothing() {
         let prefix = format!("RAW{n}");
         [cancel(prefix.as_bytes()), message(&[format!("\0{prefix}")])].concat()
     });
-    peer.say(&cancelled.collect::<Vec<u8>>());
+    peer.send(&cancelled.collect::<Vec<u8>>());
     sync(&mut peer);
     let grown = gateway.peak().saturating_sub(before);
     assert!(grown < 8 * 1024, "{grown} KiB");
     // The publisher receives only the subscription, which is in force.
-    peer.say(&subscribe(b"RAW"));
+    peer.send(&subscribe(b"RAW"));
     assert_eq!(
-        publisher.hear(),
-        Said::Command(b"\x09SUBSCRIBERAW".to_vec())
+        publisher.receive(),
+        Received::Command(b"\x09SUBSCRIBERAW".to_vec())
     );
-    publisher.say(&message(&["RAW1", "x"]));
-    assert_eq!(texts(&peer.hear_message()), ["RAW1", "x"]);
+    publisher.send(&message(&["RAW1", "x"]));
+    assert_eq!(texts(&peer.receive_message()), ["RAW1", "x"]);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn messages_from_a_subscriber_are_dropped_and_logged() {
     let mut gateway = start("upstream: all", "");
     let honest = Honest::connect(&gateway);
     let mut peer = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "XSUB");
-    peer.say(&message(&["RAW.honest", "forged"]).repeat(1_000));
+    peer.send(&message(&["RAW.honest", "forged"]).repeat(1_000));
     sync(&mut peer);
     let line = gateway.await_line("a subscriber sent a message, which is dropped");
     assert_eq!(line["channel"], "ticks");
@@ -226,7 +226,7 @@ fn one_invalid_message_among_a_million_reaches_no_subscriber_and_is_logged() {
     const BURST: usize = 10_000;
     let mut gateway = start("upstream: all", "");
     let mut subscriber = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
-    subscriber.say(&subscribe(b""));
+    subscriber.send(&subscribe(b""));
     sync(&mut subscriber);
     let mut publisher = Raw::peer(&gateway.endpoint(PUBLISHERS), "PUB");
     let valid = message(&[b"PERSON".as_slice(), ANN]).repeat(BURST);
@@ -237,7 +237,7 @@ fn one_invalid_message_among_a_million_reaches_no_subscriber_and_is_logged() {
     // reason.
     let mut received = vec![0; valid.len()];
     for burst in 0..BURSTS {
-        publisher.say(if burst == 57 { &with_invalid } else { &valid });
+        publisher.send(if burst == 57 { &with_invalid } else { &valid });
         std::io::Read::read_exact(&mut subscriber.stream, &mut received).unwrap();
         assert!(received == valid, "burst {burst}");
     }
@@ -260,7 +260,7 @@ fn rejections_of_an_unknown_type_are_logged_once_a_second() {
     let mut gateway = start("upstream: all", "");
     let honest = Honest::connect(&gateway);
     let mut publisher = Raw::peer(&gateway.endpoint(PUBLISHERS), "PUB");
-    publisher.say(&message(&["PIGEON", "coo"]).repeat(1_000));
+    publisher.send(&message(&["PIGEON", "coo"]).repeat(1_000));
     let line = gateway.await_line("rejected");
     assert_eq!(line["reason"], "unknown_type");
     gateway.await_metrics("all are rejected", |metrics| {
@@ -278,7 +278,7 @@ fn a_slow_subscriber_is_disconnected_if_the_channel_is_set_so() {
     let at = gateway.endpoint(SUBSCRIBERS);
     // The slow subscriber reads nothing until it is disconnected.
     let mut slow = Raw::peer(&at, "SUB");
-    slow.say(&subscribe(b"RAW"));
+    slow.send(&subscribe(b"RAW"));
     sync(&mut slow);
     let payload = vec![7; 60_000];
     let mut sent = 0;
@@ -290,7 +290,7 @@ fn a_slow_subscriber_is_disconnected_if_the_channel_is_set_so() {
         };
         std::iter::from_fn(|| gateway.next_line(Duration::ZERO)).any(|line| is_wanted(&line))
     };
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     while !is_disconnected(&mut gateway) {
         assert!(Instant::now() < deadline, "{sent} messages");
         send(&honest.publisher, &[&b"RAW.honest"[..], &payload]);
@@ -301,15 +301,15 @@ fn a_slow_subscriber_is_disconnected_if_the_channel_is_set_so() {
     // The slow subscriber receives the messages that were already written, and then the connection
     // ends.
     let mut received = 0;
-    while slow.hear() != Said::End {
+    while slow.receive() != Received::End {
         received += 1;
     }
     assert!(received < sent, "{received} of {sent}");
     let mut again = Raw::peer(&at, "SUB");
-    again.say(&subscribe(b"RAW"));
+    again.send(&subscribe(b"RAW"));
     sync(&mut again);
     honest.assert_served();
-    assert_eq!(texts(&again.hear_message()), ["RAW.honest", "x"]);
+    assert_eq!(texts(&again.receive_message()), ["RAW.honest", "x"]);
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn a_publisher_that_does_not_read_its_subscriptions_is_disconnected() {
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let subscribing = std::thread::spawn(move || {
         let mut raw = Raw { stream };
-        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) && raw.try_say(&pairs)
+        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) && raw.try_send(&pairs)
         {
         }
     });
@@ -349,13 +349,13 @@ fn publishers_and_subscribers_count_towards_the_limit_of_clients() {
     let third = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
     for (side, kind) in [(PUBLISHERS, "PUB"), (SUBSCRIBERS, "SUB")] {
         let mut fourth = Raw::connect(&gateway.endpoint(side));
-        fourth.say(&crate::support::zmtp::greeting(1));
-        fourth.hear_greeting();
-        fourth.say(&command(&crate::support::zmtp::ready(kind, &[])));
+        fourth.send(&crate::support::zmtp::greeting(1));
+        fourth.receive_greeting();
+        fourth.send(&command(&crate::support::zmtp::ready(kind, &[])));
         gateway.await_line(&format!(
             "{side}: a connection is refused: 3 clients are connected already"
         ));
-        assert_eq!(fourth.hear(), Said::End);
+        assert_eq!(fourth.receive(), Received::End);
     }
     honest.assert_served();
     drop(third);
@@ -363,8 +363,8 @@ fn publishers_and_subscribers_count_towards_the_limit_of_clients() {
         metrics.sum("gateway_channel_subscribers", &[]) == 1.0
     });
     let mut another = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
-    another.say(&subscribe(b"RAW.honest"));
+    another.send(&subscribe(b"RAW.honest"));
     sync(&mut another);
     honest.assert_served();
-    assert_eq!(texts(&another.hear_message()), ["RAW.honest", "x"]);
+    assert_eq!(texts(&another.receive_message()), ["RAW.honest", "x"]);
 }

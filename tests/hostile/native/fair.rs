@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::attack::{CLIENTS, IDLE, await_rejection, bounded, drain, serves, yaml};
+use crate::support::attack::{CLIENTS, IDLE, await_rejection, assert_bounded, drain, assert_serves, yaml};
 use crate::support::process::Process;
 use crate::support::turns;
-use crate::support::zmtp::{LONG, MORE, Raw, Said, command, frame, greeting, message, ready};
+use crate::support::zmtp::{LONG, MORE, Raw, Received, command, frame, greeting, message, ready};
 
 /// The gateway reads from flooding peers in turns. The more peers there are, the shorter the turns.
 #[test]
@@ -30,9 +30,9 @@ routes: { OTHER: { pool: idle } }
     // While the gateway is stopped, all bytes arrive, the bytes of the flooding peers first.
     gateway.signal("STOP");
     for raw in &mut flooders {
-        raw.say(&flood);
+        raw.send(&flood);
     }
-    quiet.say(&message(&["OTHER", "quiet"]));
+    quiet.send(&message(&["OTHER", "quiet"]));
     gateway.signal("CONT");
     let context = zmq::Context::new();
     let worker = gateway.peer(&context, zmq::DEALER, IDLE);
@@ -57,7 +57,7 @@ fn an_endless_flood_from_many_peers_delays_no_other_peer() {
     let _turn = turns::take();
     let gateway = Process::start(&yaml(""));
     let done = Arc::new(AtomicBool::new(false));
-    bounded(&gateway, 64, || {
+    assert_bounded(&gateway, 64, || {
         let crowds = [(); 3].map(|()| {
             let crowd = (0..100).map(|_| {
                 let raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
@@ -92,8 +92,8 @@ fn an_endless_flood_from_many_peers_delays_no_other_peer() {
         let mut times = Vec::new();
         while began.elapsed() < Duration::from_secs(3) {
             let asked = Instant::now();
-            other.say(&message(&["NONE", "x"]));
-            assert_eq!(other.hear_message()[0], b"ERROR");
+            other.send(&message(&["NONE", "x"]));
+            assert_eq!(other.receive_message()[0], b"ERROR");
             times.push(asked.elapsed());
         }
         done.store(true, Ordering::Relaxed);
@@ -118,12 +118,12 @@ fn a_flood_of_valid_requests_delays_no_other_peer() {
 }
 
 fn flood(gateway: &Process, kind: &str) {
-    bounded(gateway, 100, || {
+    assert_bounded(gateway, 100, || {
         let mut flood = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
         let draining = drain(&flood);
         let valid = message(&[kind, "id", "a payload"]).repeat(1_000);
         for _ in 0..50 {
-            flood.say(&valid);
+            flood.send(&valid);
         }
         // When this request is rejected, the gateway has read all earlier bytes.
         await_rejection(gateway);
@@ -136,29 +136,29 @@ fn flood(gateway: &Process, kind: &str) {
 #[test]
 fn incomplete_messages_of_all_peers_together_are_bounded() {
     let gateway = Process::start(&yaml(""));
-    let held = bounded(&gateway, 420, || {
+    let held = assert_bounded(&gateway, 420, || {
         let mut held = Vec::new();
         let part = vec![0; 15 << 20];
         for _ in 0..40 {
             let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-            raw.say(&frame(MORE, b"OPAQUE"));
-            raw.say(&[LONG]);
-            raw.say(&(16_u64 << 20).to_be_bytes());
-            raw.try_say(&part);
+            raw.send(&frame(MORE, b"OPAQUE"));
+            raw.send(&[LONG]);
+            raw.send(&(16_u64 << 20).to_be_bytes());
+            raw.try_send(&part);
             held.push(raw);
         }
         // A large message is received nevertheless, because its bytes keep arriving.
         let mut honest = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-        honest.say(&message(&[&b"OPAQUE"[..], &b"large"[..], &part]));
+        honest.send(&message(&[&b"OPAQUE"[..], &b"large"[..], &part]));
         assert_eq!(
-            honest.hear_message()[..2],
+            honest.receive_message()[..2],
             [b"REPLY".to_vec(), b"large".to_vec()]
         );
         await_rejection(&gateway);
         held
     });
     drop(held);
-    serves(&gateway);
+    assert_serves(&gateway);
 }
 
 /// Hostile peers send most of a message at once, and then stop. A slow upload that continues is not
@@ -166,28 +166,28 @@ fn incomplete_messages_of_all_peers_together_are_bounded() {
 #[test]
 fn a_slow_upload_is_kept_while_stalled_messages_are_dropped() {
     let gateway = Process::start(&yaml(""));
-    bounded(&gateway, 420, || {
+    assert_bounded(&gateway, 420, || {
         let large = vec![0; 10 << 20];
         let upload = message(&[&b"OPAQUE"[..], &b"slow"[..], &large]);
         let (begun, mut rest) = upload.split_at(4 << 20);
         let mut slow = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-        slow.say(begun);
+        slow.send(begun);
         let part = vec![0; 15 << 20];
         let mut held = Vec::new();
         for _ in 0..25 {
             let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-            raw.say(&frame(MORE, b"OPAQUE"));
-            raw.say(&[LONG]);
-            raw.say(&(16_u64 << 20).to_be_bytes());
-            raw.try_say(&part);
+            raw.send(&frame(MORE, b"OPAQUE"));
+            raw.send(&[LONG]);
+            raw.send(&(16_u64 << 20).to_be_bytes());
+            raw.try_send(&part);
             held.push(raw);
             let (more, left) = rest.split_at(128 << 10);
-            slow.say(more);
+            slow.send(more);
             rest = left;
         }
-        slow.say(rest);
+        slow.send(rest);
         assert_eq!(
-            slow.hear_message()[..2],
+            slow.receive_message()[..2],
             [b"REPLY".to_vec(), b"slow".to_vec()]
         );
     });
@@ -203,11 +203,11 @@ fn handshakes_of_honest_peers_are_never_ended() {
         .map(|_| Raw::connect(&gateway.endpoint(CLIENTS)))
         .collect();
     for raw in &mut flooders {
-        raw.say(&greeting(1));
-        raw.say(&command(&ready("DEALER", &[])));
+        raw.send(&greeting(1));
+        raw.send(&command(&ready("DEALER", &[])));
     }
     for raw in &mut flooders {
-        raw.hear_greeting();
-        assert!(matches!(raw.hear(), Said::Command(_)));
+        raw.receive_greeting();
+        assert!(matches!(raw.receive(), Received::Command(_)));
     }
 }

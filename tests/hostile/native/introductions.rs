@@ -7,9 +7,9 @@ use crypto_box::aead::Aead as _;
 use crypto_box::{PublicKey, SalsaBox, SecretKey};
 
 use super::sealed::Secured;
-use crate::support::attack::{bounded, serves};
+use crate::support::attack::{assert_bounded, assert_serves};
 use crate::support::turns;
-use crate::support::zmtp::{Raw, Said, command};
+use crate::support::zmtp::{Raw, Received, command};
 use gateway_zmtp::curve::KeyPair;
 use gateway_zmtp::greeting::naming;
 use gateway_zmtp::mechanism::Mechanism;
@@ -45,7 +45,7 @@ impl Welcomed {
         let server = PublicKey::from(*gateway.ours.public().bytes());
         let short_term = new_secret();
         let mut raw = Raw::connect(&gateway.endpoint());
-        raw.say(&naming(Mechanism::Curve));
+        raw.send(&naming(Mechanism::Curve));
         std::io::Read::read_exact(&mut raw.stream, &mut [0; 64]).unwrap();
         let first = 1u64.to_be_bytes();
         let mut hello = b"\x05HELLO\x01\0".to_vec();
@@ -54,8 +54,8 @@ impl Welcomed {
         hello.extend(first);
         let nonce: [&[u8]; 2] = [b"CurveZMQHELLO---", &first];
         hello.extend(seal(&server, &short_term, &nonce, &[0; 64]));
-        raw.say(&command(&hello));
-        let Said::Command(welcome) = raw.hear() else {
+        raw.send(&command(&hello));
+        let Received::Command(welcome) = raw.receive() else {
             panic!("no WELCOME");
         };
         let nonce = [b"WELCOME-", &welcome[8..24]].concat();
@@ -88,7 +88,7 @@ impl Welcomed {
         let nonce: [&[u8]; 2] = [b"CurveZMQINITIATE", &second];
         let sealed = seal(&self.server_short_term, &self.short_term, &nonce, &content);
         let initiate = [b"\x08INITIATE", &self.cookie[..], &second, &sealed].concat();
-        self.raw.try_say(&command(&initiate));
+        self.raw.try_send(&command(&initiate));
     }
 }
 
@@ -106,7 +106,7 @@ fn metadata_of_any_size_is_bounded() {
     let _turn = turns::take();
     let gateway = Secured::start();
     let alice = secret_of(&gateway.alice);
-    bounded(&gateway.process, 32, || {
+    assert_bounded(&gateway.process, 32, || {
         for (metadata, admitted) in [
             (Vec::new(), false),
             (metadata(0), true),
@@ -118,12 +118,12 @@ fn metadata_of_any_size_is_bounded() {
         ] {
             let mut client = Welcomed::new(&gateway);
             client.introduce(&alice.public_key(), &alice, &metadata);
-            let received = client.raw.hear();
-            let ready = matches!(&received, Said::Command(body) if body.starts_with(b"\x05READY"));
+            let received = client.raw.receive();
+            let ready = matches!(&received, Received::Command(body) if body.starts_with(b"\x05READY"));
             assert_eq!(ready, admitted, "{} bytes: {received:?}", metadata.len());
         }
     });
-    serves(&gateway.process);
+    assert_serves(&gateway.process);
 }
 
 /// A stranger who names another's key, and cannot vouch for it, must not learn whether the gateway
@@ -143,7 +143,7 @@ fn a_stranger_does_not_learn_which_keys_are_known() {
             let mut client = Welcomed::new(&gateway);
             let before = Instant::now();
             client.introduce(key, &stranger, &metadata(0));
-            assert_eq!(client.raw.hear(), Said::End);
+            assert_eq!(client.raw.receive(), Received::End);
             *least = before.elapsed().min(*least);
         }
     }

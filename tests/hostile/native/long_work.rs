@@ -5,8 +5,8 @@
 use std::time::Instant;
 
 use crate::support::process::{Metrics, Process};
-use crate::support::zmtp::{Raw, Said, command, message};
-use crate::support::{PATIENCE, turns};
+use crate::support::zmtp::{Raw, Received, command, message};
+use crate::support::{TEST_TIMEOUT, turns};
 
 const YAML: &str = r#"
 engine: native
@@ -65,10 +65,10 @@ fn await_level(process: &Process, name: &str, channel: &str, level: f64) -> Metr
 #[track_caller]
 fn message_after_pongs(raw: &mut Raw) -> Vec<Vec<u8>> {
     loop {
-        match raw.hear() {
-            Said::Message(frames) => return frames,
-            Said::Command(body) => assert!(body.starts_with(b"\x04PONG"), "{body:?}"),
-            Said::End => panic!("the connection has ended"),
+        match raw.receive() {
+            Received::Message(frames) => return frames,
+            Received::Command(body) => assert!(body.starts_with(b"\x04PONG"), "{body:?}"),
+            Received::End => panic!("the connection has ended"),
         }
     }
 }
@@ -80,17 +80,17 @@ fn message_after_pongs(raw: &mut Raw) -> Vec<Vec<u8>> {
 fn kept_messages_are_sent_and_dropped_in_parts() {
     let _turn = turns::take();
     let process = Process::start(YAML);
-    process.await_first_look();
+    process.await_first_check();
     let mut publisher = peer(&process, "publisher", "kept", "PUB");
     let mut bytes = Vec::new();
     for n in 0..KEPT {
         bytes.extend(message(&[format!("k{n:06}").as_bytes(), b""]));
     }
-    publisher.say(&bytes);
+    publisher.send(&bytes);
     await_level(&process, "kept", "kept", KEPT as f64);
     let mut subscriber = peer(&process, "subscriber", "kept", "SUB");
     let began = Instant::now();
-    subscriber.say(&subscribe(b"k"));
+    subscriber.send(&subscribe(b"k"));
     for n in 0..KEPT {
         let message = message_after_pongs(&mut subscriber);
         assert_eq!(message[0], format!("k{n:06}").as_bytes());
@@ -98,12 +98,12 @@ fn kept_messages_are_sent_and_dropped_in_parts() {
     println!("{KEPT} kept messages took {:?}", began.elapsed());
     // A message that is published meanwhile is sent after the kept messages.
     let mut silent = peer(&process, "subscriber", "kept", "SUB");
-    silent.say(&subscribe(b""));
+    silent.send(&subscribe(b""));
     await_level(&process, "subscribers", "kept", 2.0);
     process.await_metrics("queued messages", |metrics| {
         metrics.sum("gateway_channel_waiting", &[]) > KEPT as f64 / 2.0
     });
-    publisher.say(&message(&["kz", "live"]));
+    publisher.send(&message(&["kz", "live"]));
     let live = message_after_pongs(&mut subscriber);
     assert_eq!(live, [b"kz".to_vec(), b"live".to_vec()]);
     drop(silent);
@@ -120,13 +120,13 @@ fn kept_messages_are_sent_and_dropped_in_parts() {
 #[track_caller]
 fn receive_prefixes(publisher: &mut Raw, count: usize, name: &[u8]) -> Vec<Vec<u8>> {
     let prefix = |received| match received {
-        Said::Command(body) => match body.strip_prefix(name) {
+        Received::Command(body) => match body.strip_prefix(name) {
             Some(prefix) => prefix.to_vec(),
             None => panic!("{body:?}"),
         },
         other => panic!("{other:?}"),
     };
-    (0..count).map(|_| prefix(publisher.hear())).collect()
+    (0..count).map(|_| prefix(publisher.receive())).collect()
 }
 
 /// The gateway subscribes to hundreds of thousands of prefixes at a publisher, and then all
@@ -142,7 +142,7 @@ fn prefixes_are_subscribed_and_cancelled_in_parts() {
         for n in 0..PREFIXES_MAX {
             bytes.extend(subscribe(format!("a{subscriber:03}.{n:06}").as_bytes()));
         }
-        raw.say(&bytes);
+        raw.send(&bytes);
         subscribers.push(raw);
     }
     let all = process.await_metrics("the subscriptions", |metrics| {
@@ -153,7 +153,7 @@ fn prefixes_are_subscribed_and_cancelled_in_parts() {
     let count = SUBSCRIBERS * PREFIXES_MAX;
     let subscribed = receive_prefixes(&mut publisher, count, b"\x09SUBSCRIBE");
     assert!(subscribed.is_sorted());
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     drop(subscribers);
     let mut cancelled = receive_prefixes(&mut publisher, count, b"\x06CANCEL");
     assert!(Instant::now() < deadline);
@@ -174,15 +174,15 @@ fn a_message_goes_to_thousands_of_subscribers_in_parts() {
     let mut receivers = Vec::new();
     for _ in 0..RECEIVERS {
         let mut raw = peer(&process, "subscriber", "asked", "SUB");
-        raw.say(&subscribe(b"a"));
+        raw.send(&subscribe(b"a"));
         receivers.push(raw);
     }
     let mut publisher = peer(&process, "publisher", "asked", "XPUB");
-    assert_eq!(publisher.hear(), Said::Command(b"\x09SUBSCRIBEa".to_vec()));
+    assert_eq!(publisher.receive(), Received::Command(b"\x09SUBSCRIBEa".to_vec()));
     for n in ["1", "2", "3"] {
-        publisher.say(&message(&["a", n]));
+        publisher.send(&message(&["a", n]));
         for raw in &mut receivers {
-            assert_eq!(raw.hear_message(), [b"a".to_vec(), n.into()]);
+            assert_eq!(raw.receive_message(), [b"a".to_vec(), n.into()]);
         }
     }
     assert_turns_are_short(&process);

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::support::attack::{CLIENTS, Service, serves};
+use crate::support::attack::{CLIENTS, Service, assert_serves};
 use crate::support::process::Process;
 use crate::support::turns;
-use crate::support::zmtp::{LONG, MORE, Raw, Said, command, frame, message};
+use crate::support::zmtp::{LONG, MORE, Raw, Received, command, frame, message};
 
 const YAML: &str = r#"
 engine: native
@@ -52,7 +52,7 @@ impl Attacker {
         let (mut raw, bytes) = (Raw { stream }, Arc::clone(bytes));
         self.thread = Some(std::thread::spawn(move || {
             for _ in 0..times {
-                if !raw.try_say(&bytes) {
+                if !raw.try_send(&bytes) {
                     break;
                 }
             }
@@ -187,8 +187,8 @@ fn assert_small_requests_are_answered(gateway: &Process) {
     let mut honest = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let payload = vec![7; 16 << 10];
     for number in ["1", "2", "3"] {
-        honest.say(&message(&[&b"OPAQUE"[..], number.as_bytes(), &payload]));
-        let Said::Message(frames) = honest.hear() else {
+        honest.send(&message(&[&b"OPAQUE"[..], number.as_bytes(), &payload]));
+        let Received::Message(frames) = honest.receive() else {
             panic!("no answer");
         };
         let expected = [b"REPLY".to_vec(), number.into(), payload.clone()];
@@ -259,7 +259,7 @@ fn all_peers_together_stay_within_the_bound_under_limits_of_the_system() {
     service.end();
     done.store(true, Ordering::Relaxed);
     lavish.join().unwrap();
-    serves(&gateway);
+    assert_serves(&gateway);
 }
 
 /// Answers are queued for clients that do not read, and are dropped when these disconnect.
@@ -278,7 +278,7 @@ fn memory_of_a_burst_is_returned_to_the_system() {
         .map(|_| Attacker::connect(&gateway, CLIENT))
         .collect();
     for client in &mut silent {
-        client.raw.say(&message(&["LAVISH", "x"]).repeat(20));
+        client.raw.send(&message(&["LAVISH", "x"]).repeat(20));
     }
     let held = 150.0 * f64::from(1 << 20);
     gateway.await_metrics("the answers", |metrics| {
@@ -296,7 +296,7 @@ fn memory_of_a_burst_is_returned_to_the_system() {
 #[test]
 fn an_edit_of_the_memory_bound_takes_effect_live() {
     let gateway = Process::start(&format!("{YAML}limits: {{ memory: 64MiB }}\n"));
-    gateway.await_first_look();
+    gateway.await_first_check();
     let limit = |gateway: &Process| gateway.metrics().sum("gateway_memory_limit_bytes", &[]);
     assert_eq!(limit(&gateway), f64::from(64 << 20));
     let edited = format!("{YAML}limits: {{ memory: 128MiB }}\n");

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use crate::support::PATIENCE;
-use crate::support::attack::{Service, bounded, serves};
+use crate::support::TEST_TIMEOUT;
+use crate::support::attack::{Service, assert_bounded, assert_serves};
 use crate::support::binary::binary;
 use crate::support::process::Process;
 use crate::support::sealed::Peer;
@@ -75,7 +75,7 @@ limits: {{ client_bytes: 256MiB }}
     }
 
     pub fn alice(&self) -> Peer {
-        Peer::connect(&self.endpoint(), self.security(), "DEALER").met()
+        Peer::connect(&self.endpoint(), self.security(), "DEALER").admitted()
     }
 
     /// Returns the greeting and the HELLO of a client.
@@ -97,7 +97,7 @@ fn a_flood_of_hellos_costs_no_memory_and_blocks_no_other_address() {
     let gateway = Secured::start();
     let (hello, endpoint) = (gateway.hello(), gateway.endpoint());
     let address = endpoint.strip_prefix("tcp://").unwrap();
-    bounded(&gateway.process, 32, || {
+    assert_bounded(&gateway.process, 32, || {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let flood = scope.spawn(|| {
@@ -112,7 +112,7 @@ fn a_flood_of_hellos_costs_no_memory_and_blocks_no_other_address() {
             for _ in 0..3 {
                 let here = Ipv4Addr::new(127, 0, 0, 2);
                 let security = gateway.security();
-                Peer::connect_from(here, &endpoint, security, "DEALER").met();
+                Peer::connect_from(here, &endpoint, security, "DEALER").admitted();
             }
             done.store(true, Ordering::Relaxed);
             flood.join().unwrap();
@@ -169,7 +169,7 @@ fn clients_and_new_peers_are_served_during_ten_thousand_hellos_a_second() {
         while began.elapsed() < duration {
             let connecting = Instant::now();
             let here = Ipv4Addr::new(127, 0, 0, 2);
-            Peer::connect_from(here, &gateway.endpoint(), gateway.security(), "DEALER").met();
+            Peer::connect_from(here, &gateway.endpoint(), gateway.security(), "DEALER").admitted();
             slowest = slowest.max(connecting.elapsed());
             newcomers += 1;
         }
@@ -181,7 +181,7 @@ fn clients_and_new_peers_are_served_during_ten_thousand_hellos_a_second() {
         u64::from(count) >= 100 * seconds,
         "{count} HELLOs are no flood"
     );
-    assert!(slowest < PATIENCE / 4, "{slowest:?}");
+    assert!(slowest < TEST_TIMEOUT / 4, "{slowest:?}");
     service.end();
 }
 
@@ -191,7 +191,7 @@ fn stalled_handshakes_block_no_other_peer() {
     let _turn = turns::take();
     let gateway = Secured::start();
     let (hello, endpoint) = (gateway.hello(), gateway.endpoint());
-    let held = bounded(&gateway.process, 32, || {
+    let held = assert_bounded(&gateway.process, 32, || {
         let mut held = Vec::new();
         for n in 0..600 {
             let mut raw = Raw::connect(&endpoint);
@@ -200,14 +200,14 @@ fn stalled_handshakes_block_no_other_peer() {
                 1 => hello.len() - 1,
                 _ => hello.len(),
             };
-            raw.say(&hello[..part]);
+            raw.send(&hello[..part]);
             held.push(raw);
         }
         gateway.alice();
         held
     });
     drop(held);
-    serves(&gateway.process);
+    assert_serves(&gateway.process);
 }
 
 /// An attacker on the network changes, repeats or replaces the frames of an admitted client.
@@ -248,7 +248,7 @@ fn changed_or_repeated_frames_end_the_connection() {
     for (case, attack) in attacks {
         let mut alice = gateway.alice();
         // No route has this type, so a message that is accepted is answered with an ERROR.
-        alice.say(&[b"NOBODY", b"before"]);
+        alice.send(&[b"NOBODY", b"before"]);
         assert_eq!(alice.message()[0], b"ERROR", "{case}");
         alice.end.say(&[b"NOBODY".to_vec(), b"attacked".to_vec()]);
         let sent = frames(&std::mem::take(&mut alice.end.out));
@@ -257,7 +257,7 @@ fn changed_or_repeated_frames_end_the_connection() {
         assert!(alice.is_ended(), "{case}");
         assert_eq!(alice.end.messages, [[b""; 0]; 0], "{case}");
     }
-    serves(&gateway.process);
+    assert_serves(&gateway.process);
 }
 
 /// An admitted client announces another identity, or subscribes as if the gateway were a PUB. All
@@ -272,17 +272,17 @@ fn sealed_commands_change_no_principal_and_cost_no_memory() {
     seal(&mut alice, &again);
     assert!(alice.is_ended());
     let mut alice = gateway.alice();
-    bounded(&gateway.process, 32, || {
+    assert_bounded(&gateway.process, 32, || {
         for name in [&b"\x09SUBSCRIBE"[..], b"\x06CANCEL"] {
             for _ in 0..1_000 {
                 seal(&mut alice, &[name, &[7; 8_000]].concat());
             }
         }
-        alice.say(&[b"OTHER", b"x"]);
+        alice.send(&[b"OTHER", b"x"]);
         let request = receive(&worker);
         assert!(request[0].starts_with(b"alice#"), "{request:?}");
     });
-    serves(&gateway.process);
+    assert_serves(&gateway.process);
 }
 
 /// Sends a sealed command.
@@ -300,12 +300,12 @@ fn a_thousand_silent_connections_block_no_other_peer() {
     let _turn = turns::take();
     let gateway = Secured::start();
     let endpoint = gateway.endpoint();
-    let silent = bounded(&gateway.process, 32, || {
+    let silent = assert_bounded(&gateway.process, 32, || {
         let silent: Vec<_> = (0..1_000).map(|_| Raw::connect(&endpoint)).collect();
         gateway.alice();
         silent
     });
-    serves(&gateway.process);
+    assert_serves(&gateway.process);
     drop(silent);
 }
 
@@ -333,14 +333,14 @@ admin: {{ bind: "127.0.0.1:0" }}
         .map(|n| {
             let mut raw = Raw::connect(&endpoint);
             let (_, hello) = Client::hello("alice", &format!("wrong {n}")).unwrap();
-            raw.say(&[&naming(Mechanism::Plain)[..], &command(&hello)].concat());
+            raw.send(&[&naming(Mechanism::Plain)[..], &command(&hello)].concat());
             raw
         })
         .collect();
     let context = zmq::Context::new();
     let alice = context.socket(zmq::DEALER).unwrap();
     alice.set_linger(0).unwrap();
-    alice.set_rcvtimeo(PATIENCE.as_millis() as i32).unwrap();
+    alice.set_rcvtimeo(TEST_TIMEOUT.as_millis() as i32).unwrap();
     alice.set_plain_username(Some("alice")).unwrap();
     alice.set_plain_password(Some("secret")).unwrap();
     alice
@@ -353,7 +353,7 @@ admin: {{ bind: "127.0.0.1:0" }}
         .metrics()
         .sum("gateway_engine_handshakes_failed_total", &[]);
     assert!(refused < FLOOD as f64, "{refused}");
-    serves(&process);
+    assert_serves(&process);
     drop(flood);
 }
 
@@ -391,8 +391,8 @@ fn frames_out_of_the_order_of_the_handshake_end_the_connection() {
         ("PLAIN's HELLO", command(b"\x05HELLO\x05alice\x01x")),
     ] {
         let mut raw = Raw::connect(&gateway.endpoint());
-        raw.say(greeting);
-        raw.try_say(&bytes);
+        raw.send(greeting);
+        raw.try_send(&bytes);
         let mut received = Vec::new();
         // The connection ends with a close or a reset.
         let _ = std::io::Read::read_to_end(&mut raw.stream, &mut received);
@@ -402,7 +402,7 @@ fn frames_out_of_the_order_of_the_handshake_end_the_connection() {
         );
     }
     gateway.alice();
-    serves(&gateway.process);
+    assert_serves(&gateway.process);
 }
 
 /// Small frames and PINGs are sent between large frames, which another thread opens and seals.
@@ -412,7 +412,7 @@ fn large_frames_are_opened_off_the_data_thread_in_their_order() {
     let _turn = turns::take();
     let gateway = Secured::start();
     let pool = gateway.process.endpoint("pool sealed");
-    let mut worker = Peer::connect(&pool, gateway.security(), "DEALER").met();
+    let mut worker = Peer::connect(&pool, gateway.security(), "DEALER").admitted();
     let mut alice = gateway.alice();
     let large: Vec<u8> = (0..1_000_000).map(|n| n as u8).collect();
     for n in 0..ROUNDS {

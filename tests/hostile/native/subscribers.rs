@@ -2,9 +2,9 @@
 //! sends long subscriptions, which libzmq processed by recursion. The second sends messages to the
 //! publisher, whose metadata libzmq never freed.
 
-use crate::support::attack::bounded;
+use crate::support::attack::assert_bounded;
 use crate::support::process::Process;
-use crate::support::zmtp::{COMMAND, Raw, Said, command, frame, long, message};
+use crate::support::zmtp::{COMMAND, Raw, Received, command, frame, long, message};
 
 const SUBSCRIBERS: &str = "subscriber side of channel ticks";
 
@@ -24,17 +24,17 @@ limits: { message: 32MiB }
 /// Asserts that a client's message still reaches an honest subscriber.
 fn assert_publishes(gateway: &Process) {
     let mut subscriber = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
-    subscriber.say(&command(b"\x09SUBSCRIBEtick."));
+    subscriber.send(&command(b"\x09SUBSCRIBEtick."));
     let mut client = Raw::peer(&gateway.endpoint("frontend clients"), "DEALER");
     // The subscription may arrive after the first messages.
     loop {
-        client.say(&message(&["tick.a", "x"]));
-        assert_eq!(client.hear_message()[0], b"ACK");
-        subscriber.say(&command(b"\x04PING\0\0."));
-        match subscriber.hear() {
-            Said::Message(frames) => return assert_eq!(frames, [&b"tick.a"[..], b"x"]),
-            Said::Command(pong) => assert_eq!(pong, b"\x04PONG."),
-            Said::End => panic!("the honest subscriber is disconnected"),
+        client.send(&message(&["tick.a", "x"]));
+        assert_eq!(client.receive_message()[0], b"ACK");
+        subscriber.send(&command(b"\x04PING\0\0."));
+        match subscriber.receive() {
+            Received::Message(frames) => return assert_eq!(frames, [&b"tick.a"[..], b"x"]),
+            Received::Command(pong) => assert_eq!(pong, b"\x04PONG."),
+            Received::End => panic!("the honest subscriber is disconnected"),
         }
     }
 }
@@ -43,7 +43,7 @@ fn assert_publishes(gateway: &Process) {
 fn subscriptions_beyond_the_limit_end_the_connection_and_cost_no_stack() {
     let gateway = start();
     let endpoint = gateway.endpoint(SUBSCRIBERS);
-    bounded(&gateway, 96, || {
+    assert_bounded(&gateway, 96, || {
         for size in [256, 64 << 10, 1 << 20, 16 << 20] {
             let topic = vec![b'x'; size];
             let forms = [
@@ -55,14 +55,14 @@ fn subscriptions_beyond_the_limit_end_the_connection_and_cost_no_stack() {
             ];
             for (form, subscription) in forms {
                 let mut raw = Raw::peer(&endpoint, "SUB");
-                raw.try_say(&subscription);
-                raw.try_say(&command(&[b"\x06CANCEL", &topic[..size.min(200)]].concat()));
-                let mut received = raw.hear();
-                if let Said::Command(error) = &received {
+                raw.try_send(&subscription);
+                raw.try_send(&command(&[b"\x06CANCEL", &topic[..size.min(200)]].concat()));
+                let mut received = raw.receive();
+                if let Received::Command(error) = &received {
                     assert!(error.starts_with(b"\x05ERROR"), "{form} of {size} bytes");
-                    received = raw.hear();
+                    received = raw.receive();
                 }
-                assert_eq!(received, Said::End, "{form} of {size} bytes");
+                assert_eq!(received, Received::End, "{form} of {size} bytes");
             }
         }
     });
@@ -74,12 +74,12 @@ fn messages_from_a_subscriber_reach_no_peer_and_cost_no_memory() {
     let gateway = start();
     let endpoint = gateway.endpoint(SUBSCRIBERS);
     let mut subscriber = Raw::peer(&endpoint, "SUB");
-    subscriber.say(&command(b"\x09SUBSCRIBEtick."));
-    bounded(&gateway, 48, || {
+    subscriber.send(&command(b"\x09SUBSCRIBEtick."));
+    assert_bounded(&gateway, 48, || {
         for _ in 0..20 {
             let mut raw = Raw::peer(&endpoint, "SUB");
             for _ in 0..100 {
-                if !raw.try_say(&message(&["tick.a", &"x".repeat(50_000)])) {
+                if !raw.try_send(&message(&["tick.a", &"x".repeat(50_000)])) {
                     break;
                 }
             }
@@ -87,6 +87,6 @@ fn messages_from_a_subscriber_reach_no_peer_and_cost_no_memory() {
     });
     assert_publishes(&gateway);
     // The first message that the honest subscriber receives is the client's.
-    let frames = subscriber.hear_message();
+    let frames = subscriber.receive_message();
     assert_eq!(frames, [&b"tick.a"[..], b"x"]);
 }

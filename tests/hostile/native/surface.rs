@@ -5,57 +5,57 @@ use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant};
 
 use crate::support::attack::{
-    CLIENTS, IDLE, PEOPLE, Service, await_rejection, bounded, drain, serves, yaml,
+    CLIENTS, IDLE, PEOPLE, Service, await_rejection, assert_bounded, drain, assert_serves, yaml,
 };
 use crate::support::process::Process;
 use crate::support::zmtp::{
-    COMMAND, LONG, MORE, Raw, Said, command, frame, greeting, message, ping, ready,
+    COMMAND, LONG, MORE, Raw, Received, command, frame, greeting, message, ping, ready,
 };
-use crate::support::{PATIENCE, turns};
+use crate::support::{TEST_TIMEOUT, turns};
 
 #[test]
 fn handshakes_that_never_end_block_no_other_peer() {
     let _turn = turns::take();
     let gateway = Process::start(&yaml(""));
     let began = Instant::now();
-    let mut held = bounded(&gateway, 32, || {
+    let mut held = assert_bounded(&gateway, 32, || {
         let mut held = Vec::new();
         for n in 0..5_000 {
             let mut raw = Raw::connect(&gateway.endpoint(CLIENTS));
             match n % 3 {
                 0 => {}
-                1 => drop(raw.try_say(&greeting(1)[..30])),
-                _ => drop(raw.try_say(&greeting(1))),
+                1 => drop(raw.try_send(&greeting(1)[..30])),
+                _ => drop(raw.try_send(&greeting(1))),
             }
             held.push(raw);
         }
         held
     });
     // The oldest connection is closed while the others are open, long before its time is over.
-    held[0].hear_greeting();
-    assert_eq!(held[0].hear(), Said::End);
+    held[0].receive_greeting();
+    assert_eq!(held[0].receive(), Received::End);
     let took = began.elapsed();
     assert!(took < Duration::from_secs(8), "{took:?}");
-    let (_, descriptors) = gateway.footprint();
+    let (_, descriptors) = gateway.memory_and_descriptors();
     assert!(descriptors < 4_096 + 100, "{descriptors} descriptors");
-    serves(&gateway);
+    assert_serves(&gateway);
 }
 
 #[test]
 fn endless_frames_cost_no_memory() {
     let gateway = Process::start(&yaml(""));
-    bounded(&gateway, 48, || {
+    assert_bounded(&gateway, 48, || {
         for body in [&b""[..], b"x", &[0; 1_000], &[0; 300_000]] {
             let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
             let frames = frame(MORE, body).repeat(100_000 / (body.len() + 2) + 1);
             let mut sent = 0;
             while sent < 64 << 20 {
-                raw.say(&frames);
+                raw.send(&frames);
                 // Small frames take longer per byte, so their bytes count tenfold.
                 sent += frames.len() * if body.len() < 100 { 10 } else { 1 };
             }
-            raw.say(&frame(0, b""));
-            assert!(raw.hear_message().contains(&b"ERROR".to_vec()));
+            raw.send(&frame(0, b""));
+            assert!(raw.receive_message().contains(&b"ERROR".to_vec()));
         }
     });
 }
@@ -64,7 +64,7 @@ fn endless_frames_cost_no_memory() {
 fn announced_bytes_that_never_arrive_cost_no_memory() {
     let _turn = turns::take();
     let gateway = Process::start(&yaml(""));
-    bounded(&gateway, 24, || {
+    assert_bounded(&gateway, 24, || {
         let mut held = Vec::new();
         for _ in 0..1_000 {
             let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
@@ -72,7 +72,7 @@ fn announced_bytes_that_never_arrive_cost_no_memory() {
             half.push(LONG);
             half.extend_from_slice(&(16_u64 << 20).to_be_bytes());
             half.push(0);
-            raw.say(&half);
+            raw.send(&half);
             held.push(raw);
         }
         await_rejection(&gateway);
@@ -96,12 +96,12 @@ routes: { OTHER: { pool: idle, timeout: none } }
     let unknown = message(&["NONE", &"x".repeat(40_000)]);
     let request = message(&["OTHER", &"y".repeat(100)]);
     let both = [unknown, request].concat();
-    let (before, _) = gateway.footprint();
+    let (before, _) = gateway.memory_and_descriptors();
     for _ in 0..2_000 {
-        client.say(&both);
-        assert_eq!(client.hear_message()[0], b"ERROR");
+        client.send(&both);
+        assert_eq!(client.receive_message()[0], b"ERROR");
     }
-    let (after, _) = gateway.footprint();
+    let (after, _) = gateway.memory_and_descriptors();
     let grown = after.saturating_sub(before) >> 10;
     println!("memory grew by {grown} MiB");
     let waiting = gateway.metrics().sum("gateway_pool_queue_length", &[]);
@@ -112,29 +112,29 @@ routes: { OTHER: { pool: idle, timeout: none } }
 #[test]
 fn incomplete_messages_cost_only_the_bytes_that_have_arrived() {
     let gateway = Process::start(&yaml(""));
-    let held = bounded(&gateway, 100, || {
+    let held = assert_bounded(&gateway, 100, || {
         let mut held = Vec::new();
         for _ in 0..50 {
             let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-            raw.say(&frame(MORE, b"OPAQUE"));
-            raw.say(&[LONG]);
-            raw.say(&(16_u64 << 20).to_be_bytes());
-            raw.say(&vec![0; 1 << 20]);
+            raw.send(&frame(MORE, b"OPAQUE"));
+            raw.send(&[LONG]);
+            raw.send(&(16_u64 << 20).to_be_bytes());
+            raw.send(&vec![0; 1 << 20]);
             held.push(raw);
         }
         await_rejection(&gateway);
         held
     });
     // The memory is freed once the peers have disconnected.
-    let (before, _) = gateway.footprint();
+    let (before, _) = gateway.memory_and_descriptors();
     drop(held);
-    let deadline = Instant::now() + PATIENCE;
-    while gateway.footprint().1 > 40 {
+    let deadline = Instant::now() + TEST_TIMEOUT;
+    while gateway.memory_and_descriptors().1 > 40 {
         assert!(Instant::now() < deadline, "connections are still open");
     }
-    let (after, _) = gateway.footprint();
+    let (after, _) = gateway.memory_and_descriptors();
     println!("{before} KiB, then {after} KiB");
-    serves(&gateway);
+    assert_serves(&gateway);
 }
 
 /// A small message that never becomes complete must not keep the memory of a large request.
@@ -146,24 +146,24 @@ fn incomplete_messages_hold_no_memory_of_complete_messages() {
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let large = vec![7; 15 << 20];
     let round_trip = |client: &mut Raw| {
-        client.say(&frame(MORE, b"OTHER"));
-        client.say(&[LONG]);
-        client.say(&(large.len() as u64).to_be_bytes());
-        client.say(&large);
+        client.send(&frame(MORE, b"OTHER"));
+        client.send(&[LONG]);
+        client.send(&(large.len() as u64).to_be_bytes());
+        client.send(&large);
         let token = worker.recv_multipart(0).unwrap().swap_remove(0);
         let answer = [&token[..], b"REPLY", b""];
         worker.send_multipart(answer, 0).unwrap();
-        assert_eq!(client.hear_message(), [&b"REPLY"[..], b""]);
+        assert_eq!(client.receive_message(), [&b"REPLY"[..], b""]);
     };
     round_trip(&mut client);
-    bounded(&gateway, 40, || {
+    assert_bounded(&gateway, 40, || {
         let mut held = Vec::new();
         for _ in 0..10 {
             let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-            raw.say(&frame(MORE, b"OTHER"));
-            raw.say(&[LONG]);
-            raw.say(&(40_u64 << 10).to_be_bytes());
-            raw.say(&[0]);
+            raw.send(&frame(MORE, b"OTHER"));
+            raw.send(&[LONG]);
+            raw.send(&(40_u64 << 10).to_be_bytes());
+            raw.send(&[0]);
             held.push(raw);
             round_trip(&mut client);
         }
@@ -180,24 +180,24 @@ fn invalid_frames_after_ready_cost_no_memory() {
     huge.extend_from_slice(&(1_u64 << 62).to_be_bytes());
     let again = command(&ready("DEALER", &[("Identity", &[7; 255])]));
     let unknown = command(&[b"\x09SUBSCRIBE", &[7; 8_000][..]].concat());
-    bounded(&gateway, 24, || {
+    assert_bounded(&gateway, 24, || {
         for name in [CLIENTS, IDLE] {
             for nonsense in [&[0x80][..], &[COMMAND | MORE, 0], &again, &huge] {
                 for _ in 0..200 {
                     let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
-                    raw.try_say(nonsense);
+                    raw.try_send(nonsense);
                     // The gateway does not read the bytes after the invalid frame.
-                    raw.try_say(&message(&["OTHER", &"x".repeat(60_000)]));
-                    raw.hear_error();
+                    raw.try_send(&message(&["OTHER", &"x".repeat(60_000)]));
+                    raw.receive_error();
                 }
             }
             // An unknown command is ignored, and does not end the connection.
             let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
             for _ in 0..2_000 {
-                raw.say(&unknown);
+                raw.send(&unknown);
             }
-            raw.say(&ping(0, b"x"));
-            assert_eq!(raw.hear(), Said::Command(b"\x04PONGx".to_vec()));
+            raw.send(&ping(0, b"x"));
+            assert_eq!(raw.receive(), Received::Command(b"\x04PONGx".to_vec()));
         }
     });
 }
@@ -205,7 +205,7 @@ fn invalid_frames_after_ready_cost_no_memory() {
 #[test]
 fn bytes_that_arrive_one_by_one_delay_no_other_peer() {
     let gateway = Process::start(&yaml(""));
-    bounded(&gateway, 16, || {
+    assert_bounded(&gateway, 16, || {
         let endpoint = gateway.endpoint(CLIENTS);
         let drips: Vec<_> = (0..4)
             .map(|_| {
@@ -214,9 +214,9 @@ fn bytes_that_arrive_one_by_one_delay_no_other_peer() {
                     let request = message(&["OPAQUE", "id", &"x".repeat(300)]);
                     for _ in 0..20 {
                         for byte in &request {
-                            raw.say(&[*byte]);
+                            raw.send(&[*byte]);
                         }
-                        assert_eq!(raw.hear_message()[1], b"id");
+                        assert_eq!(raw.receive_message()[1], b"id");
                     }
                 })
             })
@@ -230,22 +230,22 @@ fn bytes_that_arrive_one_by_one_delay_no_other_peer() {
 #[test]
 fn connections_that_open_and_close_leave_no_memory_in_use() {
     let gateway = Process::start(&yaml(""));
-    serves(&gateway);
-    let (_, before) = gateway.footprint();
-    bounded(&gateway, 24, || {
+    assert_serves(&gateway);
+    let (_, before) = gateway.memory_and_descriptors();
+    assert_bounded(&gateway, 24, || {
         let ready = command(&ready("DEALER", &[]));
         for n in 0..6_000 {
             let mut raw = Raw::connect(&gateway.endpoint(CLIENTS));
             match n % 4 {
                 0 => {}
-                1 => drop(raw.try_say(b"GET / HTTP/1.1\r\n\r\n")),
-                2 => drop(raw.try_say(&[&greeting(1)[..], &ready].concat())),
-                _ => drop(raw.try_say(&[&greeting(1)[..], &ready, &ping(9_999, b"")].concat())),
+                1 => drop(raw.try_send(b"GET / HTTP/1.1\r\n\r\n")),
+                2 => drop(raw.try_send(&[&greeting(1)[..], &ready].concat())),
+                _ => drop(raw.try_send(&[&greeting(1)[..], &ready, &ping(9_999, b"")].concat())),
             }
         }
     });
-    let deadline = Instant::now() + PATIENCE;
-    while gateway.footprint().1 > before + 2 {
+    let deadline = Instant::now() + TEST_TIMEOUT;
+    while gateway.memory_and_descriptors().1 > before + 2 {
         assert!(Instant::now() < deadline, "descriptors are still open");
     }
 }
@@ -254,7 +254,7 @@ fn connections_that_open_and_close_leave_no_memory_in_use() {
 #[test]
 fn pings_with_all_kinds_of_ttl_leave_no_memory_in_use() {
     let gateway = Process::start(&yaml(""));
-    bounded(&gateway, 16, || {
+    assert_bounded(&gateway, 16, || {
         let pings: Vec<u8> = (1..=u16::MAX)
             .rev()
             .flat_map(|ttl| ping(ttl, b""))
@@ -262,7 +262,7 @@ fn pings_with_all_kinds_of_ttl_leave_no_memory_in_use() {
         for _ in 0..20 {
             let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
             let drained = drain(&raw);
-            raw.say(&pings);
+            raw.send(&pings);
             raw.stream.shutdown(std::net::Shutdown::Write).unwrap();
             drained.join().unwrap();
         }
@@ -273,12 +273,12 @@ fn pings_with_all_kinds_of_ttl_leave_no_memory_in_use() {
 fn pings_of_a_peer_that_does_not_read_cost_no_memory() {
     let gateway = Process::start(&yaml("limits: { client_bytes: 16MiB }"));
     for name in [CLIENTS, IDLE] {
-        bounded(&gateway, 16, || {
+        assert_bounded(&gateway, 16, || {
             let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
             let pings = ping(0, &[7; 16]).repeat(10_000);
             for _ in 0..200 {
                 // The gateway reads every PING, but does not answer all of them.
-                raw.say(&pings);
+                raw.send(&pings);
             }
             raw
         });
@@ -291,7 +291,7 @@ fn floods_of_tiny_messages_delay_no_other_peer() {
     let gateway = Process::start(&yaml(
         "limits: { client_bytes: 1MiB, client_requests: 100 }",
     ));
-    bounded(&gateway, 48, || {
+    assert_bounded(&gateway, 48, || {
         let endpoint = gateway.endpoint(CLIENTS);
         let floods: Vec<_> = (0..4)
             .map(|_| {
@@ -300,7 +300,7 @@ fn floods_of_tiny_messages_delay_no_other_peer() {
                     let drained = drain(&raw);
                     let tiny = [0, 0].repeat(1 << 15);
                     for _ in 0..10 {
-                        raw.say(&tiny);
+                        raw.send(&tiny);
                     }
                     raw.stream.shutdown(std::net::Shutdown::Both).unwrap();
                     drained.join().unwrap();
@@ -323,8 +323,8 @@ fn a_flood_is_read_in_turns() {
     let count = (32 << 10) / tiny.len();
     // While the gateway is stopped, the bytes of both peers arrive, the bytes of the flood first.
     gateway.signal("STOP");
-    flood.say(&tiny.repeat(count));
-    other.say(&message(&["OTHER", "other"]));
+    flood.send(&tiny.repeat(count));
+    other.send(&message(&["OTHER", "other"]));
     gateway.signal("CONT");
     let context = zmq::Context::new();
     let worker = gateway.peer(&context, zmq::DEALER, IDLE);
@@ -358,23 +358,23 @@ routes: {{ OPAQUE: {{ pool: people }} }}
         .map(|_| Raw::peer(&gateway.endpoint(CLIENTS), "DEALER"))
         .collect();
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
-    assert_eq!(worker.hear(), Said::Command(b"\x04PING\0\0".to_vec()));
+    assert_eq!(worker.receive(), Received::Command(b"\x04PING\0\0".to_vec()));
     gateway.signal("STOP");
     let stopped = Instant::now();
     for raw in &mut clients {
-        raw.say(&ping(0, b""));
+        raw.send(&ping(0, b""));
     }
-    worker.say(&command(b"\x04PONG"));
+    worker.send(&command(b"\x04PONG"));
     while stopped.elapsed() < Duration::from_millis(700) {
         std::thread::yield_now();
     }
     gateway.signal("CONT");
-    clients[0].say(&message(&["OPAQUE", "x"]));
+    clients[0].send(&message(&["OPAQUE", "x"]));
     loop {
-        match worker.hear() {
-            Said::Command(_) => worker.say(&command(b"\x04PONG")),
-            Said::Message(frames) => break assert_eq!(frames[1], b"OPAQUE"),
-            Said::End => panic!("the worker was disconnected"),
+        match worker.receive() {
+            Received::Command(_) => worker.send(&command(b"\x04PONG")),
+            Received::Message(frames) => break assert_eq!(frames[1], b"OPAQUE"),
+            Received::End => panic!("the worker was disconnected"),
         }
     }
 }
@@ -384,7 +384,7 @@ routes: {{ OPAQUE: {{ pool: people }} }}
 #[test]
 fn a_client_that_does_not_read_is_not_read() {
     let gateway = Process::start(&yaml("limits: { client_bytes: 1MiB }"));
-    bounded(&gateway, 24, || {
+    assert_bounded(&gateway, 24, || {
         let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
         raw.stream
             .set_write_timeout(Some(Duration::from_secs(1)))
@@ -429,7 +429,7 @@ fn answers_are_queued_for_a_client_up_to_its_bound() {
             .unwrap();
     };
     // The gateway reads all these requests at once, because no answer is queued yet.
-    slow_reader.say(&message(&["OTHER", "x"]).repeat(ANSWERS));
+    slow_reader.send(&message(&["OTHER", "x"]).repeat(ANSWERS));
     let large = vec![7; PAYLOAD];
     for _ in 0..ANSWERS {
         answer(&large);
@@ -449,22 +449,22 @@ fn answers_are_queued_for_a_client_up_to_its_bound() {
     assert!((1..ANSWERS).contains(&dropped), "{dropped}");
     // The client continues to send. The gateway does not read its requests, but reads those of
     // other clients.
-    slow_reader.say(&message(&["OTHER", "more"]).repeat(10));
+    slow_reader.send(&message(&["OTHER", "more"]).repeat(10));
     let metrics = gateway.await_metrics("the pause", |metrics| {
         metrics.sum("gateway_engine_paused_peers", &[]) == 1.0
     });
     metrics.assert_balanced();
-    serves(&gateway);
+    assert_serves(&gateway);
     let received = gateway.metrics().sum("gateway_received_total", &other);
     assert_eq!(received, ANSWERS as f64, "the gateway has read a request");
     // The client reads again. The queued answers arrive, and the requests that the client sent
     // meanwhile are served.
     for _ in 0..ANSWERS - dropped {
-        assert_eq!(slow_reader.hear_message(), [&b"REPLY"[..], &large]);
+        assert_eq!(slow_reader.receive_message(), [&b"REPLY"[..], &large]);
     }
     for _ in 0..10 {
         answer(b"y");
-        assert_eq!(slow_reader.hear_message(), [&b"REPLY"[..], b"y"]);
+        assert_eq!(slow_reader.receive_message(), [&b"REPLY"[..], b"y"]);
     }
     let metrics = gateway.metrics();
     assert_eq!(
@@ -484,12 +484,12 @@ fn without_descriptors_accepting_pauses_and_resumes() {
     let mut waiting = Vec::new();
     for n in 0..100 {
         let mut raw = Raw::connect(&gateway.endpoint(CLIENTS));
-        raw.say(&greeting(1));
-        raw.say(&command(&ready("DEALER", &[])));
+        raw.send(&greeting(1));
+        raw.send(&command(&ready("DEALER", &[])));
         match n {
             0..30 => {
-                raw.hear_greeting();
-                assert!(matches!(raw.hear(), Said::Command(_)));
+                raw.receive_greeting();
+                assert!(matches!(raw.receive(), Received::Command(_)));
                 held.push(raw);
             }
             _ => waiting.push(raw),
@@ -510,15 +510,15 @@ fn without_descriptors_accepting_pauses_and_resumes() {
     );
     // The connected peers are served, and a waiting peer is served once there are free descriptors.
     for raw in &mut held {
-        raw.say(&ping(0, b"x"));
-        assert_eq!(raw.hear(), Said::Command(b"\x04PONGx".to_vec()));
+        raw.send(&ping(0, b"x"));
+        assert_eq!(raw.receive(), Received::Command(b"\x04PONGx".to_vec()));
     }
     held.clear();
     let raw = &mut waiting[0];
-    raw.hear_greeting();
-    assert!(matches!(raw.hear(), Said::Command(_)));
+    raw.receive_greeting();
+    assert!(matches!(raw.receive(), Received::Command(_)));
     waiting.clear();
-    serves(&gateway);
+    assert_serves(&gateway);
 }
 
 /// Descriptors for workers and HTTP remain, however many clients connect, and however long they
@@ -531,7 +531,7 @@ fn clients_leave_descriptors_for_workers_and_http() {
     let mut clients: Vec<_> = (0..100)
         .map(|_| {
             let mut raw = Raw::connect(&gateway.endpoint(CLIENTS));
-            raw.say(&hello);
+            raw.send(&hello);
             raw
         })
         .collect();
@@ -539,12 +539,12 @@ fn clients_leave_descriptors_for_workers_and_http() {
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
     assert_eq!(gateway.get("/healthz").code, 200);
     let client = &mut clients[0];
-    client.hear_greeting();
-    assert!(matches!(client.hear(), Said::Command(_)));
-    client.say(&message(&["OPAQUE", "1", "x"]));
-    let request = worker.hear_message();
-    worker.say(&message(&[&request[0][..], b"REPLY", b"1", b"y"]));
-    assert_eq!(client.hear_message()[0], b"REPLY");
+    client.receive_greeting();
+    assert!(matches!(client.receive(), Received::Command(_)));
+    client.send(&message(&["OPAQUE", "1", "x"]));
+    let request = worker.receive_message();
+    worker.send(&message(&[&request[0][..], b"REPLY", b"1", b"y"]));
+    assert_eq!(client.receive_message()[0], b"REPLY");
 }
 
 /// The gateway does not retry a write to a peer that does not read, since the system reports when
@@ -556,7 +556,7 @@ fn writes_to_a_peer_without_room_are_not_retried() {
     let full = || gateway.metrics().sum("gateway_engine_full_total", &[]);
     let service = Service::start(&gateway);
     let large = "x".repeat(15 << 20);
-    slow_reader.say(&message(&["OPAQUE", "1", &large]));
+    slow_reader.send(&message(&["OPAQUE", "1", &large]));
     // The answer is larger than the socket buffers of both sides.
     gateway.await_metrics("a stalled client", |metrics| {
         metrics.sum("gateway_engine_stalled_clients", &[]) > 0.0
@@ -564,13 +564,13 @@ fn writes_to_a_peer_without_room_are_not_retried() {
     // Each ERROR for this client takes a turn of its own.
     let before = full();
     for n in 0..200 {
-        slow_reader.say(&message(&["NONE", &n.to_string(), "x"]));
+        slow_reader.send(&message(&["NONE", &n.to_string(), "x"]));
         await_rejection(&gateway);
     }
     let tried = full() - before;
     println!("tried {tried} times in 200 turns");
     assert!(tried < 20.0, "tried {tried} times in 200 turns");
-    assert_eq!(slow_reader.hear_message()[1], b"1");
+    assert_eq!(slow_reader.receive_message()[1], b"1");
     service.end();
 }
 
@@ -582,6 +582,6 @@ fn unknown_peers_cannot_use_up_the_descriptors() {
         .map(|_| Raw::connect(&gateway.endpoint(CLIENTS)))
         .collect();
     gateway.await_line("can't accept connections");
-    serves(&gateway);
+    assert_serves(&gateway);
     drop(held);
 }

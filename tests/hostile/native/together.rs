@@ -68,7 +68,7 @@ impl Target<'_> {
         stream.set_write_timeout(time).ok()?;
         let mut raw = Raw { stream };
         let opening = [&greeting(1)[..], &command(&ready(socket_type, &[]))].concat();
-        let is_sent = raw.try_say(&opening);
+        let is_sent = raw.try_send(&opening);
         (is_sent && raw.stream.read_exact(&mut [0; 64]).is_ok()).then_some(raw)
     }
 
@@ -80,7 +80,7 @@ impl Target<'_> {
             for _ in 0..4 {
                 for raw in &mut peers {
                     if self.is_running() {
-                        raw.try_say(bytes);
+                        raw.try_send(bytes);
                     }
                 }
             }
@@ -181,7 +181,7 @@ impl Target<'_> {
                 };
                 for prefix in 0..10_000 {
                     let body = format!("\x09SUBSCRIBEk{n}.{prefix}");
-                    raw.try_say(&command(body.as_bytes()));
+                    raw.try_send(&command(body.as_bytes()));
                 }
                 peers.push(raw);
             }
@@ -197,12 +197,12 @@ impl Target<'_> {
                 continue;
             };
             let messages = (0..50_000).map(|n| message(&[format!("k{n}").as_bytes(), b"x"]));
-            publisher.try_say(&messages.collect::<Vec<_>>().concat());
+            publisher.try_send(&messages.collect::<Vec<_>>().concat());
             let mut silent_subscribers = Vec::new();
             for _ in 0..5 {
                 if let Some(mut raw) = self.peer("subscriber side of channel kept", "SUB") {
-                    raw.try_say(&command(b"\x09SUBSCRIBEk"));
-                    publisher.try_say(&message(&["k", "live"]).repeat(1_000));
+                    raw.try_send(&command(b"\x09SUBSCRIBEk"));
+                    publisher.try_send(&message(&["k", "live"]).repeat(1_000));
                     silent_subscribers.push(raw);
                 }
             }
@@ -298,7 +298,7 @@ fn all_attacks_together_take_nothing_from_honest_peers() {
         let end = Instant::now() + time;
         while Instant::now() < end {
             std::thread::park_timeout(SAMPLING_INTERVAL);
-            resident.push((process.footprint().0 << 10) as f64);
+            resident.push((process.memory_and_descriptors().0 << 10) as f64);
         }
         drop(guard);
         ticks = honest.join().unwrap();

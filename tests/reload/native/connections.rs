@@ -1,10 +1,10 @@
 //! Tests of edits that affect connected peers, on engine native: limits, heartbeats, worker kinds
 //! and addresses change, and removed pools and frontends first deliver outstanding answers.
 
-use crate::support::PATIENCE;
+use crate::support::TEST_TIMEOUT;
 use crate::support::process::Process;
 use crate::support::sockets::{connected, reason_or_type, receive, send, texts};
-use crate::support::zmtp::{Raw, Said, command, greeting, message, ready};
+use crate::support::zmtp::{Raw, Received, command, greeting, message, ready};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -42,25 +42,25 @@ fn reload(gateway: &Process, yaml: &str) {
 }
 
 fn ask(client: &mut Raw, header: &str) {
-    client.say(&message(&["OPAQUE", header, "x"]));
+    client.send(&message(&["OPAQUE", header, "x"]));
 }
 
 /// Answers the next request of the worker, and every PING before it.
 #[track_caller]
 fn answer(worker: &mut Raw) {
     let request = request(worker);
-    worker.say(&message(&[&request[0][..], b"REPLY", &request[2], b"y"]));
+    worker.send(&message(&[&request[0][..], b"REPLY", &request[2], b"y"]));
 }
 
 #[track_caller]
 fn request(worker: &mut Raw) -> Vec<Vec<u8>> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
         assert!(Instant::now() < deadline, "no request arrived");
-        match worker.hear() {
-            Said::Message(frames) => return frames,
-            Said::Command(_) => worker.say(&command(b"\x04PONG")),
-            Said::End => panic!("the worker was disconnected"),
+        match worker.receive() {
+            Received::Message(frames) => return frames,
+            Received::Command(_) => worker.send(&command(b"\x04PONG")),
+            Received::End => panic!("the worker was disconnected"),
         }
     }
 }
@@ -68,7 +68,7 @@ fn request(worker: &mut Raw) -> Vec<Vec<u8>> {
 /// Returns the type of the next answer, and its header or, for a rejection, the reason.
 #[track_caller]
 fn answered(client: &mut Raw) -> (String, String) {
-    let frames = client.hear_message();
+    let frames = client.receive_message();
     let mut parts = texts(&frames);
     let header_or_reason = match &*parts[0] {
         "ERROR" => reason_or_type(&frames),
@@ -109,14 +109,14 @@ admin: { bind: "127.0.0.1:0" }
     // A worker connects again. The last settings of the pool apply to it, including heartbeats.
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
     let first = request(&mut worker);
-    assert_eq!(worker.hear(), Said::Command(b"\x04PING\0\0".to_vec()));
-    worker.say(&message(&[&first[0][..], b"REPLY", &first[2], b"y"]));
+    assert_eq!(worker.receive(), Received::Command(b"\x04PING\0\0".to_vec()));
+    worker.send(&message(&[&first[0][..], b"REPLY", &first[2], b"y"]));
     assert_eq!(answered(&mut client), reply("first"));
     answer(&mut worker);
     assert_eq!(answered(&mut client), reply("second"));
     // No request is left, so the gateway closes the pool's connections.
     gateway.await_line("the removed parts have finished their requests");
-    assert_eq!(worker.hear(), Said::End);
+    assert_eq!(worker.receive(), Received::End);
 }
 
 /// A removed pool with `connect` reconnects to its workers as long as a request is queued.
@@ -149,7 +149,7 @@ fn a_removed_pool_connects_again_for_queued_requests() {
     assert_eq!(answered(&mut client), reply("later"));
     // After that, the gateway does not connect to the worker any more.
     gateway.await_line("the removed parts have finished their requests");
-    assert_eq!(worker.hear(), Said::End);
+    assert_eq!(worker.receive(), Received::End);
     let more = gateway.next_line(Duration::from_millis(500));
     assert!(more.is_none(), "{more:?}");
 }
@@ -158,14 +158,14 @@ fn a_removed_pool_connects_again_for_queued_requests() {
 #[track_caller]
 fn accept_worker(listener: &TcpListener) -> Raw {
     let (stream, _) = listener.accept().unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     let mut raw = Raw { stream };
-    raw.say(&greeting(1));
-    raw.say(&command(&ready("DEALER", &[])));
-    raw.hear_greeting();
-    let received = raw.hear();
+    raw.send(&greeting(1));
+    raw.send(&command(&ready("DEALER", &[])));
+    raw.receive_greeting();
+    let received = raw.receive();
     assert!(
-        matches!(&received, Said::Command(body) if body.starts_with(b"\x05READY")),
+        matches!(&received, Received::Command(body) if body.starts_with(b"\x05READY")),
         "{received:?}"
     );
     raw
@@ -182,7 +182,7 @@ fn a_removed_frontends_last_answers_arrive() {
     let held = request(&mut worker);
     // The answer exceeds the buffers of the client's side, but not those of both sides.
     let large = vec![b'y'; 3 << 20];
-    worker.say(&message(&[&held[0][..], b"REPLY", &held[2], &large]));
+    worker.send(&message(&[&held[0][..], b"REPLY", &held[2], &large]));
     gateway.await_metrics("written answer", |metrics| {
         metrics.sum("gateway_in_flight", &[]) == 0.0
     });
@@ -193,14 +193,14 @@ fn a_removed_frontends_last_answers_arrive() {
     // The client sends two further messages before it reads its answer. If the gateway had closed
     // the connection already, these messages would reset it.
     for _ in 0..2 {
-        client.try_say(&message(&["OPAQUE", "more", "x"]));
+        client.try_send(&message(&["OPAQUE", "more", "x"]));
         // The system has processed the message once it has processed this later request.
         gateway.metrics();
     }
-    let frames = client.hear_message();
+    let frames = client.receive_message();
     assert_eq!(frames[1], b"large");
     assert!(frames[2] == large);
-    assert_eq!(client.hear(), Said::End);
+    assert_eq!(client.receive(), Received::End);
 }
 
 #[test]
@@ -210,11 +210,11 @@ fn limits_change_for_connected_peers() {
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
     let large = message(&["OPAQUE", "large", &"x".repeat(100_000)]);
     for _ in 0..2 {
-        client.say(&large);
+        client.send(&large);
         answer(&mut worker);
         assert_eq!(answered(&mut client), reply("large"));
         reload(&gateway, &yaml(BOUND, "limits: { message: 64KiB }"));
-        client.say(&large);
+        client.send(&large);
         assert_eq!(answered(&mut client), ("ERROR".into(), "too_large".into()));
         reload(&gateway, &yaml(BOUND, ""));
     }
@@ -234,8 +234,8 @@ fn heartbeats_change_for_connected_peers() {
     ask(&mut client, "1");
     let held = request(&mut worker);
     reload(&gateway, &yaml_with("50ms"));
-    assert_eq!(worker.hear(), Said::Command(b"\x04PING\0\0".to_vec()));
-    worker.say(&command(b"\x04PONG"));
+    assert_eq!(worker.receive(), Received::Command(b"\x04PING\0\0".to_vec()));
+    worker.send(&command(b"\x04PONG"));
     // With heartbeats off again, silence has no effect. Otherwise the worker would be lost after
     // 150 ms.
     reload(&gateway, &yaml_with("off"));
@@ -243,7 +243,7 @@ fn heartbeats_change_for_connected_peers() {
     while began.elapsed() < Duration::from_millis(400) {
         gateway.metrics();
     }
-    worker.say(&message(&[&held[0][..], b"REPLY", b"1", b"y"]));
+    worker.send(&message(&[&held[0][..], b"REPLY", b"1", b"y"]));
     assert_eq!(answered(&mut client), reply("1"));
     // With heartbeats on, the silent worker is lost.
     ask(&mut client, "2");
@@ -269,15 +269,15 @@ fn a_worker_that_an_edit_forbids_finishes_and_is_disconnected() {
     ask(&mut client, "later");
     let mut rep = Raw::peer(&gateway.endpoint(PEOPLE), "REP");
     let later = request(&mut rep);
-    rep.say(&message(&[&later[0][..], b"", b"REPLY", b"later", b"y"]));
+    rep.send(&message(&[&later[0][..], b"", b"REPLY", b"later", b"y"]));
     assert_eq!(answered(&mut client), reply("later"));
-    dealer.say(&message(&[&held[0][..], b"REPLY", b"held", b"y"]));
+    dealer.send(&message(&[&held[0][..], b"REPLY", b"held", b"y"]));
     assert_eq!(answered(&mut client), reply("held"));
     loop {
-        match dealer.hear() {
-            Said::End => break,
-            Said::Command(_) => {}
-            Said::Message(frames) => panic!("{frames:?}"),
+        match dealer.receive() {
+            Received::End => break,
+            Received::Command(_) => {}
+            Received::Message(frames) => panic!("{frames:?}"),
         }
     }
     gateway.await_line("the removed parts have finished their requests");
@@ -306,9 +306,9 @@ fn connect_addresses_change_while_requests_are_held() {
         answer(&mut second);
         assert_eq!(answered(&mut client), reply(header));
     }
-    first.say(&message(&[&held[0][..], b"REPLY", b"held", b"y"]));
+    first.send(&message(&[&held[0][..], b"REPLY", b"held", b"y"]));
     assert_eq!(answered(&mut client), reply("held"));
-    assert_eq!(first.hear(), Said::End);
+    assert_eq!(first.receive(), Received::End);
 }
 
 /// A DEALER with two connections may answer on either, so the gateway opens only one at a time.
@@ -328,15 +328,15 @@ fn an_address_that_moves_between_pools_is_connected_after_the_last_answer() {
     listener.set_nonblocking(true).unwrap();
     // The gateway examines the pool periodically, and each rejection shows that it took a turn.
     for _ in 0..20 {
-        client.say(&message(&["NONE", "n", "x"]));
+        client.send(&message(&["NONE", "n", "x"]));
         assert_eq!(answered(&mut client).1, "unknown_type");
         let early = listener.accept().map(drop).map_err(|error| error.kind());
         assert_eq!(early, Err(std::io::ErrorKind::WouldBlock));
     }
     listener.set_nonblocking(false).unwrap();
-    worker.say(&message(&[&held[0][..], b"REPLY", b"held", b"y"]));
+    worker.send(&message(&[&held[0][..], b"REPLY", b"held", b"y"]));
     assert_eq!(answered(&mut client), reply("held"));
-    assert_eq!(worker.hear(), Said::End);
+    assert_eq!(worker.receive(), Received::End);
     let mut worker = accept_worker(&listener);
     answer(&mut worker);
     assert_eq!(answered(&mut client), reply("new"));
@@ -363,17 +363,17 @@ fn an_answer_has_the_limits_in_force_when_its_request_arrived() {
     let bodies = [headers(20), vec![&large[..]], headers(40)];
     for (held, body) in held.iter().zip(&bodies) {
         let head = [&held[0][..], b"REPLY", &held[2]];
-        worker.say(&message(&[&head[..], body].concat()));
+        worker.send(&message(&[&head[..], body].concat()));
     }
     for (header, body) in ["many", "large"].iter().zip(&bodies) {
         let whole = [&[&b"REPLY"[..], header.as_bytes()], &body[..]].concat();
-        assert_eq!(client.hear_message(), whole);
+        assert_eq!(client.receive_message(), whole);
     }
     assert_eq!(answered(&mut client).1, "bad_reply");
     // New messages are checked by the limits in force now.
     ask(&mut client, "now");
     let held = request(&mut worker);
-    worker.say(&message(&[&held[0][..], b"REPLY", b"now", &large]));
+    worker.send(&message(&[&held[0][..], b"REPLY", b"now", &large]));
     assert_eq!(answered(&mut client).1, "bad_reply");
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::edited::Edited;
 use crate::support::gateway::{Gateway, NEVER, engine_is};
-use crate::support::sockets::{PATIENCE_MS, receive, send, texts};
+use crate::support::sockets::{TEST_TIMEOUT_MS, receive, send, texts};
 
 const ROUTES: &str = r#"
 frontends:
@@ -20,7 +20,7 @@ routes:
 "#;
 
 /// The maximum time of each step, even on a busy machine.
-const PATIENCE: Duration = Duration::from_millis(PATIENCE_MS as u64);
+const TEST_TIMEOUT: Duration = Duration::from_millis(TEST_TIMEOUT_MS as u64);
 
 const CLIENTS: &str = "clients: { bind: \"tcp://127.0.0.1:0\"";
 
@@ -43,8 +43,8 @@ fn edit(edited: &Edited, from: &str, to: &str) {
 #[track_caller]
 fn await_received(edited: &Edited, count: u64) {
     let observer = edited.gateway.running.as_ref().unwrap().observer();
-    let deadline = Instant::now() + PATIENCE;
-    while observer.sample(PATIENCE).expect("a sample").ledger.received < count {
+    let deadline = Instant::now() + TEST_TIMEOUT;
+    while observer.sample(TEST_TIMEOUT).expect("a sample").ledger.received < count {
         assert!(Instant::now() < deadline, "fewer than {count} requests");
         std::thread::yield_now();
     }

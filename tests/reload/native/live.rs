@@ -9,8 +9,8 @@ use gateway::reply::Reason;
 
 use crate::support::edited::Edited;
 use crate::support::gateway::{Gateway, NEVER, engine_is};
-use crate::support::sockets::{Frames, PATIENCE_MS, answer, receive, rejected, send, texts};
-use crate::support::zmtp::{Raw, Said};
+use crate::support::sockets::{Frames, TEST_TIMEOUT_MS, answer, receive, rejected, send, texts};
+use crate::support::zmtp::{Raw, Received};
 
 const ROUTES: &str = r#"
 frontends:
@@ -266,7 +266,7 @@ fn balance_applies_to_the_next_request() {
             one.as_poll_item(zmq::POLLIN),
             other.as_poll_item(zmq::POLLIN),
         ];
-        assert!(zmq::poll(&mut items, i64::from(PATIENCE_MS)).unwrap() > 0);
+        assert!(zmq::poll(&mut items, i64::from(TEST_TIMEOUT_MS)).unwrap() > 0);
         if items[0].is_readable() { &one } else { &other }
     };
     let ask = || send(&edited.client, &["OPAQUE", "x"]);
@@ -311,7 +311,7 @@ fn workers_of_the_wrong_kind_receive_no_further_requests() {
         );
         let served_by = || {
             send(&edited.client, &["OPAQUE", "x"]);
-            let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+            let deadline = Instant::now() + Duration::from_millis(TEST_TIMEOUT_MS as u64);
             while edited.client.poll(zmq::POLLIN, 1).unwrap() == 0 {
                 assert!(Instant::now() < deadline, "no worker answers");
                 if let Ok(request) = dealer.recv_multipart(zmq::DONTWAIT) {
@@ -325,7 +325,7 @@ fn workers_of_the_wrong_kind_receive_no_further_requests() {
         };
         // This is repeated until both workers have answered, which shows that both are connected.
         let first = served_by();
-        let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+        let deadline = Instant::now() + Duration::from_millis(TEST_TIMEOUT_MS as u64);
         while served_by() == first {
             assert!(Instant::now() < deadline, "only one worker answers");
         }
@@ -341,9 +341,9 @@ fn a_new_heartbeat_applies_to_existing_connections() {
     let Some(edited) = start() else { return };
     let mut worker = Raw::peer(&edited.gateway.endpoint("people"), "DEALER");
     edit(&edited, "heartbeat: off", "heartbeat: 50ms");
-    let received = worker.hear();
+    let received = worker.receive();
     assert!(
-        matches!(&received, Said::Command(body) if body.starts_with(b"\x04PING")),
+        matches!(&received, Received::Command(body) if body.starts_with(b"\x04PING")),
         "{received:?}"
     );
 }

@@ -6,7 +6,7 @@ use crate::support::gateway::engine_is;
 use crate::support::process::Process;
 use crate::support::sealed::Peer;
 use crate::support::sealed::pair::{client, client_as, keys};
-use crate::support::zmtp::{Raw, Said, command, greeting, message, ready};
+use crate::support::zmtp::{Raw, Received, command, greeting, message, ready};
 
 const CLIENTS: &str = "frontend clients";
 const OTHER: &str = "frontend other";
@@ -43,26 +43,26 @@ fn reload_as(gateway: &Process, yaml: &str) {
 /// Returns a client without a key that calls itself `alice`.
 fn named(endpoint: &str) -> Raw {
     let mut raw = Raw::connect(endpoint);
-    raw.say(&greeting(1));
-    raw.say(&command(&ready("DEALER", &[("Identity", b"alice")])));
-    raw.hear_greeting();
-    assert!(matches!(raw.hear(), Said::Command(_)));
+    raw.send(&greeting(1));
+    raw.send(&command(&ready("DEALER", &[("Identity", b"alice")])));
+    raw.receive_greeting();
+    assert!(matches!(raw.receive(), Received::Command(_)));
     raw
 }
 
 /// Receives the next request, and returns its token.
 #[track_caller]
 fn token(worker: &mut Raw, header: &str) -> Vec<u8> {
-    let mut request = worker.hear_message();
+    let mut request = worker.receive_message();
     assert_eq!(request[2], header.as_bytes());
     request.swap_remove(0)
 }
 
 #[track_caller]
 fn answer(worker: &mut Raw, token: &[u8], header: &str, client: &mut Raw) {
-    worker.say(&message(&[token, b"REPLY", header.as_bytes(), b"y"]));
+    worker.send(&message(&[token, b"REPLY", header.as_bytes(), b"y"]));
     let expected = [b"REPLY", header.as_bytes(), b"y"].map(<[u8]>::to_vec);
-    assert_eq!(client.hear_message(), expected);
+    assert_eq!(client.receive_message(), expected);
 }
 
 /// Workers answer with the tokens that they received before or after an edit.
@@ -85,7 +85,7 @@ fn clients_without_a_key_stay_connected_with_anonymous() {
     let mut keyless = named(&gateway.endpoint(CLIENTS));
     let mut elsewhere = named(&gateway.endpoint(OTHER));
     for header in ["held", "queued"] {
-        keyless.say(&message(&["OPAQUE", header, "x"]));
+        keyless.send(&message(&["OPAQUE", header, "x"]));
     }
     let held = token(&mut worker, "held");
     assert!(held.starts_with(b"alice#"), "{held:?}");
@@ -100,42 +100,42 @@ fn clients_without_a_key_stay_connected_with_anonymous() {
         );
     }
     let security = client(&alice, ours.public());
-    let mut known = Peer::connect(&gateway.endpoint(CLIENTS), security, "DEALER").met();
+    let mut known = Peer::connect(&gateway.endpoint(CLIENTS), security, "DEALER").admitted();
     answer(&mut worker, &held, "held", &mut keyless);
     // A queued request also keeps the principal under which it arrived.
     let queued = token(&mut worker, "queued");
     assert!(queued.starts_with(b"alice#"), "{queued:?}");
     answer(&mut worker, &queued, "queued", &mut keyless);
     for client in [&mut elsewhere, &mut keyless] {
-        client.say(&message(&["OPAQUE", "after", "x"]));
+        client.send(&message(&["OPAQUE", "after", "x"]));
         let after = token(&mut worker, "after");
         assert!(after.starts_with(b"anonymous#"), "{after:?}");
         answer(&mut worker, &after, "after", client);
     }
     // Only the owner of the key is Alice.
-    known.say(&[b"OPAQUE", b"known", b"x"]);
+    known.send(&[b"OPAQUE", b"known", b"x"]);
     let of_alice = token(&mut worker, "known");
     assert!(of_alice.starts_with(b"alice#"), "{of_alice:?}");
-    worker.say(&message(&[&of_alice[..], b"REPLY", b"y"]));
+    worker.send(&message(&[&of_alice[..], b"REPLY", b"y"]));
     assert_eq!(known.message()[0], b"REPLY");
 
-    keyless.say(&message(&["OPAQUE", "back", "x"]));
+    keyless.send(&message(&["OPAQUE", "back", "x"]));
     let back = token(&mut worker, "back");
     reload(&gateway, "none");
     answer(&mut worker, &back, "back", &mut keyless);
     reload(&gateway, &both);
-    keyless.say(&message(&["OPAQUE", "again", "x"]));
+    keyless.send(&message(&["OPAQUE", "again", "x"]));
     let again = token(&mut worker, "again");
     assert!(again.starts_with(b"anonymous#"), "{again:?}");
     answer(&mut worker, &again, "again", &mut keyless);
 
     // Without `anonymous`, only clients with a key are admitted.
     reload(&gateway, &format!("{{ {curve} }}"));
-    assert_eq!(keyless.hear(), Said::End);
-    known.say(&[b"NOBODY", b"x"]);
+    assert_eq!(keyless.receive(), Received::End);
+    known.send(&[b"NOBODY", b"x"]);
     assert_eq!(known.message()[0], b"ERROR");
-    elsewhere.say(&message(&["NOBODY", "", "x"]));
-    assert_eq!(elsewhere.hear_message()[0], b"ERROR");
+    elsewhere.send(&message(&["NOBODY", "", "x"]));
+    assert_eq!(elsewhere.receive_message()[0], b"ERROR");
 }
 
 /// The addresses of a gateway, each with the socket type of a peer there.
@@ -185,7 +185,7 @@ fn every_kind_of_address_is_secured_and_opened_again() {
     reload_as(&gateway, &everywhere(&curve));
     for mut peer in before {
         // A publisher has received the subscription of the channel first.
-        while peer.hear() != Said::End {}
+        while peer.receive() != Received::End {}
     }
     let mut known = with(&alice).map(Peer::met);
     for mut peer in with(&stranger) {
@@ -194,14 +194,14 @@ fn every_kind_of_address_is_secured_and_opened_again() {
     reload_as(&gateway, &everywhere("none"));
     // Peers with keys stay connected, and others are served as well.
     let [asking, working, publishing, subscribing] = &mut known;
-    asking.say(&[b"OPAQUE", b"x"]);
+    asking.send(&[b"OPAQUE", b"x"]);
     let request = working.message();
-    working.say(&[&request[0], b"REPLY", b"y"]);
+    working.send(&[&request[0], b"REPLY", b"y"]);
     assert_eq!(asking.message(), [&b"REPLY"[..], b"y"]);
-    subscribing.say(&[b"\x01tick"]);
-    publishing.say(&[b"tick", b"x"]);
+    subscribing.send(&[b"\x01tick"]);
+    publishing.send(&[b"tick", b"x"]);
     assert_eq!(subscribing.message(), [&b"tick"[..], b"x"]);
     let [_, _, mut publisher, _] = keyless();
-    publisher.say(&message(&["tick", "y"]));
+    publisher.send(&message(&["tick", "y"]));
     assert_eq!(subscribing.message(), [&b"tick"[..], b"y"]);
 }

@@ -4,7 +4,7 @@ use crate::channels::{ANYWHERE, await_channel, publisher, raw, subscriber, ticks
 use crate::support::gateway::on_this_engine;
 use crate::support::process::Process;
 use crate::support::sockets::{receive, send, texts};
-use crate::support::zmtp::{Raw, Said, command, greeting, ready};
+use crate::support::zmtp::{Raw, Received, command, greeting, ready};
 
 #[test]
 fn publishers_of_both_versions_receive_each_subscription_once_and_when_they_reconnect() {
@@ -22,8 +22,8 @@ fn publishers_of_both_versions_receive_each_subscription_once_and_when_they_reco
     for round in 0..2 {
         let mut newer = raw(&at, 1, "XPUB", "XSUB");
         let mut older = raw(&at, 0, "PUB", "XSUB");
-        assert_eq!(newer.hear(), Said::Command(b"\x09SUBSCRIBERAW".to_vec()));
-        assert_eq!(older.hear(), Said::Message(vec![b"\x01RAW".to_vec()]));
+        assert_eq!(newer.receive(), Received::Command(b"\x09SUBSCRIBERAW".to_vec()));
+        assert_eq!(older.receive(), Received::Message(vec![b"\x01RAW".to_vec()]));
         let prefix = format!("RAW{round}");
         first.set_subscribe(prefix.as_bytes()).unwrap();
         first.set_unsubscribe(prefix.as_bytes()).unwrap();
@@ -31,11 +31,11 @@ fn publishers_of_both_versions_receive_each_subscription_once_and_when_they_reco
             format!("\x09SUBSCRIBE{prefix}"),
             format!("\x06CANCEL{prefix}"),
         );
-        assert_eq!(newer.hear(), Said::Command(wanted.into_bytes()));
-        assert_eq!(newer.hear(), Said::Command(unwanted.into_bytes()));
+        assert_eq!(newer.receive(), Received::Command(wanted.into_bytes()));
+        assert_eq!(newer.receive(), Received::Command(unwanted.into_bytes()));
         let (wanted, unwanted) = (format!("\x01{prefix}"), format!("\0{prefix}"));
-        assert_eq!(older.hear(), Said::Message(vec![wanted.into_bytes()]));
-        assert_eq!(older.hear(), Said::Message(vec![unwanted.into_bytes()]));
+        assert_eq!(older.receive(), Received::Message(vec![wanted.into_bytes()]));
+        assert_eq!(older.receive(), Received::Message(vec![unwanted.into_bytes()]));
     }
     drop(second);
 }
@@ -61,7 +61,7 @@ fn a_slow_subscriber_delays_no_other_peer_and_its_losses_are_counted() {
     let gateway = ticks("upstream: all, subscriber_bytes: 1MiB");
     // The slow subscriber never reads.
     let mut slow = raw(&gateway.endpoint("ticks.subscribers"), 1, "SUB", "XPUB");
-    slow.say(&command(b"\x09SUBSCRIBE"));
+    slow.send(&command(b"\x09SUBSCRIBE"));
     let quick = subscriber(&gateway, "");
     await_channel(&gateway, |channel| {
         let counts = channel
@@ -101,7 +101,7 @@ fn a_slow_subscriber_delays_no_other_peer_and_its_losses_are_counted() {
     let waiting = channel.waiting;
     let sent = channel.shown.iter().map(|subscriber| subscriber.sent);
     let sent = sent.min().unwrap();
-    let messages = (0..sent + waiting).map(|_| slow.hear_message());
+    let messages = (0..sent + waiting).map(|_| slow.receive_message());
     let numbers = messages.map(|message| texts(&message)[1].parse::<usize>().unwrap());
     assert!(numbers.collect::<Vec<_>>().is_sorted());
 }
@@ -123,12 +123,12 @@ fn a_socket_at_the_wrong_side_is_logged_with_the_remedy() {
     ] {
         let place = format!("{} side of channel ticks", side.trim_end_matches('s'));
         let mut raw = Raw::connect(&process.endpoint(&place));
-        raw.say(&greeting(1));
-        raw.hear_greeting();
-        raw.say(&command(&ready(kind, &[])));
+        raw.send(&greeting(1));
+        raw.receive_greeting();
+        raw.send(&command(&ready(kind, &[])));
         let line = process.await_line(&format!("{place}: a connection is refused"));
         let message = line["message"].as_str().unwrap();
         assert!(message.contains(hint), "{message}");
-        assert_eq!(raw.hear(), Said::End);
+        assert_eq!(raw.receive(), Received::End);
     }
 }

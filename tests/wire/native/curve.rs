@@ -10,7 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use crate::support::PATIENCE;
+use crate::support::TEST_TIMEOUT;
 use crate::support::gateway::{Gateway, engine_is};
 use crate::support::sealed::Peer;
 use crate::support::sealed::pair::{End, client, keys, server};
@@ -76,12 +76,12 @@ fn reload(gateway: &Gateway, clients: Option<Security>) {
 fn exchange(client: &mut Peer, worker: &mut Peer, principal: &str) {
     for size in [0, 1, 60, 255, 300, 70_000, 1_000_000] {
         let body: Vec<u8> = (0..size).map(|n| n as u8).collect();
-        client.say(&[b"OPAQUE", b"header", &body]);
+        client.send(&[b"OPAQUE", b"header", &body]);
         let request = worker.message();
         let token = String::from_utf8(request[0].clone()).unwrap();
         assert!(token.starts_with(&format!("{principal}#")), "{token}");
         assert!(request[1..] == [b"OPAQUE".to_vec(), b"header".to_vec(), body.clone()]);
-        worker.say(&[token.as_bytes(), b"REPLY", &body]);
+        worker.send(&[token.as_bytes(), b"REPLY", &body]);
         assert!(client.message() == [b"REPLY".to_vec(), body]);
     }
 }
@@ -96,9 +96,9 @@ fn clients_and_workers_with_known_keys_are_served() {
     let people = security(&ours, &[("worker", &worker)]);
     let gateway = start(Some(clients), Some(people));
     let security = client(&worker, ours.public());
-    let mut worker = Peer::connect(&gateway.endpoint("people"), security, "DEALER").met();
+    let mut worker = Peer::connect(&gateway.endpoint("people"), security, "DEALER").admitted();
     let security = client(&alice, ours.public());
-    let mut alice = Peer::connect(&gateway.endpoint("clients"), security, "DEALER").met();
+    let mut alice = Peer::connect(&gateway.endpoint("clients"), security, "DEALER").admitted();
     exchange(&mut alice, &mut worker, "alice");
     alice.end.ping();
     alice.write();
@@ -129,12 +129,12 @@ fn a_worker_that_listens_may_be_the_server() {
     });
     let (stream, _) = listener.accept().unwrap();
     let security = server(&theirs, NullPeers::Refused);
-    let mut worker = Peer::on(stream, security, Side::Listens, "DEALER").met();
+    let mut worker = Peer::on(stream, security, Side::Listens, "DEALER").admitted();
     assert_eq!(worker.end.key, Some(ours.public()));
     let client = gateway.dealer();
     client.send_multipart(["OPAQUE", "x"], 0).unwrap();
     let request = worker.message();
-    worker.say(&[&request[0], b"REPLY", b"y"]);
+    worker.send(&[&request[0], b"REPLY", b"y"]);
     let reply = client.recv_multipart(0).unwrap();
     assert_eq!(reply, [b"REPLY".to_vec(), b"y".to_vec()]);
     drop(gateway);
@@ -166,7 +166,7 @@ fn unknown_peers_are_rejected_without_an_error() {
     let security = client(&alice, ours.public());
     let stream = TcpStream::connect(gateway.endpoint("people").strip_prefix("tcp://").unwrap());
     let mut peer = stream.unwrap();
-    peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    peer.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     peer.write_all(&End::new(security, Side::Connects, "DEALER").out)
         .unwrap();
     // The peer receives at most the greeting, and its connection may be reset.
@@ -185,7 +185,7 @@ fn added_and_removed_keys_take_effect_on_a_live_address() {
     let clients = gateway.endpoint("clients");
     let connect = |keys: &KeyPair| Peer::connect(&clients, client(keys, ours.public()), "DEALER");
     let mut raw = TcpStream::connect(clients.strip_prefix("tcp://").unwrap()).unwrap();
-    raw.set_read_timeout(Some(PATIENCE)).unwrap();
+    raw.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     let mut hello = gateway_zmtp::greeting::NULL_GREETING.to_vec();
     gateway_zmtp::command::put_ready(&mut hello, "DEALER");
     raw.write_all(&hello).unwrap();
@@ -195,12 +195,12 @@ fn added_and_removed_keys_take_effect_on_a_live_address() {
     reload(&gateway, Some(security(&ours, &[("alice", &alice)])));
     let mut rest = Vec::new();
     let _ = raw.read_to_end(&mut rest);
-    let mut first = connect(&alice).met();
+    let mut first = connect(&alice).admitted();
     assert!(!connect(&bob).is_admitted());
     // A peer with an added key is admitted, and other connections stay open.
     let both = security(&ours, &[("alice", &alice), ("bob", &bob)]);
     reload(&gateway, Some(both));
-    let mut second = connect(&bob).met();
+    let mut second = connect(&bob).admitted();
     // Removing a key ends the connections that were made with it.
     reload(&gateway, Some(security(&ours, &[("bob", &bob)])));
     assert!(first.is_ended());
@@ -208,10 +208,10 @@ fn added_and_removed_keys_take_effect_on_a_live_address() {
     // Once the address has no security again, an encrypted connection stays open, and new peers
     // need no key.
     reload(&gateway, None);
-    second.say(&[b"NOBODY", b""]);
+    second.send(&[b"NOBODY", b""]);
     assert_eq!(second.message()[0], b"ERROR");
     raw = TcpStream::connect(clients.strip_prefix("tcp://").unwrap()).unwrap();
-    raw.set_read_timeout(Some(PATIENCE)).unwrap();
+    raw.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     raw.write_all(&hello).unwrap();
     raw.read_exact(&mut greeting).unwrap();
     drop(gateway);

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::support::gateway::engine_is;
 use crate::support::process::Process;
 use crate::support::sealed::pair::keys;
-use crate::support::zmtp::{Raw, Said, command, message, ready};
+use crate::support::zmtp::{Raw, Received, command, message, ready};
 use gateway_zmtp::greeting::{LENGTH, OPENING, naming};
 use gateway_zmtp::mechanism::Mechanism;
 
@@ -73,14 +73,14 @@ fn a_greeting_in_two_pieces_is_answered_by_the_mechanism_that_it_names() {
         let greeting = naming(mechanism);
         let mut raw = gateway.connect(frontend);
         assert_eq!(read::<OPENING>(&mut raw), greeting[..OPENING]);
-        raw.say(&greeting[..OPENING]);
-        raw.say(&greeting[OPENING..]);
+        raw.send(&greeting[..OPENING]);
+        raw.send(&greeting[OPENING..]);
         assert_eq!(read::<{ LENGTH - OPENING }>(&mut raw), greeting[OPENING..]);
         if mechanism == Mechanism::Null {
-            raw.say(&command(&ready("DEALER", &[])));
-            assert!(matches!(raw.hear(), Said::Command(_)));
-            raw.say(&message(&["NOBODY", ""]));
-            assert_eq!(raw.hear_message()[0], b"ERROR");
+            raw.send(&command(&ready("DEALER", &[])));
+            assert!(matches!(raw.receive(), Received::Command(_)));
+            raw.send(&message(&["NOBODY", ""]));
+            assert_eq!(raw.receive_message()[0], b"ERROR");
         }
     }
 }
@@ -100,12 +100,12 @@ fn a_peer_that_names_a_wrong_mechanism_receives_no_mechanism_and_is_logged() {
         // each address of peers.
         let mut gateway = Gateway::start();
         let mut raw = gateway.connect("open");
-        raw.say(&naming(mechanism));
+        raw.send(&naming(mechanism));
         assert_eq!(
             read::<OPENING>(&mut raw),
             naming(Mechanism::Null)[..OPENING]
         );
-        assert_eq!(raw.hear(), Said::End, "the peer receives no mechanism");
+        assert_eq!(raw.receive(), Received::End, "the peer receives no mechanism");
         let line = gateway
             .process
             .await_line("frontend open: a connection is refused");
@@ -126,23 +126,23 @@ fn a_peer_that_waits_for_the_whole_greeting_receives_the_mechanism_after_a_secon
     for (frontend, mechanism) in [("open", Mechanism::Null), ("both", Mechanism::Curve)] {
         let began = Instant::now();
         let mut raw = gateway.connect(frontend);
-        raw.say(&naming(mechanism)[..OPENING]);
+        raw.send(&naming(mechanism)[..OPENING]);
         assert_eq!(read::<LENGTH>(&mut raw), naming(mechanism));
         assert!(
             began.elapsed().as_millis() >= WAIT_MIN_MS,
             "{:?}",
             began.elapsed()
         );
-        raw.say(&naming(mechanism)[OPENING..]);
+        raw.send(&naming(mechanism)[OPENING..]);
         if mechanism == Mechanism::Null {
-            raw.say(&command(&ready("DEALER", &[])));
-            assert!(matches!(raw.hear(), Said::Command(_)));
+            raw.send(&command(&ready("DEALER", &[])));
+            assert!(matches!(raw.receive(), Received::Command(_)));
         }
         // The gateway names CURVE to the next peer before that peer names NULL, so it rejects NULL.
         let mut late = gateway.connect("both");
-        late.say(&naming(Mechanism::Null)[..OPENING]);
+        late.send(&naming(Mechanism::Null)[..OPENING]);
         assert_eq!(read::<LENGTH>(&mut late), naming(Mechanism::Curve));
-        late.say(&naming(Mechanism::Null)[OPENING..]);
-        assert_eq!(late.hear(), Said::End);
+        late.send(&naming(Mechanism::Null)[OPENING..]);
+        assert_eq!(late.receive(), Received::End);
     }
 }

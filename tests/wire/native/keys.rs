@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::support::PATIENCE;
+use crate::support::TEST_TIMEOUT;
 use crate::support::gateway::{Gateway, engine_is};
 use crate::support::process::Process;
 use crate::support::pyzmq;
@@ -111,7 +111,7 @@ fn an_added_key_admits_its_owner_and_a_removed_key_ends_its_connections() {
     }
     let (alice, bob) = (keys(), keys());
     let mut gateway = Secured::start(CURVE, &alice);
-    let mut first = gateway.peer(&alice).met();
+    let mut first = gateway.peer(&alice).admitted();
     assert!(!gateway.peer(&bob).is_admitted());
     let line = gateway
         .process
@@ -129,7 +129,7 @@ fn an_added_key_admits_its_owner_and_a_removed_key_ends_its_connections() {
     gateway
         .process
         .await_line("reloaded: ~1 frontend (clients)");
-    let mut second = gateway.peer(&bob).met();
+    let mut second = gateway.peer(&bob).admitted();
     // An error in the key file of another peer does not affect the known peers.
     fs::write(gateway.key_file("carol"), "public-key = \"short\"\n").unwrap();
     let fault = gateway.process.await_line("this is not a public key");
@@ -141,7 +141,7 @@ fn an_added_key_admits_its_owner_and_a_removed_key_ends_its_connections() {
         .await_line("reloaded: ~1 frontend (clients)");
     assert!(first.is_ended());
     assert!(!gateway.peer(&alice).is_admitted());
-    second.say(&[b"NOBODY", b""]);
+    second.send(&[b"NOBODY", b""]);
     assert_eq!(second.message()[0], b"ERROR");
 }
 
@@ -153,7 +153,7 @@ fn a_removed_key_ends_only_the_connections_that_were_made_with_it() {
     }
     let (old, new) = (keys(), keys());
     let mut gateway = Secured::start(CURVE, &old);
-    let mut before = gateway.peer(&old).met();
+    let mut before = gateway.peer(&old).admitted();
     let text = format!(
         "metadata\n    name = \"alice\"\ncurve\n    public-key = \"{}\"\n",
         new.public()
@@ -162,13 +162,13 @@ fn a_removed_key_ends_only_the_connections_that_were_made_with_it() {
     gateway
         .process
         .await_line("reloaded: ~1 frontend (clients)");
-    let mut after = gateway.peer(&new).met();
+    let mut after = gateway.peer(&new).admitted();
     fs::remove_file(gateway.key_file("alice")).unwrap();
     gateway
         .process
         .await_line("reloaded: ~1 frontend (clients)");
     assert!(before.is_ended());
-    after.say(&[b"NOBODY", b""]);
+    after.send(&[b"NOBODY", b""]);
     assert_eq!(after.message()[0], b"ERROR");
     assert_eq!(gateway.process.status()["principals"][0]["name"], "alice");
 }
@@ -182,18 +182,18 @@ fn an_error_in_the_gateways_own_files_keeps_the_keys_in_force() {
     }
     let (alice, bob) = (keys(), keys());
     let mut gateway = Secured::start(CURVE, &alice);
-    let mut first = gateway.peer(&alice).met();
+    let mut first = gateway.peer(&alice).admitted();
     for name in ["gateway.key_secret", "clients"] {
         let path = gateway.files.path().join(name);
         let away = path.with_extension("away");
         fs::rename(&path, &away).unwrap();
         gateway.process.await_line("reload failed: ");
-        gateway.peer(&alice).met();
+        gateway.peer(&alice).admitted();
         assert!(!gateway.peer(&bob).is_admitted(), "{name}");
         fs::rename(&away, &path).unwrap();
         gateway.process.await_line("reload: nothing changed");
     }
-    first.say(&[b"NOBODY", b""]);
+    first.send(&[b"NOBODY", b""]);
     assert_eq!(first.message()[0], b"ERROR");
 }
 
@@ -230,19 +230,19 @@ fn a_removed_key_is_refused_despite_other_errors() {
         let mut gateway = Secured::start(CURVE, &alice);
         write_public(&gateway.key_file("dora"), dora.public());
         gateway.process.await_line("reloaded: ~1 frontend");
-        let mut first = gateway.peer(&alice).met();
-        let mut other = gateway.peer(&dora).met();
+        let mut first = gateway.peer(&alice).admitted();
+        let mut other = gateway.peer(&dora).admitted();
         broken(&gateway);
         gateway.process.await_line("reload failed: ");
         write_public(&gateway.key_file("bob"), bob.public());
         let line = "reloaded the keys alone: ~1 frontend (clients)";
         gateway.process.await_line(line);
-        gateway.peer(&bob).met();
+        gateway.peer(&bob).admitted();
         fs::remove_file(gateway.key_file("alice")).unwrap();
         gateway.process.await_line(line);
         assert!(first.is_ended(), "{what}");
         assert!(!gateway.peer(&alice).is_admitted(), "{what}");
-        other.say(&[b"NOBODY", b""]);
+        other.send(&[b"NOBODY", b""]);
         assert_eq!(other.message()[0], b"ERROR", "{what}");
     }
 }
@@ -256,15 +256,15 @@ fn both_kinds_of_peers_are_served_while_security_is_rolled_out() {
     let security = CURVE.replacen("} }", "}, anonymous: true }", 1);
     let gateway = Secured::start(&security, &alice);
     let pool = gateway.process.endpoint("pool people");
-    let mut worker = Peer::connect(&pool, session::SessionSecurity::None, "DEALER").met();
-    let mut known = gateway.peer(&alice).met();
+    let mut worker = Peer::connect(&pool, session::SessionSecurity::None, "DEALER").admitted();
+    let mut known = gateway.peer(&alice).admitted();
     let mut other =
-        Peer::connect(&gateway.clients(), session::SessionSecurity::None, "DEALER").met();
+        Peer::connect(&gateway.clients(), session::SessionSecurity::None, "DEALER").admitted();
     for (client, principal) in [(&mut known, "alice#"), (&mut other, "anonymous#")] {
-        client.say(&[b"OPAQUE", b"x"]);
+        client.send(&[b"OPAQUE", b"x"]);
         let request = worker.message();
         assert!(request[0].starts_with(principal.as_bytes()), "{request:?}");
-        worker.say(&[&request[0], b"REPLY", b"y"]);
+        worker.send(&[&request[0], b"REPLY", b"y"]);
         assert_eq!(client.message(), [b"REPLY".to_vec(), b"y".to_vec()]);
     }
     let anonymous = |number: f64| {
@@ -294,19 +294,19 @@ fn requests_are_counted_by_the_principals_of_their_clients() {
     let metrics = gateway.process.get("/metrics").body;
     assert!(!metrics.contains("gateway_principal"), "{metrics}");
     let pool = gateway.process.endpoint("pool people");
-    let mut worker = Peer::connect(&pool, session::SessionSecurity::None, "DEALER").met();
-    let mut known = [(); 2].map(|()| gateway.peer(&alice).met());
+    let mut worker = Peer::connect(&pool, session::SessionSecurity::None, "DEALER").admitted();
+    let mut known = [(); 2].map(|()| gateway.peer(&alice).admitted());
     let mut other =
-        Peer::connect(&gateway.clients(), session::SessionSecurity::None, "DEALER").met();
-    other.say(&[b"NOBODY", b"x"]);
+        Peer::connect(&gateway.clients(), session::SessionSecurity::None, "DEALER").admitted();
+    other.send(&[b"NOBODY", b"x"]);
     assert_eq!(other.message()[0], b"ERROR");
     for client in &mut known {
-        client.say(&[b"OPAQUE", b"x"]);
+        client.send(&[b"OPAQUE", b"x"]);
         let request = worker.message();
-        worker.say(&[&request[0], b"REPLY", b"y"]);
+        worker.send(&[&request[0], b"REPLY", b"y"]);
         assert_eq!(client.message()[0], b"REPLY");
     }
-    known[0].say(&[b"OPAQUE", b"held"]);
+    known[0].send(&[b"OPAQUE", b"held"]);
     worker.message();
     let entry = |name, clients, open, requests, rejected| {
         serde_json::json!({
@@ -348,7 +348,7 @@ fn peers_at_unlisted_addresses_are_refused_before_their_greeting() {
     let mut peer = Peer::connect(&gateway.clients(), session::SessionSecurity::None, "DEALER");
     assert!(!peer.is_admitted());
     let gateway = Secured::start("{ from: 127.0.0.0/8 }", &keys());
-    Peer::connect(&gateway.clients(), session::SessionSecurity::None, "DEALER").met();
+    Peer::connect(&gateway.clients(), session::SessionSecurity::None, "DEALER").admitted();
 }
 
 /// Each common mistake of a peer has a log line that explains it.
@@ -370,7 +370,7 @@ fn each_mistake_of_a_peer_is_logged_with_its_remedy() {
         let endpoint = peer.endpoint.replacen("tcp://", &from, 1);
         let peer = pyzmq::Peer { endpoint, ..peer };
         let mut running = peer.start();
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TEST_TIMEOUT;
         loop {
             let Some(line) = gateway.process.next_line(Duration::from_secs(1)) else {
                 // Where CURVE is not expected, libzmq may disconnect before it has sent a byte, and
@@ -513,7 +513,7 @@ fn a_worker_that_listens_is_identified_by_the_key_of_its_address() {
     let accept = |keys: &KeyPair| {
         let (stream, _) = listener.accept().unwrap();
         let security = server(keys, session::NullPeers::Refused);
-        Peer::on(stream, security, session::Side::Listens, "DEALER").met()
+        Peer::on(stream, security, session::Side::Listens, "DEALER").admitted()
     };
     let mut worker = accept(&theirs);
     assert_eq!(worker.end.key, Some(ours.public()));
@@ -547,13 +547,13 @@ fn a_route_accepts_requests_of_its_principals_only() {
         }
     }
     let pool = gateway.process.endpoint("pool people");
-    let mut worker = Peer::connect(&pool, session::SessionSecurity::None, "DEALER").met();
-    let (mut alice, mut bob) = (gateway.peer(&alice).met(), gateway.peer(&bob).met());
+    let mut worker = Peer::connect(&pool, session::SessionSecurity::None, "DEALER").admitted();
+    let (mut alice, mut bob) = (gateway.peer(&alice).admitted(), gateway.peer(&bob).admitted());
     for (client, kind, hint) in [
         (&mut bob, "OPAQUE", "from bob"),
         (&mut alice, "OTHER", "from alice"),
     ] {
-        client.say(&[kind.as_bytes(), b"x"]);
+        client.send(&[kind.as_bytes(), b"x"]);
         let answer = client.message();
         let text = String::from_utf8_lossy(&answer[1]).into_owned();
         assert!(
@@ -561,9 +561,9 @@ fn a_route_accepts_requests_of_its_principals_only() {
             "{text}"
         );
     }
-    alice.say(&[b"OPAQUE", b"x"]);
+    alice.send(&[b"OPAQUE", b"x"]);
     let request = worker.message();
-    worker.say(&[&request[0], b"REPLY", b"y"]);
+    worker.send(&[&request[0], b"REPLY", b"y"]);
     assert_eq!(alice.message()[0], b"REPLY");
 }
 
@@ -581,16 +581,16 @@ fn a_rate_counts_all_connections_of_a_principal_and_rejections_say_how_long_to_w
     fs::write(gateway.process.file(), yaml).unwrap();
     gateway.process.await_line("reloaded: ~1 route (OPAQUE)");
     let pool = gateway.process.endpoint("pool people");
-    let mut worker = Peer::connect(&pool, session::SessionSecurity::None, "DEALER").met();
+    let mut worker = Peer::connect(&pool, session::SessionSecurity::None, "DEALER").admitted();
     let mut answer = |client: &mut Peer, is_served: bool| {
-        client.say(&[b"OPAQUE", b"x"]);
+        client.send(&[b"OPAQUE", b"x"]);
         if is_served {
             let request = worker.message();
-            worker.say(&[&request[0], b"REPLY", b"y"]);
+            worker.send(&[&request[0], b"REPLY", b"y"]);
         }
         client.message()
     };
-    let (mut one, mut two) = (gateway.peer(&alice).met(), gateway.peer(&alice).met());
+    let (mut one, mut two) = (gateway.peer(&alice).admitted(), gateway.peer(&alice).admitted());
     assert_eq!(answer(&mut one, true)[0], b"REPLY");
     assert_eq!(answer(&mut two, true)[0], b"REPLY");
     for client in [&mut one, &mut two] {
@@ -600,7 +600,7 @@ fn a_rate_counts_all_connections_of_a_principal_and_rejections_say_how_long_to_w
         let wait = payload["retry_after_ms"].as_u64().unwrap();
         assert!((3_500_000..=3_600_000).contains(&wait), "{wait}");
     }
-    let mut bob = gateway.peer(&bob).met();
+    let mut bob = gateway.peer(&bob).admitted();
     assert_eq!(answer(&mut bob, true)[0], b"REPLY");
 }
 
@@ -618,26 +618,26 @@ fn each_side_of_a_channel_admits_its_own_keys() {
     assert!(!connect(&screen, "PUB", "publishers").is_admitted());
     assert!(!connect(&feed, "SUB", "subscribers").is_admitted());
     let subscribe = || {
-        let mut subscriber = connect(&screen, "SUB", "subscribers").met();
-        subscriber.say(&[b"\x01"]);
+        let mut subscriber = connect(&screen, "SUB", "subscribers").admitted();
+        subscriber.send(&[b"\x01"]);
         subscriber
     };
-    let [mut feed, mut guest] = [feed, guest].map(|keys| connect(&keys, "PUB", "publishers").met());
-    feed.say(&[b"OPEN", b"first"]);
+    let [mut feed, mut guest] = [feed, guest].map(|keys| connect(&keys, "PUB", "publishers").admitted());
+    feed.send(&[b"OPEN", b"first"]);
     // Both subscribers receive the message, kept or live, which is sealed with each subscriber's
     // keys.
     let mut subscribers = [subscribe(), subscribe()];
     for subscriber in &mut subscribers {
         assert_eq!(subscriber.message(), [&b"OPEN"[..], b"first"]);
     }
-    guest.say(&[b"CLOSED", b"not allowed"]);
-    guest.say(&[b"OPEN", b"from a guest"]);
+    guest.send(&[b"CLOSED", b"not allowed"]);
+    guest.send(&[b"OPEN", b"from a guest"]);
     for subscriber in &mut subscribers {
         assert_eq!(subscriber.message(), [&b"OPEN"[..], b"from a guest"]);
     }
     let large = vec![7; 100_000];
     for payload in [&b""[..], b"x", &large] {
-        feed.say(&[b"CLOSED", b"header", payload]);
+        feed.send(&[b"CLOSED", b"header", payload]);
         for subscriber in &mut subscribers {
             assert!(subscriber.message() == [&b"CLOSED"[..], b"header", payload]);
         }

@@ -13,7 +13,7 @@ use crate::support::pyzmq;
 use crate::support::sealed::Peer;
 use crate::support::sealed::pair::{client, keys};
 use crate::support::sockets::{connected, receive, send, socket};
-use crate::support::zmtp::{Raw, Said, command, message, ready};
+use crate::support::zmtp::{Raw, Received, command, message, ready};
 use gateway_zmtp::command::Ready;
 use gateway_zmtp::curve::KeyPair;
 use gateway_zmtp::greeting::{LENGTH, naming};
@@ -90,13 +90,13 @@ admin: {{ bind: "127.0.0.1:0" }}
 
     fn worker(&self) -> Peer {
         let pool = self.process.endpoint("pool people");
-        Peer::connect(&pool, SessionSecurity::None, "DEALER").met()
+        Peer::connect(&pool, SessionSecurity::None, "DEALER").admitted()
     }
 
     /// Returns a peer that has sent its greeting with PLAIN and has read the gateway's greeting.
     fn greeted(&self) -> Raw {
         let mut raw = Raw::connect(&self.clients());
-        raw.say(&naming(Mechanism::Plain));
+        raw.send(&naming(Mechanism::Plain));
         let mut theirs = [0; LENGTH];
         raw.stream.read_exact(&mut theirs).unwrap();
         assert_eq!(theirs, naming(Mechanism::Plain));
@@ -107,8 +107,8 @@ admin: {{ bind: "127.0.0.1:0" }}
     fn user(&self, user: &str, password: &str) -> Option<Raw> {
         let mut raw = self.greeted();
         let (client, hello) = plain::Client::hello(user, password).unwrap();
-        raw.say(&command(&hello));
-        let Said::Command(welcome) = raw.hear() else {
+        raw.send(&command(&hello));
+        let Received::Command(welcome) = raw.receive() else {
             return None;
         };
         let ours = Ready {
@@ -116,8 +116,8 @@ admin: {{ bind: "127.0.0.1:0" }}
             ..Ready::default()
         };
         let (client, initiate) = client.welcome(&welcome, &ours).unwrap();
-        raw.say(&command(&initiate));
-        let Said::Command(ready) = raw.hear() else {
+        raw.send(&command(&initiate));
+        let Received::Command(ready) = raw.receive() else {
             return None;
         };
         assert_eq!(client.ready(&ready).unwrap().socket_type, "ROUTER");
@@ -128,10 +128,10 @@ admin: {{ bind: "127.0.0.1:0" }}
 /// Sends a request from `client` and answers it from `worker`. Returns the token of the request.
 #[track_caller]
 fn exchange(client: &mut Raw, worker: &mut Peer) -> String {
-    client.say(&message(&["OPAQUE", "x"]));
+    client.send(&message(&["OPAQUE", "x"]));
     let request = worker.message();
-    worker.say(&[&request[0], b"REPLY", b"y"]);
-    assert_eq!(client.hear_message(), [b"REPLY".to_vec(), b"y".to_vec()]);
+    worker.send(&[&request[0], b"REPLY", b"y"]);
+    assert_eq!(client.receive_message(), [b"REPLY".to_vec(), b"y".to_vec()]);
     String::from_utf8(request[0].clone()).unwrap()
 }
 
@@ -163,7 +163,7 @@ fn users_of_libzmq_are_served_as_soon_as_their_lines_are_in_the_file() {
         let request = worker.message();
         let token = String::from_utf8(request[0].clone()).unwrap();
         assert!(token.starts_with(&format!("{name}#")), "{token}");
-        worker.say(&[&request[0], b"REPLY", b"y"]);
+        worker.send(&[&request[0], b"REPLY", b"y"]);
         assert_eq!(receive(client), [b"REPLY".to_vec(), b"y".to_vec()]);
     };
     let known = libzmq(&context, &gateway.clients(), "alice", "secret");
@@ -194,8 +194,8 @@ fn a_changed_password_or_a_removal_ends_the_connections_of_a_user() {
     gateway
         .process
         .await_line("reloaded: ~1 frontend (clients)");
-    assert_eq!(second.hear(), Said::End);
-    assert_eq!(third.hear(), Said::End);
+    assert_eq!(second.receive(), Received::End);
+    assert_eq!(third.receive(), Received::End);
     assert!(exchange(&mut first, &mut worker).starts_with("alice#"));
     assert!(gateway.user("bob", "secret").is_none());
     let mut second = gateway.user("bob", "other").unwrap();
@@ -209,8 +209,8 @@ fn a_changed_password_or_a_removal_ends_the_connections_of_a_user() {
     gateway
         .process
         .await_line("reloaded: ~1 frontend (clients)");
-    assert_eq!(first.hear(), Said::End);
-    assert_eq!(second.hear(), Said::End);
+    assert_eq!(first.receive(), Received::End);
+    assert_eq!(second.receive(), Received::End);
 }
 
 /// docs/security.md describes these steps: the user has a second name until the program uses it.
@@ -232,17 +232,17 @@ fn a_second_name_replaces_a_password_without_an_interruption() {
     let mut worker = gateway.worker();
     let mut before = gateway.user("alice", "secret").unwrap();
     // A request that is open during the edit is answered.
-    before.say(&message(&["OPAQUE", "x"]));
+    before.send(&message(&["OPAQUE", "x"]));
     let open = worker.message();
     let new = line("alice-2", "another");
     gateway.set_users(&[old, new.clone()]);
-    worker.say(&[&open[0], b"REPLY", b"y"]);
-    assert_eq!(before.hear_message(), [b"REPLY".to_vec(), b"y".to_vec()]);
+    worker.send(&[&open[0], b"REPLY", b"y"]);
+    assert_eq!(before.receive_message(), [b"REPLY".to_vec(), b"y".to_vec()]);
     let mut after = gateway.user("alice-2", "another").unwrap();
     assert!(exchange(&mut after, &mut worker).starts_with("alice-2#"));
     assert!(exchange(&mut before, &mut worker).starts_with("alice#"));
     gateway.set_users(&[new]);
-    assert_eq!(before.hear(), Said::End);
+    assert_eq!(before.receive(), Received::End);
     assert!(exchange(&mut after, &mut worker).starts_with("alice-2#"));
 }
 
@@ -269,9 +269,9 @@ fn no_password_and_no_file_of_a_secret_stays_in_memory() {
     let (_, hello) = plain::Client::hello("alice", RIGHT).unwrap();
     let hello = command(&hello);
     for piece in hello.chunks(hello.len() / 2 + 1) {
-        raw.say(piece);
+        raw.send(piece);
     }
-    assert!(matches!(raw.hear(), Said::Command(_)));
+    assert!(matches!(raw.receive(), Received::Command(_)));
 
     let Some(memory) = gateway.process.contents() else {
         eprintln!("skipped: the memory of another process cannot be read here");
@@ -341,7 +341,7 @@ fn each_mistake_of_a_user_is_logged_with_its_remedy() {
         );
     }
     let mut raw = Raw::connect(&gateway.clients());
-    raw.say(&naming(Mechanism::Null));
+    raw.send(&naming(Mechanism::Null));
     let reported = gateway
         .process
         .await_line("frontend clients: a connection is refused");
@@ -351,7 +351,7 @@ fn each_mistake_of_a_user_is_logged_with_its_remedy() {
     assert!(reported.contains(hint), "{reported}");
     let mut gateway = Guarded::start(PLAIN, &[]);
     let mut raw = Raw::connect(&gateway.clients());
-    raw.say(&naming(Mechanism::Curve));
+    raw.send(&naming(Mechanism::Curve));
     let reported = gateway
         .process
         .await_line("frontend clients: a connection is refused");
@@ -388,7 +388,7 @@ fn a_peer_that_only_names_plain_is_not_admitted() {
         ("HELLO and a message", [command(&hello), request].concat()),
     ] {
         let mut raw = gateway.greeted();
-        raw.try_say(&bytes);
+        raw.try_send(&bytes);
         let mut received = Vec::new();
         // The connection ends with a close or a reset.
         let _ = raw.stream.read_to_end(&mut received);
@@ -421,13 +421,13 @@ fn peers_with_a_key_with_a_password_and_with_neither_are_served_at_one_address()
     let mut alice = gateway.user("alice", "secret").unwrap();
     assert!(exchange(&mut alice, &mut worker).starts_with("alice#"));
     let security = client(&bob, gateway.ours.public());
-    let mut bob = Peer::connect(&gateway.clients(), security, "DEALER").met();
-    let mut other = Peer::connect(&gateway.clients(), SessionSecurity::None, "DEALER").met();
+    let mut bob = Peer::connect(&gateway.clients(), security, "DEALER").admitted();
+    let mut other = Peer::connect(&gateway.clients(), SessionSecurity::None, "DEALER").admitted();
     for (client, name) in [(&mut bob, "bob#"), (&mut other, "anonymous#")] {
-        client.say(&[b"OPAQUE", b"x"]);
+        client.send(&[b"OPAQUE", b"x"]);
         let request = worker.message();
         assert!(request[0].starts_with(name.as_bytes()), "{request:?}");
-        worker.say(&[&request[0], b"REPLY", b"y"]);
+        worker.send(&[&request[0], b"REPLY", b"y"]);
         assert_eq!(client.message()[0], b"REPLY");
     }
     assert!(gateway.user("alice", "wrong").is_none());

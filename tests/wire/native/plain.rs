@@ -5,7 +5,7 @@ use std::thread;
 
 use crate::support::gateway::Gateway;
 use crate::support::process::Process;
-use crate::support::sockets::{Frames, PATIENCE_MS, connected, receive, send, socket, texts};
+use crate::support::sockets::{Frames, TEST_TIMEOUT_MS, connected, receive, send, socket, texts};
 
 const ROUTES: &str = r#"
 engine: native
@@ -366,7 +366,7 @@ fn a_queued_plain_request_is_complete_when_a_worker_connects() {
         })
         .collect();
     let worker = gateway.peer(zmq::DEALER, "people");
-    worker.set_rcvtimeo(PATIENCE_MS).unwrap();
+    worker.set_rcvtimeo(TEST_TIMEOUT_MS).unwrap();
     for _ in 0..50 {
         let request = receive(&worker);
         assert_eq!(request.len(), 2);

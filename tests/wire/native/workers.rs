@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::process::Process;
 use crate::support::sockets::{reason_or_type, texts};
-use crate::support::zmtp::{COMMAND, Raw, Said, command, greeting, message, ready};
-use crate::support::{PATIENCE, turns};
+use crate::support::zmtp::{COMMAND, Raw, Received, command, greeting, message, ready};
+use crate::support::{TEST_TIMEOUT, turns};
 
 const CLIENTS: &str = "frontend clients";
 const PEOPLE: &str = "pool people";
@@ -60,7 +60,7 @@ impl Worker {
                 let mut lines = file.lines().map_while(Result::ok);
                 lines.any(|line| line.starts_with("State:") && line.contains('T'))
             };
-            let deadline = Instant::now() + PATIENCE;
+            let deadline = Instant::now() + TEST_TIMEOUT;
             while !stopped() {
                 assert!(Instant::now() < deadline);
             }
@@ -82,7 +82,7 @@ fn workers(gateway: &Process) -> f64 {
 /// Sends `count` requests with the headers 0, 1 and so on.
 fn ask(client: &mut Raw, count: usize) {
     for n in 0..count {
-        client.say(&message(&["OPAQUE", &n.to_string(), "x"]));
+        client.send(&message(&["OPAQUE", &n.to_string(), "x"]));
     }
 }
 
@@ -93,7 +93,7 @@ fn answers(client: &mut Raw, count: usize) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
     let mut missing: Vec<_> = (0..count).map(|n| n.to_string().into_bytes()).collect();
     for _ in 0..count {
-        let frames = client.hear_message();
+        let frames = client.receive_message();
         let at = missing.iter().position(|n| *n == frames[1]);
         missing.swap_remove(at.expect("answered once"));
         *found.entry(reason_or_type(&frames)).or_default() += 1;
@@ -109,24 +109,24 @@ fn a_worker_that_answers_and_disconnects_receives_nothing_more() {
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
     ask(&mut client, 2);
-    let held = worker.hear_message();
+    let held = worker.receive_message();
     gateway.await_metrics("a queued request", |metrics| {
         metrics.sum("gateway_pool_queue_length", &[]) == 1.0
     });
     // The gateway must notice the answer and the disconnection in the same turn.
     gateway.signal("STOP");
-    worker.say(&message(&[&held[0][..], b"REPLY", &held[2], b"y"]));
+    worker.send(&message(&[&held[0][..], b"REPLY", &held[2], b"y"]));
     worker.stream.shutdown(std::net::Shutdown::Write).unwrap();
     gateway.signal("CONT");
     assert_eq!(
-        client.hear_message()[..2],
+        client.receive_message()[..2],
         [b"REPLY".to_vec(), b"0".to_vec()]
     );
     let mut next = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
-    let held = next.hear_message();
-    next.say(&message(&[&held[0][..], b"REPLY", &held[2], b"y"]));
+    let held = next.receive_message();
+    next.send(&message(&[&held[0][..], b"REPLY", &held[2], b"y"]));
     assert_eq!(
-        client.hear_message()[..2],
+        client.receive_message()[..2],
         [b"REPLY".to_vec(), b"1".to_vec()]
     );
 }
@@ -179,11 +179,11 @@ fn median_loss_time(gateway: &Process, client: &mut Raw) -> Duration {
         .map(|_| {
             let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
             ask(client, 1);
-            assert!(matches!(worker.hear(), Said::Message(_)));
+            assert!(matches!(worker.receive(), Received::Message(_)));
             let ended = Instant::now();
             // The system closes the connections of a killed process in the same way.
             drop(worker);
-            assert_eq!(reason_or_type(&client.hear_message()), "worker_lost");
+            assert_eq!(reason_or_type(&client.receive_message()), "worker_lost");
             ended.elapsed()
         })
         .collect();
@@ -208,9 +208,9 @@ fn a_worker_that_receives_slowly_is_not_lost() {
     // have to answer PINGs meanwhile. The answer to the second message shows that the gateway has
     // received the first.
     let large = vec![b'x'; 24 << 20];
-    client.say(&message(&[&b"OPAQUE"[..], b"0", &large]));
-    client.say(&message(&["NONE", ""]));
-    assert_eq!(client.hear_message()[0], b"ERROR");
+    client.send(&message(&[&b"OPAQUE"[..], b"0", &large]));
+    client.send(&message(&["NONE", ""]));
+    assert_eq!(client.receive_message()[0], b"ERROR");
     let at = gateway.endpoint(PEOPLE);
     let at: std::net::SocketAddr = at.strip_prefix("tcp://").unwrap().parse().unwrap();
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -218,12 +218,12 @@ fn a_worker_that_receives_slowly_is_not_lost() {
     socket.set_recv_buffer_size(64 << 10).unwrap();
     socket.connect(&at.into()).unwrap();
     let stream = std::net::TcpStream::from(socket);
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     let mut worker = Raw { stream };
-    worker.say(&greeting(1));
-    worker.say(&command(&ready("DEALER", &[])));
-    worker.hear_greeting();
-    assert!(matches!(worker.hear(), Said::Command(_)));
+    worker.send(&greeting(1));
+    worker.send(&command(&ready("DEALER", &[])));
+    worker.receive_greeting();
+    assert!(matches!(worker.receive(), Received::Command(_)));
     let began = Instant::now();
     // This simulates a link of 8 MiB a second: only bytes that would have arrived by now are read.
     let mut request = Vec::new();
@@ -248,9 +248,9 @@ fn a_worker_that_receives_slowly_is_not_lost() {
             _ => request = rest.to_vec(),
         }
     };
-    worker.say(&command(b"\x04PONG"));
-    worker.say(&message(&[&token[..], b"REPLY", b"0", b"y"]));
-    assert_eq!(texts(&client.hear_message()), ["REPLY", "0", "y"]);
+    worker.send(&command(b"\x04PONG"));
+    worker.send(&message(&[&token[..], b"REPLY", b"0", b"y"]));
+    assert_eq!(texts(&client.receive_message()), ["REPLY", "0", "y"]);
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn answers_sent_before_a_disconnect_count() {
     ask(&mut client, COUNT);
     let mut replies = Vec::new();
     for _ in 0..COUNT {
-        let request = worker.hear_message();
+        let request = worker.receive_message();
         replies.extend(message(&[&request[0][..], b"REPLY", b""]));
     }
     // The system accepts all replies at once, but they are more than the gateway reads in a turn.
@@ -300,14 +300,14 @@ fn answers_sent_before_a_disconnect_count() {
         metrics.sum("gateway_pool_handed_total", &[]) == COUNT as f64 + 1.0
     });
     gateway.signal("STOP");
-    worker.say(&replies);
+    worker.send(&replies);
     drop(worker);
     ask(&mut client, 100);
     gateway.signal("CONT");
     let mut found = BTreeMap::new();
     for _ in 0..COUNT + 1 {
         *found
-            .entry(reason_or_type(&client.hear_message()))
+            .entry(reason_or_type(&client.receive_message()))
             .or_insert(0) += 1;
     }
     assert_eq!(found["REPLY"], COUNT, "{found:?}");
@@ -319,11 +319,11 @@ fn a_worker_that_does_not_read_delays_no_other_peer() {
     let mute = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
     let _good = Worker::start(&gateway);
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-    let (before, _) = gateway.footprint();
+    let (before, _) = gateway.memory_and_descriptors();
     let large = "x".repeat(100_000);
     let mut served = 0;
     for n in 0..600 {
-        client.say(&message(&["OPAQUE", &n.to_string(), &large]));
+        client.send(&message(&["OPAQUE", &n.to_string(), &large]));
     }
     // The worker that does not read holds only the requests that fit the system's buffers and the
     // worker's outbox. All other requests are answered.
@@ -332,7 +332,7 @@ fn a_worker_that_does_not_read_delays_no_other_peer() {
         metrics.sum("gateway_received_total", &[]) == 600.0 && in_flight < 200.0
     });
     let held = metrics.sum("gateway_in_flight", &[]) as usize;
-    let (after, _) = gateway.footprint();
+    let (after, _) = gateway.memory_and_descriptors();
     println!(
         "the mute worker holds {held}; memory grew by {} KiB",
         after - before
@@ -340,7 +340,7 @@ fn a_worker_that_does_not_read_delays_no_other_peer() {
     drop(mute);
     let mut lost = 0;
     for _ in 0..600 {
-        match &reason_or_type(&client.hear_message())[..] {
+        match &reason_or_type(&client.receive_message())[..] {
             "REPLY" => served += 1,
             "worker_lost" => lost += 1,
             other => panic!("{other}"),
@@ -359,8 +359,8 @@ fn a_worker_that_does_not_read_is_still_read() {
     let gateway = start(pool, limits);
     let mut first = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
-    first.say(&message(&["OPAQUE", "0", "x"]));
-    let request = worker.hear_message();
+    first.send(&message(&["OPAQUE", "0", "x"]));
+    let request = worker.receive_message();
     // The requests fill the system's buffers for the worker, and the worker's outbox to more than
     // half of `limits.client_bytes`. The gateway would not read from a client with such an outbox.
     let large = "x".repeat(500_000);
@@ -369,12 +369,12 @@ fn a_worker_that_does_not_read_is_still_read() {
         .collect();
     for other in &mut others {
         for _ in 0..2 {
-            other.say(&message(&["OPAQUE", "1", &large]));
+            other.send(&message(&["OPAQUE", "1", &large]));
         }
     }
     gateway.await_metrics("all requests are received", |metrics| {
         metrics.sum("gateway_received_total", &[]) == 41.0
     });
-    worker.say(&message(&[&request[0][..], b"REPLY", b"0", b"y"]));
-    assert_eq!(first.hear_message()[0], b"REPLY");
+    worker.send(&message(&[&request[0][..], b"REPLY", b"0", b"y"]));
+    assert_eq!(first.receive_message()[0], b"REPLY");
 }

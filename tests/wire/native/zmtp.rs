@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::support::gateway::{Gateway, engine_is};
 use crate::support::sockets::{Error, answer, read_rejection, receive, rejection, send, texts};
 use crate::support::zmtp::{
-    COMMAND, LONG, MORE, Raw, Said, command, frame, greeting, long, message, ping, ready,
+    COMMAND, LONG, MORE, Raw, Received, command, frame, greeting, long, message, ping, ready,
 };
 
 fn native() -> bool {
@@ -19,12 +19,12 @@ fn connect(gateway: &Gateway, name: &str) -> Raw {
 
 /// Connects a peer that speaks ZMTP 3.`minor` and sends this READY. Returns the command or message
 /// that the gateway sends after its greeting.
-fn answer_to_ready(gateway: &Gateway, name: &str, minor: u8, ready: &[u8]) -> Said {
+fn answer_to_ready(gateway: &Gateway, name: &str, minor: u8, ready: &[u8]) -> Received {
     let mut raw = connect(gateway, name);
-    raw.say(&greeting(minor));
-    raw.hear_greeting();
-    raw.say(&command(ready));
-    raw.hear()
+    raw.send(&greeting(minor));
+    raw.receive_greeting();
+    raw.send(&command(ready));
+    raw.receive()
 }
 
 /// Asserts that a libzmq worker receives a request of type OPAQUE from a raw client, and that the
@@ -32,9 +32,9 @@ fn answer_to_ready(gateway: &Gateway, name: &str, minor: u8, ready: &[u8]) -> Sa
 #[track_caller]
 fn assert_served(gateway: &Gateway, raw: &mut Raw) {
     let worker = gateway.worker();
-    raw.say(&message(&["OPAQUE", "id", "x"]));
+    raw.send(&message(&["OPAQUE", "id", "x"]));
     answer(&worker, b"y");
-    assert_eq!(texts(&raw.hear_message()), ["REPLY", "id", "y"]);
+    assert_eq!(texts(&raw.receive_message()), ["REPLY", "id", "y"]);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn each_peer_receives_the_matching_socket_type_in_both_versions() {
         ("people", "REP", "DEALER"),
     ] {
         for minor in [0, 1, 2] {
-            let expected = Said::Command(ready(ours, &[]));
+            let expected = Received::Command(ready(ours, &[]));
             let answer = answer_to_ready(&gateway, name, minor, &ready(theirs, &[]));
             assert_eq!(answer, expected, "{theirs} at {name}, 3.{minor}");
         }
@@ -65,13 +65,13 @@ fn the_gateway_sends_its_ready_after_the_ready_of_the_peer() {
     }
     let gateway = Gateway::people("");
     let mut raw = connect(&gateway, "clients");
-    raw.hear_greeting();
-    raw.say(&greeting(1));
+    raw.receive_greeting();
+    raw.send(&greeting(1));
     // The gateway must read these commands before the READY that follows, but does not answer them.
-    raw.say(&ping(0, b""));
-    raw.say(&command(b"\x05HELLO"));
-    raw.say(&command(&ready("DEALER", &[])));
-    assert_eq!(raw.hear(), Said::Command(ready("ROUTER", &[])));
+    raw.send(&ping(0, b""));
+    raw.send(&command(b"\x05HELLO"));
+    raw.send(&command(&ready("DEALER", &[])));
+    assert_eq!(raw.receive(), Received::Command(ready("ROUTER", &[])));
     assert_served(&gateway, &mut raw);
 }
 
@@ -82,17 +82,17 @@ fn metadata_is_read_in_any_order_and_the_identity_is_in_the_token() {
     }
     let gateway = Gateway::people("");
     let mut raw = connect(&gateway, "clients");
-    raw.say(&greeting(1));
-    raw.hear_greeting();
+    raw.send(&greeting(1));
+    raw.receive_greeting();
     let mut body = b"\x05READY\x05X-App\0\0\0\x03abc\x08IDENTITY\0\0\0\x03ann".to_vec();
     body.extend_from_slice(b"\x0bsocket-type\0\0\0\x06DEALER\x08Resource\0\0\0\0");
-    raw.say(&command(&body));
-    assert_eq!(raw.hear(), Said::Command(ready("ROUTER", &[])));
+    raw.send(&command(&body));
+    assert_eq!(raw.receive(), Received::Command(ready("ROUTER", &[])));
     let worker = gateway.worker();
-    raw.say(&message(&["OPAQUE", "x"]));
+    raw.send(&message(&["OPAQUE", "x"]));
     let request = answer(&worker, b"y");
     assert!(request[0].starts_with(b"ann#"), "{:?}", texts(&request));
-    raw.hear_message();
+    raw.receive_message();
 }
 
 #[test]
@@ -108,10 +108,10 @@ fn a_wrong_socket_type_receives_the_remedy() {
         ("people", "PUSH", "workers are DEALER or REP"),
     ] {
         let mut raw = connect(&gateway, name);
-        raw.say(&greeting(1));
-        raw.hear_greeting();
-        raw.say(&command(&ready(theirs, &[])));
-        let reason = raw.hear_error();
+        raw.send(&greeting(1));
+        raw.receive_greeting();
+        raw.send(&command(&ready(theirs, &[])));
+        let reason = raw.receive_error();
         assert!(reason.contains(hint), "{theirs:?} at {name}: {reason}");
     }
 }
@@ -133,14 +133,14 @@ fn a_socket_type_that_an_edit_can_admit_is_disconnected_without_an_error() {
     ];
     let refused = cases.map(|(name, theirs)| {
         let mut raw = connect(&gateway, name);
-        raw.say(&greeting(1));
-        raw.hear_greeting();
-        raw.say(&command(&ready(theirs, &[])));
-        raw.try_say(&message(&["OPAQUE", "x"]).repeat(100));
+        raw.send(&greeting(1));
+        raw.receive_greeting();
+        raw.send(&command(&ready(theirs, &[])));
+        raw.try_send(&message(&["OPAQUE", "x"]).repeat(100));
         raw
     });
     for mut raw in refused {
-        assert_eq!(raw.hear(), Said::End);
+        assert_eq!(raw.receive(), Received::End);
     }
     assert_eq!(gateway.end().received, 0);
 }
@@ -172,10 +172,10 @@ fn broken_handshakes_receive_the_reason() {
     ];
     for (bytes, hint) in cases {
         let mut raw = connect(&gateway, "clients");
-        raw.say(&greeting(1));
-        raw.hear_greeting();
-        raw.say(&bytes);
-        let reason = raw.hear_error();
+        raw.send(&greeting(1));
+        raw.receive_greeting();
+        raw.send(&bytes);
+        let reason = raw.receive_error();
         assert!(reason.contains(hint), "{hint}: {reason}");
     }
 }
@@ -203,10 +203,10 @@ fn a_forbidden_frame_after_ready_disconnects_that_peer_alone() {
     ] {
         for name in ["clients", "people"] {
             let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
-            raw.say(&bytes);
+            raw.send(&bytes);
             // The gateway reads no later message, even if there are many.
-            raw.try_say(&message(&["OPAQUE", "x"]).repeat(1000));
-            let reason = raw.hear_error();
+            raw.try_send(&message(&["OPAQUE", "x"]).repeat(1000));
+            let reason = raw.receive_error();
             assert!(reason.contains(hint), "{hint}: {reason}");
         }
     }
@@ -221,8 +221,8 @@ fn an_error_from_a_peer_ends_its_connection() {
     }
     let gateway = Gateway::people("");
     let mut raw = Raw::peer(&gateway.endpoint("clients"), "DEALER");
-    raw.say(&command(b"\x05ERROR\x02no"));
-    assert_eq!(raw.hear(), Said::End);
+    raw.send(&command(b"\x05ERROR\x02no"));
+    assert_eq!(raw.receive(), Received::End);
 }
 
 #[test]
@@ -249,10 +249,10 @@ fn foreign_protocols_are_disconnected_by_their_first_bytes() {
     let connect = |bytes| ["clients", "people"].map(|name| (connect(&gateway, name), bytes));
     let connected: Vec<_> = strangers.into_iter().flat_map(connect).collect();
     for (mut raw, bytes) in connected {
-        raw.hear_greeting();
-        raw.try_say(bytes);
+        raw.receive_greeting();
+        raw.try_send(bytes);
         // The gateway disconnects without waiting for further bytes.
-        assert_eq!(raw.hear(), Said::End, "{bytes:?}");
+        assert_eq!(raw.receive(), Received::End, "{bytes:?}");
     }
     let mut raw = Raw::peer(&gateway.endpoint("clients"), "DEALER");
     assert_served(&gateway, &mut raw);
@@ -264,23 +264,23 @@ fn pings_are_answered_with_their_context_even_inside_a_message() {
         return;
     }
     let gateway = Gateway::people("");
-    let pong = |context: &[u8]| Said::Command([b"\x04PONG", context].concat());
+    let pong = |context: &[u8]| Received::Command([b"\x04PONG", context].concat());
     for name in ["clients", "people"] {
         let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
         for context in [&b""[..], b"x", &[7; 16]] {
-            raw.say(&ping(0, context));
-            assert_eq!(raw.hear(), pong(context));
+            raw.send(&ping(0, context));
+            assert_eq!(raw.receive(), pong(context));
         }
     }
     let mut raw = Raw::peer(&gateway.endpoint("clients"), "DEALER");
-    raw.say(&frame(MORE, b"OPAQUE"));
-    raw.say(&ping(0, b"in"));
-    assert_eq!(raw.hear(), pong(b"in"));
-    raw.say(&command(b"\x09SUBSCRIBE"));
-    raw.say(&frame(0, b"x"));
+    raw.send(&frame(MORE, b"OPAQUE"));
+    raw.send(&ping(0, b"in"));
+    assert_eq!(raw.receive(), pong(b"in"));
+    raw.send(&command(b"\x09SUBSCRIBE"));
+    raw.send(&frame(0, b"x"));
     let worker = gateway.worker();
     answer(&worker, b"y");
-    assert_eq!(texts(&raw.hear_message()), ["REPLY", "y"]);
+    assert_eq!(texts(&raw.receive_message()), ["REPLY", "y"]);
 }
 
 #[test]
@@ -291,33 +291,33 @@ fn a_peer_silent_beyond_the_ttl_of_its_own_ping_is_disconnected() {
     let gateway = Gateway::people("heartbeat: off");
     let client = gateway.dealer();
     let mut worker = Raw::peer(&gateway.endpoint("people"), "DEALER");
-    worker.say(&ping(3, b""));
-    assert!(matches!(worker.hear(), Said::Command(_)));
+    worker.send(&ping(3, b""));
+    assert!(matches!(worker.receive(), Received::Command(_)));
     let began = Instant::now();
     send(&client, &["OPAQUE", "x"]);
-    assert!(matches!(worker.hear(), Said::Message(_)));
+    assert!(matches!(worker.receive(), Received::Message(_)));
     let error = rejection(&client, &[]);
     assert_eq!(error.reason, "worker_lost");
     assert!(began.elapsed() >= Duration::from_millis(250));
-    assert_eq!(worker.hear(), Said::End);
+    assert_eq!(worker.receive(), Received::End);
     // A TTL of 0 cancels the first TTL: silence for longer than 300 ms changes nothing.
     let mut worker = Raw::peer(&gateway.endpoint("people"), "DEALER");
-    worker.say(&ping(3, b""));
-    worker.say(&ping(0, b""));
+    worker.send(&ping(3, b""));
+    worker.send(&ping(0, b""));
     let mut other = Raw::peer(&gateway.endpoint("people"), "DEALER");
-    other.say(&ping(5, b""));
+    other.send(&ping(5, b""));
     for _ in 0..2 {
         // After their PONGs, both workers are silent. Only `other` is lost, because its TTL of 500
         // ms still applies.
-        assert!(matches!(worker.hear(), Said::Command(_)));
+        assert!(matches!(worker.receive(), Received::Command(_)));
     }
-    assert!(matches!(other.hear(), Said::Command(_)));
-    assert_eq!(other.hear(), Said::End);
+    assert!(matches!(other.receive(), Received::Command(_)));
+    assert_eq!(other.receive(), Received::End);
     send(&client, &["OPAQUE", "x"]);
-    let Said::Message(request) = worker.hear() else {
+    let Received::Message(request) = worker.receive() else {
         panic!("the worker is not lost");
     };
-    worker.say(&message(&[&request[0][..], b"REPLY", b"y"]));
+    worker.send(&message(&[&request[0][..], b"REPLY", b"y"]));
     assert_eq!(texts(&receive(&client)), ["REPLY", "y"]);
 }
 
@@ -335,15 +335,15 @@ fn long_and_short_frames_are_equivalent_and_bytes_may_arrive_one_by_one() {
     bytes.extend(ping(0, b"p"));
     bytes.extend(long(0, b"x"));
     for byte in bytes {
-        raw.say(&[byte]);
+        raw.send(&[byte]);
     }
-    raw.hear_greeting();
-    assert!(matches!(raw.hear(), Said::Command(_)), "READY");
-    assert_eq!(raw.hear(), Said::Command(b"\x04PONGp".to_vec()));
+    raw.receive_greeting();
+    assert!(matches!(raw.receive(), Received::Command(_)), "READY");
+    assert_eq!(raw.receive(), Received::Command(b"\x04PONGp".to_vec()));
     let worker = gateway.worker();
     let request = answer(&worker, &[b'y'; 256]);
     assert_eq!(texts(&request[1..]), ["OPAQUE", "id", "x"]);
-    let reply = raw.hear_message();
+    let reply = raw.receive_message();
     assert_eq!(reply[1..], [b"id".to_vec(), vec![b'y'; 256]]);
 }
 
@@ -366,7 +366,7 @@ fn a_whole_dialogue_may_arrive_in_one_write() {
             "a payload of some length",
         ]));
     }
-    raw.say(&bytes);
+    raw.send(&bytes);
     raw.stream.shutdown(std::net::Shutdown::Write).unwrap();
     for n in 0..count {
         let request = answer(&worker, b"y");
@@ -393,14 +393,14 @@ limits: { message: 64KiB }
     );
     let mut raw = Raw::peer(&gateway.endpoint("clients"), "DEALER");
     let large = vec![b'x'; 1 << 20];
-    raw.say(&message(&[&b"OPAQUE"[..], &b"1"[..], &large]));
-    raw.say(&message(&[&b"OPAQUE"[..], &b"2"[..], &large, b"", &large]));
+    raw.send(&message(&[&b"OPAQUE"[..], &b"1"[..], &large]));
+    raw.send(&message(&[&b"OPAQUE"[..], &b"2"[..], &large, b"", &large]));
     // The limit applies to the whole message, not to each frame.
     let mut frames = vec![&b"OPAQUE"[..], b"3"];
     frames.resize(14, &large[..7_000]);
-    raw.say(&message(&frames));
+    raw.send(&message(&frames));
     for header in ["1", "2", "3"] {
-        let reply = raw.hear_message();
+        let reply = raw.receive_message();
         assert_eq!(texts(&reply[..2]), ["ERROR", header]);
         let error: Error = read_rejection(reply.last().unwrap());
         assert_eq!(error.reason, "too_large");
@@ -416,8 +416,8 @@ fn too_many_frames_are_malformed_and_the_next_message_is_served() {
     let gateway = Gateway::people("");
     let mut raw = Raw::peer(&gateway.endpoint("clients"), "DEALER");
     for frames in [17, 20, 1_000, 100_000] {
-        raw.say(&message(&vec!["OPAQUE"; frames]));
-        let reply = raw.hear_message();
+        raw.send(&message(&vec!["OPAQUE"; frames]));
+        let reply = raw.receive_message();
         let error: Error = read_rejection(reply.last().unwrap());
         assert_eq!(error.reason, "malformed", "{frames}");
         assert!(error.message.contains("more than 16 frames"));
