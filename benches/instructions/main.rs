@@ -114,7 +114,8 @@ fn are_alike(group: &[&str]) -> bool {
 
 /// Returns the instructions of one round of a case.
 fn instructions(name: &str) -> f64 {
-    (collected(name, ROUNDS_MANY) - collected(name, ROUNDS_FEW)) as f64 / (ROUNDS_MANY - ROUNDS_FEW) as f64
+    (collected(name, ROUNDS_MANY) - collected(name, ROUNDS_FEW)) as f64
+        / (ROUNDS_MANY - ROUNDS_FEW) as f64
 }
 
 /// Runs this program under callgrind, and returns the number of instructions that were counted.

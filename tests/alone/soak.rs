@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use editor::{Editor, VANISHING_POOLS};
 
 use crate::support::gateway::{Gateway, NEVER};
-use crate::support::sockets::{TEST_TIMEOUT_MS, SetOnDrop, connected, echo, receive, send, texts};
+use crate::support::sockets::{SetOnDrop, TEST_TIMEOUT_MS, connected, echo, receive, send, texts};
 use crate::support::{ANN, footprint, turns};
 
 /// The number of edits in an ordinary test run.

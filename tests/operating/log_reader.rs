@@ -42,7 +42,9 @@ impl Verbose {
             .unwrap();
         let log = BufReader::new(process.stderr.take().unwrap());
         let client = socket(&zmq::Context::new(), zmq::DEALER);
-        client.set_rcvtimeo(TEST_TIMEOUT.as_millis() as i32).unwrap();
+        client
+            .set_rcvtimeo(TEST_TIMEOUT.as_millis() as i32)
+            .unwrap();
         let mut gateway = Self {
             process,
             log,

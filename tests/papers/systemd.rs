@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use crate::support::process::binary;
+use crate::support::binary::binary;
 
 const PAGE: &str = include_str!("../../docs/operating.md");
 

@@ -12,7 +12,7 @@ use crate::support::ANN;
 use crate::support::edited::{Edited, routes_yaml, routes_yaml_without_engine};
 use crate::support::gateway::{NEVER, engine_is, on_this_engine};
 use crate::support::sockets::{
-    TEST_TIMEOUT_MS, SetOnDrop, answer, connected, echo, receive, rejected, send, texts,
+    SetOnDrop, TEST_TIMEOUT_MS, answer, connected, echo, receive, rejected, send, texts,
 };
 
 #[test]

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::binary::binary;
-use super::{TEST_TIMEOUT, PERSON, footprint, memory_kib, sockets};
+use super::{PERSON, TEST_TIMEOUT, footprint, memory_kib, sockets};
 
 /// A running gateway with a directory of its own.
 pub struct Process {
@@ -115,8 +115,12 @@ impl Process {
     /// Returns a socket that is connected to a listener, such as `frontend clients`.
     pub fn peer(&self, context: &zmq::Context, kind: zmq::SocketType, what: &str) -> zmq::Socket {
         let socket = sockets::connected(context, kind, &self.endpoint(what));
-        socket.set_rcvtimeo(TEST_TIMEOUT.as_millis() as i32).unwrap();
-        socket.set_sndtimeo(TEST_TIMEOUT.as_millis() as i32).unwrap();
+        socket
+            .set_rcvtimeo(TEST_TIMEOUT.as_millis() as i32)
+            .unwrap();
+        socket
+            .set_sndtimeo(TEST_TIMEOUT.as_millis() as i32)
+            .unwrap();
         socket
     }
 

@@ -482,8 +482,8 @@ fn frame_length(bytes: &[u8]) -> Option<u64> {
 
 /// Returns the event of a complete item after READY.
 fn traffic(item: model::Decoded) -> Option<String> {
-    let fault = |fault| fault_word(&fault);
-    let all = |frames: &[Vec<u8>]| body_words(frames.iter().map(Vec::as_slice));
+    let fault = |fault| fault_text(&fault);
+    let all = |frames: &[Vec<u8>]| bodies_text(frames.iter().map(Vec::as_slice));
     Some(match item {
         model::Decoded::Message(frames) => format!("message {}", all(&frames)),
         model::Decoded::Oversize(frames) => format!("oversize {}", all(&frames)),

@@ -326,9 +326,9 @@ fn a_publisher_that_does_not_read_its_subscriptions_is_disconnected() {
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let subscribing = std::thread::spawn(move || {
         let mut raw = Raw { stream };
-        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) && raw.try_send(&pairs)
-        {
-        }
+        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty)
+            && raw.try_send(&pairs)
+        {}
     });
     let line = format!(
         "{PUBLISHERS}: a connection is refused: it does not read: 64 MiB of subscriptions wait for it"

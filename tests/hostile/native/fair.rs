@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::attack::{CLIENTS, IDLE, await_rejection, assert_bounded, drain, assert_serves, yaml};
+use crate::support::attack::{
+    CLIENTS, IDLE, assert_bounded, assert_serves, await_rejection, drain, yaml,
+};
 use crate::support::process::Process;
 use crate::support::turns;
 use crate::support::zmtp::{LONG, MORE, Raw, Received, command, frame, greeting, message, ready};

@@ -119,7 +119,8 @@ fn metadata_of_any_size_is_bounded() {
             let mut client = Welcomed::new(&gateway);
             client.introduce(&alice.public_key(), &alice, &metadata);
             let received = client.raw.receive();
-            let ready = matches!(&received, Received::Command(body) if body.starts_with(b"\x05READY"));
+            let ready =
+                matches!(&received, Received::Command(body) if body.starts_with(b"\x05READY"));
             assert_eq!(ready, admitted, "{} bytes: {received:?}", metadata.len());
         }
     });

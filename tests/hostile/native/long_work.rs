@@ -178,7 +178,10 @@ fn a_message_goes_to_thousands_of_subscribers_in_parts() {
         receivers.push(raw);
     }
     let mut publisher = peer(&process, "publisher", "asked", "XPUB");
-    assert_eq!(publisher.receive(), Received::Command(b"\x09SUBSCRIBEa".to_vec()));
+    assert_eq!(
+        publisher.receive(),
+        Received::Command(b"\x09SUBSCRIBEa".to_vec())
+    );
     for n in ["1", "2", "3"] {
         publisher.send(&message(&["a", n]));
         for raw in &mut receivers {

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant};
 
 use crate::support::attack::{
-    CLIENTS, IDLE, PEOPLE, Service, await_rejection, assert_bounded, drain, assert_serves, yaml,
+    CLIENTS, IDLE, PEOPLE, Service, assert_bounded, assert_serves, await_rejection, drain, yaml,
 };
 use crate::support::process::Process;
 use crate::support::zmtp::{
@@ -358,7 +358,10 @@ routes: {{ OPAQUE: {{ pool: people }} }}
         .map(|_| Raw::peer(&gateway.endpoint(CLIENTS), "DEALER"))
         .collect();
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
-    assert_eq!(worker.receive(), Received::Command(b"\x04PING\0\0".to_vec()));
+    assert_eq!(
+        worker.receive(),
+        Received::Command(b"\x04PING\0\0".to_vec())
+    );
     gateway.signal("STOP");
     let stopped = Instant::now();
     for raw in &mut clients {

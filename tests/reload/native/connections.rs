@@ -109,7 +109,10 @@ admin: { bind: "127.0.0.1:0" }
     // A worker connects again. The last settings of the pool apply to it, including heartbeats.
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
     let first = request(&mut worker);
-    assert_eq!(worker.receive(), Received::Command(b"\x04PING\0\0".to_vec()));
+    assert_eq!(
+        worker.receive(),
+        Received::Command(b"\x04PING\0\0".to_vec())
+    );
     worker.send(&message(&[&first[0][..], b"REPLY", &first[2], b"y"]));
     assert_eq!(answered(&mut client), reply("first"));
     answer(&mut worker);
@@ -234,7 +237,10 @@ fn heartbeats_change_for_connected_peers() {
     ask(&mut client, "1");
     let held = request(&mut worker);
     reload(&gateway, &yaml_with("50ms"));
-    assert_eq!(worker.receive(), Received::Command(b"\x04PING\0\0".to_vec()));
+    assert_eq!(
+        worker.receive(),
+        Received::Command(b"\x04PING\0\0".to_vec())
+    );
     worker.send(&command(b"\x04PONG"));
     // With heartbeats off again, silence has no effect. Otherwise the worker would be lost after
     // 150 ms.

@@ -44,7 +44,13 @@ fn edit(edited: &Edited, from: &str, to: &str) {
 fn await_received(edited: &Edited, count: u64) {
     let observer = edited.gateway.running.as_ref().unwrap().observer();
     let deadline = Instant::now() + TEST_TIMEOUT;
-    while observer.sample(TEST_TIMEOUT).expect("a sample").ledger.received < count {
+    while observer
+        .sample(TEST_TIMEOUT)
+        .expect("a sample")
+        .ledger
+        .received
+        < count
+    {
         assert!(Instant::now() < deadline, "fewer than {count} requests");
         std::thread::yield_now();
     }

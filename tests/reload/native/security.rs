@@ -187,7 +187,7 @@ fn every_kind_of_address_is_secured_and_opened_again() {
         // A publisher has received the subscription of the channel first.
         while peer.receive() != Received::End {}
     }
-    let mut known = with(&alice).map(Peer::met);
+    let mut known = with(&alice).map(Peer::admitted);
     for mut peer in with(&stranger) {
         assert!(!peer.is_admitted());
     }

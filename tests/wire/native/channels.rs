@@ -22,8 +22,14 @@ fn publishers_of_both_versions_receive_each_subscription_once_and_when_they_reco
     for round in 0..2 {
         let mut newer = raw(&at, 1, "XPUB", "XSUB");
         let mut older = raw(&at, 0, "PUB", "XSUB");
-        assert_eq!(newer.receive(), Received::Command(b"\x09SUBSCRIBERAW".to_vec()));
-        assert_eq!(older.receive(), Received::Message(vec![b"\x01RAW".to_vec()]));
+        assert_eq!(
+            newer.receive(),
+            Received::Command(b"\x09SUBSCRIBERAW".to_vec())
+        );
+        assert_eq!(
+            older.receive(),
+            Received::Message(vec![b"\x01RAW".to_vec()])
+        );
         let prefix = format!("RAW{round}");
         first.set_subscribe(prefix.as_bytes()).unwrap();
         first.set_unsubscribe(prefix.as_bytes()).unwrap();
@@ -34,8 +40,14 @@ fn publishers_of_both_versions_receive_each_subscription_once_and_when_they_reco
         assert_eq!(newer.receive(), Received::Command(wanted.into_bytes()));
         assert_eq!(newer.receive(), Received::Command(unwanted.into_bytes()));
         let (wanted, unwanted) = (format!("\x01{prefix}"), format!("\0{prefix}"));
-        assert_eq!(older.receive(), Received::Message(vec![wanted.into_bytes()]));
-        assert_eq!(older.receive(), Received::Message(vec![unwanted.into_bytes()]));
+        assert_eq!(
+            older.receive(),
+            Received::Message(vec![wanted.into_bytes()])
+        );
+        assert_eq!(
+            older.receive(),
+            Received::Message(vec![unwanted.into_bytes()])
+        );
     }
     drop(second);
 }

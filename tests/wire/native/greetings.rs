@@ -105,7 +105,11 @@ fn a_peer_that_names_a_wrong_mechanism_receives_no_mechanism_and_is_logged() {
             read::<OPENING>(&mut raw),
             naming(Mechanism::Null)[..OPENING]
         );
-        assert_eq!(raw.receive(), Received::End, "the peer receives no mechanism");
+        assert_eq!(
+            raw.receive(),
+            Received::End,
+            "the peer receives no mechanism"
+        );
         let line = gateway
             .process
             .await_line("frontend open: a connection is refused");

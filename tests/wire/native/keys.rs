@@ -364,19 +364,19 @@ fn each_mistake_of_a_peer_is_logged_with_its_remedy() {
     let alice = keys();
     let mut gateway = Secured::start(CURVE, &alice);
     for (n, mistake) in mistakes(&gateway, &alice).into_iter().enumerate() {
-        let Mistake { peer, said } = mistake;
+        let Mistake { peer, hint } = mistake;
         // Each peer has its own address, because the log does not repeat a mistake of one peer.
         let from = format!("tcp://127.0.0.{}:0;", n + 2);
         let endpoint = peer.endpoint.replacen("tcp://", &from, 1);
         let peer = pyzmq::Peer { endpoint, ..peer };
         let mut running = peer.start();
-        let until = Instant::now() + TEST_TIMEOUT;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         loop {
             let Some(line) = gateway.process.next_line(Duration::from_secs(1)) else {
                 // Where CURVE is not expected, libzmq may disconnect before it has sent a byte, and
                 // never connect again. The gateway cannot distinguish this from a check of whether
                 // the port is open.
-                assert!(Instant::now() < until, "{said}");
+                assert!(Instant::now() < deadline, "{hint}");
                 running = peer.start();
                 continue;
             };
@@ -403,7 +403,7 @@ fn each_mistake_of_a_peer_is_logged_with_its_remedy() {
 /// A peer that makes a mistake, and a text that the log line about the mistake contains.
 struct Mistake {
     peer: pyzmq::Peer,
-    said: String,
+    hint: String,
 }
 
 fn mistakes(gateway: &Secured, alice: &KeyPair) -> Vec<Mistake> {
@@ -450,9 +450,9 @@ fn mistakes(gateway: &Secured, alice: &KeyPair) -> Vec<Mistake> {
         (at_pool(known.clone()), "there is no `security.curve` here"),
         (at_pool(with("PLAIN")), "there is no `security.plain` here"),
     ];
-    let mistakes = mistakes.map(|(peer, said)| Mistake {
+    let mistakes = mistakes.map(|(peer, hint)| Mistake {
         peer,
-        said: said.to_owned(),
+        hint: hint.to_owned(),
     });
     mistakes.into()
 }
@@ -548,7 +548,10 @@ fn a_route_accepts_requests_of_its_principals_only() {
     }
     let pool = gateway.process.endpoint("pool people");
     let mut worker = Peer::connect(&pool, session::SessionSecurity::None, "DEALER").admitted();
-    let (mut alice, mut bob) = (gateway.peer(&alice).admitted(), gateway.peer(&bob).admitted());
+    let (mut alice, mut bob) = (
+        gateway.peer(&alice).admitted(),
+        gateway.peer(&bob).admitted(),
+    );
     for (client, kind, hint) in [
         (&mut bob, "OPAQUE", "from bob"),
         (&mut alice, "OTHER", "from alice"),
@@ -590,7 +593,10 @@ fn a_rate_counts_all_connections_of_a_principal_and_rejections_say_how_long_to_w
         }
         client.message()
     };
-    let (mut one, mut two) = (gateway.peer(&alice).admitted(), gateway.peer(&alice).admitted());
+    let (mut one, mut two) = (
+        gateway.peer(&alice).admitted(),
+        gateway.peer(&alice).admitted(),
+    );
     assert_eq!(answer(&mut one, true)[0], b"REPLY");
     assert_eq!(answer(&mut two, true)[0], b"REPLY");
     for client in [&mut one, &mut two] {
@@ -622,7 +628,8 @@ fn each_side_of_a_channel_admits_its_own_keys() {
         subscriber.send(&[b"\x01"]);
         subscriber
     };
-    let [mut feed, mut guest] = [feed, guest].map(|keys| connect(&keys, "PUB", "publishers").admitted());
+    let [mut feed, mut guest] =
+        [feed, guest].map(|keys| connect(&keys, "PUB", "publishers").admitted());
     feed.send(&[b"OPEN", b"first"]);
     // Both subscribers receive the message, kept or live, which is sealed with each subscriber's
     // keys.

@@ -266,7 +266,7 @@ fn compiles_after_edits_that_clash_equal_fresh_compiles() {
         reused.assert_equals(&fresh, &format!("EDITS_SEED={seed}, edit {step}"));
         whole += usize::from(fresh.is_whole && fresh.files.len() > 4);
         for (part, count) in &mut seen {
-            *count += usize::from(fresh.said.contains(part));
+            *count += usize::from(fresh.report.contains(part));
         }
     }
     assert!(
