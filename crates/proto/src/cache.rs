@@ -49,7 +49,12 @@ impl CachedFile {
     fn of(linked: &LinkedFile) -> Option<Self> {
         Some(Self {
             file: linked.file.encode()?,
-            facts: Arc::clone(&linked.facts),
+            // Those of a file that was linked in this run lie between pieces of descriptors that
+            // are freed, and would keep their pages, as its locations would.
+            facts: match linked.file.is_encoded() {
+                true => Arc::clone(&linked.facts),
+                false => Arc::new(Facts::of(&linked.file)),
+            },
             names_bytes: linked.names_bytes,
             locations: match linked.file.is_encoded() {
                 true => linked.locations.clone(),
