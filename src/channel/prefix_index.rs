@@ -9,8 +9,8 @@ use std::rc::Rc;
 pub(crate) const PREFIX_MAX: usize = crate::frame::TYPE_MAX;
 
 /// The number of tables over which the prefixes are spread by their hash values. A table that grows
-/// copies all of its entries. Of the most prefixes, a table has some four thousand, which are copied
-/// in a fraction of a millisecond.
+/// copies all of its entries. With the maximum number of prefixes, a table has some four thousand
+/// entries, which are copied in a fraction of a millisecond.
 const TABLES: usize = 256;
 
 /// The number of a subscriber on its channel while it is connected. Another subscriber may have it

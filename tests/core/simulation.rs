@@ -1265,17 +1265,13 @@ impl World {
                 frames[last] = text.into_bytes();
             }
             6 => {
-                sent.required_reason = sent
-                    .required_reason
-                    .or(is_expected.then_some(Reason::BadReply));
+                let required = is_expected.then_some(Reason::BadReply);
+                sent.required_reason = sent.required_reason.or(required);
                 frames[last] = [b"\xff", id.to_string().as_bytes()].concat();
             }
             5 => {
                 self.expect_trust(peer, id, is_expected, Trust::No);
-                self.on(Event::Oversize { peer, frames: head });
-                let sent = &self.net.sent[id];
-                assert!(!is_expected || sent.ended || !self.net.is_watched(sent));
-                return;
+                return self.worker_sends_too_much(peer, id, is_expected, head);
             }
             // The first answer counts, even while it waits for a verdict.
             _ if is_expected => sent.reply = Some(payload),
@@ -1286,20 +1282,26 @@ impl World {
         let lane = self.net.answer_lane(id, &frames, checked);
         let lane = lane.filter(|_| is_expected && whole);
         let fits = whole && (manner != 6 || lane.is_some());
-        self.expect_trust(
-            peer,
-            id,
-            is_expected,
-            if fits { Trust::Yes } else { Trust::No },
-        );
+        let trust = if fits { Trust::Yes } else { Trust::No };
+        self.expect_trust(peer, id, is_expected, trust);
         let waits = self.worker_sends_answer(peer, id, frames, lane);
         let sent = &self.net.sent[id];
         let delivered = sent.ended || waits || !self.net.is_watched(sent);
-        assert!(
-            !is_expected || delivered,
-            "{id}: the answer was not delivered"
-        );
+        assert!(!is_expected || delivered, "{id}: not delivered");
         self.net.sent[id].ended |= !waits && !self.net.sent[id].answered;
+    }
+
+    /// A worker's answer exceeds a limit while it arrives.
+    fn worker_sends_too_much(
+        &mut self,
+        peer: PeerId,
+        id: usize,
+        is_expected: bool,
+        head: Vec<Vec<u8>>,
+    ) {
+        self.on(Event::Oversize { peer, frames: head });
+        let sent = &self.net.sent[id];
+        assert!(!is_expected || sent.ended || !self.net.is_watched(sent));
     }
 
     /// Sends an answer, which must wait for a verdict if `lane` is given. Returns whether the

@@ -138,7 +138,7 @@ fn reject_refuses_the_edit_and_the_old_snapshot_stays_in_force() {
   = note: route PERSON has it in name, in protobuf
   = note: route SECOND (reply) has it in name, in msgpack
   = help: keep the field as it was, and add another field for the new type;
-          proto: { breaking: warn } accepts it with a warning
+          proto: { breaking: warn } accepts such edits with a warning
 ",
     );
     assert!(

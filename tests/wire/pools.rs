@@ -42,7 +42,7 @@ fn clients_take_turns_and_the_largest_backlog_is_evicted() {
     rejected(&greedy, &["5"], Reason::QueueFull);
     send(&modest, &["OPAQUE", "1", "modest"]);
     let error = rejected(&greedy, &["4"], Reason::QueueFull);
-    assert!(error.message.contains("made way"), "{}", error.message);
+    assert!(error.message.contains("was evicted"), "{}", error.message);
     send(&modest, &["OPAQUE", "2", "modest"]);
     rejected(&greedy, &["3"], Reason::QueueFull);
     // Now each client has half of the queue.

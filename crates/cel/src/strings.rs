@@ -73,17 +73,19 @@ pub(crate) fn call<'a>(
         (Builtin::Join, [Value::List(parts), Value::String(separator)]) => {
             join(parts, separator, budget)
         }
-        (Builtin::LowerAscii, [Value::String(text)]) => {
-            new_string(text.to_ascii_lowercase(), budget)
-        }
-        (Builtin::UpperAscii, [Value::String(text)]) => {
-            new_string(text.to_ascii_uppercase(), budget)
-        }
-        (Builtin::Reverse, [Value::String(text)]) => {
-            new_string(text.chars().rev().collect(), budget)
-        }
-        (Builtin::Trim, [Value::String(text)]) => trim(text, budget),
-        (Builtin::Quote, [Value::String(text)]) => new_string(quoted(text), budget),
+        (_, [Value::String(text)]) => call_on_text(builtin, text, budget),
+        _ => Err(ErrorKind::NoSuchOverload),
+    }
+}
+
+/// Calls a function that takes no argument beyond the string.
+fn call_on_text<'a>(builtin: Builtin, text: &Text<'a>, budget: &mut Budget) -> Outcome<'a> {
+    match builtin {
+        Builtin::LowerAscii => new_string(text.to_ascii_lowercase(), budget),
+        Builtin::UpperAscii => new_string(text.to_ascii_uppercase(), budget),
+        Builtin::Reverse => new_string(text.chars().rev().collect(), budget),
+        Builtin::Trim => trim(text, budget),
+        Builtin::Quote => new_string(quoted(text), budget),
         _ => Err(ErrorKind::NoSuchOverload),
     }
 }

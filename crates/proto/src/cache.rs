@@ -2,8 +2,8 @@
 //! thousand files links that file and its importers only.
 //!
 //! A file is reused if its text and path are unchanged and all of its imports are reused, because
-//! then its descriptor is the same ([`super::linker`]). It stays encoded until a definition in it is
-//! used. This module compiles nothing.
+//! then its descriptor is the same ([`super::linker`]). The descriptor stays encoded until a
+//! definition in it is used. This module compiles nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -369,8 +369,8 @@ impl<'a> SourceReader<'a> {
         self.sources.files.insert(name, source);
     }
 
-    /// Returns the file of the bytes in the buffer, with the text and outline of the earlier read if
-    /// the bytes are the same.
+    /// Returns the file of the bytes in the buffer. If the bytes are the same as in the earlier
+    /// read, it has the text and the outline of that read.
     fn source(
         &self,
         name: &str,
@@ -458,8 +458,8 @@ fn canonical(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-/// Reads a file into a buffer, and returns false if it is too large. The bound is on the bytes read,
-/// not on the size that the file claims.
+/// Reads a file into a buffer, and returns false if the file is too large. The limit applies to the
+/// bytes that are read, not to the size in the file's metadata.
 fn read_bounded(path: &Path, buffer: &mut Vec<u8>) -> io::Result<bool> {
     buffer.clear();
     open_file(path)?

@@ -16,8 +16,7 @@ use std::ops::Index;
 
 pub(super) use error::FIELDS_MAX;
 pub use error::TableError;
-pub(super) use reach::ANY;
-pub(super) use root::Root;
+pub(super) use root::{ANY, Root};
 
 use rustc_hash::FxHashMap;
 

@@ -2,8 +2,8 @@
 //! cache of the last compile must give the same results as a fresh compile. The tests run without
 //! protoc.
 //!
-//! The files are those of the corpus and of the generator, or small files that share a few names, so
-//! that many edits make one define, use or extend what another defines.
+//! The files are those of the corpus and of the generator, or small files that share a few names.
+//! Many edits thus make a file define, use or extend a definition of another file.
 //!
 //! `EDITS=n` sets the number of edits, and `EDITS_SEED=n` the seed.
 

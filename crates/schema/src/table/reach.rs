@@ -1,11 +1,8 @@
 //! The choice of the messages and enums that a table holds.
 
 use super::declared::{Declared, DeclaredType};
-use super::root::Root;
+use super::root::{ANY, Root};
 use super::{EnumId, MessageId};
-
-/// The message whose JSON form names another message, which may be any message.
-pub(crate) const ANY: &str = "google.protobuf.Any";
 
 /// The number that each declared message and enum has in the table, or `None` for definitions that
 /// the table does not hold.

@@ -1,5 +1,8 @@
 //! The messages that a table is built for.
 
+/// The message whose JSON form names another message, which may be any message.
+pub(crate) const ANY: &str = "google.protobuf.Any";
+
 /// A message or an enum for which a table is built.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Root<'a> {

@@ -216,7 +216,8 @@ impl Connection {
         self.receiving.leave_list();
     }
 
-    /// Adds the work of the connection's turn in this turn of the engine, counted in small messages.
+    /// Adds the work of the connection's turn in turn number `turn` of the engine. Work is counted
+    /// in small messages.
     pub(in crate::engine::native) fn add_work(&mut self, work: usize, turn: u64) {
         self.recent_work.add(work, turn);
     }

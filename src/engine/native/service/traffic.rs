@@ -265,7 +265,8 @@ impl Service {
         work
     }
 
-    /// Returns the reason for which the turn of a peer may read again, after a read of `last` bytes.
+    /// Returns the reason for which the turn of a peer may read again. `last` is the number of
+    /// bytes of the last read.
     fn next_read(&mut self, peer: PeerId, last: usize, share: Share) -> NextRead {
         let Some(connection) = self.peers.get(peer) else {
             return NextRead::None;
