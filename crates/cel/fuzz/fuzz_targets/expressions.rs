@@ -92,7 +92,7 @@ fn compiled(text: &str, checking: Checking) -> Program {
     let mut environment = Environment::new(Arc::new(Nodes));
     environment.checking(checking);
     for (name, ty, _) in VARIABLES {
-        environment.variable(name, of());
+        environment.variable(name, ty());
     }
     let program = environment.compile(text);
     program.unwrap_or_else(|errors| panic!("{text}: {errors:?}"))

@@ -371,7 +371,7 @@ fn duplicate_keys_are_violations_at_every_level() {
         twice,
         "full_name",
         "each field once",
-        "the key again",
+        "the field again",
         17,
     );
     let twice = r#"{"id":1,"\u0069d":2}"#;
@@ -739,7 +739,7 @@ fn well_known_types_have_their_own_forms() {
         &known,
         "span",
         "\"1.5\"",
-        "a duration, as \"1.5s\"",
+        "a duration such as \"1.5s\"",
         "the string \"1.5\"",
     );
     field_accepts(
@@ -864,7 +864,7 @@ fn any_is_checked_as_the_message_that_it_names() {
         &known,
         "any",
         r#"{"i32":5}"#,
-        "an \"@type\"",
+        "an object with \"@type\"",
         "an object without \"@type\"",
     );
     field_rejects(

@@ -323,7 +323,7 @@ fn duplicate_keys_are_violations_by_either_name_and_in_maps() {
         &twice,
         "full_name",
         "each field once",
-        "the key again",
+        "the field again",
         15,
     );
     for size in [2usize, 8, 9, 10, 500] {
