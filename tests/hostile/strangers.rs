@@ -11,10 +11,15 @@ use crate::support::zmtp::{command, greeting, ready};
 /// Asserts that other peers are served as if nothing had happened.
 #[track_caller]
 fn assert_serves(gateway: &Gateway) {
-    let (client, worker) = (gateway.dealer(), gateway.worker());
+    assert_passes(&gateway.dealer(), &gateway.worker());
+}
+
+/// Asserts that a request of `client` and the answer of `worker` pass.
+#[track_caller]
+fn assert_passes(client: &zmq::Socket, worker: &zmq::Socket) {
     client.send_multipart([&b"PROTOBUF"[..], ANN], 0).unwrap();
-    answer(&worker, b"y");
-    assert_eq!(texts(&receive(&client)), ["REPLY", "y"]);
+    answer(worker, b"y");
+    assert_eq!(texts(&receive(client)), ["REPLY", "y"]);
 }
 
 fn raw(gateway: &Gateway, name: &str) -> TcpStream {
@@ -25,6 +30,11 @@ fn raw(gateway: &Gateway, name: &str) -> TcpStream {
 #[test]
 fn other_protocols_on_the_ports_affect_no_peer() {
     let gateway = Gateway::people("");
+    // The peers are connected before. Engine libzmq counts each connection to the workers' address
+    // until its handshake fails, so it would take the end of the last other connection for the loss
+    // of a worker that has just connected.
+    let (client, worker) = (gateway.dealer(), gateway.worker());
+    assert_passes(&client, &worker);
     let mut held = Vec::new();
     for name in ["clients", "people"] {
         for bytes in [
@@ -43,7 +53,7 @@ fn other_protocols_on_the_ports_affect_no_peer() {
             held.push(stream);
         }
     }
-    assert_serves(&gateway);
+    assert_passes(&client, &worker);
 }
 
 /// A DEALER that speaks ZMTP 3.0 sends the header of a frame of 2^62 bytes.
