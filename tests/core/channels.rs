@@ -34,7 +34,7 @@ use gateway_zmtp::session::NullPeers;
 use crate::simulation::any_of;
 
 /// The number of schedules in an ordinary run. `CHANNELS_SCHEDULES=n` sets another number.
-const SCHEDULES: u64 = 5_000;
+const SCHEDULES: u64 = 6_000;
 
 /// The number of steps of a schedule.
 const STEPS: usize = 150;

@@ -1,7 +1,7 @@
 //! Tests of hostile peers against the real binary: its memory stays bounded, and other peers are
 //! served meanwhile. These bounds hold for engine native, but not for engine libzmq.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 use crate::support::attack::{
@@ -31,9 +31,10 @@ fn handshakes_that_never_end_block_no_other_peer() {
         }
         held
     });
-    // The oldest connection is closed while the others are open, long before its time is over.
-    held[0].receive_greeting();
-    assert_eq!(held[0].receive(), Received::End);
+    // The oldest connection is closed while the others are open, long before its time is over. It
+    // may not have received the whole greeting.
+    let end = held[0].stream.read_to_end(&mut Vec::new());
+    end.expect("the end of the connection");
     let took = began.elapsed();
     assert!(took < Duration::from_secs(8), "{took:?}");
     let (_, descriptors) = gateway.memory_and_descriptors();
