@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Cache, Compiled, Compiler, Texts};
@@ -142,6 +142,36 @@ fn edit(root: &Path, step: u64, random: &mut fastrand::Rng) {
     }
 }
 
+/// The compiles of one directory after each of its edits, as the gateway makes them.
+struct Follower {
+    roots: [PathBuf; 1],
+    /// The texts of the last compile.
+    texts: Option<Texts>,
+    cache: Cache,
+}
+
+impl Follower {
+    fn new(root: &Path) -> Self {
+        Self {
+            roots: [root.to_path_buf()],
+            texts: None,
+            cache: Cache::default(),
+        }
+    }
+
+    /// Compiles the files with the results of the last compile, and asserts that the outcome is
+    /// that of a fresh compile, which is returned.
+    fn assert_equals_fresh(&mut self, context: &str) -> Outcome {
+        let next = Texts::read_after(self.texts.as_ref(), &self.roots, Compiler::Builtin);
+        let reused = outcome(&next, &mut self.cache);
+        self.texts = Some(next);
+        let fresh = Texts::read(&self.roots, Compiler::Builtin);
+        let fresh = outcome(&fresh, &mut Cache::default());
+        reused.assert_equals(&fresh, context);
+        fresh
+    }
+}
+
 #[test]
 fn compiles_after_edits_equal_fresh_compiles() {
     let seed = number("EDITS_SEED", 1);
@@ -152,8 +182,7 @@ fn compiles_after_edits_equal_fresh_compiles() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
     restore(root, &corpus);
-    let roots = [root.to_path_buf()];
-    let (mut cache, mut texts) = (Cache::default(), None);
+    let mut follower = Follower::new(root);
     let (mut whole, mut faulty) = (0, 0);
     for step in 0..number("EDITS", 60) {
         if random.bool() {
@@ -162,12 +191,7 @@ fn compiles_after_edits_equal_fresh_compiles() {
         for _ in 0..random.u8(0..3) {
             edit(root, step, &mut random);
         }
-        let next = Texts::read_after(texts.as_ref(), &roots, Compiler::Builtin);
-        let reused = outcome(&next, &mut cache);
-        texts = Some(next);
-        let fresh = Texts::read(&roots, Compiler::Builtin);
-        let fresh = outcome(&fresh, &mut Cache::default());
-        reused.assert_equals(&fresh, &format!("EDITS_SEED={seed}, edit {step}"));
+        let fresh = follower.assert_equals_fresh(&format!("EDITS_SEED={seed}, edit {step}"));
         if fresh.is_whole {
             whole += 1
         } else {
@@ -237,8 +261,7 @@ fn compiles_after_edits_that_clash_equal_fresh_compiles() {
     let mut random = fastrand::Rng::with_seed(seed);
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    let roots = [root.to_path_buf()];
-    let (mut cache, mut texts) = (Cache::default(), None);
+    let mut follower = Follower::new(root);
     let mut whole = 0;
     let mut seen = BTreeMap::from(
         [
@@ -258,12 +281,7 @@ fn compiles_after_edits_that_clash_equal_fresh_compiles() {
             }
             _ => write(root, &name, small_text(at, &mut random).as_bytes()),
         }
-        let next = Texts::read_after(texts.as_ref(), &roots, Compiler::Builtin);
-        let reused = outcome(&next, &mut cache);
-        texts = Some(next);
-        let fresh = Texts::read(&roots, Compiler::Builtin);
-        let fresh = outcome(&fresh, &mut Cache::default());
-        reused.assert_equals(&fresh, &format!("EDITS_SEED={seed}, edit {step}"));
+        let fresh = follower.assert_equals_fresh(&format!("EDITS_SEED={seed}, edit {step}"));
         whole += usize::from(fresh.is_whole && fresh.files.len() > 4);
         for (part, count) in &mut seen {
             *count += usize::from(fresh.report.contains(part));
