@@ -2,7 +2,7 @@
 # Fuzzes the code that reads foreign bytes: fuzz/run.sh [SECONDS [TARGET…]]
 #
 # Runs each target for SECONDS (10). A target is a file fuzz_targets/TARGET.rs in crates/*/fuzz or
-# in fuzz. TARGET+FEATURE builds it with a feature of its crate. Without TARGET, all targets run, and
+# in fuzz. TARGET+FEATURE builds it with a feature of its crate. Without TARGET, all targets run,
 # the target of CURVE also with libsodium. Needs only stable Rust, a compiler for C and C++, and
 # make: rustc gets the coverage flags of cargo-fuzz and no sanitizer. A sanitizer would need nightly
 # Rust, and has only the calls of libsodium to check. With cargo-fuzz installed, `cargo fuzz run -s
