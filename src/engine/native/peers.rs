@@ -434,9 +434,10 @@ impl Peers {
             None => {}
         }
         if connection.enlist_to_read() {
-            let weight = match connection.is_heavy(self.turn) {
-                true => Weight::Heavy,
-                false => Weight::Light,
+            let weight = if connection.is_heavy(self.turn) {
+                Weight::Heavy
+            } else {
+                Weight::Light
             };
             self.ready.push(peer, weight);
         }
