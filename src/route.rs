@@ -224,19 +224,19 @@ mod tests {
         }
     }
 
-    /// With a hash of all bytes, these look-ups would take a minute and more.
     #[test]
     fn the_length_of_an_unknown_type_does_not_matter() {
         let table = table(&["person", "order.*"]);
         let long = [b"order.".as_slice(), &[b' '; 16 << 20]].concat();
         let began = std::time::Instant::now();
-        for _ in 0..20_000 {
+        for _ in 0..100 {
             assert_eq!(table.find(&long), table.find(b"order.new"));
             assert_eq!(table.find(&long[6..]), None);
             assert!(table.knows(&long) && !table.knows(&long[6..]));
             assert!(table.find_similar(&long[6..]).is_none());
         }
-        assert!(began.elapsed() < std::time::Duration::from_secs(10));
+        // Hashing all of the bytes each time would take several seconds.
+        assert!(began.elapsed() < std::time::Duration::from_secs(1));
     }
 
     #[test]

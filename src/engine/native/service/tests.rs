@@ -278,6 +278,7 @@ fn a_request_of_a_light_client_passes_those_of_heavy_ones() {
         client.write_all(&messages(b"nobody's", FLOOD)).unwrap();
     }
     while engine.ready(Weight::Heavy) < CROWD {
+        assert!(engine.received() < (CROWD * FLOOD) as u64, "none is heavy");
         engine.turn();
     }
     engine.native.clock.step_by(Duration::from_millis(1));
@@ -296,6 +297,7 @@ fn a_heavy_client_is_read_in_each_turn_however_many_are_light() {
     let flood = messages(b"OPAQUE", FLOOD);
     engine.client.write_all(&flood).unwrap();
     while engine.ready(Weight::Heavy) == 0 {
+        assert!(engine.received() < FLOOD as u64, "it is not heavy");
         engine.turn();
     }
     engine.native.clock.step_by(Duration::from_millis(1));
