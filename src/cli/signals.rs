@@ -146,7 +146,7 @@ fn end(stage: Stage, signal: &str, stopped: &AtomicBool, watchdog: &Watchdog) ->
     match stage {
         Stage::Starting { .. } => match Watchdog::start(|| end_before_serving()) {
             Ok(starting) => {
-                info!("{signal}: ending after the start, within {STARTING_MAX:?}");
+                info!("{signal}: ending once the start is complete, or after {STARTING_MAX:?}");
                 starting.end_within(STARTING_MAX);
                 Stage::StartingToEnd(starting)
             }

@@ -168,7 +168,7 @@ pub(super) fn encoding_fault(
     let message = message.unwrap_or("demo.Person");
     Diagnostic::error(what)
         .at(key.place.clone())
-        .label("an encoding is the key of its message")
+        .label("write the encoding as the key of the message")
         .help(format!("write schema: {{ {encoding}: {message} }}"))
 }
 

@@ -2,8 +2,8 @@
 //! checked and sent to subscribers.
 //!
 //! A publisher's message passes the same checks as a request, but a rejection is only logged. A
-//! message whose payload takes long to check is opened like a request (`judging`), and published
-//! instead of handed out.
+//! message whose payload takes long to check becomes an open request, which a judge checks
+//! (`judging`). If it is valid, the message is published instead of handed out to a worker.
 
 use std::rc::Rc;
 
@@ -262,7 +262,8 @@ impl<M: Frames> Core<M> {
     }
 
     /// Sends a checked message of type, headers and payload to the subscribers of a channel.
-    /// `was_split` is true if [`single::split`] may have returned the message.
+    /// `was_split` is true for a publisher's message, which [`single::split`] has returned if the
+    /// channel had `frames: single` when the message arrived.
     fn publish(&mut self, id: ChannelId, body: M, was_split: bool, out: &mut impl Outlet<M>) {
         let channel = &mut self.channels[id.0];
         let kind_length = body.get(0).unwrap_or_default().len();
@@ -292,7 +293,7 @@ impl<M: Frames> Core<M> {
             }
         }
         for peer in published.overflowed {
-            let why = "it is slow: its queued messages exceed subscriber_bytes, or a lower bound while memory is short, and its channel has `slow: disconnect`";
+            let why = "it is slow: its queued messages exceed subscriber_bytes, or a smaller limit while memory is short, and its channel has `slow: disconnect`";
             out.disconnect(peer, why.to_owned());
         }
     }
@@ -328,7 +329,7 @@ fn shape_fault<M: Frames>(
     let fault = message.fault(frames_max);
     match settings.frames {
         ChannelFrames::Typed if message.body.len() == 1 => format!(
-            "{fault}; for messages of one frame, topic and payload, channel {} needs `frames: single`",
+            "{fault}; if topic and payload are in one frame, channel {} needs `frames: single`",
             settings.name
         ),
         _ => fault,
@@ -340,7 +341,7 @@ fn several_frames_fault(size: &Size, settings: &ChannelSettings) -> Option<Strin
     let is_single = matches!(settings.frames, ChannelFrames::Single(_));
     (is_single && size.frames > 1).then(|| {
         format!(
-            "the message has {} frames, but channel {} has `frames: single`: its messages are one frame, topic and payload",
+            "the message has {} frames, but channel {} has `frames: single`, so topic and payload must be in one frame",
             size.frames, settings.name
         )
     })

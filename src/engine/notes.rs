@@ -147,7 +147,7 @@ fn slow_subscriber(note: &Note) {
             subscriber,
             peer,
             missed = particulars.missed,
-            "a subscriber is too slow and misses messages: subscriber_bytes wait for it already"
+            "a subscriber is too slow and misses messages: its queue has reached subscriber_bytes"
         ),
     }
 }

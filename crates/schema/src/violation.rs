@@ -182,11 +182,7 @@ impl Fault {
     /// Returns the fault of a level deeper than `limits.depth` allows.
     #[cold]
     pub(crate) fn too_deep(offset: usize) -> Box<Self> {
-        Self::new(
-            offset,
-            "nesting within the depth limit",
-            "a level below the deepest allowed",
-        )
+        Self::new(offset, "nesting within the depth limit", "a deeper level")
     }
 
     fn is_failure(&self) -> bool {

@@ -138,7 +138,8 @@ impl<'a> KeyReader<'a> {
             KeyRole::Peer => self.keys.public.as_ref().map(|key| &key.place),
         };
         if let Some(earlier) = earlier {
-            let fault = Diagnostic::error("a key file has one key of a kind").at(place);
+            let fault =
+                Diagnostic::error("a key file has at most one public and one secret key").at(place);
             let fault = fault.label("this is the second");
             let fault = fault.note_at("the first is at", earlier.clone());
             self.keys.faults.push(fault);

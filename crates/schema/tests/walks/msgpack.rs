@@ -754,7 +754,7 @@ fn truncated_trailing_reserved_and_false_lengths_are_rejected() {
 fn depth_counts_messages_and_containers_in_values_of_any_type() {
     let nested = |levels, inner: Vec<u8>| (0..levels).fold(inner, |inner, _| one("child", inner));
     assert!(all().check(&nested(5, vec![0x80]), 5).is_ok());
-    let found = "a level below the deepest allowed";
+    let found = "a deeper level";
     let violation = all().check(&nested(6, vec![0x80]), 5).unwrap_err();
     assert_eq!(
         (&*violation.path, &*violation.found),
