@@ -12,8 +12,8 @@ pub(crate) struct Declarations {
     pub(crate) schema: Arc<dyn Schema>,
     pub(crate) library: Arc<Library>,
     pub(crate) variables: Vec<(String, Type)>,
-    /// The package of expressions. Names of this package and of its parent packages need no
-    /// qualification.
+    /// The package in which the names of expressions are looked up. Names of this package and of
+    /// its parent packages need no qualification.
     pub(crate) container: String,
     pub(crate) checking: Checking,
     /// The name of the function that reads a field of a message: `getField` in `getField(message,
@@ -42,13 +42,14 @@ pub(crate) enum Named {
 
 impl Declarations {
     /// Returns the definition that `name` refers to. If several packages define the name, the
-    /// definition in the innermost package counts.
+    /// definition in the innermost package counts. See [`Self::candidates`] for `rooted`.
     pub(crate) fn resolve(&self, name: &str, rooted: bool) -> Option<Named> {
         self.candidates(name, rooted)
             .find_map(|name| self.resolve_full(&name))
     }
 
-    /// Returns the full names that `name` may stand for, beginning with the innermost package.
+    /// Returns the full names that `name` may stand for, beginning with the innermost package. A
+    /// `rooted` name, which was written with a leading dot, stands only for itself.
     pub(crate) fn candidates(&self, name: &str, rooted: bool) -> impl Iterator<Item = String> {
         let mut package = if rooted {
             None
@@ -96,7 +97,7 @@ impl Declarations {
     }
 }
 
-/// Returns the type that a name of the language stands for.
+/// Returns the type that `name` denotes in CEL itself, without a schema.
 fn basic_type(name: &str) -> Option<Type> {
     Some(match name {
         "bool" => Type::Bool,

@@ -73,8 +73,8 @@ impl Environment {
         self.declarations.field_function = Some(name.to_owned());
     }
 
-    /// Sets the package of expressions. Names of this package and of its parent packages need
-    /// no qualification.
+    /// Sets the package in which the names of expressions are looked up. Names of this package and
+    /// of its parent packages need no qualification.
     pub fn container(&mut self, package: &str) {
         package.clone_into(&mut self.declarations.container);
     }

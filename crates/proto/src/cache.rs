@@ -49,8 +49,9 @@ impl CachedFile {
     fn of(linked: &LinkedFile) -> Option<Self> {
         Some(Self {
             file: linked.file.encode()?,
-            // Those of a file that was linked in this run lie between pieces of descriptors that
-            // are freed, and would keep their pages, as its locations would.
+            // The facts of a file that was linked in this run lie between pieces of descriptors
+            // that are freed, and would keep the pages of these pieces, as the file's locations
+            // would. They are therefore made again.
             facts: match linked.file.is_encoded() {
                 true => Arc::clone(&linked.facts),
                 false => Arc::new(Facts::of(&linked.file)),

@@ -16,7 +16,7 @@ impl Descriptors {
     /// use, directly or indirectly.
     pub fn definitions<'a>(&'a self, messages: impl IntoIterator<Item = &'a str>) -> Definitions {
         let mut made = Definitions::default();
-        let mut places = InFiles::new(self);
+        let mut places = FilePlaces::new(self);
         let mut open: Vec<&str> = messages.into_iter().collect();
         let mut seen = HashSet::new();
         while let Some(name) = open.pop() {
@@ -37,7 +37,7 @@ impl Descriptors {
     }
 }
 
-fn of_message(at: &TypeAt<'_, DescriptorProto>, places: &mut InFiles<'_>) -> Definition {
+fn of_message(at: &TypeAt<'_, DescriptorProto>, places: &mut FilePlaces<'_>) -> Definition {
     let message = at.descriptor;
     let fields = message.field.iter().enumerate().filter_map(|(n, field)| {
         let place = places.of(at, &[path::MESSAGE_FIELD, index(n), path::NAME])?;
@@ -55,7 +55,7 @@ fn of_message(at: &TypeAt<'_, DescriptorProto>, places: &mut InFiles<'_>) -> Def
     }
 }
 
-fn of_enum(at: &TypeAt<'_, EnumDescriptorProto>, places: &mut InFiles<'_>) -> Definition {
+fn of_enum(at: &TypeAt<'_, EnumDescriptorProto>, places: &mut FilePlaces<'_>) -> Definition {
     let one = at.descriptor;
     let values = one.value.iter().enumerate().filter_map(|(n, value)| {
         let place = places.of(at, &[path::ENUM_VALUE, index(n), path::NAME])?;
@@ -77,12 +77,12 @@ fn sorted(ranges: impl Iterator<Item = RangeInclusive<i32>>) -> Vec<RangeInclusi
 
 /// The places in each file that was looked up so far. Files that come with the gateway have no
 /// places.
-struct InFiles<'a> {
+struct FilePlaces<'a> {
     descriptors: &'a Descriptors,
     files: BTreeMap<usize, Option<Places<'a>>>,
 }
 
-impl<'a> InFiles<'a> {
+impl<'a> FilePlaces<'a> {
     fn new(descriptors: &'a Descriptors) -> Self {
         Self {
             descriptors,

@@ -18,9 +18,9 @@ pub(super) struct Facts {
     /// The name by which others import the file.
     pub name: String,
     pub package: String,
-    /// The names of the files that it imports, except for options only.
+    /// The names of the files that it imports, except those imported for options only.
     pub imports: Box<[String]>,
-    /// Those of `imports` that are public.
+    /// The names in `imports` of the files that are imported publicly.
     pub public_imports: Box<[String]>,
     /// The names of the files that it imports for options only.
     pub option_imports: Box<[String]>,
@@ -30,7 +30,7 @@ pub(super) struct Facts {
     pub extensions: BTreeMap<String, Vec<i32>>,
     /// The number of messages, except those of map entries.
     pub messages: usize,
-    /// The number of fields of the message with the most, without extensions.
+    /// The largest number of fields of a message, without extensions.
     pub fields_max: usize,
     /// The file has options that are rules of buf.validate, or predefined rules.
     pub has_rules: bool,

@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use crate::lexer::{LooseTokens, Token, TokenKind};
 
-/// The maximum nesting of `{`, `[` and `<`, which is the depth that the protobuf libraries allow a
-/// message when they read options back. The deepest of 12,000 public files nests 15 deep, and
-/// messages may nest 31 deep.
+/// The maximum nesting of `{`, `[` and `<`. It equals the depth up to which the protobuf libraries
+/// parse an encoded message, such as the options of a file. The deepest of 12,000 public files
+/// nests 15 deep, and protoc allows messages to nest 31 deep.
 pub(super) const NESTING_MAX: usize = 100;
 
 /// The number of tokens of a statement that are examined, which is more than any import has.
@@ -25,16 +25,16 @@ pub(super) struct Import {
     pub range: Range<usize>,
 }
 
-/// The number of definitions of a map field in addition to the comma in its type: the entry is a
-/// message of two fields.
+/// The number that the `<` of a map's type adds to [`Outline::definitions`]. Together with the
+/// comma in the type, this makes three: the entry message and its two fields.
 const DEFINITIONS_OF_MAP: usize = 2;
 
 /// The imports of a file, its size in definitions, and the first bracket that nests too deeply.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outline {
-    /// The number of statements, bodies and elements of lists. The file defines at most as many
-    /// messages, fields, enums, enum values, services, methods, reserved ranges, reserved names,
-    /// extension ranges, options, and values inside options together.
+    /// An upper bound on the number of definitions in the file: messages, fields, enums, enum
+    /// values, services, methods, reserved ranges, reserved names, extension ranges, options, and
+    /// values inside options. It is the number of statements, bodies and elements of lists.
     pub definitions: usize,
     /// The imports, in the order of the file.
     pub imports: Vec<Import>,
@@ -50,8 +50,8 @@ impl Outline {
         let mut statement: Vec<Token> = Vec::new();
         for token in LooseTokens::of(text) {
             outline.definitions += match token.kind {
-                // Options and elements of lists are in brackets with commas between them, and the
-                // fields of an option's value need nothing but their colons.
+                // Options and elements of lists are in brackets with commas between them. The
+                // fields of an option's value need no separator, so their colons count.
                 TokenKind::Punct(b';' | b'{' | b'[' | b',' | b':') => 1,
                 TokenKind::Punct(b'<') => DEFINITIONS_OF_MAP,
                 _ => 0,
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn imports_are_found_outside_of_comments_and_texts() {
+    fn imports_are_found_outside_of_comments_and_strings() {
         let text = "edition = \"2023\"; // import \"no.proto\";\n/* package no; */ package a . b;\n\
                     import public 'x.proto';\nmessage M { optional string s = 1 [default = \"import {\"]; }";
         let outline = Outline::of(text);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_counts_brackets_of_every_kind_outside_of_texts_and_comments() {
+    fn nesting_counts_brackets_of_every_kind_outside_of_strings_and_comments() {
         let deep = "{[<".repeat(40);
         assert_eq!(Outline::of(&deep).too_deep, Some(100..101));
         assert_eq!(Outline::of(&"{".repeat(100)).too_deep, None);
@@ -126,7 +126,7 @@ mod tests {
     fn definitions_are_counted_with_the_entries_of_maps() {
         let text = "syntax = \"proto3\"; message M { int32 a = 1; map<int32, M> m = 2; } // ;\n\
                     enum E { A = 0; }";
-        // Counted are syntax, M, a, m, three for its entry, E and A.
+        // These count: syntax, M, a, m, three for the entry of m, E and A.
         assert_eq!(Outline::of(text).definitions, 9);
     }
 

@@ -42,7 +42,7 @@ impl Edition {
         }
     }
 
-    /// Returns whether features may be set, as opposed to a syntax that fixes them.
+    /// Returns whether a file may set features. The syntaxes proto2 and proto3 fix them instead.
     pub(crate) fn is_edition(self) -> bool {
         self >= Edition::Edition2023
     }
@@ -51,9 +51,8 @@ impl Edition {
 /// One parsed file.
 #[derive(Debug)]
 pub(super) struct Parsed {
-    /// The descriptor. Types are as written. Defaults and json_names are included. The only options
-    /// in it are those that the parser itself sets: `map_entry`, and `message_set_wire_format`
-    /// where the file sets it.
+    /// The descriptor. Types are as written. Defaults and json_names are included. It contains no
+    /// options, except `map_entry`, and `message_set_wire_format` where the file sets it to true.
     pub file: FileDescriptorProto,
     /// The locations of everything but options.
     pub locations: Locations,
@@ -68,7 +67,7 @@ pub(super) struct Parsed {
     pub json_names: HashSet<Vec<i32>>,
 }
 
-/// The visibility that a message or an enum declares, by the numbers of
+/// The visibility that a message or an enum declares, with the numbers of
 /// google.protobuf.SymbolVisibility.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Visibility {
@@ -107,7 +106,7 @@ impl Entity {
         }
     }
 
-    /// Returns the number of the element's field `options`.
+    /// Returns the number of the field `options` in the element's descriptor.
     pub(crate) fn options_field(self) -> i32 {
         match self {
             Entity::File => path::FILE_OPTIONS,
@@ -170,7 +169,7 @@ pub(super) struct WrittenOption {
 /// One part of an option's name.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
-    /// The name without brackets; a leading dot is kept.
+    /// The name, without the parentheses of an extension; a leading dot is kept.
     pub name: String,
     pub is_extension: bool,
 }
@@ -201,8 +200,8 @@ pub(super) enum Base {
 /// One `name: value` within an aggregate.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    /// The name of a field, or in brackets the name of an extension. In brackets and with a slash,
-    /// the name of the type in an Any.
+    /// The name of a field. If `bracketed` is true, the text between the brackets: the name of an
+    /// extension or, if the text contains a slash, the name of the type in an Any.
     pub name: String,
     pub bracketed: bool,
     pub range: Range<usize>,

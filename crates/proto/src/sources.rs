@@ -378,7 +378,7 @@ impl<'a> SourceReader<'a> {
         identity: PathBuf,
     ) -> Result<ProtoSource, Box<Diagnostic>> {
         let earlier = self.earlier.and_then(|earlier| earlier.get(name));
-        // A text of which something was dropped or replaced has other bytes.
+        // If something was dropped or replaced in the earlier text, its bytes differ from the file.
         let same = earlier.filter(|it| it.file.text.as_bytes() == self.buffer);
         if let Some(same) = same.filter(|it| it.file.path == shown(path)) {
             return Ok(ProtoSource {

@@ -3,10 +3,11 @@
 //! The walk builds nothing and, except for some well-known types (`known.rs`), reads the bytes
 //! once. The walk allocates nothing unless it fails, except for objects with many keys that are not
 //! fields (`keys.rs`), message types with more than 256 fields (`needs.rs`), and texts with escapes
-//! that must be decoded. A message is an object keyed by proto or JSON names. A field that is null
-//! is absent, and elements of lists and values of maps must not be null, unless null is a value of
-//! their type. In addition to ProtoJSON, the walk accepts the forms that serde_json writes: bytes
-//! as an array of integers, and well-known types by their fields.
+//! that must be decoded. A message is an object keyed by proto or JSON names. Null means that a
+//! field is absent, and must not occur in lists and maps. Only in place of a
+//! `google.protobuf.Value` or a `google.protobuf.NullValue`, null is a value. In addition to
+//! ProtoJSON, the walk accepts the forms that serde_json writes: bytes as an array of integers, and
+//! well-known types as objects of their fields.
 
 pub(crate) mod head;
 mod keys;
@@ -95,7 +96,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Reads a message in the form that its type has.
+    /// Reads a message: an object of its fields, or the JSON form of a well-known type.
     fn message(&self, reader: &mut JsonReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         match scope.message.form {
             Form::Fields => self.fields(reader, scope, depth),
@@ -103,7 +104,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Reads a message by its fields.
+    /// Reads a message that is an object of its fields.
     fn fields(&self, reader: &mut JsonReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.token();
         match reader.opening()? {
@@ -115,7 +116,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Reads a message as the object whose `{` is at `start`, keyed by field name.
+    /// Reads the members of a message's object, after its `{`, which is at `start`.
     fn object(
         &self,
         reader: &mut JsonReader,
@@ -124,8 +125,9 @@ impl<'a, G: Gather> Walk<'a, G> {
         depth: u32,
         extra: ExtraMembers,
     ) -> Checked<()> {
-        // Most writers write plain members in the declared order. Such members are not recorded one
-        // by one, but together when another member follows or the message has required fields.
+        // Most writers write the members in the declared order, in forms that `plain_members`
+        // reads. These members are not marked as seen one by one. They are marked together, and
+        // only if further members follow or the message has required fields.
         let members = &*scope.message.members;
         let (others, next) = match reader.opened(b'}') {
             true => reader.plain_members(members, |_, _| true),
@@ -388,10 +390,10 @@ impl<'a, G: Gather> Walk<'a, G> {
         let mut keys = Keys::new(key.kind, reader);
         let mut more = reader.opened(b'}');
         while more {
-            // The value is the second field of an entry.
             let key = keys.next(reader)?;
             let at = reader.token();
             let checked = match key {
+                // The value is the second field of an entry, so its index is 1.
                 Ok(key) => (self.element(reader, entry, 1, value.kind, depth))
                     .map_err(|fault| fault.under(key.segment())),
                 Err(fault) => Err(fault),

@@ -95,7 +95,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Reads a message in the form that its type has.
+    /// Reads a message: a map or an array of its fields, or the form of a well-known type.
     fn message(&self, reader: &mut MsgpackReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         match scope.message.form {
             Form::Fields => self.fields(reader, scope, depth),
@@ -103,7 +103,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Reads a message by its fields.
+    /// Reads a message that is a map or an array of its fields.
     #[inline]
     fn fields(&self, reader: &mut MsgpackReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.at();
@@ -115,7 +115,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         self.any_fields(reader, scope, depth)
     }
 
-    /// Reads a message by its fields, as a map or an array of any size, if the layout allows it.
+    /// Reads a message that is a map or an array of its fields, of any size. Fails if the layout
+    /// does not allow that form.
     #[inline(never)]
     fn any_fields(&self, reader: &mut MsgpackReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.at();
@@ -144,8 +145,9 @@ impl<'a, G: Gather> Walk<'a, G> {
         start: usize,
         depth: u32,
     ) -> Checked<()> {
-        // Most writers write plain pairs in the declared order. Such pairs are not recorded one by
-        // one, but together when another pair follows or the message has required fields.
+        // Most writers write the pairs in the declared order, in forms that `plain_pairs` reads.
+        // These pairs are not marked as seen one by one. They are marked together, and only if
+        // further pairs follow or the message has required fields.
         let members = &*scope.message.members;
         let likely = &members[..members.len().min(count)];
         let passed = likely.len() - reader.plain_pairs(likely, |_, _| true).len();
@@ -449,7 +451,7 @@ impl<'a, G: Gather> Walk<'a, G> {
                 }
             };
             let at = reader.at();
-            // The value is the second field of an entry.
+            // The value is the second field of an entry, so its index is 1.
             if let Err(fault) = self.element(reader, entry, 1, value.kind, depth) {
                 faults.keep(fault.under(key.segment()), || reader.skip_from(at, depth))?;
             }

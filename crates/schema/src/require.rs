@@ -97,7 +97,7 @@ fn resolve(
         let mut index = index;
         if let (Cardinality::Map, Some(entry)) = (field.cardinality, kind.message()) {
             needs = needs.child_mut(index, &table[entry].needs);
-            // The value is the second field of every entry.
+            // The value is the second field of every entry, so its index is 1.
             index = 1;
             kind = table[entry].fields[1].kind;
         }
@@ -117,7 +117,7 @@ fn resolve(
     Ok(presence)
 }
 
-/// Returns whether `encoding` writes messages of this form by their fields.
+/// Returns whether messages of this form consist of fields in `encoding`.
 fn has_fields(encoding: Encoding, form: Form) -> bool {
     let is_free_form = matches!(form, Form::Struct | Form::Value | Form::ListValue);
     match encoding {

@@ -251,7 +251,7 @@ fn plain(fields: &[Field]) -> Box<[Plain]> {
 }
 
 /// The form in which JSON writes a message. MessagePack has such forms, too, but writes Duration,
-/// FieldMask and Any by their fields.
+/// FieldMask and Any as maps or arrays of their fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// The fields of the message.

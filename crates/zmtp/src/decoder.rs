@@ -46,8 +46,8 @@ pub enum Item {
     /// A message. If it has more than [`Bounds::frames`] frames, only the first ones are kept.
     Message(Message),
     /// The kept frames of a message with more than [`Bounds::bytes`] bytes. Each kept frame is
-    /// whole. This is also the form of a message that was cut off at a number of frames that is
-    /// less than the bound at the end of the message.
+    /// whole. A message that was cut off at the bound on frames has this form, too, if that bound
+    /// was raised before the message ended.
     Oversize(Message),
     /// A command's body.
     Command(Bytes),
@@ -398,9 +398,9 @@ impl Decoder {
         self.held = 0;
         self.bytes = 0;
         let frames = Message::from(std::mem::take(&mut self.message));
-        // If a cut message has as many frames as are allowed now, this number shows that the
-        // message may be cut. If the bound was raised meanwhile, the message has fewer frames, and
-        // would look like a whole message.
+        // Callers know that a message with as many frames as are allowed may be cut. If the bound
+        // was raised meanwhile, a cut message has fewer frames, and would look like a whole
+        // message.
         let cut = std::mem::take(&mut self.cut) && frames.len() < bounds.frames;
         Some(match std::mem::take(&mut self.oversize) || cut {
             true => Item::Oversize(frames),

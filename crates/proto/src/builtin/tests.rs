@@ -103,7 +103,7 @@ fn a_change_decodes_the_files_that_define_a_new_name() {
     for (text, decoded, errors) in [
         ("", vec!["a.proto", "b.proto", "c.proto", "d.proto"], 0),
         ("package p.q; message New {}", vec!["d.proto"], 0),
-        // A name within a message, and the name of a package as that of a package.
+        // `In` is also a name within a message, and `p.q.r` is a package in both files.
         (
             "package p.q.r.s; message In { enum A { V = 0; } }",
             vec!["d.proto"],

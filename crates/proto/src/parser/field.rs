@@ -163,7 +163,8 @@ impl Parser<'_> {
         Ok(field)
     }
 
-    /// Refuses a type name that begins with `map.`, of which protoc reads only `map`.
+    /// Refuses a type name that begins with `map.`, because protoc reads only `map` and not the
+    /// rest.
     fn no_path_below_map(&self) -> Parse<()> {
         if !self.is("map") || self.ahead(1).kind != TokenKind::Punct(b'.') {
             return Ok(());

@@ -30,7 +30,7 @@ impl<'a> Check<'a, '_, '_> {
                 None,
             );
             self.report.push_with(|report| {
-                // Each error of a message suggests another number.
+                // Each error suggests a number that no earlier error of the message has suggested.
                 free = first_free(message, free).saturating_add(1);
                 let help = match free - 1 {
                     next if next <= FIELD_NUMBER_MAX => {

@@ -43,7 +43,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Checks a wrapper: the bare value, or the message by its fields.
+    /// Checks a wrapper: the bare value, or a map or an array with the field.
     fn wrapper(
         &self,
         reader: &mut MsgpackReader,
@@ -114,8 +114,8 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 }
 
-/// Returns whether a wrapper of a value of `kind` is written by its fields: as a map, or as an
-/// array of one element.
+/// Returns whether a wrapper of a value of `kind` is written as a message with a field, which is a
+/// map, or an array of one element.
 ///
 /// Bytes may be written as an array, too. For a wrapper of bytes, an array is therefore the message
 /// only if the array is not empty and does not begin with an integer. `inside` is a reader after

@@ -22,7 +22,8 @@ const RECORD_DEPTH: u32 = 1000;
 /// the start of the payload.
 #[derive(Clone)]
 pub(crate) struct WireReader<'a> {
-    /// The whole payload. Words may be read beyond `end`, but no value may extend beyond `end`.
+    /// The whole payload. The fast path may look at bytes beyond `end`, but no value may extend
+    /// beyond `end`.
     payload: &'a [u8],
     at: usize,
     /// The end of the message, which is within the payload and not before `at`.
@@ -239,7 +240,7 @@ impl<'a> WireReader<'a> {
         true
     }
 
-    /// Returns the bytes from `at` to the position of the next byte.
+    /// Returns the bytes from `at` up to the current position.
     #[inline]
     pub(crate) fn since(&self, at: usize) -> &'a [u8] {
         self.payload.get(at..self.at).unwrap_or_default()
@@ -450,8 +451,8 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// Returns the violation of an end of group `end` where `group` must end first, or where no group
-/// is open (`group` is 0).
+/// Returns the violation of a tag that ends group `end`, although the innermost open group is
+/// `group`, or no group is open (`group` is 0).
 #[cold]
 pub(super) fn wrong_end(at: usize, group: u32, end: u32) -> Box<Fault> {
     let expected = match group {

@@ -1,4 +1,5 @@
-//! Tests of the files that are decoded for a table, and that the table is that of all files.
+//! Tests that only the needed files are decoded for a table, and that the table equals the table of
+//! all files.
 
 use std::fs;
 use std::path::Path;
@@ -50,8 +51,8 @@ fn file(name: &'static str, imports: &[&str], text: &str) -> (&'static str, Stri
     (name, format!("edition = \"2023\"; {imports} {text}"))
 }
 
-/// Returns files of which `a` to `d` are needed for the message `Root`: the last two by an
-/// extension.
+/// Returns files. The message `Root` needs the files `a` to `d`, and the last two of these only
+/// because of an extension.
 fn chained() -> Vec<(&'static str, String)> {
     vec![
         file("a.proto", &["b.proto"], "message Root { B b = 1; }"),

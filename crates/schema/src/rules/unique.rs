@@ -1,4 +1,4 @@
-//! A set of values that are compared by their meaning.
+//! A set that finds equal values, such as repeated elements of a list or repeated keys of a map.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_compared_by_their_meaning() {
+    fn zeros_of_both_signs_are_equal_and_nan_equals_no_value() {
         let mut seen = Distincts::default();
         for (position, value) in [
             Value::Float(0.0),

@@ -18,8 +18,8 @@ use super::{field, message};
 pub(crate) struct RuleWords(HashSet<String>);
 
 impl RuleWords {
-    /// Reads the rules of all messages and the predefined rules. A malformed option is skipped,
-    /// because the rules that it belongs to cannot be compiled.
+    /// Reads the rules of all messages and the predefined rules. An option whose rules are
+    /// malformed is skipped, because these rules are never compiled.
     pub(crate) fn of(descriptors: &Descriptors) -> Self {
         let mut words = Self::default();
         let files = descriptors.compiled_files().iter();

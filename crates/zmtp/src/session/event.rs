@@ -17,8 +17,8 @@ pub enum SessionEvent {
     /// only the first ones are kept.
     Message(Message),
     /// The kept frames of a message with more than [`Bounds::bytes`](crate::decoder::Bounds::bytes)
-    /// bytes. Each kept frame is whole. This is also the form of a message that was cut off at a
-    /// number of frames that is less than the bound at the end of the message.
+    /// bytes. Each kept frame is whole. A message that was cut off at the bound on frames has this
+    /// form, too, if that bound was raised before the message ended.
     Oversize(Message),
     /// The peer asks for a PONG.
     Ping {

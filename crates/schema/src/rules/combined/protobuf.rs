@@ -146,12 +146,12 @@ impl<'a> Pass<'a> {
     ) -> bool {
         let Some(index) = index else { return false };
         let field = &open.combined.fields[index];
-        let is_long = tag & 7 == wire::LEN;
-        let value = value.get(usize::from(is_long)..).unwrap_or_default();
+        let is_delimited = tag & 7 == wire::LEN;
+        let value = value.get(usize::from(is_delimited)..).unwrap_or_default();
         match field.shape {
             FieldShape::Scalar(kind, test) => self.scalar(open, field, (kind, test), value),
             FieldShape::Unruled => open.seen.set(field, true),
-            _ => self.elements(open, index as u32, field, is_long, value),
+            _ => self.elements(open, index as u32, field, is_delimited, value),
         }
     }
 
@@ -177,14 +177,14 @@ impl<'a> Pass<'a> {
         open: &mut OpenMessage<'a, 'p>,
         index: u32,
         field: &CombinedField,
-        is_long: bool,
+        is_delimited: bool,
         bytes: &'p [u8],
     ) -> bool {
         let FieldShape::Scalars(kind, test) = field.shape else {
             return false;
         };
         let wire = open.message.fields[index as usize].wire;
-        if wire == wire::LEN || !is_long {
+        if wire == wire::LEN || !is_delimited {
             return self.element(open, field, (kind, test), bytes);
         }
         let mut rest = bytes;

@@ -629,7 +629,7 @@ fn formats_agree_with_the_grammar_on_any_text() {
 }
 
 #[test]
-fn strict_prefixes_have_no_bit_after_their_length() {
+fn strict_prefixes_have_only_zero_bits_after_their_length() {
     let mut random = fastrand::Rng::with_seed(8);
     for _ in 0..10_000 {
         let (bits, length) = (random.u32(..) << random.u32(..32), random.u32(..=32));

@@ -78,7 +78,7 @@ pub(in crate::rules) trait Source<'p>: Clone {
     /// of the list or map.
     fn more(&mut self, elements: &mut Self::Elements) -> Checked<bool>;
 
-    /// Skips the head of a message that is written by its fields.
+    /// Skips the head of a message that is written as a map or a list of its fields.
     fn open_fields(&mut self) -> Checked<Self::Fields>;
 
     /// Reads up to the value of the next field and returns the field's index, or `Some(None)` if

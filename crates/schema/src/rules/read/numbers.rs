@@ -9,7 +9,7 @@ use crate::rules::option::{Entry, OptionValue, all, last};
 use crate::rules::text::{float, list};
 use crate::table::wire;
 
-/// The field numbers of the ordering rules in the message that holds the rules of a kind.
+/// The field numbers of these rules in a message of rules, such as `Int32Rules` or `DurationRules`.
 pub(super) struct Numbers {
     pub constant: u32,
     pub less: u32,

@@ -125,7 +125,7 @@ mod tests {
 
     /// If several members of a oneof are written, the last one counts.
     #[test]
-    fn only_the_last_bound_of_an_end_counts() {
+    fn only_the_last_bound_at_each_end_counts() {
         // Five seconds.
         let fixed = |number| Entry {
             number,
