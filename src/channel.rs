@@ -56,7 +56,7 @@ pub(crate) struct Channel<M> {
     subscribers: Vec<Option<Subscriber<M>>>,
     /// The number of connected subscribers.
     connected: usize,
-    /// The numbers of disconnected subscribers whose subscriptions have been removed, for reuse.
+    /// The ids of disconnected subscribers whose subscriptions have been removed, for reuse.
     free: Vec<SubscriberId>,
     prefixes: Prefixes,
     kept: Kept<M>,
@@ -71,8 +71,8 @@ pub(crate) struct Channel<M> {
     tasks: VecDeque<Task<M>>,
     /// True if `tasks` has the task that drops kept messages.
     is_trimming: bool,
-    /// The subscribers whose collections wait for the verdict of a judge, each with the number of
-    /// the kept message.
+    /// The subscribers for which the collection of kept messages waits until a judge has checked a
+    /// message, each with the number of that message.
     awaiting: Vec<(SubscriberId, u64)>,
     /// The kept messages that have to be judged.
     undecided: VecDeque<Undecided<M>>,
@@ -86,7 +86,7 @@ pub(crate) trait Delivery<M> {
     /// Sends a message to a subscriber. Returns false if its connection has no room.
     fn send(&mut self, subscriber: PeerId, body: &M) -> bool;
 
-    /// Moves a message that has to wait into memory of its own.
+    /// Moves a message into memory of its own, because the message has to wait.
     fn settle(&mut self, body: M) -> M;
 
     /// Returns the maximum size in bytes of the messages queued for one subscriber while memory is
@@ -96,7 +96,8 @@ pub(crate) trait Delivery<M> {
     /// Subscribes at a publisher to a prefix, or, if `wanted` is false, cancels that subscription.
     fn set_subscription(&mut self, publisher: PeerId, prefix: &[u8], wanted: bool);
 
-    /// Returns whether the connection of a publisher has room for subscriptions that can wait.
+    /// Returns whether the connection of a publisher has room for a subscription that may be sent
+    /// later.
     fn has_room_for_subscription(&mut self, publisher: PeerId) -> bool;
 }
 
@@ -184,8 +185,9 @@ impl<M: Frames> Channel<M> {
         subscriber.map(|subscriber| Arc::clone(&subscriber.name))
     }
 
-    /// Adds a subscriber, or several that the engine cannot distinguish. Several may together
-    /// subscribe to as many prefixes as the channel allows.
+    /// Adds a subscriber or, if `headcount` is unknown, any number of subscribers that the engine
+    /// cannot distinguish. One subscriber may subscribe to [`PREFIXES_PER_SUBSCRIBER_MAX`]
+    /// prefixes, and subscribers that cannot be distinguished to [`PREFIXES_MAX`] together.
     pub(crate) fn add_subscriber(
         &mut self,
         peer: PeerId,
@@ -299,9 +301,9 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    /// Holds a subscriber if kept messages are being collected for it, because changes of its
-    /// subscriptions are then deferred. Returns true if it must not be read from now on, until
-    /// [`Self::next_changes`] returns it.
+    /// Marks a subscriber as held if kept messages are being collected for it, because changes of
+    /// its subscriptions are deferred meanwhile. Returns true if the mark is new: no message must
+    /// be read from the subscriber until [`Self::next_changes`] returns the subscriber.
     pub(crate) fn hold(&mut self, id: SubscriberId) -> bool {
         let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
             return false;
@@ -318,8 +320,9 @@ impl<M: Frames> Channel<M> {
     }
 
     /// Subscribes at publishers to a prefix that has got its first subscriber, or cancels the
-    /// subscription to a prefix that has lost its last subscriber. Leaves out publishers whose task
-    /// has yet to reach the prefix. Returns the number of publishers.
+    /// subscription to a prefix that has lost its last subscriber. Skips publishers that need not
+    /// receive the change, or that later receive it from their task. Returns the number of all
+    /// publishers, which counts as work.
     fn set_at_publishers(
         &mut self,
         prefix: &[u8],
@@ -430,7 +433,7 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    /// Begins at `now` to measure the time for which subscribers take no message.
+    /// Restarts, at `now`, the measurement of how long each subscriber has taken no message.
     pub(crate) fn begin_to_wait(&mut self, now: Duration) {
         for subscriber in self.subscribers.iter_mut().flatten() {
             subscriber.took = now;

@@ -70,7 +70,8 @@ impl Deadlines {
     pub(crate) fn add(&mut self, number: u64, now: Duration, timeout: &Timeout) {
         let deadline = now.saturating_add(timeout.after);
         let mut queue = timeout.queue.borrow_mut();
-        // The deadlines before this one are no later, so `earliest` is no later than them.
+        // Otherwise the first deadline in the queue is no later than this one, and `earliest` is no
+        // later than that deadline.
         if queue.is_empty() {
             self.earliest = self.earliest.min(deadline);
         }

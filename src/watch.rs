@@ -1,5 +1,6 @@
-//! The follower of the files. After an event, and periodically, it checks whether the content of
-//! the files has changed. If so, it waits until the files have settled, and reloads them.
+//! The follower of a configuration's files. After an event, and periodically, it checks whether the
+//! content of the files has changed. If so, it waits until the files have settled, and reloads
+//! them.
 //!
 //! Events only trigger a check of the files. The decision depends on the content of every file, and
 //! the bytes that are compared are the bytes that are loaded ([`Inputs`](crate::config::Inputs)). A
@@ -59,9 +60,10 @@ enum CheckReason {
 /// The decision whether the log reports the outcome of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Logging {
-    /// The files have changed, or no reload of the same files was requested lately.
+    /// The files have changed, or no request for a reload of unchanged files was logged lately.
     Due,
-    /// The same outcome was logged a moment ago, or no reload was requested.
+    /// A request for a reload of unchanged files was logged a moment ago, or the follower has tried
+    /// a refused reload again without a request.
     Suppressed,
 }
 
@@ -342,7 +344,8 @@ impl Follower {
         }
         report.compile = compile;
         if !changed && !requested && report.outcome == ReloadOutcome::Refused {
-            // The reload was refused again for the same reason, which is not reported again.
+            // The follower has tried a refused reload again, without success. The report of the
+            // earlier refusal stays.
             (self.observe)(Step::Settled(&self.running));
             return;
         }

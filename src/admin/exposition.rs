@@ -160,7 +160,7 @@ impl GatewayCollector {
     }
 }
 
-/// Writes the families about the memory under `limits.memory`.
+/// Writes the metric families about the memory under `limits.memory`.
 fn memory(page: &mut Page<'_>, gauges: &MemoryGauges) -> WriteResult {
     let help = "The value of limits.memory";
     page.gauge("memory_limit_bytes", help, gauges.bound as f64)?;

@@ -18,8 +18,7 @@ use crate::snapshot::Keep;
 /// surplus shrinks with each new message.
 const DROPPED_AT_ONCE: usize = 16;
 
-/// The number of messages that can be moved within their list with as much work as one message is
-/// dropped.
+/// The number of messages whose move within their list is as much work as dropping one message.
 const MOVES_PER_DROP: usize = 1024;
 
 /// The kept messages.
@@ -410,8 +409,8 @@ impl<M: Frames> Kept<M> {
         None
     }
 
-    /// Records the verdict of a judge on a message, by the configuration of this generation. If
-    /// `fits` is false, drops the message. Returns whether it was dropped.
+    /// Records the verdict of a judge that has checked a message by the configuration of
+    /// `generation`. If `fits` is false, drops the message. Returns whether it was dropped.
     pub(super) fn judged(&mut self, number: u64, generation: u64, fits: bool) -> bool {
         let mut dropped = false;
         for collection in &mut self.collections {

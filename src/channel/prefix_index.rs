@@ -45,7 +45,7 @@ impl Default for PrefixIndex {
 }
 
 impl PrefixIndex {
-    /// Adds a subscriber to those of `prefix`. Returns its position among them.
+    /// Adds a subscriber to the subscribers of `prefix`. Returns its position among them.
     ///
     /// # Panics
     ///

@@ -203,7 +203,8 @@ impl<M: Frames> Channel<M> {
         self.undecided.pop_front()
     }
 
-    /// Records the verdict of a judge on a kept message, by the configuration of this generation.
+    /// Records the verdict of a judge that has checked a kept message by the configuration of
+    /// `generation`.
     pub(crate) fn kept_judged(&mut self, number: u64, generation: u64, fits: bool) {
         self.counters.unfit += u64::from(self.kept.judged(number, generation, fits));
         let awaiting = std::mem::take(&mut self.awaiting).into_iter();

@@ -88,7 +88,7 @@ pub(super) fn failed(found: &Diagnostics, format: CheckFormat) -> ExitCode {
 /// Reports a configuration that can be loaded, and its warnings, and returns the exit code.
 fn passed(shown: &str, loaded: &Loaded, format: CheckFormat, warnings: Warnings) -> ExitCode {
     let is_refused = warnings == Warnings::Refused && !loaded.warnings.is_empty();
-    // A gateway runs without the keys that were left out with an error, but a check must fail.
+    // A gateway runs without the keys and users that have errors, but a check must fail.
     let lacks_keys = loaded.warnings.has_errors();
     let code = if is_refused || lacks_keys {
         ExitCode::FAILURE

@@ -33,7 +33,7 @@ const WAITING_MAX: usize = 1 << 20;
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The pause between two attempts to write if standard error is non-blocking. Another process that
-/// shares standard error may have set this.
+/// shares standard error may have made it non-blocking.
 const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The target of the line that reports dropped lines. That line must not be dropped itself.
@@ -233,9 +233,9 @@ impl LineQueue {
         }
     }
 
-    /// Waits until lines are queued, and moves these lines into `lines`. The previous content of
-    /// `lines` has been written. Returns the number of lines that were dropped after the moved
-    /// lines were queued.
+    /// Waits until lines are queued, and replaces the content of `lines`, which must have been
+    /// written, by these lines. Returns the number of lines that were dropped after these lines
+    /// were queued.
     fn next(&self, lines: &mut Vec<u8>) -> u64 {
         lines.clear();
         let mut waiting = self.lock();

@@ -1,5 +1,5 @@
-//! The inputs of a configuration. Each file is read once, so the bytes that are loaded are the
-//! bytes that were compared, and a change in the meantime is found by the next read.
+//! The inputs of a configuration. Each file is read only once: the bytes that are compared with the
+//! previous read are the bytes that are loaded. The next read finds any later change.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -307,7 +307,8 @@ impl Inputs {
             watch,
             mut found,
         } = self;
-        // Errors in keys that are left out do not prevent the rest from being loaded.
+        // Errors that exclude only single keys or users of peers, and do not prevent the rest from
+        // being loaded.
         let mut left_out = Diagnostics::new();
         let succession = Succession { names, generation };
         let loaded = main.and_then(|(file, source)| {

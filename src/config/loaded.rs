@@ -9,8 +9,8 @@ use gateway_diagnostic::{Diagnostics, Place};
 pub struct Loaded {
     /// The resolved snapshot.
     pub snapshot: Snapshot,
-    /// Warnings about settings that are valid but probably not intended, and errors in keys that
-    /// were left out.
+    /// Warnings about settings that are valid but probably not intended, and errors that exclude
+    /// only single keys or users of peers.
     pub warnings: Diagnostics,
     /// The number of messages in the .proto files.
     pub messages: usize,

@@ -1,7 +1,7 @@
 //! The peers that may connect. The `security` keys of routes.yaml and the key files are resolved
 //! into the requirements of the engine for its peers.
 //!
-//! An error in a peer's key file excludes only the key in that file; all others stay valid.
+//! An error in a peer's key file excludes only the key in that file; all other keys stay valid.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -73,8 +73,8 @@ impl Secured {
     }
 }
 
-/// Resolves every `security`. Errors that exclude only a peer's key go into `left_out`, and all
-/// other diagnostics into `found`.
+/// Resolves every `security`. Errors that exclude only single keys or users of peers go into
+/// `left_out`, and all other diagnostics into `found`.
 pub(super) fn secure(
     source: &Source,
     files: &KeyFiles,

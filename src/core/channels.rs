@@ -302,8 +302,8 @@ impl<M: Frames> Core<M> {
         self.channels.iter().any(|channel| channel.waiting() > 0)
     }
 
-    /// Begins to measure the time for which subscribers take no message, because the gateway
-    /// drains.
+    /// Restarts the measurement of how long each subscriber has taken no message, because the
+    /// gateway drains.
     pub(super) fn begin_to_flush(&mut self) {
         for channel in &mut self.channels {
             channel.begin_to_wait(self.now);

@@ -174,8 +174,8 @@ pub trait Outlet<M: Frames> {
     /// `wanted` is false, cancels that subscription.
     fn set_subscription(&mut self, _publisher: PeerId, _prefix: &[u8], _wanted: bool) {}
 
-    /// Returns whether a publisher has room for subscriptions that can wait. If not,
-    /// [`Event::Writable`] or [`Event::Disconnected`] follows.
+    /// Returns whether the connection of a publisher has room for a subscription that may be sent
+    /// later. If not, [`Event::Writable`] or [`Event::Disconnected`] follows.
     fn has_room_for_subscription(&mut self, _publisher: PeerId) -> bool {
         true
     }

@@ -30,7 +30,7 @@ const KINDS_MAX: usize = 1_024;
 const CLIENTS_MAX: usize = 32;
 
 /// The number of noted clients, over all kinds, beyond which only the first client of each kind is
-/// noted. That adds at most [`KINDS_MAX`] clients.
+/// noted. These first clients are at most [`KINDS_MAX`] more.
 const CLIENTS_NOTED_MAX: usize = 1_024;
 
 /// The maximum number of notes that wait to be taken. Beyond it, events are only counted.

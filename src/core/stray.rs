@@ -10,7 +10,7 @@ use crate::frame::Frames;
 pub(crate) enum Stray {
     /// Only empty frames.
     Empty,
-    /// A farewell from a worker that cannot leave by it, such as a REP.
+    /// A farewell from a worker that the gateway cannot release, such as a REP.
     Farewell,
     /// A message that a worker of another pattern sends without a request.
     Pattern(Pattern),

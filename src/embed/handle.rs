@@ -88,7 +88,8 @@ impl Handle {
         Ok(ended?)
     }
 
-    /// Waits for the engine alone. The process exits next, so a reload in progress is abandoned.
+    /// Waits for the engine, but not for the follower of the files. The process exits next, so a
+    /// reload in progress is abandoned.
     pub(crate) fn wait_for_engine(self) -> Result<Ledger, Error> {
         Ok(self.running.wait()?)
     }

@@ -1,4 +1,4 @@
-//! The steps of a reload, of which an observer is notified.
+//! The steps of a reload. An observer is notified of each step.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The families about channels, which are only written if there are channels. Subscribers have no
-//! label, since their number is not bounded by the configuration: /status shows them.
+//! The metric families about channels, which are only written if there are channels. Subscribers
+//! have no label, since their number is not bounded by the configuration: /status shows them.
 
 use prometheus_client::metrics::MetricType;
 
@@ -7,7 +7,7 @@ use super::page::{Page, WriteResult, write_counter, write_gauge};
 use crate::ledger::ChannelSample;
 use crate::metrics::Sample;
 
-/// Writes the families about channels.
+/// Writes the metric families about channels.
 pub(super) fn channels(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     let names = &sample.snapshot.names;
     let channels = sample.live_channels();

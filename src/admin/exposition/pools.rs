@@ -1,4 +1,4 @@
-//! The families about pools and their workers.
+//! The metric families about pools and their workers.
 
 use std::fmt::Error;
 
@@ -8,7 +8,7 @@ use super::page::{Page, WriteResult, write_counter, write_gauge};
 use crate::ledger::{PoolSample, WorkerSample};
 use crate::metrics::Sample;
 
-/// Writes the families about pools and their workers.
+/// Writes the metric families about pools and their workers.
 pub(super) fn pools(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     let pools: Vec<(&str, &PoolSample)> = sample
         .live_pools()
@@ -49,8 +49,9 @@ pub(super) fn pools(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     workers(page, &pools)
 }
 
-/// Writes the families about single workers, with the label `seat`. A peer chooses the name of a
-/// worker, so only /status shows names.
+/// Writes the metric families about single workers, with the label `seat`. Names of workers are
+/// not used as labels, because peers choose them and could cause any number of time series. Only
+/// /status shows the names.
 fn workers(page: &mut Page<'_>, pools: &[(&str, &PoolSample)]) -> WriteResult {
     let seats = pools.iter().flat_map(|(name, pool)| {
         // An entry without `room` stands for several workers on one connection, which have no seats

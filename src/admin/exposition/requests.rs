@@ -1,4 +1,4 @@
-//! The families about clients' messages and their answers, by route, and about the clients.
+//! The metric families about clients' messages and their answers, by route, and about the clients.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Error;
@@ -23,7 +23,7 @@ struct ShownRoute<'a> {
     counters: &'a RouteCounters,
 }
 
-/// Writes the families about clients' messages and their answers.
+/// Writes the metric families about clients' messages and their answers.
 pub(super) fn requests(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     let routes = shown_routes(sample);
     let help = "Complete messages from clients and publishers";

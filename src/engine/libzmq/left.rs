@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bind_waits_for_the_address_of_a_closed_socket_alone() {
+    fn bind_waits_only_for_the_address_of_a_closed_socket() {
         let mut left = ClosedAddresses::default();
         left.note(&["tcp://*:5559".to_owned(), "ipc://people".to_owned()]);
         let mut attempts = 0;

@@ -23,7 +23,7 @@ impl Refused {
     }
 
     /// Counts a refused subscription. If it is to be logged, returns the number of subscriptions
-    /// that were left out since the last log line.
+    /// that were not logged since the last log line.
     fn count(&mut self, now: Instant) -> Option<u64> {
         let since = self
             .logged

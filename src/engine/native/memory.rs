@@ -6,8 +6,8 @@
 //! measured: it is the resident memory less the memory of peers. [`Room::of`] computes the limits
 //! from these figures alone, and the core and `peers` apply them. While more than half of the
 //! memory is taken, a client may hold half of the free memory, so the clients that hold most are
-//! paused and rejected first. A part of the memory is never free in this sense: it is divided
-//! evenly among all clients, so each client can always hold its share.
+//! paused and rejected first. A part of the memory never counts as free: it is divided evenly among
+//! all clients, so each client can always hold its share.
 
 use std::time::Duration;
 
@@ -17,27 +17,28 @@ use crate::memory::{Resident, release_apart};
 /// The maximum time between two measurements of the resident memory, while turns run.
 const MEASURE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The memory is measured again when the memory of peers has changed by the bound divided by this
-/// number.
+/// The resident memory is measured earlier if the memory of peers has changed by at least
+/// `bound / MEASURE_DIVISOR`.
 const MEASURE_DIVISOR: u64 = 32;
 
-/// Peers may always use the bound divided by this number. Other memory, such as gaps of the
-/// allocator, must not keep the gateway from serving.
+/// Peers may always use `bound / BUDGET_DIVISOR`. Other memory, such as gaps of the allocator, must
+/// not keep the gateway from serving.
 const BUDGET_DIVISOR: u64 = 4;
 
-/// The memory divided by this number is reserved for incomplete messages and for one turn, whatever
-/// clients hold.
+/// `budget / RESERVE_DIVISOR` is reserved for incomplete messages and for the messages that arrive
+/// within one turn, whatever clients hold.
 const RESERVE_DIVISOR: u64 = 8;
 
-/// The memory divided by this number is shared evenly by all clients, whatever each of them holds.
-/// It counts twice, for open requests and for unread answers.
+/// `budget / SHARES_DIVISOR` is shared evenly by all clients, whatever each of them holds. It
+/// counts twice, for open requests and for unread answers.
 const SHARES_DIVISOR: u64 = 16;
 
 /// The least share of a client, in bytes: about what its connection takes. The number of
 /// connections is bounded by other means.
 const CLIENT_MIN: u64 = 4 << 10;
 
-/// The period without another burst after which the memory of a burst is returned to the system.
+/// The length of a period. The memory of a burst is returned to the system at the end of the first
+/// period without another burst.
 const RELEASE_PERIOD: Duration = Duration::from_secs(1);
 
 /// The minimum number of bytes that are returned to the system, because the return takes time.
@@ -57,8 +58,8 @@ struct Room {
 }
 
 impl Room {
-    /// Returns the amounts for a process of at most `bound` bytes, of which this number of peers
-    /// hold `held` bytes, and everything else takes `others` bytes.
+    /// Returns the amounts for a process of at most `bound` bytes. Its peers, whose number is
+    /// `peers`, hold `held` bytes, and everything else takes `others` bytes.
     fn of(bound: u64, others: u64, held: u64, peers: usize) -> Self {
         let budget = bound.saturating_sub(others).max(bound / BUDGET_DIVISOR);
         let usable = budget - budget / RESERVE_DIVISOR;
@@ -169,7 +170,8 @@ impl Memory {
         self.room = Room::of(self.bound, self.others, held, peers);
         let is_wasted = self.is_short() && self.others > self.bound / BUDGET_DIVISOR;
         if self.burst.is_over(held, is_wasted, now) {
-            // If there is no room for the thread, the next burst or period tries again.
+            // If the thread that returns memory cannot be started, the next burst or period tries
+            // again.
             let _ = release_apart(self.release);
         }
     }
@@ -186,8 +188,8 @@ impl Memory {
         self.room.client < u64::MAX
     }
 
-    /// Returns the bytes of open requests that a client may have, and of answers that it has not
-    /// read, or `u64::MAX` while memory is not short.
+    /// Returns the maximum size in bytes of a client's open requests, which is also the maximum
+    /// size of the answers that the client has not read, or `u64::MAX` while memory is not short.
     #[inline]
     pub(super) fn client_max(&self) -> u64 {
         self.room.client
@@ -228,15 +230,16 @@ struct Burst {
     /// The most bytes that were held in this period.
     period_peak: u64,
     period_end: Duration,
-    /// True if memory was returned at the end of the last period. Tables that grew in the burst
-    /// shrink later, so memory is returned once more.
+    /// True if a burst was over, or free memory was wasted, at the end of the last period. Tables
+    /// that grew in a burst shrink later, so memory is returned once more.
     once_more: bool,
 }
 
 impl Burst {
-    /// Records the bytes held. Returns whether memory is to be returned to the system now. That is
-    /// at the end of a period if its peak was lower than the earlier peak, if memory was returned
-    /// at the end of the period before, or if free memory `is_wasted`.
+    /// Records the bytes held. Returns whether memory is to be returned to the system now. Memory
+    /// is returned at the end of a period whose peak is at least [`RELEASE_MIN`] less than the
+    /// earlier peak, or if free memory `is_wasted` then, and once more at the end of the next
+    /// period.
     fn is_over(&mut self, held: u64, is_wasted: bool, now: Duration) -> bool {
         self.peak = self.peak.max(held);
         self.period_peak = self.period_peak.max(held);
@@ -277,7 +280,7 @@ mod tests {
             let room = Room::of(bound * MIB, others * MIB, held * MIB, peers);
             (room.client < u64::MAX).then_some(room.client)
         };
-        // Up to half of the memory, clients have no lower bound.
+        // While peers hold at most half of the memory, a client has no limit here.
         assert_eq!(client(800, 0, 400, 10), None);
         assert_eq!(client(800, 0, 500, 10), Some(50 * MIB));
         // Each client has its share, whatever the others hold.
@@ -290,9 +293,10 @@ mod tests {
         assert_eq!(client(3_200, 4_000, 500, 10), Some(50 * MIB));
     }
 
-    /// Clients that use all of their bound and release nothing leave each other client its share.
+    /// Clients that hold as much as they may, and release nothing, leave every other client its
+    /// share.
     #[test]
-    fn greedy_clients_leave_each_other_client_its_share() {
+    fn greedy_clients_leave_every_other_client_its_share() {
         for clients in [1, 10, 100, 1_000] {
             let bound = 512 * MIB;
             let mut held = vec![0_u64; clients];
@@ -325,13 +329,16 @@ mod tests {
         let mut burst = Burst::default();
         assert!(!burst.is_over(0, false, second(1)));
         assert_eq!(burst.due(0), None);
-        // A burst in each period keeps its memory.
+        // No memory is returned while each period has a burst.
         for n in 2..5 {
             assert!(!burst.is_over(100 * MIB, false, second(n)));
             assert!(!burst.is_over(0, false, second(n)));
         }
         assert_eq!(burst.due(0), Some(second(5)));
-        assert!(!burst.is_over(0, false, second(5)), "it was in this period");
+        assert!(
+            !burst.is_over(0, false, second(5)),
+            "the burst was in this period"
+        );
         assert!(burst.is_over(0, false, second(6)));
         assert_eq!(burst.due(0), Some(second(7)));
         assert!(burst.is_over(0, false, second(7)), "once more");

@@ -116,8 +116,8 @@ pub(super) struct Peers {
     delivering: PeerId,
     /// The number of messages and commands that the delivering peer may still deliver.
     allowance: usize,
-    /// The work that the delivering peer's messages have taken beyond that of small messages,
-    /// counted in small messages.
+    /// The additional work of the delivering peer's messages: the work beyond one unit for each
+    /// message. A unit is the work of a small message.
     extra_work: usize,
     judges: Judges<Vec<Vec<u8>>>,
     /// The counters, except the number of connections, which is computed when they are read.
@@ -263,8 +263,8 @@ impl Peers {
         self.extra_work = 0;
     }
 
-    /// Returns the work that the delivering peer's messages have taken beyond that of small
-    /// messages, counted in small messages.
+    /// Returns the additional work of the delivering peer's messages: the work beyond one unit for
+    /// each message. A unit is the work of a small message.
     #[inline]
     pub(super) fn extra_work(&self) -> usize {
         self.extra_work

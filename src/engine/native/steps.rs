@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_panics_is_lost_alone() {
+    fn only_the_step_that_panics_is_lost() {
         let (control, _orders) = Control::new().unwrap();
         let mut queue = Queue::new("handshakes", AGREEMENTS_SWEEP_MIN, control.clone());
         queue.start = |name, control| {

@@ -15,9 +15,9 @@ use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::engine::native::address::{self, Address, resolve_in_time};
 
-/// The number of connections that may wait to be accepted; the system may have a lower bound of its
-/// own. All peers connect at once after a restart. A peer that finds no room tries again only after
-/// a second, then after three.
+/// The number of connections that may wait to be accepted; the system may set a smaller limit. All
+/// peers connect at once after a restart. A peer that finds no room tries again only after a
+/// second, then after three.
 const BACKLOG: i32 = 4096;
 
 /// The silence after which the system checks whether a peer's host is still there. A client may be
@@ -313,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ipc_path_is_taken_over_from_a_dead_process_alone() {
+    fn an_ipc_path_is_taken_over_only_from_a_dead_process() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         let address = Address::Ipc(path.clone());

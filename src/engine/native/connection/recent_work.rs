@@ -1,8 +1,8 @@
 //! The work that a connection has caused lately, by which it takes its turns.
 
 /// The recent work, counted in small messages, from which a connection is heavy. A client that
-/// sends one small request after the other stays below. A peer that sends as much as it can exceeds
-/// it after one turn.
+/// sends one small request after the other stays below. A peer that sends without pause exceeds
+/// this bound after one turn.
 pub(in crate::engine::native) const HEAVY_MIN: usize = 128;
 
 /// The work that a connection has caused in the last turns of the engine, counted in small

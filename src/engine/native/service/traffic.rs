@@ -20,8 +20,8 @@ use gateway_zmtp::pool::READ_BUFFER_SIZE;
 use gateway_zmtp::session::SessionEvent;
 use gateway_zmtp::subscription::SubscriptionChange;
 
-/// The maximum number of reads in a turn of a peer that sends a large frame. Peers other than
-/// publishers have one read otherwise.
+/// The maximum number of reads in a turn of a peer that sends a large frame. Without a large frame,
+/// a peer that is not a publisher has one read.
 const READS: usize = 4;
 
 /// The maximum number of reads in a turn of a publisher that sends faster than it is read, unless
@@ -101,9 +101,10 @@ pub(super) struct Share {
     reads: usize,
     /// The maximum number of reads, if the peer is a publisher.
     publisher_reads: usize,
-    /// The work beyond that of small messages after which the clock is read.
+    /// The additional work (`Peers::extra_work`) after which the clock is read.
     untimed: usize,
-    /// The time since the start of a turn of all peers after which the turn ends then.
+    /// The time since the start of a turn of all peers after which the peer's turn ends as soon as
+    /// the clock is read.
     until: Duration,
 }
 
@@ -516,7 +517,7 @@ impl Service {
 struct Taken {
     /// The number of messages and commands.
     items: usize,
-    /// The work that they took beyond that of small messages, counted in small messages.
+    /// The additional work of these messages (`Peers::extra_work`).
     extra_work: usize,
     /// True if a message was completed, or a command outside of one.
     whole: bool,
