@@ -119,7 +119,8 @@ impl<'s, 'b> Comparison<'s, 'b> {
             let equal = match (&left, &right) {
                 (None, None) => true,
                 (Some(left), Some(right)) => self.equal(left, right)?,
-                // 0.0 and -0.0 are equal, but only -0.0 sets a field without presence.
+                // 0.0 and -0.0 are equal. In a field without presence, -0.0 counts as set, and 0.0
+                // as unset.
                 (Some(Value::Double(value)), None) | (None, Some(Value::Double(value))) => {
                     field.label == Label::Implicit && *value == 0.0
                 }

@@ -148,8 +148,8 @@ pub(crate) fn type_of_value(value: &Value<'_>) -> Option<Type> {
     })
 }
 
-/// Returns some value of a type, which stands for all values of the type where an overload is
-/// chosen. Returns `None` for types without such a value.
+/// Returns a sample value of a type, or `None` if there is none. The choice of an overload depends
+/// only on the types of the arguments, so the sample stands for all values of its type.
 fn sample<'a>(ty: &Type) -> Option<Value<'a>> {
     Some(match ty {
         Type::Null => Value::Null,
@@ -189,7 +189,8 @@ impl Inputs {
         }
     }
 
-    /// Returns whether the value of a part inside `locals` macro variables is always the same.
+    /// Returns whether a part with these inputs, in the scope of `locals` macro variables, has the
+    /// same value in all evaluations.
     fn are_constant(self, locals: u32) -> bool {
         !self.unknown && self.lowest_local >= locals
     }
@@ -247,8 +248,9 @@ struct Finder<'a, 'e> {
 }
 
 impl<'a> Finder<'a, '_> {
-    /// Returns the known facts about `node`, which is inside `locals` macro variables. A constant
-    /// part is evaluated once, by [`Finder::resolved`], if its parent is not constant.
+    /// Returns the known facts about `node`, which is in the scope of `locals` macro variables. A
+    /// constant part is evaluated by [`Finder::resolved`] if its parent is not constant, and
+    /// otherwise together with its parent.
     fn node(&mut self, node: &'a Node, locals: u32) -> Facts<'a> {
         let mut inputs = Inputs::NONE;
         match node.op {
@@ -466,7 +468,7 @@ impl<'a> Finder<'a, '_> {
         format::failure(format_string, arguments.as_deref(), self.schema)
     }
 
-    /// Returns the failure of a function that has no overload for values of these types.
+    /// Returns the failure of a function that has no overload for the types of `nodes`.
     fn overload(&self, builtin: Builtin, nodes: &[Node]) -> Option<ErrorKind> {
         let samples = nodes.iter().map(|node| self.sample(node));
         let samples = samples.collect::<Option<Vec<Value<'_>>>>()?;

@@ -345,7 +345,7 @@ impl Checker<'_> {
         let operand = self.expr(message);
         if let ExprKind::Literal(Constant::String(field)) = &name.kind {
             let select = Select {
-                // A placeholder: `field` takes the checked operand as an argument of its own.
+                // A placeholder. `Checker::field` takes the checked operand as a separate argument.
                 operand: Box::new(Expr {
                     span,
                     height: 0,
