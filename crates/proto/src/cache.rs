@@ -1,5 +1,5 @@
-//! The results of one compile that the next one reuses, so that a reload which changes one of a
-//! thousand files links that file and its importers only.
+//! The results of one compile that the next compile reuses. A reload that changes one of a thousand
+//! files thus links only that file and its importers.
 //!
 //! A file is reused if its text and path are unchanged and all of its imports are reused, because
 //! then its descriptor is the same ([`super::linker`]). The descriptor stays encoded until a
@@ -49,9 +49,9 @@ impl CachedFile {
     fn of(linked: &LinkedFile) -> Option<Self> {
         Some(Self {
             file: linked.file.encode()?,
-            // The facts of a file that was linked in this run lie between pieces of descriptors
-            // that are freed, and would keep the pages of these pieces, as the file's locations
-            // would. They are therefore made again.
+            // The facts and locations of a file that was linked in this run lie in memory between
+            // parts of descriptors, which are freed. The cache keeps copies, because the originals
+            // would keep their pages in use.
             facts: match linked.file.is_encoded() {
                 true => Arc::clone(&linked.facts),
                 false => Arc::new(Facts::of(&linked.file)),
@@ -90,11 +90,11 @@ impl Cache {
         }
     }
 
-    /// Returns the files that are unchanged, as are all of their imports.
+    /// Returns the unchanged files whose imports, direct and indirect, are all unchanged.
     pub(super) fn unchanged(mut self, sources: &ProtoSources) -> HashMap<String, Arc<LinkedFile>> {
         self.files.retain(|name, packed| match sources.get(name) {
             Some(source) if source.file == packed.source => {
-                // The two are equal, and only one of them is kept.
+                // The two source files are equal, and only the new one is kept.
                 packed.source = Arc::clone(&source.file);
                 true
             }

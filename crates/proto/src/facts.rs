@@ -1,7 +1,7 @@
 //! The facts about a linked file that are asked about every file of a collection.
 //!
-//! They are kept next to the encoded descriptor, so that the descriptor of an unchanged file is
-//! decoded only if another file or a schema uses a definition in it.
+//! The facts are kept next to the encoded descriptor, so that the descriptor of an unchanged file
+//! is decoded only if another file or a schema uses a definition in it.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(super) struct Facts {
     pub package: String,
     /// The names of the files that it imports, except those imported for options only.
     pub imports: Box<[String]>,
-    /// The names in `imports` of the files that are imported publicly.
+    /// The names in `imports` that the file imports publicly.
     pub public_imports: Box<[String]>,
     /// The names of the files that it imports for options only.
     pub option_imports: Box<[String]>,

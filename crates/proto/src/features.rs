@@ -188,7 +188,7 @@ impl Features {
         }
     }
 
-    /// Returns these features, changed by those that `options` sets in its field `place`.
+    /// Returns these features with the changes that `options` makes in its field `place`.
     pub fn within<M: Message>(mut self, options: Option<&M>, place: u32) -> Self {
         let unknown = options.map(|options| options.special_fields().unknown_fields());
         for (number, value) in unknown.into_iter().flatten() {

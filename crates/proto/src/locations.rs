@@ -28,9 +28,9 @@ impl Locations {
         }
     }
 
-    /// Returns a copy in memory of its own. Copies that are made at the end of a compile are
-    /// adjacent in memory. Without copies, the locations would lie between pieces that are freed,
-    /// and keep the pages of those in use.
+    /// Returns a copy. Copies that are made at the end of a compile are adjacent in memory. The
+    /// originals lie between parts of descriptors, which are freed, and would keep their pages in
+    /// use.
     pub(super) fn moved(&self) -> Self {
         Self(Arc::from(&*self.0))
     }

@@ -24,8 +24,8 @@ pub(super) struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    /// Returns the places at `locations`, which `compiler` recorded in `source`. The places are
-    /// incomplete once `budget` is spent.
+    /// Creates the places from `locations`, which `compiler` recorded for `source`. The places are
+    /// incomplete if `budget` is spent.
     pub(super) fn of(
         locations: &Locations,
         source: &'a Arc<SourceFile>,
@@ -58,7 +58,8 @@ impl<'a> Places<'a> {
         self.source.place_of_bytes(start..end)
     }
 
-    /// Returns the first place of anything in the descriptor at `path`, in the order of the text.
+    /// Returns the place that comes first in the text among the places of the descriptor at `path`
+    /// and of the elements in it. Returns `None` if they have no places.
     pub(super) fn within(&self, path: &[i32]) -> Option<Place> {
         let inside = self.spans.iter().filter(|(at, _)| at.starts_with(path));
         let (at, _) = inside.min_by_key(|(at, span)| (*span, *at))?;
@@ -119,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn protocs_columns_count_tabs_as_eight() {
+    fn tab_stops_of_protoc_are_eight_columns_apart() {
         let source = SourceFile::new("a.proto", "x\n\tBar b\n  \t y");
         let place = |line, column| {
             let p = Places::point(&source, line, column);

@@ -224,9 +224,10 @@ impl Symbols {
         Ok((clashes, unfit))
     }
 
-    /// Adds a file without its names, whose total length is `names_bytes`. Every name that it
+    /// Adds a file without its names, whose total length is `names_bytes`. Every name that the file
     /// defines at its top level must be defined in no other file. Returns false, and adds nothing,
-    /// if its names must be added: they do not fit, or one has the same hash as another.
+    /// if the names exceed the limit, or if one of them has the same hash as an unread name of
+    /// another file. The caller must then add the names.
     #[must_use]
     pub(crate) fn add_unread(
         &mut self,

@@ -1,10 +1,9 @@
 //! Hashes of the names that a file defines at its top level, by which a file is found or ruled out
 //! without its descriptor.
 //!
-//! Two files define the same name, at any depth, only if both define the same name at the top
-//! level, or if one defines a name at the top level that is a package of the other or contains it:
-//! the part of the name that is at the top level in the one file is at the top level in the other,
-//! too, or is within the other's package. So names within messages need no hashes.
+//! Two files define the same name, at any depth, in two cases only. Either both define the same
+//! name at the top level, or one file defines at its top level a name that is the package of the
+//! other file or contains this package. So names within messages need no hashes.
 
 use protobuf::descriptor::FileDescriptorProto;
 

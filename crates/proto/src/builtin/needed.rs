@@ -6,9 +6,9 @@ use super::{FileStage, Run};
 use crate::top_names::TopNames;
 
 impl<'a> Run<'a> {
-    /// Returns the unchanged files that a changed file imports, directly or indirectly, and those
-    /// that may define a name which is also defined in a changed file or in one that comes with
-    /// this crate.
+    /// Returns the unchanged files that a changed file imports, directly or indirectly. Also
+    /// returns the unchanged files that may define a name which is also defined in a changed file
+    /// or in a file that comes with this crate.
     ///
     /// Unchanged files do not define a name twice among themselves: the run that linked the second
     /// of them would have found that error, and files with errors are not reused. The numbers of

@@ -109,7 +109,7 @@ impl Linker {
             let other = self.files.file(file);
             let in_file = file == at;
             let first = firsts.entry(file).or_insert_with(|| {
-                // The first of a file that has several is the one that counts.
+                // If a file has several extensions with this number, the first one counts.
                 let all = numbered(&other.file).into_iter().rev();
                 all.map(|it| (it.key, it.path)).collect()
             });
