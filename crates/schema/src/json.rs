@@ -3,11 +3,10 @@
 //! The walk builds nothing and, except for some well-known types (`known.rs`), reads the bytes
 //! once. The walk allocates nothing unless it fails, except for objects with many keys that are not
 //! fields (`keys.rs`), message types with more than 256 fields (`needs.rs`), and texts with escapes
-//! that must be decoded. A message is an object keyed by proto or JSON names. Null means that a
-//! field is absent, and must not occur in lists and maps. Only in place of a
-//! `google.protobuf.Value` or a `google.protobuf.NullValue`, null is a value. In addition to
-//! ProtoJSON, the walk accepts the forms that serde_json writes: bytes as an array of integers, and
-//! well-known types as objects of their fields.
+//! that must be decoded. A message is an object keyed by proto or JSON names. A field that is null
+//! is absent, and elements of lists and values of maps must not be null, unless null is a value of
+//! their type. In addition to ProtoJSON, the walk accepts the forms that serde_json writes: bytes
+//! as an array of integers, and well-known types field by field.
 
 pub(crate) mod head;
 mod keys;
@@ -104,7 +103,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Reads a message that is an object of its fields.
+    /// Reads a message that is written field by field.
     fn fields(&self, reader: &mut JsonReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.token();
         match reader.opening()? {

@@ -103,7 +103,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Reads a message that is a map or an array of its fields.
+    /// Reads a message that is written field by field.
     #[inline]
     fn fields(&self, reader: &mut MsgpackReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.at();
@@ -115,8 +115,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         self.any_fields(reader, scope, depth)
     }
 
-    /// Reads a message that is a map or an array of its fields, of any size. Fails if the layout
-    /// does not allow that form.
+    /// Reads a message that is written field by field, as a map or an array of any size, if the
+    /// layout allows it.
     #[inline(never)]
     fn any_fields(&self, reader: &mut MsgpackReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.at();

@@ -117,7 +117,7 @@ fn resolve(
     Ok(presence)
 }
 
-/// Returns whether messages of this form consist of fields in `encoding`.
+/// Returns whether `encoding` writes messages of this form field by field.
 fn has_fields(encoding: Encoding, form: Form) -> bool {
     let is_free_form = matches!(form, Form::Struct | Form::Value | Form::ListValue);
     match encoding {

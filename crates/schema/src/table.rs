@@ -1,5 +1,5 @@
 //! All messages and enums of one generation of `.proto` files, in the flat form that the walks
-//! read.
+//! through payloads read.
 //!
 //! A [`Table`] is built once (`build.rs`), shared by every schema of a snapshot, and never changes.
 //! Walks look up every field in it, by number, by name or by position. A field refers to its
@@ -100,11 +100,10 @@ pub struct Message {
     pub(super) message_set: bool,
     /// The fields, ascending by number. A field's position here is its index.
     pub(super) fields: Box<[Field]>,
-    /// The indices of the fields in declaration order, without extensions: the positions in
-    /// MessagePack's array layout.
+    /// The indices of the fields in declaration order, without extensions. MessagePack's array
+    /// layout has the values in this order.
     pub(super) declared: Box<[u32]>,
-    /// The fields in the order of `declared`, with their keys in the encodings that key fields by
-    /// name.
+    /// The fields in the order of `declared`, with their keys in JSON and MessagePack.
     pub(super) members: Box<[Member]>,
     /// The message's own proto2 `required` fields.
     pub(super) needs: Needs,
@@ -215,7 +214,8 @@ pub(super) enum Plain {
     /// The fast path cannot check the value, so the general path reads the field.
     No,
     Varint,
-    /// A varint, which the fast path takes only if unknown fields are allowed.
+    /// A varint. The fast path cannot check it if unknown fields are rejected, because numbers that
+    /// a closed enum does not define are then rejected, too.
     Enum,
     Eight,
     Four,
@@ -251,7 +251,7 @@ fn plain(fields: &[Field]) -> Box<[Plain]> {
 }
 
 /// The form in which JSON writes a message. MessagePack has such forms, too, but writes Duration,
-/// FieldMask and Any as maps or arrays of their fields.
+/// FieldMask and Any field by field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// The fields of the message.
@@ -289,7 +289,7 @@ pub(crate) struct Field {
     pub(super) json_name: Box<str>,
 }
 
-/// A field with its keys in the encodings that key fields by name.
+/// A field with its keys in JSON and MessagePack.
 #[derive(Debug)]
 pub(super) struct Member {
     /// The field's index.
@@ -318,8 +318,8 @@ impl Member {
             _ => MemberValue::Other,
         };
         let (name, json_name) = (&*field.name, &*field.json_name);
-        // A JSON name may be any text. If it needs escapes, the proto name is expected instead,
-        // which consists of letters, digits and underscores.
+        // A JSON name may be any text, but the prefix has no escapes. If the JSON name needs
+        // escapes, the prefix has the proto name: letters, digits and underscores.
         let escaped = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
         let written = match json_name.bytes().any(escaped) {
             true => name,
@@ -342,8 +342,8 @@ fn msgpack_key(name: &str) -> Vec<u8> {
     let head = match name.len() {
         size @ 0..0x20 => vec![0xa0 | size as u8],
         size @ 0x20..0x100 => vec![0xd9, size as u8],
-        // Up to 65,535 bytes, writers choose a length of two bytes, which this prefix does not
-        // match. The general path reads such a name.
+        // This prefix has a length of four bytes. Writers use a length of two bytes for names of up
+        // to 65,535 bytes, so such a name does not match, and the general path reads it.
         size => [&[0xdb][..], &(size as u32).to_be_bytes()].concat(),
     };
     [&head, name.as_bytes()].concat()

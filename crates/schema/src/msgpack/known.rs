@@ -43,7 +43,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Checks a wrapper: the bare value, or a map or an array with the field.
+    /// Checks a wrapper, which is written as its bare value, or as a message with one field.
     fn wrapper(
         &self,
         reader: &mut MsgpackReader,
@@ -114,12 +114,12 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 }
 
-/// Returns whether a wrapper of a value of `kind` is written as a message with a field, which is a
-/// map, or an array of one element.
+/// Returns whether a wrapper of a value of `kind` is written field by field: as a map, or as an
+/// array of one element.
 ///
-/// Bytes may be written as an array, too. For a wrapper of bytes, an array is therefore the message
-/// only if the array is not empty and does not begin with an integer. `inside` is a reader after
-/// `head`.
+/// Bytes may also be written as an array of integers. An array for a wrapper of bytes is therefore
+/// read as the array of fields only if it is not empty and does not begin with an integer. `inside`
+/// is a reader after `head`.
 #[inline]
 pub(crate) fn wraps_fields(
     kind: FieldKind,
@@ -144,7 +144,7 @@ fn timestamp(data: &[u8], at: usize) -> Checked<()> {
         let found = format!("{nanos} nanoseconds");
         return Err(Fault::new(
             at,
-            "a timestamp with less than a second of nanoseconds",
+            "a timestamp with at most 999999999 nanoseconds",
             found,
         ));
     }

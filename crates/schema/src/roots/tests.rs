@@ -197,7 +197,7 @@ fn random_files(count: usize, random: &mut fastrand::Rng) -> Vec<(String, String
 }
 
 #[test]
-fn a_table_of_the_decoded_files_is_that_of_all_files() {
+fn the_table_of_the_decoded_files_equals_the_table_of_all_files() {
     const FILES: usize = 12;
     let mut random = fastrand::Rng::with_seed(1);
     let (mut partly, mut extended) = (0, 0);

@@ -24,7 +24,7 @@ pub(super) fn float(value: f64, float: Option<f32>) -> String {
             Some(float) => format!("{float:e}"),
             None => format!("{value:e}"),
         };
-        // C writes exponents with a sign and at least two digits.
+        // As in C and Go, the exponent has a sign and at least two digits.
         let (digits, exponent) = digits.split_once('e').unwrap_or((&digits, "0"));
         let (sign, exponent) = match exponent.strip_prefix('-') {
             Some(exponent) => ("-", exponent),

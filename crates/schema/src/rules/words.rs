@@ -46,7 +46,7 @@ impl RuleWords {
     }
 
     /// Returns whether an expression may contain the full name of a type in a package. If the
-    /// result is false, no expression contains one.
+    /// result is false, no expression contains such a name.
     pub(crate) fn may_name_in(&self, package: &str) -> bool {
         !self.is_empty() && (package.is_empty() || self.may_name(package))
     }

@@ -615,7 +615,7 @@ fn timestamps_pass_as_extension_or_message() {
             arr(&[]),
         ],
     );
-    let expected = "a timestamp with less than a second of nanoseconds";
+    let expected = "a timestamp with at most 999999999 nanoseconds";
     all_rejects(
         "at",
         ext(-1, &nanos(1_000_000_000)),

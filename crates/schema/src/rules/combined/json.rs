@@ -53,7 +53,7 @@ struct OpenMessage<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// Reads a message that is an object of its fields. Returns `None` if the message is not known
+    /// Reads a message that is written field by field. Returns `None` if the message is not known
     /// to pass.
     fn message(&self, reader: &mut JsonReader, id: PlanId, depth: u32) -> Option<()> {
         let combined = self.combined.get(id)?;

@@ -52,8 +52,8 @@ struct OpenMessage<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// Reads a message that is a map or an array of its fields. Returns `None` if the message is
-    /// not known to pass.
+    /// Reads a message that is written field by field. Returns `None` if the message is not known
+    /// to pass.
     fn message(&self, reader: &mut MsgpackReader, id: PlanId, depth: u32) -> Option<()> {
         let combined = self.combined.get(id)?;
         let plan = self.plans.get(id);

@@ -260,8 +260,8 @@ impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
         }
     }
 
-    /// Reads a message of a well-known type that is written as a map or a list of its fields, and
-    /// returns the value that standard rules test, or `None` if the type has no standard rules.
+    /// Reads a message of a well-known type that is written field by field. Returns the value that
+    /// standard rules test, or `None` if the type has no standard rules.
     fn known_fields(&self, source: &mut S, message: &Message) -> Checked<Option<Value<'p>>> {
         let mut values: [Option<Value<'p>>; 2] = [None, None];
         let mut paths = Vec::new();

@@ -25,7 +25,7 @@ pub(in crate::rules) enum Shape {
 
 /// The form in which a message is written.
 pub(in crate::rules) enum Writing<'p> {
-    /// Its fields, keyed by name or, in a MessagePack array, in declaration order.
+    /// The fields of the message, keyed by name or, in a MessagePack array, in declaration order.
     Fields,
     /// The bare value of its only field.
     Bare,
@@ -78,7 +78,7 @@ pub(in crate::rules) trait Source<'p>: Clone {
     /// of the list or map.
     fn more(&mut self, elements: &mut Self::Elements) -> Checked<bool>;
 
-    /// Skips the head of a message that is written as a map or a list of its fields.
+    /// Skips the head of a message that is written field by field.
     fn open_fields(&mut self) -> Checked<Self::Fields>;
 
     /// Reads up to the value of the next field and returns the field's index, or `Some(None)` if

@@ -85,7 +85,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a message that is written as a map or a list of its fields.
+    /// Reads a message that is written field by field.
     fn fields<'p, S: Source<'p>>(
         self,
         source: &mut S,
