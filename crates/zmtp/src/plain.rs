@@ -63,7 +63,8 @@ impl std::error::Error for PlainError {}
 /// The user name and password of a client's HELLO. The user of this crate decides whether they are
 /// right.
 pub struct Credentials {
-    /// Both fields, each preceded by its length. They are overwritten when dropped.
+    /// The user name and the password, each preceded by its length. The bytes are overwritten when
+    /// they are dropped.
     fields: Zeroizing<Vec<u8>>,
 }
 

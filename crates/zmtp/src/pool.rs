@@ -98,8 +98,8 @@ impl BufferPool {
         }
     }
 
-    /// Takes back a read buffer. Frames may still share the buffer, which is reused once none of
-    /// them does.
+    /// Takes back a read buffer. Frames may still share the buffer. It is reused once no frame
+    /// shares it.
     pub fn give_back(&mut self, input: Input) {
         let buffer = input.into_buffer();
         if self.read_buffers.len() < READ_BUFFERS_KEPT_MAX && buffer.len() == READ_BUFFER_SIZE {

@@ -34,12 +34,12 @@ pub enum Z85Error {
     Character {
         /// The character.
         found: char,
-        /// Its position in the text, in bytes.
+        /// The position of the character in the text, in bytes.
         at: usize,
     },
     /// Five characters stand for a number that does not fit into four bytes.
     Overflow {
-        /// The position of the first of the five, in bytes.
+        /// The position of the first of the five characters, in bytes.
         at: usize,
     },
 }

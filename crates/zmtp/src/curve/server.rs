@@ -174,7 +174,8 @@ impl AwaitsInitiate {
             .open(&nonce::long(layout::VOUCH_NONCE, long), &mut sealed)
             .map_err(|Forged| CurveError::NotAPair)?;
         let (short_term, server) = inside.split_at(KEY);
-        // Both are compared in any case, so that the time does not depend on the first result.
+        // The second key is compared even if the first differs, so that the time does not depend on
+        // the first result.
         if self.client.equals(short_term) & self.addressed.equals(server) {
             Ok(())
         } else {

@@ -141,7 +141,7 @@ fn frames_that_are_read_directly_are_decoded_alike() {
         let sent = 20_000 + before - rest.len();
         assert!(
             room.len() <= (sent / 2).max(DIRECT_MIN),
-            "the room is at most half of the bytes that have arrived"
+            "the room is at most half of the bytes that have arrived, or DIRECT_MIN"
         );
         let n = room.len().min(1_000);
         room[..n].copy_from_slice(&rest[..n]);
@@ -173,7 +173,8 @@ fn a_message_whole_in_the_buffer_is_not_copied() {
 #[test]
 fn a_frame_read_directly_is_not_copied() {
     let bytes = message(&[&[7; 80_000]]);
-    // The memory grows by at least half of its bytes at a time, up to the size of the whole frame.
+    // The memory grows by half of the bytes in it, but by at least `DIRECT_MIN`. From 20,000 bytes,
+    // it grows to the size of the frame before fewer than `DIRECT_MIN` bytes are missing.
     let (first, mut rest) = bytes.split_at(bytes.len() - 60_000);
     let (mut decoder, mut buffers) = (Decoder::default(), BufferPool::default());
     let mut input = Input::from(first.to_vec());
@@ -255,7 +256,7 @@ fn frames_beyond_the_bound_are_not_kept() {
 }
 
 #[test]
-fn an_incomplete_message_holds_about_the_bytes_that_arrived() {
+fn an_incomplete_message_takes_at_most_twice_the_memory_of_its_arrived_bytes() {
     let mut bytes = message(&[&[1; 300], &[2; 50_000]]);
     let last = bytes.pop().unwrap();
     let mut decoder = Decoder::default();
@@ -278,8 +279,8 @@ fn an_incomplete_message_holds_about_the_bytes_that_arrived() {
     assert_eq!(decoder.held(), 0);
 }
 
-/// Returns, for the incomplete message at the end of a stream, the number of bytes of its frames'
-/// bodies that have arrived. The computation is as simple as possible.
+/// Returns the number of body bytes that have arrived of the incomplete message at the end of a
+/// stream. The computation is as simple as possible.
 fn arrived_of(mut bytes: &[u8]) -> u64 {
     let mut arrived = 0;
     while let [flags, rest @ ..] = bytes {
