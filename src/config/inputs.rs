@@ -137,7 +137,8 @@ impl<'a> Predecessor<'a> {
 }
 
 impl Inputs {
-    /// Reads the files of the configuration at `path`. `roots` are the roots of the previous read.
+    /// Reads the files of the configuration at `path`. `roots` are the [`FilesIdentity::roots`] of
+    /// the previous read.
     pub fn read(path: &Path, roots: &[PathBuf]) -> Self {
         let earlier = Earlier { roots, texts: None };
         Self::read_main(read_text(path), path, &Environment::of_process(), earlier)
@@ -352,7 +353,7 @@ impl Inputs {
 
 /// Reads the key files and the files of users of the running configuration again. `main` is the
 /// text of its routes.yaml. Returns the next generation, which differs only in its keys and users,
-/// or `None` if both are the same.
+/// or `None` if the keys and users are unchanged.
 pub(super) fn with_present_keys(
     main: &Arc<SourceFile>,
     path: &Path,

@@ -16,7 +16,8 @@ const TEXT_NAME: &str = "<text>";
 /// The origin of a configuration, from which a follower can read it again.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// The file. For a text, a path in the directory to which its import paths are relative.
+    /// The path of the file. For a text, the directory to which import paths are relative, joined
+    /// with the name that diagnostics show.
     path: PathBuf,
     text: Option<Arc<str>>,
     /// Overrides `reload.watch`.
@@ -59,12 +60,14 @@ impl Origin {
         self.watch = Some(watch);
     }
 
-    /// Returns the file. For a text, a path in its directory at which there is no file.
+    /// Returns the path of the file. For a text, returns the path that diagnostics show, which need
+    /// not exist.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads every file of the configuration. `roots` are the roots of the previous read.
+    /// Reads every file of the configuration. `roots` are the [`FilesIdentity::roots`] of the
+    /// previous read.
     pub fn read(&self, roots: &[PathBuf]) -> Inputs {
         self.read_earlier(Earlier { roots, texts: None })
     }
@@ -82,8 +85,8 @@ impl Origin {
 
     /// Reads the key files and the files of users of the running configuration again. `in_force`
     /// identifies the files from which that configuration was loaded. Returns the next generation,
-    /// which differs only in its keys and users, or `None` if both are the same. A file that cannot
-    /// be read changes nothing.
+    /// which differs only in its keys and users, or `None` if the keys and users are unchanged. A
+    /// file that cannot be read changes nothing.
     pub(crate) fn with_present_keys(
         &self,
         in_force: &FilesIdentity,

@@ -307,8 +307,8 @@ impl Protos {
         if !descriptors.has_rules(name) {
             return Some(Vec::new());
         }
-        // Rules are the same in every encoding. The table has no errors, because another of the
-        // same files had none.
+        // Rules are the same in every encoding. The table has no errors, because another table of
+        // the same files had none.
         let table = Table::for_roots(descriptors, [(Encoding::Protobuf, name)]).ok()?;
         let table = Arc::new(table);
         let rule_set = RuleSet::build(descriptors, &table, &[name], found)?;

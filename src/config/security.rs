@@ -147,8 +147,8 @@ impl Unusable {
                 }
             }
         }
-        // If the users are equal, those of `running` are kept, because they include a memory of
-        // verified passwords.
+        // If the users are equal, the users of `running` are kept, because that value remembers
+        // which passwords have been verified.
         if let Some(before) = &running.plain
             && (self.users || next.plain.as_ref() == Some(before))
         {

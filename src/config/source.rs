@@ -104,7 +104,7 @@ pub(super) struct FrontendSource {
     /// The value of `type` as written, if the frontend has this key. The messages of its clients
     /// then have no type frame.
     pub kind: Option<Spanned<String>>,
-    /// Its own `security`.
+    /// The `security` of the frontend itself.
     pub security: SecurityKey,
 }
 
@@ -115,7 +115,7 @@ pub(super) struct PoolSource {
     pub settings: PoolSettings,
     /// The timeout of routes without their own.
     pub timeout: Option<Duration>,
-    /// Its own `security`.
+    /// The `security` of the pool itself.
     pub security: SecurityKey,
     /// The value of `identity`, if the file has the key.
     pub identity: Option<Spanned<IdentityMode>>,

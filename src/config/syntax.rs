@@ -85,7 +85,7 @@ fn alias_fault(fault: Diagnostic, place: Place) -> Diagnostic {
         .at(place)
         .label("a * here begins an alias in YAML")
         .help(
-            "quote values that start with *: the catch-all is \"*\", an endpoint \"tcp://*:5559\"",
+            "quote keys and values that start with *, such as \"*\" for the catch-all, and write an endpoint as \"tcp://*:5559\"",
         )
 }
 
@@ -208,7 +208,7 @@ impl<'a> Stop<'a> {
         let column = at.min(characters.len().saturating_sub(1)) as u32 + 1;
         let fault = fault.at(self.file.place(self.number, column, 2));
         let is_key = self.line.trim_start().starts_with('"');
-        fault.label("no escape sequence of YAML").help(if is_key {
+        fault.label("not an escape sequence in YAML").help(if is_key {
             "a type is not a regular expression: only a * at the end makes a pattern, such as \"person.*\""
         } else {
             "a backslash in double quotes is written \\\\, or put the text into single quotes"
@@ -257,7 +257,7 @@ impl<'a> Stop<'a> {
             ));
         }
         fault.help(format!(
-            "the keys of one map begin in the same column: this line's and line {above}'s"
+            "the keys of one map begin in the same column: is this line a key of the same map as line {above}?"
         ))
     }
 }
@@ -284,7 +284,8 @@ fn key_after_value(line: &str, column: u32) -> Option<(u32, &str)> {
     (follows && is_word).then_some((column, key))
 }
 
-/// Returns the number and the text of the last line before `number` that is not empty or a comment.
+/// Returns the number and the text of the last line before `number` that is neither empty nor a
+/// comment.
 fn line_above(file: &SourceFile, number: u32) -> Option<(u32, &str)> {
     let has_content = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with('#');
     (1..number)

@@ -388,7 +388,7 @@ fn names_become_indices() {
 }
 
 #[test]
-fn exact_types_precede_patterns_and_longer_patterns_precede_shorter_ones() {
+fn exact_types_precede_patterns_and_longer_patterns_precede_shorter_patterns() {
     let routes = "  \"*\": { pool: people }\n  a*: { pool: people }\n  ab*: { pool: people }\n  \
                   abc: { pool: people }\n  hex:ff*: { pool: people }\n  hex:ff00: { pool: people }";
     let loaded = configuration(PEOPLE, routes);

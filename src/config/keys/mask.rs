@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peers_public_key_is_shown() {
+    fn the_public_key_of_a_peer_is_shown() {
         let line = format!("    public-key = \"{PUBLIC}\"\n");
         assert_eq!(masked(&line, KeyRole::Peer), line);
         assert_eq!(masked(PUBLIC, KeyRole::Peer), PUBLIC);
