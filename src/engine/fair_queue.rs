@@ -1,5 +1,5 @@
-//! A queue whose items belong to senders that take turns, so that a sender with thousands of items
-//! delays the items of another only by a few of its own.
+//! A queue whose items belong to senders that take turns. A sender with thousands of items thus
+//! delays an item of another sender only by a few items.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash};

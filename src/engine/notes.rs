@@ -1,6 +1,7 @@
 //! The core's notes as log lines. Operators search the log by their field names.
 //!
-//! Text that a peer chose appears in fields alone, which the log escapes, never in a line's text.
+//! Text that a peer chose appears only in fields, which the log escapes, and never in the message
+//! of a line.
 
 use std::fmt;
 use std::time::Duration;
@@ -107,7 +108,7 @@ fn unanswered(note: &Note) {
             seat = particulars.seat,
             worker = identity,
             peer,
-            "a worker that never answered let a request time out; it receives no other request until it answers, or until a request ends because no worker was free"
+            "a worker that never answered let a request time out; it receives no other request until it answers, or until another request is rejected because no worker was free"
         ),
     }
 }
@@ -119,7 +120,7 @@ fn dropped(stray: &dyn fmt::Display, note: &Note) {
         Some(left_out) => warn!(
             pool,
             left_out,
-            "dropped {left_out} more messages of workers that answer no request within {REPEAT_INTERVAL:?}; {stray}"
+            "{left_out} more messages of workers within {REPEAT_INTERVAL:?} answer no request and are dropped: {stray}"
         ),
         None => warn!(
             pool,
@@ -147,7 +148,7 @@ fn slow_subscriber(note: &Note) {
             subscriber,
             peer,
             missed = particulars.missed,
-            "a subscriber is too slow and misses messages: its queue has reached subscriber_bytes"
+            "a subscriber is too slow and misses messages: it does not read its queue, which subscriber_bytes limits"
         ),
     }
 }

@@ -57,7 +57,8 @@ impl FrontendSocket {
         now - *self.removed.get_or_insert(now)
     }
 
-    /// Records that the configuration has the frontend, perhaps again.
+    /// Records that the configuration has the frontend. [`Self::removed_for`] then starts from
+    /// zero.
     pub(super) fn keep(&mut self) {
         self.removed = None;
     }

@@ -1,5 +1,5 @@
-//! The sending half of the engine: the sockets, the clients, and the times at which answers that
-//! are queued for clients are sent.
+//! The sending half of the engine: the sockets, the clients, and the times of the next attempts to
+//! send queued answers.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -23,8 +23,8 @@ const RETRY_FIRST: Duration = Duration::from_millis(1);
 /// The maximum pause between two attempts. The pause doubles as long as no client accepts anything.
 const RETRY_MAX: Duration = Duration::from_millis(64);
 
-/// The maximum number of clients that are tried in one turn, so that many clients that never read
-/// delay the others little.
+/// The maximum number of stalled clients to which one turn tries to send. Many clients that never
+/// read thus delay the other clients only a little.
 const RETRY_BUDGET: usize = 256;
 
 /// Sockets and clients.
@@ -38,7 +38,7 @@ pub(super) struct Links {
     stalled: VecDeque<PeerId>,
     /// The time of the next attempt to send to the stalled clients.
     retry: Option<Duration>,
-    /// The pause after the next attempt.
+    /// The pause before the next attempt.
     backoff: Duration,
     /// The events that the core has not received yet.
     events: VecDeque<Event<Vec<Message>>>,
@@ -48,7 +48,7 @@ pub(super) struct Links {
     pub(super) judges: Judges<Vec<Message>>,
     /// The value of `limits.client_bytes`.
     outbox_max: u64,
-    /// The counters, whose gauges are computed when they are read.
+    /// The counters. The gauges among them are computed by [`Outlet::counters`].
     pub(super) counters: EngineCounters,
     /// The size of all outboxes, in bytes.
     unsent_bytes: u64,
@@ -100,7 +100,7 @@ impl Links {
         frontend.map_or(Duration::ZERO, |frontend| frontend.removed_for(now))
     }
 
-    /// Records that the configuration has a frontend, perhaps again.
+    /// Records that the configuration has a frontend. [`Self::removed_for`] then starts from zero.
     pub(super) fn keep(&mut self, id: FrontendId) {
         if let Some(frontend) = self.frontends.get_mut(&id) {
             frontend.keep();
@@ -216,7 +216,7 @@ impl Links {
     }
 
     /// Forgets clients that wait for no answer and have sent nothing since the last call. A
-    /// forgotten client that sends again counts as a new peer, which no peer notices.
+    /// forgotten client that sends again counts as a new peer. The client does not notice this.
     pub(super) fn forget_idle(&mut self) {
         let mut idle = Vec::new();
         for (peer, client) in &mut self.clients {
@@ -422,8 +422,8 @@ impl Outlet<Vec<Message>> for Links {
     }
 
     fn disconnect(&mut self, peer: PeerId, why: String) {
-        // libzmq cannot disconnect a single peer. This is only called for subscribers that exceed a
-        // limit of subscriptions, and such a subscription has no effect.
+        // libzmq cannot disconnect a single peer. The core calls this only for subscriptions that
+        // exceed a limit, and has ignored them.
         if let Some(SideSocket { name, refused, .. }) = self.side(peer) {
             refused.log(name, &why);
         }

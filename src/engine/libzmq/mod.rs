@@ -388,7 +388,10 @@ impl Libzmq {
         let give_up = self.flush_deadline.is_some_and(|deadline| deadline <= now);
         if give_up {
             let unread = self.links.give_up();
-            warn!(answers = unread, "dropped: their clients did not read them");
+            warn!(
+                answers = unread,
+                "dropped answers that clients did not read"
+            );
             self.report_events(now);
         }
         give_up

@@ -66,8 +66,8 @@ impl Monitor {
         self.connections.len()
     }
 
-    /// Processes the events so far. Returns true if there was no connection at some point, after
-    /// the last one had closed.
+    /// Processes the events so far. Returns true if the last open connection closed, even if
+    /// another connection has been opened since.
     pub(super) fn update(&mut self) -> bool {
         self.update_with(|_| {})
     }

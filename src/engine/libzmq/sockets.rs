@@ -1,6 +1,6 @@
 //! The sockets to peers. The thread that prepares a reload opens them, so that errors occur before
-//! anything changes. Also the registry of existing sockets, by which a reload decides which sockets
-//! it can keep.
+//! anything changes. By the registry of existing sockets, a reload decides which sockets it can
+//! keep.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};

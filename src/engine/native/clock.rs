@@ -42,7 +42,7 @@ impl Clock {
         self.start.elapsed()
     }
 
-    /// Lets this time pass between two readings from now on, and no other time.
+    /// Makes each reading from now on return the last reading plus `step`.
     #[cfg(test)]
     pub(super) fn step_by(&self, step: Duration) {
         self.stepped.set(Some((self.now(), step)));

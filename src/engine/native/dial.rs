@@ -68,8 +68,8 @@ struct Call {
     served: bool,
     /// The number of attempts since the last success.
     attempts: u32,
-    /// Bounds on the log lines that a peer can cause by connecting and disconnecting: about calls
-    /// that succeed, connections that end, and calls that fail.
+    /// Bounds on the log lines that a peer can cause by connecting and disconnecting. One is for
+    /// calls that succeed, one for connections that end, and one for calls that fail.
     connects: LineLimiter,
     ended: LineLimiter,
     fails: LineLimiter,

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The time after the deadline of open requests in which queued answers may still be sent.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// The time for which, at the end of a drain, the gateway waits for subscribers that take nothing.
+/// The time that the gateway waits, at the end of a drain, for subscribers that take nothing.
 const STALLED_TIME: Duration = Duration::from_secs(1);
 
 /// The time for which messages that still arrive may delay the end. A publisher does not notice the
@@ -26,10 +26,10 @@ pub(super) enum Drain {
 /// The progress of subscribers, once nothing else is left to be done before the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LastReads {
-    /// The number of bytes that subscribers have yet to read, and the time since which this number
-    /// has not decreased.
+    /// The number of bytes that subscribers have yet to read, and the time at which this number
+    /// last decreased.
     left: Option<(u64, Duration)>,
-    /// The time since which the gateway has waited for subscribers alone.
+    /// The time at which the gateway began to wait for nothing but subscribers.
     since: Option<Duration>,
 }
 
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn subscribers_are_waited_for_as_long_as_they_take_something() {
+    fn the_drain_waits_for_subscribers_as_long_as_they_take_something() {
         let ms = Duration::from_millis;
         let mut reads = LastReads::default();
         assert!(LastReads::default().are_done(0, ms(0)));

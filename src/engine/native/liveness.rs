@@ -21,8 +21,9 @@ pub(crate) const MECHANISM_WAIT_MAX: Duration = Duration::from_secs(1);
 /// READY of its peer.
 pub(crate) const READY_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// The time that a peer may wait until its password is verified, which does not count as the time
-/// of its handshake. The passwords of the maximum number of strangers take less time.
+/// The time that a peer may wait until its password is verified. This time does not count as the
+/// time of its handshake. One password for each of the maximum number of handshakes takes less
+/// time.
 pub(crate) const VERIFICATION_MAX: Duration = Duration::from_secs(300);
 
 /// The time from the refusal of a peer that may be admitted later to the end of its connection.
@@ -46,8 +47,8 @@ pub(crate) const HEARTBEATS: u32 = 3;
 /// defaults. A PING waits until they are transmitted, and their number cannot be queried.
 pub(crate) const UNSENT_BYTES_MAX: u64 = 4 << 20;
 
-/// The time that each of those bytes may take, as in a network of 8 Mb/s. In a slower network,
-/// heartbeats of a second are too short for requests of many MiB.
+/// The transit time of a written byte, as in a network of 8 Mb/s. In a slower network, heartbeats
+/// of a second are too short for requests of many MiB.
 const TRANSIT_TIME_PER_BYTE: Duration = Duration::from_micros(1);
 
 /// The stage of a connection, which decides its time limits.

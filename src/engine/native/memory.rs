@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_returned_after_a_period_without_the_burst() {
+    fn memory_is_returned_after_a_period_without_a_burst() {
         let second = Duration::from_secs;
         let mut burst = Burst::default();
         assert!(!burst.is_over(0, false, second(1)));

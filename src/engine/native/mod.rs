@@ -2,14 +2,14 @@
 //!
 //! A turn (`Native::turn`) waits, accepts connections, reads from each peer that has sent
 //! something, passes each message to the core, and then writes to each peer with queued bytes. A
-//! frame thus passes from `service/traffic.rs` (read, [`gateway_zmtp::decoder`]) through the core
-//! into an [`outbox`] (`peers`), from which it is written.
+//! frame is read in `service/traffic.rs` by [`gateway_zmtp::decoder`], passes through the core, and
+//! enters an [`outbox`] in `peers`, from which it is written.
 //!
 //! `Service` holds the state that serving a peer needs, and the files of `service/` are its
 //! actions. `listen` and `dial` start connections, `reload` hands over another configuration, and
 //! `removal` decides when the connections and listeners of removed parts are closed. All memory
 //! that a peer can claim is bounded where it is claimed: input in the decoder, output in `peers`,
-//! the number of strangers in `admissions`.
+//! the number of connections without a complete handshake in `admissions`.
 //!
 //! [`gateway_zmtp`], [`liveness`] and [`outbox`] do no I/O: a connection consists of these, and a
 //! stream.
@@ -32,7 +32,7 @@ mod steps;
 mod stream;
 mod timers;
 
-// These are public for tests, benches and fuzz targets, which drive them alone.
+// These are public for tests, benches and fuzz targets, which use them without the engine.
 pub mod liveness;
 pub mod outbox;
 pub mod socket_types;
@@ -303,22 +303,25 @@ impl Native {
     }
 
     fn is_over(&mut self, busy: bool, now: Duration) -> NextTurn {
-        // A busy turn is followed by another one, so that messages that arrived in the meantime are
-        // still rejected.
+        // At the end of a drain, a busy turn is followed by another turn, which rejects the
+        // messages that arrived in the meantime.
         if !self.service.is_drained() {
             self.last_reads.restart();
         } else if !busy || !self.last_reads.may_take_more(now) {
             let left = self.service.unread_by_subscribers();
             if self.last_reads.are_done(left, now) {
                 if left > 0 {
-                    warn!(bytes = left, "dropped: their subscribers did not read them");
+                    warn!(bytes = left, "dropped bytes that subscribers did not read");
                 }
                 return NextTurn::None;
             }
         }
         if self.drain.end().is_some_and(|end| end <= now) {
             let unread = self.service.give_up(now);
-            warn!(answers = unread, "dropped: their clients did not read them");
+            warn!(
+                answers = unread,
+                "dropped answers that clients did not read"
+            );
             return NextTurn::None;
         }
         NextTurn::Follows

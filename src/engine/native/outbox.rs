@@ -581,7 +581,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_written_when_its_last_byte_is() {
+    fn an_answer_is_written_when_its_last_byte_is_written() {
         let mut outbox = Outbox::default();
         let mut buffers = BufferPool::default();
         let outcomes = [

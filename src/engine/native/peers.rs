@@ -67,7 +67,8 @@ const WRITE_TIME_MAX: Duration = Duration::from_millis(4);
 /// The minimum time for writing in a turn, if there is so much to write.
 const WRITE_TIME_MIN: Duration = Duration::from_millis(1);
 
-/// The number of writes after which the clock is read, to check these two times.
+/// The number of writes after which the clock is read, to check for [`WRITE_TIME_MIN`] and
+/// [`WRITE_TIME_MAX`].
 const WRITES_UNTIMED: u64 = 64;
 
 /// The number of bytes that take as long to write as one write of few bytes.

@@ -41,12 +41,12 @@ impl LineLimiter {
 }
 
 /// The causes for which a connection is refused. Lines of one cause do not suppress lines of
-/// another. Otherwise, lines about strangers, which may recur each second, would suppress lines
-/// about mistakes that an operator has to correct.
+/// another. Otherwise, lines about peers of other protocols, which may recur each second, would
+/// suppress lines about mistakes that an operator has to correct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Cause {
     /// The peer speaks another protocol.
-    Stranger,
+    OtherProtocol,
     /// The peer speaks ZMTP, but its data is malformed.
     Fault,
     /// The peer names a security mechanism that its frontend or pool does not accept.
@@ -83,7 +83,7 @@ impl Cause {
     fn is_mistake(self) -> bool {
         match self {
             Self::Mechanism | Self::ServerKey | Self::Key | Self::Password | Self::Address => true,
-            Self::Stranger
+            Self::OtherProtocol
             | Self::Fault
             | Self::Curve
             | Self::Misfit
@@ -189,11 +189,11 @@ mod tests {
         let mut quiet = Quiet::default();
         for second in 0..100 {
             let at = Duration::from_secs(second);
-            let probe = quiet.allow_refused(HERE, Cause::Stranger, NOBODY, at);
+            let probe = quiet.allow_refused(HERE, Cause::OtherProtocol, NOBODY, at);
             assert_eq!(probe, Some(0));
             if second % 10 == 3 {
                 let at = at + Duration::from_millis(500);
-                for (place, cause) in [(HERE, Cause::Misfit), (THERE, Cause::Stranger)] {
+                for (place, cause) in [(HERE, Cause::Misfit), (THERE, Cause::OtherProtocol)] {
                     let others = quiet.allow_refused(place, cause, NOBODY, at);
                     assert_eq!(others, Some(0), "{place:?} {cause:?} {at:?}");
                 }

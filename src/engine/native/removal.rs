@@ -39,8 +39,8 @@ impl Removal {
         self.pending.then_some(self.due)
     }
 
-    /// Returns a time that is not before the next check, for a caller that waits for a connection
-    /// to be closed.
+    /// Returns the time at which a caller that waits for a connection to be closed should look
+    /// again. It is not before the next check.
     pub(super) fn after_next_check(&self, now: Duration) -> Duration {
         self.due.max(now + INTERVAL_MIN)
     }

@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_step_that_panics_is_lost() {
+    fn a_step_that_panics_loses_no_other_step() {
         let (control, _orders) = Control::new().unwrap();
         let mut queue = Queue::new("handshakes", AGREEMENTS_SWEEP_MIN, control.clone());
         queue.start = |name, control| {

@@ -170,8 +170,8 @@ impl Connection {
         matches!(self.role, Role::Frontend(_)) && self.sending.held() > outbox_max / 2
     }
 
-    /// Sets whether the peer is held up, which means not read, because so many of its messages wait
-    /// for judges.
+    /// Sets whether the peer is held up. A peer is held up, and not read, while too many of its
+    /// messages wait for judges.
     pub(in crate::engine::native) fn hold_up(&mut self, held_up: bool) {
         self.held_up = held_up;
     }

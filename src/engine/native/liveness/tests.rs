@@ -30,8 +30,8 @@ const STUCK: View = View {
     ..WORKER
 };
 
-/// Examines the connection whenever an examination is due, until it ends, or at most until `end`.
-/// Returns the reason if the connection ended, the time, and the number of PINGs.
+/// Examines the connection whenever an examination is due, until the connection ends, or at most
+/// until `end`. Returns the time and the number of PINGs, and the reason if the connection ended.
 fn run(
     liveness: &mut Liveness,
     view: View,
@@ -268,7 +268,8 @@ fn a_worker_that_reads_is_not_lost() {
         );
         liveness.took(1 << 20, now);
     }
-    // The last bytes are with the system and on their way; then a PING is sent.
+    // The system has accepted the last bytes, and their transit time delays the end. PINGs are sent
+    // meanwhile.
     let last = ms(500 * 199);
     let (over, at, pings) = run(&mut liveness, WORKER, last, ms(1_000_000));
     assert_eq!(over, Some(EndReason::Heartbeat));
@@ -289,11 +290,11 @@ fn a_worker_that_neither_reads_nor_sends_is_lost() {
     assert!(at <= 3 * BEAT + ms(1), "{at:?}");
 }
 
-/// Peers of all kinds are examined at random times, when an examination is due or later. A peer
-/// that answers in time is never lost, and a silent peer is lost soon after three intervals and
-/// never before.
+/// Each worker has a random heartbeat interval, and is examined when an examination is due or a
+/// little later. A worker that answers in time is never lost. A silent worker is lost soon after
+/// three intervals, and never before.
 #[test]
-fn at_any_times_answering_peers_are_kept_and_silent_peers_are_lost() {
+fn workers_that_answer_are_kept_and_silent_workers_are_lost() {
     for seed in 0..2_000 {
         let mut random = fastrand::Rng::with_seed(seed);
         let answers = random.bool();

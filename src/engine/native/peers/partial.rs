@@ -75,7 +75,7 @@ enum Sender {
 /// The size class of an incomplete message. Small messages are dropped last, because a few large
 /// messages take as much memory as many small ones. So a peer that sends little is not disconnected
 /// because others send much. A small message that has stopped counts as large: otherwise, peers
-/// that only begin messages would cause large messages to be dropped that still grow.
+/// that only begin messages would cause large messages that still grow to be dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Size {
     Large,
@@ -106,11 +106,12 @@ struct PartialMessage {
 }
 
 /// Returns the peers whose messages are to be dropped so that an eighth of the allowed memory is
-/// free. Messages of clients are dropped before those of workers, and large messages before small
-/// ones; then those that have not grown for the longest time, and among equals the largest. If less
-/// memory were freed, every further message would cause another examination of all messages. The
-/// criterion is the time of the last growth, and not the speed: otherwise, peers that send fast and
-/// then stop would cause a slow but steady upload to be dropped.
+/// free. Messages of clients are dropped before messages of workers, and large messages before
+/// small messages. Among these, the message that has not grown for the longest time is dropped
+/// first, and of messages that grew at the same time, the largest. If less memory were freed, every
+/// further message would cause another examination of all messages. The criterion is the time of
+/// the last growth, and not the speed: otherwise, peers that send fast and then stop would cause a
+/// slow but steady upload to be dropped.
 fn to_drop(mut messages: Vec<PartialMessage>, bytes_max: u64) -> Vec<PeerId> {
     messages.sort_unstable_by_key(|message| {
         (

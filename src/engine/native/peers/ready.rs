@@ -1,9 +1,10 @@
 //! The connections that have something to read, in the order of their turns.
 //!
-//! Connections that have caused little work lately are light, and have their turns first, so that a
-//! peer that sends little waits for others of its kind and not for all the peers that send as much
-//! as they can. At least one heavy connection has its turn after them, so that each waits for at
-//! most as many turns of the engine as there are heavy ones.
+//! Connections that have caused little work lately are light, and have their turns first. A peer
+//! that sends little thus waits for other such peers, and not for all the peers that send as much
+//! as they can. In each turn of the engine, at least one heavy connection has its turn after the
+//! light ones. A heavy connection thus waits for at most as many turns of the engine as there are
+//! heavy connections.
 
 use std::collections::VecDeque;
 

@@ -289,8 +289,8 @@ fn plan(
     Ok((Plan { entries, last }, planned))
 }
 
-/// Moves the listeners that can be kept out of `old`. Each is returned at the index in `wanted` of
-/// the address that it serves. Listeners that keep their role are preferred to listeners that
+/// Moves the listeners that can be kept out of `old`. Each of them is returned at the index that
+/// its address has in `wanted`. Listeners that keep their role are preferred to listeners that
 /// change it. A listener on a port that the system chose keeps its role, because another role with
 /// port 0 or `*` does not need that particular port.
 fn keep(old: &mut Vec<Entry>, wanted: &[(Role, &String)]) -> Vec<Option<Entry>> {

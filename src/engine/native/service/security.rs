@@ -309,7 +309,7 @@ impl Service {
                 (Cause::Key, format!("{error}: {remedy}"))
             }
             (SessionError::Curve(error), _) => (Cause::Curve, error.to_string()),
-            (SessionError::Unsupported(stranger), _) => (Cause::Stranger, stranger.to_string()),
+            (SessionError::Unsupported(error), _) => (Cause::OtherProtocol, error.to_string()),
             (fault, _) => (Cause::Fault, fault.to_string()),
         }
     }

@@ -168,7 +168,7 @@ fn a_turn_reads_the_clock_twice_however_many_messages_it_takes_in() {
 
 /// A rejection is as much work as many messages that pass.
 #[test]
-fn a_turn_reads_the_clock_more_often_the_more_work_its_messages_are() {
+fn a_turn_with_much_work_reads_the_clock_more_often() {
     let mut engine = Engine::start();
     let (turns, readings) = take_in(&mut engine, b"nobody's", WORK_UNTIMED / 2);
     assert!(readings > 2 * turns, "{readings} readings in {turns} turns");
@@ -197,7 +197,7 @@ fn rejections_in_a_turn(step: Duration) -> u64 {
 
 /// The work of a message is only estimated, and may be less than the estimate.
 #[test]
-fn the_clock_ends_the_turn_of_a_peer_and_not_the_estimated_work() {
+fn the_turn_of_a_peer_ends_by_the_clock_and_not_by_the_estimated_work() {
     let all = WORK_UNTIMED as u64 / 2;
     assert_eq!(rejections_in_a_turn(Duration::ZERO), all);
     let slow = rejections_in_a_turn(Duration::from_millis(1));
@@ -271,7 +271,7 @@ const CROWD: usize = 20;
 const FLOOD: usize = 20 * HEAVY_MIN;
 
 #[test]
-fn a_request_of_a_light_client_passes_those_of_heavy_ones() {
+fn a_request_of_a_light_client_overtakes_requests_of_heavy_clients() {
     let mut engine = Engine::start();
     let mut crowd = engine.clients(CROWD);
     for client in &mut crowd {

@@ -60,8 +60,8 @@ const READ_BYTES_MIN: usize = 4 << 10;
 /// checks, such as a worker's token and delimiter.
 const HEAD_BYTES: u64 = 1024;
 
-/// The number of frames that a peer's message may have in addition to those that the core checks,
-/// and one more frame, which shows that there are too many.
+/// The number of frames that a peer's message may have in addition to the frames that the core
+/// checks, plus one frame, which shows that a message has too many.
 const HEAD_FRAMES: usize = 3;
 
 /// The maximum memory of incomplete messages on all connections together, in bytes, unless
@@ -82,8 +82,8 @@ const BYTES_OF_AN_ITEM: usize = 64;
 /// noticeably, however many they are.
 const READ_TIME_MAX: Duration = Duration::from_millis(2);
 
-/// The time since the start of a turn of all peers after which the turn of a peer ends once it has
-/// taken [`WORK_UNTIMED`].
+/// The time since the start of a turn of all peers after which the turn of a single peer ends as
+/// soon as that peer's turn has taken [`WORK_UNTIMED`].
 const PEER_TIME_MAX: Duration = Duration::from_millis(1);
 
 /// The work, counted in small messages, after which the clock is read to check for
@@ -103,8 +103,8 @@ pub(super) struct Share {
     publisher_reads: usize,
     /// The additional work (`Peers::extra_work`) after which the clock is read.
     untimed: usize,
-    /// The time since the start of a turn of all peers after which the peer's turn ends as soon as
-    /// the clock is read.
+    /// The time since the start of a turn of all peers. If the clock shows at least this time when
+    /// it is read, the turn of the peer ends.
     until: Duration,
 }
 
@@ -122,7 +122,7 @@ impl Share {
         }
     }
 
-    /// Returns the share of a light peer, which has a little of its turn before all heavy ones.
+    /// Returns the share of a light peer. Light peers have short turns, before all heavy peers.
     fn of_light(self) -> Self {
         Self {
             items: self.items.min(HEAVY_MIN),
@@ -310,7 +310,7 @@ impl Service {
             let why = format!(
                 "{why}, in the middle of its greeting: the peer was stopped, or it speaks ZMTP 2.0, as JeroMQ before 0.4 does"
             );
-            self.refuse(peer, Cause::Stranger, Refusal::HangUp(why.into()), now);
+            self.refuse(peer, Cause::OtherProtocol, Refusal::HangUp(why.into()), now);
         } else {
             let why = self.why_gone(peer, why);
             self.hang_up(peer, &why, now);
@@ -528,7 +528,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_peers_have_little_each() {
+    fn each_of_many_peers_has_a_small_share() {
         for (peers, items, bytes) in [
             (0, 1024, READ_BUFFER_SIZE),
             (1, 1024, READ_BUFFER_SIZE),
