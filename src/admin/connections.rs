@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_closes_connections_of_the_most_common_activity() {
+    fn a_flood_of_connections_closes_only_its_own_connections() {
         let runtime = runtime::Builder::new_current_thread().build().unwrap();
         let _inside = runtime.enter();
         // Requests of pages: a connection whose request has not arrived yet stays open, and so do

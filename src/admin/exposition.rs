@@ -149,7 +149,7 @@ impl GatewayCollector {
             .last
             .as_ref()
             .is_none_or(|last| last.outcome.is_good());
-        let help = "1 if the running configuration is that of the files at their last load";
+        let help = "0 if the last reload failed, and otherwise 1";
         page.gauge("reload_good", help, f64::from(u8::from(good)))?;
         let help = "Time for reading and compiling the files, at each reload";
         let mut family = page.family("reload_compile_seconds", help, MetricType::Histogram)?;
@@ -166,7 +166,7 @@ fn memory(page: &mut Page<'_>, gauges: &MemoryGauges) -> WriteResult {
     page.gauge("memory_limit_bytes", help, gauges.bound as f64)?;
     let help = "Memory charged to peers: messages, requests, answers and connections";
     page.gauge("memory_held_bytes", help, gauges.held as f64)?;
-    let help = "Memory of the process without that of peers, when it was last measured";
+    let help = "Memory of the process without the memory of peers, at the last measurement";
     page.gauge("memory_other_bytes", help, gauges.others as f64)?;
     let help = "1 while memory is short, so that clients may hold less than limits.client_bytes";
     let is_short = gauges.client_max.is_some();

@@ -231,8 +231,9 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts connections. Without a listener, which means that another program has taken the address
-/// or that a panic has dropped the listener, tries to bind the address until that succeeds.
+/// Accepts connections. If there is no listener, first tries to bind the address until that
+/// succeeds. A listener is missing if another program has taken the address, or if a panic has
+/// dropped the listener.
 async fn accept(
     mut listener: Option<TcpListener>,
     address: SocketAddr,
