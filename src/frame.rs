@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dealers_envelope_is_a_leading_empty_frame_at_most() {
+    fn the_envelope_of_a_dealer_is_a_leading_empty_frame_at_most() {
         use ClientKind::Dealer;
         assert_eq!(split(Dealer, &["T", "p"]), (vec![], frames(&["T", "p"])));
         assert_eq!(
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reqs_envelope_ends_with_the_first_empty_frame() {
+    fn the_envelope_of_a_req_ends_with_the_first_empty_frame() {
         use ClientKind::Req;
         assert_eq!(
             split(Req, &["", "T", "p"]),

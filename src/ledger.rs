@@ -21,8 +21,8 @@ pub(crate) const LATENCY_BOUNDS_US: [u32; 17] = [
     1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000,
 ];
 
-/// The maximum number of workers of a pool in a sample: a page of a few hundred KiB, which a person
-/// can still search and a monitoring system still accepts.
+/// The maximum number of workers of a pool in a sample. A page with so many workers has a few
+/// hundred KiB. A person can still search such a page, and a monitoring system still accepts it.
 pub(crate) const WORKERS_SHOWN_MAX: usize = 1_000;
 
 /// The number of positions in a route's list of schemas that are counted separately. The last

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exact_type_precedes_the_longest_prefix_which_precedes_the_catch_all() {
+    fn an_exact_type_precedes_prefixes_and_the_longest_prefix_precedes_the_catch_all() {
         let table = table(&["order.new", "order.*", "order.new.*", "*"]);
         let get = |kind: &str| table.get(kind.as_bytes()).map(|route| route.as_str());
         assert_eq!(get("order.new"), Some("order.new"));

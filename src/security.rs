@@ -1,6 +1,5 @@
 //! The requirements of a frontend, a pool or a channel for its peers: addresses, keys and
-//! passwords. Also the principals that keys and passwords stand for. The core knows principals
-//! alone.
+//! passwords. Keys and passwords stand for principals, and the core knows only the principals.
 
 mod network;
 mod users;

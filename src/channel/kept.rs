@@ -1,8 +1,8 @@
 //! The messages that a channel keeps for later subscribers.
 //!
-//! There may be hundreds of thousands of them, and all may have to be dropped at once or be sent to
-//! a new subscriber. Both are therefore done in parts, within `left`: the work for which the caller
-//! still has time, counted in messages.
+//! A channel may keep hundreds of thousands of messages, and may have to drop all of them, or to
+//! send all of them to a new subscriber. Both are done in parts. `left` is the work for which the
+//! caller still has time, counted in messages.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -18,7 +18,8 @@ use crate::snapshot::Keep;
 /// surplus shrinks with each new message.
 const DROPPED_AT_ONCE: usize = 16;
 
-/// The number of messages whose move within their list is as much work as dropping one message.
+/// The number of messages that can be moved within their list with the work of dropping one
+/// message.
 const MOVES_PER_DROP: usize = 1024;
 
 /// The kept messages.

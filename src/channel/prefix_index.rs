@@ -45,7 +45,8 @@ impl Default for PrefixIndex {
 }
 
 impl PrefixIndex {
-    /// Adds a subscriber to the subscribers of `prefix`. Returns its position among them.
+    /// Adds a subscriber of `prefix`. Returns the position of the subscriber among the subscribers
+    /// of `prefix`.
     ///
     /// # Panics
     ///

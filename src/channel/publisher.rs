@@ -48,8 +48,9 @@ impl Publisher {
         self.below.as_ref().is_none_or(|below| prefix < &**below)
     }
 
-    /// Returns the next change on the way to a subscription to all messages, if `for_all` is true,
-    /// or else to subscriptions to `prefixes`. Returns `None` if no change is left.
+    /// Returns the next change towards the wanted subscriptions: a subscription to all messages if
+    /// `for_all` is true, and otherwise subscriptions to `prefixes`. Returns `None` if no change is
+    /// left.
     pub(super) fn next_change(
         &mut self,
         for_all: bool,

@@ -33,8 +33,8 @@ pub(super) struct Subscriber<M> {
     pub(super) matched: u64,
     pub(super) sent: u64,
     pub(super) dropped: u64,
-    /// The time since which the subscriber may be stalled: when it last took a message, or when its
-    /// queue last became non-empty.
+    /// The time at which the subscriber last took a message, or a later time at which its queue
+    /// became non-empty or the drain began. A stalled subscriber has taken nothing since this time.
     pub(super) took: Duration,
 }
 
@@ -50,7 +50,7 @@ pub(crate) enum Change {
 #[derive(Debug)]
 pub(super) struct Backlog<M> {
     /// The kept messages, the oldest first. A message is here twice if the subscriber has cancelled
-    /// a prefix and subscribed to it again before it was sent.
+    /// a prefix and subscribed to the prefix again before the message was sent.
     kept: BinaryHeap<Numbered<M>>,
     /// The size of the kept messages, in bytes. They do not count towards `subscriber_bytes`.
     kept_bytes: u64,

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_precedes_the_variable_and_the_variable_the_configuration() {
+    fn the_command_line_precedes_the_variable_which_precedes_the_configuration() {
         let filter = |variable: &str, level, configured| {
             let variable = variable.to_owned();
             let start_settings = StartSettings { variable, level };

@@ -72,7 +72,7 @@ pub(super) fn split<M: Frames>(
 /// The envelope of a message: the frames before its type or, if it is plain, before its headers and
 /// payload.
 enum FoundEnvelope {
-    /// It has this number of frames.
+    /// The envelope has this number of frames.
     Envelope(usize),
     /// A REQ sent no envelope. Its answer still needs the delimiter, or the REQ waits for ever.
     Missing,

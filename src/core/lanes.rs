@@ -1,5 +1,5 @@
-//! The lanes: queues of messages that wait for the verdict of a judge, or for an earlier message of
-//! their lane. Also the backlog of each peer in the lanes.
+//! The lanes, and the backlog of each peer in them. A lane is a queue of messages that wait for the
+//! verdict of a judge, or for an earlier message of their lane.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};

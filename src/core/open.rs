@@ -20,8 +20,8 @@ const PLACES_KEPT: usize = 1 << 11;
 /// time.
 const SHRINK_PERIOD: Duration = Duration::from_secs(1);
 
-/// A table is little used in a period if its size, divided by this number, still exceeds the
-/// largest number of places that were taken at the same time.
+/// A table is little used in a period if its size, divided by this number, exceeds the largest
+/// number of places that were taken at the same time.
 const SHRINK_DIVISOR: usize = 8;
 
 /// The open requests, by number.

@@ -101,9 +101,9 @@ pub(super) enum State<M: Frames> {
 /// A request whose payload waits for a verdict: type, headers and payload.
 #[derive(Debug)]
 pub(super) enum Unjudged<P> {
-    /// In its lane.
+    /// The request waits in its lane.
     InLane(P),
-    /// At a judge. The same frames are kept as for a request that a worker holds.
+    /// The request is at a judge. The same frames are kept as for a request that a worker holds.
     AtJudge(Kept),
 }
 

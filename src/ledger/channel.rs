@@ -29,8 +29,8 @@ pub struct ChannelSample {
     pub publishers: usize,
     /// The number of connected subscribers.
     pub subscribers: usize,
-    /// The number of messages that wait for subscribers. A message that waits for several counts
-    /// several times.
+    /// The number of messages that wait for subscribers. A message that waits for several
+    /// subscribers is counted once for each of them.
     pub waiting: u64,
     /// The memory of the waiting messages, in bytes.
     pub waiting_bytes: u64,
@@ -42,7 +42,8 @@ pub struct ChannelSample {
     pub shown: Vec<SubscriberSample>,
 }
 
-/// The maximum number of subscribers of a channel in a sample: a page of a few hundred KiB.
+/// The maximum number of subscribers of a channel in a sample. So many take a few hundred KiB of
+/// the /status page.
 pub(crate) const SUBSCRIBERS_SHOWN_MAX: usize = 1_000;
 
 /// A connected subscriber at one point in time. `matched` is the sum of `sent`, `dropped` and

@@ -1,6 +1,6 @@
 //! The workers that can take a request, in the order in which they are chosen: the least busy
-//! first, and among workers of equal load the one that has had this load, or has waited for its
-//! turn, the longest.
+//! first. Of workers of equal load, the first is the worker that has had this load, or has waited
+//! for its turn, for the longest time.
 //!
 //! Each load has a lane, which is a linked list of seats. Adding, removing and finding the first
 //! worker therefore take a few steps, however many workers there are. These operations happen with

@@ -216,7 +216,7 @@ fn under_client_identity_connections_of_one_identity_take_turns() {
 
 /// The worker that hangs has room, but not for the clients that it has yet to answer.
 #[test]
-fn clients_that_some_workers_may_not_serve_take_turns_at_another() {
+fn clients_that_a_free_worker_may_not_serve_take_turns_at_the_other_worker() {
     let settings = settings(PerWorker::Most(1), IdentityMode::Client);
     let (mut pool, _) = with_queued(settings, 0);
     let names: [Identity; 2] = [b"greedy"[..].into(), b"modest"[..].into()];

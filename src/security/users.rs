@@ -235,7 +235,7 @@ impl Users {
     /// Returns the user if the password was verified before. The look-up takes a few microseconds
     /// and never waits: if another thread holds the lock, the password must be verified again.
     pub(crate) fn remembered(&self, credentials: &Credentials) -> Option<User> {
-        // For unknown users as well, whose refusal must cost the same.
+        // The tag is computed for unknown users, too, because their refusal must cost the same.
         let tag = self.tag(credentials.user(), credentials.password());
         let (name, hashed) = self.find(credentials)?;
         // The data thread must not wait while another thread remembers a password.

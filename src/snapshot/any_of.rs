@@ -8,16 +8,17 @@
 use crate::reply::ErrorEncoding;
 use gateway_schema::{Encoding, Estimate, Schema, Violation};
 
-/// A list of at least one schema. A payload must fit one of them. Comparisons ignore rules, as
-/// those of [`Schema`] do, and therefore also the sizes that follow from the cost of the rules.
+/// A list of at least one schema. A payload must fit one of them. A comparison ignores rules, like
+/// a comparison of [`Schema`]s, and therefore also the sizes that follow from the cost of the
+/// rules.
 #[derive(Debug)]
 pub struct AnyOf {
     first: Schema,
     others: Vec<Schema>,
     /// The size, in bytes, from which a judge checks a payload instead of the data thread.
     judged_from: usize,
-    /// The size, in bytes, below which the check of a payload is no more work than that of a small
-    /// message. It is 0 if a schema has CEL rules.
+    /// The size, in bytes, below which the check of a payload is no more work than the check of a
+    /// small message. It is 0 if a schema has CEL rules.
     usual_below: usize,
 }
 

@@ -116,13 +116,14 @@ fn replaced_snapshots_are_kept_while_they_are_in_use_and_no_longer() {
     followed.end();
 }
 
-/// Gives all threads without a subscriber of their own one that drops everything.
+/// Sets a subscriber that drops everything, for all threads that have no subscriber.
 ///
-/// While a process has a single subscriber, tracing disables each log line for good whose first
-/// thread does not use that subscriber. The threads of other tests write the same lines.
+/// While a process has a single subscriber, tracing disables a log line for good if the first
+/// thread that writes it does not use that subscriber. The threads of other tests write the same
+/// lines.
 fn subscribe_all_threads() {
     let drops_all = tracing_subscriber::fmt().with_writer(std::io::sink);
-    // It fails if an earlier call has succeeded.
+    // This fails if an earlier call has succeeded.
     let _ = tracing::subscriber::set_global_default(drops_all.finish());
 }
 
