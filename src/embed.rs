@@ -28,6 +28,7 @@ use crate::snapshot::{AdminSettings, LogSettings, Snapshot};
 use crate::watch::Follower;
 use binds::report_binds;
 pub use error::Error;
+use handle::Following;
 pub use handle::Handle;
 
 /// A builder, which holds the configuration's origin and the options for loading it.
@@ -197,15 +198,18 @@ impl Gateway {
             .with_cache(cache)
             .observed_by(observe);
         let admin = snapshot.admin.as_ref().zip(listener);
-        match serve_admin(follower, &running, admin, panics) {
-            Ok(follower) => {
+        let following = serve_admin(follower, &running, admin, panics)
+            .map_err(Error::from)
+            .and_then(|follower| Following::start(follower).map_err(Error::from));
+        match following {
+            Ok(following) => {
                 info!(generation = 1, "ready");
-                Ok(Handle::new(running, follower))
+                Ok(Handle::new(running, following))
             }
-            Err(fault) => {
+            Err(error) => {
                 running.control().stop();
                 let _ = running.wait();
-                Err(fault.into())
+                Err(error)
             }
         }
     }

@@ -83,6 +83,7 @@ mod memory;
 #[doc(hidden)]
 pub mod peer;
 mod pool;
+mod priority;
 mod rejections;
 #[doc(hidden)]
 pub mod reply;

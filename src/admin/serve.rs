@@ -23,6 +23,7 @@ use super::connections::{Activity, Connections, Room, SharedActivity};
 use super::guarded::guarded;
 use super::sampler::Sampler;
 use super::sources::AdminSources;
+use crate::priority;
 use crate::snapshot::AdminSettings;
 
 /// The maximum number of connections at once. A scraper, a probe and a few people need a handful.
@@ -144,6 +145,7 @@ impl Opening {
         std::thread::Builder::new()
             .name("admin".into())
             .spawn(move || {
+                priority::lower();
                 if let Ok((listener, orders)) = started.recv() {
                     runtime.block_on(run(listener, address, sources, orders));
                 }

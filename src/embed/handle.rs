@@ -5,8 +5,9 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use super::error::Error;
-use crate::engine::{BoundAddress, Control, Observer, Running};
+use crate::engine::{BoundAddress, Control, EngineError, Observer, Running};
 use crate::ledger::Ledger;
+use crate::priority;
 use crate::reload::{Report, SharedControlStatus, Wake};
 use crate::watch::Follower;
 
@@ -21,15 +22,15 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Takes over a serving gateway, and starts to follow its files.
-    pub(super) fn new(running: Running, follower: Follower) -> Self {
+    /// Takes over a serving gateway whose files are followed.
+    pub(super) fn new(running: Running, following: Following) -> Self {
         Self {
-            control_status: follower.control_status(),
+            control_status: following.control_status,
             stop: StopOnDrop {
                 control: running.control(),
-                wake: follower.wake(),
+                wake: following.wake,
             },
-            follower: thread::spawn(move || follower.follow()),
+            follower: following.thread,
             running,
         }
     }
@@ -115,6 +116,38 @@ impl fmt::Debug for Handle {
         f.debug_struct("Handle")
             .field("listening", &self.listening())
             .finish_non_exhaustive()
+    }
+}
+
+/// The thread that follows the files of a gateway.
+pub(super) struct Following {
+    control_status: Arc<SharedControlStatus>,
+    wake: Wake,
+    thread: JoinHandle<()>,
+}
+
+impl Following {
+    /// Starts to follow the files. A large configuration takes seconds to compile, so the thread
+    /// has a lower priority than the one that serves peers.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system cannot start a thread.
+    pub(super) fn start(follower: Follower) -> Result<Self, EngineError> {
+        let (control_status, wake) = (follower.control_status(), follower.wake());
+        let follow = move || {
+            priority::lower();
+            follower.follow();
+        };
+        let thread = thread::Builder::new()
+            .name("follower".into())
+            .spawn(follow)
+            .map_err(|error| EngineError::new("follower thread", error))?;
+        Ok(Self {
+            control_status,
+            wake,
+            thread,
+        })
     }
 }
 

@@ -24,7 +24,7 @@ pub struct BindFault {
 }
 
 impl EngineError {
-    pub(super) fn new(what: impl fmt::Display, why: impl fmt::Display) -> Self {
+    pub(crate) fn new(what: impl fmt::Display, why: impl fmt::Display) -> Self {
         let text = format!("{what}: {why}");
         let binds = Vec::new();
         Self { text, binds }

@@ -15,9 +15,9 @@ use rustc_hash::FxBuildHasher;
 use crate::core::{Case, Verdict};
 use crate::engine::control::Control;
 use crate::engine::fair_queue::FairQueue;
-use crate::engine::priority;
 use crate::frame::Frames;
 use crate::peer::PeerId;
+use crate::priority;
 
 /// The maximum number of judges, however many processors there are. Workers and other programs need
 /// processors, too.

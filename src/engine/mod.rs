@@ -28,7 +28,6 @@ pub mod native;
 mod notes;
 mod numbering;
 mod observer;
-mod priority;
 mod role;
 mod started;
 

@@ -9,7 +9,7 @@
 //! - `metrics`: The counters balance in every scrape.
 //! - `rejections`: The last rejections are shown over HTTP.
 //! - `service`: A service manager is notified of the startup, reloads and the shutdown, and that
-//!   the gateway is alive.
+//!   the gateway is alive. The data thread has the highest priority.
 
 mod admin;
 mod channels;

@@ -1,10 +1,11 @@
-//! Tests of the notifications for a service manager (see sd_notify(3)). They arrive on a real
-//! datagram socket.
+//! Tests of the notifications for a service manager (see sd_notify(3)), which arrive on a real
+//! datagram socket, and of the priorities of the process's threads.
 
 use std::fs;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::Command;
+use std::time::Instant;
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -17,6 +18,21 @@ pools: { people: { bind: "tcp://127.0.0.1:0" } }
 routes: { A: { pool: people } }
 reload: { watch: false }
 "#;
+
+/// Compiling a large configuration, or answering HTTP, must not delay messages on a busy machine.
+#[test]
+fn the_data_thread_has_the_highest_priority() {
+    let yaml = format!("{YAML}admin: {{ bind: \"127.0.0.1:0\" }}\n");
+    let process = Process::start(&yaml);
+    let data = process.nice_of("data");
+    let deadline = Instant::now() + TEST_TIMEOUT;
+    for thread in ["admin", "follower"] {
+        // A thread lowers its priority as its first action.
+        while process.nice_of(thread) <= data {
+            assert!(Instant::now() < deadline, "{thread} has no lower priority");
+        }
+    }
+}
 
 /// A service manager's socket.
 struct Manager {

@@ -210,6 +210,15 @@ impl Process {
         Some([times.next()?, times.next()?].map(Duration::from_nanos))
     }
 
+    /// Returns the nice value of a thread.
+    pub fn nice_of(&self, thread: &str) -> i32 {
+        let stat = fs::read_to_string(self.task(thread).join("stat")).unwrap();
+        // The fields of proc(5) after the name of the thread, which is in parentheses, start with
+        // the third. The nice value is the nineteenth.
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        fields.split(' ').nth(19 - 3).unwrap().parse().unwrap()
+    }
+
     /// Returns the directory of a thread in /proc.
     fn task(&self, thread: &str) -> PathBuf {
         let tasks = fs::read_dir(self.proc("task")).unwrap();

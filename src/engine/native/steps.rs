@@ -22,8 +22,8 @@ use std::sync::mpsc::{self, TryRecvError};
 
 use crate::engine::control::Control;
 use crate::engine::fair_queue::FairQueue;
-use crate::engine::priority;
 use crate::peer::PeerId;
+use crate::priority;
 use crate::security::{Denied, User, Users};
 use gateway_zmtp::curve::{OpenWork, Opened, SealWork};
 use gateway_zmtp::plain::Credentials;

@@ -1,4 +1,4 @@
-//! The priority of threads that do costly work while the data thread runs.
+//! The priority of threads that do costly work while the data thread serves peers.
 
 /// The number that is added to the nice value of a thread that does costly work. On a busy machine,
 /// the data thread then runs as soon as it has something to do, instead of after the time slices of
@@ -10,7 +10,7 @@ const NICE_INCREMENT: i32 = 5;
 /// Lowers the priority of the calling thread by [`NICE_INCREMENT`]. If the system refuses, the
 /// thread keeps its priority. That only costs other threads time.
 #[cfg(target_os = "linux")]
-pub(super) fn lower() {
+pub(crate) fn lower() {
     // On Linux, a nice value belongs to a thread, and `None` is the calling thread.
     if let Ok(nice) = rustix::process::getpriority_process(None) {
         let _ = rustix::process::setpriority_process(None, nice.saturating_add(NICE_INCREMENT));
@@ -19,4 +19,4 @@ pub(super) fn lower() {
 
 /// Does nothing, because a priority belongs to the whole process on other systems.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn lower() {}
+pub(crate) fn lower() {}
