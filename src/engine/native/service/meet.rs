@@ -47,8 +47,6 @@ fn removed(what: &'static str) -> (Cause, Refusal) {
 impl Service {
     /// Adds an accepted connection as a stranger, unless its IP address is refused.
     pub(in crate::engine::native) fn take_in(&mut self, stream: Stream, role: Role, now: Duration) {
-        // This fails only if the peer has disconnected.
-        let _ = stream.set_up();
         let security = self.security(role).map(|security| security.of_listener());
         let security = security.unwrap_or_default();
         match self
