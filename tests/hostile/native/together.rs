@@ -7,6 +7,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -242,10 +243,25 @@ fn spawn<'scope>(
     attack: impl FnOnce() + Send + 'scope,
 ) {
     scope.spawn(move || {
-        // The system gives each thread a priority of its own.
-        let _ = rustix::process::setpriority_process(None, 19);
+        lower_priority();
         attack();
     });
+}
+
+/// Gives the calling thread the lowest priority, so that the attacks take from the gateway only what
+/// they make it do. With the policy SCHED_IDLE, the thread stops running as soon as any other is
+/// ready to run. Where chrt is missing, a nice value must do, with which the thread first uses up
+/// its time slice.
+fn lower_priority() {
+    let thread = std::fs::read_link("/proc/thread-self").unwrap();
+    let policy = Command::new("chrt")
+        .args(["--idle", "--pid", "0"])
+        .arg(thread.file_name().unwrap())
+        .status();
+    if !policy.is_ok_and(|status| status.success()) {
+        // The system gives each thread a priority of its own.
+        let _ = rustix::process::setpriority_process(None, 19);
+    }
 }
 
 fn number(name: &str) -> Option<u64> {
