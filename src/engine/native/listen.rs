@@ -1,7 +1,7 @@
 //! Listeners, which accept connections. When the system has no descriptor left, accepting pauses
 //! for 100 ms instead of spinning.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use rustix::process::{Resource, getrlimit};
 use tracing::warn;
 
 use crate::engine::native::address::Address;
+use crate::engine::native::clock::Clock;
 use crate::engine::native::peers::CONNECTIONS_MAX;
 use crate::engine::native::quiet::LineLimiter;
 use crate::engine::native::service::Service;
@@ -18,8 +19,13 @@ use crate::engine::native::stream::{Listener, Stream};
 use crate::engine::role::Role;
 use crate::snapshot::{PoolId, Snapshot};
 
-/// The number of connections that a listener may accept before the others have their turn.
-const BUDGET: usize = 64;
+/// The number of connections that a listener may accept in a turn. Each takes as long as tens of
+/// small messages.
+const BUDGET: usize = 16;
+
+/// The time after which a turn accepts no further connections, so that a storm of connections
+/// delays the existing ones only a little. The clock is read after a listener has used its budget.
+const ACCEPT_TIME_MAX: Duration = Duration::from_micros(500);
 
 /// The pause in accepting connections when there is no room for more, and the pause before the next
 /// attempt to bind an address that was still in use.
@@ -38,8 +44,9 @@ pub(super) type ListenerId = usize;
 pub(super) struct Listeners {
     registry: Registry,
     listeners: BTreeMap<ListenerId, Listening>,
-    /// The listeners that may have connections to accept, which the system reports only once.
-    ready: Vec<ListenerId>,
+    /// The listeners that may have connections to accept, which the system reports only once, in
+    /// the order of their turns.
+    ready: VecDeque<ListenerId>,
     /// The time at which paused listeners continue.
     again: Option<Duration>,
     /// A bound on the log lines about an address that is still in use.
@@ -66,7 +73,7 @@ impl Listeners {
         Self {
             registry,
             listeners: BTreeMap::new(),
-            ready: Vec::new(),
+            ready: VecDeque::new(),
             again: None,
             taken: LineLimiter::default(),
             clients_max: clients_max(getrlimit(Resource::Nofile).current),
@@ -83,7 +90,7 @@ impl Listeners {
             listening.waits = true;
         }
         if !self.ready.contains(&token.0) {
-            self.ready.push(token.0);
+            self.ready.push_back(token.0);
         }
     }
 
@@ -93,7 +100,7 @@ impl Listeners {
             // This fails only if the system has no memory left.
             warn!(%error, "can't listen");
         }
-        self.ready.push(id);
+        self.ready.push_back(id);
         let state = State::Open(listener);
         let waits = false;
         self.listeners.insert(id, Listening { role, state, waits });
@@ -193,36 +200,48 @@ impl Listeners {
         self.again = self.again.map(|_| now + PAUSE);
     }
 
-    /// Accepts the connections that have arrived.
-    pub(super) fn accept(&mut self, service: &mut Service, now: Duration) {
+    /// Accepts connections that have arrived, until this turn, which began at `now`, has taken
+    /// [`ACCEPT_TIME_MAX`].
+    pub(super) fn accept(&mut self, service: &mut Service, now: Duration, clock: &Clock) {
         self.wake(now);
-        for id in std::mem::take(&mut self.ready) {
-            for n in 0.. {
-                if n == BUDGET {
-                    self.ready.push(id);
+        for _ in 0..self.ready.len() {
+            let Some(id) = self.ready.pop_front() else {
+                break;
+            };
+            if self.accept_from(id, service, now) {
+                self.ready.push_back(id);
+                if clock.now().saturating_sub(now) >= ACCEPT_TIME_MAX {
                     break;
-                }
-                // Workers are admitted in any case, because their answers free memory.
-                let has_memory = !self.is_of_clients(id) || !service.is_out_of_memory();
-                if !has_memory || !service.has_room_for_strangers(now) {
-                    // New connections wait in the system's backlog.
-                    self.again = Some(now + PAUSE);
-                    break;
-                }
-                match self.accept_one(id, service.connection_count()) {
-                    Ok(Some((stream, role))) => service.take_in(stream, role, now),
-                    Ok(None) => break,
-                    // Only this connection failed, for example because its peer has disconnected
-                    // already.
-                    Err(error) if concerns_connection(&error) => {}
-                    Err(error) => {
-                        service.note_accept_failure(&error, now);
-                        self.rest(service, now);
-                        break;
-                    }
                 }
             }
         }
+    }
+
+    /// Accepts connections of a listener. Returns true if the listener has used its budget, and may
+    /// have more connections.
+    fn accept_from(&mut self, id: ListenerId, service: &mut Service, now: Duration) -> bool {
+        for _ in 0..BUDGET {
+            // Workers are admitted in any case, because their answers free memory.
+            let has_memory = !self.is_of_clients(id) || !service.is_out_of_memory();
+            if !has_memory || !service.has_room_for_strangers(now) {
+                // New connections wait in the system's backlog.
+                self.again = Some(now + PAUSE);
+                return false;
+            }
+            match self.accept_one(id, service.connection_count()) {
+                Ok(Some((stream, role))) => service.take_in(stream, role, now),
+                Ok(None) => return false,
+                // Only this connection failed, for example because its peer has disconnected
+                // already.
+                Err(error) if concerns_connection(&error) => {}
+                Err(error) => {
+                    service.note_accept_failure(&error, now);
+                    self.rest(service, now);
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     fn is_of_clients(&self, id: ListenerId) -> bool {

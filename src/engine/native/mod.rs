@@ -216,7 +216,7 @@ impl Native {
             return Ok(NextTurn::None);
         }
         self.service.finish_steps(now);
-        self.listeners.accept(&mut self.service, now);
+        self.listeners.accept(&mut self.service, now, &self.clock);
         self.service.call(&self.removal, now);
         let service = &mut self.service;
         let busy = service.read(now, &self.clock)

@@ -31,8 +31,8 @@ use gateway_zmtp::curve::SealWork;
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::session::SessionSecurity;
+pub(super) use ready::Priority;
 use ready::ReadyList;
-pub(super) use ready::Weight;
 
 /// The number of low bits of a peer's number that hold the index of its connection. The high bits
 /// count connections, so that no number is ever reused.
@@ -347,17 +347,19 @@ impl Peers {
 
     /// Returns whether a connection has something to read.
     pub(super) fn is_ready(&self) -> bool {
-        self.ready_count(Weight::Light) > 0 || self.ready_count(Weight::Heavy) > 0
+        [Priority::Light, Priority::Stranger, Priority::Heavy]
+            .iter()
+            .any(|priority| self.ready_count(*priority) > 0)
     }
 
-    /// Returns the number of connections of this weight that have something to read.
-    pub(super) fn ready_count(&self, weight: Weight) -> usize {
-        self.ready.count(weight)
+    /// Returns the number of connections of this priority that have something to read.
+    pub(super) fn ready_count(&self, priority: Priority) -> usize {
+        self.ready.count(priority)
     }
 
-    /// Takes the next connection of this weight that has something to read.
-    pub(super) fn next_ready(&mut self, weight: Weight) -> Option<PeerId> {
-        self.ready.pop(weight)
+    /// Takes the next connection of this priority that has something to read.
+    pub(super) fn next_ready(&mut self, priority: Priority) -> Option<PeerId> {
+        self.ready.pop(priority)
     }
 
     /// Begins another turn of the engine.
@@ -435,12 +437,14 @@ impl Peers {
             None => {}
         }
         if connection.enlist_to_read() {
-            let weight = if connection.is_heavy(self.turn) {
-                Weight::Heavy
+            let priority = if !connection.is_known() {
+                Priority::Stranger
+            } else if connection.is_heavy(self.turn) {
+                Priority::Heavy
             } else {
-                Weight::Light
+                Priority::Light
             };
-            self.ready.push(peer, weight);
+            self.ready.push(peer, priority);
         }
     }
 

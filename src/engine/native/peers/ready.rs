@@ -2,9 +2,9 @@
 //!
 //! Connections that have caused little work lately are light, and have their turns first. A peer
 //! that sends little thus waits for other such peers, and not for all the peers that send as much
-//! as they can. In each turn of the engine, at least one heavy connection has its turn after the
-//! light ones. A heavy connection thus waits for at most as many turns of the engine as there are
-//! heavy connections.
+//! as they can. Strangers follow, then heavy connections. In each turn of the engine, at least one
+//! stranger and one heavy connection have their turn. Each of them thus waits for at most as many
+//! turns of the engine as there are connections of its kind.
 
 use std::collections::VecDeque;
 
@@ -14,41 +14,46 @@ use crate::peer::PeerId;
 #[derive(Debug, Default)]
 pub(in crate::engine::native) struct ReadyList {
     light: VecDeque<PeerId>,
+    strangers: VecDeque<PeerId>,
     heavy: VecDeque<PeerId>,
 }
 
 /// The part of the list that a connection is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::engine::native) enum Weight {
-    /// The connection has caused little work lately.
+pub(in crate::engine::native) enum Priority {
+    /// The core knows the peer, and the connection has caused little work lately.
     Light,
+    /// The core does not know the peer: its handshake is not complete, or it was refused.
+    Stranger,
     /// The connection has caused much work in the last turns of the engine.
     Heavy,
 }
 
 impl ReadyList {
     /// Appends a connection, which must not be in the list.
-    pub(super) fn push(&mut self, peer: PeerId, weight: Weight) {
-        self.part(weight).push_back(peer);
+    pub(super) fn push(&mut self, peer: PeerId, priority: Priority) {
+        self.part(priority).push_back(peer);
     }
 
     /// Takes the next connection of a part.
-    pub(super) fn pop(&mut self, weight: Weight) -> Option<PeerId> {
-        self.part(weight).pop_front()
+    pub(super) fn pop(&mut self, priority: Priority) -> Option<PeerId> {
+        self.part(priority).pop_front()
     }
 
     /// Returns the number of connections in a part.
-    pub(super) fn count(&self, weight: Weight) -> usize {
-        match weight {
-            Weight::Light => self.light.len(),
-            Weight::Heavy => self.heavy.len(),
+    pub(super) fn count(&self, priority: Priority) -> usize {
+        match priority {
+            Priority::Light => self.light.len(),
+            Priority::Stranger => self.strangers.len(),
+            Priority::Heavy => self.heavy.len(),
         }
     }
 
-    fn part(&mut self, weight: Weight) -> &mut VecDeque<PeerId> {
-        match weight {
-            Weight::Light => &mut self.light,
-            Weight::Heavy => &mut self.heavy,
+    fn part(&mut self, priority: Priority) -> &mut VecDeque<PeerId> {
+        match priority {
+            Priority::Light => &mut self.light,
+            Priority::Stranger => &mut self.strangers,
+            Priority::Heavy => &mut self.heavy,
         }
     }
 }

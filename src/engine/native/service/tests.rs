@@ -10,22 +10,32 @@ use super::*;
 use crate::core::Outlet;
 use crate::engine::BoundAddress;
 use crate::engine::native::connection::{Connection, HEAVY_MIN};
-use crate::engine::native::peers::Weight;
+use crate::engine::native::peers::Priority;
 use crate::engine::native::steps::Done;
 use crate::engine::native::{EVENTS_MAX, Native, prepare};
 use gateway_zmtp::pool::READ_BUFFER_SIZE;
 use gateway_zmtp::{COMMAND, MORE, greeting, put_frame};
 
-/// Connects a peer to the first address of this name, and sends its greeting and its READY.
-fn peer(listening: &[BoundAddress], name: &str, ready: &[u8]) -> TcpStream {
+/// Connects a stranger, which sends nothing yet, to the first address of this name.
+fn stranger(listening: &[BoundAddress], name: &str) -> TcpStream {
     let address = listening
         .iter()
         .find(|address| address.name == name)
         .unwrap();
-    let mut stream = TcpStream::connect(address.endpoint.strip_prefix("tcp://").unwrap()).unwrap();
+    TcpStream::connect(address.endpoint.strip_prefix("tcp://").unwrap()).unwrap()
+}
+
+/// Sends the greeting and the READY of a peer.
+fn introduce(stream: &mut TcpStream, ready: &[u8]) {
     let mut bytes = greeting::NULL_GREETING.to_vec();
     put_frame(&mut bytes, COMMAND, ready);
     stream.write_all(&bytes).unwrap();
+}
+
+/// Connects a peer to the first address of this name, and sends its greeting and its READY.
+fn peer(listening: &[BoundAddress], name: &str, ready: &[u8]) -> TcpStream {
+    let mut stream = stranger(listening, name);
+    introduce(&mut stream, ready);
     stream
 }
 
@@ -105,9 +115,16 @@ routes: { OPAQUE: { publish: ticks } }";
         clients
     }
 
-    /// Returns the number of connections of this weight that have something to read.
-    fn ready(&self, weight: Weight) -> usize {
-        self.native.service.peers.ready_count(weight)
+    /// Connects this many strangers to the first address of this name.
+    fn strangers(&self, name: &str, count: usize) -> Vec<TcpStream> {
+        (0..count)
+            .map(|_| stranger(&self.listening, name))
+            .collect()
+    }
+
+    /// Returns the number of connections of this priority that have something to read.
+    fn ready(&self, priority: Priority) -> usize {
+        self.native.service.peers.ready_count(priority)
     }
 
     /// Returns the number of messages that were received.
@@ -277,7 +294,7 @@ fn a_request_of_a_light_client_overtakes_requests_of_heavy_clients() {
     for client in &mut crowd {
         client.write_all(&messages(b"nobody's", FLOOD)).unwrap();
     }
-    while engine.ready(Weight::Heavy) < CROWD {
+    while engine.ready(Priority::Heavy) < CROWD {
         assert!(engine.received() < (CROWD * FLOOD) as u64, "none is heavy");
         engine.turn();
     }
@@ -286,17 +303,17 @@ fn a_request_of_a_light_client_overtakes_requests_of_heavy_clients() {
     assert!(!engine.worker_holds_requests());
     engine.turn();
     assert!(engine.worker_holds_requests());
-    assert_eq!(engine.ready(Weight::Heavy), CROWD, "too little was sent");
+    assert_eq!(engine.ready(Priority::Heavy), CROWD, "too little was sent");
 }
 
 /// The messages of the many light clients take several turns.
 #[test]
 fn a_heavy_client_is_read_in_each_turn_however_many_are_light() {
     let mut engine = Engine::start();
-    let mut crowd = engine.clients(20 * CROWD);
+    let mut crowd = engine.clients(5 * CROWD);
     let flood = messages(b"OPAQUE", FLOOD);
     engine.client.write_all(&flood).unwrap();
-    while engine.ready(Weight::Heavy) == 0 {
+    while engine.ready(Priority::Heavy) == 0 {
         assert!(engine.received() < FLOOD as u64, "it is not heavy");
         engine.turn();
     }
@@ -306,15 +323,61 @@ fn a_heavy_client_is_read_in_each_turn_however_many_are_light() {
     }
     // The system reports all of them in this turn.
     engine.turn();
-    let mut left = engine.ready(Weight::Light);
+    let mut left = engine.ready(Priority::Light);
     assert!(left > CROWD, "{left} are left");
     while left > 0 {
         let before = engine.received();
         engine.turn();
-        let light = left - engine.ready(Weight::Light);
+        let light = left - engine.ready(Priority::Light);
         let heavy = engine.received() - before - light as u64;
         assert!(heavy > 0, "{light} light ones were read, and no heavy one");
         left -= light;
     }
-    assert_eq!(engine.ready(Weight::Heavy), 1, "too little was sent");
+    assert_eq!(engine.ready(Priority::Heavy), 1, "too little was sent");
+}
+
+/// The handshakes of the strangers take several turns.
+#[test]
+fn a_request_of_a_light_client_passes_the_handshakes_of_strangers() {
+    let mut engine = Engine::start();
+    let mut strangers = engine.strangers("clients", 10 * CROWD);
+    while engine.native.service.connection_count() < 2 + strangers.len() {
+        engine.turn();
+    }
+    engine.native.clock.step_by(Duration::from_millis(1));
+    for stranger in &mut strangers {
+        introduce(stranger, DEALER);
+    }
+    engine.turn();
+    let left = engine.ready(Priority::Stranger);
+    assert!(left > CROWD, "{left} are left");
+    engine.client.write_all(&messages(b"OPAQUE", 1)).unwrap();
+    assert!(!engine.worker_holds_requests());
+    engine.turn();
+    assert!(engine.worker_holds_requests());
+    let still_left = engine.ready(Priority::Stranger);
+    assert!(
+        0 < still_left && still_left < left,
+        "{still_left} of {left}"
+    );
+    engine.await_peers(2 + strangers.len());
+}
+
+#[test]
+fn a_turn_accepts_few_connections_however_many_have_arrived() {
+    let mut engine = Engine::start();
+    let _waiting = ["clients", "people"].map(|name| engine.strangers(name, 5 * CROWD));
+    let count = |engine: &Engine| engine.native.service.connection_count();
+    engine.native.clock.step_by(Duration::from_millis(1));
+    let all = 2 + 2 * 5 * CROWD;
+    let mut before = count(&engine);
+    while before < all {
+        engine.turn();
+        let now = count(&engine);
+        assert!(
+            before < now && now <= before + CROWD,
+            "{now} after {before}"
+        );
+        before = now;
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::core::{Event, Outlet};
 use crate::engine::native::clock::Clock;
 use crate::engine::native::connection::{HEAVY_MIN, Read};
-use crate::engine::native::peers::Weight;
+use crate::engine::native::peers::Priority;
 use crate::engine::native::quiet::Cause;
 use crate::engine::native::service::Service;
 use crate::engine::native::service::end::Refusal;
@@ -80,7 +80,7 @@ const BYTES_OF_AN_ITEM: usize = 64;
 /// The maximum time for reading in a turn before decided messages are written. It is a fraction of
 /// the time that a request takes over a network, so that busy peers do not delay a quiet peer
 /// noticeably, however many they are.
-const READ_TIME_MAX: Duration = Duration::from_millis(2);
+const READ_TIME_MAX: Duration = Duration::from_millis(1);
 
 /// The time since the start of a turn of all peers after which the turn of a single peer ends as
 /// soon as that peer's turn has taken [`WORK_UNTIMED`].
@@ -91,6 +91,10 @@ const PEER_TIME_MAX: Duration = Duration::from_millis(1);
 /// the sizes of payloads. So much work takes a fraction of these times, so most turns never read
 /// the clock for these checks.
 pub(super) const WORK_UNTIMED: usize = 512;
+
+/// The work of a turn of a stranger, counted in small messages: a step of its handshake, or closing
+/// its connection.
+const STRANGER_WORK: usize = 32;
 
 /// The share of each peer in a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,27 +182,32 @@ impl Service {
     /// system is polled again.
     pub(in crate::engine::native) fn read(&mut self, now: Duration, clock: &Clock) -> bool {
         self.peers.begin_turn();
-        let [light, heavy] =
-            [Weight::Light, Weight::Heavy].map(|weight| self.peers.ready_count(weight));
-        let turns = light + heavy;
+        let counts = [Priority::Light, Priority::Stranger, Priority::Heavy]
+            .map(|priority| self.peers.ready_count(priority));
+        let turns: usize = counts.iter().sum();
         let mut share = Share::of(turns);
         if self.peers.is_short_of_memory() {
             share = share.while_short();
         }
-        self.read_all(Weight::Light, share.of_light(), now, clock);
-        self.read_all(Weight::Heavy, share, now, clock);
+        self.read_all(Priority::Light, share.of_light(), now, clock);
+        self.read_all(Priority::Stranger, share.of_light(), now, clock);
+        self.read_all(Priority::Heavy, share, now, clock);
         turns > 0
     }
 
-    /// Gives each readable peer of this weight its turn, at least one of them, until the turns have
-    /// taken too long.
-    fn read_all(&mut self, weight: Weight, share: Share, now: Duration, clock: &Clock) {
+    /// Gives each readable peer of this priority its turn, at least one of them, until the turns
+    /// have taken too long.
+    fn read_all(&mut self, priority: Priority, share: Share, now: Duration, clock: &Clock) {
+        let extra_work = match priority {
+            Priority::Stranger => STRANGER_WORK,
+            Priority::Light | Priority::Heavy => 0,
+        };
         let mut work = 0;
-        for _ in 0..self.peers.ready_count(weight) {
-            let Some(peer) = self.peers.next_ready(weight) else {
+        for _ in 0..self.peers.ready_count(priority) {
+            let Some(peer) = self.peers.next_ready(priority) else {
                 break;
             };
-            work += self.serve(peer, share, now, clock);
+            work += self.serve(peer, share, now, clock) + extra_work;
             self.report_events(now);
             if work >= WORK_UNTIMED {
                 if clock.now().saturating_sub(now) >= READ_TIME_MAX {
