@@ -1,4 +1,4 @@
-//! `+`, `-`, `*`, `/` and `%`.
+//! The evaluation of the operators `+`, `-`, `*`, `/` and `%`.
 
 use std::rc::Rc;
 

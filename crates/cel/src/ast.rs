@@ -7,7 +7,7 @@ use crate::span::Span;
 #[derive(Debug)]
 pub(crate) struct Expr {
     pub(crate) span: Span,
-    /// The height of this part as a tree, in levels. A leaf has the height 1.
+    /// The height of the syntax tree of this part, in levels. A leaf has the height 1.
     pub(crate) height: u32,
     pub(crate) kind: ExprKind,
 }
@@ -26,13 +26,13 @@ pub(crate) enum ExprKind {
     Fold(Box<Fold>),
 }
 
-/// A name. The text contains dots in the type of a message literal, and in a name that was joined
-/// from a chain `a.b.c`.
+/// A name. The text contains dots if the name is the type of a message literal, or was joined from
+/// a chain `a.b.c`.
 #[derive(Clone, Debug)]
 pub(crate) struct Name {
     pub(crate) text: String,
-    /// Set if the name is written with a leading dot. The container is not searched for such a
-    /// name.
+    /// Set if the name is written with a leading dot. Such a name is a full name, so no package is
+    /// prepended to it when it is looked up.
     pub(crate) rooted: bool,
 }
 
@@ -57,8 +57,9 @@ pub(crate) enum SelectForm {
 
 #[derive(Debug)]
 pub(crate) struct Call {
+    /// The function of an operator, such as `_+_`. Empty if `name` is set.
     pub(crate) function: &'static str,
-    /// The name of the function, or `None` for an operator.
+    /// The name of the called function, or `None` for an operator.
     pub(crate) name: Option<String>,
     pub(crate) name_span: Span,
     pub(crate) target: Option<Box<Expr>>,
@@ -94,7 +95,8 @@ pub(crate) struct Fold {
     pub(crate) range: Expr,
     /// The names of one or two variables.
     pub(crate) variables: Vec<String>,
-    /// The condition that selects elements: an optional argument of `map` and `transform…`.
+    /// The condition that selects elements, which is an optional argument of `map` and
+    /// `transform…`. The condition of `filter` is its body.
     pub(crate) filter: Option<Expr>,
     pub(crate) body: Expr,
 }
@@ -140,8 +142,8 @@ impl Expr {
 
 impl ExprKind {
     /// Returns the greatest height among the arguments of a call (without its target), the operand
-    /// of a selection, or the parts of an expanded macro. Returns 0 for the other kinds, whose
-    /// heights the parser computes.
+    /// of a selection, or the parts of a macro that visits elements. A call expands only to these
+    /// kinds. Returns 0 for all other kinds.
     pub(crate) fn height(&self) -> u32 {
         match self {
             Self::Call(call) => highest(&call.arguments),

@@ -38,7 +38,8 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Budget`] if fewer steps are left. No steps remain then.
+    /// Fails with [`ErrorKind::Budget`] if fewer than `steps` steps are left. After such an error,
+    /// no steps are left.
     pub fn take_steps(&mut self, steps: u64) -> Result<(), ErrorKind> {
         match self.steps.checked_sub(steps) {
             Some(left) => {
@@ -56,7 +57,8 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Budget`] if fewer steps are left. No steps remain then.
+    /// Fails with [`ErrorKind::Budget`] if too few steps are left. After such an error, no steps
+    /// are left.
     pub fn take_steps_to_read(&mut self, bytes: usize) -> Result<(), ErrorKind> {
         self.take_steps((bytes / STEP_BYTES) as u64)
     }
@@ -65,8 +67,8 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Budget`] if too few steps or too few bytes are left. No steps, or no
-    /// bytes, remain then.
+    /// Fails with [`ErrorKind::Budget`] if too few steps are left, or else if too few bytes are
+    /// left. After such an error, no steps are left in the first case, and no bytes in the second.
     pub fn take_bytes(&mut self, bytes: usize) -> Result<(), ErrorKind> {
         self.take_steps_to_read(bytes)?;
         match self.bytes.checked_sub(bytes as u64) {

@@ -30,7 +30,8 @@ impl<'a> Message<'a> for ConstructedMessage<'a> {
     }
 }
 
-/// Returns the message of the type `id` in which `fields` are set.
+/// Returns the value of a message literal of the type `id` in which `fields` are set. `known` is
+/// the special meaning of the type, if it has one: a duration, for example, is not a message.
 ///
 /// # Errors
 ///

@@ -38,8 +38,8 @@ pub struct Cost {
     /// The last coefficient is 0 only for a part that is never evaluated, such as the body of
     /// `[].all(…)`.
     steps: Vec<u64>,
-    /// The first part whose cost has the highest power of the number of elements, if that power is
-    /// 2 or more.
+    /// The first part with the highest degree (see [`Cost::power`]), or `None` if that degree is
+    /// below 2.
     nested: Option<Span>,
 }
 
@@ -59,15 +59,15 @@ impl Cost {
         &self.steps
     }
 
-    /// Returns the degree of the cost as a polynomial of the number of elements: 0 if no elements
-    /// are visited, 2 if all elements are visited for each element. A list inside an element is
-    /// part of the same total number of elements, so visiting each such list once does not raise
-    /// the degree.
+    /// Returns the degree of the cost as a polynomial in the number of elements: 0 if no elements
+    /// are visited, 2 if all elements are visited for each element. The number of elements includes
+    /// the elements of nested lists. Visiting each nested list once thus does not raise the degree.
     pub fn power(&self) -> u32 {
         (self.steps.len() as u32).saturating_sub(1)
     }
 
-    /// Returns the first part with the highest power, or `None` if that power is below 2.
+    /// Returns the first part with the highest degree (see [`Cost::power`]), or `None` if that
+    /// degree is below 2.
     pub fn nested(&self) -> Option<Span> {
         self.nested
     }
@@ -147,7 +147,7 @@ struct Counter {
 }
 
 impl Counter {
-    /// Records the power with which the part at `span` visits elements.
+    /// Records that the part at `span` visits elements `visits` times.
     fn visit(&mut self, span: Span, visits: Visits) {
         if visits.power > self.power {
             self.power = visits.power;

@@ -85,7 +85,8 @@ pub enum ErrorKind {
     DivisionByZero,
     /// The result of integer, timestamp or duration arithmetic is out of range.
     Overflow,
-    /// A value is out of range of the named type, in a conversion or in a field that is set.
+    /// A value is out of range of the named type. The type is the target of a conversion, or the
+    /// type of a field that a message literal sets.
     Range(&'static str),
     /// A field of type `string` contains bytes that are not UTF-8.
     NotUtf8,

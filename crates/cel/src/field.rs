@@ -18,7 +18,8 @@ pub struct Field {
     pub kind: Kind,
     /// The number of values, and the presence of the field.
     pub label: Label,
-    /// The value of an unset field, if it is not the zero value: a default of proto2.
+    /// The default value that the schema declares, as proto2 allows, or `None` if the value of an
+    /// unset field is the zero value.
     pub default: Option<Constant>,
 }
 
@@ -51,12 +52,12 @@ pub enum Kind {
     WellKnown(WellKnown),
 }
 
-/// The number of values of a field.
+/// The number of values of a field, and the presence of a single value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Label {
     /// One value, which is set if it is not zero.
     Implicit,
-    /// One value, which is set or not.
+    /// One value, whose presence is recorded: a field that is set to zero is present.
     Explicit,
     /// A list.
     Repeated,
@@ -79,7 +80,8 @@ pub enum WellKnown {
     Value,
     /// `google.protobuf.ListValue` is a list.
     ListValue,
-    /// A wrapper stands for the value that it wraps, or for `null` if the field is unset.
+    /// A wrapper stands for the value that it wraps. An unset field of a wrapper type stands for
+    /// `null`.
     Wrapper(Wrapped),
 }
 

@@ -11,7 +11,7 @@ use crate::value::{ListValue, MapValue, Value};
 /// The maximum number of decimals that a clause may ask for. No double has more decimals.
 const PRECISION_MAX: usize = 1_100;
 
-/// The maximum depth of nested lists and maps in a text.
+/// The maximum depth of nested lists and maps in a formatted value.
 const LEVELS_MAX: u32 = 64;
 
 /// The number of decimals that a clause without a precision writes.
@@ -20,7 +20,8 @@ const PRECISION_DEFAULT: usize = 6;
 /// The letters of all format clauses.
 const CLAUSES: &str = "sdfebxXo";
 
-/// Returns `format_string` with each clause replaced by the next of `arguments`.
+/// Returns `format_string` with each clause replaced by the next of `arguments`. Fails if a clause
+/// is malformed, has no argument, or does not take its argument.
 pub(crate) fn format<'a>(
     format_string: &str,
     arguments: &ListValue<'a>,

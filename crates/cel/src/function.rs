@@ -11,8 +11,8 @@ use crate::value::Value;
 /// The code of a function. It must be pure: the same arguments give the same result.
 ///
 /// Arguments are of the declared types, but elements of lists and maps are not checked at the
-/// evaluation. The code must take the memory that it allocates, and its steps beyond the declared
-/// ones, from the budget.
+/// evaluation. The evaluation takes the declared steps of the function from the budget. The code
+/// itself must take any further steps, and the memory that it allocates.
 pub trait Body: Send + Sync {
     /// Returns the function's value for `arguments`, the receiver first.
     ///

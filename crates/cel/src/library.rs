@@ -350,7 +350,7 @@ const MEMBER: Table = &[
     ("upperAscii", Builtin::UpperAscii, TEXT),
 ];
 
-/// Returns the parameters and the result that a table's signature states.
+/// Returns the types of the parameters and of the result in a signature, such as `int int: bool`.
 fn signature_of(text: &str) -> (Vec<Type>, Type) {
     let (parameters, result) = text.split_once(": ").unwrap_or(("", text));
     (

@@ -90,7 +90,8 @@ fn extension(mut call: Call) -> Result<ExprKind, CompileError> {
     }))
 }
 
-/// Returns the macro `kind`, whose first `variables` arguments are the names of its variables.
+/// Returns the expansion of `call`, which calls a macro of the kind `kind`. The first `variables`
+/// arguments are the names of the macro's variables.
 fn visit(call: Call, variables: usize, kind: FoldKind) -> Result<ExprKind, CompileError> {
     let Call {
         target: Some(range),

@@ -72,10 +72,11 @@ pub(crate) enum Op {
     /// A variable of a macro, identified by its index on the stack of such variables.
     Local(u32),
     Type(Box<str>),
-    /// A field of a message whose type the checker knew.
+    /// A field of a message. The type of the message is known when the expression is compiled.
     Field(Box<FieldOf>),
     HasField(Box<FieldOf>),
-    /// A key of a map, or a field or a key of an operand whose type is known only at run time.
+    /// The value of a key of a map. If the type of the operand is known only at run time, the
+    /// operand may also be a message, and the name is the name of a field.
     Member(Box<Node>, Box<str>),
     HasMember(Box<Node>, Box<str>),
     /// A field whose name is an argument: `getField(message, name)`.

@@ -53,7 +53,7 @@ const OPERATORS: [(&str, u8, &str); 12] = [
     ("%", 5, "_%_"),
 ];
 
-/// The precedence of comparisons and `in`, the lowest of all binary operators.
+/// The precedence of comparisons and `in`, the lowest one in [`OPERATORS`].
 const RELATION: u8 = 3;
 
 /// Parses `text` and expands macros in it.

@@ -15,7 +15,7 @@ const PROGRAM_MAX: usize = 4 * 1024 * 1024;
 /// The maximum count in a counted repetition, as in RE2.
 const REPEAT_MAX: u32 = 1_000;
 
-/// The maximum depth of nested groups, because a pattern is compiled by recursion.
+/// The maximum depth of nested groups. The compilation of a pattern recurses over them.
 const NESTING_MAX: u32 = 100;
 
 /// The number of bytes of a text that one step matches at one position of the pattern. A crafted

@@ -51,7 +51,7 @@ impl Program {
     }
 
     /// Returns the first part of the expression that fails whenever it is evaluated, such as a
-    /// division by a constant zero. A part for which the whole expression fails takes precedence.
+    /// division by a constant zero. A part that makes the whole expression fail takes precedence.
     ///
     /// `known` has an entry for each variable: the value that the variable has in all evaluations,
     /// or `None`. Not all failing parts are found, but a part that is found always fails.

@@ -1,5 +1,5 @@
-//! Expressions over the scalar fields of one message, which are evaluated without memory or a
-//! budget.
+//! Expressions over the scalar fields of one message. Their evaluation allocates no memory and
+//! needs no budget.
 
 use std::cmp::Ordering;
 
@@ -33,7 +33,7 @@ pub enum Scalar<'a> {
 pub struct ScalarField<'a> {
     /// The value of the field, or its default if it is unset.
     pub value: Scalar<'a>,
-    /// Set if the message contains the field, even if a field without presence is written as zero.
+    /// Set if the encoded message contains the field, even with the value zero.
     pub written: bool,
 }
 
@@ -55,7 +55,7 @@ enum Test {
     Constant(bool),
     /// A field of type bool.
     Field(usize),
-    /// `has` of a field. A field without presence is set if it is not zero.
+    /// `has` of a field. The result for a field without presence is true if the field is not zero.
     Has(usize, Label),
     Compare(Relation, Box<[Operand; 2]>),
     Not(Box<Test>),
@@ -95,7 +95,7 @@ impl ScalarProgram {
         };
         let test = match program.result() {
             Type::Bool => builder.test(program.node())?,
-            Type::String => builder.sentence(program.node())?,
+            Type::String => builder.empty_test(program.node())?,
             _ => return None,
         };
         let comparisons = builder.comparisons;
@@ -158,14 +158,14 @@ impl Builder<'_> {
     }
 
     /// Returns a test whether the string `node` is empty, if the test has a scalar form.
-    fn sentence(&mut self, node: &Node) -> Option<Test> {
+    fn empty_test(&mut self, node: &Node) -> Option<Test> {
         Some(match &node.op {
             Op::Constant(Constant::String(text)) => Test::Constant(text.is_empty()),
             Op::Conditional(nodes) => {
                 let [condition, then, otherwise] = &**nodes;
                 let condition = self.test(condition)?;
-                let branches = [condition, self.sentence(then)?, self.sentence(otherwise)?];
-                Test::Conditional(Box::new(branches))
+                let (then, otherwise) = (self.empty_test(then)?, self.empty_test(otherwise)?);
+                Test::Conditional(Box::new([condition, then, otherwise]))
             }
             _ => return None,
         })

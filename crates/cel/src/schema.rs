@@ -12,20 +12,21 @@ use crate::value::Value;
 /// values whose type was not known before (`dyn`, `Any`), and to compare whole messages or convert
 /// them to JSON.
 pub trait Schema: Send + Sync {
-    /// Returns the message type with the full name `name`.
+    /// Returns the message type with the full name `name`, if there is one.
     fn message(&self, name: &str) -> Option<MessageId>;
 
     /// Returns the full name of a message type.
     fn message_name(&self, id: MessageId) -> &str;
 
-    /// Returns the field with the name `name`, or the extension if `name` has a dot.
+    /// Returns the field `name` of a message type. A `name` with a dot is the full name of an
+    /// extension. Returns `None` if there is no such field or extension.
     fn field(&self, id: MessageId, name: &str) -> Option<Field>;
 
     /// Returns the fields and extensions of a message type.
     fn fields(&self, id: MessageId) -> Vec<Field>;
 
-    /// Returns the number of an enum's value. `name` is the full name of the enum, a dot, and the
-    /// value's name.
+    /// Returns the number of an enum's value, if there is such a value. `name` is the full name of
+    /// the enum, a dot, and the value's name.
     fn enum_value(&self, name: &str) -> Option<i32>;
 
     /// Returns the message inside an `Any` with this type URL and these bytes. A well-known message

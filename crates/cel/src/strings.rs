@@ -138,7 +138,8 @@ fn index_of<'a>(text: &str, part: &str, from: i64) -> Outcome<'a> {
     ))
 }
 
-/// Returns the position of the last `part` that begins at `to` or before.
+/// Returns the position of the last occurrence of `part` that begins at `to` or before, or -1 if
+/// there is none. `None` stands for the end of `text`.
 fn last_index_of<'a>(text: &str, part: &str, to: Option<i64>) -> Outcome<'a> {
     let end = match to {
         Some(to) => (byte_at(text, to)? + part.len()).min(text.len()),

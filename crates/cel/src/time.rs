@@ -10,7 +10,7 @@ const DAY_SECONDS: i64 = 86_400;
 
 /// 0001-01-01T00:00:00Z, the earliest timestamp, in seconds since 1970.
 const SECONDS_MIN: i64 = -62_135_596_800;
-/// 9999-12-31T23:59:59Z, the last second of a timestamp.
+/// 9999-12-31T23:59:59Z, the last second in which a timestamp can be, in seconds since 1970.
 const SECONDS_MAX: i64 = 253_402_300_799;
 /// The maximum length of a duration in either direction, in seconds: about 10,000 years.
 const DURATION_SECONDS_MAX: i64 = 315_576_000_000;
@@ -103,7 +103,8 @@ impl Duration {
     }
 }
 
-/// Returns the nanoseconds of the unit that `text` begins with, and the length of its name.
+/// Returns the unit that `text` begins with in nanoseconds, and the length of the unit's name in
+/// bytes. Returns `None` if `text` begins with no unit.
 fn unit_of(text: &str) -> Option<(i128, usize)> {
     const UNITS: [(&str, i128); 8] = [
         ("ns", 1),
@@ -119,7 +120,8 @@ fn unit_of(text: &str) -> Option<(i128, usize)> {
     Some((unit.1, unit.0.len()))
 }
 
-/// Returns `number`, which has at most one decimal point, times `unit`, rounded toward zero.
+/// Returns `number` times `unit`, rounded toward zero. Returns `None` if `number` has no digit or
+/// more than one decimal point, or if the result is too large.
 fn scaled(number: &str, unit: i128) -> Option<i128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
@@ -254,7 +256,8 @@ impl Timestamp {
     }
 }
 
-/// Returns the nanoseconds of the decimals that `bytes` begins with, and the remaining bytes.
+/// Returns the fraction of a second that `bytes` begins with, such as `.5`, in nanoseconds, and the
+/// remaining bytes. Returns `None` if no digit follows the point.
 fn fraction(bytes: &[u8]) -> Option<(u32, &[u8])> {
     if bytes.first() != Some(&b'.') {
         return Some((0, bytes));
@@ -286,7 +289,7 @@ fn offset_of(zone: &[u8]) -> Option<i64> {
     Some(sign * seconds)
 }
 
-/// Returns the seconds of `HH:MM`.
+/// Returns the time `HH:MM` in seconds, or `None` if `text` is not such a time.
 pub(crate) fn hours_and_minutes(text: &[u8]) -> Option<i64> {
     let [h, i, b':', m, n] = text else {
         return None;

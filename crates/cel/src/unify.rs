@@ -109,7 +109,8 @@ impl Unifier {
         }
     }
 
-    /// Binds `parameter` to `to`, or to the more general of `to` and its current binding.
+    /// Binds `parameter` to `to`. If the parameter is already bound, binds it to the more general
+    /// of `to` and the current binding, unless these two types do not fit each other.
     fn substitute(&mut self, to: &Type, parameter: u32) -> Substitution {
         if *to == Type::Parameter(parameter) {
             return Substitution::Valid;
@@ -151,8 +152,8 @@ impl Unifier {
         }
     }
 
-    /// Returns the type of values of both types: the more general of the two, or `dyn` if neither
-    /// fits the other.
+    /// Returns a type that includes the values of both types: the more general of the two, or
+    /// `dyn` if the types do not fit each other. Binds parameters if the types fit.
     pub(crate) fn join(&mut self, first: &Type, second: &Type) -> Type {
         if self.assignable(first, second) {
             return most_general(first, second);
@@ -242,8 +243,8 @@ fn is_as_general(first: &Type, second: &Type) -> bool {
     }
 }
 
-/// Returns `ty` with `first` added to the number of each parameter. Raises `used`, if necessary, to
-/// one more than the highest number before the addition.
+/// Returns `ty` with `first` added to the number of each parameter. Raises `used` to one more than
+/// the highest number in `ty`, unless `used` is already higher.
 fn shift(ty: &Type, first: u32, used: &mut u32) -> Type {
     match ty {
         Type::Parameter(number) => {

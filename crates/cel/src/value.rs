@@ -173,11 +173,11 @@ pub trait Message<'a> {
     /// Returns the value of `field`, or `None` if the field is unset. The caller then supplies the
     /// default.
     ///
-    /// A field without presence that is zero may be returned as its zero value or as `None`, and an
-    /// empty repeated field or map as an empty value or as `None`. Well-known messages are returned
-    /// as the values that CEL gives them: see [`WellKnown`]. An `Any` that cannot be decoded may be
-    /// returned as a message of the type `google.protobuf.Any`, which is equal to any other such
-    /// message with the same type URL and bytes.
+    /// A field without presence that is zero may be returned as its zero value or as `None`. An
+    /// empty repeated field or map may be returned as an empty value or as `None`. Well-known
+    /// messages are returned as the values that CEL gives them: see [`WellKnown`]. An `Any` that
+    /// cannot be decoded may be returned as a message of the type `google.protobuf.Any`, which is
+    /// equal to any other such message with the same type URL and bytes.
     ///
     /// # Errors
     ///

@@ -60,6 +60,7 @@ impl Checker<'_> {
     }
 
     /// Returns the types of the first and the second variable of a macro over a value of type `ty`.
+    /// Reports an error at `span` if `ty` is neither a list nor a map.
     fn visited(&mut self, ty: &Type, variables: Variables, span: Span) -> (Type, Type) {
         match ty {
             Type::List(element) => match variables {
