@@ -24,10 +24,11 @@ impl Severity {
     }
 }
 
-/// A remark on a diagnostic, such as the place of the other half of a conflict.
+/// A remark on a diagnostic, such as the place of an earlier definition with the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// The remark. If there is a place, the text is followed by it: `the first is at`.
+    /// The text of the remark. If there is a place, it is shown after the text, so the text ends
+    /// with a phrase such as `the first is at`.
     pub text: String,
     /// The place that the remark is about.
     pub place: Option<Place>,
@@ -59,7 +60,8 @@ pub struct Diagnostic {
     pub place: Option<Place>,
     /// The text next to the caret, such as what was expected at the place; empty for none.
     pub label: String,
-    /// Remarks, such as which file imports this one, or where the other half of a conflict is.
+    /// Remarks, such as the name of a file that imports this one, or the place of an earlier
+    /// definition with the same name.
     pub notes: Vec<Note>,
     /// The remedy for the problem.
     pub help: Option<String>,
@@ -104,7 +106,7 @@ impl Diagnostic {
         self
     }
 
-    /// Adds a remark about `place`. The text ends before the place: `the first is at`.
+    /// Adds a remark about `place`. The place is shown after `text`, such as `the first is at`.
     pub fn note_at(mut self, text: impl Into<String>, place: Place) -> Self {
         let text = text.into();
         let place = Some(place);
