@@ -5,7 +5,7 @@
 //! [`step`](Budget::step) for each round and ends with [`OutOfTime`] as soon as a step fails. From
 //! then on, every step fails. Some loops cannot return an error: a diagnostic that is being
 //! composed is cut short, and the parser sees the end of the text. In both cases, the caller that
-//! started the work calls [`check`](Budget::check) and discards the result.
+//! started the work calls [`check`](Budget::check), and discards the result if the time is over.
 
 use std::cell::Cell;
 use std::time::Instant;

@@ -31,9 +31,9 @@ use gateway_diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
 /// The number of files with errors after which a run stops. A longer list would not help.
 const FAULTY_FILES_MAX: usize = 100;
 
-/// The time that a run may take, several times the time for all of googleapis on a slow machine.
-/// The clock is read between files and within each, so that the limit also holds for a file that is
-/// crafted to be slow.
+/// The maximum time of a run. A run over all of googleapis takes a fraction of this time, even on a
+/// slow machine. The clock is read between files and within each file, so that the limit also holds
+/// for a file that is crafted to be slow.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// The number of names that a note lists before it says "and N more".
@@ -66,8 +66,8 @@ fn compile_within(
 struct Run<'a> {
     sources: &'a ProtoSources,
     units: BTreeMap<&'a str, FileStage>,
-    /// The files that come with this crate and are imported, directly or indirectly, and
-    /// descriptor.proto.
+    /// The files that come with this crate and are imported, directly or indirectly.
+    /// descriptor.proto is always among them.
     well_known: BTreeMap<&'static str, FileStage>,
     /// The files that are unchanged since the last compile.
     known: HashMap<String, Arc<LinkedFile>>,
@@ -98,9 +98,10 @@ impl FileStage {
 struct Faults<'a> {
     list: Vec<(&'a str, Diagnostic)>,
     faulty: HashSet<&'a str>,
-    /// The files that were not checked, each with the faulty file that is the reason.
-    unjudged: BTreeMap<&'a str, &'a str>,
-    /// Set once the time limit has passed, after which no file is checked.
+    /// The files that were not checked, each with a file with errors that it imports, directly or
+    /// indirectly.
+    unchecked: BTreeMap<&'a str, &'a str>,
+    /// Set once the time limit has passed. No further files are checked then.
     late: bool,
 }
 
@@ -113,20 +114,21 @@ impl<'a> Faults<'a> {
     }
 
     /// Returns the file with errors that prevents an importer of `name` from being checked: `name`
-    /// itself or a file that it imports, directly or indirectly.
+    /// itself or a file that `name` imports, directly or indirectly. Returns `None` if there is no
+    /// such file.
     fn culprit(&self, name: &str) -> Option<&'a str> {
-        let unjudged = self.unjudged.get(name).copied();
-        unjudged.or_else(|| self.faulty.get(name).copied())
+        let unchecked = self.unchecked.get(name).copied();
+        unchecked.or_else(|| self.faulty.get(name).copied())
     }
 
     fn report(self, found: &mut Diagnostics) {
         if self.faulty.len() >= FAULTY_FILES_MAX {
             let message =
-                format!("{FAULTY_FILES_MAX} files have errors; not all others were checked");
+                format!("{FAULTY_FILES_MAX} files have errors; other files may be unchecked");
             found.push(Diagnostic::error(message));
         }
         let mut waiting: HashMap<&str, Vec<&str>> = HashMap::new();
-        for (name, culprit) in self.unjudged {
+        for (name, culprit) in self.unchecked {
             waiting.entry(culprit).or_default().push(name);
         }
         for (name, diagnostic) in self.list {
@@ -134,7 +136,7 @@ impl<'a> Faults<'a> {
             found.push(match waiting.remove(name) {
                 None => diagnostic,
                 Some(names) => diagnostic.note(format!(
-                    "not checked, because they import it: {}",
+                    "not checked, because they import this file: {}",
                     listed(&names)
                 )),
             });
@@ -188,27 +190,28 @@ impl<'a> Run<'a> {
                 Ok(Err(ParseError::Faults(faults))) => faults
                     .into_iter()
                     .for_each(|fault| self.faults.add(name, fault.within(&source.file))),
-                Ok(Err(ParseError::OutOfTime)) => self.late(name),
+                Ok(Err(ParseError::OutOfTime)) => self.report_late(name),
                 Err(reason) => self.faults.add(name, failed(source, &reason)),
             }
         }
     }
 
-    /// Returns whether the time is over, and reports that once.
+    /// Returns whether the time is over. The first time, reports the file `name` as the file at
+    /// which the time ran out.
     fn is_late(&mut self, name: &'a str) -> bool {
         if !self.faults.late && self.budget.read_clock().is_err() {
-            self.late(name);
+            self.report_late(name);
         }
         self.faults.late
     }
 
-    fn late(&mut self, name: &'a str) {
+    fn report_late(&mut self, name: &'a str) {
         self.faults.late = true;
         let limit = self.limit.as_secs();
         let fault = Diagnostic::error(format!("compiling takes longer than {limit} s"))
             .note(format!("the time ran out at {name}"))
             .help("name only the directories with this gateway's schemas in proto.import_paths");
-        // This marks the file as faulty, because it may be linked but not yet verified.
+        // The file must count as faulty, because it may be linked but not yet verified.
         self.faults.add(name, fault);
     }
 
@@ -256,7 +259,7 @@ impl<'a> Run<'a> {
                 continue;
             };
             if let Some(culprit) = unit.imports().find_map(|i| self.faults.culprit(i)) {
-                self.faults.unjudged.insert(name, culprit);
+                self.faults.unchecked.insert(name, culprit);
                 continue;
             }
             let names = match needed.contains(name) {
@@ -278,10 +281,10 @@ impl<'a> Run<'a> {
                 break;
             }
         }
-        let sound = |linked: &Arc<LinkedFile>| !self.faults.faulty.contains(linked.name());
-        let cache = Cache::of(linker.files().all().filter(|linked| sound(linked)));
+        let is_valid = |linked: &Arc<LinkedFile>| !self.faults.faulty.contains(linked.name());
+        let cache = Cache::of(linker.files().all().filter(|linked| is_valid(linked)));
         self.known.clear();
-        let files = linker.into_files().into_imported().filter(sound);
+        let files = linker.into_files().into_imported().filter(is_valid);
         let files = files.map(|linked| {
             let (file, facts) = (Arc::clone(&linked.file), Arc::clone(&linked.facts));
             CompiledFile::new(file, facts, linked.locations.clone())
@@ -312,7 +315,7 @@ impl<'a> Run<'a> {
             Ok(Ok(faults)) => faults
                 .into_iter()
                 .for_each(|fault| self.faults.add(name, fault)),
-            Ok(Err(OutOfTime)) => self.late(name),
+            Ok(Err(OutOfTime)) => self.report_late(name),
             Err(reason) => self.faults.add(name, failed(source, &reason)),
         }
     }

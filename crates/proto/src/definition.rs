@@ -1,8 +1,8 @@
 //! The places at which the messages and enums of schemas are defined, and their reservations.
 //!
-//! The compiler makes them (`definitions.rs`), and a snapshot keeps them while it is in use, so
-//! that a later edit can be shown next to the definition that it changes. They play no part in
-//! checking payloads.
+//! The compiler collects these definitions (`definitions.rs`). The gateway keeps the definitions of
+//! the schemas in use, so that the report on a later edit can show the changed definition. Payloads
+//! are checked without the definitions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;

@@ -22,14 +22,14 @@ use gateway_diagnostic::{Place, SourceFile};
 /// importers.
 ///
 /// The descriptor of a file that is unchanged since an earlier compile is decoded when it is first
-/// read, so a look-up costs no more than the files that it reads.
+/// read. A look-up thus decodes only the files that it needs.
 #[derive(Debug)]
 pub struct Descriptors {
     files: Vec<CompiledFile>,
     sources: BTreeMap<String, HashedText>,
     compiler: Compiler,
-    /// The hash of each message and enum at the top level of a file, and the index of the file,
-    /// sorted.
+    /// The hash of the full name of each message and enum at the top level of a file, and the index
+    /// of the file. Sorted by hash.
     tops: Vec<(u64, usize)>,
 }
 
@@ -53,7 +53,7 @@ enum TypePath {
 /// The definition of a message or an enum.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TypeAt<'a, D> {
-    /// The index of its file.
+    /// The index of the file that contains the definition.
     pub(super) file: usize,
     /// The path in the file's descriptor, in the form of SourceCodeInfo.
     pub(super) path: &'a [i32],
@@ -61,7 +61,8 @@ pub(super) struct TypeAt<'a, D> {
 }
 
 impl CompiledFile {
-    /// Returns a file whose descriptor has no SourceCodeInfo, and the locations in it.
+    /// Returns the compiled file of a descriptor without SourceCodeInfo. `locations` takes the
+    /// place of the SourceCodeInfo.
     pub(super) fn new(
         descriptor: Arc<LazyDescriptor>,
         facts: Arc<Facts>,
@@ -85,7 +86,7 @@ impl CompiledFile {
         &self.facts.package
     }
 
-    /// Returns the names of the files that the file imports, including those for options only.
+    /// Returns the names of the files that the file imports, including imports for options only.
     pub fn imports(&self) -> impl Iterator<Item = &str> {
         self.facts.all_imports().map(String::as_str)
     }
@@ -105,7 +106,8 @@ impl CompiledFile {
         &self.descriptor
     }
 
-    /// Returns whether the descriptor was read since the compile, or made by it.
+    /// Returns whether the descriptor is in memory in decoded form: the compile made it, or it has
+    /// been read since the compile.
     pub fn is_decoded(&self) -> bool {
         self.descriptor.is_decoded()
     }
@@ -158,8 +160,8 @@ impl Descriptors {
         }
     }
 
-    /// Returns the descriptor of every file, imports before importers, well-known types included
-    /// where they are imported. They have no SourceCodeInfo.
+    /// Returns the descriptors of all files, imports before importers. Files of well-known types
+    /// are included if they are imported. The descriptors have no SourceCodeInfo.
     pub fn files(&self) -> impl ExactSizeIterator<Item = &FileDescriptorProto> {
         self.files.iter().map(CompiledFile::descriptor)
     }
@@ -189,8 +191,8 @@ impl Descriptors {
         self.sources.get(name).map(|text| &text.file)
     }
 
-    /// Returns the full names of all messages, except those of map entries, in the order in which
-    /// the files define them.
+    /// Returns the full names of all messages, except map entries, in the order in which the files
+    /// define them.
     pub fn message_names(&self) -> Vec<&str> {
         let mut all = Vec::new();
         for file in &self.files {
@@ -209,7 +211,7 @@ impl Descriptors {
         all
     }
 
-    /// Returns the number of all messages, except those of map entries.
+    /// Returns the number of all messages, except map entries.
     pub fn message_count(&self) -> usize {
         self.files.iter().map(|file| file.facts.messages).sum()
     }
@@ -264,9 +266,9 @@ impl Descriptors {
         })
     }
 
-    /// Returns the index of the file that defines a message or an enum, and the path in it. The
-    /// files that are read define the first part of the name or, very rarely, a name of the same
-    /// hash.
+    /// Returns the index of the file that defines a message or an enum, and the path of the
+    /// definition in this file. Decodes only files in which the hash of a top-level name equals the
+    /// hash of `full_name` or of one of its scopes. The hashes of different names are rarely equal.
     fn type_at(&self, full_name: &str) -> Option<(usize, &TypePath)> {
         prefix_hashes(full_name).find_map(|hash| {
             let start = self.tops.partition_point(|(top, _)| *top < hash);

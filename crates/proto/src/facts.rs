@@ -1,4 +1,4 @@
-//! The facts about a linked file that are asked about every file of a collection.
+//! The facts that a compile needs about every linked file, even if the file is unchanged.
 //!
 //! The facts are kept next to the encoded descriptor, so that the descriptor of an unchanged file
 //! is decoded only if another file or a schema uses a definition in it.
@@ -18,21 +18,21 @@ pub(super) struct Facts {
     /// The name by which others import the file.
     pub name: String,
     pub package: String,
-    /// The names of the files that it imports, except those imported for options only.
+    /// The names of the files that the file imports, except imports for options only.
     pub imports: Box<[String]>,
     /// The names in `imports` that the file imports publicly.
     pub public_imports: Box<[String]>,
-    /// The names of the files that it imports for options only.
+    /// The names of the files that the file imports for options only.
     pub option_imports: Box<[String]>,
     pub names: TopNames,
     /// The numbers of the extensions in the file, by the full name of the extended message, without
     /// a leading dot.
     pub extensions: BTreeMap<String, Vec<i32>>,
-    /// The number of messages, except those of map entries.
+    /// The number of messages, except map entries.
     pub messages: usize,
     /// The largest number of fields of a message, without extensions.
     pub fields_max: usize,
-    /// The file has options that are rules of buf.validate, or predefined rules.
+    /// Set if the file has options that are rules of buf.validate, or predefined rules.
     pub has_rules: bool,
 }
 

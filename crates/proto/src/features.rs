@@ -121,8 +121,8 @@ impl Presence {
         }
     }
 
-    /// Returns the presence of a field that is never implicit, such as a message or a member of a
-    /// oneof: [`Presence::Explicit`] for [`Presence::Implicit`], and any other presence unchanged.
+    /// Returns [`Presence::Explicit`] for [`Presence::Implicit`], and any other presence unchanged.
+    /// The presence of some fields, such as messages and members of a oneof, is never implicit.
     pub fn max_explicit(self) -> Self {
         match self {
             Presence::Implicit => Presence::Explicit,

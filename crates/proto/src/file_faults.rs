@@ -8,7 +8,8 @@ use crate::sources::{ProtoSource, ProtoSources};
 use crate::well_known;
 use gateway_diagnostic::{Diagnostic, Place, did_you_mean, escaped};
 
-/// Returns the error of a file that nests too deep for any compiler.
+/// Returns the error of a file whose brackets nest too deep for any compiler, or `None` if they do
+/// not.
 pub(super) fn too_deep(source: &ProtoSource) -> Option<Diagnostic> {
     let range = source.outline.too_deep.clone()?;
     let fault = TextFault::new(range, format!("brackets nest more than {NESTING_MAX} deep"));
@@ -18,7 +19,8 @@ pub(super) fn too_deep(source: &ProtoSource) -> Option<Diagnostic> {
     Some(fault.within(&source.file))
 }
 
-/// Returns the error of a file at which the compiler itself failed.
+/// Returns the error of a file at which the compiler panicked. `reason` is the message of the
+/// panic.
 pub(super) fn failed(source: &ProtoSource, reason: &str) -> Diagnostic {
     Diagnostic::error(format!(
         "the built-in compiler failed at this file: {reason}"
@@ -55,12 +57,14 @@ pub(super) fn missing(
     names.extend(others().map(|(other, _)| other));
     let help = match did_you_mean(import, names) {
         Some(name) => format!("did you mean {name:?}?"),
-        None => "put the file there, or its directory into proto.import_paths".to_owned(),
+        None => "put the file below an import path, or add its directory to proto.import_paths"
+            .to_owned(),
     };
     fault.help(help)
 }
 
-/// Returns the place where a file imports another.
+/// Returns the place of the import of the file `import`, or the start of the file if the import is
+/// not found.
 pub(super) fn import_place(source: &ProtoSource, import: &str) -> Place {
     let written = source.outline.imports.iter().find(|i| i.name == import);
     let range = written.map_or(0..0, |i| i.range.clone());

@@ -24,7 +24,8 @@ pub(super) fn named(word: &str, lax: bool) -> Option<f64> {
     }
 }
 
-/// Returns the text of a double's default: with 15 digits if they suffice, with 17 otherwise.
+/// Returns the text of a double's default, with 15 digits if they parse to the same value, and with
+/// 17 digits otherwise.
 pub(super) fn of_f64(value: f64) -> String {
     let short = general(value, 15);
     match short.parse::<f64>() {
@@ -33,7 +34,8 @@ pub(super) fn of_f64(value: f64) -> String {
     }
 }
 
-/// Returns the text of a float's default: with 6 digits if they suffice, with 9 otherwise.
+/// Returns the text of a float's default, with 6 digits if they parse to the same value, and with 9
+/// digits otherwise.
 pub(super) fn of_f32(value: f64) -> String {
     let narrow = value as f32;
     let short = general(f64::from(narrow), 6);
@@ -71,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_written_as_c_does() {
+    fn numbers_are_written_and_read_as_in_protoc() {
         let written: Vec<_> = [0.0, -0.0, 1.5, 1e21, 1e-7, 0.1, 1.0 / 3.0, f64::MAX]
             .map(of_f64)
             .into();

@@ -55,7 +55,7 @@ impl Token {
 /// The tokens of a text.
 #[derive(Debug)]
 pub(super) struct Lexed {
-    /// The tokens, the last of which is of kind [`TokenKind::End`].
+    /// The tokens. The last token is of the kind [`TokenKind::End`].
     pub tokens: Vec<Token>,
     /// The errors of the bad tokens.
     pub faults: Vec<TextFault>,
@@ -104,9 +104,9 @@ pub(super) fn tokens(text: &str, budget: &Budget) -> Result<Lexed, OutOfTime> {
 
 /// All tokens of a text that need not be a `.proto` file.
 ///
-/// Unlike [`tokens`], this iterator always reads to the end and returns no end token, and a bad
-/// token spans all of the skipped text. For a malformed comment, it spans only the opening `//` or
-/// `/*`.
+/// Unlike [`tokens`], this iterator always reads to the end and returns no end token. A bad token
+/// spans all of the skipped text. Only the bad token of a malformed comment is shorter: it spans
+/// the opening `//` or `/*`.
 pub(super) struct LooseTokens<'a> {
     lexer: Lexer<'a>,
 }
@@ -150,7 +150,7 @@ impl Iterator for LooseTokens<'_> {
 
 /// Returns the words of a `.proto` text that may not compile, in order: keywords, the parts of
 /// names, and scalar types, without quoted texts and comments. The words of a malformed comment are
-/// included, since an unterminated comment may have swallowed definitions.
+/// included, since an unterminated comment may contain definitions.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut tokens = LooseTokens::of(text);
     std::iter::from_fn(move || {
@@ -203,8 +203,8 @@ impl<'a> Lexer<'a> {
                 TokenKind::Word
             }
             b if b >= 0x80 => {
-                // The token has the whole character, because an excerpt of a text must not split a
-                // character.
+                // The token includes the whole character, because an excerpt of a text must not
+                // split a character.
                 let end = start + b.leading_ones() as usize;
                 let fault = TextFault::new(start..end, "a character beyond ASCII");
                 return Err(fault.help("only comments and quoted texts may have such characters"));

@@ -22,7 +22,7 @@
 //! assert_eq!(order.field[0].name(), "id");
 //! assert_eq!(descriptors.place_of("shop.Order").unwrap().column, 42);
 //!
-//! // A mistake is a diagnostic: there are no descriptors then.
+//! // A mistake is reported as a diagnostic, and no descriptors are returned.
 //! std::fs::write(
 //!     &file,
 //!     "syntax = \"proto3\"; package shop; message Order { in64 id = 1; }",
@@ -35,17 +35,17 @@
 //! # }
 //! ```
 //!
-//! [`compile`] compiles every file below the import paths at once. [`Texts`] reads them first, so
-//! that the same bytes can be compiled, outlined and compared with later versions. With a
-//! [`Cache`], a compile links only what has changed since the last one. [`Descriptors`] looks up
-//! messages and places in the result.
+//! [`compile`] compiles every file below the import paths at once. [`Texts`] reads the files first,
+//! so that the same bytes can be compiled, outlined and compared with later versions. With a
+//! [`Cache`], a compile links only the files that have changed since the last compile, and their
+//! importers. [`Descriptors`] looks up messages and places in the result.
 //!
-//! The texts are read once (`sources`) and passed to one of two front ends: `builtin`, the default,
-//! whose checks are in `verify`, or `protoc`. The front ends run on a thread of their own, whose
-//! stack the deepest file cannot overflow. Nothing in a file can end the process or make it wait
-//! for ever: size, nesting, time (`budget`) and the number of reported errors are bounded. This
-//! crate knows no routes and no payloads, and writes nothing outside the system's temporary
-//! directory.
+//! The texts are read once (`sources`) and passed to one of two front ends: `builtin` (the default,
+//! with its checks in `verify`) or `protoc`. A front end runs on a separate thread. The stack of
+//! the thread is large enough for the deepest file. Nothing in a file can end the process or make
+//! the process wait for ever: size, nesting, time (`budget`) and the number of reported errors are
+//! bounded. This crate knows no routes and no payloads, and writes nothing outside the system's
+//! temporary directory.
 
 mod budget;
 mod builtin;

@@ -169,7 +169,8 @@ impl LinkedFiles {
         message_at(&linked.file, &symbol.path)
     }
 
-    /// Returns the value of this name in an enum, whose name may have a leading dot.
+    /// Returns the value with the name `value` of the enum `enum_name`, if there is one. The name
+    /// of the enum may have a leading dot.
     pub(crate) fn value(&self, enum_name: &str, value: &str) -> Option<&EnumValueDescriptorProto> {
         let bare = enum_name.trim_start_matches('.');
         // Values are siblings of their enum.

@@ -25,8 +25,9 @@ use crate::symbols::{Unfit, View};
 use crate::{path, verify};
 use gateway_diagnostic::{Diagnostic, SourceFile};
 
-/// The maximum number of files that are visible through public imports, summed over all files. A
-/// chain of 20,000 files would make 200 million; googleapis makes one for each file.
+/// The maximum sum, over all files, of the number of files that an import of the file makes
+/// visible: the file itself and its public imports. A chain of public imports of 20,000 files would
+/// have the sum 200 million. The sum for googleapis is the number of its files.
 const PUBLIC_IMPORTS_MAX: usize = 5_000_000;
 
 /// The time at which the names of a reused file are read.
@@ -45,7 +46,8 @@ pub(super) struct Linker {
     /// For each file, the indices of itself and of its public imports, direct and indirect.
     public: Vec<Vec<usize>>,
     public_total: usize,
-    /// The index of the file of each extension, by its extended message and its number.
+    /// The index of the file that defines an extension, by the extended message and the number of
+    /// the extension.
     extensions: HashMap<String, HashMap<i32, usize>>,
 }
 
@@ -78,7 +80,7 @@ impl Linker {
             resolve::types(&self.files, &view, &mut file, &mut report)?;
         }
         self.register(at, file.name(), public_imports(&file));
-        // Reading options adds their locations to the descriptor.
+        // Reading options adds the locations of the options to the descriptor.
         let linked = |mut file: FileDescriptorProto| LinkedFile {
             features: Features::of_file(&file),
             locations: parsed
@@ -91,7 +93,7 @@ impl Linker {
             source: Arc::clone(source),
         };
         self.files.push(Arc::new(linked(file.clone())));
-        // Without its types, no further check of the file is possible.
+        // The file cannot be checked further without all of its names and types.
         if report.has_faults() {
             return report.into_diagnostics();
         }

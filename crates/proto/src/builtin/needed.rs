@@ -10,9 +10,9 @@ impl<'a> Run<'a> {
     /// returns the unchanged files that may define a name which is also defined in a changed file
     /// or in a file that comes with this crate.
     ///
-    /// Unchanged files do not define a name twice among themselves: the run that linked the second
-    /// of them would have found that error, and files with errors are not reused. The numbers of
-    /// extensions are compared elsewhere, for all files.
+    /// No two unchanged files define the same name: the run that linked the second file would have
+    /// found the error, and files with errors are not reused. The numbers of extensions are
+    /// compared elsewhere, for all files.
     pub(super) fn needed(&self) -> HashSet<&'a str> {
         let mut needed = self.imported_by_changed();
         let mut added = AddedNames::default();
@@ -54,7 +54,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The hashes of all names that some files define at their top level, and of their packages.
+/// The hashes of the names that changed files and files of this crate define at their top level,
+/// and of the packages of these files.
 #[derive(Default)]
 struct AddedNames {
     definitions: HashSet<u64>,
@@ -67,8 +68,8 @@ impl AddedNames {
         self.packages.extend(&names.packages);
     }
 
-    /// Returns whether a file may define one of these names, too, or use it for a package. If the
-    /// result is false, it certainly does not.
+    /// Returns whether a name that a file defines may also be a definition or a package here, or
+    /// whether a package of the file may also be a definition here. A result of false is certain.
     fn may_clash_with(&self, names: &TopNames) -> bool {
         let is_taken = |hash: &u64| self.definitions.contains(hash) || self.packages.contains(hash);
         let is_defined = |hash: &u64| self.definitions.contains(hash);

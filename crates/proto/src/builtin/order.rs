@@ -57,8 +57,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Follows imports from `start` among the `pending` files, each of which has a pending import,
-    /// until a file repeats. Returns the cycle.
+    /// Follows imports from `start` until a file repeats, and returns the files in this cycle. Only
+    /// imports of `pending` files are followed. Every pending file has such an import.
     fn cycle_from(&self, start: &'a str, pending: &BTreeMap<&'a str, usize>) -> Vec<&'a str> {
         let mut chain = vec![start];
         let mut at: HashMap<&str, usize> = HashMap::from([(start, 0)]);
@@ -82,15 +82,17 @@ impl<'a> Run<'a> {
         let Some(source) = self.sources.get(last) else {
             return;
         };
-        let message = if cycle.len() == 1 {
-            "the file imports itself".to_owned()
-        } else {
-            format!("import cycle of {} files", cycle.len())
+        let (message, help) = match cycle.len() {
+            1 => ("the file imports itself".to_owned(), "remove the import"),
+            files => (
+                format!("import cycle of {files} files"),
+                "move the shared definitions into a file that imports none of these files",
+            ),
         };
         let mut fault = Diagnostic::error(message)
             .at(import_place(source, first))
             .label("closes the cycle")
-            .help("move what both sides need into a file of its own");
+            .help(help);
         if cycle.len() > 1 {
             let shown: Vec<_> = cycle.iter().take(NAMES_LISTED_MAX + 1).copied().collect();
             let dots = if cycle.len() > shown.len() {

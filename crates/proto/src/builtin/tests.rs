@@ -31,8 +31,8 @@ fn a_compile_over_the_time_limit_is_reported_once_with_its_file() {
     assert!(report.contains("the time ran out at a.proto"), "{report}");
 }
 
-/// Checks a thousand files, each of which imports the file with half its number. After an edit,
-/// only the changed file, its importers and the files that these import are decoded.
+/// Checks a thousand files. Each file imports the file with half its number. After an edit, the
+/// only decoded files are the changed file, its importers, and all imports of these files.
 #[test]
 fn a_change_recompiles_only_the_files_that_depend_on_it() {
     let directory = tempfile::tempdir().unwrap();
@@ -70,8 +70,8 @@ fn a_change_recompiles_only_the_files_that_depend_on_it() {
         let known = run.known.len();
         run.parse();
         run.find_missing_imports();
-        let is_own = |unit: &&FileStage| matches!(unit, FileStage::Parsed(_));
-        let parsed = run.units.values().filter(is_own).count();
+        let is_parsed = |unit: &&FileStage| matches!(unit, FileStage::Parsed(_));
+        let parsed = run.units.values().filter(is_parsed).count();
         let order = run.order();
         let (files, next) = run.link(&order);
         let faulty = run.faults.faulty.len();
@@ -86,7 +86,7 @@ fn a_change_recompiles_only_the_files_that_depend_on_it() {
     }
 }
 
-/// Checks the files that are decoded because a changed file may define a name of theirs.
+/// Checks that an unchanged file is decoded only if the changed file may define one of its names.
 #[test]
 fn a_change_decodes_the_files_that_define_a_new_name() {
     let directory = tempfile::tempdir().unwrap();
@@ -103,7 +103,8 @@ fn a_change_decodes_the_files_that_define_a_new_name() {
     for (text, decoded, errors) in [
         ("", vec!["a.proto", "b.proto", "c.proto", "d.proto"], 0),
         ("package p.q; message New {}", vec!["d.proto"], 0),
-        // `In` is also a name within a message, and `p.q.r` is a package in both files.
+        // The other definitions of `In` are within messages, and files may share the package
+        // `p.q.r`.
         (
             "package p.q.r.s; message In { enum A { V = 0; } }",
             vec!["d.proto"],

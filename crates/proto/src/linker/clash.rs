@@ -98,7 +98,8 @@ impl Linker {
         }
     }
 
-    /// Reports the extensions of a file whose number an earlier extension has.
+    /// Reports each extension in a file that has the number of an earlier extension of the same
+    /// message.
     fn used_numbers(&self, at: usize, report: &mut FaultReport) {
         let linked = self.files.file(at);
         let mut firsts = HashMap::from([(at, HashMap::new())]);
@@ -141,8 +142,9 @@ impl Linker {
     }
 }
 
-/// An extension: the message that it extends, without a leading dot, with its number, and its path.
+/// An extension, with its path in the file's descriptor.
 struct Numbered<'a> {
+    /// The full name of the extended message, without a leading dot, and the extension's number.
     key: (&'a str, i32),
     path: Vec<i32>,
 }
@@ -207,7 +209,8 @@ fn map_clash(
     Some(fault.at(place).help("rename one of them"))
 }
 
-/// Returns the name and the path of the map field whose entry is at `path`.
+/// Returns the name and the path of the map field whose entry message is at `path`. Returns `None`
+/// if there is no map entry at `path`.
 fn map_of<'f>(file: &'f FileDescriptorProto, path: &[i32]) -> Option<(&'f str, Vec<i32>)> {
     let entry =
         message_at(file, path).filter(|message| is_message(path) && message.options.map_entry())?;

@@ -225,7 +225,7 @@ impl<'a> VisibleNames<'a> {
         if let Some(near) = self.near(name, scope, wanted) {
             return fault.help(format!("did you mean {near:?}?"));
         }
-        // The name may be that of a well-known type without its package.
+        // The name may be the name of a well-known type without the package.
         let whole = format!("google.protobuf.{bare}");
         match well_known::defining(&whole) {
             Some(file) => fault.help(format!("did you mean {whole:?}? It needs import {file:?};")),
