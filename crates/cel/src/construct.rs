@@ -48,17 +48,17 @@ pub(crate) fn message<'a>(
     schema: &'a dyn Schema,
     budget: &mut Budget,
 ) -> Result<Value<'a>, ErrorKind> {
-    let mut maker = Maker { schema, budget };
+    let mut builder = MessageBuilder { schema, budget };
     let mut set = Vec::with_capacity(fields.len());
     for (field, value) in fields {
-        if let Some(value) = maker.field(field, value)? {
+        if let Some(value) = builder.field(field, value)? {
             set.push((field, value));
         }
     }
     match known {
-        Some(WellKnown::Any) => maker.any(id, set),
-        Some(known) => maker.well_known(known, set),
-        None => maker.constructed(id, set),
+        Some(WellKnown::Any) => builder.any(id, set),
+        Some(known) => builder.well_known(known, set),
+        None => builder.constructed(id, set),
     }
 }
 
@@ -72,12 +72,12 @@ fn field_value<'a>(fields: &FieldValues<'a>, name: &str) -> Option<Value<'a>> {
     found.map(|(_, value)| value.clone())
 }
 
-struct Maker<'a, 'b> {
+struct MessageBuilder<'a, 'b> {
     schema: &'a dyn Schema,
     budget: &'b mut Budget,
 }
 
-impl<'a> Maker<'a, '_> {
+impl<'a> MessageBuilder<'a, '_> {
     /// Returns `value` converted to the type of the field, or `None` if the field stays unset.
     fn field(&mut self, field: &Field, value: Value<'a>) -> Result<Option<Value<'a>>, ErrorKind> {
         match (field.label, value) {
@@ -146,8 +146,8 @@ impl<'a> Maker<'a, '_> {
         }))
     }
 
-    /// Returns `value` as an expression reads it from a field of the type `Any`: a list or a map
-    /// becomes a JSON value.
+    /// Returns the value that an expression reads from a field of the type `Any` that is set to
+    /// `value`. A list or a map becomes a JSON value. Fails if `value` is a type.
     fn packed(&mut self, value: Value<'a>) -> Result<Value<'a>, ErrorKind> {
         match value {
             Value::List(_) | Value::Map(_) => json_of(&value, self.schema, self.budget),

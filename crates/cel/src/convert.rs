@@ -36,7 +36,7 @@ pub(crate) fn to_int<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'a> 
         Value::Uint(value) => i64::try_from(*value)
             .map(Value::Int)
             .map_err(|_| out_of_range),
-        // -2^63 is excluded although it fits an int, because smaller integers round to the same
+        // -2^63 fits an int, but is excluded, because integers below -2^63 round to the same
         // double.
         Value::Double(value) if *value > -INT_BOUND && *value < INT_BOUND => {
             Ok(Value::Int(*value as i64))

@@ -90,7 +90,8 @@ impl Cost {
     }
 }
 
-/// The number of times that a part is evaluated.
+/// The number of times that a part is evaluated: `times` multiplied by the number of elements to
+/// the power of `power`.
 #[derive(Clone, Copy)]
 struct Visits {
     /// The constant factor, which comes from macros over literals.
@@ -299,8 +300,8 @@ impl Counter {
     }
 }
 
-/// Returns the number of elements of `range` if it is a literal: its size does not depend on the
-/// payload.
+/// Returns the number of elements of `range`, or `None` if `range` is not a literal. Only the size
+/// of a literal does not depend on the payload.
 fn literal_size(range: &Node) -> Option<u64> {
     match &range.op {
         Op::Constant(Constant::List(elements)) => Some(elements.len() as u64),
@@ -311,7 +312,7 @@ fn literal_size(range: &Node) -> Option<u64> {
     }
 }
 
-/// Returns the macro variable whose value contains `range`, if there is one.
+/// Returns the index of the macro variable that contains `range`, if there is one.
 fn root(range: &Node) -> Option<u32> {
     match &range.op {
         Op::Local(at) => Some(*at),

@@ -15,8 +15,8 @@ use crate::types::Type;
 
 /// The variables, functions and message types that expressions can name.
 ///
-/// A clone shares the functions and the schema. It is therefore cheap to make one environment for
-/// each message type, each with its own type for the variable `this`.
+/// A clone shares the functions and the schema. It is therefore cheap to make a clone for each
+/// message type, in which the variable `this` has that type.
 #[derive(Clone)]
 pub struct Environment {
     declarations: Declarations,

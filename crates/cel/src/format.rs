@@ -52,8 +52,8 @@ pub(crate) fn format<'a>(
 
 /// Returns the reason why `format_string` fails for all arguments, or `None` if it may succeed.
 ///
-/// `arguments` has a sample of the type of each argument, or `None` for an argument of unknown
-/// type. `arguments` itself is `None` if the number of arguments is not known.
+/// `arguments` has a sample value of the type of each argument, or `None` for an argument of
+/// unknown type. `arguments` itself is `None` if the number of arguments is not known.
 pub(crate) fn failure(
     format_string: &str,
     arguments: Option<&[Option<Value<'_>>]>,

@@ -16,7 +16,8 @@ const LEVELS_MAX: u32 = 64;
 const SAFE_MAX: u64 = 1 << 53;
 
 /// Returns `value` as a JSON value: integers up to 2^53 as doubles and larger ones as strings,
-/// bytes in base64, timestamps and durations as text.
+/// bytes in base64, timestamps and durations as text. Fails if `value` nests too deep, or contains
+/// a type or a map with a key that is not a string.
 pub(crate) fn json_of<'a>(
     value: &Value<'a>,
     schema: &'a dyn Schema,

@@ -99,6 +99,7 @@ pub(crate) enum Op {
     Fail(ErrorKind),
 }
 
+/// A field, and the message from which it is read.
 #[derive(Debug)]
 pub(crate) struct FieldOf {
     pub(crate) operand: Node,
@@ -115,6 +116,7 @@ pub(crate) struct Literal {
     pub(crate) fields: Vec<(Field, Node)>,
 }
 
+/// A macro that visits the elements of a list or map.
 #[derive(Debug)]
 pub(crate) struct FoldOf {
     pub(crate) kind: FoldKind,

@@ -22,8 +22,9 @@ const NESTING_MAX: u32 = 100;
 /// text can make the pattern try all positions for each byte, at about 5 ns for each position.
 const STEP_BYTES: usize = 8;
 
-/// The number of positions up to which all patterns cost the same. The automaton of such a pattern
-/// has at most 256 states. The matcher caches these states, so each byte costs one look-up.
+/// The maximum number of positions of a pattern that takes one step for [`STEP_BYTES`] bytes. The
+/// automaton of such a pattern has at most 256 states. The matcher caches these states, so each
+/// byte costs one look-up.
 const CACHED_POSITIONS_MAX: usize = 8;
 
 /// The maximum number of positions that are counted, far more than a pattern can have.

@@ -82,8 +82,8 @@ enum Operand {
 }
 
 impl ScalarProgram {
-    /// Returns the scalar form of a program, if it has one. The result must be a bool, or a string
-    /// whose empty value means success. The expression may only compare, add and subtract constants
+    /// Returns the scalar form of a program, if it has one. The program must return a bool, or a
+    /// string that is empty on success. The expression may only compare, add and subtract constants
     /// and scalar fields of the first variable, and combine the results.
     ///
     /// `fields` are the fields whose values [`ScalarProgram::holds`] takes. Further fields that the
@@ -116,7 +116,7 @@ impl ScalarProgram {
     /// Returns whether the expression is certainly true, or the empty string. A result of false
     /// says nothing about the expression.
     ///
-    /// `fields` are the values of the fields, in the order that [`ScalarProgram::of`] gave them.
+    /// `fields` are the values of the fields, in the order of the fields in [`ScalarProgram::of`].
     pub fn holds(&self, fields: &[ScalarField<'_>]) -> bool {
         self.test.truth(fields) == Some(true)
     }

@@ -11,7 +11,7 @@ pub struct Span {
 
 impl Span {
     pub(crate) const fn new(start: usize, end: usize) -> Self {
-        // An expression is at most `parser::SIZE_MAX` bytes long.
+        // An expression is at most `parser::SIZE_MAX` bytes long, so its positions fit 32 bits.
         Self {
             start: start as u32,
             end: end as u32,

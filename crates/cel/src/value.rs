@@ -262,7 +262,7 @@ impl<'k> Key<'k> {
                 Err(_) => Self::Uint(*value),
             },
             Value::Double(value) if value.fract() == 0.0 => {
-                // All bounds are powers of two up to sign, so they are exact.
+                // All bounds are powers of two or their negatives, so the doubles are exact.
                 if (-INT_BOUND..INT_BOUND).contains(value) {
                     Self::Int(*value as i64)
                 } else if (INT_BOUND..2.0 * INT_BOUND).contains(value) {
