@@ -1,8 +1,8 @@
 //! The built-in front end. It parses each file by itself, links each file after its imports, and
-//! reports the errors of all files up to a bound.
+//! reports the errors of all files, unless very many files have errors.
 //!
-//! A file that imports a file with errors is not checked, and the diagnostic of the imported file
-//! says so.
+//! A file that imports a file with errors is not checked. The first error of the imported file has
+//! a note with the names of such files.
 
 mod needed;
 mod order;
@@ -39,9 +39,9 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// The number of names that a note lists before it says "and N more".
 const NAMES_LISTED_MAX: usize = 5;
 
-/// Returns the descriptors of all files without errors, and reports the errors of the others in
-/// `found`. Unchanged files in `cache` are reused, and the cache is replaced by the files of this
-/// compile.
+/// Returns the descriptors of all files without errors, and reports the errors of the other files
+/// in `found`. Unchanged files in `cache` are reused, and the files of this compile replace the
+/// content of the cache.
 pub(super) fn compile(
     sources: &ProtoSources,
     cache: &mut Cache,

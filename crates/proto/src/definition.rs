@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use gateway_diagnostic::Place;
 
-/// The definitions of the messages and enums that the schemas of one generation use.
+/// The definitions of the messages and enums that the schemas of one configuration use.
 #[derive(Clone, Debug, Default)]
 pub struct Definitions {
     /// Messages by full name.

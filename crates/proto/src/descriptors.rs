@@ -18,8 +18,8 @@ use crate::symbols::{enum_at, full_name, message_at};
 use crate::top_names::prefix_hashes;
 use gateway_diagnostic::{Place, SourceFile};
 
-/// The compiled files: every file below the import paths and their imports, imports before
-/// importers.
+/// The compiled files: every file below the import paths, and the imports of these files. Imports
+/// come before importers.
 ///
 /// The descriptor of a file that is unchanged since an earlier compile is decoded when it is first
 /// read. A look-up thus decodes only the files that it needs.
@@ -216,7 +216,7 @@ impl Descriptors {
         self.files.iter().map(|file| file.facts.messages).sum()
     }
 
-    /// Returns a number of fields that no message exceeds, extensions included.
+    /// Returns an upper bound of the number of fields of a message, extensions included.
     pub fn fields_bound(&self) -> usize {
         let files = self.files.iter();
         let own = files.map(|file| file.facts.fields_max).max();

@@ -1,4 +1,4 @@
-//! An error in a `.proto` text, before it is tied to its file.
+//! An error in a `.proto` text, with byte ranges instead of places in a file.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -99,12 +99,12 @@ pub(crate) mod edition {
     pub(crate) const EDITION_2024: u64 = 1001;
 }
 
-/// The distinction between an absent field and one that holds its default.
+/// The distinction between an absent field and a field that holds its default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// An absent field is distinguished from one that holds its default.
+    /// An absent field is distinguished from a field that holds its default.
     Explicit,
-    /// An absent field equals one that holds its default.
+    /// An absent field equals a field that holds its default.
     Implicit,
     /// The field must be present (`required` of proto2, `LEGACY_REQUIRED` of editions).
     Required,
@@ -136,13 +136,14 @@ impl Presence {
 pub struct Features {
     /// `field_presence`.
     pub presence: Presence,
-    /// `enum_type = CLOSED`: a number that the enum does not define is not a value of it.
+    /// `enum_type = CLOSED`: a number that the enum does not define is not a value of the enum.
     pub closed_enum: bool,
     /// `utf8_validation = VERIFY`: strings must be UTF-8.
     pub utf8: bool,
     /// `message_encoding = DELIMITED`: messages are encoded as groups.
     pub delimited: bool,
-    /// `repeated_field_encoding = PACKED`: writers pack repeated numbers. Readers accept both.
+    /// `repeated_field_encoding = PACKED`: writers pack repeated numbers. Readers always accept
+    /// packed and unpacked numbers.
     pub packed: bool,
     /// `json_format = ALLOW`: the JSON names of a message's fields must differ.
     pub json: bool,

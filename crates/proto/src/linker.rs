@@ -43,7 +43,8 @@ pub(super) enum NamesRead {
 #[derive(Default)]
 pub(super) struct Linker {
     files: LinkedFiles,
-    /// For each file, the indices of itself and of its public imports, direct and indirect.
+    /// For each file, the index of the file and the indices of its public imports, direct and
+    /// indirect.
     public: Vec<Vec<usize>>,
     public_total: usize,
     /// The index of the file that defines an extension, by the extended message and the number of

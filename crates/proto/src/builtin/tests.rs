@@ -88,7 +88,7 @@ fn a_change_recompiles_only_the_files_that_depend_on_it() {
 
 /// Checks that an unchanged file is decoded only if the changed file may define one of its names.
 #[test]
-fn a_change_decodes_the_files_that_define_a_new_name() {
+fn a_change_decodes_only_files_that_may_define_the_same_name() {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         std::fs::write(directory.path().join(name), text).unwrap();
