@@ -6,9 +6,9 @@ use protobuf::Message as _;
 use protobuf::descriptor::SourceCodeInfo;
 use protobuf::descriptor::source_code_info::Location;
 
-/// The locations of a file, as an encoded SourceCodeInfo. They are decoded when an error or a
-/// look-up needs a place, and most files have none. Decoded, they take more memory than everything
-/// else in a descriptor.
+/// The locations of a file, as an encoded SourceCodeInfo. They are decoded only when an error or a
+/// look-up needs a place in the file, which is rare. Decoded locations take more memory than
+/// everything else in a descriptor.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Locations(Arc<[u8]>);
 
@@ -28,9 +28,9 @@ impl Locations {
         }
     }
 
-    /// Returns a copy. Copies that are made at the end of a compile are adjacent in memory. The
-    /// originals lie between parts of descriptors, which are freed, and would keep their pages in
-    /// use.
+    /// Returns a copy of the bytes. Copies that are made at the end of a compile are adjacent in
+    /// memory. The originals lie in memory between parts of descriptors. These parts are freed, but
+    /// the originals would keep the pages in use.
     pub(super) fn moved(&self) -> Self {
         Self(Arc::from(&*self.0))
     }

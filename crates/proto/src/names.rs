@@ -8,7 +8,7 @@ pub(crate) const SCALAR_NAMES: [&str; 15] = [
     "fixed64", "sfixed32", "sfixed64", "bool", "string", "bytes",
 ];
 
-/// Returns the scalar type of this name.
+/// Returns the scalar type with the name `word`, or `None` if there is no such type.
 pub(crate) fn scalar(word: &str) -> Option<Type> {
     Some(match word {
         "double" => Type::TYPE_DOUBLE,

@@ -58,7 +58,8 @@ mod tests {
         mknodat(CWD, path("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
         let _listener = UnixListener::bind(path("socket")).unwrap();
         fs::write(path("file"), "x").unwrap();
-        // This step follows the check of the name, as if each file had been replaced in between.
+        // Only the step after the check of the name is run, as if each file had been replaced
+        // after that check.
         let opened = |name| open_anything(&path(name)).map(drop);
         opened("file").unwrap();
         let refused = |name| opened(name).unwrap_err().kind();

@@ -32,7 +32,7 @@ impl Descriptors {
 impl<'a> OptionPlaces<'a> {
     /// Returns the place of the first option of buf.validate on a message, or on its field `field`
     /// if that is given. Without such an option, returns the place of the name of the message or
-    /// field.
+    /// field. Returns `None` if the message is not in one of the user's files.
     pub fn of_rule(&mut self, message: &str, field: Option<&str>) -> Option<Place> {
         let descriptors = self.descriptors;
         let TypeAt {
@@ -54,7 +54,8 @@ impl<'a> OptionPlaces<'a> {
     }
 
     /// Returns the place of the first option of the field or extension at `path` in the descriptor
-    /// of one of the user's files, or the place of the field's name if it has no option.
+    /// of one of the user's files, or the place of the field's name if it has no option. Returns
+    /// `None` if `file` is not one of the user's files.
     pub fn of_option(&mut self, file: &str, path: &[i32]) -> Option<Place> {
         let mut files = self.descriptors.compiled_files().iter();
         let file = files.position(|it| it.name() == file)?;
@@ -74,8 +75,9 @@ impl<'a> OptionPlaces<'a> {
         Some(option.unwrap_or_else(|| places.at(&below(element, path::NAME, None))))
     }
 
-    /// Returns the place of the bytes `within` of the text `value`, such as an expression. An
-    /// option at or after `start` has `value` as its quoted value.
+    /// Returns the place of a part of a quoted text, such as a part of an expression. The text is
+    /// the first one at or after `start` with the value `value`, and `within` is the range of the
+    /// part in the value. Returns `None` if there is no such text.
     pub fn in_text(start: &Place, value: &str, within: Range<usize>) -> Option<Place> {
         let text = &start.file.text;
         let lines = text.split_inclusive('\n').take(start.line as usize - 1);

@@ -117,7 +117,8 @@ fn push(report: &mut FaultReport, written: &WrittenOption, fault: Diagnostic, sp
     });
 }
 
-/// Calls `see` with every field that an option names, in its name and in its value.
+/// Calls `see` with every field to which the name and the value of an option refer. Ends early,
+/// without an error, at a part of the name that is not found.
 pub(super) fn visit<'a>(
     reader: &OptionReader<'a>,
     written: &WrittenOption,
@@ -168,7 +169,7 @@ struct MessageType<'a> {
 }
 
 impl<'a> OptionReader<'a> {
-    /// Returns a reader of the options of the file at `file`.
+    /// Returns a reader of the options of the file with the index `file`.
     pub(crate) fn of(
         files: &'a LinkedFiles,
         view: &'a View,
@@ -188,8 +189,8 @@ impl<'a> OptionReader<'a> {
         }
     }
 
-    /// Reads one option into the tree of the element that it is set on. `numbers` becomes the
-    /// option's path.
+    /// Reads one option into the tree of the element that it is set on. Extends `numbers`, the path
+    /// of the element's options, to the path of this option.
     fn option(
         &self,
         written: &WrittenOption,
@@ -228,7 +229,7 @@ impl<'a> OptionReader<'a> {
         if is_map_entry {
             return Err(OptionError::name("map_entry is set")
                 .label("only the compiler sets this option")
-                .help("leave it out; a field map<KEY, VALUE> makes such a message by itself"));
+                .help("leave it out: the compiler makes the entry message of a map<KEY, VALUE>"));
         }
         self.set(written, field, tree)
     }
@@ -318,7 +319,9 @@ impl<'a> OptionReader<'a> {
                 let refused = OptionError::name(format!("there is no option {:?}", part.name));
                 match self.near_field(&part.name, ty) {
                     Some(name) => refused.help(format!("did you mean {name:?}?")),
-                    None => refused.help("options of your own are named in brackets: (my.option)"),
+                    None => {
+                        refused.help("the name of a custom option needs parentheses: (my.option)")
+                    }
                 }
             });
         }
@@ -335,7 +338,7 @@ impl<'a> OptionReader<'a> {
                         .label(format!("extends {extendee}, expected {}", ty.name))
                 })
             }
-            // A field of the options message itself, by its full name.
+            // The full name may also refer to a field of the options message itself.
             Lookup::Found(full, symbol)
                 if symbol.kind == SymbolKind::Field && parent_name(&full) == Some(ty.name) =>
             {
@@ -440,7 +443,7 @@ fn is_message(field: &FieldDescriptorProto) -> bool {
     matches!(field.type_(), Type::TYPE_MESSAGE | Type::TYPE_GROUP)
 }
 
-/// Returns an option's name as people write it.
+/// Returns an option's name as it is written in `.proto` files.
 fn shown(name: &[Part]) -> String {
     let parts = name.iter().map(|part| match part.is_extension {
         true => format!("({})", part.name),

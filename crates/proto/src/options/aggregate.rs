@@ -89,7 +89,8 @@ impl<'a> OptionReader<'a> {
         Ok(tree)
     }
 
-    /// Visits the entries of an aggregate, as [`super::visit`] does for an option.
+    /// Calls `see` with the field of each entry of an aggregate, at any depth. Entries without a
+    /// known field are skipped.
     pub(super) fn visit_entries(
         &self,
         entries: &[Entry],
@@ -232,8 +233,8 @@ impl<'a> OptionReader<'a> {
         let node = self
             .lax_scalar(value, &field)
             .map_err(|text| self.misplaced(entry, format!("{:?} expects {text}", entry.name)))?;
-        // A zero of a field without presence is not encoded. The difference is visible in an Any,
-        // whose value is encoded bytes.
+        // A zero in a field without presence is not encoded. Encoding it would change the value of
+        // an Any, which consists of encoded bytes.
         let implicit = field.features.presence == Presence::Implicit
             && field.label() != Label::LABEL_REPEATED
             && field.oneof_index.is_none()
@@ -244,7 +245,8 @@ impl<'a> OptionReader<'a> {
         Ok(())
     }
 
-    /// Reads a scalar. The text format accepts more spellings than an option's own value.
+    /// Reads a scalar within an aggregate. There, the text format allows more spellings than are
+    /// allowed for a scalar that is the whole value of an option.
     fn lax_scalar(&self, value: &Value, field: &FieldDescriptorProto) -> Result<ValueNode, String> {
         Ok(match (field.type_(), value) {
             (Type::TYPE_BOOL, Value::Word(word)) => match word.as_str() {
@@ -306,7 +308,7 @@ impl<'a> OptionReader<'a> {
             let expected = format!("expected {}/{name}", ANY_HOSTS[0]);
             return Err(self.misplaced(entry, text).label(expected));
         }
-        // A type that is imported for options only is not enough.
+        // A type from a file that is imported for options only can't be the type of an Any.
         let symbol = self.files.symbols().get(name);
         let seen = symbol.is_some_and(|symbol| self.types.sees(symbol.file));
         let message = self.message(name).filter(|_| seen);

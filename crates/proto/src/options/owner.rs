@@ -12,7 +12,7 @@ use crate::path;
 use crate::symbols::full_name;
 
 /// Returns the full name of the descriptor at a path. For an extension range, returns the full name
-/// of its message.
+/// of its message. Returns `None` for the empty path, and if there is no descriptor at the path.
 pub(crate) fn name_at(file: &FileDescriptorProto, at: &[i32]) -> Option<String> {
     let mut name = file.package().to_owned();
     let (list, which) = (*at.first()?, *at.get(1)? as usize);
@@ -140,7 +140,8 @@ fn merge_top_level(file: &mut FileDescriptorProto, which: usize, entity: Entity,
     };
 }
 
-/// Adds the options of a part of a message, which is in the message's field `list`.
+/// Adds the options of an element of a message. The element has the index `which` in the message's
+/// repeated field `list`.
 fn merge_in_message(
     message: &mut DescriptorProto,
     list: i32,

@@ -5,7 +5,8 @@ use gateway_diagnostic::Diagnostic;
 
 /// The reason why an option is not read.
 pub(super) enum OptionError {
-    /// An error, and its place unless the diagnostic has one.
+    /// An error, and the half of the option that has the error. If the diagnostic has a place, the
+    /// error is reported there, not at this half.
     Fault(Box<Diagnostic>, OptionPart),
     OutOfTime,
 }

@@ -26,7 +26,7 @@ pub(super) enum ValueNode {
 }
 
 impl ValueNode {
-    /// Returns whether the value is the one that a reader assumes for an absent field.
+    /// Returns whether the value is the default of its type: zero, false or empty.
     pub(super) fn is_zero(&self) -> bool {
         match self {
             ValueNode::Varint(n) | ValueNode::Fixed64(n) => *n == 0,
