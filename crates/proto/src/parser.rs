@@ -4,8 +4,8 @@
 //! After an error, the parser continues with the next statement. Names are left as written, and
 //! options are not interpreted. Errors that follow from one statement alone are reported here (a
 //! missing label, a number out of range). The linker and `verify` report errors that depend on the
-//! whole file, or on another file. The parser recurses once for each bracket, whose nesting the
-//! outline bounds.
+//! whole file, or on another file. The parser recurses once for each level of nested brackets, and
+//! the outline bounds these levels.
 
 mod default;
 mod enumeration;
@@ -35,7 +35,7 @@ use gateway_diagnostic::{CONFLICT, CONFLICT_HELP, CONFLICT_LABEL, conflict_marke
 /// The largest field number: a tag has 29 bits for the number, and 3 for the wire type.
 pub(super) const FIELD_NUMBER_MAX: i32 = (1 << 29) - 1;
 
-/// The smallest depth of nested messages that is refused, as in protoc: messages may nest 31 deep.
+/// The depth at which a nested message is refused, as in protoc. Messages may nest 31 deep.
 const MESSAGE_DEPTH_MAX: usize = 32;
 
 type Parse<T> = Result<T, Box<TextFault>>;
@@ -114,14 +114,14 @@ pub(super) fn parse_tokens(
     Ok(parser.parsed)
 }
 
-/// Returns the errors of unresolved merge conflicts in a text that has other errors, which are
-/// consequences of the conflicts. A line of `=` may be a separator in a comment, and counts only if
-/// an error begins in it.
+/// Returns the errors of unresolved merge conflicts in a text. If there are any, `faults`, the
+/// other errors of the text, are consequences of the conflicts. A line of `=` may be a separator in
+/// a comment, so it counts as a conflict only if one of `faults` begins in it.
 fn conflicts(text: &str, faults: &[TextFault]) -> Vec<TextFault> {
     let is_conflict = |marker: &Range<usize>| {
-        let is_rule = text[marker.clone()].starts_with('=');
+        let may_be_separator = text[marker.clone()].starts_with('=');
         let begins_in_marker = |fault: &TextFault| marker.contains(&fault.range().start);
-        !is_rule || faults.iter().any(begins_in_marker)
+        !may_be_separator || faults.iter().any(begins_in_marker)
     };
     let fault = |marker| {
         let fault = TextFault::new(marker, CONFLICT);
@@ -174,8 +174,8 @@ struct Parser<'a> {
     locations: Vec<(Vec<i32>, Range<usize>)>,
     /// The number of open messages.
     depth: usize,
-    /// The number of bytes of options that apply to more than one range, counted once for each
-    /// further range.
+    /// The number of bytes of options that are copied because they apply to several extension
+    /// ranges. The options count once for each of these ranges after the first.
     copied: usize,
     /// The number of open messages in an option's value.
     nested: usize,
@@ -184,14 +184,15 @@ struct Parser<'a> {
 
 /// Records places and options of the current element.
 impl Parser<'_> {
-    /// Records that the part with the relative path `fields` of the current element lies at
-    /// `range`.
+    /// Records `range` as the location of a part of the current element. `fields` is the path of
+    /// the part within the element.
     fn locate(&mut self, fields: &[i32], range: Range<usize>) {
         let path = [&self.path, fields].concat();
         self.locations.push((path, range));
     }
 
-    /// Parses a part of the current element that has a path of its own.
+    /// Parses an element within the current element, and records its location. In the path of the
+    /// current element, it has the index `which` in the repeated field `field`.
     fn element<T>(
         &mut self,
         field: i32,

@@ -1,4 +1,4 @@
-//! Parses defaults of fields, in the form that descriptors hold.
+//! Parses defaults of fields, and converts them to the form in descriptors.
 
 use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
@@ -79,7 +79,7 @@ impl Parser<'_> {
     }
 
     /// Returns the value of a number as a float. Only a decimal number may exceed 64 bits.
-    pub(super) fn large(&self, token: super::Token) -> Parse<f64> {
+    pub(super) fn as_float(&self, token: super::Token) -> Parse<f64> {
         let text = self.word(token);
         let decimal = token.kind == TokenKind::Float || text.len() == 1 || !text.starts_with('0');
         match decimal || integer(text).is_some() {
@@ -96,7 +96,7 @@ impl Parser<'_> {
         match token.kind {
             TokenKind::Integer | TokenKind::Float => {
                 self.next();
-                self.large(token)
+                self.as_float(token)
             }
             _ if self.take("inf") => Ok(f64::INFINITY),
             _ if self.take("nan") => Ok(f64::NAN),

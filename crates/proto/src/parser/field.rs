@@ -48,8 +48,8 @@ const MESSAGE_STATEMENT_WORDS: [&str; 26] = [
     "bytes",
 ];
 
-/// The path of the message that contains the field (empty at the top of a file), and the field
-/// number of the list of messages there, to which a group adds its message.
+/// The list of messages to which a group adds its message: the path of the message that contains
+/// the group, and the field number of the list in it. At the top of a file, the path is empty.
 type Nest = (Vec<i32>, i32);
 
 /// Words of other languages, in lower case, for a value that may be absent.
@@ -314,8 +314,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Reports a field without a label, which proto2 requires. A file without a syntax is proto2,
-    /// but rarely meant to be, so its further fields are not reported.
+    /// Reports a field without a label in a proto2 file, where every field needs one. A file
+    /// without a syntax is proto2, usually by mistake, so only its first such field is reported.
     fn unlabelled(&mut self) -> Parse<()> {
         let says_syntax = self.parsed.file.has_syntax();
         if self.unlabelled && !says_syntax {

@@ -16,9 +16,11 @@ const FILE_STATEMENT_WORDS: [&str; 9] = [
     "message", "enum", "service", "extend", "import", "package", "option", "syntax", "edition",
 ];
 
-/// The maximum length of a package's name, in bytes and in parts, as in protoc. Each file defines a
-/// name for each part.
+/// The maximum length of a package's name in bytes, as in protoc.
 const PACKAGE_MAX: usize = 511;
+
+/// The maximum number of parts of a package's name, as in protoc. A file defines one name for each
+/// part: `a`, `a.b` and `a.b.c` for the package `a.b.c`.
 const PACKAGE_DEPTH_MAX: usize = 101;
 
 impl Parser<'_> {
@@ -129,7 +131,8 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Reads `export` or `local`, where this edition has them.
+    /// Takes `export` or `local`. Returns `None` if neither comes next, or if the edition has no
+    /// such words.
     pub(super) fn visibility(&mut self) -> Parse<Option<Visibility>> {
         if self.parsed.edition < Edition::Edition2024 {
             return Ok(None);

@@ -9,14 +9,16 @@ use crate::fault::TextFault;
 use crate::parsed::{Edition, Entity, Visibility};
 use crate::path::{self, index};
 
-/// The maximum number of fields, which is the most that descriptors and generated code can count.
+/// The maximum number of fields of a message. Descriptors and generated code count them in 16 bits.
 const FIELDS_MAX: usize = 65_535;
 
-/// The bound on copied options, as a multiple of the size of the file. A statement sets options
-/// once for all of its ranges, but in the descriptor each range has its own copy.
+/// The maximum number of bytes of copied options, as a multiple of the size of the file. An
+/// `extensions` statement sets options once for all of its ranges, but in the descriptor, each
+/// range has a copy of them.
 const COPY_FACTOR_MAX: usize = 8;
 
-/// The number of bytes of options that a file may copy in addition to that multiple.
+/// The number of bytes of options that may be copied in addition to [`COPY_FACTOR_MAX`], so that
+/// small files may copy options, too.
 const COPY_ALLOWANCE: usize = 64 << 10;
 
 /// A placeholder for the end of a range that is written with `to max`, until it is known whether
@@ -86,8 +88,8 @@ impl Parser<'_> {
         };
         let mut max_end = FIELD_NUMBER_MAX + 1;
         if own.clone().any(set) {
-            // This is set before options are read, since an option of the file may be of this
-            // message type.
+            // This option is set before the other options are read, because the type of one of them
+            // may be this message.
             let options = message.options.mut_or_insert_default();
             options.set_message_set_wire_format(true);
             max_end = i32::MAX;
@@ -145,7 +147,7 @@ impl Parser<'_> {
 
     fn push_field(&self, message: &mut DescriptorProto, field: FieldDescriptorProto) -> Parse<()> {
         message.field.push(field);
-        // Reported once, for the first field beyond the limit.
+        // The error is reported once, at the first field beyond the limit.
         if message.field.len() != FIELDS_MAX + 1 {
             return Ok(());
         }
@@ -251,7 +253,8 @@ impl Parser<'_> {
             let range = self.since(from);
             self.copied += range.len() * (message.extension_range.len() - first - 1);
             if self.copied > self.text.len() * COPY_FACTOR_MAX + COPY_ALLOWANCE {
-                let fault = TextFault::new(range, "too long options for so many ranges");
+                let text = "the options are too long for so many ranges";
+                let fault = TextFault::new(range, text);
                 return Err(fault
                     .help("set the options on fewer ranges, or write one range in place of many")
                     .boxed());
@@ -268,7 +271,8 @@ impl Parser<'_> {
         self.expect_end()
     }
 
-    /// Reads `LOW`, `LOW to HIGH` or `LOW to max`. The end is exclusive.
+    /// Reads `LOW`, `LOW to HIGH` or `LOW to max`. Returns the start and the exclusive end, which
+    /// is `max_end` for `max`.
     fn range(&mut self, max_end: i32) -> Parse<(i32, i32)> {
         let max = i32::MAX as u64 - 1;
         let start = self.expect_integer("a number", max)? as i32;
@@ -301,7 +305,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads reserved names: quoted before editions, unquoted since.
+    /// Reads reserved names. They have quotes in proto2 and proto3, and no quotes in editions.
     pub(super) fn reserved_names(&mut self, field: i32, names: &mut Vec<String>) -> Parse<()> {
         let words = self.parsed.edition.is_edition();
         loop {

@@ -86,7 +86,7 @@ impl Parser<'_> {
             return self.aggregate(b'}').map(Value::Aggregate);
         }
         if self.token().kind == TokenKind::Word && self.ahead(1).kind == TokenKind::Punct(b':') {
-            // Only the bracket is missing.
+            // The value begins like the entry of an aggregate, so only the `{` is missing.
             let unexpected = self.unexpected::<()>("'{'");
             unexpected.or_else(|fault| self.report(fault))?;
             return self.aggregate(b'}').map(Value::Aggregate);
@@ -126,7 +126,7 @@ impl Parser<'_> {
                     (Some(n), true) if n <= 1 << 63 => Value::Negative(n, base),
                     // A number that fits no integer may still be a float.
                     _ => {
-                        let n = self.large(token)?;
+                        let n = self.as_float(token)?;
                         Value::Float(if negative { -n } else { n })
                     }
                 }
@@ -145,8 +145,8 @@ impl Parser<'_> {
     fn aggregate(&mut self, close: u8) -> Parse<Vec<Entry>> {
         let mut entries = Vec::new();
         self.nested += 1;
-        // The outline bounds the nesting of valid files. After an error, text that the outline took
-        // for a quoted text may hold brackets.
+        // The outline bounds the nesting of valid files. In a file with errors, the outline may
+        // ignore brackets because it takes them for a part of a quoted text.
         if self.nested > NESTING_MAX {
             let open = self.tokens[self.at.saturating_sub(1)].range();
             let text = format!("brackets nest more than {NESTING_MAX} deep");

@@ -4,8 +4,8 @@
 use super::{Parse, Parser, Token, TokenKind};
 use crate::fault::TextFault;
 
-/// The number of errors of a file that are reported. A file with more is probably not a `.proto`
-/// file, and further errors would not help.
+/// The maximum number of errors that are reported for one file. A file with more errors is probably
+/// not a `.proto` file, and further errors would not help.
 const FAULTS_MAX: usize = 20;
 
 /// The number of tokens after `extend` that are examined in search of the `{`.
@@ -15,7 +15,7 @@ const EXTENDEE_TOKENS_MAX: usize = 40;
 pub(super) struct Block<'a> {
     /// The opening brace.
     pub open: Token,
-    /// The element, in words.
+    /// The kind and the name of the element, as in error messages, such as `enum Color`.
     pub what: &'a str,
     /// The keywords of statements that are allowed in this block, but not in every block.
     pub own: &'a [&'a str],
@@ -55,8 +55,9 @@ impl Parser<'_> {
         }
     }
 
-    /// Skips the statement that began at the token `from` and had an error before or at the current
-    /// token: past its `;` or its block, or up to the `}` of the enclosing block.
+    /// Skips a statement with an error: past the `;` or the block of the statement, or up to the
+    /// `}` of the enclosing block. The statement began at the token `from`, and the error is at or
+    /// before the current token.
     pub(super) fn pass_over(&mut self, from: usize) {
         let reached = self.at;
         // A `}` within square brackets does not end the statement.
@@ -88,7 +89,7 @@ impl Parser<'_> {
     }
 
     /// Parses the statements of a block up to its `}`. If a statement of another kind of block
-    /// begins first, the `}` is missing.
+    /// begins before the `}`, reports that the `}` is missing, and ends the block there.
     pub(super) fn statements(
         &mut self,
         block: &Block,
@@ -132,7 +133,8 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Returns whether a statement begins here that is neither one of `own` nor a field or value.
+    /// Returns whether the current token begins a statement that is allowed only in other kinds of
+    /// blocks. `own` are the keywords of statements that are allowed in this block.
     fn belongs_to_another_block(&self, own: &[&str]) -> bool {
         let word = self.word(self.token());
         if self.token().kind != TokenKind::Word || own.contains(&word) {
@@ -233,8 +235,9 @@ mod tests {
         }
     }
 
-    /// This holds for the braces of messages and services. In an option's aggregate, the text after
-    /// a missing brace may be read as anything, so a few cases have more errors.
+    /// A missing brace of a message or service causes at most two errors. After a missing brace in
+    /// an option's aggregate, the rest of the text may be read as anything, so a few cases have
+    /// more errors.
     #[test]
     fn one_missing_brace_is_rarely_more_than_two_errors() {
         let all = with_one_punct_less(b"{}");

@@ -29,8 +29,8 @@ impl<'a> Parser<'a> {
         self.token().kind == TokenKind::Punct(punct)
     }
 
-    /// Takes the next token. Once the time is over, there are no more tokens: the element that is
-    /// being parsed ends as in a text that ends too early, and [`super::parse`] discards it.
+    /// Takes the next token. Once the time is over, skips the rest of the tokens, as if the text
+    /// ended there. [`super::parse`] then discards the result.
     pub(super) fn next(&mut self) -> Token {
         let token = self.token();
         let last = self.tokens.len() - 1;
@@ -57,7 +57,7 @@ impl<'a> Parser<'a> {
         is
     }
 
-    /// Returns the end of the last token taken.
+    /// Returns the byte offset at which the last token taken ends.
     pub(super) fn end(&self) -> usize {
         let last = self.at.checked_sub(1);
         last.map_or(0, |at| self.tokens[at].range().end)
@@ -86,15 +86,15 @@ impl<'a> Parser<'a> {
         Err(fault.boxed())
     }
 
-    /// Returns the error for an unexpected token where one of `words` is allowed, among other
-    /// tokens.
+    /// Returns the error for an unexpected token. If the token may be a misspelling of one of
+    /// `words`, the error suggests that word.
     pub(super) fn unexpected_word<T>(&mut self, expected: &str, words: &[&str]) -> Parse<T> {
         let found = self.token();
         self.unexpected(expected)
             .map_err(|fault| self.misspelt(fault, found, words))
     }
 
-    /// Adds a suggestion to an error if `token` may be a misspelt word of `words`.
+    /// Adds a suggestion to an error if `token` may be a misspelling of one of `words`.
     pub(super) fn misspelt(
         &self,
         fault: Box<TextFault>,
@@ -176,7 +176,7 @@ impl<'a> Parser<'a> {
         self.take_punct(b'-').then_some(token)
     }
 
-    /// Reads a number up to `max`, or one more after a minus.
+    /// Reads a whole number without its sign. The maximum is `max`, or `max + 1` after a minus.
     pub(super) fn expect_magnitude(
         &mut self,
         what: &str,

@@ -251,7 +251,7 @@ fn files_that_need_unreasonable_memory_are_refused() {
         ),
         (
             format!("message M {{ extensions {ranges} 60001 [(x) = \"{long}\"]; }}"),
-            "error: too long options for so many ranges\n",
+            "error: the options are too long for so many ranges\n",
         ),
         (
             format!("option (o){parts} = 1;"),
