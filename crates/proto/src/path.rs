@@ -150,8 +150,8 @@ pub(super) fn index(at: usize) -> i32 {
     i32::try_from(at).unwrap_or(i32::MAX)
 }
 
-/// Returns the path of the field `field` of the element at `at`, or of the element `which` of that
-/// field if it is repeated.
+/// Returns the path of the field `field` in the descriptor at `at`. If `which` is given, the field
+/// is repeated, and the path leads to its element with that index.
 pub(super) fn below(at: &[i32], field: i32, which: impl Into<Option<usize>>) -> Vec<i32> {
     let which = which.into().map(index);
     at.iter().copied().chain([field]).chain(which).collect()

@@ -31,8 +31,8 @@ use gateway_diagnostic::{Diagnostic, Diagnostics, escaped};
 /// The time that protoc may take, ten times the time for all of googleapis (6 s).
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// The maximum number of bytes of protoc's stderr that are kept: ten times the output for 200
-/// errors, the maximum that is reported. The rest is read and dropped.
+/// The maximum number of bytes of protoc's stderr that are kept. At most 200 errors are reported,
+/// and this is ten times the size of their output. The rest is read and dropped.
 const STDERR_MAX: u64 = 1 << 20;
 
 /// The maximum number of lines without a place that are reported.
@@ -93,8 +93,8 @@ pub(super) fn compile(sources: &ProtoSources, found: &mut Diagnostics) -> Vec<Co
     }
 }
 
-/// Reports files that nest too deeply, as the built-in compiler does, because protoc overflows its
-/// stack, too. Returns whether there are any.
+/// Reports files that nest too deeply, as the built-in compiler does, because protoc would overflow
+/// its stack. Returns whether there are such files.
 fn refuse_too_deep(sources: &ProtoSources, found: &mut Diagnostics) -> bool {
     let mut any = false;
     for (_, source) in sources.iter() {
@@ -261,7 +261,8 @@ fn excerpt(line: &str) -> String {
     text
 }
 
-/// Parses a line `name:line:column: message`, or `name: message`.
+/// Parses a line `name:line:column: message`, or `name: message`. Returns `None` for any other
+/// line, and if `sources` has no file with this name.
 fn placed(line: &str, sources: &ProtoSources) -> Option<Diagnostic> {
     let (name, source) = sources.iter().find(|(name, _)| {
         let rest = line.strip_prefix(name);

@@ -6,9 +6,9 @@ use crate::budget::Budget;
 use crate::lexer::{TokenKind, tokens};
 use crate::literal::unquoted;
 
-/// Finds the first quoted value that equals `value` and begins at or after `start`, and returns the
-/// byte range of `text` that holds the bytes `within` of that value. Adjacent quoted texts are one
-/// value. Returns `None` if there is no such value.
+/// Finds the first quoted value that equals `value` and begins at or after `start`. Returns the
+/// byte range of `text` that holds the bytes `within` of that value, or `None` if there is no such
+/// value. Adjacent quoted texts are one value.
 pub(super) fn range_in_value(
     text: &str,
     start: usize,
@@ -60,8 +60,8 @@ fn byte_at(text: &str, tokens: &[Range<usize>], at: usize) -> Option<usize> {
     tokens.last().map(|token| token.end - 1)
 }
 
-/// Returns the offset, after the opening quote, of the byte or escape that stands for the byte `at`
-/// of the value.
+/// Returns the offset of the byte or escape that stands for the byte `at` of the value. Offsets
+/// begin after the opening quote.
 fn source_of(quoted: &str, at: usize) -> usize {
     if !quoted.contains('\\') {
         return at;

@@ -72,7 +72,8 @@ impl<'a> FaultReport<'a> {
         }
     }
 
-    /// Adds an error of the descriptor at `path`.
+    /// Adds an error of the descriptor at `path`. The error has no label if `label` is empty, and
+    /// no help if `help` is empty.
     pub(crate) fn fault(
         &mut self,
         message: impl Into<String>,

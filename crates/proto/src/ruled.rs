@@ -11,7 +11,7 @@ pub const RULES_EXTENSION: u32 = 1159;
 /// The field number of the extension of FieldOptions that carries predefined rules.
 pub const PREDEFINED_EXTENSION: u32 = 1160;
 
-/// Returns whether a file defines rules, on messages and what they contain, or predefined rules.
+/// Returns whether a file has rules on messages, fields or oneofs, or defines predefined rules.
 pub(super) fn defines_rules(file: &FileDescriptorProto) -> bool {
     file.extension.iter().any(is_predefined) || file.message_type.iter().any(has_rules_within)
 }

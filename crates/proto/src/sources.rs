@@ -2,8 +2,8 @@
 //!
 //! Every file is read once, here. Both compilers see only these texts, so names, bounds and places
 //! are the same for both. A file's *name* is the text that an `import` uses: the path below the
-//! root, with slashes. This module only checks the encoding of a text and takes its [`Outline`]. It
-//! writes no files.
+//! root, with slashes. This module checks the encoding of each text and computes its [`Outline`],
+//! but does not parse it. It writes no files.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
@@ -18,16 +18,16 @@ use crate::outline::Outline;
 use crate::well_known;
 use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile, escaped, shown};
 
-/// The maximum size of a file. The largest of googleapis has 4.2 MiB, the next 1.5 MiB, and a
-/// compiler needs about a hundred times a file's size in memory.
+/// The maximum size of a file. The largest file of googleapis has 4.2 MiB. A compiler needs about a
+/// hundred times a file's size in memory.
 const FILE_BYTES_MAX: u64 = 8 << 20;
 
 /// The maximum size of all files together. googleapis, the largest public collection, has 30 MiB.
 const TOTAL_BYTES_MAX: u64 = 128 << 20;
 
 /// The maximum sum of [`Outline::definitions`] over all files. googleapis has 610,000. A definition
-/// takes a few hundred bytes while it is compiled, though it may have as few as two bytes of text,
-/// so a compile takes about a gigabyte at most.
+/// may have as few as two bytes of text, but takes a few hundred bytes of memory while it is
+/// compiled. With this bound, a compile takes about a gigabyte at most.
 const DEFINITIONS_MAX: usize = 1_000_000;
 
 /// The maximum number of files. googleapis has 9,000.
@@ -37,8 +37,8 @@ const FILES_MAX: usize = 20_000;
 /// allows far more.
 const DIRECTORY_DEPTH_MAX: usize = 64;
 
-/// The maximum number of directory entries that the walks examine, `.proto` files or not, so that a
-/// walk from `/`, which is configured by mistake, ends soon.
+/// The maximum number of directory entries that the walks examine, including entries that are not
+/// `.proto` files. If `/` is configured by mistake, this bound ends the walk soon.
 const ENTRIES_MAX: usize = 500_000;
 
 /// One file.
@@ -191,7 +191,7 @@ struct SourceReader<'a> {
     /// The bytes of the file that is read. One buffer serves all files, because most of them are
     /// the same as in the earlier read, and their bytes are only compared.
     buffer: Vec<u8>,
-    /// A bound was exceeded and reported, so nothing more is read.
+    /// Set once a bound was exceeded and reported. Nothing more is read then.
     full: bool,
     found: &'a mut Diagnostics,
 }
@@ -269,7 +269,8 @@ impl<'a> SourceReader<'a> {
             }
             let is_proto = name.ends_with(".proto");
             let below = format!("{prefix}{name}");
-            // The listing of a directory knows the types of all entries but links.
+            // The listing of a directory has the type of each entry, but for a symbolic link, not
+            // the type of its target.
             let is_link = entry.file_type().map_or(true, |kind| kind.is_symlink());
             let is_directory = match is_link {
                 true => fs::metadata(&path).map(|meta| meta.is_dir()),
@@ -292,9 +293,9 @@ impl<'a> SourceReader<'a> {
         }
     }
 
-    /// Reads the imported files that the walk did not find under their names, such as files of a
-    /// nested root named from the outer root, files below a second symbolic link, and files whose
-    /// names do not end in `.proto`.
+    /// Reads the files that are imported by names under which the walk did not find them. These are
+    /// files of a nested root that are imported by their path below the outer root, files below a
+    /// second symbolic link to a directory, and files whose names do not end in `.proto`.
     fn follow_imports(&mut self) {
         let names = self.sources.imported().into_iter();
         let mut open: BTreeSet<String> = names.map(str::to_owned).collect();
@@ -316,7 +317,8 @@ impl<'a> SourceReader<'a> {
         }
     }
 
-    /// Reads the file at `path`, whose canonical path is `identity`.
+    /// Reads the file at `path`, and adds it as `name` or reports why it can't be used. `identity`
+    /// is its canonical path.
     fn read(&mut self, name: String, path: &Path, identity: PathBuf) {
         if let Some(first) = self.sources.files.get(&name) {
             if first.identity != identity {
@@ -369,8 +371,8 @@ impl<'a> SourceReader<'a> {
         self.sources.files.insert(name, source);
     }
 
-    /// Returns the file of the bytes in the buffer. If the bytes are the same as in the earlier
-    /// read, it has the text and the outline of that read.
+    /// Returns the file whose bytes are in the buffer. If the earlier read had the same bytes under
+    /// the same path, the file shares the text and the outline of that read.
     fn source(
         &self,
         name: &str,
@@ -378,7 +380,8 @@ impl<'a> SourceReader<'a> {
         identity: PathBuf,
     ) -> Result<ProtoSource, Box<Diagnostic>> {
         let earlier = self.earlier.and_then(|earlier| earlier.get(name));
-        // If something was dropped or replaced in the earlier text, its bytes differ from the file.
+        // An earlier text from which a byte order mark was removed, or in which bytes were
+        // replaced, differs from the bytes of the file, which are then decoded again.
         let same = earlier.filter(|it| it.file.text.as_bytes() == self.buffer);
         if let Some(same) = same.filter(|it| it.file.path == shown(path)) {
             return Ok(ProtoSource {

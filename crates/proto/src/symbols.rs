@@ -4,8 +4,8 @@
 //! itself, its imports, and their public imports. The only errors found here are names that are
 //! defined twice or are too long.
 //!
-//! The names of a file that no other file uses are not read ([`Symbols::add_unread`]) unless a
-//! look-up fails, because its diagnostic says which file defines the name.
+//! The names of an unchanged file that no changed file needs are read only when a look-up fails
+//! ([`Symbols::add_unread`]). The diagnostic of a failed look-up says which file defines the name.
 
 use std::cell::OnceCell;
 use std::collections::hash_map::Entry;
@@ -23,14 +23,14 @@ use crate::path::{self, index};
 use crate::report::FAULTS_MAX;
 use crate::top_names::prefix_hashes;
 
-/// The maximum length of a full name, which is protoc's.
+/// The maximum length of a full name in bytes, as in protoc.
 pub(super) const NAME_LENGTH_MAX: usize = u16::MAX as usize;
 
 /// The maximum total length of the full names in all files, in bytes: ten times the length in
-/// googleapis. A definition nested in a long name has an even longer one, though it takes only a
-/// few bytes of text. Resolved type names need no bound of their own: each is an enclosing scope of
-/// its field or method followed by the name as written, so all of them together are no longer than
-/// the names of the definitions plus the text.
+/// googleapis. The size of the texts does not bound this length, because a definition of a few
+/// bytes has a long full name if it is nested in a message with a long name. Resolved type names
+/// need no bound. Each consists of a scope around its field or method, and the name as written.
+/// Together, they are no longer than the full names of the definitions plus the texts.
 const NAMES_LENGTH_MAX: usize = 256 << 20;
 
 /// The kind of definition that a name refers to.
@@ -62,7 +62,7 @@ impl SymbolKind {
         matches!(self, SymbolKind::Message | SymbolKind::Enum)
     }
 
-    /// Returns the name with its article, as diagnostics show it.
+    /// Returns the name of this kind with its article, as diagnostics show it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             SymbolKind::Package => "a package",
@@ -112,12 +112,12 @@ pub(super) struct Symbols {
     packages: Vec<String>,
     /// The files whose names are not in `by_name`.
     unread: Vec<UnreadNames>,
-    /// The place in `unread` of the file that defines a name at its top level, by the hash of the
+    /// The index in `unread` of the file that defines a name at its top level, by the hash of the
     /// name.
     unread_tops: HashMap<u64, usize>,
 }
 
-/// A file whose names are read when a name is looked up that it may define.
+/// A file whose names are read only when it may define a name that is looked up.
 struct UnreadNames {
     /// The index of the file.
     at: usize,
@@ -129,7 +129,8 @@ impl UnreadNames {
     fn get(&self, full_name: &str) -> Option<&Symbol> {
         let by_name = self.by_name.get_or_init(|| {
             let mut symbols = Symbols::default();
-            // An earlier run has added these names within its time.
+            // The budget is unlimited, because an earlier compile has already added these names
+            // within its time limit.
             let _ = symbols.add(self.at, &self.file, &Budget::unlimited());
             symbols.by_name
         });
@@ -224,10 +225,10 @@ impl Symbols {
         Ok((clashes, unfit))
     }
 
-    /// Adds a file without its names, whose total length is `names_bytes`. Every name that the file
-    /// defines at its top level must be defined in no other file. Returns false, and adds nothing,
-    /// if the names exceed the limit, or if one of them has the same hash as an unread name of
-    /// another file. The caller must then add the names.
+    /// Adds a file without its names, whose total length is `names_bytes`. No other file may define
+    /// a name that this file defines at its top level. Returns false, and adds nothing, if the
+    /// names exceed the limit, or if one of them has the same hash as an unread name of another
+    /// file. The caller must then call [`Self::add`].
     #[must_use]
     pub(crate) fn add_unread(
         &mut self,
@@ -381,7 +382,7 @@ impl Symbols {
         })
     }
 
-    /// Returns the symbol of a full name that any file defines.
+    /// Returns the symbol of a full name, also if the names of the file that defines it are unread.
     fn defined(&self, full_name: &str, budget: &Budget) -> Result<Option<&Symbol>, OutOfTime> {
         if let Some(symbol) = self.by_name.get(full_name) {
             return Ok(Some(symbol));
@@ -432,7 +433,7 @@ impl Adder<'_> {
             Entry::Occupied(first) => {
                 let both_packages =
                     kind == SymbolKind::Package && first.get().kind == SymbolKind::Package;
-                // Further clashes are not reported.
+                // Clashes beyond `FAULTS_MAX` are not reported.
                 if !both_packages && self.clashes.len() < FAULTS_MAX {
                     let (name, first) = (first.key().clone(), first.get().clone());
                     self.clashes.push(Clash { name, path, first });

@@ -38,7 +38,7 @@ pub enum Compiled {
     Nothing,
 }
 
-/// The facts about a file that follow from its text alone, which may not compile.
+/// The facts about a file that are known even if the file does not compile.
 #[derive(Debug)]
 pub struct Outlined {
     /// The name by which other files import the file.
@@ -123,7 +123,7 @@ impl Texts {
         Compiled::Part(Descriptors::new(files, texts, self.compiler), others)
     }
 
-    /// Returns the outline of each file, for when the files do not compile.
+    /// Returns the outline of each file, which is known even if the file does not compile.
     pub fn outlines(&self) -> Vec<Outlined> {
         let outlined = self.sources.iter().map(|(name, source)| Outlined {
             name: name.to_owned(),

@@ -65,9 +65,9 @@ pub(super) fn prefix_hashes(full_name: &str) -> impl Iterator<Item = u64> {
     })
 }
 
-/// Returns the hash of a text and `more` after it, given the hash of the text.
-fn hash(text: u64, more: &str) -> u64 {
-    more.bytes().fold(text, |state, byte| {
+/// Returns the hash of a text followed by `more`. `start` is the hash of the text alone.
+fn hash(start: u64, more: &str) -> u64 {
+    more.bytes().fold(start, |state, byte| {
         (state ^ u64::from(byte)).wrapping_mul(HASH_PRIME)
     })
 }
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_the_same_hash_as_a_definition_a_package_and_a_prefix() {
+    fn the_hash_of_a_name_is_the_same_for_definitions_packages_and_prefixes() {
         let types = names("package a.b; message C { message D {} } enum E { F = 0; }").types;
         let within: Vec<_> = prefix_hashes("a.b.C.D").collect();
         assert_eq!(within.len(), 4);
