@@ -1,8 +1,9 @@
 //! The checks of a linked file for the errors that protoc reports once names are resolved: in
 //! numbers, ranges and JSON names, and in constructs that a syntax or an edition forbids.
 //!
-//! Each check is one of protoc's, compared with it over the files of `tests/protos`. Descriptors
-//! arrive linked. Nothing here changes them, and each error is reported at its place.
+//! protoc has each of these checks, too, and tests compare the errors with those of protoc for the
+//! files of `tests/protos`. Descriptors arrive linked. Nothing here changes them, and each error is
+//! reported at its place.
 
 mod declarations;
 mod enums;
@@ -221,8 +222,7 @@ impl<'a> Check<'a, '_, '_> {
         let (symbol, linked) = self.files.get(type_name)?;
         let one =
             enum_at(&linked.file, &symbol.path).filter(|_| symbol.kind == SymbolKind::Enum)?;
-        // The features are cached by the enum's address, because the options of an enum may be
-        // many.
+        // The features are cached by the enum's address, because an enum may have many options.
         let features = *self.enums.borrow_mut().entry(one).or_insert_with(|| {
             let outer = linked.features(&symbol.path[..symbol.path.len() - 2]);
             outer.within(one.options.as_ref(), place::ENUM)

@@ -69,7 +69,8 @@ const WELL_KNOWN_FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The file that defines the options, by which every file's options are read.
+/// The file that defines the messages of options. The options of every file are read as these
+/// messages.
 pub(super) const DESCRIPTOR: &str = "google/protobuf/descriptor.proto";
 
 /// The file that defines the rules of buf.validate. It changes with protovalidate's releases, so a
@@ -94,7 +95,7 @@ pub(super) fn text(name: &str) -> Option<&'static str> {
     file(name).map(|(_, text)| text)
 }
 
-/// Returns the name and the text of the file of this name.
+/// Returns the name and the text of the file of this name, or `None` if there is no such file.
 pub(super) fn file(name: &str) -> Option<(&'static str, &'static str)> {
     let at = WELL_KNOWN_FILES
         .binary_search_by_key(&name, |(name, _)| name)

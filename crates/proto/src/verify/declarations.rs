@@ -32,7 +32,8 @@ impl Check<'_, '_, '_> {
             let own = below(at, path::MESSAGE_EXTENSION_RANGE, i);
             if unverified && !declarations.is_empty() {
                 let text = "a range that is UNVERIFIED declares extensions";
-                self.report.fault(text, &own, "", "leave out one of them");
+                let help = "leave out the declarations, or verification = UNVERIFIED";
+                self.report.fault(text, &own, "", help);
             }
             let mut numbers = HashSet::new();
             for declaration in declarations {

@@ -1,4 +1,5 @@
-//! Checks of editions' features, and of the elements and editions for which options are allowed.
+//! Checks of the features of editions, and of options that are not allowed for an element or in an
+//! edition.
 
 use std::collections::HashMap;
 
@@ -20,7 +21,8 @@ impl<'a> Check<'a, '_, '_> {
     /// Checks whether each option may be set on its element, in this edition.
     pub(super) fn written_options(&mut self) -> Result<(), OutOfTime> {
         let reader = OptionReader::of(self.files, self.options_view, self.index, self.budget);
-        // Results are cached by the address of the option's field, whose own options may be many.
+        // Results are cached by the address of the option's field, because the field may have many
+        // options.
         let mut known: HashMap<(*const FieldDescriptorProto, Entity), Vec<String>> = HashMap::new();
         for written in &self.parsed.options {
             self.budget.step()?;
@@ -253,8 +255,8 @@ fn wrong_presence(
     }
 }
 
-/// Returns the messages in an unknown field. A message type without fields keeps every field as an
-/// unknown one.
+/// Returns the messages in an unknown field. They are parsed as [`Empty`], which keeps each of
+/// their fields as an unknown field.
 pub(super) fn messages(unknown: &UnknownFields, number: u32) -> Vec<Empty> {
     let values = unknown.iter().filter(|(n, _)| *n == number);
     let messages = values.filter_map(|(_, value)| match value {
@@ -277,8 +279,8 @@ fn wrong_target(options: &FieldOptions, entity: Entity, name: &str) -> Option<St
     (!fits).then(|| format!("{name} can't be set on {}", entity.name()))
 }
 
-/// Returns the error of an option that is used before the edition which introduced it, or from the
-/// edition which removed it onward.
+/// Returns the error of an option that is used before the edition that introduced it, or in or
+/// after the edition that removed it.
 fn wrong_edition(options: &FieldOptions, edition: u64, name: &str) -> Option<String> {
     let support = messages(
         options.special_fields.unknown_fields(),

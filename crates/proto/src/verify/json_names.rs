@@ -20,7 +20,8 @@ impl<'a> Check<'a, '_, '_> {
         if super::unknown_flag(message.options.as_ref(), path::OPTION_LEGACY_JSON_CONFLICTS) {
             return;
         }
-        // Field masks use the default names and JSON uses the explicit ones, so neither may clash.
+        // Field masks use the default names, and JSON uses the explicit names. The fields must
+        // differ in both, so they are compared twice.
         for given in [false, true] {
             self.json_names_of(message, features, at, given);
         }
@@ -61,9 +62,9 @@ impl<'a> Check<'a, '_, '_> {
                 continue;
             }
             let (earlier, earlier_given) = *first.entry(name.clone()).or_insert((i, is_given));
-            let is_reported = given && !is_given && !earlier_given;
+            let was_reported = given && !is_given && !earlier_given;
             let is_allowed = !(features.json || is_given && earlier_given);
-            if earlier == i || is_reported || is_allowed {
+            if earlier == i || was_reported || is_allowed {
                 continue;
             }
             self.report.push_with(|report| {

@@ -10,8 +10,8 @@ use crate::parser::FIELD_NUMBER_MAX;
 use crate::path::{self, below};
 use gateway_diagnostic::Diagnostic;
 
-/// A range of numbers in a message or enum, ends included, which is empty if it is written
-/// reversed.
+/// A range of numbers in a message or enum, including both ends. The range is empty if it is
+/// written with the end before the start.
 struct NumberRange {
     range: RangeInclusive<i64>,
     reserved: bool,
@@ -107,7 +107,8 @@ impl<'a> Check<'a, '_, '_> {
             }
             !reversed
         });
-        // In order of start, only the range that reaches furthest so far can overlap the next one.
+        // The ranges are in the order of their starts. If a range overlaps with any earlier range,
+        // it overlaps with the earlier range that ends last, so only these two are compared.
         all.sort_by_key(|numbers| *numbers.range.start());
         let mut furthest: Option<&NumberRange> = None;
         for numbers in &all {
@@ -167,7 +168,8 @@ impl<'a> Check<'a, '_, '_> {
                         format!("{what} {name} has the number {number}, which is for extensions")
                     }
                 };
-                // A field's number is the third field of its descriptor, a value's the second.
+                // The number has field number 3 in the descriptor of a field, and field number 2 in
+                // the descriptor of an enum value.
                 let number_field = if what == "field" {
                     path::FIELD_NUMBER
                 } else {

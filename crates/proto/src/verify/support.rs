@@ -74,8 +74,8 @@ impl Support {
         }
     }
 
-    /// Returns a description if the support of an enum's value exceeds the support of `field`,
-    /// which is an option with that enum as its type.
+    /// Returns a description if the value of an enum is introduced before `field`, or is removed or
+    /// deprecated after it. The field is an option of the enum's type.
     fn excess(self, field: Support) -> Option<&'static str> {
         let later = |own: Option<i32>, limit: Option<i32>| {
             limit.is_some_and(|limit| own.unwrap_or_default() > limit)

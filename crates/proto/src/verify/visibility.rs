@@ -1,5 +1,5 @@
-//! Checks `export` and `local`, which since edition 2024 set the files that may use a message or
-//! enum.
+//! Checks `export` and `local`. Since edition 2024, they decide whether other files may use a
+//! message or enum.
 
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 use protobuf::well_known_types::empty::Empty;
@@ -15,8 +15,8 @@ use crate::path::{self, below, index};
 use crate::symbols::{Symbol, enum_at, message_at};
 
 impl<'a> Check<'a, '_, '_> {
-    /// Checks that the file uses no local type of another file and, if the file is STRICT, that it
-    /// exports no nested type.
+    /// Checks that the file uses no local type of another file. If the file sets
+    /// `default_symbol_visibility` to STRICT, also checks that it exports no nested type.
     pub(super) fn visibility(&mut self) -> Result<(), OutOfTime> {
         self.strict();
         let file = self.file;
@@ -80,7 +80,7 @@ impl<'a> Check<'a, '_, '_> {
             return Ok(());
         }
         let text = format!("{} is local to {:?}", super::bare(name), linked.file.name());
-        let help = "write export before its definition, or use another";
+        let help = "write export before its definition, or use another type";
         self.report.fault(text, place, "", help);
         Ok(())
     }
@@ -92,7 +92,7 @@ impl<'a> Check<'a, '_, '_> {
         if let Some(declared) = declared_visibility(&linked.file, &symbol.path) {
             return declared == Visibility::Local as u64;
         }
-        // The options may be many, so the result is kept.
+        // The result is cached, because a file may have many options.
         let default = self.visibilities.entry(symbol.file);
         match default.or_insert_with(|| default_visibility(&linked.file)) {
             Some(EXPORT_ALL) => false,
@@ -101,8 +101,8 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
-    /// Checks a file that is STRICT: it must not export nested types, except enums in local
-    /// messages that only serve as scopes.
+    /// Checks a file that sets `default_symbol_visibility` to STRICT. It must not export nested
+    /// types, except enums in local messages that only serve as scopes.
     fn strict(&mut self) {
         if default_visibility(self.file) != Some(STRICT) {
             return;

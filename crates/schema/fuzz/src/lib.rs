@@ -1,4 +1,5 @@
-//! Schemas of every kind for the fuzz targets of the walks, and the invariants of any verdict.
+//! Schemas of every kind for the fuzz targets that check payloads, and the invariants of the
+//! verdicts.
 
 use std::sync::{Arc, LazyLock};
 
@@ -18,8 +19,8 @@ static TABLE: LazyLock<Arc<Table>> = LazyLock::new(|| {
     Arc::new(Table::build(descriptors.files()).unwrap())
 });
 
-/// Checks the payload in `input`, whose first byte chooses the message and the options, and returns
-/// the payload if the payload passes.
+/// Checks the payload in `input`, and returns the payload if it passes. The first byte of `input`
+/// chooses the message and the options, and the payload is the rest.
 ///
 /// Panics if the verdict breaks an invariant.
 pub fn walk(encoding: Encoding, input: &[u8]) -> Option<&[u8]> {
@@ -32,7 +33,8 @@ pub fn walk(encoding: Encoding, input: &[u8]) -> Option<&[u8]> {
         "ed.All",
         "sets.All",
     ];
-    // The highest bits choose the later messages.
+    // The two lowest bits choose a message. If the two highest bits are set, the choice moves by
+    // four, so that the later messages are chosen, too.
     let place = usize::from(choice & 3) + usize::from(choice >> 6 == 3) * 4;
     let message = messages[place % messages.len()];
     let message = TABLE.message(message).unwrap();
@@ -65,7 +67,7 @@ pub fn walk(encoding: Encoding, input: &[u8]) -> Option<&[u8]> {
             );
             assert!(others.len() < 16);
             for violation in std::iter::once(&first).chain(&others) {
-                is_sound(violation, payload);
+                assert_sound(violation, payload);
             }
             None
         }
@@ -73,7 +75,7 @@ pub fn walk(encoding: Encoding, input: &[u8]) -> Option<&[u8]> {
     }
 }
 
-fn is_sound(violation: &Violation, payload: &[u8]) {
+fn assert_sound(violation: &Violation, payload: &[u8]) {
     let Violation {
         path,
         expected,
@@ -84,7 +86,7 @@ fn is_sound(violation: &Violation, payload: &[u8]) {
     } = violation;
     assert!(*offset <= payload.len() && others.is_none() && rule.is_none());
     assert!(!expected.is_empty() && !found.is_empty());
-    // A violation repeats excerpts of the payload, so the depth bounds its length.
+    // The excerpts of the payload in a violation are short, and the depth bounds the path.
     assert!(
         expected.len() + found.len() < 1_000 && path.len() < 20_000,
         "{violation}"
