@@ -1,12 +1,13 @@
 //! Detects changes of a schema that break payloads of peers that are not updated. A pure function
-//! compares two generations of the schema, in terms of its encoding.
+//! compares two generations of the schema by the rules of its encoding.
 //!
 //! A change *breaks* if a payload that fits the earlier schema is rejected by the later one, or is
 //! read as something else. Protobuf identifies fields by number, MessagePack and JSON by name, and
 //! MessagePack's array layout by order. The removal of a field that is identified by number or name
 //! is no break if that number or name is `reserved` and the later schema allows unknown fields. The
-//! same holds for a value of an enum in protobuf, but not in MessagePack and JSON. The settings of
-//! a schema in routes.yaml (`require`, `unknown_fields`, `layout`) are not compared, nor are rules.
+//! same holds for the removal of an enum value in protobuf. In MessagePack and JSON, the removal of
+//! an enum value is always a break. The settings of a schema in routes.yaml (`require`,
+//! `unknown_fields`, `layout`) are not compared, nor are rules.
 
 mod comparison;
 mod enums;
@@ -53,7 +54,8 @@ pub fn between(old: Defined<'_>, new: Defined<'_>) -> Vec<BreakingChange> {
         enums: BTreeSet::new(),
         found: Vec::new(),
     };
-    // A list takes the place of recursion, because messages may nest as deep as a file is long.
+    // The open pairs are in a list, not on the stack of a recursive function, because a chain of
+    // message types may be as long as a file.
     while let Some(pair) = comparison.open.pop() {
         if comparison.seen.insert((pair.old, pair.new)) {
             comparison.messages(&pair);

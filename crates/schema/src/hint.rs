@@ -1,7 +1,7 @@
 //! Guesses of the format of a rejected payload, for the error message to its sender. Most payloads
 //! that fit no schema at all are whole messages in another encoding.
 //!
-//! This module examines a payload only after it was rejected, and decides nothing.
+//! This module examines a payload only after it was rejected, and has no effect on the verdict.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub enum Lookalike {
     Json,
     /// One whole map whose first key is a string.
     Msgpack,
-    /// A message of the schema without unknown fields.
+    /// A protobuf message of the schema's type, without unknown fields.
     Protobuf,
     /// JSON text as the content of a JSON string.
     JsonTwice,

@@ -2,9 +2,9 @@
 //!
 //! Keys are compared as values, not as bytes: 1 as one byte and 1 as eight bytes are one key. A map
 //! of up to [`PAIRWISE_MAX`] entries is compared pairwise on the stack. For a larger map, a set of
-//! fingerprints is kept, which are hashes of eight bytes. The set grows with the entries that were
-//! read, not with the number that the map claims to have. A peer chooses the keys, so the hashes
-//! have a random seed. If a fingerprint occurs twice, the keys themselves are read again.
+//! fingerprints is kept, which are 64-bit hashes of the keys. The set grows with the entries that
+//! were read, not with the number that the map claims to have. A peer chooses the keys, so the
+//! hashes have a random seed. If a fingerprint occurs twice, the keys themselves are read again.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,7 +14,8 @@ use rustc_hash::FxBuildHasher;
 
 use crate::violation::{Checked, excerpt};
 
-/// The number of keys up to which pairwise comparison is faster than hashing. The stack holds them.
+/// The number of keys up to which pairwise comparison is faster than hashing. [`Keys`] holds this
+/// many keys without allocating memory.
 const PAIRWISE_MAX: usize = 8;
 
 /// A key in the form that is compared. `T` is the encoding's type for text.

@@ -1,9 +1,9 @@
 //! Checks Protocol Buffers, MessagePack and JSON payloads against messages of compiled `.proto`
 //! files.
 //!
-//! A [`Schema`] is a message in an encoding. [`Schema::check`] reads a payload once, builds
-//! nothing, and reports the first violation with its path, what was expected, what was found, and
-//! the offset in bytes:
+//! A [`Schema`] is a message type in an encoding. [`Schema::check`] reads a payload once, without
+//! decoding it into a data structure. It reports the path of the first violation, the expected and
+//! the found value, and the offset in bytes:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -51,7 +51,7 @@
 //! - MessagePack and JSON payloads are checked against the same `.proto` message as Protocol
 //!   Buffers: MessagePack writes a message as a map keyed by field name or as an array in
 //!   declaration order, JSON as ProtoJSON defines.
-//! - [`Schema::require`] requires fields beyond those that the `.proto` requires.
+//! - [`Schema::require`] requires further fields, which the `.proto` file does not require.
 //! - [`RuleSet`] compiles `buf.validate` rules, and [`Schema::enforce`] checks payloads against
 //!   them.
 //! - [`breaking`] compares two schemas and finds the changes that break payloads.

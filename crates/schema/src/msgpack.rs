@@ -1,11 +1,14 @@
 //! The MessagePack walk: the check of a payload in MessagePack against a message.
 //!
-//! The walk reads the bytes once, builds nothing, and allocates nothing unless it fails, except for
-//! the keys of a large map (`keys.rs`) and for message types with more than 256 fields
-//! (`needs.rs`). A message is a map keyed by proto or JSON names, each at most once, or an array in
-//! declaration order. A field that is nil is absent, and elements of lists and values of maps must
-//! not be nil; only a `google.protobuf.Value` has nil as a value. Maps in values that no field
-//! describes may have keys of any type, and duplicate keys.
+//! The walk reads the bytes once and builds no data structure. If it finds no violation, it
+//! allocates memory only for the keys of a large map (`keys.rs`) and for message types with more
+//! than 256 fields (`needs.rs`).
+//!
+//! A message is a map from the names of its fields to their values, or an array of the values in
+//! declaration order. A name is the field's proto name or JSON name, and each field occurs at most
+//! once. A field that is nil is absent, and elements of lists and values of maps must not be nil.
+//! Only for a `google.protobuf.Value`, nil is a value. The value of an unknown field may contain
+//! maps with keys of any type, and with duplicate keys.
 
 pub(crate) mod head;
 pub(crate) mod keys;
@@ -59,10 +62,10 @@ pub(crate) struct Walk<'a, G> {
     faults: PhantomData<G>,
 }
 
-/// The fields and unknown keys that were read so far from one message keyed by field name.
+/// The fields and unknown keys that were read so far from a message that is written as a map.
 struct SeenFields<'a, 'p> {
     seen: Seen,
-    /// The keys that no field has.
+    /// The keys that are not names of fields. `None` until the first such key is read.
     unknown: Option<Keys<'a, 'p>>,
     /// The position, in declaration order, of the field that probably comes next.
     place: usize,
@@ -275,17 +278,17 @@ impl<'a, G: Gather> Walk<'a, G> {
             return Err(Fault::new(start, expected, format!("{count}")));
         }
         let mut seen = Seen::new(!scope.needs.is_empty());
-        let mut places = &message.members[..count];
+        let mut members = &message.members[..count];
         loop {
-            places = reader.plain_values(places, |index, _| {
+            members = reader.plain_values(members, |index, _| {
                 seen.mark(index);
                 true
             });
-            let [member, others @ ..] = places else {
+            let [member, others @ ..] = members else {
                 break;
             };
             let (index, at) = (member.index, reader.at());
-            places = others;
+            members = others;
             let checked = match self.field(reader, scope, index, depth) {
                 Ok(true) => seen.mark_member(message, index, at),
                 Ok(false) => Ok(()),

@@ -16,11 +16,13 @@ pub struct BreakingChange {
     pub subject: String,
     /// The change to the subject: the rest of a sentence that starts with the subject.
     pub what: String,
-    /// The path in a payload, such as `address.lines[].zip`; empty for the message itself.
+    /// The path in a payload, such as `address.lines[].zip`. The path of the root message is empty.
     pub path: String,
-    /// The place of the subject in the earlier files, or of the definition to which it was added.
+    /// The place of the subject in the earlier files. If the subject is new, the place of the
+    /// message that now contains it.
     pub before: Option<Place>,
-    /// The place of the subject in the later files, or of the definition from which it was removed.
+    /// The place of the subject in the later files. If the subject was removed, the place of the
+    /// message or enum that contained it.
     pub after: Option<Place>,
     /// The advice for making the change without breaking payloads.
     pub help: String,
@@ -127,8 +129,8 @@ pub(super) struct MessagePair<'a> {
 }
 
 impl MessagePair<'_> {
-    /// Returns a break of the field `name`. Its place in the later files is the place of the field
-    /// `now`, or of the message if the later message has no such field.
+    /// Returns a break of the field `name`. In the later files, the place of the break is the field
+    /// `now`, or the message if it has no such field.
     pub(super) fn field(
         &self,
         name: &str,

@@ -1,12 +1,12 @@
-//! Comparison of enums: by number in protobuf, and by number and name in MessagePack and JSON,
-//! whose payloads may hold either.
+//! Comparison of enums. In protobuf, payloads have the numbers of values, so values are compared by
+//! number. In MessagePack and JSON, payloads may have numbers or names, so values are compared by
+//! both.
 
 use super::comparison::{BreakingChange, Comparison, KEEP_HELP};
 use crate::table::{Enum, EnumId};
 use gateway_proto::Definition;
 
-/// Adds the changes that break payloads whose values of the enum `old` are now read as values of
-/// `new`.
+/// Adds the changes that break payloads when values of the enum `old` are read as values of `new`.
 pub(super) fn compare(comparison: &mut Comparison<'_>, old: EnumId, new: EnumId, path: String) {
     // The same pair is found again at each field that has the enum.
     if !comparison.enums.insert((old.0, new.0)) {
@@ -39,8 +39,8 @@ pub(super) fn compare(comparison: &mut Comparison<'_>, old: EnumId, new: EnumId,
     let strict = comparison.strict && new_enum.closed;
     for (number, name) in listed(old_enum) {
         let change = match by_number {
-            true => by_its_number(new_enum, after, strict, name, number),
-            false => by_either(new_enum, name, number),
+            true => break_by_number(new_enum, after, strict, name, number),
+            false => break_by_number_or_name(new_enum, name, number),
         };
         if let Some((what, help)) = change {
             found.push(fault(format!("{}.{name}", old_enum.name), name, what, help));
@@ -49,7 +49,9 @@ pub(super) fn compare(comparison: &mut Comparison<'_>, old: EnumId, new: EnumId,
     comparison.found.extend(found);
 }
 
-fn by_its_number(
+/// Returns the break of a value that payloads identify by number, and the help for it. Returns
+/// `None` if no payload breaks.
+fn break_by_number(
     new_enum: &Enum,
     after: Option<&Definition>,
     strict: bool,
@@ -75,7 +77,9 @@ fn by_its_number(
     }
 }
 
-fn by_either(new_enum: &Enum, name: &str, number: i32) -> Option<(String, String)> {
+/// Returns the break of a value that payloads identify by number or name, and the help for it.
+/// Returns `None` if no payload breaks.
+fn break_by_number_or_name(new_enum: &Enum, name: &str, number: i32) -> Option<(String, String)> {
     match new_enum.names.get(name) {
         Some(to) if *to == number => None,
         Some(to) => Some(renumbered(number, *to)),

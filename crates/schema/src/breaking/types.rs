@@ -1,4 +1,4 @@
-//! The changes of a type under which every value keeps its meaning, for each encoding.
+//! The changes of a field's type that keep the meaning of every value, for each encoding.
 //!
 //! A value of the earlier type must be the same value of the later type. It is not enough that the
 //! value decodes: an `int64` may lose its upper half, and a large `uint32` may become negative.
@@ -77,7 +77,8 @@ fn is_subrange(old: FieldKind, new: FieldKind) -> bool {
     }
 }
 
-/// Returns the smallest and the largest whole number of a kind.
+/// Returns the smallest and the largest number of a kind that is encoded as whole numbers, and
+/// `None` for other kinds.
 fn range(kind: FieldKind) -> Option<(i128, i128)> {
     Some(match kind {
         FieldKind::Bool => (0, 1),
@@ -93,7 +94,7 @@ fn range(kind: FieldKind) -> Option<(i128, i128)> {
     })
 }
 
-/// Returns a field's whole type, as people write it.
+/// Returns a field's whole type as it is written in `.proto` files, such as `repeated int32`.
 pub(super) fn label(field: &Field, table: &Table) -> String {
     let kind = match field.kind {
         FieldKind::Group(id) => format!("group {}", table.name(id)),
@@ -108,7 +109,7 @@ pub(super) fn label(field: &Field, table: &Table) -> String {
     }
 }
 
-/// Returns the kinds of a map's keys and values.
+/// Returns the kinds of a map's keys and values, or `None` if the field is not a map.
 pub(super) fn entry(field: &Field, table: &Table) -> Option<(FieldKind, FieldKind)> {
     let id = field.kind.message()?;
     match (&*table[id].fields, field.cardinality) {

@@ -1,4 +1,5 @@
-//! JSON below the level of messages: the tokens of RFC 8259, strictly, with strings in UTF-8.
+//! JSON below the level of messages: the tokens of RFC 8259 without extensions, and strings in
+//! UTF-8.
 
 use super::number::Number;
 use super::plain::{self, Next};
@@ -75,7 +76,7 @@ impl<'a> JsonReader<'a> {
         self.peek()
     }
 
-    /// Takes `byte` if it is the next token.
+    /// Takes the next token if it is `byte`, and returns whether it is.
     #[inline]
     fn take(&mut self, byte: u8) -> bool {
         let taken = self.next() == Some(byte);
@@ -116,7 +117,8 @@ impl<'a> JsonReader<'a> {
         }
     }
 
-    /// Takes the key of `member` and the colon, if they come next and in the usual form.
+    /// Takes the key of `member` and the colon if they come next in their usual form, and returns
+    /// whether they do.
     #[inline]
     pub(crate) fn expected(&mut self, member: &Member) -> bool {
         let after = member.json.strip(self.rest());
@@ -143,7 +145,7 @@ impl<'a> JsonReader<'a> {
         Self { bytes, at }
     }
 
-    /// Returns the bytes from `at` to the position of the next byte.
+    /// Returns the bytes that were read since position `at`.
     #[inline]
     pub(crate) fn since(&self, at: usize) -> &'a [u8] {
         self.bytes.get(at..self.at).unwrap_or_default()
@@ -161,8 +163,9 @@ impl<'a> JsonReader<'a> {
         self.at = self.bytes.len() - rest.len();
     }
 
-    /// Takes the next value if it is a scalar of this kind in the form that writers usually choose.
-    /// Otherwise takes only white space, and the general path reads the value.
+    /// Takes the next value and returns true if it is a scalar of this kind in the form that
+    /// writers usually choose. Otherwise takes only white space and returns false, and the general
+    /// path must read the value.
     #[inline]
     pub(crate) fn plain(&mut self, kind: FieldKind) -> bool {
         self.token();
@@ -176,10 +179,10 @@ impl<'a> JsonReader<'a> {
         }
     }
 
-    /// Takes members of an object as long as each is the next of `members` and in its usual form,
-    /// and `accepts` returns true for its index and the bytes of its value. Returns the remaining
-    /// members and the token after the last member that was taken, or [`Next::Another`] if no
-    /// member was taken.
+    /// Takes members of an object that come in the order of `members` and in their usual form.
+    /// Calls `accepts` with the index of each member and the bytes of its value, and stops before
+    /// the first member for which it returns false. Returns the rest of `members`, and the token
+    /// after the last member that was taken, or [`Next::Another`] if no member was taken.
     #[inline]
     pub(crate) fn plain_members<'m>(
         &mut self,
@@ -332,7 +335,7 @@ pub(super) fn twice(key: Key<Text>, at: usize) -> Box<Fault> {
     Fault::new(at, "each key once", "the key again").under(key.segment())
 }
 
-/// Returns whether a member of this name lies between `body` and `at`.
+/// Returns whether a member of this name lies between the position of `body` and `at`.
 #[cold]
 fn was_before(body: &JsonReader, name: Text, at: usize) -> Checked<bool> {
     let mut reader = body.clone();

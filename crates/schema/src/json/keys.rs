@@ -1,5 +1,5 @@
-//! Keys of JSON maps: strings that stand for values of the key's kind, each of which may occur
-//! once.
+//! Keys of JSON maps. A key is a string that stands for a value of the map's key type, and no two
+//! keys of a map may stand for the same value.
 
 use super::head::{JsonReader, twice};
 use super::number::Number;
@@ -41,8 +41,8 @@ impl<'a> Keys<'a> {
         Self { kind, body, seen }
     }
 
-    /// Reads the next key and the colon. The inner result is a violation if the key is of another
-    /// kind or occurred before.
+    /// Reads the next key and the colon. The inner error is a key of another kind or a repeated
+    /// key, after which the walk can continue. The outer error is malformed JSON.
     #[inline]
     pub(super) fn next(&mut self, reader: &mut JsonReader<'a>) -> Checked<Checked<Key<Text<'a>>>> {
         let at = reader.token();

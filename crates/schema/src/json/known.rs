@@ -102,7 +102,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Checks an object whose `@type` names the message of its other members.
+    /// Checks a `google.protobuf.Any`: an object whose `@type` names the message type of its other
+    /// members.
     fn any(&self, reader: &mut JsonReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let start = reader.token();
         let late = self.late_types.get();
@@ -131,7 +132,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         checked
     }
 
-    /// Searches an object for its `@type`. Returns `None` if the object is empty.
+    /// Searches an object for its `@type`. Returns `None` if the object is empty, and an error if
+    /// it has only other members.
     fn type_of(&self, reader: &mut JsonReader, depth: u32) -> Checked<Option<Typed>> {
         let start = reader.token();
         reader.head()?;
@@ -219,8 +221,8 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 }
 
-/// Checks that an object has a field of `message`, a type that is not usually written as an object.
-/// An object without such a field is not meant as this message.
+/// Checks that an object has a field of `message`. The types for which this is called are usually
+/// not written as objects, so an object without any of their fields is probably a mistake.
 fn names_a_field(reader: &JsonReader, message: &Message, depth: u32) -> Checked<()> {
     let mut reader = reader.clone();
     let start = reader.token();

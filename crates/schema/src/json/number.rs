@@ -86,7 +86,8 @@ impl<'a> Number<'a> {
     /// number so short that any float type holds it.
     #[inline]
     pub(crate) fn float_if_long(self) -> Option<f64> {
-        /// The maximum length of a number that any float type holds: 10³⁸ is within their ranges.
+        /// The length up to which each number without an exponent is in the range of every float
+        /// type, because 10³⁸ is.
         const FLOAT_DIGITS_MAX: usize = 38;
         let exponent = !self.whole && self.text.iter().any(|byte| byte | 0x20 == b'e');
         if self.text.len() <= FLOAT_DIGITS_MAX && !exponent {

@@ -163,7 +163,7 @@ fn digits(bytes: &[u8]) -> usize {
 }
 
 /// Takes a whole number of up to `digits_max` digits without a sign. `digits_max` must be at least
-/// 7.
+/// 7, because shorter numbers are not compared with it.
 #[inline(always)]
 fn whole(bytes: &[u8], digits_max: usize) -> Option<&[u8]> {
     let (word, _) = word(bytes);

@@ -55,7 +55,8 @@ pub(crate) fn is_in_range(kind: FieldKind, value: i128) -> bool {
     (low..=high).contains(&value)
 }
 
-/// Returns the whole number in `head`, written as a number or as a string.
+/// Returns the whole number in `head`, which may be written as a number or as a string. Returns
+/// `None` for any other value.
 #[inline]
 pub(crate) fn integer(head: JsonHead) -> Option<i128> {
     match head {

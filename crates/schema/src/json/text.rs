@@ -1,4 +1,4 @@
-//! JSON strings: their ends, the checks of their escapes and their UTF-8, and their values.
+//! JSON strings: finding their ends, checking their escapes and their UTF-8, and decoding them.
 
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
@@ -15,7 +15,7 @@ pub(crate) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// Returns the text if it is written without escapes. Most texts are.
+    /// Returns the text if it is written without escapes, as most texts are, and `None` otherwise.
     #[inline]
     pub(crate) fn plain(self) -> Option<&'a [u8]> {
         (!self.escaped).then_some(self.raw)
@@ -255,8 +255,8 @@ mod tests {
         }
     }
 
-    /// Strings of any length, with the closing quote, a forbidden byte or a byte that is not ASCII
-    /// at any position.
+    /// Reads strings of each length up to 99 bytes, with a quote, an escape, a forbidden byte or a
+    /// character that is not ASCII at each position.
     #[test]
     fn every_byte_of_a_string_is_checked() {
         for length in 0..100 {

@@ -66,7 +66,8 @@ fn fraction(text: &[u8]) -> Option<(i32, &[u8])> {
     Some((nanos as i32, rest))
 }
 
-/// Returns the number that `text` consists of, or `None` if `text` is not a short run of digits.
+/// Returns the number that `text` consists of. Returns `None` if `text` is empty or has a byte that
+/// is not a digit, or if the number exceeds 64 bits.
 fn digits(text: &[u8]) -> Option<i64> {
     let number = text.iter().try_fold(0, |number: i64, byte| {
         let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
