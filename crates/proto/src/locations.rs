@@ -19,7 +19,7 @@ impl Locations {
         Self(info.write_to_bytes().unwrap_or_default().into())
     }
 
-    /// Returns these locations, and `more` after them.
+    /// Returns these locations followed by `more`.
     pub(super) fn with(&self, more: &SourceCodeInfo) -> Self {
         match Self::of(more).0 {
             more if more.is_empty() => self.clone(),

@@ -1,4 +1,5 @@
-//! The scalar types' names and the JSON names of fields, which parser, linker and checks share.
+//! The names of scalar types and the default JSON names of fields, for the parser, the linker and
+//! the checks.
 
 use protobuf::descriptor::field_descriptor_proto::Type;
 

@@ -103,7 +103,7 @@ impl OptionsReading<'_> {
 
     fn reads(&self, written: &WrittenOption, wanted: OptionGroup) -> bool {
         let is_features = written.name[0].name == "features" && !written.name[0].is_extension;
-        // Before editions, `features` is read with the other options, and `verify` rejects it.
+        // In proto2 and proto3, `features` is read with the other options, and `verify` rejects it.
         is_features == (wanted == OptionGroup::Features) || !self.parsed.edition.is_edition()
     }
 }
@@ -142,7 +142,7 @@ pub(super) fn visit<'a>(
     Ok(())
 }
 
-/// Finds options and their fields.
+/// A reader of the options of one file. It finds their fields and encodes their values.
 pub(super) struct OptionReader<'a> {
     budget: &'a Budget,
     files: &'a LinkedFiles,
@@ -395,7 +395,7 @@ impl<'a> OptionReader<'a> {
         Some(Settable { field, features })
     }
 
-    /// Returns whether a field is a map, or within an entry of one.
+    /// Returns whether a field is a map, or a field of a map's entry.
     fn is_of_map(&self, linked: &LinkedFile, field: &FieldDescriptorProto, path: &[i32]) -> bool {
         let entry = message_at(&linked.file, &path[..path.len() - 2]);
         let is_entry = |message: Option<&DescriptorProto>| {

@@ -152,7 +152,7 @@ impl Copies {
     }
 }
 
-/// Runs protoc, and ends it if it takes too long.
+/// Runs protoc, and kills it if it takes too long.
 fn run(program: &Path, copies: &Copies) -> Result<Vec<CompiledFile>, Failure> {
     let set = copies.path("set");
     let mut child = Command::new(program)

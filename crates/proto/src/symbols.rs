@@ -78,7 +78,7 @@ impl SymbolKind {
     }
 }
 
-/// The location of a definition.
+/// A definition: its kind, its file, and its path in the file.
 #[derive(Clone, Debug)]
 pub(super) struct Symbol {
     pub kind: SymbolKind,
@@ -102,7 +102,7 @@ pub(super) struct Unfit {
     pub path: Vec<i32>,
 }
 
-/// All names.
+/// All names that a set of files defines.
 #[derive(Default)]
 pub(super) struct Symbols {
     /// The total length in bytes of all names seen so far, including rejected ones.
@@ -382,7 +382,7 @@ impl Symbols {
         })
     }
 
-    /// Returns the symbol of a full name, also if the names of the file that defines it are unread.
+    /// Returns the symbol of a full name, even if the file that defines the name is in `unread`.
     fn defined(&self, full_name: &str, budget: &Budget) -> Result<Option<&Symbol>, OutOfTime> {
         if let Some(symbol) = self.by_name.get(full_name) {
             return Ok(Some(symbol));

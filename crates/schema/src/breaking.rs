@@ -133,7 +133,8 @@ impl Comparison<'_> {
     }
 
     /// Returns whether every value of `old_field` keeps its meaning when it is read as `new_field`.
-    /// Messages in these types are queued for comparison; enums are compared at once.
+    /// If the fields have message types, these are queued for comparison. Enums are compared at
+    /// once.
     fn types(&mut self, messages: &MessagePair, old_field: &Field, new_field: &Field) -> bool {
         let path = join(&messages.path, &old_field.name);
         match (old_field.cardinality, new_field.cardinality) {

@@ -1,4 +1,4 @@
-//! The contract of a schema: everything that the walks need to know about it.
+//! The contract of a schema: the message type and the settings against which payloads are checked.
 
 use std::sync::Arc;
 

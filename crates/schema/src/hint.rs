@@ -10,8 +10,9 @@ use crate::options::{Encoding, UnknownFields};
 use crate::violation::First;
 use crate::{msgpack, protobuf};
 
-/// The maximum size, in bytes, of a payload that is walked. Longer payloads are recognised by their
-/// first and last bytes alone, so that a rejection costs no further walk over megabytes.
+/// The maximum size, in bytes, of a payload that is read as a whole to recognise its format. A
+/// longer payload is recognised by its first and last bytes only, so that a rejection does not read
+/// megabytes once more.
 const WALKED_MAX: usize = 64 << 10;
 
 /// The minimum length of a text that is taken for encoded bytes. A shorter text that consists of

@@ -49,15 +49,15 @@
 //! ```
 //!
 //! - MessagePack and JSON payloads are checked against the same `.proto` message as Protocol
-//!   Buffers: MessagePack writes a message as a map keyed by field name or as an array in
-//!   declaration order, JSON as ProtoJSON defines.
+//!   Buffers. In MessagePack, a message is a map keyed by field name, or an array in declaration
+//!   order. In JSON, it has the form that ProtoJSON defines.
 //! - [`Schema::require`] requires further fields, which the `.proto` file does not require.
 //! - [`RuleSet`] compiles `buf.validate` rules, and [`Schema::enforce`] checks payloads against
 //!   them.
 //! - [`breaking`] compares two schemas and finds the changes that break payloads.
 //!
 //! A payload cannot make a check panic, allocate without bound, or recurse deeper than the caller
-//! allows. The crate does no I/O and knows no clock.
+//! allows. The crate does no I/O and reads no clock.
 
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]

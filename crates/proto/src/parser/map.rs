@@ -88,7 +88,7 @@ impl Parser<'_> {
         Ok(entry)
     }
 
-    /// Sets the features of a map field on the key and value of its entry, too. `entry` is the
+    /// Copies the features of a map field to the key and value fields of its entry. `entry` is the
     /// index of the entry among the nested messages.
     fn store_entry_features(&mut self, options: &[WrittenOption], entry: usize) {
         let own = self.path.clone();

@@ -1,4 +1,4 @@
-//! Checks `feature_support` of fields and enum values, whose editions must not contradict each
+//! Checks `feature_support` of fields and enum values: the editions in it must not contradict each
 //! other.
 
 use protobuf::descriptor::{EnumDescriptorProto, FieldDescriptorProto};
@@ -20,7 +20,7 @@ struct Support {
 
 impl Support {
     /// Returns the support that options declare in the field `number`. Editions that the options do
-    /// not set have the values of `outer`. Returns `None` if the options declare no support.
+    /// not set are taken from `outer`. Returns `None` if the options declare no support.
     fn of(options: &UnknownFields, number: u32, outer: Support) -> Option<Self> {
         let declared = messages(options, number);
         if declared.is_empty() {

@@ -204,7 +204,8 @@ impl<'a> JsonReader<'a> {
         (left, next)
     }
 
-    /// Reads the next value as `head` does, but tries objects and arrays first.
+    /// Reads the next value as `head` does. This is faster than `head` for objects and arrays,
+    /// because they are tried first.
     #[inline]
     pub(crate) fn opening(&mut self) -> Checked<JsonHead<'a>> {
         match self.next() {
@@ -299,7 +300,7 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// Returns the empty set of names of the object whose members `body` is about to read.
+    /// Returns an empty set for the names of an object. `body` is a reader at its first member.
     #[inline]
     pub(super) fn new(body: &JsonReader<'a>) -> Self {
         let (body, seen) = (body.clone(), Keys::default());

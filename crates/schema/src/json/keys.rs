@@ -35,7 +35,7 @@ pub(super) struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    /// Returns the empty set of keys of the map whose entries `body` is about to read.
+    /// Returns an empty set for the keys of a map. `body` is a reader at the first key.
     pub(super) fn new(kind: FieldKind, body: &JsonReader<'a>) -> Self {
         let (body, seen) = (body.clone(), keys::Keys::default());
         Self { kind, body, seen }
