@@ -53,9 +53,9 @@ impl<'a> OptionPlaces<'a> {
         self.within(file, &rules, &of)
     }
 
-    /// Returns the place of the first option of the field or extension at `path` in the descriptor
-    /// of one of the user's files, or the place of the field's name if it has no option. Returns
-    /// `None` if `file` is not one of the user's files.
+    /// Returns the place of the first option of a field or extension, or the place of its name if
+    /// it has no option. `path` is its path in the descriptor of `file`. Returns `None` if `file`
+    /// is not one of the user's files.
     pub fn of_option(&mut self, file: &str, path: &[i32]) -> Option<Place> {
         let mut files = self.descriptors.compiled_files().iter();
         let file = files.position(|it| it.name() == file)?;

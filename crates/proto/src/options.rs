@@ -50,7 +50,8 @@ pub(super) struct OptionsReading<'a> {
     pub parsed: &'a Parsed,
     /// The names that types in the file may refer to.
     pub types: &'a View,
-    /// The names that options in the file may refer to, including those of `import option` files.
+    /// The names that options in the file may refer to, including names in files that it imports
+    /// with `import option`.
     pub options: &'a View,
 }
 

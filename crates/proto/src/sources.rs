@@ -50,7 +50,7 @@ pub(super) struct ProtoSource {
     pub outline: Arc<Outline>,
     /// A hash of the text.
     pub hash: u64,
-    /// The canonical path on disk, which two names of one file share.
+    /// The canonical path on disk. It is the same for all names of one file.
     identity: PathBuf,
 }
 

@@ -9,8 +9,8 @@ use gateway_diagnostic::{Diagnostic, Diagnostics};
 /// compiled (the outline's bound) uses a hundredth of this in a debug build.
 const STACK_BYTES: usize = 64 << 20;
 
-/// Runs `work` on a thread whose stack no nesting of a file can overflow. If `work` panics or the
-/// thread cannot start, adds a diagnostic and returns `None`.
+/// Runs `work` on a thread with a stack that suffices for the deepest nesting that is compiled. If
+/// `work` panics or the thread cannot start, adds a diagnostic and returns `None`.
 pub fn on_a_large_stack<T: Send>(
     found: &mut Diagnostics,
     work: impl FnOnce(&mut Diagnostics) -> T + Send,

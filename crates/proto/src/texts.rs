@@ -61,7 +61,7 @@ pub struct Texts {
 
 impl Texts {
     /// Reads the files below `roots` that `compiler` is to compile. The roots are existing
-    /// directories, and the first takes precedence where two have a file of the same name.
+    /// directories. If two roots have a file of the same name, the file of the first root is used.
     pub fn read(roots: &[PathBuf], compiler: Compiler) -> Self {
         Self::read_after(None, roots, compiler)
     }

@@ -1,9 +1,10 @@
 //! Hashes of the names that a file defines at its top level, by which a file is found or ruled out
 //! without its descriptor.
 //!
-//! Two files define the same name, at any depth, in two cases only. Either both define the same
-//! name at the top level, or one file defines at its top level a name that is the package of the
-//! other file or contains this package. So names within messages need no hashes.
+//! Two files define the same name, at any depth, in two cases only. In the first case, both define
+//! the same name at the top level. In the second case, one file defines a name at its top level
+//! that is the package of the other file, or contains that package. So names within messages need
+//! no hashes.
 
 use protobuf::descriptor::FileDescriptorProto;
 

@@ -82,7 +82,7 @@ impl fmt::Display for Lookalike {
 }
 
 /// Returns the likely format of a payload that `contract` rejects, or `None` if the payload
-/// resembles no format other than its own encoding.
+/// resembles no format other than the encoding of `contract`.
 pub(crate) fn lookalike(contract: &Contract, payload: &[u8], depth: u32) -> Option<Lookalike> {
     let by_bytes = by_first_bytes(payload).or_else(|| by_text(payload));
     let found = by_bytes.or_else(|| by_walk(contract, payload, depth))?;

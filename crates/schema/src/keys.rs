@@ -3,8 +3,8 @@
 //! Keys are compared as values, not as bytes: 1 as one byte and 1 as eight bytes are one key. A map
 //! of up to [`PAIRWISE_MAX`] entries is compared pairwise on the stack. For a larger map, a set of
 //! fingerprints is kept, which are 64-bit hashes of the keys. The set grows with the entries that
-//! were read, not with the number that the map claims to have. A peer chooses the keys, so the
-//! hashes have a random seed. If a fingerprint occurs twice, the keys themselves are read again.
+//! were read, not with the number of entries that a payload declares. A peer chooses the keys, so
+//! the hashes have a random seed. If a fingerprint occurs twice, the keys are read again.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -34,7 +34,7 @@ impl OptionError {
         self.map(|diagnostic| diagnostic.help(help))
     }
 
-    /// Sets the text next to the caret, such as what was expected.
+    /// Sets the text next to the caret, such as "expected an extension".
     pub(super) fn label(self, label: impl Into<String>) -> Self {
         self.map(|diagnostic| diagnostic.label(label))
     }

@@ -37,7 +37,7 @@ pub struct Defined<'a> {
     pub definitions: &'a Definitions,
 }
 
-/// The advice for a break without advice of its own.
+/// The advice for a break for which there is no more specific advice.
 pub(super) const KEEP_HELP: &str = "keep the old definition, and add a new one instead";
 
 /// The advice for a field that is new and required, or that became required.

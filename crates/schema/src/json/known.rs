@@ -175,7 +175,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Checks a message with a form of its own within an Any: `{"@type": …, "value": …}`.
+    /// Checks an Any that contains a well-known type with a JSON form of its own. It is written as
+    /// `{"@type": …, "value": …}`.
     fn any_of_known(
         &self,
         reader: &mut JsonReader,

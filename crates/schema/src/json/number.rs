@@ -53,7 +53,7 @@ impl<'a> Number<'a> {
         })
     }
 
-    /// Returns the number that `text` consists of, if it is one.
+    /// Returns the number that `text` consists of, or `None` if `text` is anything else.
     pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
         let mut at = 0;
         let number = Self::read(text, &mut at).ok()?;

@@ -28,7 +28,7 @@ fn any_scalar(table: &Table, reader: &mut JsonReader, kind: FieldKind) -> Checke
         FieldKind::Bytes => return bytes(reader, head, at),
         FieldKind::Enum(id) => return enumeration(&table[id], head, at),
         FieldKind::String { .. } => matches!(head, JsonHead::Str(_)),
-        // Messages have a walk of their own.
+        // Messages are checked by `Walk::message`.
         FieldKind::Message(_) | FieldKind::Group(_) => false,
         kind => integer(head).is_some_and(|value| is_in_range(kind, value)),
     };
