@@ -14,7 +14,7 @@ pub(super) struct Seen {
     named: IndexSet,
     /// The fields that are present, or `None` if no field is required.
     marked: Option<IndexSet>,
-    /// The oneofs that have a member.
+    /// The oneofs with a field that is present, or `None` if there are none so far.
     oneofs: Option<IndexSet>,
 }
 
@@ -30,7 +30,7 @@ impl Seen {
         }
     }
 
-    /// Adds a field whose key was read at `at`.
+    /// Adds a field whose key was read at `at`. A field that was added before is a violation.
     #[inline]
     pub(crate) fn name(&mut self, message: &Message, index: u32, at: usize) -> Checked<()> {
         if self.named.insert(index) {
@@ -150,14 +150,14 @@ pub(super) fn unknown_value(one: &Enum, name: &[u8], at: usize) -> Box<Fault> {
     Fault::new(at, expected, format!("the name {}", excerpt(name)))
 }
 
-/// The maximum number of values of an enum for which a violation lists them all.
+/// If an enum has at most this number of values, a violation lists the names of all of them.
 const VALUES_LISTED_MAX: usize = 8;
 
 /// The maximum number of bytes of a name that are compared with known names. The rest is ignored,
 /// because comparing long names would take time.
 const GUESS_MAX: usize = 64;
 
-/// Returns the part of a payload's text that is worth comparing with names.
+/// Returns the first [`GUESS_MAX`] bytes of `text`.
 fn short(text: &[u8]) -> &[u8] {
     &text[..text.len().min(GUESS_MAX)]
 }

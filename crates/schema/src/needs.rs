@@ -1,9 +1,9 @@
 //! The fields that must be present: proto2's `required` and a route's `require`, as one tree.
 //!
 //! Every message type has its own [`Needs`] (its `required` fields), and a schema's root carries a
-//! tree that adds the `require` paths. A walk follows a child of the tree where there is one, and
-//! uses the needs of the type elsewhere. It records the fields that it reads in an [`IndexSet`].
-//! This module reads no payload.
+//! tree that adds the `require` paths. If the tree has a child for a message field, a walk uses the
+//! needs of this child for the field. Otherwise, it uses the needs of the field's type. The walk
+//! records the fields that it reads in an [`IndexSet`]. This module reads no payload.
 
 /// The required fields of one occurrence of a message, by their index in the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,8 +56,9 @@ impl Needs {
 /// A set of small numbers: the indices of fields or oneofs of one occurrence of a message, or of
 /// rules.
 ///
-/// The first [`IndexSet::WIDTH`] numbers are on the stack. For the others, bits are allocated once
-/// one of them is added, so that a walk takes linear time for message types of any size.
+/// The bits of numbers below [`IndexSet::WIDTH`] are on the stack. Memory for the bits of larger
+/// numbers is allocated when such a number is first added. A lookup takes constant time for message
+/// types of any size.
 #[derive(Default)]
 pub(super) struct IndexSet {
     low: [u64; 4],

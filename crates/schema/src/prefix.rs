@@ -1,8 +1,8 @@
-//! Prefixes that payloads are expected to contain, such as keys, compared in words of eight bytes
-//! instead of byte by byte.
+//! Byte strings that payloads are expected to contain, such as keys. They are compared in words of
+//! eight bytes instead of byte by byte.
 //!
-//! This module knows no encoding: its callers supply the bytes of a key, including those around the
-//! name.
+//! This module knows no encoding. Its callers supply all bytes of a key, including the bytes around
+//! the name, such as quotes in JSON.
 
 use crate::text::first_bytes;
 

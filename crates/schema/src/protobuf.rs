@@ -49,7 +49,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Reads a message: all of `reader`, or up to the end of `group`.
+    /// Reads a message: the rest of `reader` or, if the message is a group, up to the end of
+    /// `group`.
     fn message(
         &self,
         reader: &mut WireReader,
@@ -68,8 +69,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         G::over(|faults| self.records(reader, &mut open, faults))
     }
 
-    /// Reads the records of a message: the records in the usual form by the fast path, and all
-    /// others by the general path.
+    /// Reads the records of a message. The fast path reads the records in the usual form, and the
+    /// general path reads all other records.
     fn records(
         &self,
         reader: &mut WireReader,
@@ -81,7 +82,7 @@ impl<'a, G: Gather> Walk<'a, G> {
             let seen = &mut open.seen;
             reader.plain_fields(&message.plain, self.reject_unknown, |number| {
                 if let Some(seen) = seen {
-                    // The fast path takes known fields only, each of which has an index.
+                    // The fast path takes only known fields, so this always finds an index.
                     if let Some(index) = message.by_number(number) {
                         seen.insert(index);
                     }
@@ -101,8 +102,8 @@ impl<'a, G: Gather> Walk<'a, G> {
             if let Some(seen) = &mut open.seen {
                 seen.insert(index);
             }
-            // Nesting that is too deep is reported at the length. Since the tag is one byte, the
-            // length is at `at + 1`.
+            // A message that is nested too deep is reported at the position of its length. Since
+            // the tag is one byte, the length is at `at + 1`.
             let walked = deeper(open.depth, at + 1).and_then(|depth| {
                 let child = open.scope.child(self.table, index, id);
                 self.message(&mut body, child, NO_GROUP, depth)

@@ -1,5 +1,5 @@
-//! The files that a table is built from: those that define the messages of schemas and the types of
-//! their fields, and those that extend these messages. No other file is decoded.
+//! The files that a table is built from: the files that define the messages of schemas and the
+//! types of their fields, and the files that extend these messages. No other file is decoded.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -12,13 +12,16 @@ use crate::table::{ANY, Root};
 pub(super) struct Wanted<P, N> {
     /// Returns whether a file of this package may define such types.
     pub(super) in_package: P,
-    /// Returns whether a type of this full name is one.
+    /// Returns whether the type of this full name is such a type.
     pub(super) named: N,
 }
 
-/// Returns the files that define `roots`, the types that are `wanted`, and the types of the fields
-/// of all these, direct and indirect, extensions included. The files keep their order. If a root
-/// opens an `Any`, returns all files.
+/// Returns the files that define the types `roots`, the `wanted` types, and the types of the fields
+/// of these types, direct and indirect, and the files that extend these types. Extensions count as
+/// fields. The files keep their order.
+///
+/// Returns all files if a root with [`Root::opens_any`] has a field of type `Any`, direct or
+/// indirect.
 pub(super) fn files<'a>(
     descriptors: &'a Descriptors,
     roots: &[Root<'a>],
@@ -46,7 +49,8 @@ struct FileReach<'a> {
     descriptors: &'a Descriptors,
     seen: HashSet<&'a str>,
     files: BTreeSet<usize>,
-    /// The indices of the files that extend a message.
+    /// The indices of the files that extend each message. The entry of a message is removed when
+    /// the message is reached.
     extending: HashMap<&'a str, Vec<usize>>,
     /// The indices of the files whose extensions were read.
     extensions_read: HashSet<usize>,
@@ -69,7 +73,8 @@ impl<'a> FileReach<'a> {
         }
     }
 
-    /// Adds the types in `open` that are defined, and those that they reach.
+    /// Adds the types in `open`, the types of their fields, direct and indirect, and the files of
+    /// all these types. Names that no file defines are ignored.
     fn add(&mut self, mut open: Vec<&'a str>) {
         while let Some(name) = open.pop() {
             if self.seen.contains(name) {
@@ -101,8 +106,8 @@ impl<'a> FileReach<'a> {
     }
 }
 
-/// Adds the types of the extensions that a message and the messages nested in it define. Nesting is
-/// bounded by the compilers.
+/// Adds the types of the extensions that a message and the messages nested in it define. The
+/// compilers bound the nesting, and thus the recursion.
 fn add_extensions<'a>(message: &'a DescriptorProto, types: &mut Vec<&'a str>) {
     types.extend(message.extension.iter().map(type_of));
     for nested in &message.nested_type {

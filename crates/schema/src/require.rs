@@ -1,7 +1,8 @@
 //! Required paths, which are field names separated by dots, and the tree of needs that a walk
 //! follows.
 //!
-//! An error names the part of the path that does not resolve; the caller renders it for people.
+//! An error names the part of the path that does not resolve. The caller renders the error for
+//! people.
 
 use std::fmt;
 
@@ -10,7 +11,7 @@ use crate::needs::Needs;
 use crate::options::Encoding;
 use crate::table::{Cardinality, Form};
 
-/// The certainty that a payload contains a required field that its writer has set.
+/// Whether a payload always contains a required field that its writer has set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// A writer that sets the field writes the field, whatever its value is.

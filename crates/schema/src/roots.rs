@@ -11,14 +11,16 @@ use crate::rules::{PACKAGE, RuleWords};
 use crate::table::{FIELDS_MAX, Root, Table, TableError};
 
 impl Table {
-    /// Builds the table that schemas of `roots`, and their rules, need. The table holds these
-    /// messages and the types of their fields, direct and indirect, with the extensions of each
-    /// message. A name that no message has is ignored.
+    /// Builds the table for the schemas of `roots` and for the rules of these schemas. A root is an
+    /// encoding and the name of a message. The table holds these messages and the types of their
+    /// fields, direct and indirect, with the extensions of each message. A name that no message has
+    /// is ignored.
     ///
     /// Schemas and rules have the same verdicts with this table as with a table of [`Self::build`]:
     ///
-    /// - The JSON form of a `google.protobuf.Any` names a message, and a rule in CEL opens an `Any`
-    ///   in every encoding. If a payload can have such an `Any`, the table holds all messages.
+    /// - In JSON, a `google.protobuf.Any` may hold a message of any type. In every encoding, a rule
+    ///   in CEL may read the message in an `Any`. If a payload can have such an `Any`, the table
+    ///   holds all messages.
     /// - If messages have rules, the table also holds the types that the rules may name, and the
     ///   messages of the rules themselves.
     ///

@@ -1,4 +1,4 @@
-//! MessagePack below the level of messages: the head of one value, with its length checked against
+//! The reader of MessagePack values. The length or count in the head of a value is checked against
 //! the rest of the payload.
 
 use super::plain;
@@ -15,7 +15,7 @@ pub(crate) struct MsgpackReader<'a> {
     at: usize,
 }
 
-/// A value, or its head if it has elements.
+/// A complete value or, for an array or a map, only its head: the number of elements or pairs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum MsgpackHead<'a> {
     Nil,
@@ -84,7 +84,7 @@ impl<'a> MsgpackReader<'a> {
         self.bytes.get(self.at) == Some(&NIL)
     }
 
-    /// Takes a nil if one is next.
+    /// Takes a nil if one is next. Returns whether a nil was next.
     #[inline]
     pub(crate) fn nil(&mut self) -> bool {
         let nil = self.is_nil();
@@ -104,15 +104,16 @@ impl<'a> MsgpackReader<'a> {
         self.at = self.bytes.len() - rest.len();
     }
 
-    /// Takes the next value if it is a scalar of this kind in its usual form. Otherwise takes
-    /// nothing, and the general path reads the value.
+    /// Takes the next value and returns true if it is a scalar of this kind in its usual form.
+    /// Otherwise takes nothing and returns false: the general path must read the value.
     #[inline]
     pub(crate) fn plain(&mut self, kind: FieldKind) -> bool {
         let after = plain::scalar(self.rest(), plain::tails(kind));
         after.inspect(|rest| self.go_to(rest)).is_some()
     }
 
-    /// Takes the next value if it is a value of this field in its usual form.
+    /// Takes the next value and returns true if it is a value of this field in its usual form.
+    /// Otherwise takes nothing and returns false.
     #[inline]
     pub(crate) fn plain_value(&mut self, field: &Field) -> bool {
         let after = plain::value(self.rest(), field);
@@ -196,7 +197,7 @@ impl<'a> MsgpackReader<'a> {
         Some(text)
     }
 
-    /// Reads the next value, or its head if it has elements.
+    /// Reads the next value. Of an array or a map, only the head is read.
     pub(crate) fn head(&mut self) -> Checked<MsgpackHead<'a>> {
         let at = self.at;
         let [marker] = self.fixed()?;
@@ -256,7 +257,7 @@ impl<'a> MsgpackReader<'a> {
         })
     }
 
-    /// Reads a big-endian length of 1, 2 or 4 bytes if `size` is 0, 1 or 2.
+    /// Reads a big-endian length. A `size` of 0, 1 or 2 means a length of 1, 2 or 4 bytes.
     fn length(&mut self, size: u8) -> Checked<usize> {
         Ok(match size {
             0 => usize::from(u8::from_be_bytes(self.fixed()?)),

@@ -1,4 +1,5 @@
-//! Keys of MessagePack maps: values of the key's kind, each of which may occur once.
+//! Keys of MessagePack maps. All keys of a map have the kind of the map's key field, and no key may
+//! occur twice.
 
 use super::head::{MsgpackHead, MsgpackReader};
 use super::scalar::{integer, scalar, utf8};
@@ -71,7 +72,7 @@ pub(super) struct Keys<'t, 'a> {
 }
 
 impl<'t, 'a> Keys<'t, 'a> {
-    /// Returns the empty set of keys of the map whose entries `body` is about to read.
+    /// Returns an empty set of keys. `body` is a reader at the first entry of the map.
     pub(super) fn new(
         table: &'t Table,
         kind: FieldKind,
@@ -95,7 +96,7 @@ impl<'t, 'a> Keys<'t, 'a> {
         Ok(key)
     }
 
-    /// Adds a key that was read at `at`.
+    /// Adds a key that was read at `at`. A key that occurred before is a violation.
     pub(super) fn add(&mut self, key: Key<&'a str>, at: usize) -> Checked<()> {
         match (self.seen).insert(key, || {
             was_before(self.table, self.kind, self.text_keys, &self.body, key, at)
@@ -122,10 +123,10 @@ fn was_before(
         match read(table, &mut reader, kind, text_keys) {
             Ok(other) if other == key => return Ok(true),
             Ok(_) => {}
-            // The key was reported before.
+            // The key is malformed and was reported before, so only its value is skipped here.
             Err(_) => reader.skip_from(start, u32::MAX)?,
         }
-        // The value was walked before, so its depth is within the limit.
+        // The walk has read this value before, so the depth of the value is within the limit.
         reader.skip(u32::MAX)?;
     }
     Ok(false)

@@ -5,31 +5,33 @@
 use crate::table::{Cardinality, Field, FieldKind, Member, MemberValue};
 use crate::text::begins_with_text;
 
-/// The tails of the values of one kind in their usual form, indexed by marker.
+/// The tail that follows each marker byte, for values of one kind in their usual form.
 pub(super) type Tails = [Tail; 256];
 
 /// The bytes that follow a marker.
 #[derive(Clone, Copy)]
 pub(super) enum Tail {
-    /// The general path decides.
+    /// The marker does not belong to the usual form, so the general path reads the value.
     Other,
     Nothing,
     One,
     Two,
     Four,
     Eight,
-    /// Four bytes whose highest bit is not set, because the kind cannot hold larger numbers.
+    /// Four bytes. Their highest bit must be 0, because the kind cannot hold larger numbers.
     LowFour,
+    /// Eight bytes, with the same condition.
     LowEight,
-    /// A text whose length the marker holds.
+    /// A text. The marker holds its length.
     Text,
-    /// A length of one byte and a text.
+    /// One byte with the length of a text, and the text.
     LongText,
-    /// A length of one byte and this number of bytes.
+    /// One byte with a number of bytes, and these bytes.
     Binary,
 }
 
-/// Returns the table with the tail of each range of markers, given by its first and last marker.
+/// Returns a table of tails. Each range holds its first marker, its last marker, and the tail that
+/// follows every marker of the range.
 const fn table(ranges: &[(u8, u8, Tail)]) -> Tails {
     let mut tails = [Tail::Other; 256];
     let mut i = 0;

@@ -10,7 +10,7 @@ use crate::table::{Enum, FieldKind, Table};
 use crate::text;
 use crate::violation::{Checked, Fault};
 
-/// Checks a value of `kind`, which is not a message.
+/// Checks that the next value is a scalar of `kind`. `kind` must not be a message type.
 #[inline]
 pub(super) fn scalar(table: &Table, reader: &mut MsgpackReader, kind: FieldKind) -> Checked<()> {
     match reader.plain(kind) {
@@ -40,7 +40,7 @@ fn any_scalar(table: &Table, reader: &mut MsgpackReader, kind: FieldKind) -> Che
         FieldKind::String { .. } => return string(head, at, reader.at()),
         FieldKind::Bytes => return bytes(reader, head, at),
         FieldKind::Enum(id) => return enumeration(&table[id], head, at),
-        // Messages have a walk of their own.
+        // The callers read messages with other functions.
         FieldKind::Message(_) | FieldKind::Group(_) => false,
     };
     match is_valid {
@@ -110,7 +110,8 @@ fn not_utf8(at: usize) -> Box<Fault> {
     Fault::new(at, "a string in UTF-8", "bytes that are not UTF-8")
 }
 
-/// Checks bytes as binary, or as serde writes a `Vec<u8>`: an array of integers.
+/// Checks a value of type `bytes`: binary or, because serde writes a `Vec<u8>` like this, an array
+/// of integers.
 fn bytes(reader: &mut MsgpackReader, head: MsgpackHead, at: usize) -> Checked<()> {
     let count = match head {
         MsgpackHead::Bin(_) => return Ok(()),
@@ -128,7 +129,7 @@ fn bytes(reader: &mut MsgpackReader, head: MsgpackHead, at: usize) -> Checked<()
     Ok(())
 }
 
-/// Checks an enum by its value's name or number.
+/// Checks an enum value, which is written as a name or a number.
 fn enumeration(one: &Enum, head: MsgpackHead, at: usize) -> Checked<()> {
     if let MsgpackHead::Str(name) = head {
         let known = std::str::from_utf8(name).is_ok_and(|name| one.names.contains_key(name));
@@ -171,8 +172,8 @@ mod tests {
         FieldKind::Bytes,
     ];
 
-    /// Every value that the fast path accepts, by marker and size, is accepted by the general path
-    /// with the same end.
+    /// If the fast path accepts a value, the general path accepts the value, too, and stops at the
+    /// same byte. The values have all markers and many sizes.
     #[test]
     fn the_fast_path_agrees_with_the_general_path() {
         let table = Table::default();

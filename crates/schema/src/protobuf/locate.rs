@@ -1,15 +1,15 @@
 //! The path of a violation: the element of a repeated field, or the key of a map.
 //!
-//! Walks do not count elements, so that a valid payload does not pay for the counting. At a
-//! violation, the walk reads its message again, up to the faulty record. This code is cold.
+//! Walks do not count elements, so that a valid payload does not pay for the counting. After a
+//! violation, [`locate`] reads the message with the violation again, up to the faulty record.
 
 use super::open::OpenMessage;
 use super::wire::{Records, WireReader};
 use crate::table::{Cardinality, Field, FieldKind, Table, wire as wire_type};
 use crate::violation::{Fault, excerpt};
 
-/// Adds the path segment of field `index` of the open message, whose record at `at` holds the
-/// violation.
+/// Adds the path segment of a field to the path of a violation. The field is field `index` of the
+/// open message, and the field's record at `at` holds the violation.
 #[cold]
 pub(super) fn locate(
     fault: Box<Fault>,
@@ -21,7 +21,7 @@ pub(super) fn locate(
 ) -> Box<Fault> {
     let message = open.scope.message;
     let field = &message.fields[index as usize];
-    // An entry is not a level of the path: its map adds the key.
+    // The entry of a map adds no segment. The field of the map adds the segment of the key.
     if message.map_entry {
         return fault;
     }
@@ -39,8 +39,9 @@ pub(super) fn locate(
     }
 }
 
-/// Returns the index of the element that holds a violation: the number of the field's elements in
-/// the records before `at`, and in a packed run before the violation.
+/// Returns the index of the element that holds a violation. The index is the number of the field's
+/// elements in the records before `at`, plus the number of elements before `offset` in a packed run
+/// at `at`.
 fn element_index(start: &WireReader, field: &Field, at: usize, offset: usize) -> usize {
     let mut elements = 0;
     for record in Records::from(start.clone()) {

@@ -1,5 +1,5 @@
-//! Items of a message with `message_set_wire_format`: extensions, each in a group together with the
-//! number of its type.
+//! Items of a message with `message_set_wire_format`. Each item is a group that holds the number
+//! and the message of one extension.
 
 use super::open::NO_GROUP;
 use super::wire::{MESSAGE_SET_ITEM, WireReader, open_group, wrong_end};
@@ -8,15 +8,15 @@ use crate::scope::Scope;
 use crate::table::wire as wire_type;
 use crate::violation::{Checked, Gather, deeper};
 
-/// The field of an item that holds the number of the extension.
+/// The number of the item's field that holds the number of the extension.
 const TYPE: u32 = 2;
 
-/// The field of an item that holds the extension's message.
+/// The number of the item's field that holds the extension's message.
 const MESSAGE: u32 = 3;
 
 impl<'a, G: Gather> Walk<'a, G> {
     /// Reads the item whose tag is at `start`: type and message in either order. The first type and
-    /// the first message count.
+    /// the first message count. An item without a type or without a message is ignored.
     pub(super) fn item(
         &self,
         reader: &mut WireReader,
