@@ -30,8 +30,8 @@ use crate::table::{Cardinality, Field, FieldKind, MessageId, Table};
 /// expressions, which compile in about a second.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
-/// Compiles the rules in CEL of `messages`, whose options are in `options`, and adds errors and
-/// warnings about them to `found`.
+/// Compiles the rules in CEL of `messages`, and adds errors and warnings about the rules to
+/// `found`. `options` holds the options of each message, by the number of its [`MessageId`].
 pub(in crate::rules) fn compile(
     descriptors: &Descriptors,
     table: &Arc<Table>,
@@ -428,9 +428,9 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// Returns the reason why a program cannot be a rule, and the part of the text that the reason is
-/// about. `failure` is the part of the program that fails whenever it is evaluated, if there is
-/// one.
+/// Returns the reason why a program cannot be a rule, and the part of `text` that the reason is
+/// about, or `None` if the program can be a rule. `failure` describes a part of the program that
+/// fails whenever it is evaluated, if there is such a part.
 fn misfit(
     environment: &Environment,
     (program, failure): (&Program, Option<&Failure>),
@@ -452,7 +452,8 @@ fn misfit(
     Some((failure.error.span, fault))
 }
 
-/// Returns warnings about a rule of `owner`, each with the part of the expression that it is about.
+/// Returns warnings about a rule of `owner`. Each warning has the span of the part of the
+/// expression that the warning is about.
 fn warnings(
     (program, failure): (&Program, Option<Failure>),
     owner: &str,
@@ -471,7 +472,7 @@ fn warnings(
             "a part of a rule of {owner} fails whenever it is evaluated: {}",
             error.kind
         ));
-        let help = "a payload for which the part decides is rejected with rule_failed";
+        let help = "if the result depends on this part, the payload is rejected with rule_failed";
         warnings.push((error.span, warning.help(help)));
     }
     warnings

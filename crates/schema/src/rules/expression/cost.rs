@@ -1,10 +1,11 @@
-//! The cost of the rules in CEL of one payload, as far as it is known before they are evaluated.
+//! An estimate of the cost of the rules in CEL for one payload, made before the rules are
+//! evaluated.
 
 use super::plan::{ExpressionPlanId, ExpressionPlans, ValueExpressions};
 use super::program::Expression;
 use crate::table::{Cardinality, Table};
 
-/// The number of values of one kind that a payload can hold.
+/// The number of values of one message type or of one field that a payload can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Number {
     One,
@@ -77,8 +78,10 @@ impl Estimate {
         })
     }
 
-    /// Adds rules of a kind of values. Each element takes at least one byte and belongs to one
-    /// value, so all values together have at most as many elements as the payload has bytes.
+    /// Adds the cost of `rules`, which are evaluated once for each of `number` values. `number`
+    /// does not raise the power of a term that grows with elements: each element takes at least one
+    /// byte and belongs to one value, so all values together have at most as many elements as the
+    /// payload has bytes.
     fn add(&mut self, rules: &[Expression], number: Number) {
         for rule in rules {
             for (power, steps) in rule.program.cost().coefficients().iter().enumerate() {

@@ -42,7 +42,7 @@ impl Extension<'_> {
 }
 
 /// Returns the extensions by their full names. Extensions in files without rules are left out,
-/// because their options define none.
+/// because such extensions define no predefined rules.
 pub(in crate::rules) fn all_extensions(
     descriptors: &Descriptors,
 ) -> HashMap<String, Extension<'_>> {
@@ -79,8 +79,8 @@ impl<'a> Extensions<'a> {
         }
     }
 
-    /// Adds the extensions that a message and the messages nested in it define. Nesting is bounded
-    /// by the compiler.
+    /// Adds the extensions that a message and the messages nested in it define. The compiler bounds
+    /// the nesting, and thus the recursion.
     fn add_nested(&mut self, scope: &str, message: &'a DescriptorProto, path: &[i32]) {
         let name = qualified(scope, message.name());
         self.add(

@@ -27,8 +27,8 @@ const SENTENCE_CHARS_MAX: usize = 500;
 /// much.
 pub(in crate::rules) const MEMORY_MAX: u64 = 64 << 20;
 
-/// Checks `payload`, which otherwise fits `contract`, against the rules of its root message. The
-/// cost of all rules is taken from `budget`.
+/// Checks `payload` against the rules of its root message. `payload` must fit `contract`. The cost
+/// of all rules is taken from `budget`.
 ///
 /// # Errors
 ///
@@ -53,7 +53,7 @@ pub(in crate::rules) fn judge<'a, G: Gather>(
     judge_tree::<G>(contract, (plans, root), payload, budget)
 }
 
-/// Checks a payload against the rules, on a tree of the values that the rules read.
+/// Reads the values that the rules need into a tree, and evaluates the rules on this tree.
 fn judge_tree<'a, G: Gather>(
     contract: &'a Contract,
     (plans, root): (&'a ExpressionPlans, ExpressionPlanId),
@@ -184,7 +184,11 @@ impl<'a> Judge<'a, '_> {
         G::over(|faults| self.evaluate(&plan.own, &Ok(zero), at, faults))
     }
 
-    /// Evaluates `rules` on a value.
+    /// Evaluates `rules` on a value, and adds a fault for each broken rule to `faults`.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault if a rule cannot be evaluated, or if `faults` ends the check.
     fn evaluate<G: Gather>(
         &mut self,
         rules: &'a [Expression],
@@ -218,7 +222,7 @@ impl<'a> Judge<'a, '_> {
     }
 }
 
-/// Returns the fault of a string that is not UTF-8 and is read by the part of `rule` at `span`.
+/// Returns the fault for a string that is not UTF-8. The part of `rule` at `span` reads the string.
 #[cold]
 fn unreadable(rule: &Expression, span: Span, at: usize) -> Box<Fault> {
     match rule.text.get(span.start as usize..span.end as usize) {
@@ -240,7 +244,8 @@ fn failed(rule: &Expression, error: &EvalError, budget: &Budget, at: usize) -> B
     Fault::failed(at, &cut(&rule.id), &cut(&sentence), &cut(&reason))
 }
 
-/// Returns whether a field is set: not an implicit zero, an empty list or an empty map.
+/// Returns whether a field is set. An empty list, an empty map and, in a field without presence, a
+/// zero do not count as set.
 fn is_set(plan: &FieldExpressions, content: &Content) -> bool {
     match content {
         Content::One(node) => {

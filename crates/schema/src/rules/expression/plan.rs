@@ -12,7 +12,7 @@ use crate::table::MessageId;
 pub(in crate::rules) struct ExpressionPlans {
     pub messages: Vec<ExpressionPlan>,
     pub by_message: FxHashMap<u32, ExpressionPlanId>,
-    /// The fields that the rules read, and the fields that contain them.
+    /// The fields that the rules read, and the message fields that contain such fields.
     pub wanted: Wanted,
 }
 
@@ -39,7 +39,7 @@ pub(in crate::rules) struct ExpressionPlan {
     pub message: MessageId,
     /// The rules of the message itself.
     pub own: Box<[Expression]>,
-    /// The rules of its fields, in declaration order.
+    /// The rules of the message's fields, in declaration order.
     pub fields: Box<[FieldExpressions]>,
     /// All of these rules in a form that is faster to evaluate, if every rule has such a form.
     pub scalars: Option<ScalarRules>,
@@ -67,7 +67,7 @@ pub(in crate::rules) struct FieldExpressions {
 #[derive(Debug, Default)]
 pub(in crate::rules) struct ValueExpressions {
     pub own: Box<[Expression]>,
-    /// True if the value's own rules are not checked for a zero.
+    /// True if the rules in `own` are not checked for a value that is zero.
     pub skips_zero: bool,
     /// The rules of the message, if the value is a message that has rules.
     pub nested: Option<ExpressionPlanId>,

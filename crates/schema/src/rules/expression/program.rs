@@ -17,10 +17,10 @@ const RULES: u32 = 2;
 /// A rule in CEL.
 pub(in crate::rules) struct Expression {
     pub program: Program,
-    /// The expression reads the variable `now`.
+    /// True if the expression reads the variable `now`.
     pub reads_clock: bool,
     pub id: Box<str>,
-    /// The sentence for a value that breaks the rule; empty if the rule has none.
+    /// The sentence that a violation of the rule shows, or empty if the rule has no such sentence.
     pub message: Box<str>,
     pub text: Box<str>,
     /// The owner of the rule: the message or the field.
@@ -143,7 +143,7 @@ impl Predefined {
     }
 }
 
-/// Returns a scalar, or a list of scalars, as a constant.
+/// Returns a value as a constant, or `None` if it is neither a scalar nor a list of scalars.
 fn constant(value: &Value) -> Option<Constant> {
     Some(match value {
         Value::Null => Constant::Null,

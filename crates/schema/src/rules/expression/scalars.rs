@@ -25,7 +25,7 @@ use crate::table::{Cardinality, FieldKind, Form, Message, MessageId, Table, wire
 /// The maximum number of fields that the rules of a message may read to have a scalar form.
 const FIELDS_MAX: usize = 8;
 
-/// The maximum depth of a group that is skipped: the largest that a walk may allow.
+/// The maximum depth of a group that is skipped. No walk allows a larger depth.
 const LEVELS_MAX: u32 = 1000;
 
 /// The rules of a message, all of which compare scalar fields.
@@ -99,8 +99,8 @@ impl ScalarRules {
         costs.fold(0, u64::saturating_add)
     }
 
-    /// Returns whether `payload`, which fits `contract` otherwise, certainly keeps the rules. A
-    /// result of false says nothing about the payload.
+    /// Returns whether `payload` certainly keeps the rules. `payload` must fit `contract`. A result
+    /// of false says nothing about the payload.
     pub(crate) fn keep(&self, contract: &Contract, payload: &[u8]) -> bool {
         let (table, message) = (&contract.table, &contract.table[contract.root]);
         let mut values = self.unset;
@@ -115,7 +115,7 @@ impl ScalarRules {
     }
 
     /// Reads the fields of a message in protobuf. If a field has several values, the last one
-    /// counts.
+    /// counts. Returns `None` if a value is not in a form that this function can read.
     fn protobuf<'p>(
         &self,
         message: &Message,
@@ -131,8 +131,8 @@ impl ScalarRules {
                     return true;
                 };
                 // The fast path reads only lengths of one byte.
-                let is_long = tag & 7 == wire::LEN;
-                let value = value.get(usize::from(is_long)..).unwrap_or_default();
+                let is_delimited = tag & 7 == wire::LEN;
+                let value = value.get(usize::from(is_delimited)..).unwrap_or_default();
                 put(values, place, scalar(field.kind, value))
             });
             if !known {
@@ -215,7 +215,7 @@ impl ScalarRules {
     }
 
     /// Reads the next value, which belongs to the field `index`. Returns whether the rules read
-    /// that field.
+    /// that field, or `None` if the value is not in a form that this function can read.
     fn value<'p, S: Source<'p>>(
         &self,
         table: &Table,
@@ -247,8 +247,8 @@ impl ScalarRules {
         Some(true)
     }
 
-    /// Returns the index in `fields`, and the field, of this index in the table, if the rules read
-    /// the field.
+    /// Returns the field with this index in the table, and the field's index in `fields`, or `None`
+    /// if the rules do not read the field.
     #[inline]
     fn field(&self, index: u32) -> Option<(usize, &ReadField)> {
         let place = usize::from(*self.indices.get(index as usize)?);
@@ -273,8 +273,8 @@ fn put<'p>(
     true
 }
 
-/// Returns a field that the rules read, if it is singular, outside oneofs, and a scalar whose
-/// values need no further check.
+/// Converts a field that the rules read. Returns `None` unless the field is a singular scalar
+/// outside oneofs and its values need no further check.
 fn read_field(table: &Table, message: &Message, field: &CelField) -> Option<ReadField> {
     let index = field.index;
     let field = message.fields.get(index as usize)?;
@@ -305,7 +305,8 @@ fn place_of(fields: &[ReadField], index: Option<u32>) -> u8 {
     place.map_or(u8::MAX, |place| place as u8)
 }
 
-/// Returns the scalar that `text` represents, if the fast path over JSON takes fields of this kind.
+/// Returns the scalar that `text` represents, or `None` if the fast path over JSON does not take
+/// fields of this kind.
 #[inline]
 fn usual_json(kind: FieldKind, text: &[u8]) -> Option<Scalar<'_>> {
     Some(match kind {

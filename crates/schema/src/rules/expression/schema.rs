@@ -1,4 +1,4 @@
-//! The tables, as expressions see them.
+//! The messages and enums of a table, as the CEL compiler looks them up.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub(super) struct TableSchema {
     table: Arc<Table>,
     /// The numbers of enum values by their full names.
     values: HashMap<String, i32>,
-    /// The defaults of proto2 fields, by message and index.
+    /// The defaults that fields declare, by message and index.
     defaults: FxHashMap<(u32, u32), Constant>,
 }
 
@@ -107,7 +107,7 @@ impl Schema for TableSchema {
     }
 }
 
-/// Returns the kind of one value of a field.
+/// Returns the CEL kind of one value of a field.
 pub(super) fn kind(table: &Table, kind: FieldKind) -> Kind {
     match kind {
         FieldKind::Double => Kind::Double,

@@ -7,13 +7,13 @@ use crate::rules::option::{OptionValue, all, entries, last};
 pub(in crate::rules) struct RuleText {
     /// The id, such as `dates.order`. If the rule is only an expression, the id is the expression.
     pub id: String,
-    /// The sentence about a value that breaks the rule, or empty if the rule has none.
+    /// The sentence that a violation of the rule shows, or empty if the rule has no such sentence.
     pub message: String,
     pub expression: String,
 }
 
-/// Returns the rules in `bare`, which are only expressions, followed by the rules in `rules`, a
-/// repeated `buf.validate.Rule`.
+/// Returns the rules in `bare`, followed by the rules in `rules`. `bare` holds expressions without
+/// an id and a message, and `rules` holds encoded messages `buf.validate.Rule`.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
-//! The fields of a payload that rules in CEL read, as values of the language.
+//! The fields of a payload that rules in CEL read, as values of CEL.
 //!
-//! Only the fields in [`Wanted`] are read, once, into a tree. An expression therefore finds a field
-//! without reading the payload again. JSON and MessagePack share a reader.
+//! The payload is read once, and only the fields in [`Wanted`] are put into a tree. An expression
+//! therefore finds a field without reading the payload again. JSON and MessagePack share a reader.
 
 mod building;
 mod meaning;

@@ -18,7 +18,7 @@ pub(super) struct Building<'a> {
     /// field.
     pub fields: Vec<(u32, Option<Part<'a>>)>,
     places: FxHashMap<u32, usize>,
-    /// The oneofs that have a member, each with the index of the member's field.
+    /// The oneofs with a field that is set, each with the index of this field.
     members: Vec<(u32, u32)>,
     member_places: FxHashMap<u32, usize>,
 }
@@ -47,7 +47,8 @@ impl<'a> Building<'a> {
         }
     }
 
-    /// Returns the content of the field of this index that was read so far.
+    /// Returns the content of the field of this index, which is `None` if no value of the field was
+    /// read so far.
     pub(super) fn field(&mut self, index: u32) -> &mut Option<Part<'a>> {
         let place = place(&self.fields, &self.places, index);
         let place = place.unwrap_or_else(|| {
@@ -58,8 +59,8 @@ impl<'a> Building<'a> {
         &mut self.fields[place].1
     }
 
-    /// Records the field of this index as the member of a oneof, and clears the field that was the
-    /// member before, if that is another field.
+    /// Records that the field of this index is set in a oneof. If another field of the oneof was
+    /// set before, clears that field.
     pub(super) fn choose(&mut self, oneof: u32, index: u32) {
         let place = place(&self.members, &self.member_places, oneof);
         let Some(place) = place else {

@@ -1,4 +1,4 @@
-//! Converts messages to the values that expressions see.
+//! Converts messages and scalars to the CEL values that expressions read.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use crate::table::{FieldKind, Form, MessageId, Table};
 /// A function that converts a message inside another message.
 type Finish<'f, 'a> = &'f dyn Fn(MessageId, Building<'a>) -> Node<'a>;
 
-/// Converts the message that was read. Messages inside it are converted by `finish`.
+/// Converts a message that was read completely. `finish` converts the messages inside it.
 pub(super) fn message<'a>(
     table: &Table,
     id: MessageId,
@@ -191,7 +191,7 @@ pub(super) fn text(text: Cow<str>) -> Value {
     }
 }
 
-/// Converts a text key to a string of an expression.
+/// Converts a text key to a string of an expression. Any other key becomes an empty string.
 pub(super) fn plain_text(key: Plain) -> Value {
     match key {
         Plain::Text(key) => text(key),

@@ -17,10 +17,10 @@ use crate::rules::unique::Distincts;
 use crate::table::{Cardinality, Field, FieldKind, Form, MessageId, Table};
 use crate::violation::{Checked, deeper};
 
-/// The maximum depth of a payload: the largest that a walk may allow.
+/// The maximum depth of a payload. No walk allows a larger depth.
 const LEVELS_MAX: u32 = 1000;
 
-/// The field kind of a key that is a name.
+/// The kind of keys that are names, such as the keys of a JSON object.
 const NAME: FieldKind = FieldKind::String { utf8: true };
 
 /// Reads the next value, a message of type `id`. In each message, only the fields in `wanted` are

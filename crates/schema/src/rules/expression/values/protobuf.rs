@@ -17,10 +17,10 @@ use crate::rules::zero::zero;
 use crate::table::{Cardinality, Field, FieldKind, Form, MessageId, Table, wire};
 use crate::violation::{Checked, deeper};
 
-/// The maximum depth of a payload: the largest that a walk may allow.
+/// The maximum depth of a payload. No walk allows a larger depth.
 const LEVELS_MAX: u32 = 1000;
 
-/// The maximum depth of the message in an `Any`, which no walk has checked.
+/// The maximum depth of the message in an `Any`. The walk does not check such messages.
 const ANY_LEVELS_MAX: u32 = 100;
 
 /// Reads a message of type `id`. In each message, only the fields in `wanted` are read, or all
@@ -228,7 +228,7 @@ impl Reader<'_> {
             inner.at = body.at();
             return self.records(id, &mut body, inner, levels);
         }
-        // A value that is not defined by its closed enum is an unknown field.
+        // A number that a closed enum does not define is an unknown field, which sets nothing.
         if let Some(node) = self.scalar(reader, field)? {
             if let Some(oneof) = field.oneof {
                 building.choose(oneof, index);
@@ -365,7 +365,8 @@ impl Reader<'_> {
 }
 
 /// Returns the value of a scalar. A string that is not UTF-8 becomes [`Plain::Bytes`] if its type
-/// allows such strings, because a later record may replace it, and rules may not read it.
+/// allows such strings. This is no error yet: a later record may replace the string, or no rule
+/// may read it.
 fn plain<'a>(kind: FieldKind, value: &WireReader<'a>) -> Checked<Plain<'a>> {
     match kind {
         FieldKind::String { utf8: false } => scalar_or_bytes(kind, value),

@@ -47,7 +47,7 @@ impl Wanted {
         }
     }
 
-    /// Finds the messages that are flat, once all fields are added.
+    /// Finds out which messages are flat. Must be called after all fields were added.
     pub(crate) fn finish(&mut self, table: &Table) {
         for (id, wanted) in &mut self.fields {
             let fields = &table[MessageId(*id)].fields;
@@ -79,7 +79,8 @@ impl Wanted {
 
     /// Returns the wanted fields of a message, or `None` if all fields are wanted.
     ///
-    /// A message with a form of its own is read completely.
+    /// All fields of a map entry are wanted, and all fields of a well-known type that has a special
+    /// form.
     pub(super) fn of(&self, id: MessageId, message: &Message) -> Option<&WantedFields> {
         if self.all || message.form != Form::Fields || message.map_entry {
             return None;
