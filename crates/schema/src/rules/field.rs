@@ -44,7 +44,8 @@ pub(super) struct FieldOption {
     pub has_expressions: bool,
 }
 
-/// Reads the rules of a field, and finds out whether its elements have rules in CEL.
+/// Reads the rules of a field. Rules in CEL of the field's elements are not read, but recorded in
+/// [`FieldOption::has_expressions`].
 ///
 /// # Errors
 ///
@@ -59,7 +60,7 @@ pub(super) fn read(message: &[u8]) -> Result<FieldOption, String> {
     Ok(option)
 }
 
-/// Returns the rules of a list's items, or of a map's keys and values.
+/// Returns the encoded rules of a list's items, or of a map's keys and values, in this order.
 ///
 /// # Errors
 ///

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use gateway_proto::{CompiledFile, Descriptors};
 
-/// Returns the files that these messages need, imports before importers.
+/// Returns the files that define these messages, and the files that they import, direct and
+/// indirect. Each file comes after the files that it imports.
 pub(super) fn needed<'a>(
     descriptors: &'a Descriptors,
     messages: &[&str],

@@ -68,7 +68,7 @@ pub(super) fn absent<G: Gather>(plan: &FieldPlan, field: &Field, at: usize) -> C
 
 /// Checks the rules of the message at `at` about sets of fields and about oneofs. `set` contains
 /// the places in [`MessagePlan::fields`] of the fields that are set. `oneofs` contains the indices
-/// of the oneofs that have a member.
+/// of the oneofs with a field that is set.
 fn choices<G: Gather>(
     plan: &MessagePlan,
     set: &IndexSet,

@@ -3,7 +3,7 @@
 
 use crate::table::{Cardinality, FieldKind, Form, Table};
 
-/// The member of the oneof `type` of `buf.validate.FieldRules`.
+/// A kind of standard rules: a field of the oneof `type` in `buf.validate.FieldRules`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RuleKind {
     Float,
@@ -97,8 +97,9 @@ impl RuleKind {
         }
     }
 
-    /// Returns the kind of the rules that a field of this type and cardinality may have. An
-    /// element, key or value is singular. Returns `None` if there are no standard rules for it.
+    /// Returns the kind of the rules that a field of this type and cardinality may have, or `None`
+    /// if there are no standard rules for such a field. An element, key or map value counts as a
+    /// singular field.
     pub(super) fn of_field(
         table: &Table,
         kind: FieldKind,

@@ -21,16 +21,18 @@ mod number {
 pub(super) struct MessageOption {
     /// True if the rules of the message and of its fields are switched off.
     pub disabled: bool,
+    /// The oneof rules.
     pub choices: Vec<Choice>,
     /// The rules in CEL.
     pub expressions: Vec<RuleText>,
 }
 
-/// The rule that at most one of some fields may be set.
+/// A oneof rule: at most one of some fields may be set.
 #[derive(Debug)]
 pub(super) struct Choice {
     /// The indices of the fields in the table.
     pub fields: Vec<u32>,
+    /// True if one of the fields must be set.
     pub required: bool,
 }
 
@@ -61,7 +63,7 @@ pub(super) fn read(option: &[u8], message: &Message) -> Result<MessageOption, St
     })
 }
 
-/// Reads the rules of a message that are in CEL.
+/// Reads only the CEL rules of a message.
 ///
 /// # Errors
 ///

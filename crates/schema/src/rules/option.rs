@@ -1,4 +1,4 @@
-//! The options that carry rules, which descriptors keep in unknown fields, in protobuf's wire
+//! The options that carry rules. Descriptors keep them as unknown fields, in protobuf's wire
 //! format.
 
 use ::protobuf::{UnknownFields, UnknownValueRef};
@@ -30,12 +30,12 @@ pub(super) enum OptionValue<'a> {
 }
 
 impl<'a> OptionValue<'a> {
-    /// Returns the value as a bool.
+    /// Returns the value as a bool. Any value other than a varint is false.
     pub(super) fn bool(self) -> bool {
         matches!(self, Self::Varint(value) if value != 0)
     }
 
-    /// Returns the value as an unsigned number.
+    /// Returns the value as an unsigned number, or `None` if it is not a varint.
     pub(super) fn unsigned(self) -> Option<u64> {
         match self {
             Self::Varint(value) => Some(value),
@@ -51,7 +51,7 @@ impl<'a> OptionValue<'a> {
         }
     }
 
-    /// Returns the value as text.
+    /// Returns the value as a string, or `None` if it is not length-delimited or not UTF-8.
     pub(super) fn text(self) -> Option<&'a str> {
         std::str::from_utf8(self.bytes()?).ok()
     }
@@ -59,7 +59,8 @@ impl<'a> OptionValue<'a> {
 
 /// Returns the bytes of the rules in `options`, or `None` if there are none.
 ///
-/// Rules that are set in several statements form one message, whose bytes are concatenated.
+/// Rules may be set in several statements. The bytes of all statements are concatenated, which
+/// merges their rules into one message.
 pub(super) fn rules_in(options: &UnknownFields) -> Option<Vec<u8>> {
     let mut rules = None;
     for (number, value) in options {
@@ -102,7 +103,7 @@ pub(super) fn last<'a>(entries: &[Entry<'a>], number: u32) -> Option<OptionValue
     Some(entry.value)
 }
 
-/// Returns whether a bool is set to true.
+/// Returns whether the bool field of this number is true.
 pub(super) fn is_set(entries: &[Entry], number: u32) -> bool {
     last(entries, number).is_some_and(OptionValue::bool)
 }
@@ -113,7 +114,8 @@ pub(super) fn all<'a>(entries: &[Entry<'a>], number: u32) -> impl Iterator<Item 
     entries.map(|entry| entry.value)
 }
 
-/// Returns the bytes of a message field, whose occurrences are merged, or `None` if there are none.
+/// Returns the bytes of a message field, or `None` if the field does not occur. The bytes of all
+/// occurrences are concatenated, which merges them.
 pub(super) fn message(entries: &[Entry], number: u32) -> Option<Vec<u8>> {
     let mut merged = None;
     for bytes in all(entries, number).filter_map(OptionValue::bytes) {

@@ -7,7 +7,7 @@ use super::byte::ByteSet;
 pub(crate) enum Header {
     /// Only the characters that RFC 7230 allows.
     Strict,
-    /// All characters except NUL, CR and LF, with which one header could be made to look like two.
+    /// All characters except NUL, CR and LF. A CR or LF could make one header look like two.
     Loose,
 }
 

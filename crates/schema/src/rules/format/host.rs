@@ -33,7 +33,7 @@ pub(crate) fn is_email(text: &str) -> bool {
     !local.is_empty() && LOCAL_PART.has_all(local.as_bytes()) && are_labels(domain)
 }
 
-/// Returns whether `text` is a hostname: labels separated by dots, the last of which is not a
+/// Returns whether `text` is a hostname: labels separated by dots. The last label must not be a
 /// number. A trailing dot is allowed.
 pub(crate) fn is_hostname(text: &str) -> bool {
     let name = text.strip_suffix('.').unwrap_or(text);
@@ -53,7 +53,7 @@ pub(crate) fn is_address(text: &str) -> bool {
 /// and the number may be missing.
 pub(crate) fn is_host_and_port(text: &str, port: Port) -> bool {
     if let Some(rest) = text.strip_prefix('[') {
-        // A zone may contain brackets and colons.
+        // The zone of the address may contain brackets and colons, so the last bracket counts.
         let Some((address, after)) = rest.rsplit_once(']') else {
             return false;
         };

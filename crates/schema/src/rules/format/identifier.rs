@@ -42,7 +42,8 @@ pub(crate) fn is_tuuid(text: &str) -> bool {
     text.len() == TUUID_DIGITS && HEX.has_all(text.as_bytes())
 }
 
-/// Returns whether `text` is a [ULID] in either case: 128 bits, so its first digit is at most 7.
+/// Returns whether `text` is a [ULID] in either case. A ULID has 128 bits, so the first of its
+/// digits is at most 7.
 ///
 /// [ULID]: https://github.com/ulid/spec
 pub(crate) fn is_ulid(text: &str) -> bool {

@@ -456,7 +456,7 @@ fn ipv4() -> String {
     format!(r"(?:{OCTET}\.{OCTET}\.{OCTET}\.{OCTET})")
 }
 
-/// The nine alternatives of RFC 3986, section 3.2.2.
+/// Returns a pattern of IPv6 addresses: the nine alternatives in RFC 3986, section 3.2.2.
 fn ipv6() -> String {
     let last = format!("(?:{HEX4}:{HEX4}|{})", ipv4());
     let mut ways = vec![format!("(?:{HEX4}:){{6}}{last}")];
@@ -492,7 +492,8 @@ fn hierarchy(first_segment: &str) -> String {
     format!("{path}(?:\\?(?:{pchar}|[/?])*)?(?:#(?:{pchar}|[/?])*)?")
 }
 
-/// A format, the grammar of its texts, and the grammar of exceptions, which the format rejects.
+/// A format, a pattern of the texts that it accepts, and a pattern of exceptions. The format
+/// rejects the exceptions even if they match the first pattern.
 struct Grammar {
     accepts: fn(&str) -> bool,
     texts: String,
@@ -501,6 +502,7 @@ struct Grammar {
 
 impl Grammar {
     fn new(accepts: fn(&str) -> bool, texts: String) -> Self {
+        // No text matches this pattern.
         let except = "[^\0-\u{10ffff}]";
         Self {
             accepts,
@@ -535,15 +537,15 @@ fn grammars() -> Vec<Grammar> {
             ipv6_prefix,
         ),
         // The escapes of a host must decode to UTF-8, which the grammar does not express. Texts
-        // with escapes of bytes from 0x80 are therefore left out.
+        // with escapes of bytes from 0x80 are therefore rejected both here and by the exceptions.
         Grammar {
             except: ".*%[89A-Fa-f].*",
-            ..Grammar::new(|text| is_uri(text) && !is_high(text), uri.clone())
+            ..Grammar::new(|text| is_uri(text) && !has_high_escape(text), uri.clone())
         },
         Grammar {
             except: ".*%[89A-Fa-f].*",
             ..Grammar::new(
-                |text| is_uri_ref(text) && !is_high(text),
+                |text| is_uri_ref(text) && !has_high_escape(text),
                 format!("(?:{uri}|{})", hierarchy(no_colon)),
             )
         },
@@ -570,7 +572,8 @@ fn grammars() -> Vec<Grammar> {
     ]
 }
 
-fn is_high(text: &str) -> bool {
+/// Returns whether `text` contains an escape of a byte from 0x80.
+fn has_high_escape(text: &str) -> bool {
     let mut escapes = text.split('%').skip(1);
     escapes.any(|escape| {
         escape.starts_with([

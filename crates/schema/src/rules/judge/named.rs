@@ -33,8 +33,8 @@ pub(in crate::rules) fn judge<'p, G: Gather, S: Source<'p>>(
     judge.message(&mut source, plan)
 }
 
-/// Checks the value of a field, which `source` reads next, against `plan`. Returns false if the
-/// field does not count as set, because it is an empty list or map, or a zero without presence.
+/// Checks the next value of `source`, which is the value of `field`, against `plan`. Returns false
+/// if the field does not count as set: an empty list or map, or a zero in a field without presence.
 pub(in crate::rules) fn judge_field<'p, G: Gather, S: Source<'p>>(
     table: &Table,
     plans: &Plans,
@@ -63,6 +63,7 @@ struct Judge<'a, G, S> {
 struct SeenFields {
     /// The fields that are set, by the index of their rules.
     set: IndexSet,
+    /// The oneofs with a field that is set.
     oneofs: IndexSet,
 }
 

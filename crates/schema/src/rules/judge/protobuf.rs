@@ -38,7 +38,7 @@ pub(in crate::rules) fn judge<G: Gather>(
     judge.message(&[WireReader::new(payload)], plan)
 }
 
-/// Checks a message, whose fields `body` reads, against `plan`, the rules of a value.
+/// Checks the message of type `kind` in `body` against `plan`.
 pub(in crate::rules) fn judge_value<G: Gather>(
     table: &Table,
     plans: &Plans,
@@ -51,8 +51,8 @@ pub(in crate::rules) fn judge_value<G: Gather>(
 
 /// Checks one entry of a map against the rules of its keys and values, regardless of other entries.
 ///
-/// Returns false if the value is not defined by its closed enum, since such an entry is an unknown
-/// field, or if `field` is not a map.
+/// Returns false if `field` is not a map. Also returns false if the value is not defined by its
+/// closed enum, because such an entry counts as an unknown field.
 pub(in crate::rules) fn judge_entry<G: Gather>(
     table: &Table,
     plans: &Plans,
@@ -181,7 +181,7 @@ impl<'a, G: Gather> Judge<'a, G> {
         })
     }
 
-    /// Reads the group that `reader` is in to its end and judges it.
+    /// Reads the rest of the group that `reader` is in, and judges the group.
     fn group(&self, reader: &mut WireReader, plan: &'a MessagePlan) -> Checked<()> {
         let mut open = Open::new(plan, reader.at());
         G::over(|faults| {
@@ -510,8 +510,8 @@ impl<'a, G: Gather> Judge<'a, G> {
         Ok(key.map(|key| (key, values)))
     }
 
-    /// Judges the value of the pair `entry`, which is zero or an empty message if `bodies` is
-    /// empty.
+    /// Judges the value of the pair `entry`. If `bodies` is empty, the value is zero or an empty
+    /// message.
     fn pair_value(
         &self,
         bodies: &[WireReader],

@@ -1,8 +1,8 @@
 //! The interface for reading the values that rules test, common to the encodings that key fields by
 //! name.
 //!
-//! A [`Source`] reads a payload that the walk has accepted, by the same mapping as the walk, and
-//! relies on the verdict of the walk: a value that the walk would reject is read as zero.
+//! A [`Source`] reads a payload that the walk has accepted, and interprets it as the walk does.
+//! It relies on the verdict of the walk: a value that the walk would reject is read as zero.
 
 pub(in crate::rules) mod json;
 pub(in crate::rules) mod msgpack;

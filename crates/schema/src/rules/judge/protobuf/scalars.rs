@@ -16,7 +16,7 @@ pub(super) fn body<'p>(value: &WireReader<'p>, kind: u8) -> Checked<WireReader<'
     }
 }
 
-/// Returns the value of a scalar.
+/// Returns the value of a scalar. A string that is not UTF-8 is a violation.
 pub(in crate::rules) fn scalar<'p>(kind: FieldKind, value: &WireReader<'p>) -> Checked<Value<'p>> {
     match scalar_or_bytes(kind, value)? {
         Value::Bytes(_) if kind != FieldKind::Bytes => Err(not_utf8(value.at(), "a string")),
@@ -24,7 +24,7 @@ pub(in crate::rules) fn scalar<'p>(kind: FieldKind, value: &WireReader<'p>) -> C
     }
 }
 
-/// Returns the fault of `what`, a string that rules read and that is not UTF-8.
+/// Returns the fault for a string that rules read and that is not UTF-8. `what` names the string.
 #[cold]
 pub(in crate::rules) fn not_utf8(at: usize, what: &str) -> Box<Fault> {
     let expected = format!("{what} in UTF-8, because rules apply to it");
@@ -76,7 +76,8 @@ fn four(value: &mut WireReader) -> Checked<u32> {
 }
 
 /// Returns the value that standard rules test in a message of a well-known type, such as a
-/// timestamp, or `None` if the type has no standard rules.
+/// timestamp, or `None` if the type has no standard rules. The message consists of all `bodies`,
+/// merged in order.
 pub(super) fn known<'p>(
     message: &Message,
     bodies: &[WireReader<'p>],

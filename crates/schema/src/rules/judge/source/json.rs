@@ -1,4 +1,4 @@
-//! JSON, as rules read it.
+//! The source that reads values for rules from a JSON payload.
 
 use std::borrow::Cow;
 
@@ -103,9 +103,9 @@ impl<'p> JsonSource<'p> {
     }
 }
 
-/// The members or elements of an object or array.
+/// The position of the reader in an object or array.
 pub(in crate::rules) enum Elements {
-    /// The value is neither an object nor an array.
+    /// The end was read, or the value is neither an object nor an array.
     None,
     /// The opening bracket was read.
     Opened { close: u8 },
@@ -266,7 +266,8 @@ impl<'p> Source<'p> for JsonSource<'p> {
     }
 }
 
-/// Converts a path of a field mask from JSON's lower camel case to the name in the `.proto`.
+/// Converts a path of a field mask from lower camel case, as JSON writes it, to the names in the
+/// `.proto` file.
 fn snake_case(path: &str) -> String {
     let mut snake = String::with_capacity(path.len() + 4);
     for c in path.chars() {

@@ -1,4 +1,4 @@
-//! The source of values for rules that reads a MessagePack payload.
+//! The source that reads values for rules from a MessagePack payload.
 
 use std::borrow::Cow;
 
@@ -52,6 +52,7 @@ pub(in crate::rules) struct Fields {
     left: usize,
     /// The position, in declaration order, of the field that probably comes next.
     place: usize,
+    /// True if the message is a map keyed by name, false if it is an array.
     keyed: bool,
 }
 
