@@ -1,10 +1,10 @@
 //! `buf.validate`: the rules that a `.proto` file sets in addition to types and structure.
 //!
-//! A [`RuleSet`] is built from descriptors once per generation, and bad rules are reported then.
-//! The set is shared by all schemas whose messages carry rules, directly or in a message below. (A
-//! message *below* another is the type of one of its fields, at any depth.) A payload is checked
-//! against rules only if its schema has any, after the walk or, in the combined pass, together with
-//! it.
+//! A [`RuleSet`] is built from descriptors each time they are loaded, and bad rules are reported
+//! then. The set is shared by all schemas whose messages carry rules, directly or in a message
+//! below. (A message *below* another is the type of one of its fields, at any depth.) A payload is
+//! checked against rules only if its schema has rules. The rules are checked after the walk or, in
+//! the combined pass, together with the walk.
 //!
 //! `option.rs`, `kind.rs`, `field.rs` and `message.rs` read the options of descriptors, `read.rs`
 //! compiles the standard rules in them into the checks of `check.rs`, and `compile.rs` arranges
@@ -165,8 +165,8 @@ impl RuleSet {
         explain::explain(&self.compiled, &self.roots, table)
     }
 
-    /// Returns the rules for payloads of `root`, which are evaluated within `limits`, or
-    /// `Some(None)` if there are no rules. Returns `None` if the set was not built for this
+    /// Returns the rules for payloads of `root`, or `Some(None)` if there are no such rules. The
+    /// rules in CEL are evaluated within `limits`. Returns `None` if the set was not built for this
     /// message.
     pub(super) fn rules(&self, root: MessageId, limits: RuleLimits) -> Option<Option<Rules>> {
         if !self.roots.contains(&root) {

@@ -51,8 +51,8 @@ fn file(name: &'static str, imports: &[&str], text: &str) -> (&'static str, Stri
     (name, format!("edition = \"2023\"; {imports} {text}"))
 }
 
-/// Returns files. The message `Root` needs the files `a` to `d`, and the last two of these only
-/// because of an extension.
+/// Returns the names and texts of files. The message `Root` needs the files `a` to `d`. It needs
+/// `c` and `d` only because `c` extends the message `B`.
 fn chained() -> Vec<(&'static str, String)> {
     vec![
         file("a.proto", &["b.proto"], "message Root { B b = 1; }"),
@@ -137,7 +137,8 @@ fn the_files_that_rules_need_are_decoded() {
     let table = Table::for_roots(&descriptors, [(Encoding::Protobuf, "m.M")]).unwrap();
     assert!(table.message("x.Named").is_some() && table.message("o.O").is_some());
     assert!(table.message("y.Named").is_none());
-    // Files without a package are decoded, because their types may be named by one word.
+    // Files without a package are decoded, because any single word in a rule may name one of their
+    // types.
     let of_rules = ["m.proto", "n.proto", "o.proto"];
     let without_package = [
         "a.proto", "b.proto", "c.proto", "e.proto", "f.proto", "g.proto",
@@ -151,8 +152,8 @@ fn the_files_that_rules_need_are_decoded() {
     assert_eq!(decoded(&descriptors), expected);
 }
 
-/// Returns random files, each of which defines a message `pN.MN` that refers to and extends earlier
-/// ones.
+/// Returns random files. Each file defines a message `pN.MN`, which refers to messages of earlier
+/// files and extends such messages.
 fn random_files(count: usize, random: &mut fastrand::Rng) -> Vec<(String, String)> {
     let name = |n: usize| format!("p{}.M{n}", n % 3);
     let files = (0..count).map(|n| {

@@ -1,6 +1,7 @@
-//! The bytes of a string that the walk has recognised as base64.
+//! The decoder of base64. The walk has checked the text before.
 
-/// Decodes base64 in either alphabet, padded or not.
+/// Decodes base64 in the standard or the URL-safe alphabet, with or without padding. Any other
+/// character is ignored.
 pub(super) fn base64(text: &[u8]) -> Vec<u8> {
     let digits = text.iter().filter_map(|digit| match digit {
         b'A'..=b'Z' => Some(digit - b'A'),

@@ -88,7 +88,7 @@ pub(super) struct Check {
     pub test: Test,
     /// The id of the rule, such as `string.min_len`.
     pub id: Box<str>,
-    /// The sentence about a value that breaks the rule.
+    /// The sentence that a violation shows for a value that breaks the rule.
     pub message: Box<str>,
 }
 

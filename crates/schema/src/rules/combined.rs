@@ -34,8 +34,8 @@ pub(super) fn passes(
     payload: &[u8],
     depth: u32,
 ) -> bool {
-    // Required paths belong to one schema, whereas the combined plans are shared by all schemas of
-    // a message.
+    // A combined plan is shared by all schemas of a message, so it cannot hold the required paths
+    // of one schema.
     if !contract.needs.is_empty() {
         return false;
     }

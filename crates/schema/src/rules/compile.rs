@@ -25,7 +25,7 @@ use super::plan::{
 use super::read;
 use crate::table::{Cardinality, Field, FieldKind, MessageId, Table};
 
-/// The maximum size in bytes of the compiled programs of all patterns together.
+/// The maximum size in bytes of the compiled regular expressions of all `pattern` rules together.
 const PATTERN_BYTES_MAX: usize = 128 << 20;
 
 /// The compiled rules of some messages and of all messages below them.
@@ -89,7 +89,7 @@ struct Compiler<'a> {
     options: FxHashMap<u32, Collected>,
     /// The messages in the order in which they were found.
     order: Vec<MessageId>,
-    /// The size in bytes of the programs of all patterns so far.
+    /// The size in bytes of all regular expressions that were compiled so far.
     pattern_bytes: usize,
 }
 
@@ -282,9 +282,9 @@ impl Compiler<'_> {
         }
     }
 
-    /// Returns the rules of a field. Returns `None` if the field has no rules and no oneof rule of
-    /// its message names it (`chosen`). Also returns `None` if the rules of the field are bad, and
-    /// reports the error.
+    /// Returns the rules of a field. `chosen` is true if a oneof rule of the message names the
+    /// field. Returns `None` if the field has no rules and `chosen` is false. Also returns `None`
+    /// if the rules of the field are bad, and reports the error.
     fn field_plan(
         &mut self,
         id: MessageId,
@@ -467,8 +467,8 @@ fn is_empty(rules: &FieldRules) -> bool {
 }
 
 /// Returns the message types of the fields of a message. Extensions and ignored fields are left
-/// out, because the rules of their messages do not apply there. A message whose rules are disabled
-/// has none.
+/// out, because the rules of their messages do not apply there. If the rules of the message are
+/// disabled, no types are returned.
 fn below<'a>(
     table: &'a Table,
     id: MessageId,
@@ -479,8 +479,8 @@ fn below<'a>(
         .zip(&table[id].fields)
         .filter(move |(index, field)| {
             let option = options.fields.get(index);
-            // Extensions are ignored.
             let ignored = option.is_some_and(|option| option.ignore == Ignore::Always);
+            // The table has the name of an extension in brackets.
             !disabled && !ignored && !field.name.starts_with('[')
         });
     fields.filter_map(|(_, field)| field.kind.message())

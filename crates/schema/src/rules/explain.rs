@@ -14,12 +14,13 @@ use crate::table::{Cardinality, Field, Message, MessageId, Table};
 pub struct ExplainedRule {
     /// The full name of the message that the rule belongs to.
     pub message: String,
-    /// The field or oneof of the message; `tags[]` for the elements of a list, `map{}` for the
-    /// values of a map and `map{} (key)` for its keys. Empty for a rule of the message as a whole.
+    /// The name of the field or oneof. For rules of the elements of a list `tags`, the path is
+    /// `tags[]`. For rules of a map `ports`, it is `ports{}` for the values and `ports{} (key)` for
+    /// the keys. Empty for a rule of the message as a whole.
     pub path: String,
     /// The id of the rule, such as `string.min_len`.
     pub id: String,
-    /// The sentence about a value that breaks the rule.
+    /// The sentence that a violation shows for a value that breaks the rule.
     pub sentence: String,
     /// The expression of a rule in CEL, or `None` for a standard rule.
     pub expression: Option<String>,
@@ -37,8 +38,8 @@ pub enum RuleCost {
     /// Proportional to the number of elements.
     Elements,
     /// A maximum number of steps, plus one step for every 32 bytes of text that are read or
-    /// written. The steps are a polynomial in the number of elements that the rule visits, given by
-    /// its coefficients, the constant term first: `[3, 5]` is 3 steps and 5 for each element.
+    /// written. The maximum is a polynomial in the number of elements that the rule visits. These
+    /// are its coefficients, the constant term first: `[3, 5]` is 3 steps, plus 5 for each element.
     Steps(Vec<u64>),
 }
 

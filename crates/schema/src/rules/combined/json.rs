@@ -84,7 +84,8 @@ impl<'a> Pass<'a> {
         open.seen.fits(combined).then_some(())
     }
 
-    /// Reads a member that the fast path did not read.
+    /// Reads a member that the fast path did not read. Returns `None` if the member is not known to
+    /// pass.
     #[inline(never)]
     fn member(&self, reader: &mut JsonReader, open: &mut OpenMessage<'a>) -> Option<()> {
         let message = open.message;
@@ -143,8 +144,8 @@ impl<'a> Pass<'a> {
 
 impl OpenMessage<'_> {
     /// Judges a value that the fast path has read. Returns false if the general path must read the
-    /// value, or if the value breaks a rule. In the second case the field is already named, so the
-    /// general path gives up.
+    /// value, or if the value breaks a rule. In the second case, `seen` contains the field already.
+    /// The general path then takes the field for a duplicate and returns `None`.
     #[inline(always)]
     fn plain(&mut self, index: u32, value: &[u8]) -> bool {
         let field = &self.combined.fields[index as usize];
@@ -215,7 +216,7 @@ fn read(kind: FieldKind, text: &[u8]) -> Option<Scalar<'_>> {
     })
 }
 
-/// Returns the whole number that `text`, which may be in quotes, represents, in two's complement.
+/// Returns the whole number in `text`, in two's complement. `text` may be in quotes.
 #[inline(always)]
 pub(in crate::rules) fn signed(text: &[u8]) -> u64 {
     let number = match text {

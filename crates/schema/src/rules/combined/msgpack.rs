@@ -126,7 +126,8 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Reads a value that the fast path did not read.
+    /// Reads a value that the fast path did not read. Returns `None` if the value is not known to
+    /// pass.
     #[inline(never)]
     fn value(
         &self,
@@ -172,8 +173,8 @@ impl<'a> Pass<'a> {
 
 impl OpenMessage<'_> {
     /// Judges a value that the fast path has read. Returns false if the general path must read the
-    /// value, or if the value breaks a rule. In the second case the field is already named, so the
-    /// general path gives up.
+    /// value, or if the value breaks a rule. In the second case, `seen` contains the field already.
+    /// The general path then takes the field for a duplicate and returns `None`.
     #[inline(always)]
     fn plain(&mut self, index: u32, bytes: &[u8]) -> bool {
         let field = &self.combined.fields[index as usize];

@@ -6,11 +6,11 @@ use crate::rules::plan::{FieldPlan, FieldRules, MessagePlan, PlanId, Plans, Valu
 use crate::table::{Cardinality, Field, FieldKind, Form, Message, Table};
 use crate::violation::First;
 
-/// The maximum number of fields, and of oneofs, in a message that the pass reads: one bit each in a
-/// word.
+/// The maximum number of fields, and of oneofs, of a message that the pass reads. Each field and
+/// each oneof has one bit of a `u64`.
 const FIELDS_MAX: usize = 64;
 
-/// The maximum number of lists and maps in a message whose elements the pass counts.
+/// The maximum number of lists and maps of one message for which the pass counts the elements.
 pub(super) const LISTS_MAX: usize = 8;
 
 /// The rules of each message, in the order of [`Plans`]. The entry of a message that the pass does
@@ -25,7 +25,8 @@ impl CombinedPlans {
         Self(messages.map(|plan| message(table, plan)).collect())
     }
 
-    /// Returns the rules of the message at this index in [`Plans`].
+    /// Returns the rules of the message at this index in [`Plans`], or `None` if the pass does not
+    /// support the message.
     #[inline]
     pub(super) fn get(&self, id: PlanId) -> Option<&CombinedMessage> {
         self.0.get(id.0 as usize)?.as_ref()
@@ -37,9 +38,10 @@ impl CombinedPlans {
 pub(super) struct CombinedMessage {
     /// All fields, by their index in the table.
     pub fields: Box<[CombinedField]>,
-    /// The index of each field, by its protobuf tag of one byte.
+    /// The index of each field, by its protobuf tag of one byte, or `u8::MAX` for a tag that no
+    /// field has.
     tags: Box<[u8]>,
-    /// The fields that must all be set. Without one of them, a rule of that field is broken.
+    /// The fields that must be set. A message without such a field breaks a rule of the field.
     pub needed: u64,
     /// The oneofs that must each have a field that is set.
     pub oneofs: u64,
@@ -57,7 +59,8 @@ pub(super) struct CountedList {
 }
 
 impl CombinedMessage {
-    /// Returns the index of the field of this tag.
+    /// Returns the index of the field of this tag. If no field has the tag, returns `None` or an
+    /// index out of range.
     #[inline(always)]
     pub(super) fn by_tag(&self, tag: u8) -> Option<usize> {
         self.tags
@@ -82,7 +85,7 @@ pub(super) struct CombinedField {
     pub bit: u64,
     /// The bit of the oneof that the field belongs to, or 0.
     pub oneof: u64,
-    /// True if a zero is the same as no value.
+    /// True if the field has no presence, so that a zero counts as absent.
     pub implicit: bool,
     pub shape: FieldShape,
     /// The index of the rules in [`MessagePlan::fields`].
@@ -104,7 +107,7 @@ pub(super) enum FieldShape {
     /// A list of messages that have rules, directly or in a message below.
     Messages(PlanId),
     /// The entries of a map, each of which is judged. Entries with the same key become one pair,
-    /// whose value is the last one, so a map may have fewer pairs than entries.
+    /// which has the value of the last entry. A map may therefore have fewer pairs than entries.
     Entries,
     /// A value that has no rules, except that it may have to be set.
     Unruled,
@@ -189,13 +192,14 @@ fn is_needed(message: &Message, plan: &FieldPlan) -> bool {
     absent::<First>(plan, field, 0).is_err()
 }
 
-/// Returns the slot of a list or map whose elements are to be counted, if the pass can count them.
+/// Adds the rules on the number of elements to `lists`, and returns the slot of these rules.
+/// Returns `None` if there are no such rules or if the pass cannot check them.
 fn slot(plan: &FieldPlan, lists: &mut Vec<CountedList>) -> Option<u8> {
     let (counts, least_max) = match &plan.rules {
         FieldRules::One(_) => return None,
         FieldRules::List(list) => (&list.counts, u64::MAX),
-        // Entries may share a key, so a map with entries has at least one pair, but may have no
-        // more.
+        // The pass counts entries, and several entries may share a key. If there are entries, the
+        // map has at least one pair, but perhaps only one.
         FieldRules::Map(map) => (&map.counts, 1),
     };
     match ValueTest::of(counts) {

@@ -54,7 +54,8 @@ struct OpenMessage<'a, 'p> {
     seen: SeenFields,
     /// The number of elements of each counted list, by its slot.
     counts: [u32; LISTS_MAX],
-    /// The elements of each list whose elements must differ, by the bit of its field.
+    /// The elements of each list that must not contain equal elements, by the bit of the list's
+    /// field.
     distincts: Vec<(u64, Distincts<'p>)>,
 }
 
@@ -95,7 +96,7 @@ impl<'a> Pass<'a> {
     /// Judges a scalar, or a packed run of scalars, that was read by the fast path.
     #[inline(always)]
     fn plain<'p>(&self, open: &mut OpenMessage<'a, 'p>, tag: u8, value: &'p [u8]) -> bool {
-        // The fast path takes known fields only, each of which has an index.
+        // The fast path takes only known fields, so this always finds an index.
         let index = open.combined.by_tag(tag);
         let Some(field) = index.and_then(|index| open.combined.fields.get(index)) else {
             return false;
@@ -312,7 +313,8 @@ impl<'a> Pass<'a> {
         accepted && self.message(body, nested, depth)
     }
 
-    /// Judges the value between `value` and `end`, which the walk has accepted.
+    /// Judges the bytes from the position of `value` up to `end`. The walk has accepted them as the
+    /// value of field `index`.
     fn value<'p>(
         &self,
         open: &mut OpenMessage<'a, 'p>,

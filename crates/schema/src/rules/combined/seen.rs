@@ -9,7 +9,8 @@ pub(super) struct SeenFields {
     named: u64,
     /// The fields that are set. A field without presence is not set by a zero.
     set: u64,
-    /// The oneofs that have a member, by their index.
+    /// The oneofs with a field that occurred in the payload, with a bit for each oneof by its
+    /// index.
     oneofs: u64,
 }
 

@@ -59,11 +59,11 @@ pub(in crate::rules) enum WholeKind {
     Fixed64,
 }
 
-/// The kind and the test of a field together, for fields outside oneofs that are judged in one
-/// step.
+/// The quick form of a field: its kind and its test together, so that the pass judges a value in
+/// one step. Fields in oneofs have no quick form.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Quick {
-    /// The field is not judged in one step.
+    /// The field has no quick form.
     Other,
     /// The field has no rules.
     Skip,
@@ -143,7 +143,8 @@ impl Scalar<'_> {
         }
     }
 
-    /// Returns whether the value, which is of type `kind`, passes `test`, which stands for `rules`.
+    /// Returns whether the value passes `test`. If `test` is [`ValueTest::Checks`], returns whether
+    /// the value keeps `rules`. `kind` is the type of the value.
     #[inline(always)]
     pub(super) fn passes(
         self,
@@ -238,8 +239,9 @@ impl ValueTest {
     }
 }
 
-/// Returns the test of numbers above `low` or below `high`, which wraps around, or `None` if the
-/// condition has no such form. `least` is the smallest number of the kind.
+/// Returns the test that a number is above `low` or below `high`, as one range that wraps around.
+/// Returns `None` if these numbers are not one such range. `least` is the smallest number of the
+/// kind, and `bits` converts a number to two's complement.
 fn outside<T: Copy>(
     low: End<T>,
     high: End<T>,
