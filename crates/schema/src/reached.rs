@@ -17,8 +17,8 @@ pub(super) struct Wanted<P, N> {
 }
 
 /// Returns the files that define the types `roots`, the `wanted` types, and the types of the fields
-/// of these types, direct and indirect, and the files that extend these types. Extensions count as
-/// fields. The files keep their order.
+/// of these types, direct and indirect. Extensions count as fields. Also returns the files that
+/// extend one of these types. The files keep their order.
 ///
 /// Returns all files if a root with [`Root::opens_any`] has a field of type `Any`, direct or
 /// indirect.

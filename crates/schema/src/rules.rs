@@ -57,8 +57,10 @@ use judge::source::msgpack::MsgpackSource;
 use plan::{PlanId, Plans};
 pub(super) use words::RuleWords;
 
-/// The package of the rules, and the name of the option that carries the rules of a field.
+/// The package of the rules.
 pub(super) const PACKAGE: &str = "buf.validate";
+
+/// The name of the option that carries the rules of a field.
 const OPTION: &str = "field";
 
 /// The `buf.validate` rules of a set of messages, compiled.

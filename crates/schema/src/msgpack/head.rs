@@ -168,7 +168,8 @@ impl<'a> MsgpackReader<'a> {
         left
     }
 
-    /// Takes the head of an array of up to 15 elements if one is next. Most arrays are so short.
+    /// Takes the head of the next value and returns the number of elements, if the value is an
+    /// array of up to 15 elements. Most arrays are so short.
     #[inline]
     pub(crate) fn short_array(&mut self) -> Option<usize> {
         let marker = *self.bytes.get(self.at)?;
@@ -178,7 +179,8 @@ impl<'a> MsgpackReader<'a> {
         short.then_some(count)
     }
 
-    /// Takes the head of a map of up to 15 pairs if one is next. Most maps are so short.
+    /// Takes the head of the next value and returns the number of pairs, if the value is a map of
+    /// up to 15 pairs. Most maps are so short.
     #[inline]
     pub(crate) fn short_map(&mut self) -> Option<usize> {
         let marker = *self.bytes.get(self.at)?;
@@ -188,7 +190,7 @@ impl<'a> MsgpackReader<'a> {
         short.then_some(count)
     }
 
-    /// Takes a string of up to 31 bytes if a complete one is next. Most keys are so short.
+    /// Takes the next value if it is a complete string of up to 31 bytes. Most keys are so short.
     #[inline]
     pub(crate) fn short_string(&mut self) -> Option<&'a [u8]> {
         let (&marker, rest) = self.bytes.get(self.at..)?.split_first()?;

@@ -35,8 +35,8 @@ pub(super) fn read<'a>(
     })
 }
 
-/// Returns the key of this kind that `text` stands for, if there is one. `kind` must not be a
-/// string.
+/// Returns the key of this kind that `text` represents, or `None` if `text` represents no such key.
+/// `kind` must not be a string.
 fn from_text<'a>(text: &[u8], kind: FieldKind) -> Option<Key<&'a str>> {
     match (kind, text) {
         (FieldKind::Bool, b"true") => Some(Key::Bool(true)),
@@ -107,7 +107,8 @@ impl<'t, 'a> Keys<'t, 'a> {
     }
 }
 
-/// Returns whether `key` occurs between the position of `body` and `at`.
+/// Returns whether `key` occurs between the position of `body` and `at`. This is only necessary if
+/// an earlier key has the same fingerprint.
 #[cold]
 fn was_before(
     table: &Table,
@@ -137,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_with_the_same_fingerprint_are_compared() {
+    fn an_equal_key_is_found_by_reading_the_earlier_keys_again() {
         let entries = MsgpackReader::new(b"\xa1a\x01\xa1b\x92\x01\x02\xa1c\x03");
         let table = Table::default();
         let before = |key| {

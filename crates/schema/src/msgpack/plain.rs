@@ -1,6 +1,7 @@
-//! The fast path for names and values in their usual form. Each function returns the bytes after
-//! the value. If it returns `None`, the general path reads and checks the value. The general path
-//! would also accept every value that is accepted here.
+//! The fast path for names and values in their usual form, which is the form that most writers
+//! choose. Each function returns the bytes after the value. If a function returns `None`, the
+//! general path reads and checks the value. The general path would also accept every value that is
+//! accepted here.
 
 use crate::table::{Cardinality, Field, FieldKind, Member, MemberValue};
 use crate::text::begins_with_text;
@@ -129,7 +130,7 @@ fn list<'p>(bytes: &'p [u8], tails: &Tails) -> Option<&'p [u8]> {
     Some(rest)
 }
 
-/// Takes a value in one of these forms.
+/// Takes a value if `tails` has a tail for its marker and the bytes after the marker fit this tail.
 #[inline(always)]
 pub(super) fn scalar<'p>(bytes: &'p [u8], tails: &Tails) -> Option<&'p [u8]> {
     let (&marker, rest) = bytes.split_first()?;

@@ -61,8 +61,8 @@ fn element_index(start: &WireReader, field: &Field, at: usize, offset: usize) ->
     elements
 }
 
-/// Returns `["k"]` or `[7]` for the map entry whose tag is at `reader`, or `None` if its key cannot
-/// be read.
+/// Returns the path segment of a map entry's key, such as `["k"]` or `[7]`, or `None` if the key
+/// cannot be read. `reader` reads the tag of the entry next.
 pub(crate) fn map_key(table: &Table, field: &Field, mut reader: WireReader) -> Option<String> {
     reader.tag().ok()?;
     let entry = &table[field.kind.message()?];

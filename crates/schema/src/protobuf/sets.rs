@@ -8,10 +8,10 @@ use crate::scope::Scope;
 use crate::table::wire as wire_type;
 use crate::violation::{Checked, Gather, deeper};
 
-/// The number of the item's field that holds the number of the extension.
+/// The field of an item for the number of the extension.
 const TYPE: u32 = 2;
 
-/// The number of the item's field that holds the extension's message.
+/// The field of an item for the message of the extension.
 const MESSAGE: u32 = 3;
 
 impl<'a, G: Gather> Walk<'a, G> {

@@ -1,8 +1,8 @@
 //! The text formats of `buf.validate`: the well-known rules of strings, and the functions of its
 //! CEL library.
 //!
-//! Each function decides in time linear in the text, allocates nothing and cannot panic. No
-//! function accepts the empty text, except [`is_uri_ref`] and [`is_http_header_value`], whose
+//! Each function takes time linear in the length of the text, allocates nothing and cannot panic.
+//! No function accepts the empty text, except [`is_uri_ref`] and [`is_http_header_value`], whose
 //! grammars include the empty text.
 
 mod byte;

@@ -16,7 +16,7 @@ use crate::scope::Scope;
 use crate::table::{FieldKind, Message, Table};
 use crate::violation::First;
 
-/// Returns whether `payload` certainly passes.
+/// Returns whether `payload` certainly fits `contract` and keeps the rules of `root`.
 pub(super) fn passes(
     contract: &Contract,
     (plans, combined): (&Plans, &CombinedPlans),
@@ -229,7 +229,7 @@ pub(in crate::rules) fn signed(text: &[u8]) -> u64 {
     }
 }
 
-/// Returns the number that `digits`, at most 18 of them, represent.
+/// Returns the number that `digits` represent. There must be at most 18 digits.
 #[inline(always)]
 fn whole(digits: &[u8]) -> u64 {
     let digit = |byte: &u8| u64::from(byte.wrapping_sub(b'0'));

@@ -15,7 +15,7 @@ use crate::scope::Scope;
 use crate::table::{FieldKind, Message, Table};
 use crate::violation::First;
 
-/// Returns whether `payload` certainly passes.
+/// Returns whether `payload` certainly fits `contract` and keeps the rules of `root`.
 pub(super) fn passes(
     contract: &Contract,
     (plans, combined): (&Plans, &CombinedPlans),

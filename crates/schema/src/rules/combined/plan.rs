@@ -88,9 +88,9 @@ pub(super) struct CombinedField {
     /// True if the field has no presence, so that a zero counts as absent.
     pub implicit: bool,
     pub shape: FieldShape,
-    /// The index of the rules in [`MessagePlan::fields`].
+    /// The index of the rules in [`MessagePlan::fields`], or `None` if the field has no rules.
     pub place: Option<u32>,
-    /// The index in [`CombinedMessage::lists`].
+    /// The index in [`CombinedMessage::lists`], or `None` if the pass does not count elements.
     pub slot: Option<u8>,
     /// True if no two elements may be equal.
     pub unique: bool,

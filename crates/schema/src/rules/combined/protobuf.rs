@@ -19,7 +19,7 @@ use crate::scope::Scope;
 use crate::table::{FieldKind, Message, Table, wire};
 use crate::violation::First;
 
-/// Returns whether `payload` certainly passes.
+/// Returns whether `payload` certainly fits `contract` and keeps the rules of `root`.
 pub(super) fn passes(
     contract: &Contract,
     (plans, combined): (&Plans, &CombinedPlans),
@@ -385,7 +385,7 @@ impl<'a> Pass<'a> {
 }
 
 impl<'a, 'p> OpenMessage<'a, 'p> {
-    /// Returns a field, and its own rules, if it has any.
+    /// Returns the field of this index, and the rules of the field if it has rules.
     #[inline]
     fn ruled(&self, index: u32) -> (&'a CombinedField, Option<&'a FieldRules>) {
         let plan = self.plan;

@@ -19,7 +19,7 @@ pub(super) fn judge(
     if !seen.name(field) {
         return false;
     }
-    // Required fields are checked at the end of the message.
+    // The field counts as absent. Required fields are checked at the end of the message.
     if field.implicit && value.is_zero() {
         return true;
     }

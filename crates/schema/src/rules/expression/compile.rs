@@ -223,7 +223,7 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    /// Returns the rules of an element, key or value, whose option is `message`.
+    /// Returns the rules that the option `message` sets for an element, key or map value.
     fn element(
         &mut self,
         field_kind: FieldKind,

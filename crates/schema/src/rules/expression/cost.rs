@@ -78,8 +78,10 @@ impl Estimate {
         })
     }
 
-    /// Adds the cost of `rules`, which are evaluated once for each of `number` values. `number`
-    /// does not raise the power of a term that grows with elements: each element takes at least one
+    /// Adds the cost of `rules`, each of which is evaluated once for each of `number` values.
+    ///
+    /// For many values, a constant cost becomes proportional to the size of the payload. A cost
+    /// that depends on the elements of the values keeps its power: each element takes at least one
     /// byte and belongs to one value, so all values together have at most as many elements as the
     /// payload has bytes.
     fn add(&mut self, rules: &[Expression], number: Number) {

@@ -28,7 +28,7 @@ const FIELDS_MAX: usize = 8;
 /// The maximum depth of a group that is skipped. No walk allows a larger depth.
 const LEVELS_MAX: u32 = 1000;
 
-/// The rules of a message, all of which compare scalar fields.
+/// The rules in CEL of a message, if all of them compare only scalar fields.
 #[derive(Debug)]
 pub(in crate::rules) struct ScalarRules {
     rules: Box<[ScalarProgram]>,
@@ -49,8 +49,8 @@ struct ReadField {
 }
 
 impl ScalarRules {
-    /// Returns the scalar form of `rules`, which must be all rules in CEL of the message, or `None`
-    /// if one of them has no such form.
+    /// Returns the scalar form of `rules`, or `None` if one of the rules has no such form. `rules`
+    /// must be all rules in CEL of the message.
     pub(crate) fn of(table: &Table, id: MessageId, rules: &[Expression]) -> Option<Self> {
         let message = &table[id];
         let is_plain = message.form == Form::Fields && !message.map_entry && !message.message_set;
@@ -164,7 +164,8 @@ impl ScalarRules {
         }
     }
 
-    /// Reads the fields of a message in JSON, most of which are in their usual form.
+    /// Reads the fields of a message in JSON. The fast path reads the fields in their usual form.
+    /// Returns `None` if a value is not in a form that this function can read.
     fn json<'p>(
         &self,
         table: &Table,

@@ -406,7 +406,7 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-fn each_format_accepts_its_texts_and_no_others() {
+fn each_format_accepts_and_rejects_the_texts_of_its_case() {
     for case in CASES {
         for text in case.right {
             assert!((case.accepts)(text), "{text:?} is no {}", case.name);
@@ -418,7 +418,7 @@ fn each_format_accepts_its_texts_and_no_others() {
 }
 
 #[test]
-fn host_names_are_bounded() {
+fn hostnames_and_their_labels_have_a_maximum_length() {
     let label = "a".repeat(63);
     let name = |last: usize| format!("{label}.{label}.{label}.{}", "a".repeat(last));
     assert!(is_hostname(&name(61)) && is_hostname(&(name(61) + ".")));

@@ -211,9 +211,12 @@ impl<'a, G: Gather> Judge<'a, G> {
         Ok(())
     }
 
-    /// Returns the index of the rules of the field with this number, if the field has rules, and
-    /// records the field as the member of its oneof. A singular enum field whose `value` is not
-    /// defined by its closed enum is an unknown field.
+    /// Returns the index of the rules of the field with this number, or `None` if there is no such
+    /// field or the field has no rules. If the field belongs to a oneof, also records it as the
+    /// member that is set.
+    ///
+    /// A singular enum field whose `value` is not defined by its closed enum is an unknown field.
+    /// For such a field, records nothing and returns `None`.
     fn place(
         &self,
         number: u32,

@@ -68,7 +68,7 @@ pub(in crate::rules) trait Source<'p>: Clone {
     /// Returns the form in which the next value, a message of this type, is written.
     fn writing(&mut self, message: &Message) -> Checked<Writing<'p>>;
 
-    /// Reads the next value, a message with a form of its own in this encoding.
+    /// Reads the next value, a message that is written in a [special form](Writing::Own).
     fn own(&mut self, form: Form) -> Checked<Value<'p>>;
 
     /// Skips the head of a list or map. Any other value is skipped as a whole, and has no elements.

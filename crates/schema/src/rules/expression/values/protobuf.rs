@@ -273,8 +273,8 @@ impl Reader<'_> {
         }))
     }
 
-    /// Reads an entry of a map. Returns its key as a plain value, and its key and value as an
-    /// expression sees them. Returns `None` if the value is not defined by its closed enum.
+    /// Reads an entry of a map. Returns the key as a plain value, and the key and the value as CEL
+    /// values. Returns `None` if the value is not defined by its closed enum.
     fn entry<'a>(
         self,
         reader: &mut WireReader<'a>,

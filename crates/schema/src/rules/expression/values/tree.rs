@@ -20,8 +20,8 @@ const HASH_STEPS: u64 = 2;
 pub(in crate::rules::expression) struct Node<'a> {
     /// The byte where the value begins.
     pub at: usize,
-    /// The value as an expression sees it, or an error if an expression has no such value, such as
-    /// a timestamp after the year 9999 or a string that is not UTF-8.
+    /// The value in CEL, or an error if CEL has no such value. For example, CEL has no timestamp
+    /// after the year 9999 and no string that is not UTF-8.
     pub value: Result<Value<'a>, ErrorKind>,
     /// The fields, if the value is a message that may have rules.
     pub body: Option<Rc<Body<'a>>>,
@@ -64,7 +64,7 @@ enum OwnKey<'a> {
 }
 
 impl<'a> Content<'a> {
-    /// Returns the value as an expression sees it.
+    /// Returns the value in CEL, or an error if CEL has no such value.
     pub(crate) fn value(&self) -> Result<Value<'a>, ErrorKind> {
         match self {
             Self::One(node) => node.value.clone(),

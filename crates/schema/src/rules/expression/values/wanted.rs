@@ -7,7 +7,7 @@ use crate::table::{Cardinality, Field, FieldKind, Form, Message, MessageId, Tabl
 /// The maximum number of wanted fields of a message that is read as [flat](WantedFields::is_flat).
 const FLAT_MAX: usize = 32;
 
-/// The fields that rules read, and the fields that contain them, by message type.
+/// The fields that rules read, and the message fields that contain such fields, by message type.
 #[derive(Debug, Default)]
 pub(in crate::rules) struct Wanted {
     /// True if a rule may read any field.

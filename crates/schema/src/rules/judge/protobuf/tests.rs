@@ -24,8 +24,8 @@ fn descriptors() -> Descriptors {
     descriptors.unwrap_or_else(|| panic!("{found}"))
 }
 
-/// Returns a payload of 10,000 numbers in `levels` nested messages, each of which is in three
-/// groups.
+/// Returns a payload of 10,000 numbers in `levels` nested messages. Each of these messages is in
+/// three groups.
 fn nested(levels: usize) -> Vec<u8> {
     let numbers = (0..10_000u32).flat_map(|n| [0x10, n as u8 | 0x80, (n >> 7) as u8]);
     (0..levels).fold(numbers.collect(), |inner, _| {
