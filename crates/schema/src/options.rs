@@ -66,6 +66,7 @@ pub struct Options {
     /// The treatment of MessagePack keys that are the text of a number or a bool; the other
     /// encodings ignore this option.
     pub text_keys: TextKeys,
-    /// Lists the violations after the first in [`Violation::others`](crate::Violation::others).
+    /// True if the violations after the first are listed in
+    /// [`Violation::others`](crate::Violation::others).
     pub all_violations: bool,
 }

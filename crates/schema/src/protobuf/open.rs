@@ -21,7 +21,7 @@ pub(super) struct OpenMessage<'a> {
 }
 
 impl OpenMessage<'_> {
-    /// Reports every required field that is missing, once the message is read.
+    /// Reports every required field that is missing. Must be called after the message was read.
     #[inline]
     pub(super) fn complete(&self, faults: &mut impl Gather) -> Checked<()> {
         self.scope.complete(self.seen.as_ref(), self.start, faults)

@@ -5,10 +5,11 @@ use std::cmp::Ordering;
 /// One end of a range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::rules) enum End<T> {
+    /// The range has no bound at this end.
     Open,
-    /// The bound itself is outside.
+    /// The bound itself is outside of the range.
     Exclusive(T),
-    /// The bound itself is inside.
+    /// The bound itself is inside the range.
     Inclusive(T),
 }
 

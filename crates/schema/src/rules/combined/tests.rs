@@ -10,7 +10,7 @@ use crate::rules::standard;
 use crate::table::Table;
 use crate::violation::First;
 
-// The module is public because it is also a module of the test programs.
+// The items of this module are public because the module is also a module of the test programs.
 #[expect(unreachable_pub)]
 #[path = "../../../tests/support/random.rs"]
 mod random;

@@ -110,8 +110,8 @@ fn is_escaped(text: &str, plain: ByteSet) -> bool {
     })
 }
 
-/// Returns whether `text` is made of bytes of this set and of escapes that stand for UTF-8, as the
-/// escapes of a host must (RFC 3986, section 3.2.2).
+/// Returns whether `text` consists of bytes of this set and of escapes, and decodes to UTF-8. A
+/// host must decode to UTF-8 (RFC 3986, section 3.2.2).
 fn is_escaped_utf8(text: &str, plain: ByteSet) -> bool {
     let mut character = Character::default();
     let mut octets = Octets(text.as_bytes());
