@@ -100,8 +100,8 @@ pub(super) fn unknown_key(message: &Message, key: &[u8], at: usize) -> Box<Fault
     Fault::new(at, expected, format!("the key {}", excerpt(key)))
 }
 
-/// Adds to each violation of a missing required field the unknown key that was probably meant as
-/// that field. `unknown` holds the violations of the same payload under a schema that allows no
+/// If an unknown key was probably meant as a missing required field, adds the key to the violation
+/// of that field. `unknown` holds the violations of the same payload under a schema that allows no
 /// unknown keys.
 #[cold]
 pub(super) fn name_near_keys(violation: &mut Violation, unknown: &Violation) {

@@ -169,7 +169,7 @@ impl<'a> MsgpackReader<'a> {
     }
 
     /// Takes the head of the next value and returns the number of elements, if the value is an
-    /// array of up to 15 elements. Most arrays are so short.
+    /// array of up to 15 elements. Most arrays are this short.
     #[inline]
     pub(crate) fn short_array(&mut self) -> Option<usize> {
         let marker = *self.bytes.get(self.at)?;
@@ -180,7 +180,7 @@ impl<'a> MsgpackReader<'a> {
     }
 
     /// Takes the head of the next value and returns the number of pairs, if the value is a map of
-    /// up to 15 pairs. Most maps are so short.
+    /// up to 15 pairs. Most maps are this short.
     #[inline]
     pub(crate) fn short_map(&mut self) -> Option<usize> {
         let marker = *self.bytes.get(self.at)?;
@@ -190,7 +190,7 @@ impl<'a> MsgpackReader<'a> {
         short.then_some(count)
     }
 
-    /// Takes the next value if it is a complete string of up to 31 bytes. Most keys are so short.
+    /// Takes the next value if it is a complete string of up to 31 bytes. Most keys are this short.
     #[inline]
     pub(crate) fn short_string(&mut self) -> Option<&'a [u8]> {
         let (&marker, rest) = self.bytes.get(self.at..)?.split_first()?;

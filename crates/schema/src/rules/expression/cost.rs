@@ -16,8 +16,8 @@ enum Number {
 /// An estimate of the steps that all rules in CEL of a payload take together, by the size of the
 /// payload.
 ///
-/// The bytes that rules read or write are not counted, nor are the parts of values that are
-/// compared as a whole.
+/// The bytes that rules read or write are not counted. If two values are compared as a whole, their
+/// parts are not counted either.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Estimate {
     /// The coefficients of a polynomial in the payload's size in bytes, the constant term first.

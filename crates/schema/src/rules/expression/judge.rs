@@ -18,8 +18,8 @@ use crate::rules::judge::source::msgpack::MsgpackSource;
 use crate::table::{Field, Table};
 use crate::violation::{Checked, Fault, Gather, excerpt};
 
-/// The maximum length in characters of a rule's text in a violation, because an expression may copy
-/// the payload into the text.
+/// The maximum length in characters of a rule's text in a violation. A longer text is cut, because
+/// an expression may have copied the payload into it.
 const SENTENCE_CHARS_MAX: usize = 500;
 
 /// The maximum memory in bytes that all rules of a payload may allocate together, whatever

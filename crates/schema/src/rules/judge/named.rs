@@ -94,7 +94,7 @@ impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
         })
     }
 
-    /// Judges the value of a field, which comes next.
+    /// Judges the next value, which belongs to field `index`.
     fn field(
         &self,
         source: &mut S,

@@ -359,7 +359,7 @@ impl<'a, G: Gather> Judge<'a, G> {
         checked.map_err(|fault| fault.under(format!("[{index}]")))
     }
 
-    /// Judges a value: a message, which consists of all `bodies`, or a scalar, which is the last of
+    /// Judges a value. A message consists of all `bodies`, whereas a scalar is the last of
     /// `bodies`.
     fn value(&self, bodies: &[WireReader], kind: FieldKind, plan: &'a ValuePlan) -> Checked<()> {
         let Some(last) = bodies.last() else {
