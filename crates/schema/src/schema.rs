@@ -78,8 +78,8 @@ impl Schema {
         self.contract.encoding
     }
 
-    /// Returns the message and the options, which are equal for two schemas of one table that
-    /// differ at most in encoding, required paths and rules.
+    /// Returns the message and the options. Two schemas of one table have the same identity if they
+    /// differ only in encoding, required paths or rules.
     pub fn identity(&self) -> (MessageId, Options) {
         (self.contract.root, self.contract.options)
     }
@@ -89,8 +89,8 @@ impl Schema {
         self.rules.is_some()
     }
 
-    /// Returns an estimate of the cost of the rules in CEL, or `None` if payloads are checked
-    /// against no such rules.
+    /// Returns an estimate of the cost of the rules in CEL, or `None` if the schema enforces no
+    /// rules in CEL.
     pub fn rules_estimate(&self) -> Option<Estimate> {
         self.rules.as_ref()?.estimate(&self.contract.table)
     }
@@ -107,20 +107,23 @@ impl Schema {
 
     /// Checks that `payload` is one whole, well-formed message of this schema.
     ///
-    /// `depth` is the number of levels that may be nested below the root: messages, groups, and the
-    /// arrays and maps in values of any type and in unknown fields. `depth` bounds the recursion,
-    /// so the caller must choose it for the size of the stack: 1000 is safe on 2 MiB.
+    /// `depth` is the number of levels that may be nested below the root. A level is a message, a
+    /// group, or an array or map in a `google.protobuf.Value` or in an unknown field. `depth`
+    /// bounds the recursion, so the caller must choose it for the size of the stack: 1000 is safe
+    /// on 2 MiB.
     ///
     /// # Errors
     ///
-    /// Returns the first violation. With [`Options::all_violations`], it lists the others.
+    /// Returns the first violation. With [`Options::all_violations`], this violation also lists
+    /// further violations of the payload.
     #[inline]
     pub fn check(&self, payload: &[u8], depth: u32) -> Result<(), Violation> {
         self.check_within(payload, depth, &mut { u64::MAX })
     }
 
-    /// Checks a payload like [`Self::check`], but lets its rules in CEL take at most `steps` steps,
-    /// even if their limits allow more. The steps that they take are subtracted from `steps`.
+    /// Checks a payload like [`Self::check`], but allows the rules in CEL at most `steps` steps,
+    /// even if the limits of this schema allow more. The steps that the rules take are subtracted
+    /// from `steps`.
     ///
     /// # Errors
     ///
@@ -169,7 +172,7 @@ impl Schema {
     }
 
     /// Returns the likely format of a payload that [`Self::check`] rejects, or `None` if the
-    /// payload only looks like an invalid payload in this schema's encoding.
+    /// payload resembles no format other than this schema's encoding.
     ///
     /// This is a guess for error messages. It walks through the payload at most twice, and not at
     /// all if the payload is longer than 64 KiB. `depth` is the same as for [`Self::check`].
@@ -178,12 +181,13 @@ impl Schema {
         lookalike(&self.contract, payload, depth)
     }
 
-    /// Converts a walk's fault to the public type, with the further violations if all are
-    /// requested. For a missing field, the violation names the unknown key that was probably meant.
+    /// Returns the fault of a walk as a [`Violation`], which is the error. If all violations are
+    /// requested, another walk collects them. For a missing field, the violation names the unknown
+    /// key that was probably meant.
     #[cold]
     #[expect(
         clippy::boxed_local,
-        reason = "the caller, which is hot, does not unpack it"
+        reason = "the hot caller would otherwise have to unpack the box"
     )]
     fn violation(&self, fault: Box<Fault>, payload: &[u8], depth: u32) -> Result<(), Violation> {
         // The payload is rejected in any case, so the time of further walks does not matter.

@@ -1,4 +1,4 @@
-//! UTF-8 checks of texts in any encoding. Most texts are ASCII and short, so that case is checked
+//! The UTF-8 check of the texts in a payload. Most texts are short and ASCII, so this case is tried
 //! first.
 
 /// The high bit of each of eight bytes, which ASCII does not use.
@@ -20,13 +20,14 @@ fn is_ascii(text: &[u8]) -> bool {
     (u64::from_le_bytes(*last) | words.fold(0, |all, word| all | word)) & HIGH == 0
 }
 
-/// Returns the first eight bytes of `text`, or all of a shorter one, as a little-endian number.
+/// Returns the first eight bytes of `text`, or all bytes if it is shorter, as a little-endian
+/// number.
 #[inline]
 pub(super) fn first_bytes(text: &[u8]) -> u64 {
     if let Some(first) = text.first_chunk::<8>() {
         return u64::from_le_bytes(*first);
     }
-    // The two halves may overlap, and have the same bits where they overlap.
+    // The first and the last four bytes may overlap. The overlapping bits are then equal.
     let end = |size: usize| 8 * text.len().wrapping_sub(size) as u32;
     if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
         let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));

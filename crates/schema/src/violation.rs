@@ -1,14 +1,15 @@
 //! A violation in a payload, and its position.
 //!
-//! A walk that fails creates a [`Fault`] at its position and adds one path segment per level as its
-//! recursion unwinds. At the top the fault becomes a [`Violation`]. Where all violations are
+//! A walk is the check of a payload in one encoding. It recurses once for each level of nesting. A
+//! walk that finds an error creates a [`Fault`]. As the recursion unwinds, each level adds its path
+//! segment to the fault, and at the top, the fault becomes a [`Violation`]. If all violations are
 //! requested, each level [gathers](Gather) the faults after which it can continue. For a payload
 //! that passes, only [`deeper`] and [`Gather::over`] run; all other code is cold.
 
 use std::fmt;
 
-/// The maximum length of the part of a payload's own text (a key, an enum's name) that a violation
-/// repeats, in characters.
+/// The maximum number of characters that a violation quotes from a text in the payload, such as a
+/// key.
 const EXCERPT_MAX: usize = 48;
 
 /// The maximum number of violations that are reported for one payload. This is enough to correct a
@@ -91,7 +92,7 @@ impl Violation {
 
 impl std::error::Error for Violation {}
 
-/// The result of each step of a walk. The fault is boxed so that success stays in registers.
+/// The result of each step of a walk. The fault is boxed so that results fit into registers.
 pub(super) type Checked<T> = Result<T, Box<Fault>>;
 
 /// A violation whose path is still growing, innermost segment first.
@@ -358,7 +359,7 @@ pub(super) fn deeper(depth: u32, offset: usize) -> Checked<u32> {
     depth.checked_sub(1).ok_or_else(|| Fault::too_deep(offset))
 }
 
-/// Returns a payload's text, quoted, escaped and shortened, for a violation to repeat.
+/// Quotes, escapes and shortens a text of a payload for use in a violation.
 pub(super) fn excerpt(text: &[u8]) -> String {
     // A character has at most four bytes, so this part is enough, however long the text is.
     let head = &text[..text.len().min(EXCERPT_MAX * 4)];
@@ -372,7 +373,7 @@ pub(super) fn excerpt(text: &[u8]) -> String {
     format!("{shown:?}")
 }
 
-/// Returns a number of things for a sentence: `1 byte`, `2 bytes`.
+/// Returns a number and a noun in the singular or plural, such as `1 byte` or `2 bytes`.
 pub(super) fn counted(n: usize, thing: &str) -> String {
     format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
 }

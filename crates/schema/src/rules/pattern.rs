@@ -3,17 +3,18 @@
 use regex::{Regex, RegexBuilder};
 use regex_syntax::ast::{self, Ast, Span, Visitor, parse::Parser};
 
-/// The limits in bytes on the size of a pattern's program, which are tried in this order. The last
-/// is the largest allowed.
+/// The limits on the size of a compiled pattern, in bytes. They are tried in this order, and the
+/// first sufficient limit is taken as the pattern's size. A pattern that exceeds the last limit is
+/// rejected.
 const SIZES: [usize; 4] = [1 << 14, 1 << 17, 1 << 20, 10 << 20];
 
-/// The maximum nesting depth of a pattern, whose compilation recurses once for each level.
+/// The maximum nesting depth of a pattern, because its compilation recurses once for each level.
 const LEVELS_MAX: u32 = 100;
 
 /// A pattern that compiles.
 pub(super) struct Pattern {
     pub regex: Regex,
-    /// An upper bound on the size of the program in bytes.
+    /// An upper bound on the size of the compiled pattern, in bytes.
     pub size: usize,
 }
 
@@ -43,8 +44,8 @@ pub(super) fn compile(text: &str) -> Result<Pattern, String> {
     Err(found.unwrap_or_else(|| format!("the pattern compiles to more than {largest} bytes")))
 }
 
-/// Returns the pattern with `\d`, `\s`, `\w` and `\b`, and their negations, replaced by their
-/// meaning in RE2, which is ASCII only.
+/// Replaces `\d`, `\s`, `\w` and `\b`, and their negations, by equivalents that match only ASCII,
+/// as in RE2. Fails with a description of the problem if the pattern is malformed.
 fn with_ascii_classes(text: &str) -> Result<String, String> {
     let mut parser = regex_syntax::ast::parse::ParserBuilder::new();
     let mut parser: Parser = parser.nest_limit(LEVELS_MAX).build();

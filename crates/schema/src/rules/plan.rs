@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use super::check::{Check, Value};
 use crate::table::MessageId;
 
-/// The rules of all messages that carry rules, directly or in a message below.
+/// The rules of all message types that have rules or contain, at any depth, a message with rules.
 #[derive(Debug, Default)]
 pub(super) struct Plans {
     pub messages: Vec<MessagePlan>,
@@ -18,7 +18,7 @@ pub(super) struct PlanId(pub u32);
 
 impl Plans {
     /// Returns the index of the rules of a message, or `None` if neither the message nor a message
-    /// below it carries rules.
+    /// that it contains has rules.
     pub(super) fn of(&self, message: MessageId) -> Option<PlanId> {
         self.by_message.get(&message.0).copied()
     }
@@ -43,12 +43,14 @@ pub(super) struct MessagePlan {
     pub oneofs: Box<[OneofPlan]>,
     /// The rules that at most one of some fields may be set.
     pub choices: Box<[ChoicePlan]>,
-    /// One more than the largest index of a oneof that is required or has a field with rules.
+    /// The number of oneofs to track while a payload is checked. This is one more than the largest
+    /// index of a oneof that is required or has a field with rules.
     pub oneof_count: usize,
 }
 
 impl MessagePlan {
-    /// Returns the index in `fields` of the rules of the field with this index in the table.
+    /// Converts the index of a field in the table to the index of its rules in `fields`. Returns
+    /// `None` if the field has no rules.
     #[inline]
     pub(super) fn place(&self, index: u32) -> Option<usize> {
         let place = *self.places.get(index as usize)?;
@@ -114,7 +116,8 @@ pub(super) struct MapPlan {
     pub values: ValuePlan,
 }
 
-/// The rules of one value: of a field, an element, a key or a map's value.
+/// The rules of one value: the value of a singular field, an element of a list, or a key or value
+/// of a map.
 #[derive(Debug, Default)]
 pub(super) struct ValuePlan {
     pub checks: Box<[Check]>,

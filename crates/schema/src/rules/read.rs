@@ -20,7 +20,8 @@ use rule::{ReadRules, RuleError, check};
 /// rule.
 pub(super) const EXTENSIONS: u32 = 1000;
 
-/// Reads the rules of `kind` in `message`. For an enum, `defined` contains its values.
+/// Reads the rules of `kind` from `message`, an encoded message of rules such as `StringRules`. For
+/// an enum, `defined` contains the numbers of its values.
 ///
 /// # Errors
 ///
@@ -117,7 +118,8 @@ fn enums(entries: &[Entry], defined: Option<&[i32]>) -> Option<Vec<Check>> {
     Some(checks)
 }
 
-/// The names and sentences of the rules on the number of elements.
+/// The texts of the two rules on the number of elements. For each bound, they are the name of the
+/// rule and the beginning of its message.
 struct Counts {
     kind: RuleKind,
     least: (&'static str, &'static str),

@@ -1,9 +1,10 @@
-//! The segments of paths that name keys.
+//! The segments for the keys of maps in the paths of violations.
 
 use super::check::Value;
 use crate::violation::excerpt;
 
-/// Returns the path segment that names a key, such as `["k"]` or `[7]`.
+/// Returns the path segment for a key, such as `["k"]` or `[7]`. The segment is empty for values
+/// that cannot be keys.
 pub(super) fn segment(key: &Value) -> String {
     match key {
         Value::Text(text) => format!("[{}]", excerpt(text.as_bytes())),

@@ -1,7 +1,7 @@
 //! Conversion of descriptors to a [`Table`], the form that the walks read.
 //!
-//! The conversion runs off the data path, once per generation. Names in descriptors may be missing
-//! or duplicated without causing a panic.
+//! The conversion runs when schemas are loaded, not while payloads are checked. Names in
+//! descriptors may be missing or duplicated without causing a panic.
 
 use ::protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use ::protobuf::descriptor::{
@@ -17,8 +17,8 @@ use super::{Cardinality, Enum, Field, FieldKind, Form, Message, Table};
 use gateway_proto::features::{Features, Presence, place};
 
 impl Table {
-    /// Builds the table of all messages and enums of `files`: a complete set, imports included,
-    /// with all names fully qualified, as compilers produce it.
+    /// Builds the table of all messages and enums of `files`. The files must include all their
+    /// imports, and all type names in them must be fully qualified, as in the output of a compiler.
     ///
     /// # Errors
     ///
@@ -32,12 +32,13 @@ impl Table {
         Builder { declared, chosen }.finish()
     }
 
-    /// Builds the table of `roots`, of the types whose full names are `wanted`, and of the types of
-    /// all their fields, direct and indirect. If a payload of a root can name any message, the
-    /// table holds all messages. `files` may leave out files that define none of these types, and
-    /// extend none of these messages.
+    /// Builds a table that holds `roots`, the types whose full names are `wanted`, and the types of
+    /// all their fields, at any depth. If a root with [`Root::opens_any`] can contain a
+    /// `google.protobuf.Any`, the table holds all messages. `files` need not include files that
+    /// neither define these types nor extend these messages.
     ///
-    /// Fails as [`Self::build`] does if the error is in a definition that the table holds.
+    /// Fails if two types in `files` have the same name, or if the type of a field in the table is
+    /// not defined. The number of fields is not checked.
     pub(crate) fn build_reached<'a>(
         files: impl IntoIterator<Item = &'a FileDescriptorProto>,
         roots: &[Root],

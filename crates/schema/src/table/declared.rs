@@ -1,5 +1,5 @@
-//! The messages, enums and extensions that descriptors define, by name and before any field is
-//! resolved.
+//! The messages, enums and extensions that descriptors define, by name. The types of their fields
+//! are not looked up yet.
 
 use ::protobuf::descriptor::field_descriptor_proto::Type;
 use ::protobuf::descriptor::{
@@ -17,14 +17,15 @@ pub(super) enum DeclaredType {
     Enum(usize),
 }
 
-/// A message or an enum, with the features in force in it.
+/// A message or an enum, with the features in force in it, or an extension, with the features in
+/// force around it.
 pub(super) struct Definition<'a, D> {
     pub(super) name: String,
     pub(super) descriptor: &'a D,
     pub(super) features: Features,
 }
 
-/// An extension. Its name is the one that a field of its message has: `[pkg.name]`.
+/// An extension. Its name has the form `[pkg.name]`, like the name of the field that it adds.
 pub(super) type Extension<'a> = Definition<'a, FieldDescriptorProto>;
 
 /// The definitions of a set of files, in the order in which the files define them.
@@ -124,7 +125,7 @@ impl<'a> Declared<'a> {
         }
     }
 
-    /// Returns the type of this full name.
+    /// Returns the type with this full name, or `None` if no file defines one.
     pub(super) fn named(&self, name: &str) -> Option<DeclaredType> {
         self.types.get(name).copied()
     }

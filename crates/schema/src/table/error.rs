@@ -1,12 +1,12 @@
-//! The reasons why descriptors do not make a table.
+//! The reasons why no table can be built from descriptors.
 
 use std::fmt;
 
-/// The maximum number of fields in one message: a `u16` can index this many fields, and protoc
-/// allows no more fields.
+/// The maximum number of fields in one message. A `u16` can index this many fields, and protoc
+/// rejects a message with more.
 pub(crate) const FIELDS_MAX: usize = u16::MAX as usize - 1;
 
-/// The reason why descriptors do not make a [`Table`](crate::Table).
+/// The reason why no [`Table`](crate::Table) can be built from descriptors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TableError {

@@ -4,7 +4,7 @@ use super::declared::{Declared, DeclaredType};
 use super::root::{ANY, Root};
 use super::{EnumId, MessageId};
 
-/// The number that each declared message and enum has in the table, or `None` for definitions that
+/// The index that each declared message and enum has in the table, or `None` for definitions that
 /// the table does not hold.
 pub(super) struct Chosen {
     pub(super) messages: Vec<Option<MessageId>>,
@@ -20,9 +20,9 @@ impl Chosen {
         )
     }
 
-    /// Chooses `roots`, the types whose names are `wanted`, and the types of the fields of all
-    /// these, direct and indirect, with extensions. Roots that are not declared are ignored. If an
-    /// `Any` is reached from a root that opens it, everything is chosen.
+    /// Chooses `roots`, the types whose names are `wanted`, and all types that their fields and
+    /// extensions refer to, directly or indirectly. Roots that are not declared are ignored. If a
+    /// root with `opens_any` refers to `google.protobuf.Any`, everything is chosen.
     pub(super) fn reached(
         declared: &Declared,
         roots: &[Root],

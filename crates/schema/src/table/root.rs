@@ -1,6 +1,6 @@
 //! The messages that a table is built for.
 
-/// The message whose JSON form names another message, which may be any message.
+/// The message that can contain a message of any type. Its JSON form includes the type's name.
 pub(crate) const ANY: &str = "google.protobuf.Any";
 
 /// A message or an enum for which a table is built.

@@ -6,7 +6,7 @@ use crate::rules::kind::RuleKind;
 /// A description of an error in a rule, in one sentence.
 pub(in crate::rules) type RuleError = String;
 
-/// The rules of a value, and the size of the programs of their patterns in bytes.
+/// The rules of a value, and the total size of their compiled patterns in bytes.
 #[derive(Default)]
 pub(in crate::rules) struct ReadRules {
     pub checks: Vec<Check>,

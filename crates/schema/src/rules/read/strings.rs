@@ -226,8 +226,9 @@ fn forms(entries: &[Entry]) -> Result<Vec<Check>, RuleError> {
     Ok(or_empty(name, message, words, *is_form))
 }
 
-/// Returns two rules with different ids: a text must be empty or have a form, and a text must not
-/// be empty.
+/// Returns the two rules of a well-known form. The rule `name` requires that a text is empty or has
+/// the form, and the rule `name_empty` that a text is not empty. An empty text thus breaks only the
+/// second rule.
 fn or_empty(name: &str, message: String, words: &str, is_form: fn(&str) -> bool) -> Vec<Check> {
     let empty = format!("value is empty, which is not a valid {words}");
     vec![

@@ -99,16 +99,17 @@ pub(super) fn timestamps(entries: &[Entry]) -> Option<Vec<Check>> {
     Some(checks)
 }
 
-/// Returns the value of the rule `now`, which bounds timestamps by the current time, or `None` if
-/// this rule does not count. The rule shares a oneof with the `fixed` bounds of the same end of the
-/// range, and only the last member of the oneof counts.
+/// Returns the value of the rule with the field number `now`, which bounds timestamps by the
+/// current time. This rule and the two `fixed` bounds are members of one oneof, so only the last
+/// one that is written counts. Returns `None` if that is a fixed bound, or if none of the three is
+/// written.
 fn bound_by_now(entries: &[Entry], now: u32, fixed: [u32; 2]) -> Option<bool> {
     let is_of_oneof = |entry: &&Entry| entry.number == now || fixed.contains(&entry.number);
     let last = entries.iter().rev().find(is_of_oneof)?;
     (last.number == now).then(|| last.value.bool())
 }
 
-/// Returns the nanoseconds of a Duration or Timestamp.
+/// Converts an encoded Duration or Timestamp to nanoseconds. Returns `None` if it is malformed.
 fn time(value: OptionValue) -> Option<i128> {
     let fields = entries(value.bytes()?)?;
     let field = |number| match last(&fields, number) {
@@ -126,7 +127,7 @@ mod tests {
     /// If several members of a oneof are written, the last one counts.
     #[test]
     fn only_the_last_bound_at_each_end_counts() {
-        // Five seconds.
+        // The value is a time of five seconds.
         let fixed = |number| Entry {
             number,
             value: OptionValue::Bytes(&[0x08, 5]),
