@@ -25,8 +25,8 @@ impl Bytes {
         }
     }
 
-    /// Returns the same bytes in memory of exactly their size. A small frame that is kept then does
-    /// not keep the large buffer that received it.
+    /// Returns the same bytes in memory of exactly their size, so that a small frame does not keep
+    /// alive the large buffer that received it.
     pub fn compact(self) -> Self {
         match self.into_own_memory() {
             Ok(mut memory) => {
@@ -69,8 +69,8 @@ impl Bytes {
     }
 
     /// Returns memory that contains these bytes and may leave the thread, and the range of the
-    /// bytes in that memory. The bytes are copied if their memory is shared, or if they are less
-    /// than half of it.
+    /// bytes in that memory. The bytes are copied if their memory is shared, or if they fill less
+    /// than half of the memory.
     pub fn into_sendable(self) -> (Vec<u8>, Range<usize>) {
         let Self { buffer, start, end } = self;
         let Some(buffer) = buffer else {
@@ -85,14 +85,14 @@ impl Bytes {
         }
     }
 
-    /// Overwrites the bytes, unless their memory is shared.
+    /// Overwrites the memory that holds these bytes, unless that memory is shared.
     pub(crate) fn wipe(self) {
         if let Some(mut memory) = self.into_memory() {
             memory.zeroize();
         }
     }
 
-    /// Returns the memory of these bytes, unless it is shared.
+    /// Returns the memory of these bytes, or `None` if the memory is shared or the bytes are empty.
     pub(crate) fn into_memory(self) -> Option<Vec<u8>> {
         self.buffer.and_then(|buffer| Rc::try_unwrap(buffer).ok())
     }

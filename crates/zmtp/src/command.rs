@@ -76,8 +76,8 @@ pub fn parse(body: &Bytes) -> Result<Command, &'static str> {
     }
 }
 
-/// Splits a field, which its length in one byte precedes, from the bytes after it. Returns `None`
-/// if the bytes end before the field does.
+/// Splits off the first field, which is preceded by its length in one byte. Returns the field and
+/// the bytes after it, or `None` if the bytes end before the field does.
 pub(crate) fn short(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first()?;
     rest.split_at_checked(usize::from(*length))
@@ -157,7 +157,7 @@ pub fn put_subscribe(into: &mut Vec<u8>, prefix: &[u8]) {
     put_command(into, b"\x09SUBSCRIBE", prefix);
 }
 
-/// Appends a CANCEL, which takes back one SUBSCRIBE with the same prefix.
+/// Appends a CANCEL, which cancels one subscription to the same prefix.
 pub fn put_cancel(into: &mut Vec<u8>, prefix: &[u8]) {
     put_command(into, b"\x06CANCEL", prefix);
 }

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | [`Client`] | HELLO → | [`Server`] |
 //! | [`AwaitsWelcome`] | ← WELCOME | [`AwaitsInitiate`] |
-//! | | INITIATE → | [`Introduced`], whose key the user admits or refuses |
+//! | | INITIATE → | [`Introduced`]: the user admits or refuses the client's key |
 //! | [`AwaitsReady`] | ← READY | |
 //! | [`Connected`] | ⇄ MESSAGE | [`Connected`] |
 //!

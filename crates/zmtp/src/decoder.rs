@@ -86,8 +86,8 @@ pub struct Decoder {
     frame: Partial,
     /// The frames of the message that is arriving.
     message: Vec<Bytes>,
-    /// The number of the first frames of `message` that have memory of their own. The other frames
-    /// share the input.
+    /// The number of frames at the start of `message` that have memory of their own. The other
+    /// frames share the input's buffer.
     settled: usize,
     /// The memory charged for the frames that have memory of their own, in bytes.
     held: u64,
@@ -165,8 +165,9 @@ impl Decoder {
         take_span(input, bounds)
     }
 
-    /// Decodes frame by frame: commands, and messages that the end of a buffer cut off, that are
-    /// large or faulty, or that have many frames or commands between them.
+    /// Returns the next item by decoding frame by frame. This is the way for commands and for all
+    /// messages that are not returned as one span: large or faulty messages, messages with many
+    /// frames or with commands between them, and messages that the end of a buffer cuts off.
     fn next_by_frames(
         &mut self,
         input: &mut Input,
@@ -284,7 +285,7 @@ impl Decoder {
     }
 
     /// Completes the frame whose header has arrived: its whole body is `memory`. The next call of
-    /// [`Self::next`] returns its item.
+    /// [`Self::next`] takes this frame, even without input.
     pub(crate) fn complete(&mut self, memory: Vec<u8>, buffers: &mut BufferPool) {
         match &mut self.frame {
             Partial::Body {

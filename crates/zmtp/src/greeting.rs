@@ -17,8 +17,8 @@ const MECHANISM: std::ops::Range<usize> = 12..32;
 /// The size, in bytes, of the signature that begins every greeting since ZMTP 2.0.
 const SIGNATURE: usize = 10;
 
-/// The number of bytes before the mechanism: signature and version. A peer that has read them sends
-/// its mechanism, so a listener can send them first and name its own mechanism afterwards.
+/// The number of bytes before the mechanism: signature and version. A listener can send these bytes
+/// first and name its mechanism later, because a peer that has read them sends its own mechanism.
 pub const OPENING: usize = MECHANISM.start;
 
 /// The greeting of a side without security: ZMTP 3.1, mechanism NULL.
@@ -99,9 +99,9 @@ impl Greeting {
         }
     }
 
-    /// Takes the bytes of the greeting from the input, and returns its content once it is complete.
-    /// A peer of another protocol is recognised by its first bytes, since the peer may wait for an
-    /// answer before it sends more.
+    /// Takes the bytes of the greeting from the input, and returns the content of the greeting once
+    /// it is complete. Fails as soon as the first bytes show another protocol, because such a peer
+    /// may wait for an answer before it sends more.
     pub fn feed(&mut self, input: &mut Input) -> Result<Option<Greeted>, GreetingError> {
         let rest = input.rest();
         let n = rest.len().min(LENGTH - self.length);
@@ -119,7 +119,7 @@ impl Greeting {
     fn judge(&self) -> Result<Option<Greeted>, GreetingError> {
         let seen = &self.bytes[..self.length];
         if seen.first().is_some_and(|first| *first != 0xff) {
-            return Err(stranger(seen));
+            return Err(other_protocol(seen));
         }
         if seen.len() >= SIGNATURE && seen[SIGNATURE - 1] & 1 == 0 {
             // This is a long identity frame of ZMTP 1.0.
@@ -142,7 +142,7 @@ impl Greeting {
 }
 
 /// Returns the protocol of a peer that does not begin as ZMTP 2 and 3 do.
-fn stranger(first: &[u8]) -> GreetingError {
+fn other_protocol(first: &[u8]) -> GreetingError {
     match first {
         // This is a short identity frame: its length, including the flags, then the flags.
         [0x01..=0x15, ..] => GreetingError::Older("ZMTP 1.0"),

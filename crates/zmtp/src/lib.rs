@@ -43,10 +43,10 @@
 //! # Ok::<(), gateway_zmtp::session::SessionError>(())
 //! ```
 //!
-//! Each side of a connection sends a [greeting] of 64 bytes, then the [commands](command) of the
-//! handshake of its [mechanism], in which it states its socket type, and then traffic: messages of
-//! one or more frames, and commands between them. The [decoder] splits the traffic into messages
-//! and commands.
+//! Each side of a connection first sends a [greeting] of 64 bytes, which names a security
+//! [mechanism]. Then it sends the [commands](command) of the handshake of that mechanism, and
+//! states its socket type in one of them. Traffic follows: messages of one or more frames, and
+//! commands between them. The [decoder] splits the traffic into messages and commands.
 
 pub mod bytes;
 pub mod command;

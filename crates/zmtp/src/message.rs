@@ -98,7 +98,7 @@ impl Message {
         Self(Form::List(frames))
     }
 
-    /// Returns a message of the last frame alone, or an empty message if there is no frame.
+    /// Returns a message with only the last frame, or an empty message if there is no frame.
     pub fn last(&self) -> Self {
         let mut last = match &self.0 {
             Form::Span(_) => self.clone(),
@@ -131,8 +131,8 @@ impl Message {
         }
     }
 
-    /// Returns the same message in memory of its own size, so that a message that is kept does not
-    /// keep the buffer that received it.
+    /// Returns the same message in memory of its own size, so that the message does not keep alive
+    /// the buffer that received it.
     pub fn compact(self) -> Self {
         match self.0 {
             Form::Span(span) => Self(Form::Span(span.compact())),
@@ -144,8 +144,8 @@ impl Message {
         }
     }
 
-    /// Returns the same message in memory that `memory` provides for a given number of bytes, if
-    /// the message is a span. A list of frames is compacted.
+    /// Returns the same message in other memory. A span is copied to the memory that `memory`
+    /// returns for the number of bytes. A list of frames is compacted.
     pub(crate) fn settle(self, memory: impl FnOnce(usize) -> Rc<Vec<u8>>) -> Self {
         let settled = match &self.0 {
             Form::Span(span) => span.settle(memory),
@@ -157,8 +157,8 @@ impl Message {
         }
     }
 
-    /// Returns each frame in memory of its own, which may leave the thread. Memory that holds one
-    /// frame alone and is not shared is not copied.
+    /// Returns each frame in memory of its own, which may leave the thread. A frame is not copied
+    /// if its memory holds nothing else and is not shared.
     pub fn into_owned_frames(self) -> Vec<Vec<u8>> {
         match self.0 {
             Form::Span(span) => {

@@ -1,9 +1,9 @@
-//! PLAIN (RFC 24/ZMTP-PLAIN), in which a client states a user name and a password in clear text, as
-//! state machines without I/O. It protects nothing from an attacker who can read the network.
+//! PLAIN (RFC 24/ZMTP-PLAIN) as state machines without I/O. A client states a user name and a
+//! password in clear text, so PLAIN protects nothing from an attacker who can read the network.
 //!
 //! | client | | server |
 //! |---|---|---|
-//! | [`Client`] | HELLO → | [`hello`], whose [`Credentials`] the user checks |
+//! | [`Client`] | HELLO → | [`hello`] returns [`Credentials`], which the user checks |
 //! | [`AwaitsWelcome`] | ← WELCOME | [`Server`] |
 //! | | INITIATE → | |
 //! | [`AwaitsReady`] | ← READY | [`Introduced`] |
@@ -109,15 +109,15 @@ pub fn hello(body: &[u8]) -> Result<Credentials, PlainError> {
 impl Credentials {
     /// Returns the user name.
     pub fn user(&self) -> &[u8] {
-        self.both().0
+        self.user_and_password().0
     }
 
     /// Returns the password.
     pub fn password(&self) -> &[u8] {
-        self.both().1
+        self.user_and_password().1
     }
 
-    fn both(&self) -> (&[u8], &[u8]) {
+    fn user_and_password(&self) -> (&[u8], &[u8]) {
         let both = command::short(&self.fields)
             .and_then(|(user, rest)| Some((user, command::short(rest)?.0)));
         both.unwrap_or_default()
@@ -130,7 +130,7 @@ impl Credentials {
     }
 }
 
-/// Writes the user name alone.
+/// Writes only the user name, because a password must not get into a log.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = String::from_utf8_lossy(self.user());

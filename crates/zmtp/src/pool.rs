@@ -13,8 +13,8 @@ pub const READ_BUFFER_SIZE: usize = 64 << 10;
 /// turn of the event loop may share.
 const READ_BUFFERS_KEPT_MAX: usize = 64;
 
-/// The minimum size of a frame's memory that is kept, in bytes. For larger frames, new memory from
-/// the system costs more than filling it.
+/// The minimum size of a frame's memory that is kept, in bytes. For memory of this size or more,
+/// getting it from the system takes longer than filling it.
 const LARGE_MIN: usize = 32 << 10;
 
 /// The maximum total size of kept memory of large frames, in bytes: one frame of the largest usual
@@ -31,7 +31,7 @@ const PIECES_KEPT_MAX: usize = 64;
 /// The number of emptied lists of frames that are kept.
 const LISTS_KEPT_MAX: usize = 1024;
 
-/// The maximum capacity of a kept list, in frames. A usual message has fewer.
+/// The maximum capacity of a kept list, in frames. Usual messages have fewer frames.
 const LIST_CAPACITY_MAX: usize = 16;
 
 /// The smallest size class of the memory of small queued messages, in bytes. Each size class is
@@ -41,8 +41,8 @@ const QUEUED_SIZE_MIN: usize = 64;
 /// The number of size classes, up to 1 KiB. Larger messages get memory of exactly their size.
 const QUEUED_SIZE_CLASSES: usize = 5;
 
-/// The maximum number of buffers that are kept of each size class, 2 MiB in all: about as many as
-/// the requests of busy clients that are queued at a time.
+/// The maximum number of buffers that are kept of each size class. All classes together keep at
+/// most 2 MiB. About this many requests of busy clients are queued at a time.
 const QUEUED_KEPT_MAX: usize = 1024;
 
 /// Read buffers, frames' memory, pieces to write and lists of frames, shared by all connections. An
@@ -131,7 +131,7 @@ impl BufferPool {
             return;
         };
         let bytes = memory.capacity();
-        // A read buffer returns through `give_back`.
+        // A read buffer is returned to the pool by `give_back` instead.
         if bytes >= LARGE_MIN
             && bytes != READ_BUFFER_SIZE
             && self.large_bytes + bytes <= LARGE_KEPT_MAX

@@ -43,7 +43,7 @@ const HANDSHAKE_BOUNDS: Bounds = Bounds {
 #[derive(Debug, Default)]
 pub struct Session {
     stage: Stage,
-    /// Decodes the messages and commands that are returned: with CURVE, those inside the boxes.
+    /// Decodes the messages and commands of the traffic. With CURVE, they are inside the boxes.
     decoder: Decoder,
     /// The peer's minor version of ZMTP 3, once it has sent its greeting.
     minor: u8,
@@ -223,7 +223,7 @@ impl Session {
         }
         if awaited {
             // Only a listener has not named its mechanism yet. A listener is never a CURVE client,
-            // so this event does not replace a first step.
+            // so there is no `work` to return.
             let ours = greeting::naming(mechanism);
             return Ok(Some(SessionEvent::Answer(
                 ours[greeting::OPENING..].to_vec(),
@@ -296,7 +296,7 @@ impl Session {
         }
     }
 
-    /// Returns whether a large frame is being opened, so that no input is used.
+    /// Returns whether a large frame is being opened. Meanwhile, no input is used.
     pub fn is_opening(&self) -> bool {
         matches!(&self.stage, Stage::Sealed(sealed) if sealed.is_opening())
     }

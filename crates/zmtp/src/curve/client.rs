@@ -1,4 +1,4 @@
-//! The client's side of CURVE, which must know the server's key and sends HELLO and INITIATE.
+//! The client's side of CURVE. The client must know the server's key, and sends HELLO and INITIATE.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! The cryptography of CURVE, with one interface and two implementations: X25519 to agree on a key,
-//! XSalsa20 and Poly1305 to seal and open boxes (RFC 26, "Cryptography"). Nothing else in this
-//! crate uses a cryptographic library.
+//! The cryptography of CURVE (RFC 26, "Cryptography"): X25519 to agree on a key, and XSalsa20 and
+//! Poly1305 to seal and open boxes. There are two implementations with the same interface. Nothing
+//! else in this crate uses a cryptographic library.
 
 #[cfg(not(feature = "sodium"))]
 mod rust;

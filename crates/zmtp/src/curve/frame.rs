@@ -49,12 +49,13 @@ pub(super) fn write(
     agreed.seal_onto(nonce, &[&[flags], data], into);
 }
 
-/// Returns whether the body of a frame is named MESSAGE, as one that has a box is.
+/// Returns whether the body of a frame begins with the name MESSAGE, as every frame with a box
+/// does.
 pub(crate) fn is_box(body: &[u8]) -> bool {
     body.starts_with(layout::MESSAGE)
 }
 
-/// Returns the short nonce of the body of a MESSAGE.
+/// Returns the short nonce in the body of a MESSAGE. Fails if the body is not a MESSAGE.
 pub(super) fn nonce_of(body: &[u8]) -> Result<[u8; nonce::SHORT], CurveError> {
     let (name, rest) = body
         .split_first_chunk::<{ layout::MESSAGE.len() }>()

@@ -1,8 +1,8 @@
 //! Large frames, which take so long to seal or to open that another thread may do so.
 //!
-//! A large frame gets its nonce before another thread seals it, and no other frame of the direction
-//! is opened while another thread opens a large one. So the order of frames and nonces is the same
-//! as on one thread.
+//! A large frame gets its nonce before another thread seals it. While another thread opens a large
+//! frame, no other frame of the same direction is opened. Frames and nonces thus keep the order
+//! that they would have on one thread.
 
 use std::fmt;
 use std::ops::Range;

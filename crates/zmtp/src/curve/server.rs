@@ -1,5 +1,5 @@
-//! The server's side of CURVE, which must own the key that clients expect, and receives HELLO and
-//! INITIATE.
+//! The server's side of CURVE. The server must own the key that clients expect, and receives HELLO
+//! and INITIATE.
 
 use std::sync::Arc;
 
@@ -158,8 +158,9 @@ impl AwaitsInitiate {
         })
     }
 
-    /// Checks that the owner of the client's long-term key vouches for the short-term key, and does
-    /// so to this server. libzmq checks only the short-term key.
+    /// Checks the vouch, by which the owner of the client's long-term key confirms the client's
+    /// short-term key to one server. That server must be this one. libzmq checks only the
+    /// short-term key.
     fn check_vouch(
         &self,
         client: &PublicKey,

@@ -36,8 +36,8 @@ pub(crate) struct Layout {
 }
 
 /// Offsets of 16 bits each, the first in the lowest bytes. The offsets are assembled in a register
-/// and stored as one value. The message is moved right afterwards, and a processor has to wait when
-/// it loads as one value bytes that were just stored as several smaller values.
+/// and stored as one value. The message is moved right afterwards, which loads the offsets as one
+/// value. If they had just been stored as several smaller values, the processor would have to wait.
 #[derive(Clone, Copy, Debug, Default)]
 struct Edges([u8; size_of::<u128>()]);
 
@@ -59,7 +59,7 @@ impl Edges {
 impl Layout {
     /// Returns the layout of a message that lies whole at the start of `bytes` and is within the
     /// bounds. `start` is the position of `bytes` in their buffer. Returns `None` for any other
-    /// message, which has to be decoded frame by frame, if only to report its fault.
+    /// message, including faulty ones. The decoder then decodes that message frame by frame.
     #[inline]
     pub(crate) fn find(
         bytes: &[u8],

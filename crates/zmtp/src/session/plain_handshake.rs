@@ -48,7 +48,7 @@ impl PlainHandshake {
     }
 
     /// Accepts the credentials that were verified, and returns the body of the WELCOME. Returns
-    /// `None` if none are being verified.
+    /// `None` if no credentials are being verified.
     pub(super) fn accept(&mut self, credentials: Credentials) -> Option<Vec<u8>> {
         if !self.is_verifying() {
             return None;

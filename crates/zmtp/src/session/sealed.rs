@@ -22,8 +22,8 @@ pub(super) struct Sealed {
     sealer: Option<Box<Sealer>>,
     /// The peer's long-term key.
     key: PublicKey,
-    /// Decodes the stream of boxes. Some peers, such as pyomq, repeat the flags for further frames
-    /// and for commands outside of the box, where the flags are not authenticated and therefore
+    /// Decodes the stream of boxes. Some peers, such as pyomq, also set the flags [`MORE`] and
+    /// [`COMMAND`] on the frame around a box. These flags are not authenticated, and are therefore
     /// ignored.
     boxes: Decoder,
     large: Large,

@@ -40,7 +40,7 @@ pub enum PlainPeers {
 /// The mechanisms of an address, and their parameters.
 #[derive(Clone, Debug, Default)]
 pub enum SessionSecurity {
-    /// NULL alone: every peer is admitted, in clear text.
+    /// Only NULL: every peer is admitted, in clear text.
     #[default]
     None,
     /// CURVE, where peers must know this side's key.

@@ -34,7 +34,8 @@ const ORDER_8: [[u8; KEY]; 2] = [
     ],
 ];
 
-/// The largest number of 255 bits. With another first byte, this is p - 1, p or p + 1.
+/// The largest number of 255 bits. If its first byte is replaced by 0xec, 0xed or 0xee, the number
+/// is p − 1, p or p + 1.
 const HIGH: [u8; KEY] = {
     let mut bytes = [0xff; KEY];
     bytes[KEY - 1] = 0x7f;
@@ -51,8 +52,8 @@ const fn with_first(first: u8, mut bytes: [u8; KEY]) -> [u8; KEY] {
 pub(in crate::curve) struct SharedKey(SalsaBox);
 
 impl SharedKey {
-    /// Computes the key from one side's secret key and the other side's public key, which is the
-    /// costly step. Returns `None` for a public key of small order.
+    /// Computes the key from one side's secret key and the other side's public key. This is the
+    /// costly step of a handshake. Returns `None` for a public key of small order.
     pub(in crate::curve) fn new(public: &[u8; KEY], secret: &[u8; KEY]) -> Option<Self> {
         let mut masked = *public;
         masked[KEY - 1] &= 0x7f;

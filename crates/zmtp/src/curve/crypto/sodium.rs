@@ -16,9 +16,9 @@ const _: () = assert!(crypto_box_BEFORENMBYTES as usize == KEY);
 pub(in crate::curve) struct SharedKey([u8; KEY]);
 
 impl SharedKey {
-    /// Computes the key from one side's secret key and the other side's public key, which is the
-    /// costly step. Returns `None` for a public key of small order, with which every secret key
-    /// agrees on the same key.
+    /// Computes the key from one side's secret key and the other side's public key. This is the
+    /// costly step of a handshake. Returns `None` for a public key of small order, because every
+    /// secret key yields the same shared key with it.
     pub(in crate::curve) fn new(public: &[u8; KEY], secret: &[u8; KEY]) -> Option<Self> {
         choose_implementation();
         let mut agreed = Self([0; KEY]);
@@ -32,9 +32,9 @@ impl SharedKey {
     pub(super) fn seal_detached(&self, nonce: &[u8; NONCE], inside: &mut [u8]) -> [u8; TAG] {
         let mut tag = [0; TAG];
         let bytes = inside.as_mut_ptr();
-        // SAFETY: the function reads and writes `inside.len()` bytes at `bytes`, where it allows
-        // input and output to be the same memory, and reads or writes each array within its length.
-        // It always returns 0.
+        // SAFETY: the function reads and writes `inside.len()` bytes at `bytes`, and allows input
+        // and output to be the same memory. It reads or writes each array within its length. It
+        // always returns 0.
         unsafe {
             crypto_box_detached_afternm(
                 bytes,
