@@ -20,7 +20,7 @@ use super::sources::AdminSources;
 use super::{guard, status};
 use crate::reload::{ReloadOutcome, Report};
 
-/// The time to wait for a reload. Files that take longer are still loaded.
+/// The maximum time to wait for the outcome of a reload. A reload that takes longer continues.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -37,7 +37,8 @@ POST /reload      load the files now, and show the outcome
 
 pub(super) type HttpAnswer = Response<Full<Bytes>>;
 
-/// Answers one request. Bodies are not read.
+/// Answers one request without reading its body. `local` is true if the request arrived at a
+/// loopback address.
 pub(super) async fn answer<B>(
     request: &Request<B>,
     sources: &AdminSources,
@@ -81,7 +82,7 @@ pub(super) async fn answer<B>(
     })
 }
 
-/// Returns the page at the path of a request. Every such page shows a sample; without one, the
+/// Returns the page at the path of a request. Every such page shows a sample. Without a sample, the
 /// answer has status 503.
 fn sampled_page<B>(
     request: &Request<B>,

@@ -72,10 +72,10 @@ impl Drop for Answering {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
     Free,
-    /// There is none yet, but all connections answer health checks, so the first ends soon.
+    /// There is no room yet. All connections answer health checks, so one of them ends soon.
     Soon,
-    /// There is none, because most open connections request a page, and so does the new
-    /// connection.
+    /// There is no room. The new connection requests a page, and page requests are the most common
+    /// activity of the open connections, too.
     Refused,
 }
 
@@ -114,7 +114,8 @@ impl Connections {
         }
         match most_common(&connections) {
             None => Room::Soon,
-            // Otherwise each of these connections would be closed for the next before its answer.
+            // Otherwise, each connection that requests a page would be closed for the next one
+            // before it is answered.
             Some(Activity::Page) if first == Activity::Page => Room::Refused,
             Some(activity) => {
                 close_oldest(&mut connections, activity);
@@ -216,7 +217,7 @@ mod tests {
     fn a_flood_of_connections_closes_only_its_own_connections() {
         let runtime = runtime::Builder::new_current_thread().build().unwrap();
         let _inside = runtime.enter();
-        // Requests of pages: a connection whose request has not arrived yet stays open, and so do
+        // In a flood of page requests, a connection without a request stays open, and so do
         // connections with an answer in progress.
         let connections = Connections::new(CONNECTIONS);
         add(&connections, Activity::New, 1);
@@ -224,13 +225,13 @@ mod tests {
         assert_numbers(&connections, [1, 0, CONNECTIONS - 1]);
         assert_eq!(add(&connections, Activity::Probe, 1), Room::Free);
         assert_numbers(&connections, [1, 1, CONNECTIONS - 2]);
-        // Silent connections.
+        // The next flood consists of silent connections.
         let connections = Connections::new(CONNECTIONS);
         add(&connections, Activity::Page, 1);
         add(&connections, Activity::Probe, 1);
         assert_eq!(add(&connections, Activity::New, 100), Room::Free);
         assert_numbers(&connections, [CONNECTIONS - 2, 1, 1]);
-        // Health checks.
+        // The next flood consists of health checks.
         assert_eq!(add(&connections, Activity::Probe, 100), Room::Soon);
         assert_numbers(&connections, [0, CONNECTIONS, 0]);
         assert_eq!(add(&connections, Activity::New, 1), Room::Soon);

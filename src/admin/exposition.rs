@@ -1,4 +1,4 @@
-//! The OpenMetrics text of /metrics. `docs/metrics.md` explains every family.
+//! The OpenMetrics text of /metrics. `docs/metrics.md` explains every metric family.
 //!
 //! Label values are names from the configuration or constants of the gateway, never text that a
 //! peer sent.

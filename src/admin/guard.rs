@@ -5,9 +5,9 @@
 //! a request has the header `Origin` or `Sec-Fetch-Site`, and the request of a form has a content
 //! type, even in an old browser. In the second (DNS rebinding), the host name of the page is made
 //! to resolve to this address, so that the browser takes the gateway for the page's own server.
-//! `Host` then has that name, whereas other clients send an address or `localhost`. A listener that
-//! other machines can reach may be called by a name, as in `prometheus.yml`, so a request that only
-//! reads may have any name if it arrives at an address other than a loopback address.
+//! `Host` then has that name, whereas other clients send an address or `localhost`. Other machines
+//! may address the gateway by a name, as in `prometheus.yml`. A request that only reads may
+//! therefore have any name, unless it arrives at a loopback address.
 
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING};
 use hyper::{Method, Request, StatusCode};

@@ -41,10 +41,10 @@ impl ProcessSample {
 
     /// Parses the text of /proc/self/stat, as in proc_pid_stat(5).
     fn of_stat(stat: &str, boot: Option<Duration>, ticks: u64, page: u64) -> Self {
-        // The name may hold anything, and ends with the last parenthesis.
+        // The name of the program may contain any characters. It ends at the last parenthesis.
         let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
         let fields: Vec<&str> = after_name.split_whitespace().collect();
-        // The fields are numbered from 1, and the third is the first after the name.
+        // The fields are numbered from 1. The first field after the name has number 3.
         let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
         let time = |count: u64| Duration::from_secs_f64(count as f64 / ticks.max(1) as f64);
         Self {

@@ -106,8 +106,8 @@ async fn ask(
     let wake_writer = Arc::clone(wake_writer);
     let sent = observer.request(move |sample| {
         let _ = sender.send(sample);
-        // This fails only if the reader has ended, or if the socket is full of unread bytes, each
-        // of which wakes the reader.
+        // This fails only if the reader has ended, or if the socket is full. The unread bytes of a
+        // full socket wake the reader, too.
         let _ = io::Write::write(&mut &*wake_writer, &[0]);
     });
     if !sent {

@@ -35,23 +35,25 @@ const CONNECTIONS_MAX: usize = 64;
 /// two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The maximum duration of a connection, after which a client that reads slowly, or not at all, is
-/// disconnected. It is longer than the wait for a reload.
+/// The maximum duration of a connection. A client that reads slowly, or not at all, is then
+/// disconnected. This time exceeds the maximum wait for a reload.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// The maximum size of a request's head, in bytes. It also bounds a connection's buffer, since
 /// bodies are not read.
 const HEAD_MAX: usize = 16 << 10;
 
-/// The maximum number of connections that wait to be accepted. The system may lower it. A client
-/// that finds the queue full tries again after a second, which is too late for many health checks.
+/// The maximum number of connections that wait to be accepted. The system may lower this number. If
+/// the queue is full, a client tries again after a second, which is too late for many health
+/// checks.
 const BACKLOG: i32 = 4096;
 
 /// The maximum number of connections that are accepted in one turn, before they are served. It is
-/// half of [`CONNECTIONS_MAX`], so that no connection is closed for another of the same turn.
+/// half of [`CONNECTIONS_MAX`], so that no connection is closed for another one of the same turn.
 const ACCEPTS_PER_TURN_MAX: usize = CONNECTIONS_MAX / 2;
 
-/// The pause in accepting while all connections answer health checks, which the next sample ends.
+/// The pause in accepting while all connections answer health checks. The next sample completes
+/// these health checks.
 const PROBE_PAUSE: Duration = Duration::from_millis(1);
 
 /// The maximum time for answers in progress after the listener is closed.
@@ -130,7 +132,7 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    /// Prepares everything that can fail.
+    /// Prepares to serve on `listener`, with every step that can fail.
     pub(super) fn new(
         settings: AdminSettings,
         listener: TcpListener,
@@ -318,7 +320,7 @@ fn first_activity(stream: &StdTcpStream) -> Option<Activity> {
 }
 
 /// Returns the activity of a connection with these first bytes. Only a head that has arrived as a
-/// whole counts, so that no client stays connected by a health check that it does not finish.
+/// whole counts, so that no client stays connected by sending only a part of a health check.
 fn activity_of(bytes: &[u8]) -> Activity {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         return Activity::New;

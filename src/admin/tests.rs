@@ -1,5 +1,5 @@
-//! Tests of cases that a healthy gateway does not have: more routes than are counted, a data thread
-//! that hangs, files that take too long.
+//! Tests of unusual cases: more routes than are counted, a data thread that hangs, and a reload
+//! that takes too long.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;

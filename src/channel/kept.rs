@@ -72,7 +72,7 @@ struct Collection<M> {
     number: u64,
     /// The number of the first message that was published after the subscription.
     end: u64,
-    /// A lower bound on the times of the messages that were kept at the subscription.
+    /// The time of the oldest messages that the channel could keep at the time of the subscription.
     oldest: Duration,
     /// The maximum number of messages of a type.
     most: usize,
@@ -106,10 +106,10 @@ impl<M> Collection<M> {
             && message.at >= self.oldest
     }
 
-    /// Continues after the messages of a type.
+    /// Records that all messages of a type are collected.
     fn pass(&mut self, kind: &[u8]) {
         self.kind.clear();
-        // The least text that is greater than the type.
+        // This is the least text that is greater than the type.
         self.kind.extend_from_slice(kind);
         self.kind.push(0);
         self.number = 0;
@@ -147,7 +147,7 @@ pub(super) struct Collected<M> {
 #[derive(Debug)]
 pub(super) enum CollectionEnd<M> {
     Complete,
-    /// No work was left.
+    /// The permitted work is used up.
     Paused,
     /// This message, with its number, must be judged first.
     Undecided(u64, Rc<Post<M>>),
@@ -169,7 +169,7 @@ impl<M> Default for Kept<M> {
 
 impl<M: Frames> Kept<M> {
     /// Keeps a message that was checked by this generation of the configuration, and drops some of
-    /// the messages that exceed `keep` and `bytes_max`.
+    /// the messages that exceed `keep` or `bytes_max`.
     pub(super) fn add(
         &mut self,
         post: &Rc<Post<M>>,
@@ -200,13 +200,13 @@ impl<M: Frames> Kept<M> {
         self.trim(now, keep, bytes_max, &mut left);
     }
 
-    /// Returns whether there are messages that exceed `keep` and `bytes_max`.
+    /// Returns whether there are messages that exceed `keep` or `bytes_max`.
     pub(super) fn has_surplus(&self, now: Duration, keep: Keep, bytes_max: u64) -> bool {
         let is_limited = matches!(keep, Keep::Last(_));
         self.is_oldest_surplus(now, keep, bytes_max) || is_limited && self.unlimited_from.is_some()
     }
 
-    /// Drops messages that exceed `keep` and `bytes_max`.
+    /// Drops messages that exceed `keep` or `bytes_max`.
     pub(super) fn trim(&mut self, now: Duration, keep: Keep, bytes_max: u64, left: &mut usize) {
         while *left > 0 && self.is_oldest_surplus(now, keep, bytes_max) {
             self.drop_oldest();
@@ -245,7 +245,7 @@ impl<M: Frames> Kept<M> {
         self.routes_since = generation;
     }
 
-    /// Begins to collect the messages whose type begins with `prefix` for a subscriber.
+    /// Begins a collection for a subscriber, of the messages whose type begins with `prefix`.
     pub(super) fn begin(
         &mut self,
         subscriber: SubscriberId,
@@ -273,7 +273,7 @@ impl<M: Frames> Kept<M> {
     /// Ends the collection for a subscriber that has disconnected, if there is one.
     pub(super) fn end(&mut self, subscriber: SubscriberId) {
         self.collections
-            .retain(|message| message.subscriber != subscriber);
+            .retain(|collection| collection.subscriber != subscriber);
     }
 
     /// Continues the collection for a subscriber. Calls `found` with each message, and its number,
@@ -291,7 +291,7 @@ impl<M: Frames> Kept<M> {
         let place = self
             .collections
             .iter()
-            .position(|message| message.subscriber == subscriber);
+            .position(|collection| collection.subscriber == subscriber);
         let mut collected = Collected {
             unfit: 0,
             end: CollectionEnd::Complete,
@@ -341,7 +341,7 @@ impl<M: Frames> Kept<M> {
         collected
     }
 
-    /// Returns the next type whose messages have to be collected.
+    /// Returns the next type whose messages have to be collected, or `None` if no type is left.
     fn next_kind(&self, collection: &Collection<M>) -> Option<Rc<[u8]>> {
         let range = (Bound::Included(&*collection.kind), Bound::Unbounded);
         let (kind, _) = self.by_type.range::<[u8], _>(range).next()?;
@@ -489,7 +489,7 @@ impl<M: Frames> Kept<M> {
         }
     }
 
-    /// Drops the oldest message of a type. Collections that have yet to reach it keep it.
+    /// Drops the oldest message of a type. Collections that still need the message keep it.
     fn drop_oldest_of(&mut self, kind: &Rc<[u8]>) {
         let Some(gone) = self.remove_oldest_of(kind) else {
             return;
@@ -642,7 +642,7 @@ mod tests {
         };
         let mut left = 1;
         some.collect(id, &mut conditions, |_, _| true, &mut left, &mut take);
-        // All of these messages are displaced by messages that are not collected.
+        // Two new messages, which are not collected, displace all earlier messages.
         let bytes_max = 2 * post("a1").bytes();
         for text in ["a3", "e1"] {
             some.add(&post(text), (Duration::ZERO, 1), Keep::Last(10), bytes_max);

@@ -65,8 +65,9 @@ impl PrefixIndex {
         position
     }
 
-    /// Removes the subscriber at a position of a prefix. The last subscriber of the prefix then has
-    /// that position. Returns that subscriber, and whether the prefix has no subscriber any more.
+    /// Removes the subscriber at a position of a prefix. The last subscriber of the prefix moves to
+    /// that position. Returns the moved subscriber, if any, and whether the prefix has no
+    /// subscriber any more.
     pub(super) fn remove(
         &mut self,
         prefix: &[u8],
@@ -89,8 +90,8 @@ impl PrefixIndex {
         (moved, is_last)
     }
 
-    /// Calls `found` with each subscriber that has a prefix of `text`, once for each such prefix.
-    /// Returns the number of look-ups.
+    /// Calls `found` with each subscriber that has subscribed to a prefix of `text`, once for each
+    /// such prefix. Returns the number of look-ups.
     #[inline]
     pub(super) fn matching(&self, text: &[u8], mut found: impl FnMut(SubscriberId)) -> usize {
         let mut lookups = 0;

@@ -15,7 +15,7 @@ use super::prefix_index::{PREFIX_MAX, PrefixIndex, SubscriberId};
 pub(crate) const PREFIXES_PER_SUBSCRIBER_MAX: usize = 10_000;
 
 /// The maximum number of subscriptions of all subscribers of a channel together. Repeated
-/// subscriptions of a subscriber to the same prefix count once. A million take about 250 MB.
+/// subscriptions of a subscriber to the same prefix count once. All of them take about 250 MB.
 pub(crate) const PREFIXES_MAX: usize = 1_000_000;
 
 /// The memory charged for a subscription in addition to its prefix, in bytes.
@@ -170,14 +170,14 @@ impl Prefixes {
         is_last
     }
 
-    /// Calls `found` with each subscriber that has a prefix of `kind`, once for each such prefix.
-    /// Returns the number of look-ups.
+    /// Calls `found` with each subscriber that has subscribed to a prefix of `kind`, once for each
+    /// such prefix. Returns the number of look-ups.
     #[inline]
     pub(super) fn matching(&self, kind: &[u8], found: impl FnMut(SubscriberId)) -> usize {
         self.index.matching(kind, found)
     }
 
-    /// Returns whether a subscriber has a prefix of `kind` other than `except`.
+    /// Returns whether a subscriber has subscribed to a prefix of `kind` other than `except`.
     pub(super) fn has_another(&self, subscriber: SubscriberId, kind: &[u8], except: &[u8]) -> bool {
         let Some(held) = self.held.get(&subscriber) else {
             return false;

@@ -84,7 +84,7 @@ impl Publisher {
                 self.below = None;
                 break;
             };
-            // The least text that is greater than the prefix.
+            // This is the least text that is greater than the prefix.
             from.clear();
             from.extend_from_slice(prefix);
             from.push(0);
@@ -92,7 +92,8 @@ impl Publisher {
                 return Some(change(Rc::clone(prefix), true));
             }
         }
-        // The prefixes were sent first, so that no message is missed in between.
+        // The subscription to all messages is cancelled only now that all other subscriptions have
+        // been sent, so that no message is missed.
         let was_all = std::mem::take(&mut self.all);
         let is_unwanted = was_all && !prefixes.contains(b"");
         is_unwanted.then(|| change(b"".as_slice().into(), false))

@@ -11,7 +11,7 @@ impl Collector for ProcessSample {
     fn encode(&self, encoder: DescriptorEncoder) -> WriteResult {
         let mut page = Page(encoder);
         if let Some(cpu) = self.cpu {
-            let help = "Time on the processor, of all threads, in the gateway and in the system";
+            let help = "CPU time of all threads, in user and kernel mode";
             let mut family = page.family("process_cpu_seconds", help, MetricType::Counter)?;
             family.encode_counter::<NoLabelSet, _, f64>(&cpu.as_secs_f64(), None)?;
         }

@@ -52,8 +52,8 @@ pub(super) fn requests(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
 /// every reason that is possible for a route is present at 0 from startup on, so that the increase
 /// by the first rejection is visible.
 fn rejections(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
-    let help = "Rejections that were delivered, and those of publishers' messages; a route has \
-                every reason from the start";
+    let help = "Rejections that were delivered, and rejections of publishers' messages; a route \
+                has every reason from the start";
     let mut family = page.family("rejections", help, MetricType::Counter)?;
     let all_shown = routes.len() <= ROUTES_SHOWN_WHOLE_MAX;
     for ShownRoute { name, id, counters } in routes {
@@ -72,8 +72,8 @@ fn rejections(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
 }
 
 fn schema_matches(page: &mut Page<'_>, sample: &Sample, routes: &[ShownRoute<'_>]) -> WriteResult {
-    let help = "Messages that fit one of the route's schemas, by its position in the list, from 0; \
-                7 stands for all later positions, too";
+    let help = "Messages that fit one of the route's schemas, by the position of that schema in \
+                the list, from 0; 7 stands for all later positions, too";
     let mut family = page.family("schema_matches", help, MetricType::Counter)?;
     let listed = schemas_listed(sample);
     for ShownRoute { name, id, counters } in routes {
@@ -93,7 +93,7 @@ fn schema_matches(page: &mut Page<'_>, sample: &Sample, routes: &[ShownRoute<'_>
 fn clients(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     let help = "Connected clients; engine libzmq knows them from their first message on";
     clients_family(page, sample, "clients", help, |gauges| gauges.connected)?;
-    let help = "Connected clients whose principal is anonymous, such as those without a key";
+    let help = "Connected clients whose principal is anonymous, such as clients without a key";
     clients_family(page, sample, "clients_anonymous", help, |gauges| {
         gauges.anonymous
     })?;

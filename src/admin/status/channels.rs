@@ -45,7 +45,7 @@ struct ChannelSideStatus<'a> {
 struct SubscriberStatus {
     identity: Option<String>,
     address: Option<String>,
-    /// The first of the subscriber's prefixes.
+    /// The first prefixes of the subscriber. `prefix_count` is the number of all its prefixes.
     prefixes: Vec<String>,
     prefix_count: usize,
     sent: u64,
