@@ -51,8 +51,8 @@ impl Schema {
     /// have the field.
     ///
     /// In protobuf, a field is present if the payload has its tag. In MessagePack and JSON, a field
-    /// is present if the payload has its key, or its position in an array, with a value other than
-    /// nil or null. The result says whether a writer can omit the field although it is set.
+    /// is present if the payload has a value for it that is not nil or null. The result says
+    /// whether a writer can omit the field although it is set.
     ///
     /// # Errors
     ///
@@ -61,8 +61,8 @@ impl Schema {
         require::require(&mut self.contract, path)
     }
 
-    /// Enforces the rules of `rule_set`, which was built with this schema's table, on all payloads
-    /// that this schema checks. Rules in CEL are evaluated within `limits`.
+    /// Enforces the rules of `rule_set` on all payloads that this schema checks. `rule_set` must
+    /// have been built with this schema's table. Rules in CEL are evaluated within `limits`.
     ///
     /// Returns false, and enforces no rules, if `rule_set` was not built for this schema's message.
     #[must_use]
@@ -162,7 +162,7 @@ impl Schema {
         rules.check(&self.contract, payload, known, steps)
     }
 
-    /// Checks a payload against everything but rules.
+    /// Checks a payload against all requirements except rules.
     #[inline]
     fn check_structure(&self, payload: &[u8], depth: u32) -> Result<(), Violation> {
         if let Err(fault) = walk::<First>(&self.contract, payload, depth) {

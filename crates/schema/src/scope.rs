@@ -12,7 +12,7 @@ pub(crate) struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// Returns the scope of the message of type `id` in field `index` of this message.
+    /// Returns the scope for a message of type `id` in the field `index` of this message.
     #[inline]
     pub(crate) fn child(self, table: &'a Table, index: u32, id: MessageId) -> Self {
         let message = &table[id];

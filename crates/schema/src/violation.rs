@@ -72,8 +72,8 @@ impl fmt::Display for Violation {
 }
 
 impl Violation {
-    /// Returns whether this reports a rule that could not be evaluated, rather than a broken one.
-    /// It is then unknown whether the payload is valid.
+    /// Returns whether this violation reports a rule that could not be evaluated, rather than a
+    /// broken rule. It is then unknown whether the payload is valid.
     pub fn is_failure(&self) -> bool {
         self.rule.is_some() && !self.found.is_empty()
     }
@@ -95,7 +95,7 @@ impl std::error::Error for Violation {}
 /// The result of each step of a walk. The fault is boxed so that results fit into registers.
 pub(super) type Checked<T> = Result<T, Box<Fault>>;
 
-/// A violation whose path is still growing, innermost segment first.
+/// A violation whose path may still be incomplete. The path's segments are stored innermost first.
 #[derive(Debug)]
 pub(super) struct Fault {
     segments: Vec<String>,
@@ -170,7 +170,8 @@ impl Fault {
         self
     }
 
-    /// Returns the fault of a payload that ends inside a value of `needed` bytes.
+    /// Returns the fault of a payload that ends inside a value: `needed` bytes are expected, and
+    /// only `left` bytes remain.
     #[cold]
     pub(crate) fn truncated(offset: usize, needed: impl fmt::Display, left: usize) -> Box<Self> {
         let needed = match needed.to_string().as_str() {
@@ -257,7 +258,7 @@ pub(super) trait Gather: Default {
     /// that value. Returns the fault as an error if the walk cannot continue.
     fn keep(&mut self, fault: Box<Fault>, pass: impl FnOnce() -> Checked<()>) -> Checked<()>;
 
-    /// Returns the result for the message, list or map whose walk ended with `end`.
+    /// Returns the result for a message, list or map. `end` is the result of the walk over it.
     fn close(self, end: Checked<()>) -> Checked<()>;
 
     /// Runs `walk` over a message, a list or a map, and returns the result.

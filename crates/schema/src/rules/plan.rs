@@ -41,7 +41,7 @@ pub(super) struct MessagePlan {
     pub fields: Box<[FieldPlan]>,
     /// The oneofs in which a field must be set.
     pub oneofs: Box<[OneofPlan]>,
-    /// The rules that at most one of some fields may be set.
+    /// The rules by which at most one of several fields may be set.
     pub choices: Box<[ChoicePlan]>,
     /// The number of oneofs to track while a payload is checked. This is one more than the largest
     /// index of a oneof that is required or has a field with rules.
@@ -58,14 +58,14 @@ impl MessagePlan {
     }
 }
 
-/// The rule that a field of a oneof must be set.
+/// The rule that one field of a oneof must be set.
 #[derive(Debug)]
 pub(super) struct OneofPlan {
     pub index: u32,
     pub name: Box<str>,
 }
 
-/// The rule of a message that at most one of some fields may be set.
+/// The rule of a message by which at most one of several fields may be set.
 #[derive(Debug)]
 pub(super) struct ChoicePlan {
     /// Indices in [`MessagePlan::fields`].
@@ -128,7 +128,7 @@ pub(super) struct ValuePlan {
 }
 
 impl ValuePlan {
-    /// Returns whether there is nothing to check.
+    /// Returns whether there are no rules for the value.
     pub(super) fn is_empty(&self) -> bool {
         self.checks.is_empty() && self.nested.is_none()
     }

@@ -198,7 +198,8 @@ impl Builder<'_> {
             }),
             None => None,
         };
-        // The types of a chosen message's fields are chosen, too.
+        // All types of the fields of a chosen message are chosen. A type that is not found here is
+        // therefore not defined.
         found.ok_or_else(|| TableError::NotDefined {
             field: field.to_owned(),
             name: descriptor.type_name().to_owned(),
