@@ -1,4 +1,4 @@
-//! The bytes of a frame: a part of the buffer that received it, shared rather than copied.
+//! The bytes of a frame, which share the buffer that received them instead of being copied.
 //!
 //! References to a buffer are counted without atomics, because buffers never leave the thread that
 //! reads into them.
@@ -154,7 +154,7 @@ impl Input {
         self.buffer.capacity()
     }
 
-    /// Overwrites the bytes that were skipped or taken, unless they are shared.
+    /// Overwrites the bytes that were skipped or taken, unless a frame still shares the buffer.
     pub(crate) fn wipe_taken(&mut self) {
         if let Some(buffer) = Rc::get_mut(&mut self.buffer) {
             let taken = self.unread.start.min(buffer.len());

@@ -3,8 +3,8 @@
 use crate::bytes::Bytes;
 use crate::{COMMAND, IDENTITY_MAX, put_frame, put_header};
 
-/// The maximum size of a command's body, in bytes, which leaves room for a READY with much
-/// metadata. It bounds the memory that a handshake takes.
+/// The maximum size of a command's body, in bytes. This size leaves room for a READY with much
+/// metadata, and bounds the memory that a handshake takes.
 pub const COMMAND_MAX: u64 = 8 << 10;
 
 /// The maximum size of the context of a PING, in bytes (RFC 37, "Connection Heartbeating").

@@ -133,8 +133,8 @@ impl Decoder {
         }
     }
 
-    /// Returns the next item, or `None` once the input is used up. The decoder itself then keeps
-    /// no reference to the input.
+    /// Returns the next item, or `None` once the input is used up. The decoder itself then keeps no
+    /// reference to the input.
     ///
     /// # Errors
     ///
@@ -165,9 +165,9 @@ impl Decoder {
         take_span(input, bounds)
     }
 
-    /// Returns the next item by decoding frame by frame. This is the way for commands and for all
+    /// Returns the next item by decoding frame by frame. This method handles commands, and all
     /// messages that are not returned as one span: large or faulty messages, messages with many
-    /// frames or with commands between them, and messages that the end of a buffer cuts off.
+    /// frames or with commands between frames, and messages that the end of a buffer cuts off.
     fn next_by_frames(
         &mut self,
         input: &mut Input,

@@ -9,8 +9,8 @@ use crate::message::{Memory, Message};
 /// part of a system call, and small enough to stay in the processor's cache.
 pub const READ_BUFFER_SIZE: usize = 64 << 10;
 
-/// The maximum number of read buffers that are kept for reuse: as many as the large frames of one
-/// turn of the event loop may share.
+/// The maximum number of read buffers that are kept for reuse. The large frames of one turn of the
+/// event loop may share this many buffers.
 const READ_BUFFERS_KEPT_MAX: usize = 64;
 
 /// The minimum size of a frame's memory that is kept, in bytes. For memory of this size or more,
@@ -25,10 +25,10 @@ const LARGE_KEPT_MAX: usize = 16 << 20;
 /// its capacity is copied.
 pub const PIECE: usize = 64 << 10;
 
-/// The number of written pieces that are kept for later writes.
+/// The maximum number of written pieces that are kept for later writes.
 const PIECES_KEPT_MAX: usize = 64;
 
-/// The number of emptied lists of frames that are kept.
+/// The maximum number of emptied lists of frames that are kept.
 const LISTS_KEPT_MAX: usize = 1024;
 
 /// The maximum capacity of a kept list, in frames. Usual messages have fewer frames.
@@ -148,7 +148,7 @@ impl BufferPool {
 
     /// Keeps the memory of a written piece.
     pub fn keep_piece(&mut self, mut piece: Vec<u8>) {
-        // A larger piece was grown for one frame.
+        // A larger piece has grown for one large frame, and is not kept.
         if self.pieces.len() < PIECES_KEPT_MAX && piece.capacity() <= 2 * PIECE {
             piece.clear();
             self.pieces.push(piece);

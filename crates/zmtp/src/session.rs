@@ -373,7 +373,7 @@ impl Session {
                 self.stage = Stage::Sealed(sealed);
             }
             sealed @ Stage::Sealed(_) => self.stage = sealed,
-            // The READY of a NULL peer has ended its handshake.
+            // The handshake of NULL has ended with the peer's READY.
             Stage::Greeting(_) | Stage::NullHandshake | Stage::Traffic => {
                 command::put_ready(into, socket_type);
                 self.stage = Stage::Traffic;
@@ -516,8 +516,9 @@ mod tests {
         Session::new(SessionSecurity::None, Side::Connects)
     }
 
-    /// Returns the events of a stream that arrives in pieces of this size, as text. A fault is the
-    /// last event. Asserts that both methods that return the next message give the same events.
+    /// Returns the events of a stream that arrives in pieces of this size, as text. The description
+    /// of a fault is the last event. Asserts that both methods that return the next message give
+    /// the same events.
     fn events(bytes: &[u8], piece: usize) -> Vec<String> {
         let events = events_by(bytes, piece, Session::next);
         let messages_first = events_by(
@@ -634,7 +635,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_out_of_turn_is_an_error() {
+    fn messages_before_ready_and_faulty_commands_are_errors() {
         for (frames, fault) in [
             (&[(0, &b"x"[..])][..], "a message before READY"),
             (&[(0, &[0; 1001])], "a message before READY"),

@@ -44,7 +44,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Fails with [`CurveError::WeakKey`] for the server's key, or [`CurveError::NoRandomness`].
+    /// Fails with [`CurveError::WeakKey`] if the server's key has a small order, or with
+    /// [`CurveError::NoRandomness`].
     pub fn hello(self) -> Result<(AwaitsWelcome, Vec<u8>), CurveError> {
         let short_term = KeyPair::generate()?;
         let agreed = short_term.agree(&self.server)?;
@@ -107,8 +108,8 @@ impl AwaitsWelcome {
         Ok((AwaitsReady { agreed, nonces }, initiate))
     }
 
-    /// Returns the vouch, which proves to this server alone that the owner of the long-term key
-    /// also owns the short-term key.
+    /// Returns the vouch, which proves that the owner of the long-term key also owns the short-term
+    /// key. Only this server can open the vouch.
     fn vouch(&self, short_term_of_server: &PublicKey) -> Result<Vec<u8>, CurveError> {
         let long = crypto::random()?;
         let mut vouch = long.to_vec();

@@ -32,8 +32,8 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Returns the next nonce. No nonce is returned twice: after the last, fails with
-    /// [`CurveError::NoncesExhausted`].
+    /// Returns the next nonce. No nonce is returned twice. After the last nonce, this method fails
+    /// with [`CurveError::NoncesExhausted`].
     pub(super) fn next(&mut self) -> Result<[u8; SHORT], CurveError> {
         self.last = self
             .last

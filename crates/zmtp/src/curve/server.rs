@@ -20,7 +20,7 @@ pub struct Server {
 
 /// A server that has sent WELCOME.
 pub struct AwaitsInitiate {
-    /// The key by which the client addressed this server.
+    /// The long-term key of this server for which the client's HELLO was sealed.
     addressed: PublicKey,
     /// The client's short-term key, C'.
     client: PublicKey,
@@ -54,8 +54,8 @@ impl Server {
     /// # Errors
     ///
     /// Fails with [`CurveError::Malformed`], with [`CurveError::WrongServerKey`] if none of the
-    /// keys opens the HELLO, with [`CurveError::WeakKey`] for the client's short-term key, or with
-    /// [`CurveError::NoRandomness`].
+    /// keys opens the HELLO, with [`CurveError::WeakKey`] if the client's short-term key has a
+    /// small order, or with [`CurveError::NoRandomness`].
     pub fn hello(self, body: &[u8]) -> Result<(AwaitsInitiate, Vec<u8>), CurveError> {
         let hello = Hello::read(body).ok_or(CurveError::Malformed("a malformed HELLO"))?;
         if *hello.version != layout::VERSION {

@@ -28,7 +28,8 @@ pub(crate) struct Layout {
     /// The position of each frame's header, relative to `start`, followed by the end of the last
     /// frame.
     edges: Edges,
-    /// Set if a header has the long form of the size. The flags of each header show its form.
+    /// Set if at least one header has the long form of the size. The flags of a header show its
+    /// form.
     long: bool,
     count: u8,
     /// The number of dropped frames at the front.
@@ -69,7 +70,7 @@ impl Layout {
     ) -> Option<Self> {
         let start = u32::try_from(start).ok()?;
         let (mut edges, mut long) = (Edges::default(), false);
-        // This makes every offset fit its type.
+        // This limit makes every offset fit into 16 bits.
         let bytes = &bytes[..bytes.len().min(usize::from(u16::MAX))];
         let mut end = 0;
         let mut size = 0;

@@ -89,7 +89,7 @@ impl CurveHandshake {
         Ok((SessionEvent::Work(HandshakeWork::new(step)), None))
     }
 
-    /// Continues after a costly step.
+    /// Continues the handshake with the result of a costly step, and returns the next event.
     pub(super) fn resume(&mut self, result: HandshakeResult) -> Result<SessionEvent, CurveError> {
         let Self::Working(expected) = self else {
             return Ok(SessionEvent::Other);

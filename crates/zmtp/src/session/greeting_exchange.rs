@@ -50,7 +50,8 @@ impl GreetingExchange {
         self.named.is_none()
     }
 
-    /// Names this side's preferred mechanism, if it has not named one yet.
+    /// Appends the rest of this side's greeting, with the preferred mechanism, unless this side has
+    /// named a mechanism already.
     pub(super) fn name_mechanism(&mut self, into: &mut Vec<u8>) {
         if self.named.is_none() {
             let ours = self.security.preferred();

@@ -9,26 +9,26 @@ use crate::mechanism::Mechanism;
 /// side that connects may be the client or the server, but a side that listens is the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Side {
-    /// The peer connected to this side, which waits for the peer's mechanism before it names its
-    /// own. An address can thus accept several mechanisms, and an error can say which mechanism the
-    /// peer named. A libzmq peer that reads the wrong mechanism closes the connection before it
-    /// sends its own, and never reconnects.
+    /// The peer connected to this side. This side names no mechanism before the peer has named one.
+    /// An address can thus accept several mechanisms, and an error can say which mechanism the peer
+    /// named. A libzmq peer that reads the wrong mechanism closes the connection before it names
+    /// its mechanism, and never reconnects.
     #[default]
     Listens,
     /// This side connected to the peer, and names its mechanism at once.
     Connects,
 }
 
-/// The treatment of peers that offer NULL where CURVE is accepted.
+/// The treatment of peers that offer NULL at an address that accepts CURVE or PLAIN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NullPeers {
-    /// A listener admits these peers, in clear text and without a key.
+    /// A listener admits these peers, in clear text, without a key or a password.
     Admitted,
     /// These peers are refused.
     Refused,
 }
 
-/// The treatment of peers that offer PLAIN where CURVE is accepted.
+/// The treatment of peers that offer PLAIN at an address that accepts CURVE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlainPeers {
     /// A listener admits these peers, in clear text, if their passwords are right.
