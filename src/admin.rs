@@ -103,8 +103,9 @@ impl Admin {
         Ok(Prepared(change))
     }
 
-    /// Binds the new listener while the old one is open. If the old listener is in the way, as
-    /// `*:9559` is for `127.0.0.1:9559`, closes the old listener temporarily and returns it, too.
+    /// Binds the new listener while the old one is open. If the old listener prevents this, as a
+    /// listener on `*:9559` does for `127.0.0.1:9559`, closes the old listener temporarily and
+    /// returns it, too.
     fn bind_while_open(
         &self,
         settings: &AdminSettings,

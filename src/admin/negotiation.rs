@@ -43,7 +43,7 @@ impl Format {
         }
     }
 
-    /// Returns a page of OpenMetrics in this format.
+    /// Converts a page of OpenMetrics to this format.
     pub(super) fn write(self, openmetrics: String) -> String {
         match self {
             Self::OpenMetrics => openmetrics,

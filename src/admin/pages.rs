@@ -32,7 +32,7 @@ impl Pages {
         }
     }
 
-    /// Returns whether the gateway drained when the sample was taken.
+    /// Returns whether the gateway was draining when the sample was taken.
     pub(super) fn is_draining(&self) -> bool {
         self.sample.draining
     }

@@ -27,8 +27,9 @@ use crate::priority;
 use crate::snapshot::AdminSettings;
 
 /// The maximum number of connections at once. A scraper, a probe and a few people need a handful.
-/// Beyond that, a new connection closes an old one. The number is large enough that a client that
-/// sends its request at once is served before a flood of other connections closes its connection.
+/// At this number, a new connection closes an old one. The number is large enough that a client
+/// that sends its request at once is served before a flood of other connections closes its
+/// connection.
 const CONNECTIONS_MAX: usize = 64;
 
 /// The maximum time for receiving a request's head, and the maximum silence of a connection between
@@ -86,8 +87,8 @@ enum Order {
 }
 
 impl Serving {
-    /// Closes the listener temporarily, to make room for another on the same port. Returns `None`
-    /// if the thread has not closed the listener within [`ORDER_TIMEOUT`].
+    /// Closes the listener temporarily, so that another listener can be bound to the same port.
+    /// Returns `None` if the thread has not closed the listener within [`ORDER_TIMEOUT`].
     pub(super) fn suspend(&self) -> Option<Suspended> {
         // `suspended` is created first, so that dropping it opens the listener again even if the
         // thread closes the listener after the time limit.

@@ -1,8 +1,8 @@
 //! The messages that a channel keeps for later subscribers.
 //!
 //! A channel may keep hundreds of thousands of messages, and may have to drop all of them, or to
-//! send all of them to a new subscriber. Both are done in parts. `left` is the work for which the
-//! caller still has time, counted in messages.
+//! send all of them to a new subscriber. Both are done in parts. The parameter `left` is the number
+//! of messages for which the caller still has time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -60,8 +60,8 @@ impl<M> Clone for KeptPost<M> {
     }
 }
 
-/// The collection of the messages that were kept when a subscriber subscribed to a prefix, type by
-/// type.
+/// The collection of kept messages for a subscriber: the messages that were kept when it subscribed
+/// to a prefix. They are collected type by type.
 #[derive(Debug)]
 struct Collection<M> {
     subscriber: SubscriberId,
@@ -72,7 +72,8 @@ struct Collection<M> {
     number: u64,
     /// The number of the first message that was published after the subscription.
     end: u64,
-    /// The time of the oldest messages that the channel could keep at the time of the subscription.
+    /// Messages from before this time are not collected, because they were no longer to be kept
+    /// when the subscriber subscribed.
     oldest: Duration,
     /// The maximum number of messages of a type.
     most: usize,
@@ -168,8 +169,8 @@ impl<M> Default for Kept<M> {
 }
 
 impl<M: Frames> Kept<M> {
-    /// Keeps a message that was checked by this generation of the configuration, and drops some of
-    /// the messages that exceed `keep` or `bytes_max`.
+    /// Keeps a message that was published at `now` and checked by the configuration of
+    /// `generation`. Then drops some of the messages that exceed `keep` or `bytes_max`.
     pub(super) fn add(
         &mut self,
         post: &Rc<Post<M>>,
@@ -349,9 +350,9 @@ impl<M: Frames> Kept<M> {
             .then(|| Rc::clone(kind))
     }
 
-    /// Collects messages of a type. Adds the number of messages that were dropped because they no
-    /// longer match their route's schema to `unfit`. Returns a message that must be judged first,
-    /// with its number, if there is one.
+    /// Collects messages of a type. Messages that no longer match their route's schema are dropped,
+    /// and their number is added to `unfit`. Returns a message that must be judged first, with its
+    /// number, if there is one.
     fn collect_kind(
         &mut self,
         kind: &Rc<[u8]>,
@@ -463,7 +464,8 @@ impl<M: Frames> Kept<M> {
         self.by_type.get(kind).map_or(0, VecDeque::len)
     }
 
-    /// Returns whether the oldest message exceeds the limits.
+    /// Returns whether the oldest message exceeds a limit other than the number of its type's
+    /// messages.
     fn is_oldest_surplus(&self, now: Duration, keep: Keep, bytes_max: u64) -> bool {
         let is_old = |time| {
             let oldest = self.oldest();

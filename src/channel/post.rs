@@ -19,7 +19,7 @@ pub(super) struct Post<M> {
     /// The length of the type, with which the first frame begins.
     kind_length: usize,
     bytes: u64,
-    /// The number of subscribers' queues that have the message.
+    /// The number of subscribers' queues that contain the message.
     queues: Cell<u32>,
 }
 
@@ -51,7 +51,8 @@ impl<M: Frames> Post<M> {
         self.bytes
     }
 
-    /// Records that the message waits for one more subscriber, and adds its charge to `memory`.
+    /// Records that the message waits for one more subscriber, and adds the bytes that are charged
+    /// for this to `memory`.
     pub(super) fn enter_queue(&self, memory: &mut u64) {
         if self.queues.get() == 0 {
             *memory += self.bytes;
@@ -60,8 +61,8 @@ impl<M: Frames> Post<M> {
         self.queues.set(self.queues.get() + 1);
     }
 
-    /// Records that the message waits for one subscriber fewer, and subtracts its charge from
-    /// `memory`.
+    /// Records that the message waits for one subscriber fewer, and subtracts the bytes that were
+    /// charged for this from `memory`.
     pub(super) fn leave_queue(&self, memory: &mut u64) {
         self.queues.set(self.queues.get() - 1);
         if self.queues.get() == 0 {
@@ -75,7 +76,7 @@ impl<M: Frames> Post<M> {
 #[cfg(test)]
 pub(super) type Frame = Vec<u8>;
 
-/// Returns a post for tests, whose payload is `text`, and whose type is its first byte.
+/// Returns a post for tests. Its payload is `text`, and its type is the first byte of `text`.
 #[cfg(test)]
 pub(super) fn post(text: &str) -> std::rc::Rc<Post<Vec<Frame>>> {
     let frames = vec![text.as_bytes()[..1].to_vec(), text.as_bytes().to_vec()];

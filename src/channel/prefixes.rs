@@ -58,7 +58,7 @@ struct Held {
 pub(super) enum Subscribed {
     /// No subscriber had subscribed to the prefix.
     FirstOfAll,
-    /// Others had subscribed to the prefix, and this subscriber had not.
+    /// Other subscribers had subscribed to the prefix, but this subscriber had not.
     FirstOfSubscriber,
     /// The subscriber had subscribed to the prefix before.
     Again,
@@ -308,7 +308,8 @@ mod tests {
         }
     }
 
-    /// Checks the state of `prefixes`, and the subscribers that `kind` matches, by a plain list.
+    /// Checks the state of `prefixes`, and the subscribers that `kind` matches, against a plain
+    /// list.
     fn check(prefixes: &Prefixes, model: &BTreeMap<(usize, Vec<u8>), u32>, kind: &[u8]) {
         let expected = model.keys().filter(|(_, prefix)| kind.starts_with(prefix));
         let mut expected: Vec<_> = expected.map(|(subscriber, _)| *subscriber).collect();
@@ -382,7 +383,7 @@ mod tests {
             add(&mut prefixes, 0, &0_usize.to_be_bytes()),
             Ok(Subscribed::Again)
         );
-        // Further subscriptions are only counted, because so many take seconds to add.
+        // The other subscriptions are only counted, because adding so many takes seconds.
         let others = PREFIXES_MAX - PREFIXES_PER_SUBSCRIBER_MAX;
         prefixes.count += others;
         let fault = add(&mut prefixes, 1_000, b"more");

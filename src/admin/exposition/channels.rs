@@ -1,5 +1,6 @@
-//! The metric families about channels, which are only written if there are channels. Subscribers
-//! have no label, since their number is not bounded by the configuration: /status shows them.
+//! The metric families about channels, which are only written if there are channels. No label names
+//! a subscriber, since the number of subscribers is not bounded by the configuration. /status shows
+//! the subscribers.
 
 use prometheus_client::metrics::MetricType;
 

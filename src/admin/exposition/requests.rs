@@ -48,9 +48,9 @@ pub(super) fn requests(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     clients(page, sample)
 }
 
-/// Writes each route's rejections by reason. With at most [`ROUTES_SHOWN_WHOLE_MAX`] routes,
-/// every reason that is possible for a route is present at 0 from startup on, so that the increase
-/// by the first rejection is visible.
+/// Writes each route's rejections by reason. With at most [`ROUTES_SHOWN_WHOLE_MAX`] routes, every
+/// reason that is possible for a route is present at 0 from startup on, so that the increase by the
+/// first rejection is visible.
 fn rejections(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
     let help = "Rejections that were delivered, and rejections of publishers' messages; a route \
                 has every reason from the start";
@@ -77,8 +77,8 @@ fn schema_matches(page: &mut Page<'_>, sample: &Sample, routes: &[ShownRoute<'_>
     let mut family = page.family("schema_matches", help, MetricType::Counter)?;
     let listed = schemas_listed(sample);
     for ShownRoute { name, id, counters } in routes {
-        // A position with a count stays even if the list is shorter now, because a counter must
-        // not decrease.
+        // A position with a count stays even if the list is shorter now, because a counter must not
+        // decrease.
         let counted = counters.matched.iter().rposition(|count| *count > 0);
         let length = listed.get(id).copied().unwrap_or(0);
         let length = length.max(counted.map_or(0, |last| last + 1));
