@@ -15,7 +15,7 @@ pub(super) enum Task<M> {
     SubscribeAt(PeerId),
     /// Kept messages for a subscriber are collected, and messages are sent to it.
     Serve(SubscriberId),
-    /// The messages that a subscriber will not receive are dropped.
+    /// The queue of a subscriber that has disconnected or stalled is dropped.
     Drop(Box<Backlog<M>>),
     /// The subscriptions of a subscriber that has disconnected are removed.
     Forget(SubscriberId),
@@ -28,7 +28,7 @@ pub(super) enum Task<M> {
 pub(crate) struct Undecided<M> {
     /// The subscriber for which it is collected.
     pub subscriber: PeerId,
-    /// The message's number, under which the verdict is recorded.
+    /// The number of the kept message. The verdict of the judge refers to it.
     pub number: u64,
     pub(super) post: Rc<Post<M>>,
 }

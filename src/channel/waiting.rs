@@ -1,4 +1,4 @@
-//! The messages that wait for one subscriber to have room.
+//! The queue of messages for one subscriber whose connection has no room.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -7,9 +7,9 @@ use super::post::Post;
 use crate::frame::Frames;
 use crate::snapshot::Slow;
 
-/// The maximum number of messages that are dropped for a new one. A new message is dropped itself
-/// if more messages would have to be dropped for it. Otherwise a large message would displace
-/// thousands of small ones, and that work would be done for each of many slow subscribers.
+/// The maximum number of old messages that are dropped to make room for a new one. If more would
+/// have to be dropped, the new message is dropped instead. Without this limit, a large message
+/// could displace thousands of small ones in the queue of each slow subscriber.
 const DROPPED_FOR_ONE_MAX: usize = 256;
 
 /// The messages that wait for one subscriber, the oldest first.
@@ -21,7 +21,7 @@ pub(super) struct Waiting<M> {
     posts: BTreeMap<u64, Rc<Post<M>>>,
     /// The number of the next message.
     next: u64,
-    /// The number of the last message of each type that waits, if messages are conflated.
+    /// If messages are conflated: the number of the last queued message of each type.
     by_type: BTreeMap<Box<[u8]>, u64>,
     /// The size of the messages, in bytes.
     bytes: u64,
@@ -41,7 +41,7 @@ impl<M> Default for Waiting<M> {
 /// The result of adding a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Added {
-    /// This number of messages was dropped. Either the new message is among them, or it waits.
+    /// This number of messages was dropped. The new message is among them, or it was queued.
     Dropped(u64),
     /// There is no room, and the subscriber must be disconnected.
     Overflow,
@@ -105,8 +105,8 @@ impl<M: Frames> Waiting<M> {
         Added::Dropped(dropped)
     }
 
-    /// Returns whether the oldest messages that may be dropped for a new one have at least
-    /// `surplus` bytes.
+    /// Returns whether the oldest [`DROPPED_FOR_ONE_MAX`] messages have at least `surplus` bytes
+    /// together.
     fn can_drop(&self, surplus: u64) -> bool {
         let mut left = surplus;
         for post in self.posts.values().take(DROPPED_FOR_ONE_MAX) {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn each_policy_drops_its_own_messages() {
+    fn each_policy_drops_the_messages_that_it_selects() {
         let all = ["a1", "b1", "a2", "a3"];
         let texts = |texts: &[&str]| {
             texts

@@ -10,7 +10,8 @@ use super::{Channel, Delivery, SubscriberId};
 use crate::frame::Frames;
 use crate::peer::PeerId;
 
-/// The number of bytes of a large message that take as much work to send as one small message.
+/// Sending this number of bytes of a large message counts as much work as sending one small
+/// message.
 const BYTES_PER_MESSAGE: u64 = 4 << 10;
 
 impl<M: Frames> Channel<M> {
@@ -20,7 +21,7 @@ impl<M: Frames> Channel<M> {
     }
 
     /// Continues the tasks, for at most the time that sending `work` small messages takes. Returns
-    /// the work that was done, in small messages.
+    /// the work that was done, in the same unit.
     pub(crate) fn go_on(
         &mut self,
         work: usize,
@@ -59,7 +60,7 @@ impl<M: Frames> Channel<M> {
         self.serve_later(id);
     }
 
-    /// Adds the task of changing the subscriptions at a publisher, unless there is one.
+    /// Adds the task of sending changes of subscriptions to a publisher, unless the task exists.
     pub(super) fn subscribe_later(&mut self, peer: PeerId) {
         if let Some(publisher) = self.publishers.get_mut(&peer)
             && !std::mem::replace(&mut publisher.is_queued, true)
@@ -68,7 +69,7 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    /// Adds the task of serving a subscriber, unless there is one.
+    /// Adds the task of serving a subscriber, unless the task exists.
     pub(super) fn serve_later(&mut self, id: SubscriberId) {
         if let Some(Some(subscriber)) = self.subscribers.get_mut(id.0)
             && !std::mem::replace(&mut subscriber.is_queued, true)
@@ -77,7 +78,7 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    /// Adds the task of dropping kept messages, if one is needed and there is none.
+    /// Adds the task of dropping kept messages if they exceed the limits, unless the task exists.
     pub(super) fn trim_later(&mut self, now: Duration) {
         let (keep, bytes) = (self.settings.keep, self.settings.keep_bytes);
         if !self.is_trimming && self.kept.has_surplus(now, keep, bytes) {

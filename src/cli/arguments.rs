@@ -62,7 +62,8 @@ impl Arguments {
         path.unwrap_or(Path::new("routes.yaml"))
     }
 
-    /// Returns the configuration that a subcommand names by itself.
+    /// Returns the path of the configuration that is an argument of the subcommand, such as PATH of
+    /// `check`. Returns `None` if there is no such argument.
     fn path(&self) -> Option<&Path> {
         match &self.command {
             Some(Command::Check { path, .. }) => path.as_deref(),

@@ -44,8 +44,8 @@ impl AdminRequest {
     }
 }
 
-/// Asks the gateway at the admin address of the configuration at `path`, and prints its answer.
-/// Succeeds if the answer has status 200.
+/// Sends a request to the admin address that the configuration at `path` names, and prints the
+/// answer of the gateway. Succeeds if the answer has status 200.
 pub(super) fn ask(path: &Path, question: AdminRequest) -> ExitCode {
     let answer = config::admin_address(&file_of(path)).and_then(|address| {
         let address = reachable(address);

@@ -14,8 +14,8 @@ use gateway_schema::{ExplainedRule, RuleCost};
 /// The maximum length of a cell of the table, in characters. A longer text is cut.
 const CELL_MAX: usize = 72;
 
-/// An upper bound of the number of elements in a payload. If this many elements do not exceed the
-/// limit, no number is shown.
+/// An upper bound of the number of elements in a payload. If the steps for this many elements are
+/// within the limit, no number of elements is shown.
 const ELEMENTS_MAX: u64 = 1 << 24;
 
 /// Prints the rules of `message` in the configuration at `path`.
@@ -89,13 +89,13 @@ fn table(message: &str, explanation: &Explanation) -> String {
         RuleCost::Steps(coefficients) => Some(coefficients),
         _ => None,
     });
-    let powers: Vec<_> = steps.map(Vec::len).collect();
-    if !powers.is_empty() {
+    let lengths: Vec<_> = steps.map(Vec::len).collect();
+    if !lengths.is_empty() {
         text += &format!(
-            "The steps of all rules in CEL of a payload are bounded together: limits.rules_cost is {rules_cost}.\n"
+            "The steps of all CEL rules of one payload are limited together: limits.rules_cost is {rules_cost}.\n"
         );
     }
-    if powers.iter().any(|length| *length > 1) {
+    if lengths.iter().any(|length| *length > 1) {
         text += "n is the number of elements of the lists and maps that the rule visits.\n";
     }
     text
@@ -129,8 +129,9 @@ fn cell(text: &str) -> String {
     shown.chars().map(escape).collect()
 }
 
-/// Formats a cost. A note follows if the cost exceeds `limit` even without elements. For a cost
-/// that grows faster than linearly, a note gives the least number of elements that exceed `limit`.
+/// Formats a cost. A note follows if the steps exceed `limit` even without elements. For a cost
+/// that grows faster than linearly, the note gives the least number of elements for which the steps
+/// exceed `limit`.
 fn cost(cost: &RuleCost, limit: u64) -> String {
     let coefficients = match cost {
         RuleCost::Constant => return "constant".to_owned(),

@@ -1,6 +1,6 @@
 //! The filter of the log, from `--log-level`, `RUST_LOG` and `log.level` in routes.yaml, in this
-//! order of precedence. A mistake in the variable would have no effect or an unintended effect, so
-//! mistakes are reported.
+//! order of precedence. A mistake in RUST_LOG would silently have no effect, or an effect that was
+//! not intended, so mistakes are reported.
 
 use std::env;
 
@@ -16,7 +16,7 @@ const VARIABLE: &str = "RUST_LOG";
 /// The directive that applies unless the variable overrides it.
 const DEFAULT: &str = "notify=off";
 
-/// Returns the names of the levels in the environment variable.
+/// Returns the names of levels that the environment variable may contain.
 fn levels() -> [&'static str; 6] {
     LogLevel::ALL.map(LogLevel::name)
 }
@@ -24,7 +24,7 @@ fn levels() -> [&'static str; 6] {
 /// The target of the gateway's own lines.
 const OWN_TARGET: &str = "gateway";
 
-/// The targets of the lines in this process: the gateway's own, and those of libraries that log.
+/// The targets of log lines in this process: the gateway's own target, and the libraries that log.
 const TARGETS: [&str; 6] = [OWN_TARGET, "notify", "hyper", "mio", "tokio", "cel"];
 
 /// A filter, and the directives in it that are probably mistakes.
@@ -85,7 +85,8 @@ fn at_level(filter: EnvFilter, level: LogLevel) -> EnvFilter {
     filter.add_directive(level.into()).add_directive(gateway)
 }
 
-/// Returns the filter of directives such as `gateway=debug`, on top of `level` and the default.
+/// Returns a filter that applies `level` and [`DEFAULT`], unless a directive in `text`, such as
+/// `gateway=debug`, overrides them. Fails with a message if a directive is invalid.
 fn filter_of(text: &str, level: LogLevel) -> Result<LogFilter, String> {
     let base = format!("{},{DEFAULT}", level.name());
     let mut filter = EnvFilter::new(&base);
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directive_that_silences_the_log_by_mistake_is_reported() {
+    fn a_directive_without_effect_or_with_a_mistake_is_reported() {
         let doubts = filter_of("sqlx=debug", LogLevel::Info).unwrap().doubts;
         assert!(
             doubts[0].ends_with("\"sqlx=debug\" has no effect"),

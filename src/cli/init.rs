@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use super::output;
 use gateway_diagnostic::escaped;
 
-/// The files, by their paths in the directory. The configuration is written last, so the files that
-/// it names exist whenever it exists.
+/// The files, each with its path in the directory and its text. The configuration is written last,
+/// so that the .proto file that it uses exists before it.
 const FILES: [(&str, &str); 2] = [
     ("schemas/person.proto", include_str!("init/person.proto")),
     ("routes.yaml", include_str!("init/routes.yaml")),

@@ -1,5 +1,5 @@
-//! `gateway keygen`: a CURVE key pair, in files as pyzmq and czmq read them, or the line of a PLAIN
-//! user.
+//! `gateway keygen`, which writes a CURVE key pair to files that pyzmq and czmq can read, or prints
+//! the line of a PLAIN user.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
@@ -48,7 +48,7 @@ pub(super) fn keygen(name: &str) -> ExitCode {
             let (public, secret) = (escaped(public), escaped(secret));
             output::print(
                 &format!(
-                    "wrote {public}: the public key {}\nwrote {secret}: both keys, for the owner alone\n",
+                    "wrote {public}: the public key {}\nwrote {secret}: both keys, readable only by the owner\n",
                     keys.public()
                 ),
                 ExitCode::SUCCESS,
@@ -66,7 +66,7 @@ pub(super) fn user(name: &str) -> ExitCode {
     }
     if name.contains(':') {
         return failed(&format!(
-            "{name:?} can't name a user: the name ends at the colon in the file of users"
+            "{name:?} can't name a user: in a file of users, the name ends at the first colon"
         ));
     }
     if io::stdin().is_terminal() {
@@ -128,7 +128,7 @@ fn write_pair(
     both.push_str("\"\n");
     write(secret, &both, SECRET_MODE).map_err(|error| (secret.to_owned(), error))?;
     write(public, &head, PUBLIC_MODE).map_err(|error| {
-        // A single file of the pair would be in the way of the next attempt.
+        // The next attempt would fail because of the file that exists.
         let _ = fs::remove_file(secret);
         (public.to_owned(), error)
     })

@@ -25,8 +25,8 @@ pub use arguments::Arguments;
 use arguments::{Command, Warnings};
 use ask::AdminRequest;
 
-/// Reads the arguments of this process. If it prints the help, the version or an error of the
-/// arguments instead, returns the exit code of the process as the error.
+/// Reads the arguments of this process. If they request the help or the version, or are invalid,
+/// prints the answer and returns the exit code of the process as the error.
 pub fn parse() -> Result<Arguments, ExitCode> {
     Arguments::read().map_err(|answer| {
         let printed = answer.print().and_then(|()| io::stdout().flush());

@@ -1,4 +1,5 @@
-//! Printing to standard output. Errors are reported, because the output of a command must arrive.
+//! Prints to standard output. A failure to print is reported, so that a command never loses its
+//! output unnoticed.
 
 use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
@@ -11,8 +12,8 @@ pub(super) fn print(text: &str, code: ExitCode) -> ExitCode {
     outcome(printed, code)
 }
 
-/// Returns `code` if everything was printed, and failure otherwise. A reader that closed the pipe
-/// is not an error.
+/// Returns `code` if everything was printed, or if the reader of a pipe has closed it. Otherwise
+/// reports the error and returns failure.
 pub(super) fn outcome(printed: io::Result<()>, code: ExitCode) -> ExitCode {
     match printed {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {

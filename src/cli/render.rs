@@ -10,7 +10,8 @@ pub(super) fn colour() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Returns diagnostics in the form that people read, followed by their number.
+/// Returns diagnostics in the form that people read, followed by the numbers of errors and
+/// warnings.
 pub(super) fn rendered(found: &Diagnostics) -> String {
     let count = |n: usize, what: &str| match n {
         0 => None,

@@ -21,8 +21,8 @@ use crate::snapshot::LogSettings;
 
 /// Serves until a signal ends the gateway, and returns the exit code.
 ///
-/// `release_memory` is called after each load, since a load needs much more memory than its result,
-/// and after bursts of messages.
+/// `release_memory` is called after each load, because a load needs much more memory than its
+/// result. It is also called after bursts of messages.
 pub(super) fn run(arguments: &Arguments, release_memory: fn()) -> ExitCode {
     let reported = |error: String| {
         let _ = writeln!(io::stderr(), "error: {error}");

@@ -1,6 +1,6 @@
-//! Notifications to the service manager that started the process, such as systemd: that the gateway
-//! is ready, reloads, stops, or is alive. They are datagrams to the socket that NOTIFY_SOCKET names
-//! (sd_notify(3)). Without that variable nothing is sent.
+//! Notifies the service manager that started the process, such as systemd, that the gateway is
+//! ready, reloads, stops, or is alive. The notifications are datagrams to the socket that the
+//! environment variable NOTIFY_SOCKET names (sd_notify(3)). Without this variable, nothing is sent.
 
 use std::env;
 use std::ffi::OsStr;
@@ -129,7 +129,7 @@ fn abstract_address(_: &[u8]) -> io::Result<SocketAddr> {
 }
 
 /// Returns the period within which the service manager expects a sign of life of process `id`, or
-/// `None` if it expects none.
+/// `None` if no sign of life is expected.
 fn watchdog_time(variable: impl Fn(&str) -> Option<String>, id: u32) -> Option<Duration> {
     let time: u64 = variable("WATCHDOG_USEC")?.parse().ok()?;
     let meant = variable("WATCHDOG_PID");
@@ -137,8 +137,8 @@ fn watchdog_time(variable: impl Fn(&str) -> Option<String>, id: u32) -> Option<D
     (is_meant && time > 0).then(|| Duration::from_micros(time))
 }
 
-/// Loops forever, and calls `notify` twice per `time` as long as `is_alive` returns true within
-/// half of that time.
+/// Loops forever. In each half of `time`, calls `is_alive` with that half as the timeout, and calls
+/// `notify` if the result is true.
 fn keep_alive(time: Duration, is_alive: impl Fn(Duration) -> bool, notify: impl Fn()) {
     let pause = time / 2;
     loop {
@@ -176,7 +176,7 @@ mod tests {
 
     /// The loop has no end, so the test leaves it by a panic.
     #[test]
-    fn a_hanging_data_thread_sends_no_sign_of_life() {
+    fn no_sign_of_life_is_sent_while_the_data_thread_hangs() {
         let (asked, reported) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let is_alive = |timeout: Duration| {
             assert!(timeout <= Duration::from_millis(1));
