@@ -44,7 +44,8 @@ impl TryFrom<Value> for HttpBind {
     }
 }
 
-/// Returns the address that a port alone, or an address with a scheme, probably means.
+/// Returns the address that was probably meant by a port without an address, or by an address with
+/// a scheme. Returns `None` for any other value.
 fn meant(value: &Value) -> Option<String> {
     let text = match value {
         Value::Number(port) => port.to_string(),

@@ -88,10 +88,11 @@ pub(super) fn clashes(source: &Source, found: &mut Diagnostics) {
     }
 }
 
-/// The addresses with one port or one path. Clashes are found by hash lookups, because a file may
-/// have as many addresses as lines.
+/// The addresses that have the same port or the same path. Clashes are found by hash lookups,
+/// because a file may have as many addresses as lines.
 #[derive(Default)]
 struct Hosts<'a> {
+    /// The first address, whatever its host.
     first: Option<&'a Spanned<BindEndpoint>>,
     /// The first address that stands for all interfaces.
     any: Option<&'a Spanned<BindEndpoint>>,

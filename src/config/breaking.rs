@@ -48,7 +48,7 @@ pub(super) fn gate(
 /// The inputs that determine the outcome of a comparison.
 type Compared = (Encoding, (MessageId, Options), (MessageId, Options));
 
-/// The identity of a break: its subject, its message, and its place.
+/// The identity of a breaking change: its subject, its text, and its place.
 type BreakKey = (String, String, Option<String>);
 
 struct Gate<'a> {
@@ -56,7 +56,7 @@ struct Gate<'a> {
     new: &'a Snapshot,
     /// The comparisons so far, since many routes have the same schemas.
     known: HashMap<Compared, Vec<BreakingChange>>,
-    /// Each break once, with the routes that have it.
+    /// Each breaking change once, with notes that name the routes whose schemas have it.
     broken: BTreeMap<BreakKey, (BreakingChange, Vec<String>)>,
 }
 
@@ -98,7 +98,7 @@ impl Gate<'_> {
     }
 }
 
-/// Returns the pairs of old and new schemas that correspond.
+/// Returns each pair of an old and a new schema that are compared.
 fn pairs<'a>(old: &'a AnyOf, new: &'a AnyOf) -> Vec<(&'a Schema, &'a Schema)> {
     let mut new: Vec<_> = new.schemas().collect();
     let mut paired = Vec::new();

@@ -48,7 +48,8 @@ pub(super) fn doubtful_channels(source: &Source, found: &mut Diagnostics) {
         .iter()
         .map(|channel| &*channel.entry.settings.name)
         .collect();
-    // A name that is misspelt in a route would otherwise be reported twice.
+    // Unused channels are reported only if every target of a route is known. Otherwise a misspelt
+    // name in a route would be reported twice.
     let is_clear = used.iter().all(|name| known.contains(name))
         && source.routes.iter().all(|route| route.target.is_some());
     for channel in source.channels.iter().filter(|_| is_clear) {

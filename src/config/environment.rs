@@ -1,12 +1,11 @@
-//! The variables of the environment, for values of routes.yaml.
+//! The environment variables that values of routes.yaml may refer to.
 
 use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-/// The environment variables as they were when they were read. A gateway reads them once, so every
-/// reload sees the same ones.
+/// The environment variables. A gateway reads them once, so every reload uses the same values.
 #[derive(Clone, Debug, Default)]
 pub struct Environment(Arc<HashMap<String, OsString>>);
 

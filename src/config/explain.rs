@@ -3,7 +3,7 @@
 use gateway_diagnostic::Diagnostics;
 use gateway_schema::ExplainedRule;
 
-/// The rules of a message and of the messages below it.
+/// The rules of a message and of the messages in its fields.
 #[derive(Debug)]
 pub struct Explanation {
     /// The rules, in the order of messages and fields. The requested message comes first.

@@ -19,7 +19,8 @@ pub(super) const REMOVED_HELP: &str = "put the file back: it existed when the ga
 pub(super) fn read_text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
     let shown = shown(path);
     let mut bytes = Vec::new();
-    // One byte beyond the limit shows that the file, such as a disk image, is too large.
+    // One byte more than the limit is read, to detect a file that is too large, such as a disk
+    // image.
     let bound = FILE_MAX as u64 + 1;
     let outcome = open_file(path).and_then(|file| file.take(bound).read_to_end(&mut bytes));
     if let Err(error) = outcome {

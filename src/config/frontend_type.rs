@@ -11,7 +11,7 @@ use gateway_diagnostic::{Diagnostic, Diagnostics};
 
 /// Reports every frontend whose `type` has no route, or a route that is closed to the frontend.
 pub(super) fn check(source: &Source, found: &mut Diagnostics) {
-    // A route whose pattern has an error may be the one that matches.
+    // A route whose pattern has an error might match the type, so nothing is reported.
     if source.routes.iter().any(|route| route.pattern.is_none()) {
         return;
     }

@@ -43,13 +43,13 @@ const KEY_FILES_MAX: usize = 100_000;
 /// The maximum nesting of directories of keys, because a symbolic link may form a cycle.
 const DEPTH_MAX: usize = 8;
 
-/// The end of the names of files with secret keys, as pyzmq and czmq write them.
+/// The suffix of the names that pyzmq and czmq give to files with secret keys.
 const SECRET_ENDING: &str = "_secret";
 
 /// The permissions of users that are neither the owner nor in the group.
 const OTHERS: u32 = 0o007;
 
-/// Every key file and every file of users of a configuration, by its path as routes.yaml gives it.
+/// Every key file and every file of users that routes.yaml names, by its path as written there.
 #[derive(Debug, Default, Hash)]
 pub(super) struct KeyFiles {
     keys: BTreeMap<(KeyRole, PathBuf), Stored>,
@@ -84,20 +84,20 @@ pub(super) struct UsersFile {
 pub(super) struct KeyFile {
     /// The file, with secrets masked.
     pub(super) file: std::sync::Arc<SourceFile>,
-    /// The name without its extension.
+    /// The name of the file without its extension.
     pub(super) stem: String,
     pub(super) public: Option<Spanned<PublicKey>>,
     pub(super) secret: Option<Spanned<SecretKey>>,
     /// The name that the file gives to its key.
     pub(super) name: Option<Spanned<String>>,
     pub(super) faults: Vec<Diagnostic>,
-    /// The users who may read the file.
+    /// The users who have any permission on the file.
     pub(super) access: FileAccess,
     /// The fingerprint of the text.
     fingerprint: u64,
 }
 
-/// The users who may read a file.
+/// The users who have any permission on a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum FileAccess {
     /// The owner, and perhaps the group.
@@ -179,8 +179,8 @@ fn display(path: &Path) -> String {
 }
 
 /// Reads the key files in a directory and the directories in it, in the order of their names.
-/// `levels` is the number of levels of directories, and `left` the number of files and directories,
-/// that may still be read.
+/// Directories are read down to `levels` levels below this directory. `left` is the number of files
+/// and directories that may still be read.
 fn read_directory(
     directory: &Path,
     levels: usize,
@@ -203,8 +203,8 @@ fn read_directory(
     paths.sort_unstable();
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // Hidden names are those of editors' files, and of directories in a Kubernetes volume. Such
-        // a volume also has visible links to the files in its hidden directories.
+        // Editors create files whose names begin with a dot, and Kubernetes volumes contain such
+        // directories. The files in these directories also have visible links in the volume.
         if name.starts_with('.') {
             continue;
         }
@@ -236,7 +236,7 @@ fn read_directory(
     }
 }
 
-/// The text of a file with secrets, and the users who may read the file.
+/// The text of a file with secrets, and the users who have any permission on the file.
 struct Secrets {
     text: Zeroizing<String>,
     access: FileAccess,
@@ -324,7 +324,7 @@ impl KeyFile {
         })
     }
 
-    /// Returns whether a file in a directory is probably meant as a key, judging by its name or its
+    /// Returns whether a file in a directory is probably a key file, judging by its name or its
     /// content.
     fn is_key_file(&self) -> bool {
         let extension = self.file.path.extension();

@@ -35,8 +35,8 @@ pub(super) fn limits(node: Option<&Node>, engine: EngineKind, found: &mut Diagno
         }
         limits.message = size.value.0;
     }
-    // The minimum fits a type, a payload, and the longest envelope of a REQ: a request number and
-    // an empty delimiter.
+    // Four frames are the minimum, because a message of a REQ has a type and a payload, and its
+    // envelope may have a request number and an empty delimiter.
     if let Some(n) = section.value::<Count<4, 65_536>>("frames", found) {
         limits.frames = n.value.0 as usize;
     }

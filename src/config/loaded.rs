@@ -10,7 +10,7 @@ pub struct Loaded {
     /// The resolved snapshot.
     pub snapshot: Snapshot,
     /// Warnings about settings that are valid but probably not intended, and errors that exclude
-    /// only single keys or users of peers.
+    /// only single keys or single users.
     pub warnings: Diagnostics,
     /// The number of messages in the .proto files.
     pub messages: usize,

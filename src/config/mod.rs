@@ -65,7 +65,7 @@ pub fn load_after(path: &Path, running: &Snapshot) -> Result<Loaded, Diagnostics
 }
 
 /// Returns the address of `admin.bind` in the configuration at `path`, even if other sections have
-/// errors. The error says why there is no address, or that the system chooses its port.
+/// errors. Fails with a message if there is no valid address, or if the system chooses the port.
 pub(crate) fn admin_address(path: &Path) -> Result<SocketAddr, String> {
     let name = escaped(&shown(path));
     let file = file::read_text(path).map_err(|fault| fault.message)?;

@@ -3,9 +3,9 @@
 use super::section::with_comment_sign;
 use gateway_diagnostic::{Diagnostic, did_you_mean, one_of};
 
-/// Adds to `fault` the expected names if they are few. Adds as help the name that is nearest to
-/// `name` or, without one, the comment sign of YAML if `name` contains a comment of another
-/// language.
+/// Adds the expected names to `fault`, unless there are too many. Adds as help a name that is
+/// similar to `name`. If no name is similar and `name` contains a comment of another language, the
+/// help is the comment sign of YAML.
 pub(super) fn with_names(fault: Diagnostic, name: &str, known: &[&str]) -> Diagnostic {
     /// The maximum number of names in the list. A longer list would not help.
     const NAMES_SHOWN_MAX: usize = 8;

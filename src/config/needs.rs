@@ -14,7 +14,7 @@ use gateway_proto::{Outlined, Texts, words};
 /// The maximum number of routes that a note names. A longer list would not help.
 const NAMED_MAX: usize = 8;
 
-/// Adds the routes that need a file to each of its errors.
+/// Adds a note to each error in a .proto file. The note names the routes that need the file.
 pub(super) fn name_routes(source: &Source, texts: &Texts, of_protos: &mut Diagnostics) {
     if of_protos.is_empty() {
         return;

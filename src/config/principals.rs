@@ -1,5 +1,5 @@
-//! The principals of senders, and checks that `allow` and `identity: client` are used only where
-//! they have an effect.
+//! Checks the keys `allow` and `identity: client`, whose use depends on whether senders have
+//! principals.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,7 +33,8 @@ pub(super) fn allowed(
             Some(TargetSource::Pool(_)) | None => None,
         };
         let securities: Vec<_> = of_frontends.iter().copied().chain(of_publishers).collect();
-        // If no frontend has `security`, clients choose their names themselves.
+        // Without `security`, clients choose their names themselves. If there are no frontends, the
+        // only senders are the publishers of the channel.
         if of_frontends.is_empty() && (of_publishers.is_none() || !source.frontends.is_empty()) {
             if let Some(first) = allowed.first() {
                 let target = route.target.as_ref();
@@ -94,8 +95,8 @@ fn nameless(
     fault.at(place.clone()).label("remove it").help(help)
 }
 
-/// Reports each pool with `identity: client`. The caller has found a frontend with `security`: a
-/// client of it could choose the identity of another client.
+/// Reports each pool with `identity: client`. This is called only if a frontend has `security`.
+/// With `identity: client`, a client could choose the identity of another client.
 pub(super) fn own_names(source: &Source, found: &mut Diagnostics) {
     for pool in &source.pools {
         let identity = pool.entry.identity.as_ref();

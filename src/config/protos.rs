@@ -42,8 +42,8 @@ pub(super) struct Protos {
     /// All words of the files that do not compile, or `None` if every file compiles. These files
     /// may define a missing message if its name is among the words.
     doubtful: Option<HashSet<String>>,
-    /// The reported pairs of a message and a required field without presence. Each pair has only
-    /// one warning.
+    /// The pairs of a message and a required field without presence for which a warning was
+    /// reported. Each pair has only one warning.
     required: RefCell<HashSet<(String, String)>>,
 }
 
@@ -144,8 +144,8 @@ fn rule_set(
     RuleSet::build(descriptors, table, &ruled, found).map(Arc::new)
 }
 
-/// Returns the directories for .proto files, whether they exist or not, since all of them are worth
-/// watching.
+/// Returns the directories for .proto files, whether they exist or not, because all of them are
+/// watched.
 pub(super) fn named_roots(source: &Source, directory: &Path) -> Vec<PathBuf> {
     match &source.import_paths {
         None => vec![directory.join(DEFAULT_IMPORT_PATH)],
@@ -156,8 +156,8 @@ pub(super) fn named_roots(source: &Source, directory: &Path) -> Vec<PathBuf> {
     }
 }
 
-/// Returns the directories of .proto files, or `None` if one is missing, which is reported. The
-/// default directory may be missing if no route has a schema.
+/// Returns the directories of .proto files. If a directory is missing, reports it and returns
+/// `None`. The default directory may be missing if no route has a schema.
 pub(super) fn import_paths(
     source: &Source,
     directory: &Path,
@@ -315,7 +315,7 @@ impl Protos {
         Some(rule_set.explain(&table))
     }
 
-    /// Records that a field of a message is required, and returns whether that is new.
+    /// Records that a field of a message is required. Returns false if this was recorded before.
     fn is_first(&self, message: &str, path: &Spanned<String>) -> bool {
         let pair = (message.to_owned(), path.value.clone());
         self.required.borrow_mut().insert(pair)

@@ -1,4 +1,4 @@
-//! The step from the written configuration to a [`Snapshot`]: names are looked up, schemas
+//! The step from the written configuration to a [`Snapshot`]: names are looked up, and schemas are
 //! compiled.
 
 use std::collections::{HashMap, HashSet};
@@ -28,7 +28,8 @@ use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use gateway_proto::Cache;
 use gateway_schema::Schema;
 
-/// The names that a snapshot inherits from its predecessor, and the number of its generation.
+/// The names that a new snapshot takes from the running snapshot, and the generation of the new
+/// snapshot.
 pub(super) struct Succession {
     pub(super) names: Names,
     pub(super) generation: u64,
@@ -164,7 +165,7 @@ fn unused_pools(source: &Source, found: &mut Diagnostics) {
     }
 }
 
-/// Resolves every route, even after errors in earlier ones. Returns `None` if a route cannot be
+/// Resolves every route, even if an earlier route has an error. Returns `None` if a route cannot be
 /// resolved.
 fn resolve_routes(
     source: &Source,
@@ -323,8 +324,8 @@ impl<'a> Index<'a> {
     }
 }
 
-/// Returns the schemas. The outer `None` means an error, and the inner `None` that there are no
-/// schemas.
+/// Returns the resolved schemas of the requests or of the replies of a route. The outer `None`
+/// means an error, and the inner `None` means that there are no schemas.
 #[allow(clippy::option_option)]
 fn any_of(
     sources: &[SchemaSource],

@@ -6,10 +6,10 @@ use super::yaml::{Node, NodeKind};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place, did_you_mean};
 use gateway_schema::{Encoding, Layout, TextKeys, UnknownFields};
 
-/// The encodings. The label of each is the key that names the message.
+/// The encodings. The label of an encoding is the key whose value names the message.
 pub(super) const ENCODINGS: [Encoding; 3] = [Encoding::Protobuf, Encoding::Msgpack, Encoding::Json];
 
-/// A schema. Its message is still a name.
+/// A schema as written. The name of its message has not been looked up.
 #[derive(Debug)]
 pub(super) struct SchemaSource {
     /// The encoding of payloads.
@@ -28,8 +28,8 @@ pub(super) struct SchemaSource {
     pub require: Vec<Spanned<String>>,
 }
 
-/// Reads one schema or a list of them, any of which may fit. Returns an empty list if `key` is
-/// absent.
+/// Reads one schema or a list of schemas. A payload must match at least one of them. Returns an
+/// empty list if `key` is absent.
 pub(super) fn schemas(
     section: &mut Section<'_>,
     key: &'static str,
@@ -180,8 +180,8 @@ fn words(all: &[&str]) -> String {
     }
 }
 
-/// Returns the place and the message of an encoding's key, or `None` if the key is absent. The
-/// message is `None` if the value is not a name.
+/// Returns the place and the text of the value of an encoding's key, or `None` if the key is
+/// absent. The text, which names the message, is `None` if the value is not a name.
 fn encoded(
     section: &mut Section<'_>,
     encoding: Encoding,

@@ -1,4 +1,5 @@
-//! A map of routes.yaml that is read key by key. Keys that remain at the end are unknown.
+//! A map of routes.yaml that is read key by key. Keys that were never read are unknown, and are
+//! reported at the end.
 
 use serde::de::DeserializeOwned;
 use std::sync::LazyLock;
@@ -19,14 +20,15 @@ pub(super) struct Spanned<T> {
     pub place: Place,
 }
 
-/// The expected content of a map, for the error if a single value or nothing is in its place.
+/// The expected content of a map, for the error that a single value or nothing is written instead
+/// of the map.
 #[derive(Clone, Copy)]
 pub(super) struct ExpectedMap<'a> {
     /// The key that a single value is meant for.
     pub key: &'static str,
     /// Returns whether a node is a valid value of the key.
     pub is: &'a dyn Fn(&Node) -> bool,
-    /// The value that is probably meant instead, if that is known.
+    /// The value of the key that the author probably meant, if it is known.
     pub meant: Option<&'a str>,
     /// The minimum content of the map, in the syntax of the file.
     pub least: &'a str,
@@ -73,8 +75,8 @@ pub(super) struct Section<'a> {
 
 impl<'a> Section<'a> {
     /// Begins to read `node`, which should be a map. Any other value is read as an empty map, and
-    /// is reported unless it is unknown. `later` lists keys of later releases, which this release
-    /// rejects.
+    /// is reported unless it is [`NodeKind::Unknown`], whose error was reported before. `later`
+    /// lists keys of later releases, which this release rejects.
     pub(super) fn open(
         node: &'a Node,
         what: impl Into<String>,
@@ -145,7 +147,8 @@ impl<'a> Section<'a> {
 
     /// Finds `key` if it belongs in this map but is nested one level too deep. Returns the nodes of
     /// `key` and of its value, and the name of the key that contains them. An entry of a section
-    /// may also have the name `key`: it is recognized by its own keys, and not returned.
+    /// may also have the name `key`, such as a pool that is named `routes`. Such an entry is
+    /// recognized by the keys in it, and not returned.
     pub(super) fn misplaced(&self, key: &str) -> Option<(&'a Node, &'a Node, &'a str)> {
         if self.has(key) {
             return None;
@@ -223,9 +226,8 @@ impl<'a> Section<'a> {
         None
     }
 
-    /// Returns the values of `key`, which may be a single value or a list, each read by `read`, or
-    /// `None` if the key is absent. Values that cannot be read are left out, so the list may be
-    /// empty.
+    /// Reads the single value of `key`, or each value of its list, with `read`. Returns `None` if
+    /// the key is absent. Values that cannot be read are left out, so the result may be empty.
     pub(super) fn list<T>(
         &mut self,
         key: &'static str,
@@ -305,7 +307,8 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Returns the remedy for a key that is common in files of other programs and unknown in this one.
+/// Returns the remedy for a key that is common in files of other programs and unknown in
+/// routes.yaml, or `None` for any other key.
 fn instead(key: &str) -> Option<&'static str> {
     Some(match key {
         "version" | "apiVersion" | "schema_version" => {

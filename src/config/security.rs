@@ -1,5 +1,5 @@
-//! The peers that may connect. The `security` keys of routes.yaml and the key files are resolved
-//! into the requirements of the engine for its peers.
+//! Resolves the `security` keys of routes.yaml and the key files into the requirements that the
+//! engine checks when peers connect.
 //!
 //! An error in a peer's key file excludes only the key in that file; all other keys stay valid.
 
@@ -31,9 +31,9 @@ pub(super) struct Secured {
 }
 
 impl Secured {
-    /// Returns the generation that follows `running` and differs from it only in these
-    /// requirements, or `None` if the requirements are the same. `source` is the routes.yaml of
-    /// both generations.
+    /// Returns the snapshot of the next generation, which differs from `running` only in these
+    /// requirements. Returns `None` if the requirements are the same. `source` is the routes.yaml
+    /// of both generations.
     pub(super) fn apply(self, source: &Source, running: &Snapshot) -> Option<Snapshot> {
         let mut next = running.clone();
         next.generation += 1;
@@ -120,12 +120,13 @@ struct Unusable {
     peers: bool,
     servers: bool,
     users: bool,
-    /// The keys with two names.
+    /// The public keys to which two names were given.
     disputed: Vec<PublicKey>,
 }
 
 impl Unusable {
-    /// Returns `next` with the parts of `running` that could not be resolved.
+    /// Returns `next`, with each part that could not be resolved replaced by the same part of
+    /// `running`.
     fn replaced(self, mut next: Security, running: &Security) -> Security {
         if let (Some(curve), Some(before)) = (&mut next.curve, &running.curve) {
             if self.secret {
@@ -251,7 +252,7 @@ impl<'a> Resolver<'a> {
                     let fault = Diagnostic::error(format!("pool {name} does not name its workers' addresses"));
                     let fault = fault.at(pool.place.clone()).label("expected security: … below");
                     self.found.push(fault.help(
-                        "the file's `from` is for clients alone: write security: { from: 10.1.0.0/16 }, or security: none",
+                        "the `from` of the whole file applies only to clients: write security: { from: 10.1.0.0/16 }, or security: none",
                     ));
                     None
                 }
@@ -319,7 +320,7 @@ impl<'a> Resolver<'a> {
         let fault = fault.at(channel.place.clone());
         let fault = fault.label(format!("expected {who}: {{ security: … }} below"));
         self.found.push(fault.help(format!(
-            "the file's `security` is for clients alone: write one for the {who}, or security: none"
+            "the `security` of the whole file applies only to clients: write one for the {who}, or security: none"
         )));
         None
     }
@@ -375,7 +376,8 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Returns the users whose passwords are accepted: none after an error, which is reported.
+    /// Returns the users whose passwords are accepted. After an error, which is reported, the
+    /// result has no users.
     fn plain(
         &mut self,
         source: &'a PlainSource,
@@ -409,7 +411,8 @@ impl<'a> Resolver<'a> {
         Arc::new(users)
     }
 
-    /// Returns the file of users at a path, or `None` if it cannot be read, which is reported once.
+    /// Returns the file of users at a path, or `None` if the file cannot be read. Errors of the
+    /// file are reported only once.
     fn users(&mut self, path: &'a Spanned<PathBuf>) -> Option<&'a UsersFile> {
         let is_new = self.reported_users.insert(&path.value);
         let file = match self.files.users(&path.value)? {
@@ -487,7 +490,8 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Returns the gateway's key pair in a file, or `None` after an error, which is reported once.
+    /// Returns the gateway's key pair in a file, or `None` if the file has no secret key. Errors of
+    /// the file are reported only once.
     fn ours(&mut self, path: &'a Spanned<PathBuf>) -> Option<KeyPair> {
         let file = self.file(KeyRole::Gateway, path)?;
         let secret = file.secret.as_ref();
@@ -727,8 +731,8 @@ impl<'a> Resolver<'a> {
         None
     }
 
-    /// Warns about each pool that admits clients as workers, because it names the same path of
-    /// peers' keys or of users as a frontend or as the `security` of the whole file.
+    /// Warns about each pool that admits clients as workers. Such a pool names the same path of
+    /// peers' keys or of users as a frontend or the `security` of the whole file.
     fn shared_peers(&mut self, source: &Source) {
         let clients: Vec<_> = source
             .frontends

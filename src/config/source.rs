@@ -55,7 +55,7 @@ const SECTIONS: [&str; 4] = ["frontends", "pools", "channels", "routes"];
 pub(super) struct Source {
     /// The engine.
     pub engine: EngineKind,
-    /// The `security` of frontends without their own.
+    /// The `security` of the whole file, for frontends that have no `security` themselves.
     pub security: SecurityKey,
     /// The frontends.
     pub frontends: Vec<Named<FrontendSource>>,
@@ -113,7 +113,7 @@ pub(super) struct FrontendSource {
 pub(super) struct PoolSource {
     /// The settings.
     pub settings: PoolSettings,
-    /// The timeout of routes without their own.
+    /// The timeout of routes that set no `timeout` themselves.
     pub timeout: Option<Duration>,
     /// The `security` of the pool itself.
     pub security: SecurityKey,
@@ -129,12 +129,12 @@ impl Source {
             .flat_map(|curve| &curve.exposed)
     }
 
-    /// Returns every key file and directory of keys that the file names, as written.
+    /// Returns every key file and directory of keys that routes.yaml names, as written.
     pub(super) fn key_files(&self) -> impl Iterator<Item = (KeyRole, &Path)> {
         self.securities().flat_map(SecuritySource::files)
     }
 
-    /// Returns every file of users that the file names, as written.
+    /// Returns every file of users that routes.yaml names, as written.
     pub(super) fn users_files(&self) -> impl Iterator<Item = &Path> {
         self.securities().filter_map(SecuritySource::users_file)
     }

@@ -44,7 +44,7 @@ fn seconds(n: u64) -> Option<Duration> {
     Some(Duration::from_secs(n))
 }
 
-/// Returns a frontend with an address alone.
+/// Returns a frontend that has an address and the defaults of all other settings.
 fn plain_frontend(name: &str, bind: &str) -> Frontend {
     Frontend {
         name: name.to_owned(),
@@ -58,7 +58,7 @@ fn plain_frontend(name: &str, bind: &str) -> Frontend {
     }
 }
 
-/// Returns a pool with an address alone.
+/// Returns a pool that has an address and the defaults of all other settings.
 fn plain_pool(name: &str, bind: &str) -> PoolSettings {
     PoolSettings {
         name: name.to_owned(),
@@ -95,8 +95,8 @@ const PLAIN_RELOAD: ReloadSettings = ReloadSettings {
     settle: Duration::from_millis(200),
 };
 
-/// This test holds every default of the reference. It destructures without `..`, so that it does
-/// not compile until every new setting is added.
+/// This test checks every default of docs/routes.md. Its patterns have no `..`, so that the test
+/// does not compile until each new setting is added.
 #[test]
 fn omitted_keys_have_the_defaults_of_the_reference() {
     let loaded = configuration(PEOPLE, "  PERSON: { pool: people }");
@@ -343,7 +343,8 @@ fn settings_of_a_channel_take_effect() {
     assert_eq!(target, Target::Channel { channel, ack });
 }
 
-/// An entry may have the name of a section that may be absent.
+/// Each file lacks an optional section, and its other sections have entries with the name of that
+/// section.
 #[test]
 fn a_section_differs_from_an_entry_of_the_same_name() {
     let text = "frontends: { channels: { bind: \"tcp://*:5559\" } }

@@ -1,7 +1,7 @@
 //! Values of routes.yaml with a syntax of their own: durations, sizes, endpoints, names, types.
 //!
 //! Parse, don't validate: a value of these types is valid, and is never checked again. Each error
-//! is a sentence about the value alone; the caller adds its place.
+//! is a sentence about the value, without the place, which the caller adds.
 
 mod endpoint;
 mod quantity;
@@ -25,7 +25,7 @@ use gateway_diagnostic::Diagnostic;
 /// practice.
 pub(super) const COUNT_MAX: u64 = 1_000_000_000;
 
-/// The maximum length of the name of a frontend or pool, which is a label of metrics.
+/// The maximum length of the name of a frontend, pool or channel, which is a label of metrics.
 const NAME_MAX: usize = 64;
 
 /// A whole number from `LEAST` to `MOST`.
@@ -112,8 +112,8 @@ impl TryFrom<Value> for PerWorkerCount {
     }
 }
 
-/// Returns the error in the name of a frontend or pool, or `None` if the name consists of 1 to
-/// [`NAME_MAX`] letters, digits, `_`, `-` and `.`.
+/// Returns the error in the name of a frontend, pool or channel, or `None` if the name consists of
+/// 1 to [`NAME_MAX`] letters, digits, `_`, `-` and `.`.
 pub(super) fn name_fault(name: &str) -> Option<String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     if name.is_empty() || name.len() > NAME_MAX || !name.bytes().all(plain) {

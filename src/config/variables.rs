@@ -137,8 +137,8 @@ enum DollarKind<'a> {
     Malformed,
 }
 
-/// Takes the text up to the next token, and that token, from `rest`. Returns `None` if `rest`
-/// contains no further token.
+/// Removes the text before the next token, and the token, from the start of `rest`, and returns
+/// both. Returns `None` if `rest` contains no further token.
 fn next_token<'a>(rest: &mut &'a str) -> Option<(&'a str, DollarToken<'a>)> {
     let (before, from) = rest.split_at(rest.find('$')?);
     let token = DollarToken::read(from);
@@ -169,7 +169,8 @@ impl<'a> DollarToken<'a> {
         }
     }
 
-    /// Returns the text that the token stands for.
+    /// Returns the text that the token stands for. Fails with the error of a malformed variable or
+    /// of a variable without a value.
     fn meaning(&self, environment: &Environment) -> Result<Cow<'a, str>, Box<Diagnostic>> {
         let (name, default) = match self.kind {
             DollarKind::Dollar => return Ok("$".into()),

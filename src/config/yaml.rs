@@ -23,8 +23,8 @@ use gateway_zmtp::z85;
 /// The maximum size of a file, in bytes: room for a hundred thousand routes, which load in seconds.
 pub const FILE_MAX: usize = 16 << 20;
 
-/// The maximum number of values after all aliases are expanded, for a file of at most this many
-/// bytes. A larger file may have one value per byte. A file without aliases never has as many.
+/// The maximum number of values after all aliases are expanded, for a file of at most 1 MiB. A
+/// larger file may have as many values as bytes. A file without aliases never exceeds the maximum.
 const VALUES_MAX: usize = 1 << 20;
 
 /// The maximum size of all expanded values that contain variables, in bytes: the same as for a
@@ -103,9 +103,9 @@ pub(super) fn parse(
     environment: &Environment,
     found: &mut Diagnostics,
 ) -> Option<Node> {
-    let sound_so_far = found.errors();
+    let errors_before = found.errors();
     conflicts(file).for_each(|fault| found.push(fault));
-    if found.errors() > sound_so_far {
+    if found.errors() > errors_before {
         return None;
     }
     if let Some(fault) = unprintable(file) {
@@ -327,8 +327,8 @@ impl Document<'_> {
         };
         let anchor = open.anchor;
         let raw = open.close();
-        // Duplicates are reported here, where each map is seen once, however often aliases repeat
-        // it.
+        // Duplicate keys are reported here, because each map ends only once, even if aliases repeat
+        // the map.
         if let RawKind::Map(pairs) = &raw.kind {
             duplicates(self.file, pairs, found);
         }
@@ -354,6 +354,8 @@ impl Document<'_> {
 
 /// Returns the typed value of a scalar. Only unquoted numbers, booleans and nulls are not text.
 fn meaning(text: &str, style: ScalarStyle) -> Value {
+    // A number begins with one of these characters, and a word for a boolean or null has at most
+    // five letters.
     let may_be_other = match text.as_bytes().first() {
         None => true,
         Some(first) => matches!(first, b'0'..=b'9' | b'+' | b'-' | b'.' | b'~') || text.len() <= 5,
@@ -459,7 +461,7 @@ fn duplicates(
 /// this sum.
 const WRITTEN_OUT_MAX: usize = 2 * FILE_MAX;
 
-/// The expansion of all aliases, within bounds.
+/// The conversion of [`RawNode`]s to [`Node`]s, which expands all aliases within bounds.
 struct Values<'a> {
     file: &'a Arc<SourceFile>,
     /// The maximum number of values.
@@ -640,7 +642,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_cannot_blow_up() {
+    fn the_size_of_expanded_variables_is_bounded() {
         let variables = [("LONG".to_owned(), "x".repeat(1 << 20).into())];
         let environment = variables.into_iter().collect();
         let read = |text: &str| {
@@ -670,7 +672,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_cannot_blow_up() {
+    fn the_number_of_values_after_the_expansion_of_aliases_is_bounded() {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
         for n in 1..30 {
             let aliases = format!("*a{}, ", n - 1).repeat(9);

@@ -1,22 +1,22 @@
-//! Texts of key files as diagnostics may show them: without secrets.
+//! Masks the secrets in the texts of key files, so that diagnostics can show the texts.
 
 use std::sync::Arc;
 
 use super::role::KeyRole;
 use gateway_diagnostic::{Place, SourceFile};
 
-/// The minimum length of a word that may be a key, even a mistyped one, and is masked in a file
-/// with secret keys. Shorter words are shown.
+/// The minimum length of a word that is masked in a file with secret keys, because it may be a key,
+/// even a mistyped one. Shorter words are shown.
 const WORD_MIN: usize = 16;
 
-/// Returns the text with secrets masked, and every other character at its place.
+/// Returns the text with secrets masked. Every other character keeps its place.
 pub(super) fn masked(text: &str, role: KeyRole) -> String {
     let lines = text.split_inclusive('\n');
     lines.map(|line| masked_line(line, role)).collect()
 }
 
-/// Returns the text of a file of users with all but the names masked, and every other character at
-/// its place.
+/// Returns the text of a file of users with everything except the names masked. The names keep
+/// their places.
 pub(super) fn masked_users(text: &str) -> String {
     let masked = |line: &str| {
         // Without a colon, the line may be a password.
@@ -39,8 +39,8 @@ fn masked_line(line: &str, role: KeyRole) -> String {
     shown + &stars(hidden)
 }
 
-/// Returns the byte at which the value of a name begins in a line. `name` is the first byte of the
-/// name.
+/// Returns the position, in bytes, of the value that follows a name in a line. `name` is the
+/// position of the name.
 fn value_start(line: &str, name: usize) -> usize {
     let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let rest = &line[name..];
@@ -59,7 +59,7 @@ fn masked_words(text: &str) -> String {
     words.map(masked).collect()
 }
 
-/// Returns a file with these places masked.
+/// Returns a copy of a file in which the characters at `places` are masked.
 pub(in crate::config) fn masked_at(file: &SourceFile, places: &[&Place]) -> Arc<SourceFile> {
     let mut text = String::with_capacity(file.text.len());
     for (number, line) in (1..).zip(file.text.split_inclusive('\n')) {

@@ -1,10 +1,10 @@
-//! The side whose keys a file should contain.
+//! The expected owner of the keys in a file.
 
-/// The side whose keys a file should contain.
+/// The expected owner of the keys in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::config) enum KeyRole {
-    /// The gateway, whose keys are secret.
+    /// The gateway. The file contains its secret key.
     Gateway,
-    /// The peer, whose keys are public.
+    /// A peer. The file contains its public key.
     Peer,
 }

@@ -51,8 +51,9 @@ pub(super) fn parse_users(text: &str, file: &Arc<SourceFile>) -> UsersText {
     read
 }
 
-/// Returns the name, the hash, and the place of the name of the user in a line. `place` takes the
-/// start of the line and the part that follows, and returns the place of that part.
+/// Returns the user in a line: the name, the hash, and the place of the name. Fails with the error
+/// of the line. `place` takes the start of the line and the part that follows, and returns the
+/// place of that part.
 fn read_user(
     line: &str,
     place: impl Fn(&str, &str) -> Place,

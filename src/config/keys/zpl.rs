@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(keys.public.unwrap().value.to_string(), PUBLIC_KEY);
         let keys = read(&format!("# ours\n  {SECRET_KEY}"), KeyRole::Gateway);
         assert_eq!(keys.secret.unwrap().value.to_z85().as_str(), SECRET_KEY);
-        // Keys that look like a comment, and like a pair.
+        // The first key looks like a comment, and the second key looks like a pair.
         for key in ["#".repeat(39) + "0", "0".repeat(20) + "=" + &"0".repeat(19)] {
             let sound = PublicKey::from_z85(&key).is_ok();
             assert_eq!(read(&key, KeyRole::Peer).public.is_some(), sound, "{key}");

@@ -95,8 +95,7 @@ pub(super) fn channel(
 
 /// Reports the keys that engine libzmq cannot honour.
 fn refuse_native_keys(section: &mut Section<'_>, keep: Keep, slow: Slow, found: &mut Diagnostics) {
-    let for_keep =
-        "use engine native: libzmq can't send kept messages only to the subscriber that is new";
+    let for_keep = "use engine native: libzmq can't send kept messages only to the new subscriber";
     let for_slow =
         "use engine native: libzmq drops messages for a slow subscriber, and doesn't report that";
     for (key, is_used, why) in [
@@ -118,7 +117,8 @@ fn refuse_native_keys(section: &mut Section<'_>, keep: Keep, slow: Slow, found: 
     }
 }
 
-/// Reads the publishers or the subscribers: an address to listen on, or a map.
+/// Reads the publishers or the subscribers of a channel: an address to listen on, a list of such
+/// addresses, or a map.
 fn side(
     section: &mut Section<'_>,
     channel: &str,

@@ -5,8 +5,8 @@ use super::super::value::{BindEndpoint, ConnectEndpoint};
 use crate::snapshot::Endpoints;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// Returns the expected content of a frontend or pool, for the error if a single value or nothing
-/// is in its place. `least` is the minimum content.
+/// Returns the expected content of a frontend or pool, for the error that a single value or nothing
+/// is written instead of the map. `least` is the minimum content of the map.
 pub(super) fn address(least: &'static str) -> ExpectedMap<'static> {
     ExpectedMap {
         key: "bind",
@@ -16,8 +16,8 @@ pub(super) fn address(least: &'static str) -> ExpectedMap<'static> {
     }
 }
 
-/// Reads `bind` and `connect`. At least one of these keys is required. Returns all addresses, and
-/// once more the addresses to listen on, each with its place.
+/// Reads `bind` and `connect`. At least one of these keys is required. Returns all addresses and,
+/// in a list of their own, the addresses to listen on with their places.
 pub(super) fn endpoints(
     section: &mut Section<'_>,
     what: &str,

@@ -28,7 +28,7 @@ pub(super) struct FrontendFrames {
     /// The value of `type` as written, if the frontend has this key. The messages of its clients
     /// then have no type frame.
     pub kind: Option<Spanned<String>>,
-    /// The encoding of rejections of requests whose route has no schema, or that no route matches.
+    /// The encoding of rejections if the request's route has no schema, or if no route matches.
     pub errors: ErrorEncoding,
     pub framing: Framing,
 }
@@ -128,7 +128,7 @@ fn errors(
     }
 }
 
-/// Reads `frames` of a pool that accepts workers of these kinds.
+/// Reads `frames` of a pool. `workers` are the kinds of workers that the pool accepts.
 pub(super) fn worker_frames(
     section: &mut Section<'_>,
     workers: Workers,

@@ -7,9 +7,9 @@ use gateway_diagnostic::{Diagnostic, Diagnostics};
 /// The maximum number of the section's pairs that are copied into the example of an error's help.
 const WRITTEN_MAX: usize = 4;
 
-/// Returns the first key in `pairs` that has a single value or a list and that, by the JSON Schema
-/// of the file, is a key of an entry of `section`. Such a key belongs one level deeper, in an
-/// entry, and the name of that entry was forgotten.
+/// Returns the first key in `pairs` that belongs one level deeper, in an entry whose name was
+/// forgotten. By the JSON Schema of the file, such a key is a key of an entry of `section`, and its
+/// value is a single value or a list.
 fn unnamed<'a>(pairs: &'a [(Node, Node)], section: &str) -> Option<&'a Node> {
     let has_value = |value: &Node| match &value.kind {
         NodeKind::Scalar(_, value) => *value != serde_yaml::Value::Null,
@@ -48,8 +48,8 @@ fn name_forgotten(section: &str, what: &str, key: &Node, pairs: &[(Node, Node)])
         ))
 }
 
-/// Returns whether an absent section is optional. Frontends and pools are, if there are channels
-/// and the section is not nested in another section by mistake.
+/// Returns whether an absent section is optional. The sections `frontends` and `pools` are optional
+/// if there are channels, unless the section is nested in another section by mistake.
 fn is_optional(top: &Section<'_>, key: &str) -> bool {
     let has_channels = top.has("channels") || top.misplaced("channels").is_some();
     has_channels && matches!(key, "frontends" | "pools") && top.misplaced(key).is_none()

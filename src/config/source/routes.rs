@@ -1,4 +1,4 @@
-//! The section `routes`: the types, and the schemas and the pool or channel of each.
+//! The section `routes`: each type, with its schemas and its pool or channel.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,8 @@ use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 
 const LATER_ROUTE_KEYS: &[&str] = &["mirror", "idempotent", "retries", "hash"];
 
-/// A route. Its schemas, its pool or channel, and its frontends are still names.
+/// A route as written. The names of its messages, of its pool or channel, and of its frontends have
+/// not been looked up.
 #[derive(Debug)]
 pub(crate) struct RouteSource {
     /// The key, as written.
@@ -25,9 +26,11 @@ pub(crate) struct RouteSource {
     pub place: Place,
     /// The pattern, or `None` if its error was reported.
     pub pattern: Option<TypePattern>,
-    /// The schemas of requests, any of which may fit; empty for opaque payloads.
+    /// The schemas of requests. A payload must match at least one of them. Empty for opaque
+    /// payloads.
     pub schema: Vec<SchemaSource>,
-    /// The schemas of answers, any of which may fit; empty for opaque payloads.
+    /// The schemas of answers. A payload must match at least one of them. Empty for opaque
+    /// payloads.
     pub reply: Vec<SchemaSource>,
     /// The pool or the channel, or `None` if its error was reported.
     pub target: Option<TargetSource>,
@@ -50,7 +53,7 @@ pub(crate) enum TargetSource {
     Channel(Spanned<String>, bool),
 }
 
-/// Reads the routes. `least` is the target that an example names.
+/// Reads the routes. `least` is the target in the examples of diagnostics, such as `pool: people`.
 pub(super) fn routes(
     top: &mut Section<'_>,
     engine: EngineKind,
@@ -176,7 +179,8 @@ fn target(
         }
     };
     if !section.has("publish") {
-        // Both keys are known, although they are absent here.
+        // This records `publish` and `ack` as known keys, and reports an `ack`, which has no effect
+        // without `publish`.
         section.node("publish");
         acknowledges(section, found);
     }
@@ -214,7 +218,8 @@ fn acknowledges(section: &mut Section<'_>, found: &mut Diagnostics) -> bool {
     ack.is_none_or(|ack| ack.value)
 }
 
-/// The maximum of `burst`, the number of requests at once after a pause.
+/// The maximum of `burst`, the number of requests that a principal may send at once after a pause.
+/// The maximum fits into 32 bits.
 const BURST_MAX: u64 = 1_000_000_000;
 
 /// Reports a key that engine libzmq cannot honour, since libzmq does not identify clients.

@@ -26,7 +26,7 @@ pub(crate) enum SecurityKey {
 /// The map of a key `security`.
 #[derive(Debug)]
 pub(crate) struct SecuritySource {
-    /// The keys of both sides.
+    /// The CURVE keys of the gateway and of its peers.
     pub curve: Option<CurveSource>,
     /// The users whose passwords are accepted.
     pub plain: Option<PlainSource>,

@@ -32,7 +32,7 @@ impl DurationValue {
     fn read(value: &Value, more: &str) -> Result<Self, String> {
         let expected = format!("a duration such as 250ms, 30s, 5m or 1h{more}");
         if let Some(n) = without_unit(value) {
-            // A round number is probably in milliseconds.
+            // A multiple of 1000 is probably a number of milliseconds.
             let meant = match n % 1_000 {
                 _ if n == 0 => format!("a duration from 1ms to a year{more}"),
                 0 => format!("{n}ms or {}s", n / 1_000),
@@ -192,7 +192,8 @@ fn without_unit(value: &Value) -> Option<u64> {
     }
 }
 
-/// Reads a number with a unit, and returns the quantity in the smallest of `units`.
+/// Reads a number with a unit, and returns the quantity in the smallest of `units`. The error of a
+/// word such as `unlimited` names `largest`, the maximum quantity.
 fn quantity(value: &Value, expected: &str, units: &[Unit], largest: &str) -> Result<u64, String> {
     let expected_quantity = || format!("expected {expected}");
     let text = match value {
