@@ -7,8 +7,8 @@
 //! Read [`Core::on`] first: every event passes through it. Every message from a client has exactly
 //! one outcome: answered, rejected, client gone or client slow ([`Ledger`](crate::ledger::Ledger)).
 //! The exception is the empty first message of a socket with `ZMQ_PROBE_ROUTER`, which has no
-//! outcome. Only the worker that holds a request can answer it. The simulator asserts both over
-//! thousands of schedules.
+//! outcome. Only the worker that holds a request can answer it. The simulator asserts these two
+//! rules in thousands of schedules.
 
 mod answer;
 mod arrival;
@@ -92,7 +92,8 @@ pub struct Core<M: Frames> {
     lanes: Lanes,
     deadlines: Deadlines,
     spare: Spare,
-    /// The time at which the remaining requests are rejected, once the gateway drains.
+    /// The time at which the remaining requests are rejected, or `None` if the gateway does not
+    /// drain.
     drain: Option<Duration>,
     counts: Counts,
     principals: Principals,
@@ -161,7 +162,8 @@ impl<M: Frames> Core<M> {
     pub fn on(&mut self, now: Duration, event: Event<M>, out: &mut impl Outlet<M>) {
         self.now = self.now.max(now);
         match event {
-            // A message and the report of its answer's fate occur with every request.
+            // These two events, a message and the report of its answer's fate, occur with every
+            // request.
             Event::Message { peer, frames } => self.message(peer, frames, Extent::Whole, out),
             // The report moves no deadline, so the checks below can wait for the next event.
             Event::Settled { outcome, fate } => return self.counts.settled(outcome, fate),
@@ -233,7 +235,7 @@ impl<M: Frames> Core<M> {
     }
 
     /// Returns the time at which [`Event::Tick`] is due unless another event happens first, or
-    /// `None` if no time is due.
+    /// `None` if no [`Event::Tick`] is needed.
     pub fn next_deadline(&self) -> Option<Duration> {
         let drain = self.drain.filter(|_| !self.requests.is_empty());
         let due = self.deadlines.next().into_iter().chain(drain);
@@ -259,7 +261,7 @@ impl<M: Frames> Core<M> {
         self.notes.take()
     }
 
-    /// Returns the names for the numbers in notes.
+    /// Returns the names that belong to the numbers in notes.
     pub(crate) fn names(&self) -> &Names {
         &self.snapshot.names
     }
@@ -283,8 +285,8 @@ impl<M: Frames> Core<M> {
         self.pools.get(pool.0).map_or(0, Pool::waiting)
     }
 
-    /// Returns whether no request waits for this pool's workers and no worker holds one. An idle
-    /// pool to which no route leads can be closed.
+    /// Returns whether no request waits for this pool's workers or for a verdict, and no worker
+    /// holds a request. An idle pool to which no route leads can be closed.
     pub fn is_idle(&self, pool: PoolId) -> bool {
         let pool = self.pools.get(pool.0);
         pool.is_none_or(|pool| pool.is_idle() && !pool.awaits_verdict())
@@ -328,10 +330,11 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Uses `snapshot` from now on; [`Self::adopt_channels`] does so for channels. Open requests
-    /// keep their route and the name of their client, and a removed pool keeps its last settings.
-    /// If clients have principals from now on, a client that connected without a principal becomes
-    /// anonymous; the engine disconnects it if anonymous clients are not admitted.
+    /// Uses `snapshot` from now on, except for channels, which [`Self::adopt_channels`] handles.
+    /// Open requests keep their route and the name of their client, and a removed pool keeps its
+    /// last settings. If clients have principals from now on, a client that connected without a
+    /// principal becomes anonymous; the engine disconnects it if anonymous clients are not
+    /// admitted.
     fn adopt(&mut self, snapshot: Arc<Snapshot>) {
         self.counts.adopt(&snapshot);
         for (id, settings) in &snapshot.pools {

@@ -30,7 +30,8 @@ struct Unmatched {
 }
 
 impl<M: Frames> Core<M> {
-    /// Takes a worker's message: an answer, if it names a request that this worker holds.
+    /// Takes a worker's message. The message is an answer if it names a request that this worker
+    /// holds.
     pub(super) fn answer(
         &mut self,
         worker: Worker,
@@ -62,8 +63,8 @@ impl<M: Frames> Core<M> {
     }
 
     /// Checks the payload of an answer, whose frames are type, headers and payload, and ends the
-    /// request with the answer or with a rejection. An answer whose payload waits for a verdict
-    /// ends nothing yet.
+    /// request with the answer or with a rejection. If the payload has to wait for a verdict, the
+    /// request stays open.
     #[inline]
     fn judge_answer(&mut self, by: Worker, request: Request<M>, body: M, out: &mut impl Outlet<M>) {
         let schema = schema_of(Direction::Answer, request.route(), &body);
@@ -77,8 +78,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Like [`Self::judge_answer`], for any payload: it may be large, violate the schema, or have
-    /// to wait for earlier messages.
+    /// Checks any payload of an answer, as [`Self::judge_answer`] does for a usual one. The payload
+    /// may be large, violate the schema, or have to wait for earlier messages.
     #[inline(never)]
     fn judge_unusual_answer(
         &mut self,
@@ -147,7 +148,8 @@ impl<M: Frames> Core<M> {
             waited => counters.answered_after_wait(took, waited),
         }
         let outcome = RequestOutcome::Answered(route);
-        // The client's envelope replaces the worker's head, which has been dropped.
+        // The client's envelope replaces the first frames of the worker's message, which have been
+        // removed.
         let Request {
             sender,
             bytes,
@@ -261,7 +263,7 @@ impl<M: Frames> Core<M> {
     }
 
     /// Takes a worker's message that answers no request. The farewell of a worker that can leave
-    /// starts its release. Any other message is counted, and noted with its likely nature.
+    /// starts its release. Any other message is counted, and noted with a guess at the mistake.
     #[cold]
     fn drop_stray(&mut self, by: Worker, frames: &M, extent: Extent) {
         let farewell = is_farewell(frames, extent);
@@ -303,9 +305,9 @@ impl<M: Frames> Core<M> {
             });
     }
 
-    /// Returns the number of the request that a plain worker's message answers, the request's place
-    /// among those that the worker holds, and the form in which it was handed out. Returns `None`
-    /// if the message answers no request of this worker.
+    /// Returns the request that a plain worker's message answers: its number, its place among the
+    /// requests that the worker holds, and the form in which it was handed out. Returns `None` if
+    /// the message answers no request of this worker.
     fn held_by_plain(
         &self,
         by: Worker,
@@ -336,7 +338,7 @@ impl<M: Frames> Core<M> {
 }
 
 /// Returns a rejection if `body`, a worker's message without its head, is too large for an answer
-/// to this request, or has a frame too few or too many.
+/// to this request, or has too few or too many frames.
 #[inline]
 fn reply_fault<M: Frames>(request: &Request<M>, body: &M) -> Option<Box<Rejection>> {
     let limits = &request.snapshot.limits;
@@ -360,7 +362,7 @@ fn no_rep_fault() -> Box<Rejection> {
     Box::new(Rejection::new(Reason::BadReply, message))
 }
 
-/// Returns the rejection of an answer of `frames` frames from a typed worker, with this fault.
+/// Returns the rejection of a typed worker's answer, which has `frames` frames and this fault.
 #[cold]
 fn typed_shape_fault(mut fault: String, frames: usize) -> Box<Rejection> {
     if frames == 1 {

@@ -25,7 +25,7 @@ use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::route::{RoutePlace, RouteTable};
 use crate::snapshot::{Access, AnyOf, EnvelopeMode, PoolId, Route, RouteId, Snapshot, Target};
 
-/// The result of the checks for a message that passed them. Its payload may still wait for a judge.
+/// A message that passed its checks, without its frames. Its payload may still wait for a judge.
 pub(super) struct CheckedMessage {
     pub(super) route: RoutePlace,
     /// The encoding of a later rejection.
@@ -33,7 +33,7 @@ pub(super) struct CheckedMessage {
     pub(super) fit: Fit,
 }
 
-/// The result of the payload's check before its message becomes a request.
+/// The result of the check of a payload, before the message becomes a request.
 pub(super) enum Fit {
     /// The route has no schema.
     Opaque,
@@ -277,8 +277,8 @@ impl<M: Frames> Core<M> {
         self.open(number, accepted, state, id);
         if waits && self.pools[pool_id.0].has_free() {
             // Under `identity: client`, a worker may be free although the request was queued. This
-            // call hands out the requests that free workers may take, and moves the lanes of other
-            // clients aside.
+            // call hands out the requests that free workers may take, and lets the queue skip
+            // clients that no free worker may serve.
             self.dispatch(pool_id, out);
         }
     }
@@ -319,7 +319,7 @@ impl<M: Frames> Core<M> {
             let name = &self.pools[pool.0].settings().name;
             let message = format!(
                 "the queue of pool {name} is full, and this client fills more of the queue than others: \
-                 its newest request was evicted for one of theirs"
+                 its newest request was evicted for a request of another client"
             );
             self.reject_open(number, Rejection::new(Reason::QueueFull, message), out);
         }
@@ -474,9 +474,9 @@ pub(super) fn deny(
     Some(Rejection::new(Reason::RateLimited, message).after(wait))
 }
 
-/// Checks the payload of a message from this peer, if a judge need not check it: it may be large,
-/// violate the schema, or have to wait for earlier messages. Fails with the rejection of the
-/// message.
+/// Checks the payload of a message from this peer, which may be large or violate the schema.
+/// Returns [`Fit::Unjudged`] if a judge must check the payload, or if the message has to wait for
+/// earlier messages. Fails with the rejection of the message.
 #[inline(never)]
 pub(super) fn fit_unusual<M: Frames>(
     (lanes, peer): (&Lanes, PeerId),

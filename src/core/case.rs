@@ -14,7 +14,8 @@ use gateway_schema::Violation;
 #[derive(Debug)]
 pub struct Case<P> {
     pub(super) subject: Subject,
-    /// The snapshot under which the request was accepted, or that is in force for a kept message.
+    /// The snapshot under which the request was accepted. For a kept message, the snapshot in
+    /// force.
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) route: RoutePlace,
     /// Type, headers and payload.
@@ -53,8 +54,8 @@ pub struct Verdict<P> {
     pub(super) found: CheckResult,
 }
 
-/// The result of a check: the rejection, or the index, in the route's list, of the schema that the
-/// payload fits. The index is `None` for an opaque payload and for an answer.
+/// The result of a check: the rejection, or the index of the matching schema in the route's list.
+/// The index is `None` for an opaque payload and for an answer.
 pub(super) type CheckResult = Result<Option<usize>, Box<Rejection>>;
 
 /// The result of a judge's check, for [`Case::end`].
@@ -160,8 +161,9 @@ pub(super) fn check_payload<B: Frames>(
     }
 }
 
-/// Like [`check_payload`], on the data thread, if the check is short. Returns `None` if a judge
-/// must check the payload. Adds to `work` as [`AnyOf::check_briefly`] does.
+/// Checks a payload like [`check_payload`], but on the data thread, and only if the check is short.
+/// Returns `None` if a judge must check the payload. Adds the work to `work`, as
+/// [`AnyOf::check_briefly`] does.
 pub(super) fn check_payload_briefly<B: Frames>(
     direction: Direction,
     route: &Route,
