@@ -13,7 +13,8 @@ use crate::peer::PeerId;
 pub(super) enum Task<M> {
     /// The changes of the gateway's subscriptions at a publisher are sent.
     SubscribeAt(PeerId),
-    /// Kept messages for a subscriber are collected, and messages are sent to it.
+    /// Kept messages for a subscriber are collected, and the messages queued for the subscriber are
+    /// sent.
     Serve(SubscriberId),
     /// The queue of a subscriber that has disconnected or stalled is dropped.
     Drop(Box<Backlog<M>>),
@@ -26,7 +27,7 @@ pub(super) enum Task<M> {
 /// A kept message that must be judged before it is sent.
 #[derive(Debug)]
 pub(crate) struct Undecided<M> {
-    /// The subscriber for which it is collected.
+    /// The subscriber for which the message is collected.
     pub subscriber: PeerId,
     /// The number of the kept message. The verdict of the judge refers to it.
     pub number: u64,

@@ -133,7 +133,7 @@ impl<M: Frames> Waiting<M> {
         Some(post)
     }
 
-    /// Subtracts the size of a message that was removed.
+    /// Subtracts the size of a removed message from the size of the queue and from `memory`.
     fn removed(&mut self, post: &Post<M>, memory: &mut u64) {
         post.leave_queue(memory);
         self.bytes -= post.bytes();

@@ -44,7 +44,8 @@ impl Arguments {
     /// Reads the arguments of this process. A request for help or the version is an error, too.
     pub(super) fn read() -> Result<Self, clap::Error> {
         let arguments = Self::try_parse()?;
-        // Clap finds no conflict between an argument of a subcommand and one before the subcommand.
+        // Clap finds no conflict between an argument of a subcommand and an argument before the
+        // subcommand.
         if arguments.config.is_some() && arguments.path().is_some() {
             let text = "the configuration is named twice: by --config and by PATH";
             return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
@@ -118,8 +119,8 @@ pub(super) enum Command {
         #[arg(long)]
         strict: bool,
 
-        /// Fail on changes of schemas that break peers of another configuration, such as the one in
-        /// production: a file, or a directory with a routes.yaml in it
+        /// Compare the schemas with another configuration, such as the one in production (a file,
+        /// or a directory with a routes.yaml in it), and fail on changes that break its peers
         #[arg(long, value_name = "PATH")]
         against: Option<PathBuf>,
 
@@ -135,7 +136,7 @@ pub(super) enum Command {
         directory: PathBuf,
     },
     /// Make a CURVE key pair in the working directory: NAME.key with the public key and
-    /// NAME.key_secret with both. With --user, print the line of a PLAIN user instead
+    /// NAME.key_secret with both keys. With --user, print the line of a PLAIN user instead
     Keygen {
         /// The name of the keys' owner
         #[arg(required_unless_present = "user", conflicts_with = "user")]

@@ -34,8 +34,8 @@ impl AdminRequest {
         }
     }
 
-    /// Returns the maximum time to wait for an answer, which is longer for a reload, because it
-    /// compiles every file.
+    /// Returns the maximum time to wait for an answer, which is longer for a reload, because a
+    /// reload compiles every file.
     fn timeout(self) -> Duration {
         match self {
             Self::Health => Duration::from_secs(3),

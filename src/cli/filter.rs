@@ -13,7 +13,8 @@ use gateway_diagnostic::did_you_mean;
 /// The environment variable that sets the filter.
 const VARIABLE: &str = "RUST_LOG";
 
-/// The directive that applies unless the variable overrides it.
+/// The directive that applies unless the variable overrides it. It silences the library that
+/// watches files.
 const DEFAULT: &str = "notify=off";
 
 /// Returns the names of levels that the environment variable may contain.
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_of_the_command_line_precedes_the_variable() {
+    fn a_level_of_the_command_line_overrides_the_variable() {
         let filter = |text, level| {
             let filter = filter_of(text, LogLevel::Info).unwrap().filter;
             at_level(filter, level).to_string()
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_precedes_the_variable_which_precedes_the_configuration() {
+    fn the_command_line_overrides_the_variable_which_overrides_the_configuration() {
         let filter = |variable: &str, level, configured| {
             let variable = variable.to_owned();
             let start_settings = StartSettings { variable, level };

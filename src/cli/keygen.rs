@@ -128,7 +128,7 @@ fn write_pair(
     both.push_str("\"\n");
     write(secret, &both, SECRET_MODE).map_err(|error| (secret.to_owned(), error))?;
     write(public, &head, PUBLIC_MODE).map_err(|error| {
-        // The next attempt would fail because of the file that exists.
+        // Otherwise the next attempt would fail, because the file of the secret key exists.
         let _ = fs::remove_file(secret);
         (public.to_owned(), error)
     })
