@@ -12,7 +12,8 @@ use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 /// An address to listen on, as written.
 #[derive(Debug)]
 pub struct Bind {
-    /// `frontend`, `pool`, `publisher side of channel` or `subscriber side of channel`.
+    /// The role of the address: `frontend`, `pool`, `publisher side of channel` or `subscriber side
+    /// of channel`.
     pub role: &'static str,
     /// The key of the frontend, pool or channel.
     pub name: String,
@@ -128,7 +129,7 @@ fn socket(endpoint: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// Returns whether an address stands for all interfaces.
+/// Returns whether a host stands for all interfaces.
 fn is_any(host: &str) -> bool {
     matches!(host, "*" | "0.0.0.0" | "[::]")
 }

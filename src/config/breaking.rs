@@ -54,7 +54,7 @@ type BreakKey = (String, String, Option<String>);
 struct Gate<'a> {
     running: &'a Snapshot,
     new: &'a Snapshot,
-    /// The comparisons so far, since many routes have the same schemas.
+    /// The results of all comparisons, for reuse, because many routes have the same schemas.
     known: HashMap<Compared, Vec<BreakingChange>>,
     /// Each breaking change once, with notes that name the routes whose schemas have it.
     broken: BTreeMap<BreakKey, (BreakingChange, Vec<String>)>,

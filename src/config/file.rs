@@ -1,4 +1,4 @@
-//! The bytes of routes.yaml.
+//! Reads the text of routes.yaml.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};

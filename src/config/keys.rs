@@ -153,7 +153,8 @@ impl KeyFiles {
         self.keys.get(&(role, path.to_owned()))
     }
 
-    /// Returns a file of users, or the reason why it cannot be read, or `None` if it was not read.
+    /// Returns the file of users at a path, or the reason why the file cannot be read. Returns
+    /// `None` if the path was not read.
     pub(super) fn users(&self, path: &Path) -> Option<&Result<UsersFile, String>> {
         self.users.get(path)
     }

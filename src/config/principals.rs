@@ -62,7 +62,7 @@ pub(super) fn allowed(
     }
 }
 
-/// Returns whether an entry of `allow` matches a principal that this security names.
+/// Returns whether an entry of `allow` matches the name of a key or of a user in `security`.
 fn names(security: &Security, allowed: &Allowed) -> bool {
     let owners = match security.curve.as_ref().map(|curve| &curve.peers) {
         Some(KnownPeers::Named(names)) => Some(names.values()),
@@ -104,7 +104,7 @@ pub(super) fn own_names(source: &Source, found: &mut Diagnostics) {
             let fault = Diagnostic::error("identity \"client\" can't be used with security");
             let fault = fault.at(identity.place.clone()).label("expected \"token\"");
             found.push(fault.help(
-                "a client could choose the identity of another: a token begins with the client's principal",
+                "a client could choose the identity of another client: a token begins with the client's principal",
             ));
         }
     }

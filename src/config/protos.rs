@@ -379,8 +379,8 @@ impl Protos {
         }
     }
 
-    /// Adds to `fault` the message that `name` probably means or, without one, the expected
-    /// content.
+    /// Adds to `fault` the message that `name` probably means. If there is no such message, adds
+    /// the expected content.
     fn with_near_message(&self, fault: Diagnostic, name: &str) -> Diagnostic {
         let known = self.message_names();
         match did_you_mean_qualified(name, &known) {
@@ -394,7 +394,7 @@ impl Protos {
 }
 
 /// Returns the warning that a message is rejected if a required field without presence has a zero
-/// value. This concerns protobuf alone, since JSON and MessagePack can write a zero.
+/// value. This concerns only protobuf, because JSON and MessagePack can write a zero.
 fn zero_refused(path: &Spanned<String>) -> Diagnostic {
     Diagnostic::warning(format!(
         "requiring {:?} refuses messages where it is zero or empty",

@@ -267,6 +267,7 @@ struct Known<'a> {
 
 impl Known<'_> {
     /// Returns the target of a route, and the timeout that the route inherits from its pool.
+    /// Returns `None` if the pool or channel does not exist.
     fn target(
         &self,
         target: &TargetSource,

@@ -14,11 +14,11 @@ pub(super) const ENCODINGS: [Encoding; 3] = [Encoding::Protobuf, Encoding::Msgpa
 pub(super) struct SchemaSource {
     /// The encoding of payloads.
     pub encoding: Encoding,
-    /// The message.
+    /// The full name of the message.
     pub message: Spanned<String>,
     /// The treatment of fields that the message does not have.
     pub unknown_fields: UnknownFields,
-    /// The layouts of MessagePack.
+    /// The layouts of MessagePack that are accepted.
     pub layout: Layout,
     /// The treatment of MessagePack map keys that are the text of a number or a bool.
     pub text_keys: TextKeys,

@@ -316,7 +316,7 @@ fn instead(key: &str) -> Option<&'static str> {
         }
         "description" | "comment" | "name" | "title" => "write the text as a comment: # …",
         "include" | "includes" | "imports" | "extends" | "import" => {
-            "one file holds the whole configuration: write its routes here; only .proto files import others"
+            "one file holds the whole configuration: write the routes of the other file here; only .proto files import others"
         }
         _ => return None,
     })

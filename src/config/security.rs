@@ -73,7 +73,7 @@ impl Secured {
     }
 }
 
-/// Resolves every `security`. Errors that exclude only single keys or users of peers go into
+/// Resolves every `security`. Errors that exclude only single keys or single users go into
 /// `left_out`, and all other diagnostics into `found`.
 pub(super) fn secure(
     source: &Source,
@@ -459,7 +459,7 @@ impl<'a> Resolver<'a> {
             let fault = fault.label("expected secret: FILE");
             self.found.push(
                 fault.help(
-                    "`gateway keygen gateway` makes the keys: name its file gateway.key_secret",
+                    "`gateway keygen gateway` makes the keys: write secret: gateway.key_secret",
                 ),
             );
         }
@@ -490,8 +490,8 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Returns the gateway's key pair in a file, or `None` if the file has no secret key. Errors of
-    /// the file are reported only once.
+    /// Returns the gateway's key pair in a file, or `None` if the file cannot be read or has no
+    /// secret key. Errors of the file are reported only once.
     fn ours(&mut self, path: &'a Spanned<PathBuf>) -> Option<KeyPair> {
         let file = self.file(KeyRole::Gateway, path)?;
         let secret = file.secret.as_ref();
@@ -535,8 +535,8 @@ impl<'a> Resolver<'a> {
         Some(keys)
     }
 
-    /// Returns the key file at a path, or `None` if the path is a directory or cannot be read,
-    /// which is reported once.
+    /// Returns the key file at a path. If the path is a directory or cannot be read, reports the
+    /// error once and returns `None`.
     fn file(&mut self, role: KeyRole, path: &'a Spanned<PathBuf>) -> Option<&'a KeyFile> {
         let wrong = match self.files.get(role, &path.value)? {
             Stored::File(file) => return Some(file),
@@ -579,7 +579,7 @@ impl<'a> Resolver<'a> {
         KnownPeers::Named(named.collect())
     }
 
-    /// Adds the keys of a file or a directory.
+    /// Adds to `named` the key of a file, or the keys of all files in a directory.
     fn keys_at(&mut self, path: &'a Path, place: &Place, named: &mut Owners) {
         let is_new = self.reported.insert((KeyRole::Peer, path));
         match self.files.get(KeyRole::Peer, path) {

@@ -70,7 +70,8 @@ pub(super) struct Source {
     pub import_paths: Option<Vec<Option<Spanned<PathBuf>>>>,
     /// The compiler of the .proto files.
     pub compiler: Compiler,
-    /// The treatment of changes that break schemas in use, or `None` if the file does not say.
+    /// The treatment of changes that break schemas in use, or `None` if the key `proto.breaking` is
+    /// absent.
     pub breaking: Option<BreakingPolicy>,
     /// The section `limits`.
     pub limits: Limits,

@@ -1,4 +1,5 @@
-//! `${NAME}` and `${NAME:-DEFAULT}` in a value of routes.yaml, and `$$` for a dollar sign.
+//! Expands `${NAME}` and `${NAME:-DEFAULT}` in the values of routes.yaml, and `$$` to a dollar
+//! sign.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ impl DollarFault {
     }
 }
 
-/// The text of a value in its file.
+/// The lines of a file in which a value is written.
 pub(super) struct ValueLines<'a> {
     pub file: &'a Arc<SourceFile>,
     pub place: Place,
@@ -199,7 +200,7 @@ impl<'a> DollarToken<'a> {
         })
     }
 
-    /// Returns a warning if a text is probably meant as a variable.
+    /// Returns a warning if the token counts as text and is probably meant as a variable.
     fn doubt(&self) -> Option<Diagnostic> {
         let DollarKind::Bare = self.kind else {
             return None;

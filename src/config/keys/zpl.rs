@@ -100,7 +100,7 @@ impl<'a> KeyReader<'a> {
         word.len() < KEY_LENGTH / 2 && word.chars().all(plain)
     }
 
-    /// Reads a line that consists of a key, or of a text that was meant as one.
+    /// Reads a line that consists of a key, or of a text that was meant as a key.
     fn bare(&mut self, line: Line<'_>, word: &str) {
         let role = self.role;
         self.key(line, word, role);

@@ -34,7 +34,7 @@ pub(super) fn endpoints(
         let fault = Diagnostic::error(format!("{what} has no address"))
             .at(section.place().clone())
             .label("expected bind or connect")
-            .help("bind: \"tcp://*:PORT\" listens, connect: \"tcp://HOST:PORT\" calls");
+            .help("bind: \"tcp://*:PORT\" listens, connect: \"tcp://HOST:PORT\" connects");
         section.lacks(&["bind", "connect"], fault);
     }
     let (bind, connect) = (bind.unwrap_or_default(), connect.unwrap_or_default());

@@ -62,7 +62,7 @@ pub(super) fn frontend_frames(
     }
     let (errors, frames) = errors(section, what, found);
     // A REQ client that sends no types reads a single frame. After an answer of several frames, it
-    // could not send again, because it would not have read all of them.
+    // could not send again, because it would not have read all frames.
     let frames = frames.unwrap_or(match kind {
         Some(_) => ErrorFrames::Payload,
         None => ErrorFrames::All,

@@ -34,7 +34,7 @@ pub(crate) struct RouteSource {
     pub reply: Vec<SchemaSource>,
     /// The pool or the channel, or `None` if its error was reported.
     pub target: Option<TargetSource>,
-    /// The timeout, which overrides the pool's.
+    /// The timeout, which overrides the timeout of the pool.
     pub timeout: Option<Spanned<Timeout>>,
     /// The frontends that may use the route, or `None` for all.
     pub frontends: Option<Vec<Spanned<String>>>,
@@ -205,7 +205,8 @@ fn publish(section: &mut Section<'_>, found: &mut Diagnostics) -> Option<TargetS
     Some(TargetSource::Channel(channel, ack))
 }
 
-/// Reads `ack`, which only a route to a channel can have.
+/// Reads `ack`, and returns its value, or true if the key is absent. Reports an `ack` without
+/// `publish`.
 fn acknowledges(section: &mut Section<'_>, found: &mut Diagnostics) -> bool {
     let ack = section.word("ack", &[("true", true), ("false", false)], found);
     if let Some(ack) = &ack
