@@ -7,8 +7,8 @@
 //! Read [`Core::on`] first: every event passes through it. Every message from a client has exactly
 //! one outcome: answered, rejected, client gone or client slow ([`Ledger`](crate::ledger::Ledger)).
 //! The exception is the empty first message of a socket with `ZMQ_PROBE_ROUTER`, which has no
-//! outcome. Only the worker that holds a request can answer it. The simulator asserts these two
-//! rules in thousands of schedules.
+//! outcome. Only the worker that holds a request can answer it. The simulator asserts both rules in
+//! thousands of schedules.
 
 mod answer;
 mod arrival;
@@ -162,8 +162,7 @@ impl<M: Frames> Core<M> {
     pub fn on(&mut self, now: Duration, event: Event<M>, out: &mut impl Outlet<M>) {
         self.now = self.now.max(now);
         match event {
-            // These two events, a message and the report of its answer's fate, occur with every
-            // request.
+            // The two most frequent events are a message and the report of an answer's fate.
             Event::Message { peer, frames } => self.message(peer, frames, Extent::Whole, out),
             // The report moves no deadline, so the checks below can wait for the next event.
             Event::Settled { outcome, fate } => return self.counts.settled(outcome, fate),
@@ -182,7 +181,7 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Takes an event that does not occur with every request.
+    /// Takes any event. [`Self::on`] handles the most frequent events itself.
     fn on_other(&mut self, event: Event<M>, out: &mut impl Outlet<M>) {
         match event {
             Event::ClientConnected {
@@ -272,8 +271,8 @@ impl<M: Frames> Core<M> {
     }
 
     /// Returns the memory that is charged for requests, for answers that wait for a verdict, and
-    /// for channels, in bytes: the bodies in queues and at judges, the charge of each open request,
-    /// and the messages and subscriptions of channels.
+    /// for channels, in bytes. It is the sum of the bodies in queues and at judges, the charges of
+    /// open requests, and the messages and subscriptions of channels.
     pub fn memory(&self) -> u64 {
         let queues: u64 = self.pools.iter().map(Pool::queue_bytes).sum();
         let channels: u64 = self.channels.iter().map(Channel::memory).sum();
@@ -333,7 +332,7 @@ impl<M: Frames> Core<M> {
     /// Uses `snapshot` from now on, except for channels, which [`Self::adopt_channels`] handles.
     /// Open requests keep their route and the name of their client, and a removed pool keeps its
     /// last settings. If clients have principals from now on, a client that connected without a
-    /// principal becomes anonymous; the engine disconnects it if anonymous clients are not
+    /// principal becomes anonymous. The engine disconnects the client if anonymous clients are not
     /// admitted.
     fn adopt(&mut self, snapshot: Arc<Snapshot>) {
         self.counts.adopt(&snapshot);

@@ -16,8 +16,8 @@ use crate::pool::{Dropped, HeldAt, NameForm, RequestForm};
 use crate::reply::{Reason, Rejection};
 use crate::snapshot::{AnyOf, WorkerFrames};
 
-/// The maximum number of bytes that the log shows of a message that answers no request: the
-/// beginning of its first frame. A token is seldom longer.
+/// The maximum number of bytes that the log shows of the first frame of a message that answers no
+/// request. A token is seldom longer.
 const FIRST_SHOWN_MAX: usize = 64;
 
 /// A worker's message that is not the typed answer to a request that the worker holds.
@@ -111,7 +111,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Ends a request with a rejection, because its worker's answer has a fault.
+    /// Ends a request with a rejection, because its worker's answer has a fault. Records the
+    /// incorrect answer of the worker.
     #[expect(clippy::boxed_local, reason = "a pointer is moved, not a large value")]
     #[cold]
     pub(super) fn fail(
@@ -337,8 +338,8 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// Returns a rejection if `body`, a worker's message without its head, is too large for an answer
-/// to this request, or has too few or too many frames.
+/// Returns a rejection if `body`, a worker's message without the frames that name the request, is
+/// too large for an answer to this request, or has too few or too many frames.
 #[inline]
 fn reply_fault<M: Frames>(request: &Request<M>, body: &M) -> Option<Box<Rejection>> {
     let limits = &request.snapshot.limits;

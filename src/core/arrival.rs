@@ -428,7 +428,8 @@ impl ArrivalCheck<'_> {
 
 impl ArrivalCheck<'_> {
     /// Returns a rejection if the conditions of the route exclude the client, or if the client
-    /// exceeds the route's rate. Otherwise charges the request, if the route has a rate.
+    /// exceeds the route's rate. Otherwise counts the request against the rate, if the route has
+    /// one.
     #[inline(never)]
     fn deny(self, route: &Route, access: &Access) -> Option<Rejection> {
         let name = &route.name;
@@ -445,8 +446,8 @@ impl ArrivalCheck<'_> {
 }
 
 /// Returns a rejection if a route with `access` does not allow the sender, or if the sender exceeds
-/// the rate of the route. The sender is given by its number, its name, and the source of the name.
-/// Otherwise charges the message, if the route has a rate.
+/// the rate of the route. Otherwise counts the message against the rate, if the route has one. The
+/// sender is given by its number, its name, and the source of the name.
 pub(super) fn deny(
     route: &Route,
     access: &Access,
@@ -513,8 +514,8 @@ fn malformed<M: Frames>(
     Refused::new(client.errors, Reason::Malformed, fault)
 }
 
-/// Describes the mistake if a client's message has the form of a message from a worker of a known
-/// pattern.
+/// Describes the mistake if a client's message is one that workers of a known pattern, such as
+/// Majordomo, send.
 #[cold]
 fn worker_fault<M: Frames>(body: &M) -> Option<String> {
     let pattern = Pattern::of(body)?;
