@@ -21,8 +21,8 @@ use crate::peer::{Headcount, PeerId, PeerName};
 use crate::security::ANONYMOUS;
 use crate::snapshot::{ChannelFrames, ChannelId, Snapshot};
 
-/// The time after which the messages for a subscriber that takes none are dropped, once the gateway
-/// drains.
+/// While the gateway drains, the messages for a subscriber are dropped if it has taken no message
+/// for this time.
 const STALLED_TIME: Duration = Duration::from_secs(1);
 
 /// The connections of publishers and subscribers.
@@ -109,7 +109,7 @@ impl<M: Frames> Core<M> {
         self.channels.iter().any(Channel::has_work)
     }
 
-    /// Continues the work of the next channel that has some.
+    /// Continues the unfinished work of one channel. Channels with unfinished work take turns.
     pub(super) fn continue_next_channel(&mut self, out: &mut impl Outlet<M>) {
         let count = self.channels.len();
         let after = (1..=count).map(|n| (self.last_continued + n) % count);
@@ -142,7 +142,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Passes a kept message to a judge.
+    /// Passes a kept message to a judge. If its type has no route any more, or if no judge can be
+/// started, the message is judged at once.
     #[cold]
     fn judge_kept(&mut self, id: ChannelId, kept: &Undecided<M>, out: &mut impl Outlet<M>) {
         let channel = &mut self.channels[id.0];
@@ -230,6 +231,7 @@ fn split<M: Frames>(body: &M, frames: &ChannelFrames) -> Option<M> {
 }
 
 /// Returns whether a kept message still matches the schema of its type's route.
+/// [`Fit::Undecided`] means that a judge must check the payload.
 fn still_fits<M: Frames>(
     snapshot: &Snapshot,
     channel: ChannelId,
@@ -302,8 +304,7 @@ impl<M: Frames> Core<M> {
         self.channels.iter().any(|channel| channel.waiting() > 0)
     }
 
-    /// Restarts the measurement of how long each subscriber has taken no message, because the
-    /// gateway drains.
+    /// Restarts the clock by which subscribers count as stalled, because the gateway drains.
     pub(super) fn begin_to_flush(&mut self) {
         for channel in &mut self.channels {
             channel.begin_to_wait(self.now);
@@ -317,7 +318,8 @@ impl<M: Frames> Core<M> {
         waits.then(|| self.now + STALLED_TIME)
     }
 
-    /// Drops the messages for subscribers that take none while the gateway drains.
+    /// If the gateway drains, drops the messages for subscribers that have taken no message for
+/// [`STALLED_TIME`].
     pub(super) fn give_up_stalled_subscribers(&mut self) {
         if self.drain.is_none() || !self.has_queued_messages() {
             return;

@@ -7,8 +7,8 @@ use crate::snapshot::{RouteId, Snapshot};
 /// The counters of routes and clients.
 #[derive(Debug)]
 pub(super) struct Counts {
-    /// The counters of the routes, by [`RouteId`]; at least for [`RouteId::NONE`] and
-    /// [`RouteId::OTHERS`].
+    /// The counters of the routes, by [`RouteId`]. The counters of [`RouteId::NONE`] and
+    /// [`RouteId::OTHERS`] always exist.
     routes: Vec<RouteCounters>,
     /// The connected clients, by [`FrontendId`](crate::snapshot::FrontendId).
     clients: Vec<ClientGauges>,
@@ -27,7 +27,7 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// Returns the counters of a route. An unknown number counts as [`RouteId::OTHERS`].
+    /// Returns the counters of a route. An unknown id counts as [`RouteId::OTHERS`].
     #[inline]
     pub(super) fn route(&mut self, id: RouteId) -> &mut RouteCounters {
         let known = id.0 < self.routes.len();
@@ -104,7 +104,7 @@ impl Counts {
         &self.clients
     }
 
-    /// Returns the sum over all routes, without the counters of pools.
+    /// Returns the sums of the counters of all routes. The counters of pools are not included.
     pub(super) fn ledger(&self) -> Ledger {
         let mut ledger = Ledger::default();
         for route in &self.routes {

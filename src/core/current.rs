@@ -9,7 +9,7 @@ use crate::route::{ByPlace, RoutePlace};
 use crate::snapshot::{Route, Snapshot};
 
 /// The snapshot in force now, or when a request arrived. Every request shares it through an `Rc`,
-/// since an atomic counter would cost a request more than most of its steps.
+/// since an atomic counter would cost more than most steps of a request.
 #[derive(Debug)]
 pub(super) struct Current {
     pub(super) shared: Arc<Snapshot>,
@@ -17,7 +17,7 @@ pub(super) struct Current {
 }
 
 impl Current {
-    /// Returns a snapshot whose requests have their deadlines in `deadlines`.
+    /// Returns a snapshot with the timeouts of its routes, which belong to `deadlines`.
     pub(super) fn new(snapshot: Arc<Snapshot>, deadlines: &mut Deadlines) -> Self {
         let timeout = |route: &Arc<Route>| route.timeout.map(|after| deadlines.timeout(after));
         let timeouts = snapshot.routes.map(timeout);
@@ -27,7 +27,7 @@ impl Current {
         }
     }
 
-    /// Returns the timeout of a route of this snapshot.
+    /// Returns the timeout of a route of this snapshot, or `None` for a route without a timeout.
     #[inline]
     pub(super) fn timeout(&self, route: RoutePlace) -> Option<&Timeout> {
         self.timeouts.at(route).as_deref()

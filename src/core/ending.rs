@@ -1,5 +1,5 @@
-//! The end of requests by a timeout, a rejection or the end of a drain, and the delivery of every
-//! answer, which is counted.
+//! The end of requests by a timeout, a rejection or the end of a drain, and the delivery of
+//! answers. Every answer is counted when it is delivered.
 
 use std::sync::Arc;
 
@@ -127,8 +127,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Removes and returns an open request. The caller must send the answer, or open the request
-    /// again.
+    /// Removes and returns an open request, or returns `None` if it has ended. The caller must send
+    /// the answer, or open the request again.
     #[inline]
     pub(super) fn end(&mut self, number: u64) -> Option<Request<M>> {
         let request = self.requests.remove(number)?;
@@ -206,8 +206,9 @@ impl<M: Frames> Core<M> {
         self.recent.push(rejected);
     }
 
-    /// Sends the one answer to the client. `open` is the size of an accepted request in bytes, or
-    /// `None` if the message was rejected before it became a request.
+    /// Sends the only answer to a message, and counts it. A publisher receives no answer. `open` is
+    /// the size of an accepted request in bytes, or `None` if the message was rejected before it
+    /// became a request.
     pub(super) fn deliver(
         &mut self,
         sender: Sender,

@@ -1,5 +1,5 @@
-//! The seam to an engine: the events that it reports to the core, and the outlet for the core's
-//! effects.
+//! The interface between the core and an engine: the events that the engine reports to the core,
+//! and the outlet for the core's effects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,8 @@ pub(super) enum Extent {
     Oversize,
 }
 
-/// The maximum work that one event continues, unless the outlet sets another maximum. It takes a
-/// tenth of a millisecond.
+/// The maximum work on a channel that one event continues, counted in messages to subscribers,
+/// unless the outlet sets another maximum. The work takes a tenth of a millisecond.
 const WORK_MAX: usize = 256;
 
 /// An event that an engine reports to the core.
@@ -34,8 +34,8 @@ pub enum Event<M: Frames> {
         frontend: FrontendId,
         /// The socket type.
         kind: ClientKind,
-        /// The principal of the client or, without one, the identity that the client chose or that
-        /// the engine gave it, for tokens and logs.
+        /// The name of the client in tokens and logs: its principal or, without one, its identity.
+        /// If the client chose no identity, the engine gave it one.
         identity: Vec<u8>,
     },
     /// A worker connected to a pool.
@@ -104,9 +104,8 @@ pub enum Event<M: Frames> {
         /// The kept part: leading frames, each whole.
         frames: M,
     },
-    /// A worker whose [`Outlet::to_worker`] failed, a subscriber whose [`Outlet::to_subscriber`]
-    /// failed, or a publisher whose [`Outlet::has_room_for_subscription`] returned false, can take
-    /// more.
+    /// A peer can take more, after [`Outlet::to_worker`] or [`Outlet::to_subscriber`] failed, or
+    /// after [`Outlet::has_room_for_subscription`] returned false.
     Writable {
         /// The peer.
         peer: PeerId,
@@ -190,8 +189,8 @@ pub trait Outlet<M: Frames> {
     /// engine that cannot distinguish the peer from others only logs the reason.
     fn disconnect(&mut self, _peer: PeerId, _why: String) {}
 
-    /// Returns the body of a request that must wait for a worker, or of a published message that
-    /// must wait for a subscriber, in memory of about its own size.
+    /// Moves a body into memory of about its own size: the body of a request that must wait for a
+    /// worker, or of a published message that must wait for a subscriber.
     fn settle(&mut self, body: M) -> M {
         body.compact()
     }
@@ -202,9 +201,9 @@ pub trait Outlet<M: Frames> {
         Err(case)
     }
 
-    /// Returns the maximum size in bytes of a client's open requests, and of the messages queued
-    /// for a subscriber, while memory is short. Otherwise returns `u64::MAX`. An answer over the
-    /// maximum is replaced by a rejection.
+    /// Returns a maximum in bytes while memory is short, and `u64::MAX` otherwise. It bounds the
+    /// open requests of each client, and the messages queued for each subscriber. A single answer
+    /// over the maximum is replaced by a rejection.
     fn client_bytes_max(&self) -> u64 {
         u64::MAX
     }
@@ -216,8 +215,8 @@ pub trait Outlet<M: Frames> {
     /// Reads again from a [paused](Self::pause) peer, if it is still connected.
     fn resume(&mut self, _peer: PeerId) {}
 
-    /// Returns the address of a peer, for people, or `None` if the engine does not know it or the
-    /// peer has disconnected.
+    /// Returns the address of a peer as text for logs, or `None` if the engine does not know it or
+    /// the peer has disconnected.
     fn address(&self, _peer: PeerId) -> Option<String> {
         None
     }
@@ -228,8 +227,8 @@ pub trait Outlet<M: Frames> {
     fn release(&mut self, _worker: PeerId) {}
 
     /// Records that the current event took the work of at most `messages` further small messages.
-    /// After much work, an engine turns to its other peers, at once or when the clock shows that
-    /// the sender's turn is over.
+    /// After much work, an engine serves its other peers: at once, or when its clock shows that the
+    /// turn of the current peer is over.
     fn spend(&mut self, _messages: usize) {}
 
     /// Returns the counters of the engine, which are read from time to time.

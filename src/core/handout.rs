@@ -98,7 +98,7 @@ impl Handout<'_> {
         }
     }
 
-    /// Hands the payload alone to a plain worker, like [`Self::hand`].
+    /// Hands a plain worker only the payload. The result is as for [`Self::hand`].
     #[cold]
     fn hand_payload<M: Frames>(
         &self,

@@ -1,4 +1,5 @@
-//! Messages that wait for the verdict of a judge, or for the verdict on a message before them.
+//! Messages that wait for the verdict of a judge, or for the verdict on a message before them. A
+//! judge is another thread, which checks payloads.
 //!
 //! A request whose payload takes long to check is opened in the state `Unjudged`. If the payload of
 //! the answer takes long to check, the request is opened again in the state `Answered`. The message
@@ -100,7 +101,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Accepts or rejects a request, or its answer, by the verdict on its payload.
+    /// Accepts or rejects a request, or its answer, by the verdict on its payload. Passes a verdict
+/// on a kept message to its channel.
     #[expect(
         clippy::boxed_local,
         reason = "the caller, through which every message passes, does not unpack it"
@@ -210,8 +212,8 @@ impl<M: Frames> Core<M> {
         check_payload_briefly(direction, request.route(), depth, body, work)
     }
 
-    /// Returns the case of a message for a judge. The frames that a rejection needs stay with the
-    /// request.
+    /// Returns the case of a message for a judge, or `None` if its request has ended. The frames
+    /// that a rejection needs stay with the request.
     fn case(
         &mut self,
         lane: LaneKey,
@@ -246,7 +248,7 @@ impl<M: Frames> Core<M> {
         };
         match &mut request.state {
             State::Unjudged(unjudged) => {
-                // A rejection can repeat more of the whole message than of the kept frames.
+                // The whole message replaces the kept frames, since a worker may receive it now.
                 let at_judge = std::mem::replace(&mut **unjudged, Unjudged::InLane(body));
                 if let Unjudged::AtJudge(kept) = at_judge {
                     self.spare.kept.give_back(kept);
@@ -281,8 +283,8 @@ impl<M: Frames> Core<M> {
         self.enter(number, M::unpack(body), out);
     }
 
-    /// Returns whether an answer to a request waits for a verdict. `body` is its type, headers and
-    /// payload.
+    /// Returns whether an answer to a request must wait for a verdict. `body` is the answer's type,
+    /// headers and payload.
     pub(super) fn defers_answer(&self, request: &Request<M>, body: &M) -> bool {
         let schema = schema_of(Direction::Answer, request.route(), body);
         let client = request.sender.client;
@@ -293,7 +295,7 @@ impl<M: Frames> Core<M> {
     }
 
     /// Hands a request with a valid payload to a worker, or else queues it. Rejects it if the queue
-    /// is full.
+    /// is full. Publishes the message if its route leads to a channel.
     fn enter(&mut self, number: u64, mut body: M, out: &mut impl Outlet<M>) {
         let Some(request) = self.requests.get_mut(number) else {
             return;

@@ -135,12 +135,13 @@ impl Lanes {
         pauses
     }
 
-    /// Returns the number of the first request in a lane.
+    /// Returns the number of the first request in a lane, or `None` if the lane is empty.
     pub(super) fn first(&self, lane: LaneKey) -> Option<u64> {
         Some(self.lanes.get(&lane)?.front()?.number)
     }
 
-    /// Removes the first message of a lane. Returns its sender, if the sender must be resumed.
+    /// Removes the first message of a lane. Returns its sender if the sender must be resumed,
+/// because its backlog has shrunk to a quarter of the limits.
     #[must_use]
     pub(super) fn pop(&mut self, lane: LaneKey, limits: &Limits) -> Option<PeerId> {
         let entries = self.lanes.get_mut(&lane)?;

@@ -1,6 +1,6 @@
 //! The orderly departure of workers. A leaving worker sends [`FAREWELL`], receives no new requests,
-//! and answers the requests that it holds. Once it holds none, it receives the same frame as its
-//! last message, and then knows that no request is still on its way.
+//! and answers the requests that it holds. Once it holds none, its last message from the gateway is
+//! [`FAREWELL`], too. The worker then knows that no request is still on its way.
 
 use super::event::Extent;
 use super::peers::{Peer, Worker};
@@ -20,9 +20,9 @@ pub(super) fn is_farewell<M: Frames>(frames: &M, extent: Extent) -> bool {
 }
 
 impl<M: Frames> Core<M> {
-    /// Stops requests to a worker, so that it is released once it holds none. Returns false if the
-    /// worker cannot leave, because several workers may share its connection, or because it is a
-    /// REP.
+    /// Hands no more requests to a worker, so that it is released once it holds none. Returns false
+    /// if the worker cannot leave, because several workers may share its connection, or because it
+    /// is a REP.
     pub(super) fn begin_leave(&mut self, worker: Worker) -> bool {
         let leaves =
             worker.kind == WorkerKind::Dealer && self.pools[worker.pool.0].begin_leave(worker.seat);

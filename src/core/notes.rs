@@ -3,9 +3,9 @@
 //! The first event of a kind is noted at once, with its details. Further events within
 //! [`REPEAT_INTERVAL`] are counted, and the count is noted when that time is over. A kind is an
 //! event, such as a rejection for one reason, and the route, pool or frontend that it concerns.
-//! Within a kind, the first rejection or doubt of each client and each worker's first message that
-//! answers no request are noted as well, for up to [`CLIENTS_MAX`] peers within
-//! [`REPEAT_INTERVAL`]. The memory is bounded whatever peers do, because kinds are not
+//! Within a kind, the first event of each peer is noted as well, for up to [`CLIENTS_MAX`] peers
+//! within [`REPEAT_INTERVAL`]. Such events are rejections and doubts of clients, and workers'
+//! messages that answer no request. The memory is bounded whatever peers do, because kinds are not
 //! distinguished by any text that a peer chose. This module knows no log and reads no clock.
 
 use std::sync::Arc;
@@ -21,16 +21,16 @@ use crate::reply::Reason;
 /// The time for which further events of a kind are only counted after one was noted.
 pub(crate) const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The maximum number of kinds at once. Beyond it, further names of an event share one kind, so
-/// that a flood over ten thousand routes fills neither the log nor the memory.
+/// The maximum number of kinds at once. Beyond it, further names of an event share one kind.
+/// Otherwise, rejections on ten thousand routes could fill the log and the memory.
 const KINDS_MAX: usize = 1_024;
 
 /// The maximum number of clients of one kind that are noted within [`REPEAT_INTERVAL`], which is
 /// about as many as an operator reads.
 const CLIENTS_MAX: usize = 32;
 
-/// The number of noted clients, over all kinds, beyond which only the first client of each kind is
-/// noted. These first clients are at most [`KINDS_MAX`] more.
+/// The number of noted clients of all kinds together beyond which only the first client of each
+/// kind is noted. The first clients can exceed this number by about [`KINDS_MAX`].
 const CLIENTS_NOTED_MAX: usize = 1_024;
 
 /// The maximum number of notes that wait to be taken. Beyond it, events are only counted.
@@ -133,7 +133,7 @@ pub(crate) struct Doubt {
 /// The notes that wait to be taken, and the counts in progress.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
-    /// The tallies by name, so that a look-up allocates nothing.
+    /// The tallies by event, then by name. A look-up in two steps allocates nothing.
     kinds: FxHashMap<NotedEvent, FxHashMap<Box<str>, Tally>>,
     count: usize,
     /// The number of clients in all tallies.
@@ -143,9 +143,12 @@ pub(crate) struct Notes {
     due: Option<Duration>,
 }
 
+/// The state of a kind.
 #[derive(Debug)]
 struct Tally {
+    /// The time until which further events of the kind are only counted.
     until: Duration,
+    /// The number of events that were counted since the last note.
     left_out: u64,
     /// The clients that were noted, at most [`CLIENTS_MAX`].
     clients: Vec<PeerId>,
@@ -168,8 +171,9 @@ impl Tally {
 }
 
 impl Notes {
-    /// Records an event. If `client` is given, the first event of that peer is noted even while its
-    /// kind is only counted. `particulars` is only called if the event is noted.
+    /// Records an event. If `client` is given, the first event of that peer is noted even while
+    /// other events of the kind are only counted. `particulars` is only called if the event is
+    /// noted.
     pub(super) fn note(
         &mut self,
         now: Duration,
@@ -219,7 +223,7 @@ impl Notes {
         }
     }
 
-    /// Returns the time at which [`Self::pass`] is due, or that [`Self::remind`] requested.
+    /// Returns the time at which [`Self::pass`] or a reminder is due, or `None` if neither is.
     pub(super) fn due(&self) -> Option<Duration> {
         self.due
     }
@@ -320,7 +324,7 @@ mod tests {
         notes.pass(at(11));
         assert_eq!(taken(&mut notes), [(FULL, "A".into(), Some(999))]);
         assert_eq!(notes.due(), None);
-        // The count was noted, so the kind stays quiet for as long again.
+        // After the note of the count, events are again only counted for ten seconds.
         notes.note(at(20), FULL, "A", None, Particulars::default);
         notes.pass(at(21));
         assert_eq!(taken(&mut notes), [(FULL, "A".into(), Some(1))]);

@@ -95,8 +95,8 @@ impl<M: Frames> OpenRequests<M> {
         (self.first..=self.last).contains(&number)
     }
 
-    /// Returns the number of the next request, which is larger than all before. Its place is free
-    /// until [`Self::insert`].
+    /// Returns the number of the next request, which is larger than all earlier numbers. Its place
+    /// is free until [`Self::insert`].
     #[inline]
     pub(super) fn next_number(&mut self) -> u64 {
         if 2 * (self.taken + 1) > self.places.len() {
@@ -151,20 +151,20 @@ impl<M: Frames> OpenRequests<M> {
         self.peak = self.taken;
     }
 
-    /// Returns whether the request of this number is open.
+    /// Returns whether the request with this number is open.
     #[inline]
     pub(super) fn contains(&self, number: u64) -> bool {
         self.get(number).is_some()
     }
 
-    /// Returns the request of this number.
+    /// Returns the request with this number, if it is open.
     #[inline]
     pub(super) fn get(&self, number: u64) -> Option<&Request<M>> {
         let taken = self.places[self.place(number)].as_ref();
         taken.filter(|request| request.number == number)
     }
 
-    /// Returns a mutable reference to the request of this number.
+    /// Returns a mutable reference to the request with this number, if it is open.
     #[inline]
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Request<M>> {
         let place = self.place(number);
@@ -172,7 +172,7 @@ impl<M: Frames> OpenRequests<M> {
         taken.filter(|request| request.number == number)
     }
 
-    /// Removes a request.
+    /// Removes and returns a request, if it is open.
     #[inline]
     pub(super) fn remove(&mut self, number: u64) -> Option<Request<M>> {
         let place = self.place(number);
@@ -221,7 +221,7 @@ mod tests {
     use crate::peer::PeerId;
     use crate::reply::ErrorEncoding;
 
-    /// Returns a function that makes requests which differ in their bytes.
+    /// Returns a function that makes a request with a given number and a given size in bytes.
     fn maker() -> impl Fn(u64, u64) -> Request<Vec<Vec<u8>>> {
         let directory = tempfile::tempdir().unwrap();
         let routes = directory.path().join("routes.yaml");

@@ -82,7 +82,7 @@ impl Peers {
         }
     }
 
-    /// Removes a peer.
+    /// Removes and returns a peer, if it is connected.
     pub(super) fn remove(&mut self, number: PeerId) -> Option<Peer> {
         let place = self.place(number);
         match self.places[place].take_if(|(taken_by, _)| *taken_by == number) {
@@ -236,14 +236,14 @@ pub(super) struct Client {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PrincipalPlace(pub(super) usize);
 
-/// The source of a client's name.
+/// The source of the name of a client or publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NameSource {
-    /// The principal for the client's key.
+    /// The principal for the peer's key.
     Principal,
-    /// The principal that all clients without a known key share.
+    /// The principal that all peers without a known key share.
     Anonymous,
-    /// The client or the engine chose the name.
+    /// The peer or the engine chose the name.
     Peer,
 }
 
@@ -328,9 +328,9 @@ impl Client {
         Arc::clone(caller)
     }
 
-    /// Counts a message, if the client is a REQ. A REQ that sends another request no longer waits
-    /// for the answer to the last one, or another process has the same name. In both cases, the
-    /// client would mistake a late answer to the last request for the answer to the new one.
+    /// Counts a message, if the client is a REQ. Late answers to earlier messages are then dropped,
+    /// since the client would mistake them for the answer to this message. They exist if the REQ no
+    /// longer waits for them, or if another process had the same name.
     #[inline]
     fn count_req_message(&mut self) {
         self.req_messages += u64::from(self.kind == ClientKind::Req);
@@ -349,7 +349,7 @@ impl Client {
         self.open_bytes += bytes;
     }
 
-    /// Removes a request of this size from the open ones.
+    /// Removes a request of this size from the count and the size of the open requests.
     #[inline]
     pub(super) fn closed(&mut self, bytes: u64) {
         self.open -= 1;
@@ -472,7 +472,7 @@ impl Admitted {
         turn
     }
 
-    /// Forgets a client that has disconnected.
+    /// Removes a client that has disconnected from the count, if it was admitted.
     pub(super) fn leave(&mut self, client: &Client) {
         self.0 -= usize::from(!client.is_surplus());
     }

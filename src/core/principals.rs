@@ -1,6 +1,6 @@
 //! The counters of principals, which outlive the connections of their clients.
 //!
-//! Files of the operator name the principals, peers never do. [`PRINCIPALS_COUNTED`] bounds the
+//! The operator's files name the principals, and peers never do. [`PRINCIPALS_COUNTED`] bounds the
 //! number of counters nevertheless, however often these files are edited.
 
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ const OTHERS: PrincipalPlace = PrincipalPlace(0);
 /// The counters of all principals that have had a client.
 #[derive(Debug)]
 pub(super) struct Principals {
-    /// The counters, by [`PrincipalPlace`]; at least for [`OTHERS`].
+    /// The counters, by [`PrincipalPlace`]. The counters at [`OTHERS`] always exist.
     all: Vec<PrincipalSample>,
     places: HashMap<Arc<str>, PrincipalPlace>,
 }
@@ -101,8 +101,8 @@ impl Principals {
         Some(&mut sample.counters)
     }
 
-    /// Returns the index of a principal's counters. Adds counters for a new principal, unless there
-    /// are [`PRINCIPALS_COUNTED`] already.
+    /// Returns the index of a principal's counters. Adds counters for a new principal. Returns
+    /// [`OTHERS`] instead if [`PRINCIPALS_COUNTED`] principals have counters already.
     fn place(&mut self, name: &str) -> PrincipalPlace {
         if let Some(place) = self.places.get(name) {
             return *place;

@@ -1,5 +1,5 @@
-//! The rates at which clients may use routes with a `rate`: a token bucket for each principal and
-//! route, or for each connection whose principal is unknown.
+//! The rates at which clients may use routes with a `rate`. For each such route, each principal has
+//! a token bucket, and so has each connection whose principal is unknown.
 //!
 //! A bucket is one number, the time at which it will be full again (the generic cell rate
 //! algorithm). A full bucket is therefore equivalent to no bucket, and is dropped.
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_and_then_the_rate_passes() {
+    fn a_burst_passes_and_then_requests_at_the_rate() {
         let mut rates = RateLimiter::default();
         let mut charge = |at: u64| rates.charge(ms(at), "A", &RATE, ALICE);
         for _ in 0..5 {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_smaller_rate_takes_effect_and_does_not_wait_for_the_larger_one() {
+    fn a_new_rate_takes_effect_at_once_even_if_the_bucket_was_empty() {
         let mut rates = RateLimiter::default();
         let slow = Rate {
             interval: ms(100_000),

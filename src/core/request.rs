@@ -134,7 +134,7 @@ pub(super) struct ReturnAddress {
     pub(super) generation: u64,
 }
 
-/// The charge for a request without envelope and headers, whose type may have any length.
+/// The charge for a request without envelope and headers. It includes the longest possible type.
 const USUAL_CHARGE: u32 = (REQUEST_CHARGE + 2 * FRAME_CHARGE + frame::TYPE_MAX as u64) as u32;
 
 /// Returns the [charge](Request::charge) for a request of `bytes` bytes, whose body is type,
@@ -165,7 +165,7 @@ impl<M: Frames> Request<M> {
         matches!(self.state, State::Answered(_))
     }
 
-    /// Returns the headers of a request that a worker holds.
+    /// Returns the headers of a request that a worker holds, and no headers for any other request.
     #[cold]
     pub(super) fn kept_headers(&self) -> Vec<Vec<u8>> {
         let State::Held { kept, .. } = &self.state else {
@@ -176,7 +176,7 @@ impl<M: Frames> Request<M> {
         headers.map(<[u8]>::to_vec).collect()
     }
 
-    /// Returns the destination of a rejection.
+    /// Returns the destination and the form of a rejection of this request.
     #[cold]
     pub(super) fn into_return_address(self) -> ReturnAddress {
         let route = self.route();

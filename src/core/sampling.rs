@@ -9,7 +9,7 @@ use crate::metrics::Sample;
 use crate::snapshot::{ChannelId, PoolId};
 
 impl<M: Frames> Core<M> {
-    /// Returns the counters over all routes and pools so far.
+    /// Returns the sums of the counters of all routes and pools.
     pub fn ledger(&self) -> Ledger {
         let mut ledger = self.counts.ledger();
         for pool in &self.pools {

@@ -1,6 +1,6 @@
-//! Copies of the frames that the rejection of a held request would need, above all headers. The
-//! frames are copied, because a frame itself keeps the whole buffer in which it arrived. The memory
-//! of the copies is reused.
+//! Copies of the frames that the rejection of a held request would need, which are mostly headers.
+//! The frames are copied, because a frame keeps the whole buffer alive in which it arrived. The
+//! memory of the copies is reused.
 
 /// The maximum number of empty buffers that are kept for reuse.
 const SPARE_BUFFERS_MAX: usize = 1024;
@@ -48,7 +48,8 @@ impl CopyPool {
         Kept(Some(copies))
     }
 
-    /// Takes back frames that are not needed any more.
+    /// Takes back frames that are not needed any more. Keeps their buffer for later frames, unless
+/// it is large or there are enough.
     #[inline]
     pub(super) fn give_back(&mut self, Kept(copies): Kept) {
         if let Some(mut copies) = copies

@@ -41,8 +41,8 @@ pub(super) fn join<M: Frames>(body: &M, topic_end: &[u8], was_split: bool) -> M 
     M::of(vec![[kind, end, payload].concat()])
 }
 
-/// Returns the position of the first `end` in a frame, or `None` if it is not within reach of a
-/// topic, which has at most [`TYPE_MAX`] bytes. `end` must not be empty.
+/// Returns the position of the first `end` in a frame, or `None` if no `end` follows a topic of at
+/// most [`TYPE_MAX`] bytes. `end` must not be empty.
 fn find(frame: &[u8], end: &[u8]) -> Option<usize> {
     let searched = &frame[..frame.len().min(TYPE_MAX + end.len())];
     searched.windows(end.len()).position(|window| window == end)

@@ -1,5 +1,5 @@
-//! Notes on waits that an operator may have to end: requests wait for the first worker of a pool,
-//! or a drain waits for answers.
+//! Notes on waits that an operator may have to end: requests wait at a pool that has no worker, or
+//! a drain waits for answers.
 //!
 //! Each wait is noted once it has lasted for [`NOTE_DELAY`], and again every [`REPEAT_INTERVAL`] as
 //! long as it lasts.
@@ -49,7 +49,7 @@ impl<M: Frames> Core<M> {
     }
 
     /// Begins to drain, and schedules a note of the pools and answers that the drain waits for. The
-    /// note is dropped if the drain has ended by then.
+    /// note is dropped if the drain has ended when the note is due.
     pub(super) fn drain(&mut self, deadline: Duration) {
         self.drain = Some(deadline);
         self.begin_to_flush();
@@ -135,8 +135,8 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// Returns the silent peers. A worker among them has connected to a frontend by mistake, and waits
-/// there for requests.
+/// Returns the silent peers. One of them may be a worker that connected to a frontend by mistake,
+/// and waits there for requests.
 fn silent_peers<M: Frames>(peers: &Peers, out: &impl Outlet<M>) -> SilentPeers {
     let is_silent = |peer: &Peer| matches!(peer, Peer::Client(client) if client.is_silent_dealer());
     let mut silent = peers.iter().filter(|(_, peer)| is_silent(peer));

@@ -1,5 +1,5 @@
-//! Guesses about messages that arrived at the wrong place or in the wrong form. They name the
-//! likely nature of each message, so that an operator knows what to change.
+//! Guesses about messages that arrived at the wrong place or in the wrong form. A guess names the
+//! likely nature of a message, so that an operator knows what to change.
 
 use std::fmt;
 
@@ -142,8 +142,8 @@ impl fmt::Display for Stray {
                 "the identity is missing: a DEALER worker answers with frame 0 of the request first, unchanged"
             }
             Self::UnknownToken => {
-                "this gateway has not issued its identity since it started: an answer to a gateway that ran before, or \
-                 an altered identity"
+                "this gateway has not issued the identity in its first frame: the message answers a gateway that ran before, \
+                or the identity was altered"
             }
             Self::UnknownClient => {
                 "its first frame is not the identity of a client that waits for this worker: a DEALER worker answers with \

@@ -112,7 +112,7 @@ impl World {
         self.send(worker, &[&token, b"REPLY", b"x"]);
     }
 
-    /// Lets the time pass until `time`, and returns the notes of this kind until then.
+    /// Lets the time pass until `time`, and returns the notes that `wanted` selects.
     fn at(&mut self, time: Duration, wanted: impl Fn(NotedEvent) -> bool) -> Vec<Note> {
         self.now = time;
         self.on(Event::Tick);
@@ -272,7 +272,7 @@ fn a_pool_whose_first_worker_connects_within_a_second_is_not_named() {
 }
 
 #[test]
-fn a_pool_whose_last_worker_leaves_queued_requests_is_named_after_a_second() {
+fn a_pool_that_loses_its_last_worker_while_requests_wait_is_named_after_a_second() {
     let mut world = World::new();
     let (client, worker) = (world.client(), world.worker());
     for _ in 0..11 {

@@ -83,8 +83,8 @@ pub(super) struct Tokens([Token; TOKENS_KEPT]);
 
 #[derive(Clone, Debug, Default)]
 struct Token {
-    /// The name in `text`, or `None` before the first token. Each client has an `Rc` of its own,
-    /// and gets another one if its name changes.
+    /// The name in `text`, or `None` before the first token. Each client has its own `Rc`, and a
+    /// new one if its name changes, so equal pointers mean the same name of the same client.
     name: Option<Rc<Name>>,
     /// The number of the request.
     number: u64,
@@ -154,7 +154,7 @@ fn read_usual(token: &[u8]) -> Option<(&[u8], u64)> {
 fn last_digits(bytes: [u8; DIGITS]) -> (usize, u64) {
     // The first byte is the lowest, so a shift removes the bytes before the digits.
     let values = u64::from_le_bytes(bytes) ^ 0x3030_3030_3030_3030;
-    // The highest bit of each byte that is more than 9.
+    // The highest bit of each byte is set if the byte is more than 9.
     let others = ((values & 0x7f7f_7f7f_7f7f_7f7f) + 0x7676_7676_7676_7676) | values;
     let digits = (others & 0x8080_8080_8080_8080).leading_zeros() as usize / 8;
     if digits == 0 {
