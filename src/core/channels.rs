@@ -143,7 +143,7 @@ impl<M: Frames> Core<M> {
     }
 
     /// Passes a kept message to a judge. If its type has no route any more, or if no judge can be
-/// started, the message is judged at once.
+    /// started, the message is judged at once.
     #[cold]
     fn judge_kept(&mut self, id: ChannelId, kept: &Undecided<M>, out: &mut impl Outlet<M>) {
         let channel = &mut self.channels[id.0];
@@ -319,7 +319,7 @@ impl<M: Frames> Core<M> {
     }
 
     /// If the gateway drains, drops the messages for subscribers that have taken no message for
-/// [`STALLED_TIME`].
+    /// [`STALLED_TIME`].
     pub(super) fn give_up_stalled_subscribers(&mut self) {
         if self.drain.is_none() || !self.has_queued_messages() {
             return;

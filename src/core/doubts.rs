@@ -1,4 +1,4 @@
-//! Doubts about messages whose frames do not seem to fit the keys of their frontend.
+//! Doubts about messages whose frames do not seem to fit the settings of their frontend.
 
 use std::time::Duration;
 

@@ -51,8 +51,8 @@ pub enum Event<M: Frames> {
         /// The name in logs and in /status.
         name: Arc<PeerName>,
     },
-    /// A publisher connected to a channel, or the first of publishers that the engine cannot
-    /// distinguish.
+    /// A publisher connected to a channel, or the first of several publishers that the engine
+    /// cannot distinguish.
     PublisherConnected {
         /// The connection.
         peer: PeerId,

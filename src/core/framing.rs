@@ -20,9 +20,9 @@ pub(super) fn unusual(framing: &Arc<Framing>) -> Option<Arc<Framing>> {
     (**framing != Framing::default()).then(|| Arc::clone(framing))
 }
 
-/// Splits a message with this framing into envelope and body. The body of a malformed message does
-/// not pass `has_shape` of the module `frame`. Notes a doubt if the frontend's `type` does not seem
-/// to fit the client.
+/// Splits a message with this framing into envelope and body. For a malformed message, the body
+/// fails `has_shape` of the module `frame`. Notes a doubt if the frontend's `type` does not seem to
+/// fit the client.
 #[cold]
 pub(super) fn split<M: Frames>(
     framing: &Framing,
@@ -122,7 +122,7 @@ pub(super) fn fault<M: Frames>(
     let frames = message.body.len();
     let Some(framing) = framing else {
         return if frames == 1 {
-            usual + "; a client that sends payloads alone needs a frontend with `type`"
+            usual + "; a client that sends only payloads needs a frontend with `type`"
         } else {
             usual
         };
@@ -145,7 +145,7 @@ pub(super) fn fault<M: Frames>(
         usual
     } else if envelope.len() + frames > frames_max {
         format!(
-            "more than {frames_max} frames with the frontend's type, the limit of limits.frames"
+            "more than {frames_max} frames, the limit of limits.frames: the frontend's type counts as a frame"
         )
     } else {
         "no payload: a message to this frontend is headers, if any, then a payload, which may be empty"

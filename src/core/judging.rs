@@ -102,7 +102,7 @@ impl<M: Frames> Core<M> {
     }
 
     /// Accepts or rejects a request, or its answer, by the verdict on its payload. Passes a verdict
-/// on a kept message to its channel.
+    /// on a kept message to its channel.
     #[expect(
         clippy::boxed_local,
         reason = "the caller, through which every message passes, does not unpack it"

@@ -141,7 +141,7 @@ impl Lanes {
     }
 
     /// Removes the first message of a lane. Returns its sender if the sender must be resumed,
-/// because its backlog has shrunk to a quarter of the limits.
+    /// because its backlog has shrunk to a quarter of the limits.
     #[must_use]
     pub(super) fn pop(&mut self, lane: LaneKey, limits: &Limits) -> Option<PeerId> {
         let entries = self.lanes.get_mut(&lane)?;

@@ -121,7 +121,7 @@ pub(crate) struct Particulars {
     pub first: String,
 }
 
-/// A client whose messages may not fit the keys of its frontend.
+/// A client whose messages may not fit the settings of its frontend.
 #[derive(Clone, Debug)]
 pub(crate) struct Doubt {
     /// The client.

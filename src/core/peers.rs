@@ -328,9 +328,9 @@ impl Client {
         Arc::clone(caller)
     }
 
-    /// Counts a message, if the client is a REQ. Late answers to earlier messages are then dropped,
-    /// since the client would mistake them for the answer to this message. They exist if the REQ no
-    /// longer waits for them, or if another process had the same name.
+    /// Counts a message, if the client is a REQ. Answers to its earlier messages are then dropped,
+    /// since the client would mistake them for the answer to this message. Such answers exist if
+    /// the client no longer waits for them, or if another process had the same name.
     #[inline]
     fn count_req_message(&mut self) {
         self.req_messages += u64::from(self.kind == ClientKind::Req);
@@ -472,7 +472,7 @@ impl Admitted {
         turn
     }
 
-    /// Removes a client that has disconnected from the count, if it was admitted.
+    /// Removes a disconnected client from the count, if it was admitted.
     pub(super) fn leave(&mut self, client: &Client) {
         self.0 -= usize::from(!client.is_surplus());
     }

@@ -1,5 +1,5 @@
-//! The rates at which clients may use routes with a `rate`. For each such route, each principal has
-//! a token bucket, and so has each connection whose principal is unknown.
+//! The rates at which clients may use routes with a `rate`. Each such route has a token bucket for
+//! each principal, and for each connection whose principal is unknown.
 //!
 //! A bucket is one number, the time at which it will be full again (the generic cell rate
 //! algorithm). A full bucket is therefore equivalent to no bucket, and is dropped.

@@ -1,6 +1,6 @@
 //! Copies of the frames that the rejection of a held request would need, which are mostly headers.
-//! The frames are copied, because a frame keeps the whole buffer alive in which it arrived. The
-//! memory of the copies is reused.
+//! The frames are copied, because a frame keeps its whole receive buffer alive. The memory of the
+//! copies is reused.
 
 /// The maximum number of empty buffers that are kept for reuse.
 const SPARE_BUFFERS_MAX: usize = 1024;
@@ -49,7 +49,7 @@ impl CopyPool {
     }
 
     /// Takes back frames that are not needed any more. Keeps their buffer for later frames, unless
-/// it is large or there are enough.
+    /// the buffer is large or enough buffers are kept.
     #[inline]
     pub(super) fn give_back(&mut self, Kept(copies): Kept) {
         if let Some(mut copies) = copies

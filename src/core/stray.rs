@@ -112,8 +112,8 @@ impl fmt::Display for Stray {
         f.write_str(match self {
             Self::Empty => "it is empty",
             Self::Farewell => {
-                "it is BYE, by which a DEALER worker of engine native leaves: engine libzmq can't distinguish workers, and a \
-                 REP worker leaves once it has answered"
+                "it is BYE, with which only a DEALER worker of engine native can leave: engine libzmq can't distinguish \
+                 workers, and a REP worker can disconnect once it has answered"
             }
             Self::Pattern(pattern) => {
                 return write!(
@@ -142,8 +142,8 @@ impl fmt::Display for Stray {
                 "the identity is missing: a DEALER worker answers with frame 0 of the request first, unchanged"
             }
             Self::UnknownToken => {
-                "this gateway has not issued the identity in its first frame: the message answers a gateway that ran before, \
-                or the identity was altered"
+                "this gateway has not issued the identity in its first frame: the message answers a gateway that ran \
+                 before, or the identity was altered"
             }
             Self::UnknownClient => {
                 "its first frame is not the identity of a client that waits for this worker: a DEALER worker answers with \
