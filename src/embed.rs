@@ -172,7 +172,7 @@ impl Gateway {
         self.loaded.summary()
     }
 
-    /// Listens on every address and serves, on threads of its own.
+    /// Listens on every address, and serves peers on new threads.
     ///
     /// # Errors
     ///

@@ -11,8 +11,8 @@ use crate::priority;
 use crate::reload::{Report, SharedControlStatus, Wake};
 use crate::watch::Follower;
 
-/// A running gateway. Dropping the handle stops the gateway at once, and [`Handle::wait`] waits for
-/// it to end by itself.
+/// A running gateway. Dropping the handle stops the gateway at once. [`Handle::wait`] waits until
+/// the gateway ends by itself.
 #[must_use = "a gateway stops when its handle is dropped"]
 pub struct Handle {
     running: Running,
@@ -60,7 +60,7 @@ impl Handle {
         reports.recv().ok()
     }
 
-    /// Stops accepting requests, and ends the gateway as soon as the open ones are answered, or
+    /// Stops accepting requests, and ends the gateway as soon as the open requests are answered, or
     /// after `shutdown.grace`.
     pub fn drain(&self) {
         self.stop.control.drain();

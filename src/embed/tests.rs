@@ -91,7 +91,7 @@ fn both_sides_of_a_channel_still_listen_after_a_reload() {
 }
 
 #[test]
-fn a_taken_address_of_a_channel_has_its_place() {
+fn the_error_on_a_taken_address_of_a_channel_has_its_place() {
     let directory = schemas();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let text = channel(&format!("tcp://{}", taken.local_addr().unwrap()));

@@ -82,7 +82,7 @@ impl Orders {
         self.woken.as_raw_fd()
     }
 
-    /// Returns the order in force.
+    /// Returns the order in force, and discards the bytes that woke the data thread.
     pub(super) fn get(&mut self) -> Order {
         let mut bytes = [0; 16];
         while self.woken.read(&mut bytes).is_ok_and(|n| n == bytes.len()) {}

@@ -46,7 +46,7 @@ impl<K: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<K, T, S> {
         self.count += 1;
     }
 
-    /// Takes the first item of the sender whose turn it is.
+    /// Removes and returns the first item of the sender whose turn it is, if there is an item.
     pub(super) fn pop(&mut self) -> Option<T> {
         let sender = self.order.pop_front()?;
         let queue = self.queues.get_mut(&sender)?;

@@ -47,8 +47,8 @@ pub(super) struct Judges<P> {
 }
 
 impl<P: Frames + Send + 'static> Judges<P> {
-    /// Returns judges, none of which has started yet. A judge that has reached a verdict wakes the
-    /// data thread by `control`.
+    /// Returns judges whose threads have not started yet. A judge that has reached a verdict wakes
+    /// the data thread through `control`.
     pub(super) fn new(control: Control) -> Self {
         let (cases, sent) = mpsc::channel();
         let (done, verdicts) = mpsc::channel();
@@ -127,13 +127,13 @@ impl<P: Frames + Send + 'static> Judges<P> {
 
 /// Waits for the next case. Returns `None` once the engine has ended.
 fn take<P>(sent: &Mutex<Receiver<Box<Case<P>>>>) -> Option<Box<Case<P>>> {
-    // The lock is never poisoned, because no judge panics while it holds it.
+    // The lock is never poisoned, because no judge panics while it holds the lock.
     let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
     sent.recv().ok()
 }
 
-/// Checks a case. A panic, which is a bug, causes the rejection of this message alone. The panic
-/// hook has already logged and counted it.
+/// Checks a case. A panic, which is a bug, causes only the rejection of this message. The panic
+/// hook has already logged and counted the panic.
 fn judge<P: Frames>(case: Case<P>) -> Box<Verdict<P>> {
     let found = catch_unwind(AssertUnwindSafe(|| case.check_payload()));
     Box::new(case.end(found.ok()))

@@ -4,15 +4,20 @@
 //! core's decisions through an [`Outlet`](crate::core::Outlet). It knows no routes and no schemas.
 //! It owns one thread, on which it also runs the core, so no message waits for a lock.
 //!
-//! Every engine must number each connection anew ([`PeerId`](crate::peer::PeerId) is never reused);
-//! report a peer before its messages, and its disconnection after them; never block in a call of
-//! the outlet; bound the answers that it keeps for a client by `limits.client_bytes` and report the
-//! fate of each of them; log the core's notes once a turn (`notes::log_notes`); report each verdict
-//! of its judges (`judges`) to the core; and process at most a budget of messages before it looks
-//! at the other peers again. An engine that can distinguish peers reports each worker, publisher
-//! and subscriber with `Headcount::One`. Any other engine reports one peer with
-//! `Headcount::Unknown` for each pool and for each side of a channel. The core knows no other
-//! difference between engines.
+//! Every engine must meet these conditions:
+//!
+//! - It gives each connection a new number: a [`PeerId`](crate::peer::PeerId) is never reused.
+//! - It reports a peer before the peer's messages, and the disconnection after them.
+//! - It never blocks in a call of the outlet.
+//! - It bounds the answers that it keeps for a client by `limits.client_bytes`, and reports the
+//!   fate of each of these answers.
+//! - It logs the core's notes once a turn (`notes::log_notes`).
+//! - It reports each verdict of its judges (`judges`) to the core.
+//! - It processes at most a budget of messages of one peer before it serves the other peers again.
+//!
+//! An engine that can distinguish peers reports each worker, publisher and subscriber with
+//! `Headcount::One`. Any other engine reports one peer with `Headcount::Unknown` for each pool and
+//! for each side of a channel. The core knows no other difference between engines.
 
 mod control;
 mod error;
@@ -155,8 +160,9 @@ impl Running {
         &self.0.listening
     }
 
-    /// Returns the first address of a frontend or pool, for a connection from this machine. The
-    /// sides of a channel are found as `NAME.publishers` and `NAME.subscribers`.
+    /// Returns the first address of a frontend or pool, for a connection from this machine, or
+    /// `None` if it has no address. The sides of a channel are found as `NAME.publishers` and
+    /// `NAME.subscribers`.
     pub fn endpoint(&self, name: &str) -> Option<String> {
         let found = self
             .0
@@ -181,7 +187,8 @@ impl Running {
         self.0.observer.clone()
     }
 
-    /// Waits until the gateway has stopped, and returns its counts.
+    /// Waits until the gateway has stopped, and returns its counts. Fails with the error that
+    /// stopped the gateway, if any.
     pub fn wait(self) -> Result<Ledger, EngineError> {
         let ended = self.0.thread.join();
         ended.unwrap_or_else(|_| Err(EngineError::new("the data thread", "it panicked")))

@@ -1,4 +1,4 @@
-//! The data thread's half of a reload. A reload takes effect between two messages. The socket of a
+//! The data thread's part of a reload. A reload takes effect between two messages. The socket of a
 //! removed frontend, pool or channel is closed later, once no request needs it any more.
 
 use std::sync::Arc;

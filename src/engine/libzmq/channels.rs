@@ -1,4 +1,5 @@
-//! The channels' half of a turn: messages of publishers, and the subscriptions of subscribers.
+//! The part of a turn that serves channels: the messages of publishers, and the subscriptions of
+//! subscribers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,8 +86,8 @@ impl Libzmq {
     }
 
     /// Takes the frames of subscribers one by one. libzmq treats each frame in the form of a
-    /// subscription as a subscription, even within a message, and omits it if it changes nothing.
-    /// The last frame of a message may therefore never arrive.
+    /// subscription as a subscription, even within a message, and omits a subscription that changes
+    /// nothing. The last frame of a message may therefore never arrive.
     fn drain_subscribers(&mut self, role: Role, now: Duration) -> Result<(), EngineError> {
         self.links.allowance = BUDGET;
         while self.links.allowance > 0 {

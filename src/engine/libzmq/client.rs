@@ -124,7 +124,7 @@ impl Client {
         self.outbox.push_back((frames, outcome));
     }
 
-    /// Takes the next queued answer.
+    /// Removes and returns the next queued answer, if there is one.
     pub(super) fn next_unsent(&mut self) -> Option<Answer> {
         let (frames, outcome) = self.outbox.pop_front()?;
         self.outbox_bytes -= cost(&frames);

@@ -30,7 +30,7 @@ pub(super) struct Libzmq {
     pub(super) swept: Duration,
     /// Set if judges may have more verdicts than the last turn reported to the core.
     pub(super) verdicts_left: bool,
-    /// The time at which unsent answers are dropped, once the gateway drains.
+    /// The time at which unsent answers are dropped, or `None` if the gateway does not drain.
     pub(super) flush_deadline: Option<Duration>,
     /// The time at which the last wait ended.
     pub(super) woke: Duration,

@@ -13,17 +13,18 @@ use crate::snapshot::{
     Snapshot, Workers,
 };
 
-/// The minimum number of requests that libzmq may queue for a worker. A small number costs
-/// throughput: whenever it is reached, the pool is polled until libzmq has room again.
+/// The smallest send window of a pool, which is the number of requests that libzmq may queue for a
+/// worker. A smaller window costs throughput: whenever it is full, the pool is polled until libzmq
+/// has room again.
 const SEND_WINDOW: u32 = 100;
 
-/// The maximum number of requests that libzmq may queue for a worker.
+/// The largest send window of a pool.
 const SEND_WINDOW_MAX: u32 = 1_000;
 
-/// The largest frame that a subscriber may send, in bytes, which leaves room for the properties in
-/// its handshake: a prefix has at most 255 bytes. libzmq keeps subscriptions in a tree with a node
-/// for each byte, which it frees recursively, so that a long prefix would take much memory and
-/// could overflow the stack.
+/// The largest frame that a subscriber may send, in bytes. A prefix has at most 255 bytes, but the
+/// properties in a handshake need more room. libzmq keeps subscriptions in a tree with a node for
+/// each byte, and frees the tree recursively. A longer prefix would take much memory and could
+/// overflow the stack.
 const SUBSCRIPTION_MAX: u64 = 4_096;
 
 /// The settings of a socket that cannot be changed while it is in use.
@@ -43,6 +44,7 @@ pub(super) struct Fixed {
 pub(super) struct FixedPool {
     pub(super) kind: WorkerKind,
     pub(super) heartbeat: Option<Duration>,
+    /// The send window, between [`SEND_WINDOW`] and [`SEND_WINDOW_MAX`].
     pub(super) window: u32,
 }
 
@@ -129,7 +131,7 @@ impl Fixed {
             // The core uses these.
             upstream: _,
             frames: _,
-            // Refused before a socket is made, but for their defaults.
+            // Values other than the defaults are refused before a socket is made.
             keep: _,
             keep_bytes: _,
             slow: _,
@@ -179,8 +181,8 @@ impl Fixed {
                 &format!("give the {part} with the new addresses another name, or restart"),
             );
         }
-        // `limits.message` may grow up to this value, because libzmq's own limit is twice the
-        // gateway's.
+        // `limits.message` may grow up to `message_max`, libzmq's own limit, which is twice the
+        // gateway's first limit.
         if wanted.message_max / 2 > *message_max {
             let remedy =
                 format!("the value may be at most {message_max}B until the gateway is restarted");

@@ -5,7 +5,7 @@
 //! that connection. Such a client is therefore forgotten when its connection closes, which the
 //! socket's monitor reports. The monitor is read before each message from or to such a client, and
 //! libzmq reports a closed connection before it admits the next one. While two connections with the
-//! same identity are open, the second can still receive an answer of the first.
+//! same identity are open, the second can still receive an answer to a request of the first.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -53,17 +53,17 @@ impl FrontendSocket {
     }
 
     /// Returns the time since the frontend was first found to be removed from the configuration.
+    /// The first call after [`Self::keep`] returns zero.
     pub(super) fn removed_for(&mut self, now: Duration) -> Duration {
         now - *self.removed.get_or_insert(now)
     }
 
-    /// Records that the configuration has the frontend. [`Self::removed_for`] then starts from
-    /// zero.
+    /// Records that the configuration has the frontend.
     pub(super) fn keep(&mut self) {
         self.removed = None;
     }
 
-    /// Returns the client with this identity.
+    /// Returns the client with this identity, if there is one.
     pub(super) fn client(&self, identity: &[u8]) -> Option<PeerId> {
         self.clients.get(identity).copied()
     }

@@ -1,9 +1,9 @@
 //! The addresses of sockets that were closed recently. After the gateway has closed a socket,
 //! libzmq keeps listening at its address for some milliseconds, on a thread of its own. A new
-//! socket at such an address must wait until libzmq stops.
+//! socket at such an address must wait until libzmq no longer listens there.
 //!
-//! This concerns TCP alone: at an ipc path libzmq removes the file that it finds when it binds, and
-//! never the file of a socket that it closes.
+//! This concerns only TCP. At an ipc path, libzmq removes an existing file when it binds, and
+//! removes no file when it closes a socket.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -13,16 +13,16 @@
 //!
 //! libzmq does not reveal its peers, and the consequences are documented for users. All workers of
 //! a pool are one peer for the core, and libzmq serves them in turn. So `per_worker` and `balance`
-//! cannot be supported, and neither can the loss of one of several workers. The loss of all workers
-//! is noticed, because a monitor counts connections. The publishers of a channel are one peer for
-//! the core, and its subscribers another: libzmq finds the subscribers that a message matches, and
-//! drops the message for a subscriber that has no room. Messages therefore cannot be kept for one
-//! subscriber, and `slow` cannot be supported.
+//! cannot be supported, and the loss of one of several workers is not noticed. The loss of all
+//! workers is noticed, because a monitor counts connections. The publishers of a channel are one
+//! peer for the core, and its subscribers another: libzmq finds the subscribers that a message
+//! matches, and drops the message for a subscriber that has no room. Messages therefore cannot be
+//! kept for one subscriber, and `slow` cannot be supported.
 //!
 //! Clients are known by their identities from their first message on, and are forgotten when idle.
-//! Back-pressure on one client is impossible, so answers that it does not read are dropped beyond
-//! `limits.client_bytes`, and its messages that wait for judges count as open requests, up to
-//! `limits.client_requests`.
+//! Back-pressure on one client is impossible. Answers that a client does not read are therefore
+//! dropped beyond `limits.client_bytes`. A client's messages that wait for judges count as open
+//! requests, up to `limits.client_requests`.
 
 mod adopt;
 mod channels;
@@ -62,7 +62,8 @@ use open::FLUSH;
 pub(super) use reload::Reloader;
 use sockets::SharedSocketRegistry;
 
-/// The time between two searches for idle clients to forget, which affects only the use of memory.
+/// The time between two searches for idle clients, which are then forgotten. It affects only the
+/// use of memory.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The maximum number of verdicts of judges that a turn reports to the core: after each verdict,
@@ -72,8 +73,8 @@ const VERDICTS_MAX: usize = 4;
 /// The time after which a turn leaves the remaining work to the next turn.
 const WORK_TIME_MAX: Duration = Duration::from_millis(3);
 
-/// The sizes of libzmq messages, in bytes, that share the buffer in which they arrived. Shorter
-/// messages are stored in the message itself, and longer ones have a buffer of their own.
+/// The sizes in bytes of frames that share the buffer in which they arrived. libzmq stores shorter
+/// frames in the `zmq::Message` itself, and each longer frame in a buffer of its own.
 const SHARES_BUFFER: std::ops::Range<usize> = 34..8192;
 
 impl Frame for Message {
@@ -170,7 +171,8 @@ impl Libzmq {
             let ready = self.poll()?;
             let now = self.start.elapsed();
             self.woke = now;
-            // The I/O of libzmq would stop if a monitor had no room for reports.
+            // Each turn reads the monitors that have reports, because the I/O of libzmq stops if a
+            // monitor has no room for another report.
             for frontend in &ready.reported {
                 self.links.forget_left(*frontend);
                 self.report_events(now);
@@ -381,7 +383,8 @@ impl Libzmq {
     }
 
     fn is_over(&mut self, ready: &Ready, now: Duration) -> bool {
-        // Messages that have arrived already are still rejected, because the gateway shuts down.
+        // After the drain, messages that have arrived already are still rejected before the engine
+        // ends.
         if self.core.is_drained() && ready.frontends.is_empty() {
             return true;
         }

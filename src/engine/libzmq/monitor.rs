@@ -7,7 +7,7 @@ use zmq::{Context, DONTWAIT, Socket, SocketEvent};
 /// A socket's monitor.
 pub(super) struct Monitor {
     socket: Socket,
-    /// The address at which the events are sent, which no other monitor has.
+    /// The address to which libzmq sends the events. Each monitor has its own address.
     endpoint: String,
     /// The file descriptors of the connections. A connection counts from its acceptance on, so a
     /// peer that does not speak ZMTP counts until its handshake fails.
@@ -51,7 +51,7 @@ impl Monitor {
         &self.socket
     }
 
-    /// Returns whether any worker was connected at the last [`Self::update`].
+    /// Returns whether any connection was open at the last [`Self::update`].
     pub(super) fn connected(&self) -> bool {
         !self.connections.is_empty()
     }

@@ -1,4 +1,4 @@
-//! The pools' half of a turn: workers that connect and disconnect, and their answers.
+//! The part of a turn that serves pools: workers that connect and disconnect, and their answers.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,5 @@
 //! The sockets to peers. The thread that prepares a reload opens them, so that errors occur before
-//! anything changes. By the registry of existing sockets, a reload decides which sockets it can
-//! keep.
+//! anything changes. The registry of existing sockets shows a reload which sockets it can keep.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,9 +18,9 @@ use crate::engine::listening::BoundAddress;
 use crate::engine::role::Role;
 use crate::snapshot::{FrontendId, PoolId, Snapshot};
 
-/// The maximum time for which a reload waits for the close of a socket that the configuration no
-/// longer has, but that still listens on an address of the new configuration. A socket without
-/// answers to deliver closes within milliseconds.
+/// The maximum time for which a reload waits until a removed socket closes, if that socket still
+/// listens on an address of the new configuration. A socket without answers to deliver closes
+/// within milliseconds.
 const CLOSING_MAX: Duration = Duration::from_secs(1);
 
 /// The pause between two checks of whether the socket has closed.
