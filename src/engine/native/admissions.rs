@@ -1,4 +1,5 @@
-//! Admission: the strangers among the accepted connections, and the number of clients.
+//! Admission: bounds on the number of clients, and on the number of strangers. A stranger is an
+//! accepted connection whose peer is not admitted yet.
 
 use std::collections::VecDeque;
 
@@ -32,8 +33,8 @@ pub(super) struct Admissions {
 
 impl Default for Admissions {
     /// Returns admissions without peers. Clients without a name are numbered from a random number
-    /// on, as by libzmq: under `identity: client`, the answer of a slow worker to a client of an
-    /// earlier process must not reach a client of this process.
+    /// on, as libzmq numbers them. Under `identity: client`, the answer of a slow worker to a
+    /// client of an earlier process must not reach a client of this process.
     fn default() -> Self {
         Self {
             strangers: VecDeque::new(),

@@ -2,8 +2,8 @@
 //! the peer ([`Session`]), its timing ([`Liveness`]), its input (`receiving`) and its output
 //! (`sending`).
 //!
-//! The state is private to this folder. `input`, `output` and `time` hold the methods that change
-//! or report it: for input, for output, and for timing.
+//! The state is private to this folder. The methods that change or report the state are in `input`,
+//! `output`, `security` and `time`.
 
 mod input;
 mod listed;
@@ -44,9 +44,9 @@ const CONNECTION_CHARGE: u64 = 2 << 10;
 pub(super) enum Origin {
     /// A listener accepted the connection.
     Accepted,
-    /// The gateway called.
+    /// The gateway called the peer.
     Called { dial: DialId, target: Target },
-    /// The gateway called, and the call was removed from the configuration.
+    /// The gateway called the peer, and the call was then removed from the configuration.
     Abandoned { target: Target },
 }
 
@@ -79,9 +79,9 @@ pub(super) enum Read {
     /// The input to decode, and the number of bytes read. The input lacks bytes that were read
     /// directly into their frame.
     Some(Input, usize),
-    /// Nothing at present.
+    /// There is nothing to read at present.
     Nothing,
-    /// The end: the peer sends nothing more.
+    /// The peer sends nothing more.
     End,
 }
 
@@ -163,7 +163,7 @@ impl Connection {
         )
     }
 
-    /// Removes the stream from the system's watch.
+    /// Stops the system's reports about the stream.
     pub(super) fn deregister(&mut self, registry: &Registry) {
         // The system deregisters a closed stream.
         let _ = registry.deregister(&mut self.stream);
@@ -348,7 +348,7 @@ impl Connection {
         self.charged = memory;
     }
 
-    /// Returns the memory that was last charged for the connection.
+    /// Returns the memory that was last charged for the connection, in bytes.
     pub(super) fn charged(&self) -> u64 {
         self.charged
     }

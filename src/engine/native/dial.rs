@@ -1,7 +1,7 @@
 //! Calls, which are connections that the gateway makes to peers that listen. A failed call is made
-//! again at growing intervals. The name of its address is looked up anew each time, on a thread of
-//! its own, because the system's resolver may take seconds, and no other call must wait for it. All
-//! addresses of the name are tried before the call counts as failed.
+//! again at growing intervals. Each time, another thread looks up the name in the call's address,
+//! because the system's resolver may take seconds and no other call must wait for it. All addresses
+//! of the name are tried before the call counts as failed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -92,7 +92,7 @@ pub(super) enum Target {
 }
 
 impl Dialer {
-    /// Returns a dialer without calls, which looks up the addresses of names by `resolve`.
+    /// Returns a dialer without calls. It calls `resolve` to look up the addresses of names.
     pub(super) fn new(
         control: Control,
         resolve: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
@@ -177,8 +177,9 @@ impl Dialer {
         waiting.min()
     }
 
-    /// Returns a call that is due now. The caller must then call [`Self::connected`],
-    /// [`Self::failed`] or [`Self::put_off`].
+    /// Returns a call that is due now, if there is one. Before that, processes the results of
+    /// look-ups, and starts the look-ups that calls need. The caller must then call
+    /// [`Self::connected`], [`Self::failed`] or [`Self::put_off`].
     pub(super) fn due(&mut self, now: Duration) -> Option<(DialId, Role, Target)> {
         while let Ok((id, found)) = self.answers.try_recv() {
             match found {
@@ -433,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_needs_no_resolver() {
+    fn an_ip_address_needs_no_resolver() {
         for (endpoint, at) in [
             ("tcp://127.0.0.1:7", "127.0.0.1:7"),
             ("tcp://[::1]:7", "[::1]:7"),

@@ -9,7 +9,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 const STALLED_TIME: Duration = Duration::from_secs(1);
 
 /// The time for which messages that still arrive may delay the end. A publisher does not notice the
-/// shutdown, and never stops.
+/// shutdown, and never stops sending.
 const LATE_MESSAGES_TIME: Duration = Duration::from_millis(200);
 
 /// The state of the drain.
@@ -23,7 +23,7 @@ pub(super) enum Drain {
     Ends(Duration),
 }
 
-/// The progress of subscribers, once nothing else is left to be done before the end.
+/// The progress of subscribers at the end of a drain, when the gateway waits only for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LastReads {
     /// The number of bytes that subscribers have yet to read, and the time at which this number
@@ -54,7 +54,7 @@ impl LastReads {
         now.saturating_sub(*self.since.get_or_insert(now)) < LATE_MESSAGES_TIME
     }
 
-    /// Forgets the progress, because other things are left to be done.
+    /// Forgets the progress, because the gateway does not wait only for subscribers any more.
     pub(super) fn restart(&mut self) {
         *self = Self::default();
     }
@@ -67,7 +67,8 @@ impl LastReads {
 }
 
 impl Drain {
-    /// Begins to drain, unless that has begun already. Returns the deadline of the open requests.
+    /// Begins to drain, and returns the deadline of the open requests. Returns `None` if the drain
+    /// has begun already.
     pub(super) fn begin(&mut self, grace: Duration, now: Duration) -> Option<Duration> {
         if *self != Self::No {
             return None;
@@ -77,7 +78,8 @@ impl Drain {
         Some(deadline)
     }
 
-    /// Returns the time at which unread answers are dropped.
+    /// Returns the time at which unread answers are dropped, or `None` if the gateway does not
+    /// drain.
     pub(super) fn end(&self) -> Option<Duration> {
         match self {
             Self::No => None,

@@ -1,14 +1,14 @@
-//! The timing of a connection: how long a handshake may take, how long the peer may be silent, and
-//! how slowly a message may arrive. This module knows no socket and reads no clock: its caller
-//! reports events, and calls [`Liveness::judge`] again at the time that the last verdict names. All
+//! The timing of a connection: the time limits of its handshake, of the peer's silence, and of an
+//! incomplete message. This module knows no socket and reads no clock: its caller reports events,
+//! and calls [`Liveness::judge`] again at the time that the last [`LivenessAction`] names. All
 //! times are since the engine started.
 
 use std::fmt;
 use std::time::Duration;
 
-/// The maximum time of a handshake, and of the disconnection of a peer once the gateway waits for
-/// it. Over a slow network a handshake takes a second; an address that does not answer is tried
-/// again.
+/// The maximum time of a handshake, and the maximum time for which the gateway waits until a peer
+/// disconnects. Over a slow network, a handshake takes a second. An address that does not answer is
+/// tried again.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time that a listener waits for the peer's mechanism before it names its own. libzmq sends
@@ -22,13 +22,13 @@ pub(crate) const MECHANISM_WAIT_MAX: Duration = Duration::from_secs(1);
 pub(crate) const READY_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The time that a peer may wait until its password is verified. This time does not count as the
-/// time of its handshake. One password for each of the maximum number of handshakes takes less
-/// time.
+/// time of its handshake. Even if the maximum number of handshakes are in progress, one password
+/// for each of them is verified within this time.
 pub(crate) const VERIFICATION_MAX: Duration = Duration::from_secs(300);
 
 /// The time from the refusal of a peer that may be admitted later to the end of its connection.
-/// libzmq connects again 0.1 s later, so each refused peer costs about one handshake a second, and
-/// a peer that an edit of routes.yaml admits is served within two seconds.
+/// libzmq connects again 0.1 s later, so each refused peer costs about one handshake a second. A
+/// peer that an edit of routes.yaml admits is served within two seconds.
 pub(crate) const REFUSAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// The time in which an incomplete message must grow by [`PARTIAL_MESSAGE_STEP`] or be completed.
@@ -231,12 +231,12 @@ impl Liveness {
     }
 
     /// Returns the time at which the incomplete message began, or had last grown by
-    /// [`PARTIAL_MESSAGE_STEP`].
+    /// [`PARTIAL_MESSAGE_STEP`]. Returns `None` if there is no incomplete message.
     pub fn grew(&self) -> Option<Duration> {
         self.partial.map(|partial| partial.grew)
     }
 
-    /// Returns the time at which an incomplete message must be examined.
+    /// Returns the time at which the incomplete message must be examined, if there is one.
     pub(crate) fn partial_due(&self) -> Option<Duration> {
         self.grew().map(|grew| grew + PARTIAL_MESSAGE_TIMEOUT)
     }

@@ -12,8 +12,8 @@ use gateway_zmtp::pool::{BufferPool, PIECE};
 use gateway_zmtp::{self as zmtp, MORE};
 
 /// The size from which a frame is shared instead of copied, in bytes. Copying a smaller frame costs
-/// less than passing it to the system as a piece of its own, and its receive buffer can be reused
-/// at once.
+/// less than passing it to the system as a separate piece, and the receive buffer of a copied frame
+/// can be reused at once.
 const SHARED_MIN: usize = 16 << 10;
 
 /// The maximum number of pieces in one system call.
@@ -28,8 +28,8 @@ const ANSWER_OVERHEAD: u64 = 64;
 /// piece.
 const LAST_PIECE_FACTOR: usize = 4;
 
-/// The capacity that an empty outbox keeps in each of its lists, in entries: a few KiB, so that a
-/// steady flow, such as that of a client with a hundred requests in flight, allocates nothing.
+/// The capacity that an empty outbox keeps in each of its lists, in entries, which take a few KiB.
+/// A client that always has a hundred requests in flight then causes no allocations.
 const ENTRIES_KEPT: usize = 128;
 
 /// The outbox of one peer.
@@ -143,9 +143,9 @@ impl Outbox {
         }
     }
 
-    /// Appends an encrypted message, with each frame in a CURVE box of its own. Its large frames
-    /// are to be sealed on another thread ([`Self::next_to_seal`]), in memory that is not copied if
-    /// nothing else shares it.
+    /// Appends an encrypted message, with each frame in a CURVE box of its own. The large frames
+    /// are to be sealed on another thread ([`Self::next_to_seal`]). Their memory is copied only if
+    /// something else shares it.
     pub(crate) fn push_sealed(
         &mut self,
         buffers: &mut BufferPool,
@@ -189,12 +189,14 @@ impl Outbox {
         }
     }
 
-    /// Removes and returns the next large frame to seal. Frames must be sealed in this order.
+    /// Removes and returns the next large frame to seal, if there is one. The frames must be sealed
+    /// in the order in which they are returned.
     pub(crate) fn next_to_seal(&mut self) -> Option<SealWork> {
         self.to_seal.pop_front()
     }
 
-    /// Puts the sealed form of the next large frame into its place.
+    /// Puts the sealed form of the next large frame into its place. Does nothing if the queue was
+    /// dropped meanwhile.
     pub(crate) fn sealed(&mut self, frame: Vec<u8>) {
         let mut pieces = self.pieces.iter_mut();
         if let Some(place) = pieces.find(|piece| piece.is_sealing())
@@ -253,7 +255,8 @@ impl Outbox {
             .push_back((self.written + self.unwritten, outcome));
     }
 
-    /// Takes the next answer that is completely written.
+    /// Removes the next answer that is completely written, and returns its outcome. Returns `None`
+    /// if there is no such answer.
     pub fn next_written(&mut self) -> Option<RequestOutcome> {
         let written = self.written;
         let Some((end, outcome)) = self.answers.front().copied() else {
@@ -269,7 +272,8 @@ impl Outbox {
         Some(outcome)
     }
 
-    /// Takes the next queued answer, written or not, because no answer will be written any more.
+    /// Removes the next queued answer, written or not, because no answer will be written any more.
+    /// Returns its outcome, or `None` if no answer is queued.
     pub(crate) fn next_lost(&mut self) -> Option<RequestOutcome> {
         self.answers.pop_front().map(|(_, outcome)| outcome)
     }
@@ -388,7 +392,8 @@ mod tests {
     use gateway_zmtp::command::Ready;
     use gateway_zmtp::curve::{Client, KeyPair, Opener, Server};
 
-    /// Takes at most `most` bytes with one call. Returns whether the outbox is empty then.
+    /// Takes at most `most` bytes with each call of the system. Returns the result of
+    /// [`Outbox::write`].
     fn take(outbox: &mut Outbox, into: &mut Vec<u8>, most: usize) -> bool {
         let write = |slices: &[IoSlice<'_>]| {
             let before = into.len();

@@ -1,7 +1,7 @@
 //! The connections, and the sending half of the engine, which the core calls.
 //!
-//! No stream is read or written while the core decides: a call appends to an outbox, and all
-//! outboxes are written once a turn. Events that occur meanwhile are reported to the core
+//! No stream is read or written while the core decides: a call of the core appends to an outbox,
+//! and all outboxes are written once a turn. Events that occur meanwhile are reported to the core
 //! afterwards.
 
 mod outlet;
@@ -46,13 +46,14 @@ pub(super) const CONNECTIONS_MAX: usize = 1 << PLACE_BITS;
 const WORKER_ROOM: u64 = 1 << 20;
 
 /// The number of queued bytes above which a subscriber receives no further message for now. The
-/// messages that it leaves unread wait in the core, where all subscribers share them and
-/// `subscriber_bytes` bounds them, so the queue only has to bridge the time between two turns: it
-/// is as much as the system usually takes at once.
+/// messages that the subscriber leaves unread wait in the core, where all subscribers share them
+/// and `subscriber_bytes` bounds them. The queue only has to bridge the time between two turns, so
+/// it holds as much as the system usually takes at once.
 const SUBSCRIBER_ROOM: u64 = 256 << 10;
 
-/// The number of bytes queued for a publisher above which the gateway sends it no further
-/// subscriptions that can wait: subscriptions that existed when the publisher connected.
+/// The number of bytes queued for a publisher above which the gateway sends it no further changes
+/// of subscriptions that may be sent later. These are the subscriptions that existed when the
+/// publisher connected, and the changes that follow from an edit of `upstream`.
 const SUBSCRIPTION_ROOM: u64 = 256 << 10;
 
 /// The number of bytes queued for a publisher above which another change of a subscription
@@ -60,11 +61,12 @@ const SUBSCRIPTION_ROOM: u64 = 256 << 10;
 /// changes with long prefixes, which a publisher that works reads at once.
 const PUBLISHER_ROOM: u64 = 64 << 20;
 
-/// The time after which a turn leaves the remaining writes to the next turn, unless it has only
-/// begun to write. The message of a publisher may have thousands of subscribers.
+/// The time after which a turn leaves the remaining writes to the next turn, once it has written
+/// for [`WRITE_TIME_MIN`]. The message of a publisher may have thousands of subscribers.
 const WRITE_TIME_MAX: Duration = Duration::from_millis(4);
 
-/// The minimum time for writing in a turn, if there is so much to write.
+/// The time for which each turn may write, even if the turn has already lasted for
+/// [`WRITE_TIME_MAX`].
 const WRITE_TIME_MIN: Duration = Duration::from_millis(1);
 
 /// The number of writes after which the clock is read, to check for [`WRITE_TIME_MIN`] and
@@ -105,8 +107,7 @@ pub(super) struct Peers {
     /// The number of bytes of answers that a client may leave unread: `limits.client_bytes`, or
     /// less while memory is short.
     outbox_max: u64,
-    /// The value of `outbox_max` when the clients that are not read were last examined, or a lower
-    /// value since.
+    /// The lowest value of `outbox_max` since the paused clients were last examined.
     outbox_low: u64,
     /// The memory charged for the connections, in bytes.
     account: u64,
@@ -166,7 +167,7 @@ impl Peers {
         Token(peer.0 as usize)
     }
 
-    /// Returns the peer of a token, or `None` for a small token, such as that of a listener.
+    /// Returns the peer of a token, or `None` for a small token, such as a listener's token.
     pub(super) fn of_token(token: Token) -> Option<PeerId> {
         (token.0 >> PLACE_BITS > 0).then_some(PeerId(token.0 as u64))
     }
@@ -220,7 +221,7 @@ impl Peers {
         find(&mut self.places, peer)
     }
 
-    /// Returns a connection for reading its state.
+    /// Returns a connection for reading its state, or `None` if it is closed.
     pub(super) fn look(&self, peer: PeerId) -> Option<&Connection> {
         let connection = self.places.get(place_of(peer))?.as_deref()?;
         (connection.peer() == peer).then_some(connection)
@@ -306,22 +307,23 @@ impl Peers {
         self.events.push_back(event);
     }
 
-    /// Takes the next event for the core.
+    /// Removes and returns the next event for the core, if there is one.
     pub(super) fn next_event(&mut self) -> Option<Event<Message>> {
         self.events.pop_front()
     }
 
-    /// Takes the next worker that the core has released.
+    /// Removes and returns the next worker that the core has released, if there is one.
     pub(super) fn next_released(&mut self) -> Option<PeerId> {
         self.released.pop()
     }
 
-    /// Takes the next peer that must be disconnected, with the reason.
+    /// Removes and returns the next peer that must be disconnected, with the reason, if there is
+    /// one.
     pub(super) fn next_dismissed(&mut self) -> Option<(PeerId, String)> {
         self.dismissed.pop()
     }
 
-    /// Takes the next large frame that is to be sealed, with its receiver.
+    /// Removes and returns the next large frame to seal, with its receiver, if there is one.
     pub(super) fn next_to_seal(&mut self) -> Option<(PeerId, SealWork)> {
         self.to_seal.pop_front()
     }
@@ -357,9 +359,10 @@ impl Peers {
         self.ready.count(priority)
     }
 
-    /// Takes the next connection of this priority that has something to read.
-    pub(super) fn next_ready(&mut self, priority: Priority) -> Option<PeerId> {
-        self.ready.pop(priority)
+    /// Removes and returns the next connection of this weight that has something to read, if there
+    /// is one.
+    pub(super) fn next_ready(&mut self, weight: Weight) -> Option<PeerId> {
+        self.ready.pop(weight)
     }
 
     /// Begins another turn of the engine.
@@ -410,7 +413,8 @@ impl Peers {
         self.timers.next()
     }
 
-    /// Clears a timer that is due by `now`, and returns its peer.
+    /// Clears a timer that is due by `now`, and returns its peer. Returns `None` if no timer is
+    /// due.
     pub(super) fn next_due(&mut self, now: Duration) -> Option<PeerId> {
         while let Some((at, peer)) = self.timers.due(now) {
             let connection = find(&mut self.places, peer);
@@ -602,7 +606,7 @@ impl Peers {
         connection.dial()
     }
 
-    /// Counts a refused connection. If it was new, its handshake has failed.
+    /// Counts the failed handshake of a refused connection, if its handshake was not complete.
     pub(super) fn note_refused(&mut self, peer: PeerId) {
         let connection = find(&mut self.places, peer);
         if connection.is_some_and(|found| found.is_new()) {

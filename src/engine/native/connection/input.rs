@@ -15,8 +15,8 @@ use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::session::{HandshakeResult, SessionError, SessionEvent};
 
-/// The maximum number of bytes of a large frame that one read copies, into memory that is used for
-/// the first time: less than a millisecond's work.
+/// The maximum number of bytes of a large frame in one read. Copying them takes less than a
+/// millisecond, even into memory that is used for the first time.
 const DIRECT_READ_MAX: usize = 512 << 10;
 
 impl Connection {
@@ -79,7 +79,7 @@ impl Connection {
         }
     }
 
-    /// Returns the peer's next message if it is small and completely at the beginning of the input.
+    /// Returns the peer's next message if the message is small and the input begins with all of it.
     /// [`Connection::next_event`] returns everything else.
     #[inline]
     pub(in crate::engine::native) fn next_message(
@@ -123,10 +123,11 @@ impl Connection {
         self.session.resume(worked)
     }
 
-    /// Takes a large frame that was opened. It is processed in the next turn of the connection,
-    /// even if nothing more is read.
+    /// Takes a large frame that was opened. The frame is processed in the next turn of the
+    /// connection, even if nothing more is read.
     ///
     /// # Errors
+    ///
     /// Fails if the frame was not validly sealed.
     pub(in crate::engine::native) fn opened(
         &mut self,
@@ -164,8 +165,9 @@ impl Connection {
     }
 
     /// Returns whether this is a client whose queued answers take more than half of `outbox_max`.
-    /// Such a client is not read, so that TCP stops it. A worker is always read: each answer frees
-    /// it for another request, and it may have to send an answer before it reads on.
+    /// Such a client is not read, so that TCP stops it. A worker with as many queued bytes is still
+    /// read: each answer frees the worker for another request, and the worker may have to send an
+    /// answer before it reads on.
     fn is_deaf(&self, outbox_max: u64) -> bool {
         matches!(self.role, Role::Frontend(_)) && self.sending.held() > outbox_max / 2
     }
@@ -183,14 +185,14 @@ impl Connection {
         waits && self.is_known() && self.session.understands_ping()
     }
 
-    /// Returns whether the peer may be read: none of its frames is being opened, and it is not
-    /// paused for another reason.
+    /// Returns whether the peer may be read: it is not held up, none of its frames is being opened,
+    /// and it does not leave too many answers unread.
     pub(in crate::engine::native) fn is_open(&self, outbox_max: u64) -> bool {
         !self.held_up && !self.session.is_opening() && !self.is_deaf(outbox_max)
     }
 
-    /// Pauses or resumes reading, by the amount of queued answers, of messages that wait for judges
-    /// and of frames that are being opened. Returns the new flow if the flow has changed.
+    /// Resumes reading if the peer may be read ([`Self::is_open`]), and pauses it otherwise.
+    /// Returns the new flow if the flow has changed.
     pub(in crate::engine::native) fn regulate(&mut self, outbox_max: u64) -> Option<Flow> {
         let flow = if !self.is_open(outbox_max) {
             Flow::Paused
@@ -216,14 +218,14 @@ impl Connection {
         self.receiving.leave_list();
     }
 
-    /// Adds the work of the connection's turn in turn number `turn` of the engine. Work is counted
-    /// in small messages.
+    /// Adds work that the connection has caused in the engine's turn `turn`, counted in small
+    /// messages.
     pub(in crate::engine::native) fn add_work(&mut self, work: usize, turn: u64) {
         self.recent_work.add(work, turn);
     }
 
-    /// Returns whether the connection has caused so much work lately that others are read first in
-    /// this turn of the engine.
+    /// Returns whether the connection has caused so much work lately that other connections are
+    /// read first in this turn of the engine.
     pub(in crate::engine::native) fn is_heavy(&self, turn: u64) -> bool {
         self.recent_work.is_heavy(turn)
     }

@@ -1,5 +1,5 @@
-//! The output of a connection: requests, answers and protocol bytes, as far as the system takes
-//! them.
+//! The output of a connection: requests, answers, published messages, subscriptions and protocol
+//! bytes.
 
 use std::time::Duration;
 
@@ -34,7 +34,8 @@ impl Connection {
         self.sending.held()
     }
 
-    /// Returns whether the system had no room for all queued bytes.
+    /// Returns whether queued bytes must wait, because the system had no room for all of them or
+    /// because the peer has disconnected.
     pub(in crate::engine::native) fn is_clogged(&self) -> bool {
         self.sending.waits()
     }
@@ -56,9 +57,10 @@ impl Connection {
         self.has_room(!leaves, room)
     }
 
-    /// Returns whether the subscriber takes another message: it has not disconnected, and at most
-    /// `room` bytes are queued for it. If not, the subscriber counts as blocked until
-    /// [`Self::unblock`]. A retired subscriber still receives the messages that are queued for it.
+    /// Returns whether the subscriber takes another message, or the publisher another subscription:
+    /// the peer has not disconnected, and at most `room` bytes are queued for it. If not, the peer
+    /// counts as blocked until [`Self::unblock`]. A retired subscriber still receives the messages
+    /// that are queued for it.
     pub(in crate::engine::native) fn has_room_for_message(&mut self, room: u64) -> bool {
         let leaves = self.sending.is_gone() || self.receiving.is_last();
         self.has_room(!leaves, room)
@@ -73,8 +75,8 @@ impl Connection {
         takes
     }
 
-    /// Returns whether the core must be notified that a blocked worker or subscriber takes messages
-    /// again, since at most `room` bytes are queued.
+    /// Returns whether the core must be notified that a blocked peer takes messages again, because
+    /// at most `room` bytes are queued. The peer then no longer counts as blocked.
     pub(in crate::engine::native) fn unblock(&mut self, room: u64) -> bool {
         self.sending.unblock(room) && (!self.retired || self.phase == Phase::Subscriber)
     }
@@ -106,7 +108,7 @@ impl Connection {
         self.sending.push_request(buffers, head, body);
     }
 
-    /// Appends a message for a subscriber, which shares it with others.
+    /// Appends a message for a subscriber, which other subscribers may share.
     pub(in crate::engine::native) fn push_shared(
         &mut self,
         buffers: &mut BufferPool,
@@ -126,8 +128,8 @@ impl Connection {
         self.sending.push_answer(buffers, head, body, outcome);
     }
 
-    /// Removes and returns the next large frame to seal on another thread. Frames must be sealed in
-    /// this order.
+    /// Removes and returns the next large frame to seal on another thread, if there is one. The
+    /// frames must be sealed in the order in which they are returned.
     pub(in crate::engine::native) fn next_to_seal(&mut self) -> Option<SealWork> {
         self.sending.next_to_seal()
     }
@@ -163,18 +165,20 @@ impl Connection {
         Some(sending.write(stream, liveness, buffers, now))
     }
 
-    /// Makes the next write try without waiting for the system to report room. Returns whether the
-    /// system had none.
+    /// Allows the next write although the system has not reported room. Returns whether the last
+    /// write found no room.
     pub(in crate::engine::native) fn retry(&mut self) -> bool {
         self.sending.retry()
     }
 
-    /// Takes the next answer that is completely written.
+    /// Removes the next answer that is completely written, and returns its outcome. Returns `None`
+    /// if there is no such answer.
     pub(in crate::engine::native) fn next_written(&mut self) -> Option<RequestOutcome> {
         self.sending.next_written()
     }
 
-    /// Takes the next queued answer, written or not, because no answer will be written any more.
+    /// Removes the next queued answer, written or not, because no answer will be written any more.
+    /// Returns its outcome, or `None` if no answer is queued.
     pub(in crate::engine::native) fn next_lost(&mut self) -> Option<RequestOutcome> {
         self.sending.next_lost()
     }

@@ -60,7 +60,7 @@ impl Receiving {
         }
     }
 
-    /// Records that the peer sends nothing more than what has arrived.
+    /// Records that the peer has sent its last bytes, which may not have been read yet.
     pub(super) fn end(&mut self) {
         self.arrival = Arrival::Last;
     }

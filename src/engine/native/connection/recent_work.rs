@@ -1,8 +1,9 @@
-//! The work that a connection has caused lately, by which it takes its turns.
+//! The work that a connection has caused lately, which decides whether other connections are read
+//! first.
 
-/// The recent work, counted in small messages, from which a connection is heavy. A client that
-/// sends one small request after the other stays below. A peer that sends without pause exceeds
-/// this bound after one turn.
+/// The least amount of recent work, counted in small messages, with which a connection is heavy. A
+/// client that sends one small request after the other stays below this bound. A peer that sends
+/// without pause exceeds it after one turn.
 pub(in crate::engine::native) const HEAVY_MIN: usize = 128;
 
 /// The work that a connection has caused in the last turns of the engine, counted in small

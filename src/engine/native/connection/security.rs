@@ -25,12 +25,12 @@ impl Connection {
     }
 
     /// Appends the rest of the greeting, which names the gateway's mechanism, without waiting any
-    /// longer.
+    /// longer for the peer's mechanism.
     pub(in crate::engine::native) fn name_mechanism(&mut self, into: &mut Vec<u8>) {
         self.session.name_mechanism(into);
     }
 
-    /// Returns the key that the peer has proved to own.
+    /// Returns the key that the peer has proved to own, if there is one.
     pub(in crate::engine::native) fn key(&self) -> Option<PublicKey> {
         self.session.key()
     }

@@ -58,7 +58,7 @@ pub(super) struct Sending {
     room: Room,
     /// The membership in the list of connections to write to.
     listed: Listed,
-    /// True if a request or a published message was returned for lack of room, so that the core
+    /// True if a request, a published message or a subscription found no room, so that the core
     /// must be notified when there is room.
     blocked: bool,
     /// The number of bytes in the outbox when they were last counted.
@@ -151,7 +151,7 @@ impl Sending {
         self.push(buffers, head, body);
     }
 
-    /// Appends a message that others may share, and whose fate is not recorded.
+    /// Appends a message that other peers may share. The fate of the message is not recorded.
     pub(super) fn push_shared(&mut self, buffers: &mut BufferPool, body: &Message) {
         match &mut self.sealer {
             None => self.outbox.push_message(buffers, &[], body),
@@ -171,7 +171,8 @@ impl Sending {
         self.outbox.mark(outcome);
     }
 
-    /// Removes and returns the next large frame to seal. Frames must be sealed in this order.
+    /// Removes and returns the next large frame to seal, if there is one. The frames must be sealed
+    /// in the order in which they are returned.
     pub(super) fn next_to_seal(&mut self) -> Option<SealWork> {
         self.outbox.next_to_seal()
     }
@@ -201,13 +202,13 @@ impl Sending {
         full
     }
 
-    /// Records that a request or a published message was returned for lack of room.
+    /// Records that a request, a published message or a subscription found no room.
     pub(super) fn block(&mut self) {
         self.blocked = true;
     }
 
-    /// Returns whether a request or a published message was returned for lack of room, and at most
-    /// `room` bytes are queued now. If so, the peer no longer counts as blocked.
+    /// Returns whether the peer is [blocked](Self::block), and at most `room` bytes are queued now.
+    /// If so, the peer no longer counts as blocked.
     pub(super) fn unblock(&mut self, room: u64) -> bool {
         let unblocked = self.blocked && self.outbox.unwritten() <= room;
         self.blocked &= !unblocked;
@@ -271,12 +272,14 @@ impl Sending {
         Ok(())
     }
 
-    /// Takes the next answer that is completely written.
+    /// Removes the next answer that is completely written, and returns its outcome. Returns `None`
+    /// if there is no such answer.
     pub(super) fn next_written(&mut self) -> Option<RequestOutcome> {
         self.outbox.next_written()
     }
 
-    /// Takes the next queued answer, written or not, because no answer will be written any more.
+    /// Removes the next queued answer, written or not, because no answer will be written any more.
+    /// Returns its outcome, or `None` if no answer is queued.
     pub(super) fn next_lost(&mut self) -> Option<RequestOutcome> {
         self.outbox.next_lost()
     }

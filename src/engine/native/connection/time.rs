@@ -69,17 +69,17 @@ impl Connection {
     }
 
     /// Returns the time at which the incomplete message began, or last grew by
-    /// `PARTIAL_MESSAGE_STEP`.
+    /// `PARTIAL_MESSAGE_STEP`. Returns `None` if there is no incomplete message.
     pub(in crate::engine::native) fn partial_grew(&self) -> Option<Duration> {
         self.liveness.grew()
     }
 
-    /// Returns the time at which the incomplete message must be examined.
+    /// Returns the time at which the incomplete message must be examined, if there is one.
     pub(in crate::engine::native) fn partial_due(&self) -> Option<Duration> {
         self.liveness.partial_due()
     }
 
-    /// Sets the timer to `at`, unless it is due earlier. Returns whether it was set.
+    /// Sets the timer to `at`, unless the timer is due by then already. Returns whether it was set.
     pub(in crate::engine::native) fn set_timer(&mut self, at: Duration) -> bool {
         let earlier = self.timer.is_none_or(|timer| at < timer);
         if earlier {
