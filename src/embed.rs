@@ -61,7 +61,7 @@ impl Builder {
     }
 
     /// Sets the function that reports errors and warnings of edited files while the gateway runs.
-    /// By default each is a `tracing` event.
+    /// By default, each error and each warning is a `tracing` event.
     #[must_use]
     pub(crate) fn report_with(mut self, report: fn(&Diagnostics)) -> Self {
         self.report = report;
@@ -127,7 +127,7 @@ pub struct Gateway {
     observe: Observe,
     panics: Panics,
     release_memory: fn(),
-    /// The content of the files from which `loaded` was built.
+    /// The identity of the content from which `loaded` was built.
     seen: FilesIdentity,
     loaded: Loaded,
     /// The compiled files, for the first reload.

@@ -203,7 +203,7 @@ fn knows_publishers(snapshot: &Snapshot, channel: ChannelId) -> bool {
     has_security || snapshot.knows_principals()
 }
 
-/// Describes a limit on subscriptions.
+/// Describes the limit that a subscription exceeds.
 fn subscription_fault(fault: SubscriptionFault) -> String {
     match fault {
         SubscriptionFault::PrefixTooLong => {

@@ -1,4 +1,4 @@
-//! The counters of the core, for routes and clients. Pools have their own.
+//! The counters of the core, for routes and clients. Pools have their own counters.
 
 use super::peers::{Client, NameSource};
 use crate::ledger::{ClientGauges, Fate, Ledger, RequestOutcome, RouteCounters};
@@ -10,7 +10,7 @@ pub(super) struct Counts {
     /// The counters of the routes, by [`RouteId`]. The counters of [`RouteId::NONE`] and
     /// [`RouteId::OTHERS`] always exist.
     routes: Vec<RouteCounters>,
-    /// The connected clients, by [`FrontendId`](crate::snapshot::FrontendId).
+    /// The numbers of connected clients, by [`FrontendId`](crate::snapshot::FrontendId).
     clients: Vec<ClientGauges>,
     /// The number of answers that wait for their client to read.
     unsettled: u64,
@@ -99,7 +99,7 @@ impl Counts {
         &self.routes
     }
 
-    /// Returns the connected clients, by [`FrontendId`](crate::snapshot::FrontendId).
+    /// Returns the numbers of connected clients, by [`FrontendId`](crate::snapshot::FrontendId).
     pub(super) fn clients(&self) -> &[ClientGauges] {
         &self.clients
     }

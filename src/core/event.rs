@@ -60,7 +60,7 @@ pub enum Event<M: Frames> {
         channel: ChannelId,
         /// The number of publishers on the connection.
         headcount: Headcount,
-        /// The principal of the publisher or, without one, its identity or an empty text.
+        /// The publisher's principal or, without one, the publisher's identity, which may be empty.
         identity: Vec<u8>,
     },
     /// A subscriber connected to a channel.
@@ -137,7 +137,7 @@ pub enum Event<M: Frames> {
         /// The configuration.
         snapshot: Arc<Snapshot>,
     },
-    /// The gateway shuts down: new requests are rejected, and open ones may finish until
+    /// The gateway shuts down: new requests are rejected, and open requests may finish until
     /// `deadline`.
     Drain {
         /// The time at which the remaining requests are rejected.

@@ -2,7 +2,7 @@
 //!
 //! The first event of a kind is noted at once, with its details. Further events within
 //! [`REPEAT_INTERVAL`] are counted, and the count is noted when that time is over. A kind is an
-//! event, such as a rejection for one reason, and the route, pool or frontend that it concerns.
+//! event, such as a rejection for one reason, and the route, pool, frontend or channel concerned.
 //! Within a kind, the first event of each peer is noted as well, for up to [`CLIENTS_MAX`] peers
 //! within [`REPEAT_INTERVAL`]. Such events are rejections and doubts of clients, and workers'
 //! messages that answer no request. The memory is bounded whatever peers do, because kinds are not
@@ -18,7 +18,7 @@ use crate::peer::{PeerId, PeerName};
 use crate::rejections::{Rejected, SenderInfo};
 use crate::reply::Reason;
 
-/// The time for which further events of a kind are only counted after one was noted.
+/// The time for which further events of a kind are only counted after an event was noted.
 pub(crate) const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The maximum number of kinds at once. Beyond it, further names of an event share one kind.
@@ -41,8 +41,8 @@ const READY_MAX: usize = 1_024;
 pub(crate) struct Note {
     /// The event.
     pub what: NotedEvent,
-    /// The name of the route, pool or frontend that the event concerns. Empty if there is none, or
-    /// if several names share the kind.
+    /// The name of the route, pool, frontend or channel that the event concerns. Empty if there is
+    /// none, or if several names share the kind.
     pub name: String,
     /// The number of events that this note counts, all since the last note of their kind, or `None`
     /// for a note of a single event.
@@ -51,7 +51,7 @@ pub(crate) struct Note {
     pub particulars: Particulars,
 }
 
-/// An event, without the route, pool or frontend that it concerns.
+/// An event, without the route, pool, frontend or channel that it concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum NotedEvent {
     /// A request was rejected.

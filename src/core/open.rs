@@ -28,7 +28,7 @@ const SHRINK_DIVISOR: usize = 8;
 #[derive(Debug)]
 pub(super) struct OpenRequests<M: Frames> {
     /// The places. Their number is a power of two, and at most half of them are taken, so that the
-    /// search for a free one is short.
+    /// search for a free place is short.
     places: Vec<Option<Request<M>>>,
     taken: usize,
     /// The memory charged for the requests, in bytes.

@@ -94,14 +94,14 @@ impl Peers {
         }
     }
 
-    /// Returns all peers with their numbers, in no order.
+    /// Returns all peers with their numbers, in no particular order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
         let places = self.places.iter().flatten();
         let others = self.others.iter().map(|(number, peer)| (*number, peer));
         places.map(|(number, peer)| (*number, peer)).chain(others)
     }
 
-    /// Returns all peers, in no order.
+    /// Returns all peers, in no particular order.
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
         let places = self.places.iter_mut().flatten();
         places.map(|(_, peer)| peer).chain(self.others.values_mut())

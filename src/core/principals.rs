@@ -89,7 +89,8 @@ impl Principals {
         }
     }
 
-    /// Returns a copy of the counters of all principals that have had a client, in no order.
+    /// Returns a copy of the counters of all principals that have had a client, in no particular
+    /// order.
     pub(super) fn sample(&self) -> Vec<PrincipalSample> {
         let is_used = |sample: &&PrincipalSample| sample.counters != PrincipalCounters::default();
         self.all.iter().filter(is_used).cloned().collect()

@@ -8,7 +8,7 @@ use crate::frame::Frames;
 /// The likely nature of a worker's message that answers no request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Stray {
-    /// Only empty frames.
+    /// A message with only empty frames.
     Empty,
     /// A farewell from a worker that the gateway cannot release, such as a REP.
     Farewell,
@@ -25,10 +25,10 @@ pub(crate) enum Stray {
     PayloadAlone,
     /// An answer without the identity.
     Nameless,
-    /// A token that this gateway never issued, under `identity: token`.
+    /// A message that begins with a token that this gateway never issued, under `identity: token`.
     UnknownToken,
-    /// A first frame that is not the identity of a client that waits for this worker, under
-    /// `identity: client`.
+    /// A message that does not begin with the identity of a client that waits for this worker,
+    /// under `identity: client`.
     UnknownClient,
 }
 
@@ -46,7 +46,7 @@ pub(crate) enum Pattern {
 /// The form in which a pool's answers name their request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Naming {
-    /// A token. `fits` is true if this message begins with a token.
+    /// A token. `fits` is true if the first frame of this message has the form of a token.
     Token { fits: bool },
     /// A client's bare identity.
     Identity,

@@ -52,7 +52,7 @@ impl Control {
         Ok((Self(shared), orders))
     }
 
-    /// Stops accepting requests, lets open ones finish within `shutdown.grace`, then ends the
+    /// Stops accepting requests, lets open requests finish within `shutdown.grace`, then ends the
     /// engine.
     pub fn drain(&self) {
         self.order(DRAIN);

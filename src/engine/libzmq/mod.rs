@@ -95,7 +95,7 @@ impl Frame for Message {
 /// of nesting, up to `limits.depth`, which is at most 1000.
 const DATA_STACK_SIZE: usize = 8 << 20;
 
-/// Binds and connects everything, then serves on a thread of its own.
+/// Binds and connects all sockets, then serves peers on a new thread.
 pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Started<Reloader>, EngineError> {
     let registry = SharedSocketRegistry::new();
     let mut prepared = None;

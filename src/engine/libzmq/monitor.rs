@@ -42,8 +42,8 @@ impl Monitor {
         // This makes room for events, so that the I/O thread does not wait for room while this
         // thread waits for the socket's lock.
         self.update();
-        // Monitoring another address for no event ends the present monitoring. This fails only
-        // after libzmq was released, which wakes the I/O thread.
+        // A new monitor for no event, at another address, replaces the present monitor. This fails
+        // only after libzmq was released, which wakes the I/O thread.
         let _ = monitored.monitor(&format!("{}-ended", self.endpoint), 0);
     }
 

@@ -1,5 +1,5 @@
 //! Admission: bounds on the number of clients, and on the number of strangers. A stranger is an
-//! accepted connection whose peer is not admitted yet.
+//! accepted connection whose peer is not served.
 
 use std::collections::VecDeque;
 
@@ -7,8 +7,8 @@ use crate::peer::PeerId;
 
 /// The maximum number of strangers: accepted connections that are in their handshake, or that were
 /// refused and are not closed yet. When this number is reached, strangers that linger are
-/// disconnected, the oldest first, so that connections that are left open on purpose do not keep
-/// other peers from connecting. While none lingers, further connections wait in the system's
+/// disconnected, the oldest first. Otherwise, connections that are left open on purpose would keep
+/// other peers from connecting. While no stranger lingers, further connections wait in the system's
 /// backlog.
 const HANDSHAKES_MAX: usize = 4096;
 
@@ -16,8 +16,8 @@ const HANDSHAKES_MAX: usize = 4096;
 /// not all strangers are examined for each new connection.
 const HANDSHAKES_SPARE: usize = 256;
 
-/// The number of clients beyond `limits.clients` whose requests are each rejected. Further clients
-/// are refused at their handshake.
+/// The number of clients beyond `limits.clients` that are admitted, although each of their requests
+/// is rejected. Further clients are refused at their handshake.
 const SURPLUS_MAX: usize = 1000;
 
 /// The strangers and clients.
