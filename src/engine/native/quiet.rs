@@ -16,8 +16,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// each second.
 const MISTAKE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The maximum number of peers whose mistakes with one cause, in one role, are logged within
-/// [`MISTAKE_INTERVAL`]: as many lines as a person reads.
+/// The maximum number of peers whose mistakes are logged within [`MISTAKE_INTERVAL`], for each role
+/// and cause. A person can still read as many lines.
 const MISTAKES_MAX: usize = 32;
 
 /// The bound on the log lines of one kind.
@@ -49,7 +49,7 @@ pub(super) enum Cause {
     OtherProtocol,
     /// The peer speaks ZMTP, but its data is malformed.
     Fault,
-    /// The peer names a security mechanism that its frontend or pool does not accept.
+    /// The peer names a security mechanism that its frontend, pool or channel does not accept.
     Mechanism,
     /// The peer uses a server key that is not the gateway's.
     ServerKey,
@@ -57,7 +57,7 @@ pub(super) enum Cause {
     Key,
     /// The peer's user name is unknown, or its password is wrong.
     Password,
-    /// The peer's IP address is not allowed at its frontend or pool.
+    /// The peer's IP address is not allowed at its frontend, pool or channel.
     Address,
     /// The gateway failed at a costly step of the connection.
     Lost,
@@ -73,7 +73,7 @@ pub(super) enum Cause {
     Dismissed,
     /// There are too many clients already.
     Full,
-    /// The peer waits for the gateway's READY. This alone does not refuse the peer.
+    /// The peer waits for the gateway's READY. The peer is not refused for this, only logged.
     Waits,
 }
 
@@ -106,8 +106,8 @@ pub(super) struct Culprit {
     pub(super) key: Option<PublicKey>,
 }
 
-/// The peers that have made mistakes with one cause at one frontend or pool, each with the time of
-/// the last log line about it.
+/// The peers that have made mistakes with one cause in one role. Each peer has the time of the last
+/// log line about its mistake.
 #[derive(Debug, Default)]
 struct Mistakes {
     logged: HashMap<Culprit, Duration>,

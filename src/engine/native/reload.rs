@@ -1,10 +1,10 @@
-//! Reloads. The thread that reads configurations prepares them, and the data thread commits them
-//! between two messages.
+//! Reloads of the configuration. The thread that reads the files prepares a reload, and the data
+//! thread commits the reload between two messages.
 //!
-//! Anything may change. Listeners that the new configuration also has stay open, under another name
-//! if necessary. New listeners are bound during the preparation, and removed listeners are closed
-//! at the commit. Only the listeners of a removed pool stay until the pool has no open request,
-//! unless a new listener must take over an address.
+//! Anything may change. A listener stays open if the new configuration also has its address, even
+//! for a frontend, pool or channel of another name. New listeners are bound during the preparation,
+//! and removed listeners are closed at the commit. Only the listeners of a removed pool stay until
+//! the pool has no open request, unless a new listener must take over an address.
 
 mod adopt;
 mod registry;
@@ -61,6 +61,11 @@ pub(super) fn reloads(control: Control) -> (Reloader, Reloads) {
 }
 
 impl Reloader {
+    /// Prepares a reload, and waits until it has taken effect. Returns the new listeners.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the gateway cannot change to the configuration, or is ending.
     pub(in crate::engine) fn reload(
         &self,
         snapshot: Arc<Snapshot>,

@@ -1,4 +1,5 @@
-//! Parts that were removed from the configuration. Each is closed once its requests are answered.
+//! The removed parts of the configuration: frontends, pools, channels and addresses. Each is closed
+//! once its requests are answered.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::engine::native::listen::Listeners;
 use crate::engine::native::reload::SharedListenerRegistry;
 use crate::engine::native::service::Service;
 
-/// The minimum time between two checks.
+/// The minimum time between two checks whether removed parts can be closed.
 const INTERVAL_MIN: Duration = Duration::from_millis(20);
 
 /// The time between two checks, in multiples of the time that a check takes.

@@ -1,11 +1,12 @@
-//! Serving peers: the core, and everything that it needs of the engine to reach its peers.
+//! The service of the peers: the core, and everything in the engine that the core needs to reach
+//! its peers.
 //!
-//! The fields of [`Service`] are private to this folder, whose files are its actions: `meet` brings
-//! a connection to the core, and `security` decides whether its peer is admitted; `traffic` reads
-//! and decodes the input of a peer, and `silence` judges a peer that sends nothing; `calling`
-//! connects to peers that listen; `adopt` applies another configuration, `removed` closes the
-//! connections of its removed parts, and `end` has all ways in which a connection ends. The rest of
-//! the engine only calls methods.
+//! The fields of [`Service`] are private to this folder. Each file of the folder implements some
+//! actions of the service: `meet` brings a connection to the core, and `security` decides whether
+//! its peer is admitted; `traffic` reads and decodes the input of a peer, and `silence` judges a
+//! peer that sends nothing; `calling` connects to peers that listen; `adopt` applies another
+//! configuration, `removed` closes the connections of its removed parts, and `end` has all ways in
+//! which a connection ends. The rest of the engine only calls methods.
 
 mod adopt;
 mod calling;
@@ -42,11 +43,11 @@ use crate::snapshot::{PoolId, PoolSettings, Snapshot};
 use gateway_zmtp::message::Message;
 
 /// The time after which a turn leaves the remaining verdicts of judges to the next turn. After each
-/// verdict, the messages that follow in its lane may be checked for up to a millisecond.
-const VERDICTS_TIME_MAX: Duration = Duration::from_millis(2);
+/// verdict, the core may check messages that waited for this verdict, for up to a millisecond.
+const VERDICTS_TIME_MAX: Duration = Duration::from_millis(3);
 
-/// The time after which a turn leaves the remaining work to the next turn.
-const WORK_TIME_MAX: Duration = Duration::from_millis(2);
+/// The time after which a turn leaves the rest of the core's unfinished work to the next turn.
+const WORK_TIME_MAX: Duration = Duration::from_millis(3);
 
 /// The core and its peers.
 pub(super) struct Service {
@@ -63,7 +64,8 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Creates a service without peers, whose connections `registry` watches.
+    /// Creates a service without peers. `registry` will watch the connections, and `release` must
+    /// return free memory to the system.
     pub(super) fn new(
         snapshot: Arc<Snapshot>,
         requests: SampleRequests,
@@ -203,7 +205,7 @@ impl Service {
         continued
     }
 
-    /// Returns the number of bytes that subscribers have left to read.
+    /// Returns the number of queued bytes of all subscribers that can be written to.
     pub(super) fn unread_by_subscribers(&self) -> u64 {
         self.peers.unread_by_subscribers()
     }
@@ -215,7 +217,7 @@ impl Service {
         self.report_events(now);
     }
 
-    /// Waits for a worker that has left to disconnect.
+    /// Begins to wait until a worker that the core has released disconnects.
     #[cold]
     fn await_leave(&mut self, peer: PeerId, now: Duration) {
         if let Some(connection) = self.peers.get(peer) {
@@ -245,8 +247,9 @@ impl Service {
         self.core.ledger()
     }
 
-    /// Returns the settings of a pool. A removed pool keeps its last settings until it is idle,
-    /// because its workers may connect again to receive requests or to send answers.
+    /// Returns the settings of a pool, or `None` for a removed pool that is idle. Until it is idle,
+    /// a removed pool keeps its last settings, because its workers may connect again to receive
+    /// requests or to send answers.
     fn settings(&self, pool: PoolId) -> Option<&PoolSettings> {
         if let Some(settings) = self.snapshot.pools.get(&pool) {
             return Some(settings);

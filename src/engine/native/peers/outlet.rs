@@ -39,14 +39,17 @@ impl Outlet<Message> for Peers {
         let waiting = connection.held();
         if waiting > 0 || self.memory.is_short() {
             let size = size(head) + body.size();
-            // A client that reads fast holds memory for this turn only.
+            // A client that is not clogged reads fast: its answers take memory only until they are
+            // written, in this turn. So `limits.client_bytes` bounds them even while memory is
+            // short.
             let bytes_max = if connection.is_clogged() {
                 self.outbox_max
             } else {
                 self.client_bytes
             };
             let is_too_much = waiting > 0 && waiting + size > bytes_max;
-            // A rejection is small, and its client may have nothing else that waits.
+            // While memory is short, a worker's answer must fit into the client's share even if no
+            // other answer waits. A rejection is small, so it is sent.
             let is_answer = matches!(outcome, RequestOutcome::Answered(_));
             if is_too_much || is_answer && size > self.memory.client_max() {
                 return Fate::Slow;
@@ -91,7 +94,7 @@ impl Outlet<Message> for Peers {
         if unread > room {
             let why = if room < PUBLISHER_ROOM {
                 format!(
-                    "memory is short, and it does not read: {unread} bytes of subscriptions wait for it"
+                    "it does not read while memory is short: {unread} bytes of subscriptions wait for it"
                 )
             } else {
                 let mebibytes = PUBLISHER_ROOM >> 20;
@@ -116,7 +119,7 @@ impl Outlet<Message> for Peers {
     }
 
     fn disconnect(&mut self, peer: PeerId, why: String) {
-        // There may be several reasons before the peer is disconnected.
+        // Only the first reason counts if the core has several before the peer is disconnected.
         if self.dismissed.iter().all(|(other, _)| *other != peer) {
             self.dismissed.push((peer, why));
         }

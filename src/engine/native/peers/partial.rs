@@ -17,7 +17,7 @@ const SMALL_AGE_MAX: Duration = Duration::from_secs(2);
 impl Peers {
     /// Records the memory of an incomplete message after a peer's turn. `whole` is true if an
     /// earlier message was completed in that turn. Returns the time at which the incomplete message
-    /// must be examined.
+    /// must be examined, or `None` if there is no incomplete message.
     pub(in crate::engine::native) fn note_partial(
         &mut self,
         peer: PeerId,
@@ -64,8 +64,8 @@ impl Peers {
     }
 }
 
-/// The sender of an incomplete message. Messages of clients, publishers and subscribers are dropped
-/// first, because requests of other clients would be lost with a worker.
+/// The sender of an incomplete message. Dropping a message disconnects its sender. Workers come
+/// last, because a worker that is disconnected loses requests of other clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Sender {
     Client,
@@ -74,8 +74,9 @@ enum Sender {
 
 /// The size class of an incomplete message. Small messages are dropped last, because a few large
 /// messages take as much memory as many small ones. So a peer that sends little is not disconnected
-/// because others send much. A small message that has stopped counts as large: otherwise, peers
-/// that only begin messages would cause large messages that still grow to be dropped.
+/// because others send much. A small message that has stopped counts as large. Otherwise, peers
+/// could begin many small messages and stop, and large messages that still grow would be dropped
+/// instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Size {
     Large,
@@ -83,7 +84,8 @@ enum Size {
 }
 
 impl Size {
-    /// Returns the class of a message of this size that began, or last grew, this time ago.
+    /// Returns the class of a message of this size. `age` is the time since the message began or
+    /// last grew.
     fn of(bytes: u64, age: Duration) -> Self {
         if bytes <= SMALL_MAX && age <= SMALL_AGE_MAX {
             Self::Small
@@ -106,12 +108,12 @@ struct PartialMessage {
 }
 
 /// Returns the peers whose messages are to be dropped so that an eighth of the allowed memory is
-/// free. Messages of clients are dropped before messages of workers, and large messages before
-/// small messages. Among these, the message that has not grown for the longest time is dropped
-/// first, and of messages that grew at the same time, the largest. If less memory were freed, every
-/// further message would cause another examination of all messages. The criterion is the time of
-/// the last growth, and not the speed: otherwise, peers that send fast and then stop would cause a
-/// slow but steady upload to be dropped.
+/// free. If less memory were freed, every further message would cause another examination of all
+/// messages. Messages of clients are dropped before messages of workers, and large messages before
+/// small messages. In each of these groups, the message that has not grown for the longest time is
+/// dropped first. Of messages that grew at the same time, the largest is dropped first. The
+/// criterion is the time of the last growth, and not the speed: otherwise, peers that send fast and
+/// then stop would cause a slow but steady upload to be dropped.
 fn to_drop(mut messages: Vec<PartialMessage>, bytes_max: u64) -> Vec<PeerId> {
     messages.sort_unstable_by_key(|message| {
         (
@@ -136,8 +138,8 @@ fn to_drop(mut messages: Vec<PartialMessage>, bytes_max: u64) -> Vec<PeerId> {
 mod tests {
     use super::*;
 
-    /// Checks the choice among messages, each with the time at which it last grew, in milliseconds,
-    /// and its bytes. Peers are numbered from 0.
+    /// Checks which messages are dropped. A message is given by the time at which it last grew, in
+    /// milliseconds, and by its bytes. Peers are numbered from 0.
     #[track_caller]
     fn check(messages: &[(u64, u64)], bytes_max: u64, gone: &[u64]) {
         let messages = messages

@@ -6,8 +6,8 @@ use crate::engine::native::memory::Load;
 use crate::engine::native::peers::Peers;
 
 impl Peers {
-    /// Updates the memory that peers hold, which includes the `core` bytes of the core, and the
-    /// bound on each client. Resumes reading from clients if their bound has grown.
+    /// Updates the memory that peers hold, and the bound on each client. The memory includes the
+    /// `core` bytes of the core. Resumes reading from clients if their bound has grown.
     pub(in crate::engine::native) fn weigh(&mut self, core: u64, now: Duration) {
         let load = Load {
             held: self.account + core,
@@ -37,8 +37,8 @@ impl Peers {
         }
     }
 
-    /// Returns the time at which the memory must be weighed even if no event happens, or `None` if
-    /// it can wait for the next event.
+    /// Returns the time at which [`Self::weigh`] must be called even if no event happens, or `None`
+    /// if the call can wait for the next event.
     pub(in crate::engine::native) fn weigh_due(&self) -> Option<Duration> {
         self.memory.due()
     }
@@ -54,7 +54,7 @@ impl Peers {
         self.memory.is_full()
     }
 
-    /// Returns the number of bytes that the memory has room for in incomplete messages.
+    /// Returns the maximum number of bytes that all incomplete messages may take together.
     pub(in crate::engine::native) fn partial_max(&self) -> u64 {
         self.memory.partial_max()
     }

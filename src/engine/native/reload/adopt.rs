@@ -33,7 +33,7 @@ impl Reloads {
                 removal.begin();
             }
             self.registry.finish();
-            // The receiver may have ended.
+            // The receiver may have been dropped.
             let _ = done.send(());
         }
     }

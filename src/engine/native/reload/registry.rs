@@ -41,8 +41,8 @@ pub(super) struct ListenerRegistry {
 /// The state of the registry.
 #[derive(Debug, PartialEq, Eq)]
 enum State {
-    /// Reloads can be prepared. This number of reloads is being prepared, or is prepared and not in
-    /// force yet. They rely on the existing listeners.
+    /// Reloads can be prepared. `pending` is the number of reloads that are being prepared, or are
+    /// prepared and not in force yet. Such a reload relies on the existing listeners.
     Open { pending: usize },
     /// The engine has ended.
     Ended,
@@ -105,8 +105,8 @@ impl SharedListenerRegistry {
         registry.unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Begins to prepare a reload, after any other preparation. Returns `None` if the engine has
-    /// ended.
+    /// Waits until no other reload is being prepared, and begins to prepare a reload. Returns
+    /// `None` if the engine has ended.
     pub(super) fn prepare(&self) -> Option<Preparing<'_>> {
         let turn = self.preparing.lock();
         let turn = turn.unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -289,10 +289,10 @@ fn plan(
     Ok((Plan { entries, last }, planned))
 }
 
-/// Moves the listeners that can be kept out of `old`. Each of them is returned at the index that
-/// its address has in `wanted`. Listeners that keep their role are preferred to listeners that
-/// change it. A listener on a port that the system chose keeps its role, because another role with
-/// port 0 or `*` does not need that particular port.
+/// Removes the listeners that stay open from `old`, and returns each of them at the index of its
+/// address in `wanted`. The other elements are `None`. Listeners that keep their role are preferred
+/// to listeners that change it. A listener on a port that the system chose keeps its role, because
+/// another role with port 0 or `*` does not need that particular port.
 fn keep(old: &mut Vec<Entry>, wanted: &[(Role, &String)]) -> Vec<Option<Entry>> {
     let mut kept = vec![None; wanted.len()];
     for same_role in [true, false] {

@@ -88,6 +88,7 @@ impl Service {
         removed && matches!(role, Role::Publishers(_))
     }
 
+    /// Applies new settings to a connection. Returns whether the connection must be removed later.
     fn adopt_connection(&mut self, peer: PeerId, now: Duration) -> bool {
         let Some(connection) = self.peers.get(peer) else {
             return false;

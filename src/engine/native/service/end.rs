@@ -1,5 +1,5 @@
-//! The ends of connections: of refused connections, of connections that are no longer served, and
-//! of all connections at the end of the engine, when the last written bytes have to arrive.
+//! The end of connections that are refused or no longer served, and of all connections when the
+//! engine ends. The peers then get time to read the last written bytes.
 
 use std::borrow::Cow;
 use std::fmt;
