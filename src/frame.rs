@@ -21,7 +21,7 @@ pub(crate) const ACK_TYPE: &[u8] = b"ACK";
 /// The type of rejections, and of a worker's answer that reports a failure.
 pub(crate) const ERROR_TYPE: &[u8] = b"ERROR";
 
-/// One frame of a message that is a list of frames.
+/// A frame of a message that is stored as a list of frames.
 pub trait Frame: From<Vec<u8>> + Debug + Send + 'static {
     /// Returns the frame's bytes.
     fn bytes(&self) -> &[u8];

@@ -21,12 +21,13 @@ pub(crate) const LATENCY_BOUNDS_US: [u32; 17] = [
     1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000,
 ];
 
-/// The maximum number of workers of a pool in a sample. A page with so many workers has a few
-/// hundred KiB. A person can still search such a page, and a monitoring system still accepts it.
+/// The maximum number of workers of a pool in a sample. So many workers take a few hundred KiB of
+/// the /status page or of /metrics. A person can still search such a page, and a monitoring system
+/// still accepts it.
 pub(crate) const WORKERS_SHOWN_MAX: usize = 1_000;
 
-/// The number of positions in a route's list of schemas that are counted separately. The last
-/// counts all later positions, too.
+/// The number of counters for the positions in a route's list of schemas. The last counter counts
+/// all later positions, too.
 pub(crate) const SCHEMA_POSITIONS: usize = 8;
 
 /// The kind of an answer to a client, and the route that counts the answer. An engine does not
@@ -222,8 +223,8 @@ pub struct RouteCounters {
     pub open: u64,
     /// Answers kept until their client reads: a gauge.
     pub unsettled: u64,
-    /// Bytes of the messages received, all frames together; of an oversize message, the bytes that
-    /// were kept.
+    /// Bytes of the messages received, all frames together. An oversize message counts with the
+    /// bytes that were kept.
     pub bytes_in: u64,
     /// Bytes of the answers handed to the engine, all frames together.
     pub bytes_out: u64,
@@ -232,8 +233,8 @@ pub struct RouteCounters {
     pub at_once: Latency,
     /// The times of requests that waited for a worker, or `None` if no request has waited.
     pub waited: Option<Box<Waited>>,
-    /// The number of messages by the position, in the route's list, of the schema that they
-    /// matched.
+    /// The number of messages that matched each schema, by the schema's position in the route's
+    /// list.
     pub matched: [u64; SCHEMA_POSITIONS],
 }
 
@@ -343,14 +344,14 @@ pub(crate) const OTHER_PRINCIPALS: &str = "*others*";
 /// Counters and gauges of the clients of a principal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PrincipalCounters {
-    /// Complete messages from its clients, since the start.
+    /// Complete messages from the principal's clients, since the start.
     pub requests: u64,
     /// Rejections of these messages, since the start. Rejections whose client had disconnected are
     /// not counted.
     pub rejected: u64,
     /// The connected clients of the principal: a gauge.
     pub clients: u64,
-    /// The requests of connected clients without an answer yet: a gauge.
+    /// The requests of connected clients that have no answer yet: a gauge.
     pub open: u64,
 }
 

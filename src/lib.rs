@@ -4,7 +4,7 @@
 //!
 //! A gateway checks every message of its clients against a schema, hands it to a pool of workers,
 //! and answers every request exactly once. A `routes.yaml` and `.proto` files describe its
-//! behaviour, as for the program `gateway`; the README of the repository explains both.
+//! behaviour, as for the program `gateway`; the README of the repository explains these files.
 //!
 //! [`Gateway::load`] reads a configuration and reports every error in it with its place.
 //! [`Gateway::start`] listens and serves on threads of its own. The [`Handle`] that it returns

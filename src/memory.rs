@@ -1,4 +1,4 @@
-//! The memory of the process: how much it may use, and how much it uses.
+//! The memory that the process may use, and the memory that it uses.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,12 +10,12 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::snapshot::MemoryLimit;
 
-/// The part of `RLIMIT_AS`, in bytes, that does not count as memory, but at most half of
-/// `RLIMIT_AS`. This limit is on addresses, and many addresses are only reserved: for the stacks of
+/// The number of bytes that are subtracted from `RLIMIT_AS`, or half of `RLIMIT_AS` if that is
+/// less. `RLIMIT_AS` limits addresses, and many addresses are only reserved: for the stacks of
 /// threads, and by glibc's allocator for each of several threads.
 const ADDRESSES_RESERVED: u64 = 512 << 20;
 
-/// The memory, in bytes, that is assumed where the system reports none.
+/// The memory, in bytes, that is assumed if the system reports neither memory nor limits.
 const MEMORY_ASSUMED: u64 = 1 << 30;
 
 /// The directory in which the system mounts the hierarchies of cgroups.
@@ -88,7 +88,7 @@ fn limit_files(text: &str) -> impl Iterator<Item = PathBuf> {
 
 /// Returns the limit in the text of a cgroup's file, or `None` if there is none.
 fn limit_of(text: &str) -> Option<u64> {
-    // Version 1 has no word for "no limit": its largest number is above any machine's memory.
+    // Files of version 1 have no word for "no limit", but a number above any machine's memory.
     text.trim().parse().ok()
 }
 

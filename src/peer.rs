@@ -4,12 +4,12 @@
 
 use std::rc::Rc;
 
-/// A connection, by the number that its engine gives it. No number is used twice, so a late answer
+/// The number that an engine gives to a connection. No number is used twice, so a late answer
 /// cannot reach another peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub u64);
 
-/// The socket type of a client, by its handshake.
+/// The socket type of a client, as its handshake names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientKind {
     /// A DEALER, or any other socket that may talk to a ROUTER without an envelope of its own.
@@ -19,7 +19,7 @@ pub enum ClientKind {
     Req,
 }
 
-/// The socket type of a worker, by its handshake.
+/// The socket type of a worker, as its handshake names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkerKind {
     /// A DEALER, which receives `[identity, type, …]` and holds up to `per_worker` requests.
@@ -50,5 +50,5 @@ pub struct PeerName {
     pub address: String,
 }
 
-/// A client's identity, in the form that its worker sees under `identity: client`.
+/// A client's identity, in the form that workers of a pool with `identity: client` see.
 pub type Identity = Rc<[u8]>;

@@ -8,7 +8,7 @@
 const NICE_INCREMENT: i32 = 5;
 
 /// Lowers the priority of the calling thread by [`NICE_INCREMENT`]. If the system refuses, the
-/// thread keeps its priority. That only costs other threads time.
+/// thread keeps its priority, and the data thread may have to wait for a processor.
 #[cfg(target_os = "linux")]
 pub(crate) fn lower() {
     // On Linux, a nice value belongs to a thread, and `None` is the calling thread.

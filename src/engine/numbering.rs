@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-/// The range of the first request's number. Tokens are short enough to read, and the few numbers
-/// that are in use at a time hardly ever occur in two processes.
+/// The range of the first request's number. A worker receives a request's number in a token, and a
+/// person can still read a token with 12 digits. The range is so large that two processes hardly
+/// ever use the same numbers at the same time.
 const FIRST_NUMBERS: Range<u64> = 100_000_000_000..1_000_000_000_000;
 
 /// Returns the number of the first request, which is random. A worker may answer a request of an

@@ -80,8 +80,8 @@ pub fn client(socket_type: &str) -> Result<SocketTypeMatch<ClientKind>, Misfit> 
 ///
 /// # Errors
 ///
-/// Fails with the reason why a socket of that type is not served at a pool that allows such
-/// workers.
+/// Fails with the reason why a socket of that type is not served at a pool that accepts the kinds
+/// of workers in `allowed`.
 pub fn worker(socket_type: &str, allowed: Workers) -> Result<SocketTypeMatch<WorkerKind>, Misfit> {
     let met = match socket_type {
         "DEALER" => SocketTypeMatch {
@@ -192,9 +192,9 @@ pub(crate) const TO_PUBLISHERS: &str = "XSUB";
 /// The socket type that the gateway announces to subscribers.
 pub(crate) const TO_SUBSCRIBERS: &str = "XPUB";
 
-/// The socket type that the gateway announces when it calls a client with CURVE: it is the CURVE
-/// client then, and must announce its type before it knows the peer's type. The peer is a DEALER, a
-/// ROUTER or a REQ.
+/// The socket type that the gateway announces when it calls a client with CURVE. The gateway is
+/// then the CURVE client, and must announce its type before it knows the peer's type. The peer is a
+/// DEALER, a ROUTER or a REQ.
 pub(crate) const TO_CLIENTS: &str = "ROUTER";
 
 /// The socket type that the gateway announces when it calls a worker with CURVE. The peer is a

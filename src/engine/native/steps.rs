@@ -1,16 +1,17 @@
 //! The costly steps of connections: the key agreements of CURVE, the verification of passwords, and
 //! the sealing and opening of large frames. The steps run on threads of their own, so that a flood
-//! of them delays no other message. The peers' IP addresses take turns: a peer that sends thousands
-//! of HELLOs delays peers at other addresses only by a few steps.
+//! of steps delays no message of other connections. The peers' IP addresses take turns: a peer that
+//! sends thousands of HELLOs delays peers at other addresses only by a few steps.
 //!
 //! A connection has at most one step of its handshake in progress, and the number of connections in
-//! their handshake is bounded. Later, it has at most one frame that is opened, and the memory of
-//! its frames to seal is bounded with the memory of its outbox. The steps of closed connections are
-//! dropped whenever the queue has doubled, so the queue is bounded, too. The steps of a connection
-//! of one kind end in the order in which they were added.
+//! their handshake is bounded. After its handshake, a connection has at most one frame that is
+//! being opened. The frames that it has to seal are bounded with the memory of its outbox. The
+//! steps of closed connections are dropped whenever the queue has doubled, so the queue is bounded,
+//! too. Those steps of a connection that have the same kind end in the order in which they were
+//! added.
 //!
-//! A step whose result is lost would leave its connection waiting for ever, and a frame that is
-//! sealed later would get the place of the lost one. The connection of a lost step is therefore
+//! A step whose result is lost would leave its connection waiting for ever, and the next sealed
+//! frame would take the place of the lost frame. The connection of a lost step is therefore
 //! reported, and must be closed.
 
 use std::collections::VecDeque;
@@ -79,8 +80,8 @@ impl Step {
         }
     }
 
-    /// Runs the step. A panic, which is a bug, costs this step alone. The panic hook has already
-    /// logged and counted it.
+    /// Runs the step. A panic, which is a bug, loses only this step. The panic hook has already
+    /// logged and counted the panic.
     fn run_or_lose(self, run: fn(Self) -> Done) -> Done {
         catch_unwind(AssertUnwindSafe(|| run(self))).unwrap_or(Done::Lost)
     }
@@ -175,7 +176,7 @@ struct Worker {
     done: mpsc::Receiver<(PeerId, Done)>,
 }
 
-/// Starts the thread of a queue, unless the system can't start one now.
+/// Starts the thread of a queue. Returns `None` if the system can't start a thread now.
 type Start = fn(&'static str, Control) -> Option<Worker>;
 
 impl Queue {
@@ -230,8 +231,8 @@ impl Queue {
         {
             return Some((peer, Done::Lost));
         }
-        // This comes after the last result, so that the data thread takes one step itself in a
-        // turn.
+        // Without a thread, the data thread takes a step itself here. This comes after the last
+        // result, so that it happens once in a turn.
         self.give();
         None
     }
@@ -267,7 +268,8 @@ impl Queue {
         }
     }
 
-    /// Takes a queued step on this thread, unless the result of another step was not fetched yet.
+    /// Takes a queued step on this thread, unless the result of an earlier step was not fetched
+    /// yet, or the steps must wait for a thread.
     #[cold]
     fn take_here(&mut self) {
         if self.done_here.is_some() || self.without_thread == WithoutThread::Wait {
@@ -282,7 +284,7 @@ impl Queue {
     }
 }
 
-/// Starts the thread of a queue, which ends when the engine ends.
+/// Starts the thread of a queue, as [`Start`] does. The thread ends when the engine ends.
 fn start(name: &str, control: Control, run: fn(Step) -> Done) -> Option<Worker> {
     let (work, inbox) = mpsc::channel::<(PeerId, Step)>();
     let (outbox, done) = mpsc::channel();
@@ -308,7 +310,7 @@ mod tests {
     use gateway_zmtp::pool::BufferPool;
     use gateway_zmtp::session::{Session, SessionEvent, SessionSecurity, Side};
 
-    /// The steps of a thread that takes no further step.
+    /// The peers of the steps that a thread has, if it can receive no further step.
     const FULL: [PeerId; GIVEN_MAX] = [PeerId(u64::MAX); GIVEN_MAX];
 
     /// Returns the first step of a client's handshake.
@@ -335,7 +337,7 @@ mod tests {
         let (control, _orders) = Control::new().unwrap();
         let mut queue = Queue::new("handshakes", AGREEMENTS_SWEEP_MIN, control);
         let keys = KeyPair::generate().unwrap();
-        // No step is passed to the thread yet, so that the order is that of the turns.
+        // No step is passed to the thread yet, so the queue alone decides the order.
         queue.given = FULL.into();
         let address = |n: u8| Some(IpAddr::from([10, 0, 0, n]));
         for n in 0..100 {
@@ -358,7 +360,7 @@ mod tests {
         assert!(queue.queued.is_empty() && queue.given.is_empty());
     }
 
-    /// Connections that send HELLO and disconnect, faster than their steps can be taken.
+    /// Connections send HELLO and disconnect, faster than their steps can be taken.
     #[test]
     fn steps_of_closed_connections_are_dropped() {
         let (control, _orders) = Control::new().unwrap();

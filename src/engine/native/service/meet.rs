@@ -1,5 +1,6 @@
 //! Handshakes, by which a stranger becomes a client, a worker, a publisher or a subscriber that the
-//! core knows. Strangers that linger are disconnected to make room for others.
+//! core knows. A stranger is a connection that is not served, because its handshake is not complete
+//! or because it was refused. Strangers that linger are disconnected to make room for others.
 
 use std::io;
 use std::sync::Arc;
@@ -22,8 +23,8 @@ use crate::snapshot::{ChannelId, FrontendId, PoolId};
 use gateway_zmtp::command::Ready;
 use gateway_zmtp::message::Message;
 
-/// The age at which a stranger counts as lingering, from the beginning of its handshake or from its
-/// refusal. A usual handshake takes less time.
+/// The age from which a stranger counts as lingering. The age is the time since the handshake
+/// began, or since the refusal. A usual handshake takes less time.
 const SLOW_HANDSHAKE_AGE: Duration = Duration::from_secs(1);
 
 fn misfit(misfit: Misfit) -> (Cause, Refusal) {
@@ -100,8 +101,8 @@ impl Service {
         !self.admissions.is_full()
     }
 
-    /// Disconnects the strangers that linger, because there is no descriptor left for new
-    /// connections. Returns whether there were any.
+    /// Disconnects the strangers that linger, because there is no file descriptor left for new
+    /// connections. Returns whether any stranger was disconnected.
     pub(in crate::engine::native) fn free_descriptors(&mut self, now: Duration) -> bool {
         self.forget_former_strangers();
         let why = "no descriptors are left, and its handshake is not complete";
@@ -115,7 +116,7 @@ impl Service {
     }
 
     /// Disconnects at most `strangers_max` of the strangers that linger, the oldest first. Returns
-    /// whether there were any.
+    /// whether any stranger was disconnected.
     fn shed(&mut self, strangers_max: usize, why: &'static str, now: Duration) -> bool {
         let peers = &mut self.peers;
         let lingers = |peer: &PeerId| {

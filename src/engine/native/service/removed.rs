@@ -18,8 +18,8 @@ enum Treatment {
 }
 
 impl Service {
-    /// Closes the calls and connections of removed parts that have nothing left to deliver. Returns
-    /// whether others remain.
+    /// Closes the calls and connections of removed parts, unless they still have something to
+    /// deliver. Returns whether any of them remain open.
     pub(in crate::engine::native) fn close_removed(&mut self, now: Duration) -> bool {
         let calls_left = self.end_calls();
         let connections_left = self.close_connections(now);
@@ -40,8 +40,8 @@ impl Service {
         left.any(|(role, _)| role.pool_missing_in(snapshot).is_some())
     }
 
-    /// Closes the connections that must be closed and have nothing left to deliver. Returns whether
-    /// others remain.
+    /// Closes the connections that must be closed, unless they still have something to deliver.
+    /// Returns whether any of them remain open.
     fn close_connections(&mut self, now: Duration) -> bool {
         let mut left = false;
         let all: Vec<PeerId> = self
@@ -80,7 +80,7 @@ impl Service {
             (_, Phase::Left | Phase::PutOff | Phase::Closing) => return Treatment::Keep,
             (Role::Frontend(_), _) if removed || retired => busy || self.core.awaits_messages(peer),
             // Nothing more is published on a removed channel. On a channel that remains, messages
-            // may wait for a slow subscriber without end.
+            // may wait for a slow subscriber without end, so they delay no retired connection.
             (Role::Subscribers(_), _) if removed => busy || self.core.awaits_messages(peer),
             (Role::Publishers(_), _) if removed => false,
             (Role::Pool(pool), _) if removed => !self.core.is_idle(pool),

@@ -114,7 +114,7 @@ impl Service {
         }
     }
 
-    /// Reads on from a peer whose large frame was opened.
+    /// Continues to read from a peer whose large frame was opened.
     fn opened(&mut self, peer: PeerId, opened: Opened, now: Duration) {
         let connection = self.peers.get(peer);
         match connection.map_or(Ok(()), |connection| connection.opened(opened, now)) {
@@ -174,8 +174,8 @@ impl Service {
         }
     }
 
-    /// Refuses a peer whose IP address is not allowed at its frontend or pool. Returns whether the
-    /// peer was refused.
+    /// Refuses a peer whose IP address is not allowed at its frontend, pool or channel. Returns
+    /// whether the peer was refused.
     pub(super) fn refuse_address(&mut self, peer: PeerId, now: Duration) -> bool {
         let Some(connection) = self.peers.get(peer) else {
             return false;
@@ -225,8 +225,8 @@ impl Service {
             Some(security) => admitted(security, &claims).ok(),
             None => match self.unnamed(claims.role) {
                 Some(anonymous) => Some(anonymous),
-                // Peers of this role have no principals any more, and the core keeps the names of
-                // clients.
+                // Peers of this role have no principals any more. The peer stays connected, and the
+                // core does not change its name.
                 None => return true,
             },
         };
@@ -287,7 +287,7 @@ impl Service {
                 let name = theirs.name();
                 let remedy = match theirs {
                     Mechanism::Plain => {
-                        "and there is no `security.plain` here: add it, or leave out its password (pyzmq: plain_username, plain_password)"
+                        "and there is no `security.plain` here: add it, or leave out the password (pyzmq: plain_username, plain_password) at the peer"
                     }
                     _ => {
                         "and there is no `security.curve` here: add it, or leave out the server key (pyzmq: curve_serverkey) at the peer"

@@ -55,8 +55,8 @@ impl Service {
         }
     }
 
-    /// Logs that a called peer waits for the gateway's READY. Another gateway does so, and the two
-    /// would wait for each other.
+    /// Logs that a called peer waits for the gateway's READY. Another gateway does so, too, and the
+    /// two gateways would wait for each other.
     fn note_other_gateway(&mut self, peer: PeerId, now: Duration) {
         let Some(connection) = self.peers.get(peer) else {
             return;
@@ -76,7 +76,7 @@ impl Service {
         };
         let wanted = match role {
             Role::Pool(_) => {
-                "a pool connects to workers: connect a worker here that is a client of the other gateway"
+                "a pool connects to workers: to reach another gateway, connect to a worker that is its client"
             }
             Role::Frontend(_) => "a frontend connects to clients that listen",
             Role::Publishers(_) => "a channel connects to publishers that listen",
@@ -102,9 +102,9 @@ impl Service {
     }
 
     /// Ends a peer's connection. If the peer was served, a last read or write may still show that
-    /// it is alive, and then the connection continues. The system may not have reported its bytes
-    /// yet, for example after a time in which the gateway did not run, and the bytes of a client
-    /// whose reading is paused are not noticed.
+    /// the peer is alive, and then the connection continues. The peer may have sent bytes that the
+    /// system has not reported yet, for example after a time in which the gateway did not run. The
+    /// gateway also does not notice bytes of a client from which reading is paused.
     fn read_before_end(&mut self, peer: PeerId, reason: EndReason, now: Duration, clock: &Clock) {
         if matches!(
             reason,
