@@ -10,8 +10,8 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::snapshot::MemoryLimit;
 
-/// The number of bytes that are subtracted from `RLIMIT_AS`, or half of `RLIMIT_AS` if that is
-/// less. `RLIMIT_AS` limits addresses, and many addresses are only reserved: for the stacks of
+/// The number of bytes that are subtracted from `RLIMIT_AS`, but never more than half of
+/// `RLIMIT_AS`. It limits addresses, and many addresses are only reserved: for the stacks of
 /// threads, and by glibc's allocator for each of several threads.
 const ADDRESSES_RESERVED: u64 = 512 << 20;
 

@@ -5,9 +5,9 @@
 //!
 //! Under `identity: client`, a DEALER worker holds at most one request of each client. If that
 //! request times out, the worker receives no further request of this client until it answers or
-//! disconnects, so that no answer is taken for the answer to another request. Queued requests of a
-//! client that no free worker may serve stand aside, so that they do not delay others, until a
-//! worker that may take them is free.
+//! disconnects, so that no answer is taken for the answer to another request. The queued requests
+//! of a client that no free worker may serve *stand aside*: they delay no other requests, and
+//! return to their turn once a worker that may take them is free.
 
 mod free;
 mod handed;
@@ -100,8 +100,8 @@ impl Pool {
             .resize(self.settings.queue, self.settings.queue_bytes);
         // Workers may now be allowed to take the requests of clients that stand aside.
         self.queue.call_all();
-        // Free workers are placed again in their present order, which remains if their loads become
-        // equal.
+        // Free workers are placed again in their present order, so that workers whose loads become
+        // equal keep this order.
         let mut seats: Vec<usize> = self.free.iter().collect();
         seats.extend((0..self.workers.len()).filter(|seat| !self.free.has(*seat)));
         for seat in seats {
@@ -416,7 +416,7 @@ impl Pool {
     }
 
     /// Stops handing requests to the worker. Returns false if the engine cannot distinguish the
-    /// worker from others, which then all continue.
+    /// worker from others. All of these workers then continue to receive requests.
     pub(crate) fn begin_leave(&mut self, seat: Seat) -> bool {
         let leaves = self.worker_mut(seat).is_some_and(Worker::leave);
         self.place(seat);

@@ -38,7 +38,7 @@ pub(crate) struct SenderInfo {
     pub entry: EntryPoint,
     /// The identity in printable form.
     pub identity: String,
-    /// The address, where the engine knows it.
+    /// The address, or `None` if the engine does not know it.
     pub address: Option<String>,
 }
 

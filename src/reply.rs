@@ -266,8 +266,8 @@ impl Rejection {
         }
     }
 
-    /// Returns a rejection with `reason` for a payload with this violation, of a request or of an
-    /// answer.
+    /// Returns a rejection with `reason` for a payload with this violation. The payload belongs to
+    /// a request or to an answer.
     pub(crate) fn violation(reason: Reason, mut violation: Violation) -> Self {
         let others = violation.others.take();
         let all = others.map(|others| {
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn all_violations_are_listed_on_request() {
+    fn all_violations_are_listed_if_the_schema_asks_for_them() {
         let violation = |path: &str, others| Violation {
             path: path.into(),
             expected: "int32".into(),

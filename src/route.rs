@@ -1,5 +1,5 @@
-//! The table from types to routes. An exact type takes precedence over a pattern, and among
-//! patterns the longer literal prefix.
+//! The table from types to routes. An exact type takes precedence over patterns. Among patterns,
+//! the longest literal prefix takes precedence.
 //!
 //! A look-up costs one hash, and one more for each distinct prefix length, however many routes
 //! there are.
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-/// The maximum number of bytes around a type that [`RouteTable::find_similar`] leaves out.
+/// The maximum number of bytes around a type that [`RouteTable::find_similar`] ignores.
 const WRAPPING_MAX: usize = 64;
 
 /// The types that a key of `routes` matches.
@@ -26,7 +26,7 @@ pub struct RouteTable<R> {
     routes: Vec<Arc<R>>,
     exact: ByBytes,
     /// The length of the longest type in `exact`, in bytes. A frame that is compared with types may
-    /// have megabytes, which take milliseconds to hash.
+    /// have megabytes, which take milliseconds to hash. Longer frames are therefore not hashed.
     longest: usize,
     /// The exact type of each route, as in `exact`.
     kinds: Vec<Option<Box<[u8]>>>,
@@ -50,7 +50,7 @@ impl<R> Clone for RouteTable<R> {
     }
 }
 
-/// A route's place in its table, which is valid for that table alone.
+/// A route's place in its table. It is valid only for that table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoutePlace(u32);
 
@@ -160,8 +160,7 @@ impl<R> RouteTable<R> {
         place.copied()
     }
 
-    /// Returns whether the key of a route is the type `kind` or a pattern with a non-empty prefix
-    /// of `kind`.
+    /// Returns whether any route except the catch-all matches the type `kind`.
     pub fn knows(&self, kind: &[u8]) -> bool {
         let mut prefixes = self.prefixes.iter().filter(|(length, _)| *length > 0);
         self.find_exact(kind).is_some()
@@ -179,8 +178,8 @@ impl<R> RouteTable<R> {
         self.exact.get(kind)
     }
 
-    /// Returns the result of [`Self::find`]. `near` is a guess that may come from another table. A
-    /// correct guess saves the look-up.
+    /// Returns the result of [`Self::find`]. `near` is a guess of the place, and may come from
+    /// another table. A correct guess saves the look-up.
     #[inline]
     pub(crate) fn find_near(&self, kind: &[u8], near: Option<RoutePlace>) -> Option<RoutePlace> {
         let is_near = |near: &RoutePlace| matches!(self.kinds.get(near.index()), Some(Some(exact)) if **exact == *kind);
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_matches_without_a_catch_all() {
+    fn an_unknown_type_has_no_route_without_a_catch_all() {
         let table = table(&["a", "b*"]);
         assert!(table.get(b"").is_none());
         assert!(table.get(b"aa").is_none());

@@ -1,6 +1,6 @@
 //! The workers that can take a request, in the order in which they are chosen: the least busy
-//! first. Of workers of equal load, the first is the worker that has had this load, or has waited
-//! for its turn, for the longest time.
+//! first. Workers of equal load come in the order in which they got this load. A worker that has
+//! had its turn moves to the end, even if its load stays the same.
 //!
 //! Each load has a lane, which is a linked list of seats. Adding, removing and finding the first
 //! worker therefore take a few steps, however many workers there are. These operations happen with
@@ -32,7 +32,7 @@ pub(super) struct Free {
 /// A worker's links in its lane.
 #[derive(Debug)]
 struct Links {
-    /// The load whose lane the worker is in, or [`NONE`].
+    /// The load whose lane the worker is in, or [`NONE`] if the worker is not free.
     load: u32,
     before: u32,
     after: u32,
@@ -88,7 +88,7 @@ impl Free {
         }
     }
 
-    /// Returns the first worker in the order.
+    /// Returns the seat of the first worker in this order, or `None` if no worker is free.
     pub(super) fn first(&mut self) -> Option<usize> {
         while let Some(lane) = self.lanes.get(self.lowest) {
             if lane.first != NONE {
@@ -99,7 +99,7 @@ impl Free {
         None
     }
 
-    /// Returns all free workers in order.
+    /// Returns the seats of all free workers in this order.
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
         let lanes = self.lanes.get(self.lowest..).unwrap_or_default();
         lanes.iter().flat_map(move |lane| {

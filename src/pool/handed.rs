@@ -10,7 +10,8 @@ pub(crate) enum RequestForm {
     Token,
     /// The client's bare identity, then type, headers and payload.
     Bare,
-    /// A token or the bare identity, then the frames of a plain worker.
+    /// A token or the bare identity, then the frames that the pool's key `frames` selects for plain
+    /// workers.
     Plain(NameForm, WorkerFrames),
 }
 

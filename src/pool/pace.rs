@@ -4,8 +4,8 @@
 //! A worker that answers in microseconds needs many requests at once, or it would be idle while
 //! answers and requests travel. A slow worker should have few, since no other worker can take the
 //! requests that it holds, and all of them are lost if it disconnects. The rate of answers
-//! distinguishes the two. A request therefore waits at its worker for little longer than the
-//! window, unless the worker is so slow that even [`ROOM_MIN`] requests take longer.
+//! distinguishes fast from slow workers. A request therefore waits at its worker for little longer
+//! than the window, unless the worker is so slow that even [`ROOM_MIN`] requests take longer.
 
 use std::time::Duration;
 

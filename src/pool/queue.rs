@@ -85,8 +85,8 @@ impl Queue {
         requests < room.requests && self.fill.bytes.saturating_add(bytes) <= room.bytes
     }
 
-    /// Returns the requests to evict for a request of this client. They belong to one other client,
-    /// which still fills at least as much of the queue after their eviction as this client does
+    /// Returns the requests to evict for a request of this client. They belong to one other client.
+    /// After their eviction, that client still fills at least as much of the queue as this client
     /// with its new request. Returns `None` if no such requests make enough room.
     pub(super) fn requests_to_evict(&self, client: PeerId, bytes: u64) -> Option<Vec<u64>> {
         let Fill { room, requests, .. } = self.fill;
@@ -222,8 +222,9 @@ impl Queue {
         }
     }
 
-    /// Calls back up to `most` lanes that stand aside, in the order of their turns: the lanes whose
-    /// client's identity `may_take` accepts, and only the first lane of each identity.
+    /// Calls back up to `most` lanes that stand aside, in the order of their turns. Only lanes
+    /// whose client's identity `may_take` accepts are called back, and only the first lane of each
+    /// identity.
     pub(super) fn call_some(&mut self, most: usize, may_take: impl Fn(&Identity) -> bool) {
         let first = |turn: &Turn, client: &PeerId| {
             let lane = self.lanes.get(client)?;
@@ -252,7 +253,7 @@ impl Queue {
         }
     }
 
-    /// Removes a lane from the lanes that stand aside.
+    /// Removes the lane with this turn from the lanes that stand aside, and returns its client.
     fn forget(&mut self, turn: Turn) -> Option<PeerId> {
         let client = self.aside.remove(&turn)?;
         let lane = self.lanes.get(&client)?;

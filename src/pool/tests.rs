@@ -19,7 +19,8 @@ fn settings(per_worker: PerWorker, identity: IdentityMode) -> Arc<PoolSettings> 
     })
 }
 
-/// Returns a pool of one worker in which this number of a client's requests is queued.
+/// Returns a pool with one worker and this number of queued requests of [`CLIENT`]. Also returns
+/// the client's identity.
 fn with_queued(settings: Arc<PoolSettings>, requests: u64) -> (Pool, Identity) {
     let mut pool = Pool::new(settings);
     pool.add_worker(
@@ -45,7 +46,7 @@ fn hand_out(pool: &mut Pool, identity: &Identity, now: Duration) -> Vec<(u64, Se
 }
 
 #[test]
-fn a_fast_worker_may_hold_more_and_a_slow_one_few() {
+fn a_fast_worker_may_hold_many_requests_and_a_slow_worker_few() {
     let (mut pool, identity) = with_queued(settings(PerWorker::Auto, IdentityMode::Token), 50_000);
     let mut now = Duration::from_secs(1);
     let mut round = |pool: &mut Pool, time: Duration| {
@@ -103,7 +104,7 @@ fn a_worker_that_has_never_answered_gets_one_request_and_then_none() {
         [],
         "a message that answers no request is not counted as an answer"
     );
-    // Another worker is served meanwhile.
+    // Meanwhile, another worker receives requests.
     let other = pool.add_worker(
         PeerId(3),
         WorkerKind::Dealer,
@@ -123,8 +124,8 @@ fn a_worker_that_has_never_answered_gets_one_request_and_then_none() {
     assert!(pool.overdue(seat, third, third_at));
     pool.dropped(seat, Dropped::Late);
     assert_eq!(next(&mut pool).len(), 10, "the worker answered after all");
-    // A worker that sends a message that answers no request may hold one request again, and no more
-    // until it has answered one.
+    // After a worker has sent a message that answers no request, it may hold only one request until
+    // it has answered one.
     pool.answered(other, second, second_at, now);
     let held = next(&mut pool);
     assert_eq!(held.len(), 10);
@@ -158,8 +159,8 @@ fn the_next_worker_of_an_excluded_seat_is_not_excluded() {
     assert_eq!(hand_out(&mut pool, &identity, Duration::ZERO).len(), 1);
 }
 
-/// The worker that has held its request for longest stays first under `round_robin`, although it
-/// connected last.
+/// The worker that has held its request for the longest time stays first under `round_robin`,
+/// although it connected last.
 #[test]
 fn workers_keep_their_order_when_the_balance_changes() {
     let least_busy = settings(PerWorker::Most(10), IdentityMode::Token);

@@ -11,14 +11,15 @@ use crate::ledger::WorkerSample;
 use crate::peer::{Headcount, Identity, PeerId, PeerName, WorkerKind};
 use crate::snapshot::{Balance, PerWorker, PoolSettings};
 
-/// The maximum number of outstanding requests of a worker under `identity: client`, which include
-/// those that have timed out. A worker that lets so many requests time out is broken, so it
+/// The maximum number of outstanding requests of a worker under `identity: client`, including
+/// requests that have timed out. A worker that lets so many requests time out is broken, so it
 /// receives nothing more until it answers. If the connection hides several workers, the older half
 /// of the entries is dropped instead ([`Worker::add_outstanding`]).
 const OUTSTANDING_MAX: usize = 100_000;
 
-/// The maximum load. Greater loads count as equal. Otherwise, a worker that lets every request time
-/// out would need ever more lanes.
+/// The maximum load. Greater loads count as equal. Otherwise, the load of a worker that lets every
+/// request time out would grow without bound, and the list of free workers needs memory for each
+/// load.
 const LOAD_MAX: usize = 1 << 16;
 
 /// The rule for the number of requests that a worker may hold.
@@ -109,8 +110,8 @@ impl Worker {
         }
     }
 
-    /// Stops requests to the worker. Returns false if the connection may hide several workers,
-    /// which all continue.
+    /// Stops requests to the worker. Returns false if the connection may hide several workers. All
+    /// of them then continue.
     pub(super) fn leave(&mut self) -> bool {
         if !self.hides_several() {
             self.pacing = Pacing::Leaving;
@@ -148,10 +149,11 @@ impl Worker {
         }
     }
 
-    /// Records a late answer.
+    /// Records a late answer. It proves an unproven worker if a request has timed out since the
+    /// worker's last answer.
     pub(super) fn answered_late(&mut self) {
-        let had_one = std::mem::take(&mut self.overdue) > 0;
-        if had_one && matches!(self.pacing, Pacing::Unproven) {
+        let had_overdue = std::mem::take(&mut self.overdue) > 0;
+        if had_overdue && matches!(self.pacing, Pacing::Unproven) {
             self.prove();
         }
     }

@@ -11,8 +11,9 @@ pub(crate) enum Step<'a> {
     Loading,
     /// The reload has ended, with or without a change, and this snapshot is in force.
     Settled(&'a Snapshot),
-    /// The memory of the reload and of the replaced snapshot has been freed. This step follows
-    /// `Settled` by a few seconds, or comes when the last request under that snapshot has ended.
+    /// The memory of the reload and of the replaced snapshot has been freed. This step follows a
+    /// few seconds after `Settled`, or later if requests under the replaced snapshot are still
+    /// open.
     Freed,
 }
 

@@ -9,8 +9,8 @@ use crate::peer::Identity;
 /// work.
 pub(super) const SLACK: usize = 64;
 
-/// The maximum number of requests that are evicted for one, so that one large request does not
-/// evict a large number of small ones.
+/// The maximum number of requests that are evicted for one new request, so that a large request
+/// does not evict a large number of small requests.
 const EVICTIONS_MAX: u64 = 16;
 
 /// A client's requests in a queue.
@@ -58,9 +58,9 @@ impl ClientQueue {
         }
     }
 
-    /// Returns the newest requests that together free `short` bytes, or `None` unless at least
-    /// `left` bytes and one request remain. Small requests are skipped, because too many of them
-    /// would be needed.
+    /// Returns the newest requests that together free `short` bytes. Returns `None` if there are no
+    /// such requests, or if less than `left` bytes or no request would remain. Small requests are
+    /// skipped, because too many of them would be needed.
     pub(super) fn evictable(&self, short: u64, left: u64) -> Option<Vec<u64>> {
         let least = short.div_ceil(EVICTIONS_MAX);
         let mut freed = 0;

@@ -66,8 +66,8 @@ fn the_client_with_most_requests_is_evicted_first() {
         None,
         "evicted for the same client"
     );
-    // No client's last request is evicted, nor a request of a client that fills no more of the
-    // queue than the new one.
+    // A client's last request is never evicted. Nor is a request of a client that fills no more of
+    // the queue than the client of the new request.
     let full = queue(3, &[ONE, TWO, THREE]);
     assert_eq!(full.requests_to_evict(PeerId(4), 1), None);
     let full = queue(4, &[ONE, ONE, TWO, TWO]);

@@ -43,7 +43,7 @@ impl Turns {
         if self.elsewhere.is_empty() {
             self.line.front()?.1
         } else {
-            self.first_of_both()
+            self.first_of_line_or_tree()
         }
     }
 
@@ -96,7 +96,7 @@ impl Turns {
         self.elsewhere.remove(&turn).is_some()
     }
 
-    fn first_of_both(&self) -> Option<PeerId> {
+    fn first_of_line_or_tree(&self) -> Option<PeerId> {
         if self.line_is_next() {
             self.line.front()?.1
         } else {
