@@ -27,7 +27,7 @@ const PRINCIPAL_MAX: usize = 255;
 /// of their identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Security {
-    /// The keys of both sides, or `None` if keys are not accepted.
+    /// The keys of the gateway and of its peers, or `None` if keys are not accepted.
     pub curve: Option<Curve>,
     /// The users and the hashes of their passwords, or `None` if passwords are not accepted.
     pub plain: Option<Arc<Users>>,
@@ -38,11 +38,11 @@ pub struct Security {
     pub from: Arc<[Network]>,
 }
 
-/// The keys of both sides.
+/// The keys of the gateway and of its peers.
 #[derive(Clone, Debug)]
 pub struct Curve {
-    /// The key pairs of the gateway. The first is the current pair, and a HELLO for any other pair
-    /// is accepted, too.
+    /// The key pairs of the gateway. The first is the current pair. A HELLO for one of the later
+    /// pairs is accepted, too.
     pub keys: Arc<[KeyPair]>,
     /// The keys that are admitted.
     pub peers: KnownPeers,
@@ -67,7 +67,8 @@ pub enum Servers {
     None,
     /// All peers have this key.
     One(PublicKey),
-    /// The peer at each of these endpoints, such as `tcp://broker:5560`, has its own key.
+    /// The peers at these endpoints, such as `tcp://broker:5560`, have these keys. At all other
+    /// endpoints, the gateway is the CURVE server.
     Each(Vec<(String, PublicKey)>),
 }
 
@@ -186,9 +187,9 @@ impl Security {
         }
     }
 
-    /// Returns the security of the session on a connection that the gateway makes to the endpoint
-    /// for which `is_endpoint` returns true, as a socket of type `socket_type`. If the session
-    /// accepts keys, it accepts no passwords.
+    /// Returns the security of the session on a connection that the gateway makes. `is_endpoint`
+    /// returns true for the endpoint of the connection, and `socket_type` is the gateway's socket
+    /// type there. If the session accepts keys, it accepts no passwords.
     pub(crate) fn of_caller(
         &self,
         is_endpoint: impl Fn(&str) -> bool,
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn no_peer_is_admitted_by_default() {
+    fn only_known_keys_are_admitted() {
         let known = KnownPeers::Named([(key(1), "alice".into())].into());
         let security = security(known, Servers::One(key(2)), NullPeers::Refused);
         let principal =

@@ -362,7 +362,7 @@ pub struct Route {
     pub reply: Option<AnyOf>,
     /// The destination of the messages.
     pub target: Target,
-    /// The time from arrival to answer, or `None` for no limit.
+    /// The maximum time from arrival to answer, or `None` for no limit.
     pub timeout: Option<Duration>,
     /// The limits on the use of the route, or `None` if every client may use it at any rate.
     pub access: Option<Box<Access>>,
@@ -409,12 +409,12 @@ pub struct Access {
     pub frontends: Option<Vec<FrontendId>>,
     /// The principals that may use the route, or `None` for all.
     pub allow: Option<Vec<Allowed>>,
-    /// The rate at which each principal, or each connection without one, may use the route. `None`
-    /// sets no limit.
+    /// The rate at which each principal, or each connection without a principal, may use the route.
+    /// `None` sets no limit.
     pub rate: Option<Rate>,
 }
 
-/// The rate at which a principal, or a connection without one, may use a route.
+/// The rate at which a principal, or a connection without a principal, may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// The average time between two requests, which is not zero.
@@ -456,7 +456,7 @@ impl Access {
     }
 }
 
-/// Limits on the messages and requests of peers.
+/// Limits on the messages and requests of peers. Each number is a maximum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The size of a message in bytes, all frames together.

@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// A network: the addresses that begin with the same bits, such as `10.0.0.0/8`. In the network of
-/// a single address, all bits are the same.
+/// A network: the addresses that begin with the same bits, such as `10.0.0.0/8`. A single address
+/// is a network, too: all bits are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
@@ -29,7 +29,7 @@ impl Network {
     }
 }
 
-/// Returns whether two numbers have the same first bits.
+/// Returns whether the first `bits` bits of two numbers are the same.
 fn begins_alike(one: u128, other: u128, bits: u32) -> bool {
     (one ^ other).leading_zeros() >= bits
 }

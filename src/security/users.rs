@@ -20,13 +20,14 @@ use zeroize::Zeroizing;
 const MEMORY_KIB_MAX: u32 = 256 << 10;
 
 /// The maximum number of blocks of 1 KiB that one verification computes, over all passes. They take
-/// about a second, for which other handshakes wait.
+/// about a second, for which the verifications of other passwords wait.
 const BLOCKS_MAX: u64 = 1 << 20;
 
-/// The maximum number of lanes. Lanes are computed one after the other.
+/// The maximum number of lanes of a hash, which is argon2's parameter `p`. Lanes are computed one
+/// after the other.
 const LANES_MAX: u32 = 16;
 
-/// The number of random bytes of a new hash, as argon2's authors recommend.
+/// The length of the random salt of a new hash, in bytes, as argon2's authors recommend.
 const SALT_BYTES: usize = 16;
 
 /// A password's hash, which can be verified at a bounded cost. Clones share the hash.
@@ -251,7 +252,7 @@ impl Users {
     ///
     /// Fails with the reason why the credentials are refused.
     pub fn verify(&self, credentials: &Credentials) -> Result<User, Denied> {
-        // Another connection of the user may have been verified meanwhile.
+        // The same password may have been verified for another connection meanwhile.
         if let Some(user) = self.remembered(credentials) {
             return Ok(user);
         }
@@ -281,7 +282,7 @@ impl Users {
     }
 
     /// Returns the keyed hash of a user's password. BLAKE2 with the key before the text is a
-    /// pseudo-random function. The length of the name separates it from the password.
+    /// pseudo-random function. The length of the name separates the name from the password.
     fn tag(&self, name: &[u8], password: &[u8]) -> [u8; 64] {
         let mut hasher = Blake2b512::new();
         hasher.update(self.key.as_slice());
@@ -364,9 +365,9 @@ mod tests {
         assert!(users.remembered(&right).is_some());
     }
 
-    /// The test compares the least of several times that the thread spent on a processor, which the
-    /// machine's load changes little. Without the work for unknown users, one time would be a
-    /// thousand times the other.
+    /// The test measures the processor time of the thread several times, and compares the shortest
+    /// times. The machine's load changes them little. Without the work for unknown users, one time
+    /// would be a thousand times the other.
     #[test]
     fn an_unknown_user_takes_as_long_as_a_wrong_password() {
         let params = Params::new(1024, 2, 1, None).unwrap();

@@ -9,7 +9,7 @@ use crate::reply::ErrorEncoding;
 use gateway_schema::{Encoding, Estimate, Schema, Violation};
 
 /// A list of at least one schema. A payload must fit one of them. A comparison ignores rules, like
-/// a comparison of [`Schema`]s, and therefore also the sizes that follow from the cost of the
+/// a comparison of [`Schema`]s. It also ignores the sizes, because they depend on the cost of the
 /// rules.
 #[derive(Debug)]
 pub struct AnyOf {
@@ -62,23 +62,23 @@ const STEPS_PER_MESSAGE: u64 = 20;
 /// The size, in bytes, from which the check of a payload is more work than a small message.
 const WORK_SIZE_MIN: usize = 512;
 
-/// The number of bytes of a payload over [`WORK_SIZE_MIN`] that are as much work as a small
-/// message.
+/// The number of bytes that are as much work as a small message, in payloads of at least
+/// [`WORK_SIZE_MIN`] bytes.
 const BYTES_PER_MESSAGE: usize = 16;
 
 /// The number of passes over a payload that breaks a schema. They find all violations, and the
 /// encoding that the sender may have meant.
 const PASSES_PER_VIOLATION: usize = 4;
 
-/// Returns an upper bound of the time that a check by a schema takes, without the steps of CEL
-/// rules, as a number of plain passes over the payload. `expressions` is the estimated cost of the
-/// CEL rules, if there are any.
+/// Returns an upper bound of the time that a check by a schema takes, as a number of plain passes
+/// over the payload. The steps of CEL rules are not included. `expressions` is the estimated cost
+/// of the CEL rules, if there are any.
 fn passes(schema: &Schema, expressions: Option<&Estimate>) -> usize {
     let rules = match (expressions, schema.has_rules()) {
         (None, false) => 0,
         // The payload is read up to two more times, and each value is compared.
         (None, true) => 4,
-        // The values that the rules read are built.
+        // In addition, the values that the rules read are built in memory.
         (Some(_), _) => 6,
     };
     let all_violations = schema.identity().1.all_violations;
@@ -100,7 +100,7 @@ fn judged_from(schemas: &[&Schema]) -> usize {
             .map(|estimate| estimate.steps(bytes as u64));
         steps.fold(0, u64::saturating_add) <= DIRECT_STEPS_MAX
     };
-    // The steps grow with the bytes.
+    // The steps grow with the bytes, so a binary search finds the size.
     let (mut direct, mut judged) = (0, JUDGED_SIZE_MIN / all_passes.max(1));
     while direct < judged {
         let middle = direct.midpoint(judged);
@@ -114,7 +114,7 @@ fn judged_from(schemas: &[&Schema]) -> usize {
 }
 
 impl AnyOf {
-    /// Returns a list of one schema, and others that may fit instead.
+    /// Returns the list of `first` and `others`.
     pub fn new(first: Schema, others: Vec<Schema>) -> Self {
         let schemas: Vec<_> = std::iter::once(&first).chain(&others).collect();
         let judged_from = judged_from(&schemas);
@@ -172,8 +172,8 @@ impl AnyOf {
         }
     }
 
-    /// Checks a payload as [`Self::check`] does, on the data thread. Adds to `work` the work of the
-    /// check beyond the check of a small message, counted in small messages.
+    /// Checks a payload as [`Self::check`] does, on the data thread. If the check is more work than
+    /// a small message, adds the additional work to `work`, counted in small messages.
     pub fn check_briefly(&self, payload: &[u8], depth: u32, work: &mut usize) -> BriefCheck {
         if payload.len() >= WORK_SIZE_MIN {
             *work += payload.len() / BYTES_PER_MESSAGE;

@@ -30,8 +30,8 @@ pub struct ChannelSettings {
 }
 
 impl ChannelSettings {
-    /// Returns whether the gateway subscribes to all messages of publishers, whatever its own
-    /// subscribers subscribe to.
+    /// Returns whether the gateway subscribes to all messages of publishers, regardless of the
+    /// subscriptions of the channel's subscribers.
     pub(crate) fn wants_all(&self) -> bool {
         match self.upstream {
             Upstream::Auto => self.keep != Keep::None,
@@ -46,7 +46,7 @@ impl ChannelSettings {
 pub struct ChannelSide {
     /// The addresses to listen on and to connect to.
     pub endpoints: Endpoints,
-    /// The admission of peers. `None` admits everybody.
+    /// The admission of peers. `None` admits every peer.
     pub security: Option<Arc<Security>>,
 }
 
@@ -55,7 +55,7 @@ pub struct ChannelSide {
 pub enum Keep {
     /// No messages are kept.
     None,
-    /// This number of messages of each type, the newest. It is at least 1.
+    /// The newest messages of each type, up to this number. The number is at least 1.
     Last(u32),
     /// The messages that are not older than this.
     For(Duration),
@@ -93,6 +93,6 @@ pub enum ChannelFrames {
     /// Type, headers, payload.
     Typed,
     /// One frame, which begins with the topic. The topic, which is the type, ends before the first
-    /// occurrence of this text, which is never empty. The payload follows the text.
+    /// occurrence of this separator. The payload follows the separator, which is never empty.
     Single(Box<[u8]>),
 }

@@ -34,7 +34,7 @@ impl Default for LogSettings {
 
 /// The least severe lines that are logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "the words of every log")]
+#[expect(missing_docs, reason = "the usual names of log levels")]
 pub enum LogLevel {
     Off,
     Error,

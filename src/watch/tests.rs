@@ -1,4 +1,5 @@
-//! Tests of the follower, step by step, and of systems where nothing can be watched.
+//! Tests that call the follower step by step, and tests on systems where some or all files cannot
+//! be watched.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -100,7 +101,7 @@ fn a_requested_reload_loses_no_later_event() {
     followed.end();
 }
 
-/// An old snapshot is never freed by its last user.
+/// A replaced snapshot is never freed by its last user.
 #[test]
 fn replaced_snapshots_are_kept_while_they_are_in_use_and_no_longer() {
     let (followed, mut follower) = Followed::start();

@@ -41,7 +41,7 @@ impl WatchScope {
     }
 }
 
-/// The active watches, which end when this is dropped.
+/// The active watches, which end when this value is dropped. `None` if no watcher could be created.
 pub(super) type Watches = Option<Box<dyn Watcher + Send>>;
 
 /// A function that places watches on as many of the directories as possible. The watches wake the
@@ -61,7 +61,7 @@ pub(super) fn watched_directories(file: &Path, roots: &[PathBuf]) -> WatchedDire
             all.insert(real, scope);
         }
     };
-    // The target of a link is elsewhere, and may change while the link does not.
+    // The file may be a link. Its target is elsewhere, and may change while the link does not.
     let target = file.canonicalize().ok();
     for file in [Some(file), target.as_deref()].into_iter().flatten() {
         watch(&parent(file), WatchScope::Entries);
@@ -85,7 +85,7 @@ pub(super) fn watched_directories(file: &Path, roots: &[PathBuf]) -> WatchedDire
     }
     let below = all.iter().filter(|(_, scope)| **scope == WatchScope::Below);
     let below: Vec<_> = below.map(|(path, _)| path.clone()).collect();
-    // Where everything in a directory is watched, single entries are superfluous.
+    // If everything below a directory is watched, watches on single entries there are superfluous.
     all.retain(|path, scope| {
         *scope == WatchScope::Below || !below.iter().any(|directory| path.starts_with(directory))
     });
@@ -151,7 +151,7 @@ pub(super) fn place_watches<W: Watcher + Send + 'static>(
 /// Returns the reason why no watches could be placed at all.
 fn no_watcher(error: &notify::Error) -> String {
     match &error.kind {
-        // inotify_init reports both cases the same way.
+        // inotify_init reports both limits with this error.
         ErrorKind::Io(io) if io.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => format!(
             "{io}: the limit of descriptors is reached or, in Linux, fs.inotify.max_user_instances"
         ),
@@ -159,8 +159,8 @@ fn no_watcher(error: &notify::Error) -> String {
     }
 }
 
-/// Returns whether an event may mean changed content. Events that are raised by reading the files
-/// do not.
+/// Returns whether an event may mean changed content. Reading a file also raises events, but they
+/// mean no change.
 fn changes(event: &Event) -> bool {
     match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
