@@ -123,9 +123,9 @@ pub struct Latency {
     pub sum_ns: u64,
 }
 
-/// For each number of binary digits, the bucket of the shortest duration in microseconds that has
-/// this number of digits. A longer duration with as many digits belongs to this bucket or to one of
-/// the next few.
+/// The first possible bucket of a duration, by the number of binary digits of its microseconds. It
+/// is the bucket of the shortest duration with this number of digits. A longer duration with as
+/// many digits belongs to this bucket or to one of the next few.
 const FIRST_BUCKETS: [u8; 65] = {
     let mut first = [0; 65];
     let mut digits = 1;
@@ -432,8 +432,8 @@ pub struct WorkerSample {
 /// not shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EngineCounters {
-    /// Turns of the engine's loop, by the time that each spent working rather than waiting,
-    /// including the time in the core.
+    /// The working times of the turns of the engine's loop. They include the time in the core, but
+    /// not the time spent waiting.
     pub turns: Latency,
     /// Complete messages from peers.
     pub messages_in: u64,

@@ -11,8 +11,8 @@ use rustix::process::{Resource, getrlimit};
 use crate::snapshot::MemoryLimit;
 
 /// The number of bytes that are subtracted from `RLIMIT_AS`, but never more than half of
-/// `RLIMIT_AS`. It limits addresses, and many addresses are only reserved: for the stacks of
-/// threads, and by glibc's allocator for each of several threads.
+/// `RLIMIT_AS`. `RLIMIT_AS` limits addresses, and many addresses are only reserved: for the stacks
+/// of threads, and by glibc's allocator for each of several threads.
 const ADDRESSES_RESERVED: u64 = 512 << 20;
 
 /// The memory, in bytes, that is assumed if the system reports neither memory nor limits.
@@ -63,9 +63,10 @@ fn machine_memory(text: &str) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-/// Returns the files with the limits of the cgroups that a process is in, and of all their parents,
-/// from the text of /proc/self/cgroup. Some of these files may not exist: in a container, a path
-/// may be the path on the host, and only the top of the hierarchy is mounted.
+/// Returns the paths of the files that limit the memory of a process: one for each of its cgroups,
+/// and one for each parent of these. `text` is the content of /proc/self/cgroup. Some of these
+/// files may not exist: in a container, a path may be the path on the host, and only the top of the
+/// hierarchy is mounted.
 fn limit_files(text: &str) -> impl Iterator<Item = PathBuf> {
     let files = |line: &str| {
         let (hierarchy, rest) = line.split_once(':')?;

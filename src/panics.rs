@@ -20,12 +20,12 @@ use gateway_proto::reason;
 /// may cause a panic, and peers may send many of them.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The maximum number of places in the code that have lines of their own. All further places share
-/// one line.
+/// The maximum number of places in the code that are limited separately. All further places share
+/// one limit.
 const PLACES_MAX: usize = 64;
 
-/// The maximum length of a panic's message in the log, in characters. The message may quote what a
-/// peer sent.
+/// The maximum length of a panic's message in the log, in characters. The message may quote data of
+/// a peer.
 const MESSAGE_MAX: usize = 1_000;
 
 /// The number of panics so far, in all threads. Clones share the counter.

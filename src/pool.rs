@@ -98,7 +98,7 @@ impl Pool {
         self.handed = forms(&self.settings);
         self.queue
             .resize(self.settings.queue, self.settings.queue_bytes);
-        // Workers may now be allowed to take the requests of clients that stand aside.
+        // Workers may now be allowed to take requests that stand aside.
         self.queue.call_all();
         // Free workers are placed again in their present order, so that workers whose loads become
         // equal keep this order.
@@ -312,7 +312,7 @@ impl Pool {
             return None;
         }
         if self.settings.identity == IdentityMode::Token {
-            // Every worker may take every client's requests, so no client stands aside.
+            // Every worker may take every client's requests, so no request stands aside.
             let seat = self.free.first()?;
             return Some((self.queue.take()?, Seat(seat)));
         }
@@ -346,8 +346,8 @@ impl Pool {
         if is_bare && worker.add_outstanding(client, number) {
             self.queue.call_all();
         }
-        // The worker has had its turn. Holding one more request cannot make it free, so `place` is
-        // not needed.
+        // The worker has had its turn. Holding one more request cannot make the worker free, so
+        // `place` is not needed.
         let load = worker.load(self.settings.balance);
         self.free.set(seat.0, load, FreePosition::Last);
         if !is_bare {
@@ -365,8 +365,8 @@ impl Pool {
     }
 
     /// Records that this worker has answered this client under `identity: client`. Returns the
-    /// number of the answered request, which may have timed out, or `None` if the worker had none
-    /// of this client.
+    /// number of the answered request, which may have timed out. Returns `None` if the worker had
+    /// no request of this client to answer.
     pub(crate) fn settle(&mut self, seat: Seat, client: &[u8]) -> Option<u64> {
         let number = self.worker_mut(seat)?.outstanding.remove(client)?;
         // If the worker is not free, `place` calls back requests once it is.

@@ -2,8 +2,8 @@
 
 /// The number that is added to the nice value of a thread that does costly work. On a busy machine,
 /// the data thread then runs as soon as it has something to do, instead of after the time slices of
-/// the others. Next to a busy thread, a thread of this priority still gets about a quarter of a
-/// processor.
+/// the other threads. Next to a busy thread, a thread of this priority still gets about a quarter
+/// of a processor.
 #[cfg(target_os = "linux")]
 const NICE_INCREMENT: i32 = 5;
 

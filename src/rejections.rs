@@ -103,7 +103,7 @@ impl RejectionSeverity {
 }
 
 impl Rejected {
-    /// Returns the record of a rejection, within bounds.
+    /// Returns the record of a rejection, with long texts cut.
     pub(crate) fn new(
         at: Duration,
         route: RouteId,

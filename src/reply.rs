@@ -110,7 +110,7 @@ impl Reason {
             // This is a placeholder: `Rejection::after` sets the time at which the token bucket has
             // a token.
             Reason::RateLimited => Some(Duration::from_millis(1)),
-            // A restart of workers or of the gateway takes about as long.
+            // A restart of workers or of the gateway takes about a second.
             Reason::NoWorker | Reason::ShuttingDown => Some(Duration::from_secs(1)),
             Reason::Malformed
             | Reason::UnknownType
@@ -125,8 +125,8 @@ impl Reason {
     }
 }
 
-/// The `domain` of rejections, as in google.rpc.ErrorInfo, which distinguishes them from a worker's
-/// answers.
+/// The `domain` of rejections, as in google.rpc.ErrorInfo. It distinguishes rejections from a
+/// worker's answers.
 const DOMAIN: &str = "gateway";
 
 /// The time that a client should wait before it repeats a request for which no worker was free in

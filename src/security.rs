@@ -299,9 +299,9 @@ mod tests {
         assert_eq!(principal(None, Initiator::Peer), None);
     }
 
-    /// The test compares medians, and allows a factor that the load of a machine can explain. All
-    /// other steps of the handshake are the same for both keys, and the connection of an unknown
-    /// key ends after a fixed pause.
+    /// The test compares medians, which may differ by a factor of ten because of the load of the
+    /// machine. All other steps of the handshake are the same for both keys, and the connection of
+    /// an unknown key ends after a fixed pause.
     #[test]
     fn an_unknown_key_takes_as_long_as_a_known_key() {
         let bytes = |n: u32| {

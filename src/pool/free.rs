@@ -88,7 +88,7 @@ impl Free {
         }
     }
 
-    /// Returns the seat of the first worker in this order, or `None` if no worker is free.
+    /// Returns the seat of the worker that is chosen next, or `None` if no worker is free.
     pub(super) fn first(&mut self) -> Option<usize> {
         while let Some(lane) = self.lanes.get(self.lowest) {
             if lane.first != NONE {
@@ -99,7 +99,7 @@ impl Free {
         None
     }
 
-    /// Returns the seats of all free workers in this order.
+    /// Returns the seats of all free workers, in the order in which they are chosen.
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
         let lanes = self.lanes.get(self.lowest..).unwrap_or_default();
         lanes.iter().flat_map(move |lane| {

@@ -34,7 +34,7 @@ const SPARE_MAX: usize = 64;
 pub(super) struct Queue {
     /// The lane of each client that has requests in the queue.
     lanes: FxHashMap<PeerId, ClientQueue>,
-    /// The lanes in the ring.
+    /// The lanes that do not stand aside, in the order of their turns.
     ring: Turns,
     /// The lanes that stand aside, by turn.
     aside: BTreeMap<Turn, PeerId>,

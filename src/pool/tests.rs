@@ -36,7 +36,8 @@ fn with_queued(settings: Arc<PoolSettings>, requests: u64) -> (Pool, Identity) {
     (pool, identity)
 }
 
-/// Hands out as many requests as possible, and returns each with its worker and its place there.
+/// Hands out as many requests as possible, and returns each with its worker and its place among the
+/// worker's requests.
 fn hand_out(pool: &mut Pool, identity: &Identity, now: Duration) -> Vec<(u64, Seat, HeldAt)> {
     let mut held = Vec::new();
     while let Some((number, seat)) = pool.next_handout() {

@@ -102,7 +102,7 @@ impl Worker {
     }
 
     /// Records a message that is not a correct answer. With `per_worker: auto`, the worker may hold
-    /// one request until it has answered one correctly.
+    /// only one request until it has answered one correctly.
     pub(super) fn doubt(&mut self) {
         if matches!(self.pacing, Pacing::Auto(_)) {
             self.pacing = Pacing::Unproven;
@@ -158,7 +158,7 @@ impl Worker {
         }
     }
 
-    /// Adds a request.
+    /// Adds a request, and returns its place.
     pub(super) fn hold(&mut self, number: u64, now: Duration) -> HeldAt {
         if let Pacing::Auto(pace) = &mut self.pacing
             && self.held.is_empty()

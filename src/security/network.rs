@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 /// A network: the addresses that begin with the same bits, such as `10.0.0.0/8`. A single address
-/// is a network, too: all bits are the same.
+/// is a network, too, which contains only this address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
@@ -46,7 +46,7 @@ impl FromStr for Network {
         let address: IpAddr = address.parse().map_err(|_| expected())?;
         if address != address.to_canonical() {
             let canonical = address.to_canonical();
-            return Err(format!("write the IPv4 address as it is: {canonical}"));
+            return Err(format!("write it as an IPv4 address: {canonical}"));
         }
         let bits_max = if address.is_ipv4() { 32 } else { 128 };
         let bits = match bits {

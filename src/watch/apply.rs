@@ -98,8 +98,9 @@ impl Follower {
         }
     }
 
-    /// Reloads only the key files of the running configuration, because an error prevents a reload
-    /// of all files. A key that was removed must not stay admitted until the error is corrected.
+    /// Reloads only the keys and users of the running configuration, because an error prevents a
+    /// reload of all files. A key or user that was removed must not stay admitted until the error
+    /// is corrected.
     pub(super) fn follow_keys(&mut self) {
         let next = self.origin.with_present_keys(&self.in_force, &self.running);
         let Some(next) = next else {

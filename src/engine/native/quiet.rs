@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::engine::role::Role;
 use gateway_zmtp::curve::PublicKey;
 
-/// The time between two lines of one kind: short enough to see what happens, and too long to fill a
-/// disk.
+/// The time between two lines of one kind: so short that the log stays current, and so long that
+/// the lines do not fill a disk.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The time for which the log does not repeat a mistake of one peer. The peer may connect again
@@ -102,7 +102,7 @@ impl Cause {
 pub(super) struct Culprit {
     /// The IP address, or `None` for a peer without one.
     pub(super) address: Option<IpAddr>,
-    /// The key that the peer has proved to own.
+    /// The key that the peer has proved to own, if any.
     pub(super) key: Option<PublicKey>,
 }
 
@@ -201,7 +201,7 @@ mod tests {
         }
     }
 
-    /// Peers with one mistake each connect again each second, for five minutes.
+    /// Each peer makes one mistake, and connects again every second for five minutes.
     #[test]
     fn a_mistake_is_logged_once_a_minute_for_each_peer_and_a_flood_is_bounded() {
         const HERE: Role = Role::Frontend(FrontendId(0));

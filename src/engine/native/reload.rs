@@ -90,7 +90,7 @@ impl Reloader {
         self.registry.lock().shown(snapshot)
     }
 
-    /// Binds the new addresses, hands the reload over, and returns these addresses.
+    /// Binds the new addresses, hands the reload over, and returns the new addresses.
     fn hand_over(
         &self,
         snapshot: &Arc<Snapshot>,

@@ -41,7 +41,7 @@ impl Removal {
     }
 
     /// Returns the time at which a caller that waits for a connection to be closed should look
-    /// again. It is not before the next check.
+    /// again. This time is not before the next check.
     pub(super) fn after_next_check(&self, now: Duration) -> Duration {
         self.due.max(now + INTERVAL_MIN)
     }

@@ -174,7 +174,7 @@ impl Service {
     }
 
     /// Reports verdicts of judges to the core, until this turn, which began at `now`, has taken
-    /// [`VERDICTS_TIME_MAX`]. Returns whether there were any.
+    /// [`VERDICTS_TIME_MAX`]. Returns whether there were any verdicts.
     pub(super) fn report_verdicts(&mut self, now: Duration, clock: &Clock) -> bool {
         let mut reported = false;
         self.verdicts_left = false;

@@ -21,11 +21,11 @@ pub struct SocketTypeMatch<K> {
 pub struct Misfit {
     /// A description of the peer, and the remedy.
     pub why: String,
-    /// The chance of the peer to be accepted at this address later.
+    /// The condition under which the peer may be accepted at this address later.
     pub outlook: Outlook,
 }
 
-/// The time at which a refused peer may be accepted at the same address.
+/// The condition under which a refused peer may be accepted at the same address later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outlook {
     /// The gateway serves no such socket, whatever routes.yaml contains.

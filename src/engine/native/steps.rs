@@ -151,7 +151,7 @@ fn sender(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Queued steps, and the thread that takes them, which starts with the first step.
+/// Queued steps, and the thread that takes them. The thread starts with the first step.
 struct Queue {
     /// The name of the thread.
     name: &'static str,

@@ -1,5 +1,5 @@
-//! The fill of a queue, and the clients that fill most of it. Clients are ranked by their requests
-//! and by their bytes, both in powers of two, so that few requests change a rank.
+//! The fill of a queue, and the clients that fill most of it. Clients are ranked by the number of
+//! their requests and by their bytes. A rank is a power of two, so that few requests change a rank.
 
 use std::collections::BTreeSet;
 

@@ -37,8 +37,8 @@ pub(super) struct Waiting {
     pub(super) bytes: Option<u64>,
 }
 
-/// The base-2 logarithms of a lane's number of requests and of its bytes, or 0 where the lane is
-/// not entered.
+/// The base-2 logarithms of a lane's number of requests and of its bytes. A logarithm is 0 if the
+/// lane is not in the corresponding set of [`Fill`](super::fill::Fill).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Classes {
     pub(super) number: u32,

@@ -110,8 +110,8 @@ fn the_client_with_most_bytes_is_evicted_first() {
 fn a_client_whose_eviction_makes_too_little_room_is_skipped() {
     const KIB: u64 = 1 << 10;
     let mut queue = Queue::new(10_000, 200 * KIB);
-    // Together, these requests fill more of the queue than those of any other client, but too many
-    // of them would have to be evicted.
+    // Together, these requests fill more of the queue than the requests of any other client, but
+    // too many of them would have to be evicted.
     for number in 1..=1_000 {
         queue.push(number, TWO, &name(TWO), 100);
     }
@@ -144,7 +144,7 @@ fn lanes_that_stand_aside_delay_no_other_lane() {
     assert_eq!(queue.take(), Some(2));
     assert_eq!(queue.take(), Some(4));
     assert!(queue.would_be_next(THREE) && !queue.would_be_next(ONE));
-    // The client's next request joins its lane, which stands aside.
+    // The next request of ONE joins the lane of ONE, which stands aside.
     queue.push(5, ONE, &name(ONE), 1);
     assert_eq!(queue.next(), None);
     queue.push(6, TWO, &name(TWO), 1);

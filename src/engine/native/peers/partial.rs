@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_of_workers_are_dropped_after_those_of_clients() {
+    fn messages_of_workers_are_dropped_after_messages_of_clients() {
         let message = |sender, peer| PartialMessage {
             sender,
             size: Size::Large,

@@ -66,7 +66,7 @@ struct Entry {
     role: Role,
     /// The address in routes.yaml.
     bind: String,
-    /// The address as the system resolved it.
+    /// The address as the system resolved it, with the port that the system chose for port 0.
     endpoint: String,
 }
 

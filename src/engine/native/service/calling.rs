@@ -38,9 +38,9 @@ impl Service {
     }
 
     /// Returns whether a DEALER worker at `target` may still send answers through a connection that
-    /// is about to close. With two connections, a DEALER of libzmq sends its answers by each in
-    /// turn, and an answer on the wrong connection is lost. A REP answers on the connection of the
-    /// request.
+    /// is about to close. A DEALER of libzmq with two connections sends its answers through both
+    /// connections in turn, and an answer on the wrong connection is lost. A REP answers on the
+    /// connection of the request.
     fn is_leaving(&self, target: &Target) -> bool {
         self.peers.all().any(|connection| {
             let removed = connection.role().pool_missing_in(&self.snapshot).is_some();

@@ -96,8 +96,8 @@ impl Service {
         self.await_hang_up(peer, now);
     }
 
-    /// Leaves a refused connection open without an answer for [`REFUSAL_PAUSE`], so that a peer
-    /// that connects again as soon as it is refused does so at a bounded rate.
+    /// Leaves a refused connection open without an answer for [`REFUSAL_PAUSE`]. Some peers connect
+    /// again as soon as a connection ends, and the pause bounds the rate at which they connect.
     fn put_off(&mut self, peer: PeerId, now: Duration) {
         let Some(connection) = self.peers.get(peer) else {
             return;

@@ -456,7 +456,7 @@ mod tests {
     use gateway_zmtp::plain::{Client, hello};
 
     #[test]
-    fn a_command_in_the_log_has_only_names_without_a_meaning_in_a_shell() {
+    fn a_command_in_the_log_has_no_character_that_a_shell_interprets() {
         let explanation = |user: &str| {
             let (_, body) = Client::hello(user, "secret").unwrap();
             denial(Denied::UnknownUser, &hello(&body).unwrap())

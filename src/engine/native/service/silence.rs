@@ -1,4 +1,5 @@
-//! The consequences of a peer's silence: PINGs, and the end of a peer that takes too long.
+//! The consequences of a peer's silence: PINGs, and the end of the connection if the peer takes too
+//! long.
 
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ use crate::engine::role::Role;
 use crate::peer::PeerId;
 use gateway_zmtp::command;
 
-/// The interval of PONGs to a peer that is not read while judges check its messages. Heartbeats are
-/// seldom shorter, and a PONG is ten bytes.
+/// The interval of PONGs to a peer that is not read while judges check its messages. The peer's
+/// heartbeat is seldom shorter, and a PONG is ten bytes.
 const PONG_INTERVAL: Duration = Duration::from_millis(50);
 
 impl Service {
