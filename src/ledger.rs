@@ -451,7 +451,7 @@ pub struct EngineCounters {
     pub unsent_bytes: u64,
     /// Peers from which reading is paused: a gauge.
     pub paused: Option<u64>,
-    /// Connections, including those with an unfinished handshake: a gauge.
+    /// Connections, including connections with an unfinished handshake: a gauge.
     pub connections: Option<u64>,
     /// Connections that ended during their handshake.
     pub handshakes_failed: Option<u64>,

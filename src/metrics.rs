@@ -1,11 +1,11 @@
 //! Samples of the counters, and the channel by which a reader gets them from the data thread.
 //!
-//! Only the data thread counts, in plain integers that it owns and finds by the number of a route
-//! or a pool: counting a message takes no lock, no atomic operation and no look-up by name. A
-//! reader sends a request through a [`SampleRequester`]. The core reads one flag after each event
-//! and, if there is a request, copies everything at once into a [`Sample`]. A sample therefore
-//! describes a point in time between two events, at which the ledger balances. Gauges cost nothing
-//! until they are read.
+//! Only the data thread counts, in plain integers that it owns. It finds them by the number of a
+//! route or a pool, so counting a message takes no lock, no atomic operation and no look-up by
+//! name. A reader sends a request through a [`SampleRequester`]. The core reads one flag after each
+//! event and, if there is a request, copies everything at once into a [`Sample`]. A sample
+//! therefore describes a point in time between two events, at which the ledger balances. Gauges
+//! cost nothing until they are read.
 //!
 //! Counters belong to names for the life of the process. A route that stays, is changed or is added
 //! again continues its counters. The counters of a removed route remain, so no sum over routes ever

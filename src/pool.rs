@@ -32,8 +32,8 @@ use worker::{Pacing, Worker};
 pub(crate) use handed::{NameForm, RequestForm};
 pub(crate) use held::HeldAt;
 
-/// A worker's number in its pool. Another worker may get the same number after this one has
-/// disconnected, so code that stores a seat must drop it then.
+/// A worker's number in its pool. After the worker has disconnected, another worker may get the
+/// same number. Code that stores a seat must therefore drop the seat when the worker disconnects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seat(pub(crate) usize);
 

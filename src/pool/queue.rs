@@ -1,11 +1,12 @@
-//! The queue of a pool. Clients take turns, however many requests each has sent: the requests of
+//! The queue of a pool. Clients take turns, however many requests each has sent. The requests of
 //! one client keep the order in which they arrived, and a client that sends thousands of requests
 //! does not delay the others.
 //!
 //! There is a lane for each client, and a ring of lanes in the order of their turns. Under
-//! `identity: client`, a lane whose client no free worker may serve stands *aside*: it is skipped,
-//! so that it does not delay the others, and keeps its turn. When the queue is full, requests of a
-//! client that fills much of it are evicted for a request of a client that fills less.
+//! `identity: client`, a lane whose client no free worker may serve stands *aside*. The lane is
+//! skipped, so that it does not delay the other lanes, and it keeps its turn. When the queue is
+//! full, requests of a client that fills much of it are evicted for a request of a client that
+//! fills less.
 
 mod fill;
 mod lane;

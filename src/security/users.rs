@@ -15,8 +15,8 @@ use blake2::{Blake2b512, Digest as _};
 use gateway_zmtp::plain::Credentials;
 use zeroize::Zeroizing;
 
-/// The maximum memory of one verification, in KiB: several times the recommendations of argon2's
-/// authors and of OWASP, and so little that one line of a file of users cannot exhaust a machine.
+/// The maximum memory of one verification, in KiB. It is several times the recommendations of
+/// argon2's authors and of OWASP, but one line of a file of users cannot exhaust a machine.
 const MEMORY_KIB_MAX: u32 = 256 << 10;
 
 /// The maximum number of blocks of 1 KiB that one verification computes, over all passes. They take

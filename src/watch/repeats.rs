@@ -1,5 +1,5 @@
-//! Requests for reloads while the files stay unchanged. The log reports at most one of them in ten
-//! seconds, and the others are counted.
+//! Requests for reloads while the files stay unchanged. The log reports at most one such request in
+//! ten seconds, and the other requests are counted.
 
 use std::time::{Duration, Instant};
 

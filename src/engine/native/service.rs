@@ -154,9 +154,9 @@ impl Service {
         self.report_events(now);
     }
 
-    /// Reports to the core the events that occurred while its effects were carried out, disconnects
-    /// the peers that the core has dismissed, and begins to wait for the disconnection of workers
-    /// that the core has released.
+    /// Reports to the core the events that occurred while its effects were carried out. Disconnects
+    /// the peers that the core has dismissed. Begins to wait for the disconnection of workers that
+    /// the core has released.
     fn report_events(&mut self, now: Duration) {
         loop {
             while let Some(event) = self.peers.next_event() {

@@ -1,8 +1,8 @@
 //! The socket types that fit each other, and the type that the gateway announces once it knows the
 //! type of the peer.
 //!
-//! A peer's socket checks the gateway's type, so one endpoint serves several kinds of peers by
-//! waiting for their READY and answering with the type that fits (RFC 37, "Socket Type Property").
+//! A peer's socket checks the gateway's type. To serve several kinds of peers, an endpoint waits
+//! for the READY of each peer and answers with the type that fits (RFC 37, "Socket Type Property").
 
 use crate::peer::{ClientKind, WorkerKind};
 use crate::snapshot::Workers;

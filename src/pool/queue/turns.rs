@@ -111,7 +111,7 @@ impl Turns {
         line.is_some_and(|line| first.is_none_or(|first| line < first))
     }
 
-    /// Returns the number of turns, without those that were removed.
+    /// Returns the number of turns, without the removed turns.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.line.len() - self.removed + self.elsewhere.len()

@@ -138,9 +138,9 @@ impl SharedListenerRegistry {
         }
     }
 
-    /// Returns the right to close listeners. Never waits: returns `None` while a reload is being
-    /// prepared or is not in force yet, while another thread has locked the registry, and once the
-    /// engine has ended.
+    /// Returns the right to close listeners, without waiting. Returns `None` if a reload is being
+    /// prepared or is not in force yet, if another thread has locked the registry, or if the engine
+    /// has ended.
     pub(in crate::engine::native) fn closing(&self) -> Option<Closing<'_>> {
         let registry = self.registry.try_lock().ok()?;
         (registry.state == State::Open { pending: 0 }).then_some(Closing(registry))

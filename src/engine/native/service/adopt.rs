@@ -12,8 +12,8 @@ use crate::peer::{PeerId, WorkerKind};
 use crate::snapshot::{Snapshot, Workers};
 
 impl Service {
-    /// Adopts another configuration, whose `limits.memory` is `memory` bytes, and whose calls to
-    /// peers are `calls`. Returns whether something must be removed later.
+    /// Adopts another configuration. `memory` is its `limits.memory` in bytes, and `calls` are the
+    /// calls that it makes to peers. Returns whether something must be removed later.
     pub(in crate::engine::native) fn adopt(
         &mut self,
         snapshot: Arc<Snapshot>,

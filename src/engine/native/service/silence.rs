@@ -91,8 +91,8 @@ impl Service {
         );
     }
 
-    /// Sends a PONG to a peer that is not read while judges check its messages, so that its
-    /// heartbeat does not fail: there may be a PING in the unread bytes. Sets a timer for the next
+    /// Sends a PONG to a peer that is not read while judges check its messages, so that the peer's
+    /// heartbeat does not fail. The unread bytes may contain a PING. Sets a timer for the next
     /// PONG.
     pub(super) fn reassure(&mut self, peer: PeerId, now: Duration) {
         let connection = self.peers.get(peer);
