@@ -359,10 +359,10 @@ impl Peers {
         self.ready.count(priority)
     }
 
-    /// Removes and returns the next connection of this weight that has something to read, if there
-    /// is one.
-    pub(super) fn next_ready(&mut self, weight: Weight) -> Option<PeerId> {
-        self.ready.pop(weight)
+    /// Removes and returns the next connection of this priority that has something to read, if
+    /// there is one.
+    pub(super) fn next_ready(&mut self, priority: Priority) -> Option<PeerId> {
+        self.ready.pop(priority)
     }
 
     /// Begins another turn of the engine.
