@@ -553,7 +553,7 @@ mod tests {
             ("a: 1\n---\nb: 2\n", "second YAML document"),
             ("a: 1\na: 2\nb: 1\nb: 2\n", "r.yaml:4:1"),
             ("routes:\n  *: {}\n", "r.yaml:2:3"),
-            ("routes:\n  *: {}\n", "quote values that start"),
+            ("routes:\n  *: {}\n", "quote keys and values that start"),
             ("a:\n\tb: 1\n", "r.yaml:2:"),
             ("a: [1\n", "r.yaml:"),
             ("a: &x [*x]\n", "r.yaml:1:"),
