@@ -141,9 +141,9 @@ impl Expr {
 }
 
 impl ExprKind {
-    /// Returns the greatest height among the arguments of a call (without its target), the operand
-    /// of a selection, or the parts of a macro that visits elements. A call expands only to these
-    /// kinds. Returns 0 for all other kinds.
+    /// Returns the greatest height of the arguments of a call, of the operand of a selection, or of
+    /// the parts of a fold. The target of a call is not included. Returns 0 for all other kinds,
+    /// because the expansion of macros results only in these three.
     pub(crate) fn height(&self) -> u32 {
         match self {
             Self::Call(call) => highest(&call.arguments),

@@ -31,7 +31,8 @@ impl<'a> Message<'a> for ConstructedMessage<'a> {
 }
 
 /// Returns the value of a message literal of the type `id` in which `fields` are set. `known` is
-/// the special meaning of the type, if it has one: a duration, for example, is not a message.
+/// the special meaning of the type in CEL, if it has one. The value of a literal of
+/// `google.protobuf.Duration`, for example, is a duration and not a message.
 ///
 /// # Errors
 ///
@@ -146,8 +147,8 @@ impl<'a> MessageBuilder<'a, '_> {
         }))
     }
 
-    /// Returns the value that an expression reads from a field of the type `Any` that is set to
-    /// `value`. A list or a map becomes a JSON value. Fails if `value` is a type.
+    /// Returns the value of a field of the type `Any` to which `value` is assigned. A list or a map
+    /// becomes a JSON value. Fails if `value` is a type.
     fn packed(&mut self, value: Value<'a>) -> Result<Value<'a>, ErrorKind> {
         match value {
             Value::List(_) | Value::Map(_) => json_of(&value, self.schema, self.budget),

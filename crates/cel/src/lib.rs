@@ -1,14 +1,14 @@
 //! The Common Expression Language: a type checker of expressions over messages, and a bounded
 //! evaluator that reads the fields of messages on demand.
 //!
-//! An [`Environment`] declares what an expression may name: variables with their [`Type`]s,
-//! functions of the caller ([`Function`]) in addition to the standard library, and the message
-//! types of a [`Schema`]. The environment compiles a text to a [`Program`], or reports the errors,
-//! each with its position in the text and, where possible, a suggestion ([`CompileError`]). A
-//! program is evaluated over [`Value`]s. The payload need not be decoded beforehand: the caller
-//! implements [`Message`], [`List`] and [`Map`] for it, and the evaluation requests only the fields
-//! that the expression reads. The evaluation is charged to a [`Budget`] of steps and memory as it
-//! runs.
+//! An [`Environment`] declares the names that an expression may use: variables with their
+//! [`Type`]s, functions that the caller defines ([`Function`]) in addition to the standard library,
+//! and the message types of a [`Schema`]. The environment compiles a text to a [`Program`], or
+//! reports the errors, each with its position in the text and, where possible, a suggestion
+//! ([`CompileError`]). A program is evaluated over [`Value`]s. The payload need not be decoded
+//! beforehand: the caller implements [`Message`], [`List`] and [`Map`] for it, and the evaluation
+//! requests only the fields that the expression reads. The evaluation is charged to a [`Budget`] of
+//! steps and memory as it runs.
 //!
 //! ```
 //! use std::sync::Arc;

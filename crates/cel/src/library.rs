@@ -94,7 +94,7 @@ pub(crate) struct Library {
 }
 
 impl Library {
-    /// Returns the library without any functions of the caller.
+    /// Returns the library without the functions that the caller of this crate defines.
     pub(crate) fn standard() -> Self {
         let mut library = Self {
             functions: HashMap::new(),

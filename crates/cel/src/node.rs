@@ -67,7 +67,7 @@ fn unbound_parts(nodes: &[Node]) -> Vec<(&Node, u32)> {
 #[derive(Debug)]
 pub(crate) enum Op {
     Constant(Constant),
-    /// A variable of the caller, identified by its index in the list of variables.
+    /// A variable that the caller declares, identified by its index in the list of variables.
     Variable(u32),
     /// A variable of a macro, identified by its index on the stack of such variables.
     Local(u32),
@@ -84,7 +84,8 @@ pub(crate) enum Op {
     Logic(Logic, Vec<Node>),
     Conditional(Box<[Node; 3]>),
     Call(Builtin, Vec<Node>),
-    /// A function of the caller. The first overload whose parameters fit the arguments is called.
+    /// A function that the caller defines. The first overload whose parameters fit the arguments is
+    /// called.
     Custom(Vec<Arc<Function>>, Vec<Node>),
     /// `matches` with a pattern that is known when the expression is compiled.
     Matches(Box<Node>, Box<Pattern>),

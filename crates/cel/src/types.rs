@@ -72,10 +72,10 @@ pub enum Type {
     Message(MessageId),
     /// The type of a type.
     Type(Arc<Type>),
-    /// A type that the caller defines, with its name and its type parameters. Only functions of the
-    /// caller return and accept its values.
+    /// A type that the caller of this crate defines, with its name and its type parameters. Only
+    /// functions that the caller defines return and accept values of this type.
     Opaque(Arc<str>, Arc<[Type]>),
-    /// A parameter of a generic function: equal numbers in one signature stand for equal types.
+    /// A type parameter of a generic function. In a signature, equal numbers stand for equal types.
     Parameter(u32),
 }
 
