@@ -86,7 +86,7 @@ impl CompiledFile {
         &self.facts.package
     }
 
-    /// Returns the names of the files that the file imports, including imports for options only.
+    /// Returns the names of the files that the file imports, including by `import option`.
     pub fn imports(&self) -> impl Iterator<Item = &str> {
         self.facts.all_imports().map(String::as_str)
     }
@@ -106,8 +106,8 @@ impl CompiledFile {
         &self.descriptor
     }
 
-    /// Returns whether the descriptor is in memory in decoded form: the compile made it, or it has
-    /// been read since the compile.
+    /// Returns whether the descriptor is in memory in decoded form. Either the compile produced the
+    /// descriptor in this form, or the descriptor has been read.
     pub fn is_decoded(&self) -> bool {
         self.descriptor.is_decoded()
     }
@@ -171,7 +171,8 @@ impl Descriptors {
         &self.files
     }
 
-    /// Returns the user's files by import name. Other files come with this crate, or with protoc.
+    /// Returns the user's files by import name. Files that come with this crate or with protoc are
+    /// not included.
     pub fn sources(&self) -> impl Iterator<Item = (&str, &Arc<SourceFile>)> {
         self.sources
             .iter()

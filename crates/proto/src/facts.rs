@@ -18,11 +18,11 @@ pub(super) struct Facts {
     /// The name by which others import the file.
     pub name: String,
     pub package: String,
-    /// The names of the files that the file imports, except imports for options only.
+    /// The names of the files that the file imports, except by `import option`.
     pub imports: Box<[String]>,
     /// The names in `imports` that the file imports publicly.
     pub public_imports: Box<[String]>,
-    /// The names of the files that the file imports for options only.
+    /// The names of the files that the file imports by `import option`.
     pub option_imports: Box<[String]>,
     pub names: TopNames,
     /// The numbers of the extensions in the file, by the full name of the extended message, without
@@ -92,7 +92,7 @@ pub(super) fn public_imports(file: &FileDescriptorProto) -> impl Iterator<Item =
     indices.filter_map(|&index| file.dependency.get(usize::try_from(index).ok()?))
 }
 
-/// Returns the names of the imports that are for options only.
+/// Returns the names of the files that a file imports by `import option`.
 fn option_imports(file: &FileDescriptorProto) -> impl Iterator<Item = String> {
     let unknown = file.special_fields.unknown_fields().into_iter();
     unknown.filter_map(|field| match field {

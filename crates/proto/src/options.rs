@@ -148,7 +148,7 @@ pub(super) struct OptionReader<'a> {
     budget: &'a Budget,
     files: &'a LinkedFiles,
     view: &'a View,
-    /// The view without the files that are imported for options only.
+    /// The view without the files that are imported by `import option`.
     types: &'a View,
     file: usize,
     /// The numbers of each closed enum, or `None` for an open enum, by the enum's address.

@@ -1,8 +1,9 @@
 //! The facts about a `.proto` file that follow from its tokens alone, before any compiler reads it.
 //!
-//! The outline contains the nesting depth of the file, so that no compiler receives a file that
-//! could overflow its stack, and the file's imports with their places. It does not check the
-//! grammar, so any text has an outline. It does not recurse.
+//! The outline contains the file's imports with their places, an upper bound on the number of
+//! definitions, and the first bracket that nests too deeply. No compiler receives a file with such
+//! a bracket, which could overflow the compiler's stack. This module does not check the grammar, so
+//! any text has an outline. It does not recurse.
 
 use std::ops::Range;
 
@@ -34,7 +35,8 @@ const DEFINITIONS_OF_MAP: usize = 2;
 pub(super) struct Outline {
     /// An upper bound on the number of definitions in the file: messages, fields, enums, enum
     /// values, services, methods, reserved ranges, reserved names, extension ranges, options, and
-    /// values inside options. It is the number of statements, bodies and elements of lists.
+    /// values inside options. The bound is the number of the tokens `;`, `{`, `[`, `,` and `:`, and
+    /// [`DEFINITIONS_OF_MAP`] for each `<`.
     pub definitions: usize,
     /// The imports, in the order of the file.
     pub imports: Vec<Import>,

@@ -82,7 +82,7 @@ impl SymbolKind {
 #[derive(Clone, Debug)]
 pub(super) struct Symbol {
     pub kind: SymbolKind,
-    /// The index of the file that defines the name. For a package, the index of the first file that
+    /// The index of the file that defines the name. For a package, this is the first file that
     /// declares the package.
     pub file: usize,
     /// The path of the descriptor in its file.

@@ -308,7 +308,7 @@ impl<'a> OptionReader<'a> {
             let expected = format!("expected {}/{name}", ANY_HOSTS[0]);
             return Err(self.misplaced(entry, text).label(expected));
         }
-        // A type from a file that is imported for options only can't be the type of an Any.
+        // A type from a file that is imported by `import option` can't be the type of an Any.
         let symbol = self.files.symbols().get(name);
         let seen = symbol.is_some_and(|symbol| self.types.sees(symbol.file));
         let message = self.message(name).filter(|_| seen);

@@ -22,8 +22,8 @@ impl<'a> Check<'a, '_, '_> {
         }
         // Field masks use the default names, and JSON uses the explicit names. The fields must
         // differ in both, so they are compared twice.
-        for given in [false, true] {
-            self.json_names_of(message, features, at, given);
+        for use_explicit in [false, true] {
+            self.json_names_of(message, features, at, use_explicit);
         }
     }
 
@@ -32,26 +32,26 @@ impl<'a> Check<'a, '_, '_> {
         message: &DescriptorProto,
         features: Features,
         at: &[i32],
-        given: bool,
+        use_explicit: bool,
     ) {
         let mut first: HashMap<String, (usize, bool)> = HashMap::new();
         for (i, field) in message.field.iter().enumerate() {
             let default = camel_case(field.name());
-            let is_given = given && field.json_name() != default;
-            let name = if is_given {
+            let is_explicit = use_explicit && field.json_name() != default;
+            let name = if is_explicit {
                 field.json_name().to_owned()
             } else {
                 default
             };
-            let place = |i: usize, is_given: bool| {
-                let field = if is_given {
+            let place = |i: usize, is_explicit: bool| {
+                let field = if is_explicit {
                     path::FIELD_JSON_NAME
                 } else {
                     path::NAME
                 };
                 below(&below(at, path::MESSAGE_FIELD, i), field, None)
             };
-            if is_given && name.starts_with('[') && name.ends_with(']') {
+            if is_explicit && name.starts_with('[') && name.ends_with(']') {
                 let text = format!("{name:?} can't be a json_name");
                 self.report.fault(
                     text,
@@ -61,9 +61,10 @@ impl<'a> Check<'a, '_, '_> {
                 );
                 continue;
             }
-            let (earlier, earlier_given) = *first.entry(name.clone()).or_insert((i, is_given));
-            let was_reported = given && !is_given && !earlier_given;
-            let is_allowed = !(features.json || is_given && earlier_given);
+            let (earlier, earlier_explicit) =
+                *first.entry(name.clone()).or_insert((i, is_explicit));
+            let was_reported = use_explicit && !is_explicit && !earlier_explicit;
+            let is_allowed = !(features.json || is_explicit && earlier_explicit);
             if earlier == i || was_reported || is_allowed {
                 continue;
             }
@@ -73,10 +74,10 @@ impl<'a> Check<'a, '_, '_> {
                     "field {} has the JSON name {name:?} of field {other}",
                     field.name()
                 ))
-                .at(report.place(&place(i, is_given)))
+                .at(report.place(&place(i, is_explicit)))
                 .note(format!(
                     "{other} is at {}",
-                    report.place(&place(earlier, earlier_given))
+                    report.place(&place(earlier, earlier_explicit))
                 ))
                 .help("rename one, or give one a json_name of its own")
             });
