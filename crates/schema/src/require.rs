@@ -1,5 +1,5 @@
-//! Required paths, which are field names separated by dots, and the tree of needs that a walk
-//! follows.
+//! Required paths, which are field names separated by dots. This module adds a required path to the
+//! `Needs` of a schema, the tree of the fields that a payload must contain.
 //!
 //! An error names the part of the path that does not resolve. The caller renders the error for
 //! people.

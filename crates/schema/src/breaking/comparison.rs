@@ -18,11 +18,11 @@ pub struct BreakingChange {
     pub what: String,
     /// The path in a payload, such as `address.lines[].zip`. The path of the root message is empty.
     pub path: String,
-    /// The place of the subject in the earlier files. If the subject is new, the place of the
-    /// message that now contains it.
+    /// The place of the subject in the earlier files. If the subject is new, this is the place of
+    /// the message that now contains the subject.
     pub before: Option<Place>,
-    /// The place of the subject in the later files. If the subject was removed, the place of the
-    /// message or enum that contained it.
+    /// The place of the subject in the later files. If the subject was removed, this is the place
+    /// of the message or enum that contained the subject.
     pub after: Option<Place>,
     /// The advice for making the change without breaking payloads.
     pub help: String,

@@ -91,8 +91,8 @@ fn place<T>(entries: &[(u32, T)], places: &FxHashMap<u32, usize>, key: u32) -> O
     entries.iter().position(|(other, _)| *other == key)
 }
 
-/// Updates the places after an entry was added. The places are kept only for more than
-/// [`LINEAR_SEARCH_MAX`] entries.
+/// Records the index of the last entry in `places`, by the key of the entry. The indices are
+/// recorded only if there are more than [`LINEAR_SEARCH_MAX`] entries.
 fn record_last_place<T>(entries: &[(u32, T)], places: &mut FxHashMap<u32, usize>) {
     match entries.len() {
         0..=LINEAR_SEARCH_MAX => {}
