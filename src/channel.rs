@@ -74,7 +74,7 @@ pub(crate) struct Channel<M> {
     /// The subscribers for which the collection of kept messages waits until a judge has checked a
     /// message, each with the number of that message.
     awaiting: Vec<(SubscriberId, u64)>,
-    /// The kept messages that have to be judged.
+    /// The kept messages that a judge has to check.
     undecided: VecDeque<Undecided<M>>,
     /// The changes of subscriptions that were deferred during a collection of kept messages, and
     /// that can be made now.

@@ -1,8 +1,8 @@
 //! The messages that a channel keeps for later subscribers.
 //!
 //! A channel may keep hundreds of thousands of messages, and may have to drop all of them, or to
-//! send all of them to a new subscriber. Both are done in parts. The parameter `left` is the number
-//! of messages for which the caller still has time.
+//! send all of them to a new subscriber. Both tasks are done in parts. The parameter `left` is the
+//! work that the current part may still do, as a number of messages.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -34,7 +34,7 @@ pub(super) struct Kept<M> {
     /// The memory of the messages, in bytes.
     bytes: u64,
     /// The generation in which the routes to the channel last changed. A message that was checked
-    /// by an earlier generation is checked again before it is sent.
+    /// in an earlier generation is checked again before it is sent.
     routes_since: u64,
     /// After the maximum number of messages of a type was lowered, the first type that may still
     /// exceed it, or `None` if there is no such type.
@@ -48,7 +48,7 @@ pub(super) struct Kept<M> {
 struct KeptPost<M> {
     number: u64,
     at: Duration,
-    /// The generation of the configuration by which the message was checked last.
+    /// The generation of the configuration against which the message was checked last.
     generation: u64,
     post: Rc<Post<M>>,
 }
@@ -150,7 +150,7 @@ pub(super) enum CollectionEnd<M> {
     Complete,
     /// The permitted work is used up.
     Paused,
-    /// This message, with its number, must be judged first.
+    /// A judge must check this message, which has this number, first.
     Undecided(u64, Rc<Post<M>>),
 }
 
@@ -169,8 +169,8 @@ impl<M> Default for Kept<M> {
 }
 
 impl<M: Frames> Kept<M> {
-    /// Keeps a message that was published at `now` and checked by the configuration of
-    /// `generation`. Then drops some of the messages that exceed `keep` or `bytes_max`.
+    /// Keeps a message that was published at `now` and checked against the configuration with the
+    /// number `generation`. Then drops some of the messages that exceed `keep` or `bytes_max`.
     pub(super) fn add(
         &mut self,
         post: &Rc<Post<M>>,
@@ -351,8 +351,8 @@ impl<M: Frames> Kept<M> {
     }
 
     /// Collects messages of a type. Messages that no longer match their route's schema are dropped,
-    /// and their number is added to `unfit`. Returns a message that must be judged first, with its
-    /// number, if there is one.
+    /// and their number is added to `unfit`. Returns a message that a judge must check first, with
+    /// its number, if there is one.
     fn collect_kind(
         &mut self,
         kind: &Rc<[u8]>,
@@ -411,8 +411,9 @@ impl<M: Frames> Kept<M> {
         None
     }
 
-    /// Records the verdict of a judge that has checked a message by the configuration of
-    /// `generation`. If `fits` is false, drops the message. Returns whether it was dropped.
+    /// Records the verdict of a judge on a message. The judge has checked the message against its
+    /// route's schema in the configuration with the number `generation`. If `fits` is false, drops
+    /// the message. Returns whether the message was dropped.
     pub(super) fn judged(&mut self, number: u64, generation: u64, fits: bool) -> bool {
         let mut dropped = false;
         for collection in &mut self.collections {

@@ -1,4 +1,4 @@
-//! The tasks of a channel that are done in parts.
+//! The tasks that a channel does in parts.
 
 use std::rc::Rc;
 
@@ -24,7 +24,7 @@ pub(super) enum Task<M> {
     Trim,
 }
 
-/// A kept message that must be judged before it is sent.
+/// A kept message that a judge must check before the message is sent.
 #[derive(Debug)]
 pub(crate) struct Undecided<M> {
     /// The subscriber for which the message is collected.

@@ -1,4 +1,4 @@
-//! The work of a channel that is done in parts.
+//! The tasks of a channel, each of which may be done in several parts.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ impl<M: Frames> Channel<M> {
         !self.tasks.is_empty()
     }
 
-    /// Continues the tasks, for at most the time that sending `work` small messages takes. Returns
-    /// the work that was done, in the same unit.
+    /// Continues the tasks until they have done the amount `work`. The unit is the work of sending
+    /// a small message. Returns the amount that was done.
     pub(crate) fn go_on(
         &mut self,
         work: usize,
@@ -50,12 +50,12 @@ impl<M: Frames> Channel<M> {
         work - left
     }
 
-    /// Records that a publisher that had no room has room again.
+    /// Records that a publisher's connection, which was full, has room for subscriptions again.
     pub(crate) fn publisher_writable(&mut self, peer: PeerId) {
         self.subscribe_later(peer);
     }
 
-    /// Records that a subscriber that had no room has room again.
+    /// Records that a subscriber's connection, which was full, has room for messages again.
     pub(crate) fn subscriber_writable(&mut self, id: SubscriberId) {
         self.serve_later(id);
     }
@@ -185,9 +185,9 @@ impl<M: Frames> Channel<M> {
             }
             CollectionEnd::Paused => self.serve_later(id),
             CollectionEnd::Undecided(number, post) => {
-                let is_at_judge = self.awaiting.iter().any(|(_, other)| *other == number);
+                let is_being_judged = self.awaiting.iter().any(|(_, other)| *other == number);
                 self.awaiting.push((id, number));
-                if !is_at_judge {
+                if !is_being_judged {
                     self.undecided.push_back(Undecided {
                         subscriber: peer,
                         number,
@@ -199,13 +199,13 @@ impl<M: Frames> Channel<M> {
         false
     }
 
-    /// Removes and returns the next kept message that has to be judged.
+    /// Removes and returns the next kept message that a judge has to check.
     pub(crate) fn next_undecided(&mut self) -> Option<Undecided<M>> {
         self.undecided.pop_front()
     }
 
-    /// Records the verdict of a judge that has checked a kept message by the configuration of
-    /// `generation`.
+    /// Records the verdict of a judge on a kept message. The judge has checked the message against
+    /// its route's schema in the configuration with the number `generation`.
     pub(crate) fn kept_judged(&mut self, number: u64, generation: u64, fits: bool) {
         self.counters.unfit += u64::from(self.kept.judged(number, generation, fits));
         let awaiting = std::mem::take(&mut self.awaiting).into_iter();
