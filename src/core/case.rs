@@ -14,8 +14,8 @@ use gateway_schema::Violation;
 #[derive(Debug)]
 pub struct Case<P> {
     pub(super) subject: Subject,
-    /// The snapshot under which the request was accepted. For a kept message, the snapshot in
-    /// force.
+    /// The snapshot under which the request was accepted. For a kept message, this is the snapshot
+    /// in force.
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) route: RoutePlace,
     /// Type, headers and payload.
@@ -27,8 +27,8 @@ pub struct Case<P> {
 pub(super) enum Subject {
     /// The first message of a lane: the request with this number, or the answer to it.
     InLane { lane: LaneKey, number: u64 },
-    /// A message that a channel keeps under this number, for a new subscriber. It is checked by the
-    /// configuration of this generation.
+    /// A message that a channel keeps under this number, for a new subscriber. The message is
+    /// checked against the configuration of this generation.
     Kept {
         channel: ChannelId,
         number: u64,

@@ -4,9 +4,9 @@
 //! A request whose payload takes long to check is opened in the state `Unjudged`. If the payload of
 //! the answer takes long to check, the request is opened again in the state `Answered`. The message
 //! to check is in a lane. Each lane has the messages of one client, one envelope and one direction,
-//! so that these keep their order. A judge has the first message of a lane, and the others wait,
-//! however small they are. A verdict removes the first message. The next messages are then checked
-//! on the data thread, as long as each check is short.
+//! so that these messages keep their order. A judge has the first message of a lane, and the others
+//! wait, however small they are. A verdict removes the first message. The next messages are then
+//! checked on the data thread, as long as each check is short.
 //!
 //! A verdict has no effect if the request has ended meanwhile.
 

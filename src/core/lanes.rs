@@ -83,7 +83,8 @@ impl Lanes {
             Envelope::Frames(frames) | Envelope::Shaped(frames, _) if frames.len() > 1 => {
                 self.hasher.hash_one(frames)
             }
-            // All REQ clients have the same empty delimiter, so it needs no lane of its own.
+            // An envelope of one frame is the empty delimiter of a REQ client. The delimiter is the
+            // same in all messages, so it does not distinguish lanes.
             _ => 0,
         };
         LaneKey {

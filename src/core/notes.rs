@@ -1,4 +1,4 @@
-//! Notes for the operator, at a bounded rate, which the engine writes to the log.
+//! Notes for the operator, which the engine writes to the log. Their rate is bounded.
 //!
 //! The first event of a kind is noted at once, with its details. Further events within
 //! [`REPEAT_INTERVAL`] are counted, and the count is noted when that time is over. A kind is an

@@ -1,6 +1,6 @@
-//! Copies of the frames that the rejection of a held request would need, which are mostly headers.
-//! The frames are copied, because a frame keeps its whole receive buffer alive. The memory of the
-//! copies is reused.
+//! Copies of the frames that the rejection of a held request would need. These frames are mostly
+//! headers. They are copied, because a frame keeps its whole receive buffer alive. The memory of
+//! the copies is reused.
 
 /// The maximum number of empty buffers that are kept for reuse.
 const SPARE_BUFFERS_MAX: usize = 1024;
