@@ -13,7 +13,7 @@ pub(super) const NOT_FOUND_HELP: &str = "run the gateway where routes.yaml is, o
      gateway -c FILE; gateway init writes one to begin with";
 
 /// The remedy for a file that existed at startup and no longer does.
-pub(super) const REMOVED_HELP: &str = "put the file back: it existed when the gateway started, and its last content applies until then";
+pub(super) const REMOVED_HELP: &str = "put the file back: it existed when the gateway started, and its last content applies until it is back";
 
 /// Reads the text of a configuration file of at most [`FILE_MAX`] bytes.
 pub(super) fn read_text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {

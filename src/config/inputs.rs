@@ -69,8 +69,9 @@ impl Mask {
 /// The identity of the content of a configuration's files.
 #[derive(Clone, Debug)]
 pub struct FilesIdentity {
-    /// The directories of .proto files, and the files and directories of keys and users, whether
-    /// they exist or not. If routes.yaml cannot be read or parsed, the roots of the previous read.
+    /// The paths to watch in addition to routes.yaml, whether they exist or not: the directories of
+    /// .proto files, and the files and directories that contain keys or users. If routes.yaml
+    /// cannot be read or parsed, these are the paths of the previous read.
     pub roots: Vec<PathBuf>,
     /// The fingerprint of the content of every file. Equal content has equal fingerprints.
     pub fingerprint: u64,
@@ -308,8 +309,8 @@ impl Inputs {
             watch,
             mut found,
         } = self;
-        // Errors that exclude only single keys or users of peers, and do not prevent the rest from
-        // being loaded.
+        // Errors that exclude only single keys or single users. The rest of the configuration is
+        // loaded.
         let mut left_out = Diagnostics::new();
         let succession = Succession { names, generation };
         let loaded = main.and_then(|(file, source)| {

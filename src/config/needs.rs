@@ -1,4 +1,4 @@
-//! Notes for the errors of .proto files, which name the routes that need the file.
+//! Adds a note to each error in a .proto file. The note names the routes that need the file.
 //!
 //! A file that does not compile has no descriptors, so this module uses the texts. A route needs
 //! each file that seems to define one of its messages, and the imports of such a file, direct and
@@ -58,7 +58,7 @@ pub(super) fn name_routes(source: &Source, texts: &Texts, of_protos: &mut Diagno
     }
 }
 
-/// Returns the files `open` and their imports, direct and indirect.
+/// Returns the indices of the given files and of their imports, direct and indirect.
 fn reached(
     mut open: Vec<usize>,
     files: &[Outlined],

@@ -522,7 +522,7 @@ fn a_file_removed_while_the_gateway_runs_is_reported_with_the_remedy() {
     let running = load(&path).unwrap().snapshot;
     fs::remove_file(&path).unwrap();
     let removed = load_after(&path, &running).unwrap_err().render(false);
-    let expected = "put the file back: it existed when the gateway started, and its last content applies until then";
+    let expected = "put the file back: it existed when the gateway started, and its last content applies until it is back";
     assert!(removed.contains(expected), "{removed}");
 }
 
