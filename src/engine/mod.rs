@@ -121,7 +121,10 @@ pub(crate) fn start_with(
         // A configuration that names libzmq is rejected earlier, so only a snapshot that was built
         // in code reaches this point.
         #[cfg(not(feature = "libzmq"))]
-        EngineKind::Libzmq => Err(EngineError::new("engine libzmq", "this build has none")),
+        EngineKind::Libzmq => Err(EngineError::new(
+            "engine libzmq",
+            "this build has no libzmq",
+        )),
         EngineKind::Native => native::start(snapshot, release_memory)
             .map(|started| running(started, EngineReloader::Native)),
     }

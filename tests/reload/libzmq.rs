@@ -65,14 +65,14 @@ const EDITS: &[(&str, &str, &str, &str)] = &[
         "a pool's name on the same address",
         "people: {",
         "others: {",
-        "pool others: can't listen on ipc://DIRECTORY/people: pool people still does; engine libzmq can't hand an \
-         address over: remove pool people in a separate edit first, or use another address",
+        "pool others: can't listen on ipc://DIRECTORY/people: pool people still listens there; engine libzmq \
+         can't hand an address over: remove pool people in a separate edit first, or use another address",
     ),
     (
         "a frontend's name on the same address",
         "clients: {",
         "others: {",
-        "frontend others: can't listen on ipc://DIRECTORY/clients: frontend clients still does",
+        "frontend others: can't listen on ipc://DIRECTORY/clients: frontend clients still listens there",
     ),
     (
         "a channel's address for publishers",
@@ -230,7 +230,7 @@ fn an_address_of_a_removed_pool_is_free_once_its_request_is_answered() {
     let others = yaml(&format!("others: {{ bind: {bind:?} }}")).replace("NAME", "others");
     edit(yaml("").replace("NAME", "stays")).unwrap();
     let refusal = edit(others.clone()).unwrap_err().to_string();
-    let closing = "pool people still does; it closes once its requests have their answers";
+    let closing = "pool people still listens there; it closes once its requests have their answers";
     assert!(refusal.contains(closing), "{refusal}");
     worker
         .send_multipart([&token, &b"REPLY"[..], b"y"], 0)

@@ -422,8 +422,8 @@ impl Outlet<Vec<Message>> for Links {
     }
 
     fn disconnect(&mut self, peer: PeerId, why: String) {
-        // libzmq cannot disconnect a single peer. The core calls this only for subscriptions that
-        // exceed a limit, and has ignored them.
+        // libzmq cannot disconnect a single peer. The core calls this function only after it has
+        // ignored a subscription that exceeds a limit, so a log line is enough.
         if let Some(SideSocket { name, refused, .. }) = self.side(peer) {
             refused.log(name, &why);
         }

@@ -65,7 +65,7 @@ pub(super) struct Opener<'a> {
     pub(super) context: &'a Context,
     /// The addresses at which closed sockets listened.
     pub(super) left: &'a ClosedAddresses,
-    /// The number of monitors so far, each of which has an address of its own.
+    /// The number of monitors that have been created. The address of a monitor contains its number.
     pub(super) monitors: &'a mut usize,
     /// The addresses on which the opened sockets listen.
     pub(super) listening: &'a mut Vec<BoundAddress>,

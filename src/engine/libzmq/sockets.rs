@@ -1,5 +1,6 @@
 //! The sockets to peers. The thread that prepares a reload opens them, so that errors occur before
-//! anything changes. The registry of existing sockets shows a reload which sockets it can keep.
+//! anything changes. A registry records the existing sockets, so that a reload opens only the
+//! sockets that are missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,7 +49,7 @@ pub(super) struct SocketRegistry {
     listening: Vec<BoundAddress>,
     /// The addresses at which closed sockets listened.
     left: ClosedAddresses,
-    /// The number of monitors so far, each of which has an address of its own.
+    /// The number of monitors that have been created. The address of a monitor contains its number.
     monitors: usize,
 }
 
@@ -89,9 +90,9 @@ impl SharedSocketRegistry {
     /// `commit`. Fails, without changing anything, if an existing socket would have to change in a
     /// way that libzmq does not support, or if a socket cannot be created.
     ///
-    /// From then on, no existing socket closes until [`Self::finish`] is called. `commit` runs
-    /// under the registry's lock, for which [`Self::close`] waits. If `commit` fails, its sockets
-    /// are therefore closed before the context ends.
+    /// After this function succeeds, no existing socket closes until [`Self::finish`] is called.
+    /// `commit` runs under the registry's lock, and [`Self::close`] waits for this lock. Even if
+    /// `commit` fails, the sockets that were passed to it are thus closed before the context ends.
     pub(super) fn prepare(
         &self,
         snapshot: &Snapshot,
@@ -106,7 +107,8 @@ impl SharedSocketRegistry {
         registry.accepts(&wanted)?;
         let mut prepared = Prepared::default();
         if let Err(error) = registry.open(&context, &wanted, &mut prepared) {
-            // The sockets opened for the failed reload close.
+            // The sockets that were opened before the error are closed on return. libzmq may then
+            // still listen at their addresses for a while.
             let opened = prepared.listening.iter().map(|address| &address.endpoint);
             registry.left.note(opened);
             return Err(error);
@@ -271,7 +273,7 @@ impl SocketRegistry {
                 .into()
         };
         let what = format!("{wanted}: can't listen on {bind}");
-        let why = format!("{holder} still does; {remedy}");
+        let why = format!("{holder} still listens there; {remedy}");
         Err(EngineError::new(what, why))
     }
 }

@@ -68,10 +68,12 @@ struct Call {
     served: bool,
     /// The number of attempts since the last success.
     attempts: u32,
-    /// Bounds on the log lines that a peer can cause by connecting and disconnecting. One is for
-    /// calls that succeed, one for connections that end, and one for calls that fail.
+    /// The bound on the log lines about calls that succeed. A peer can cause many lines of this and
+    /// the other two kinds by connecting and disconnecting.
     connects: LineLimiter,
+    /// The bound on the log lines about connections that end.
     ended: LineLimiter,
+    /// The bound on the log lines about calls that fail.
     fails: LineLimiter,
 }
 

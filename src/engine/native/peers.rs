@@ -328,7 +328,7 @@ impl Peers {
         self.to_seal.pop_front()
     }
 
-    /// Puts a large frame that is sealed into its place in the queue of its receiver.
+    /// Puts a large frame, which has been sealed, at its place in the queue of its receiver.
     pub(super) fn sealed(&mut self, peer: PeerId, frame: Vec<u8>) {
         if let Some(connection) = self.get(peer) {
             connection.sealed(frame);

@@ -1,4 +1,4 @@
-//! The effect of another configuration on existing calls and connections.
+//! The effect of another configuration on existing connections, and on calls (see `dial`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,12 +61,12 @@ impl Service {
             .collect();
         for peer in all {
             if !self.is_still_admitted(peer) {
-                let why = "the gateway no longer admits it there";
+                let why = "the gateway no longer admits it at this address";
                 self.hang_up(peer, &why, now);
                 continue;
             }
             if self.is_removed_publisher(peer) {
-                let why = "it was removed from the configuration";
+                let why = "its channel or address was removed from the configuration";
                 self.hang_up(peer, &why, now);
                 continue;
             }

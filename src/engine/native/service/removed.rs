@@ -1,4 +1,5 @@
-//! The calls and connections of parts that were removed from the configuration.
+//! Closes the connections whose frontend, pool, channel or address was removed from the
+//! configuration, and ends the calls (see `dial`) of removed pools.
 
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ impl Service {
         calls_left || connections_left
     }
 
-    /// Ends the calls of removed pools that are idle. Returns whether calls of removed pools
+    /// Ends the calls of each removed pool that is idle. Returns whether calls of removed pools
     /// remain.
     fn end_calls(&mut self) -> bool {
         let (core, snapshot) = (&self.core, &self.snapshot);
@@ -54,7 +55,7 @@ impl Service {
                 Treatment::Keep => {}
                 Treatment::Finish => left = true,
                 Treatment::Close => {
-                    let why = "it was removed from the configuration";
+                    let why = "its frontend, pool, channel or address was removed or changed";
                     let phase = self.peers.get(peer).map(|connection| connection.phase());
                     match phase {
                         // The last bytes for the peer may still be in transit.
@@ -79,8 +80,9 @@ impl Service {
         let is_needed = match (role, phase) {
             (_, Phase::Left | Phase::PutOff | Phase::Closing) => return Treatment::Keep,
             (Role::Frontend(_), _) if removed || retired => busy || self.core.awaits_messages(peer),
-            // Nothing more is published on a removed channel. On a channel that remains, messages
-            // may wait for a slow subscriber without end, so they delay no retired connection.
+            // Nothing more is published on a removed channel, so its queues become empty. The queue
+            // of a slow subscriber of a channel that remains may never become empty, so a retired
+            // connection to such a subscriber is closed even if messages are queued.
             (Role::Subscribers(_), _) if removed => busy || self.core.awaits_messages(peer),
             (Role::Publishers(_), _) if removed => false,
             (Role::Pool(pool), _) if removed => !self.core.is_idle(pool),

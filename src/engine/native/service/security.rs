@@ -208,7 +208,8 @@ impl Service {
 
     /// Returns whether the configuration in force would admit a served peer with the same
     /// principal. A peer without a principal may become anonymous, as clients do in the core.
-    /// Returns true for a peer that is not served, because it is judged once it has sent its READY.
+    /// Returns true for a peer that is not served, because the decision about such a peer is made
+    /// once the peer has sent its READY.
     pub(super) fn is_still_admitted(&mut self, peer: PeerId) -> bool {
         let Some(connection) = self
             .peers

@@ -39,8 +39,8 @@ const PUBLISHER_READ_MIN: usize = 16 << 10;
 const ITEMS_MAX: usize = 1024;
 
 /// The maximum number of messages and commands in a turn of all peers together, unless
-/// [`ITEMS_MIN`] for each peer is more. They take a few milliseconds, for which the last peer
-/// waits.
+/// [`ITEMS_MIN`] for each peer is more. So many messages take a few milliseconds, and the last peer
+/// waits for that time.
 const ITEMS_OF_ALL: usize = 8192;
 
 /// The minimum number of messages and commands for each peer, however many peers there are. Fewer
@@ -195,8 +195,8 @@ impl Service {
         turns > 0
     }
 
-    /// Gives each readable peer of this priority its turn, at least one of them, until the turns
-    /// have taken too long.
+    /// Gives the readable peers of this priority their turns, until the turns have taken too long.
+    /// At least one peer has its turn.
     fn read_all(&mut self, priority: Priority, share: Share, now: Duration, clock: &Clock) {
         let extra_work = match priority {
             Priority::Stranger => STRANGER_WORK,
