@@ -1,4 +1,4 @@
-//! Type unification: types that fit each other, and the types that the parameters of generic
+//! Type unification: types that fit each other, and the types that the type parameters of generic
 //! functions stand for.
 
 use std::collections::HashMap;
@@ -13,12 +13,12 @@ pub(crate) struct Unifier {
     /// The parameters that were bound during the current comparison of types, each with its
     /// previous binding.
     changes: Vec<(u32, Option<Type>)>,
-    /// The number of the next unused parameter.
+    /// The number of the next unused type parameter.
     free: u32,
 }
 
 impl Unifier {
-    /// Returns a parameter that nothing else uses.
+    /// Returns a type parameter that nothing else uses.
     pub(crate) fn fresh(&mut self) -> Type {
         let parameter = Type::Parameter(self.free);
         self.free += 1;
@@ -184,7 +184,7 @@ impl Unifier {
     }
 }
 
-/// The treatment of a parameter that stands for no type yet.
+/// The treatment of a type parameter that stands for no type yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unbound {
     Keep,

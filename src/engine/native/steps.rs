@@ -231,8 +231,8 @@ impl Queue {
         {
             return Some((peer, Done::Lost));
         }
-        // Without a thread, the data thread takes a step itself here. This comes after the last
-        // result, so that it happens once in a turn.
+        // Without a thread, `give` takes a step on the data thread. This call of `give` comes after
+        // the last result of a turn, so that the data thread takes one step in a turn.
         self.give();
         None
     }
