@@ -183,7 +183,8 @@ impl Builder<'_> {
         };
         let [left, right] = nodes else { return None };
         let operands = [self.operand(left)?, self.operand(right)?];
-        // The steps for comparing two constants are not bounded by the size of the message.
+        // Comparing two long constants may take more steps than `ScalarProgram::steps` returns,
+        // which depends only on the size of the message.
         if operands
             .iter()
             .all(|operand| matches!(operand, Operand::Constant(_)))

@@ -27,7 +27,7 @@ pub(super) fn failed(source: &ProtoSource, reason: &str) -> Diagnostic {
     ))
     .at(source.file.place(1, 1, 1))
     .help(
-        "please report this with the file; in routes.yaml, proto: { compiler: protoc } may read it",
+        "please report this with the file; to try protoc instead, write proto: { compiler: protoc } in routes.yaml",
     )
 }
 

@@ -1,5 +1,6 @@
-//! The checks of a linked file for the errors that protoc reports once names are resolved: in
-//! numbers, ranges and JSON names, and in constructs that a syntax or an edition forbids.
+//! The checks of a linked file. They find the errors that protoc reports after it has resolved
+//! names: invalid numbers, ranges and JSON names, and constructs that the file's syntax or edition
+//! forbids.
 //!
 //! protoc has each of these checks, too, and tests compare the errors with those of protoc for the
 //! files of `tests/protos`. Descriptors arrive linked. Nothing here changes them, and each error is
@@ -240,7 +241,8 @@ fn is_lite(file: &FileDescriptorProto) -> bool {
     file.options.optimize_for() == OptimizeMode::LITE_RUNTIME
 }
 
-/// Returns whether an option that the descriptor model does not know is true.
+/// Returns the value of a bool option that the descriptor model does not know, or false if the
+/// option is not set.
 fn unknown_flag<M: Message>(options: Option<&M>, number: u32) -> bool {
     let value = options.and_then(|options| options.special_fields().unknown_fields().get(number));
     matches!(value, Some(UnknownValueRef::Varint(1)))

@@ -180,7 +180,8 @@ impl<'a> OptionReader<'a> {
                 let field = self.settable(self.files.file(symbol.file), &symbol.path);
                 field.ok_or_else(|| self.misplaced(entry, format!("{name} is not defined")))
             }
-            // In a MessageSet, a message's name refers to the extension of that type.
+            // In a MessageSet, the name of a message refers to the extension that has this message
+            // as its type and is declared inside it.
             Lookup::Found(name, symbol)
                 if symbol.kind == SymbolKind::Message
                     && ty.descriptor.options.message_set_wire_format() =>
@@ -233,8 +234,8 @@ impl<'a> OptionReader<'a> {
         let node = self
             .lax_scalar(value, &field)
             .map_err(|text| self.misplaced(entry, format!("{:?} expects {text}", entry.name)))?;
-        // A zero in a field without presence is not encoded. Encoding it would change the value of
-        // an Any, which consists of encoded bytes.
+        // Like protoc, this does not encode a zero in a field without presence. If the zero were
+        // encoded, the bytes in an Any would differ from those of protoc.
         let implicit = field.features.presence == Presence::Implicit
             && field.label() != Label::LABEL_REPEATED
             && field.oneof_index.is_none()
@@ -276,7 +277,7 @@ impl<'a> OptionReader<'a> {
     }
 
     /// Checks that the number is one of the enum's values if the enum is closed. An open enum
-    /// accepts any number. The error is the expected kind of value.
+    /// accepts any number. The error names the values that are expected.
     fn enum_number(&self, node: &ValueNode, field: &FieldDescriptorProto) -> Result<(), String> {
         let name = field.type_name().trim_start_matches('.');
         let (Some((symbol, linked)), ValueNode::Varint(n)) = (self.files.get(name), node) else {
@@ -304,7 +305,7 @@ impl<'a> OptionReader<'a> {
     fn any(&self, entry: &Entry, ty: &MessageType<'a>, tree: &mut Tree) -> Result<(), OptionError> {
         let (host, name) = entry.name.rsplit_once('/').unwrap_or_default();
         if !ANY_HOSTS.contains(&host) {
-            let text = format!("{host:?} names no types");
+            let text = format!("{host:?} can't precede the name of a type");
             let expected = format!("expected {}/{name}", ANY_HOSTS[0]);
             return Err(self.misplaced(entry, text).label(expected));
         }
