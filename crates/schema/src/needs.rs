@@ -1,9 +1,10 @@
 //! The fields that must be present: proto2's `required` and a route's `require`, as one tree.
 //!
 //! Every message type has its own [`Needs`] (its `required` fields), and a schema's root carries a
-//! tree that adds the `require` paths. If the tree has a child for a message field, a walk uses the
-//! needs of this child for the field. Otherwise, it uses the needs of the field's type. The walk
-//! records the fields that it reads in an [`IndexSet`]. This module reads no payload.
+//! tree that adds the `require` paths. A walk over a payload follows this tree. If the tree has a
+//! child for a message field, the needs of the child apply to the field. Otherwise, the needs of
+//! the field's type apply. The walk records the fields that it reads in an [`IndexSet`]. This
+//! module reads no payload.
 
 /// The required fields of one occurrence of a message, by their index in the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -119,7 +119,7 @@ fn edits_that_break_no_protobuf_client() {
         STRICT,
         base,
         removed,
-        &["a: t.M.a was removed, and unknown_fields: reject"],
+        &["a: t.M.a was removed, and payloads with the field are rejected"],
     );
 }
 
@@ -401,7 +401,7 @@ fn enums_are_compared_by_number_in_protobuf() {
         STRICT,
         &closed,
         &without,
-        &["e: t.E.B was removed, and unknown_fields: reject"],
+        &["e: t.E.B was removed, and payloads with the value are rejected"],
     );
 }
 
@@ -509,7 +509,7 @@ fn fields_are_compared_by_name_in_msgpack_and_json() {
         STRICT,
         &old,
         &new,
-        &["a: t.M.a was removed, and unknown_fields: reject"],
+        &["a: t.M.a was removed, and payloads with the field are rejected"],
     );
     let known = "import \"google/protobuf/timestamp.proto\"; message M { google.protobuf.Timestamp at = 1; }";
     let own =

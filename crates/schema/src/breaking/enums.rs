@@ -66,7 +66,10 @@ fn break_by_number(
         None if new_enum.knows(number) => None,
         None => Some((
             match strict {
-                true => "was removed, and unknown_fields: reject refuses the value".to_owned(),
+                true => {
+                    "was removed, and payloads with the value are rejected (unknown_fields: reject)"
+                        .to_owned()
+                }
                 false => format!("was removed, and its number {number} is not reserved"),
             },
             match strict {

@@ -100,7 +100,8 @@ impl Comparison<'_> {
                 ),
             ),
             _ if self.strict => (
-                "was removed, and unknown_fields: reject refuses the field".to_owned(),
+                "was removed, and payloads with the field are rejected (unknown_fields: reject)"
+                    .to_owned(),
                 "keep the field until no peer sends it any more".to_owned(),
             ),
             (_, true) => (

@@ -176,7 +176,7 @@ impl OpenMessage<'_> {
         self.seen.quick(field, is_zero, passes)
     }
 
-    /// Judges a value that the fast path has read and whose field has no quick form.
+    /// Judges a value that the fast path has read and whose field has no [quick form](Quick).
     #[inline(never)]
     fn other(&mut self, index: u32, value: &[u8]) -> bool {
         let field = &self.combined.fields[index as usize];

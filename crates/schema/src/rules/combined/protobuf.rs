@@ -136,7 +136,7 @@ impl<'a> Pass<'a> {
         open.seen.quick(field, is_zero, passes)
     }
 
-    /// Judges a value that the fast path has read and whose field has no quick form.
+    /// Judges a value that the fast path has read and whose field has no [quick form](Quick).
     #[inline(never)]
     fn other<'p>(
         &self,

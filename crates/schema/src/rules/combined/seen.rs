@@ -23,8 +23,10 @@ impl SeenFields {
         new
     }
 
-    /// Adds a field that has a quick form. Returns false if it has occurred before or if its value
-    /// breaks a rule. Required fields are checked at the end of the message.
+    /// Adds a field that has a [quick form](super::test::Quick), whose value passes its test if
+    /// `passes` is true. Returns false if the field has occurred before or if the value does not
+    /// pass. A zero in a field without presence counts as an absent field, and always passes here:
+    /// whether a field may be absent is checked at the end of the message.
     #[inline(always)]
     pub(super) fn quick(&mut self, field: &CombinedField, is_zero: bool, passes: bool) -> bool {
         if self.named & field.bit != 0 {
@@ -53,16 +55,17 @@ impl SeenFields {
         new
     }
 
-    /// Returns whether the rules on required fields, on oneofs and on choices are kept.
+    /// Returns whether the message has all required fields and oneofs, and keeps its rules on
+    /// choices between fields ([`CombinedChoice`](super::plan::CombinedChoice)).
     #[inline]
     pub(super) fn fits(&self, message: &CombinedMessage) -> bool {
         let missing = message.needed & !self.set | message.oneofs & !self.oneofs;
         let choices = &*message.choices;
-        missing == 0 && (choices.is_empty() || self.chooses(message))
+        missing == 0 && (choices.is_empty() || self.keeps_choices(message))
     }
 
     #[inline(never)]
-    fn chooses(&self, message: &CombinedMessage) -> bool {
+    fn keeps_choices(&self, message: &CombinedMessage) -> bool {
         let mut choices = message.choices.iter();
         choices.all(|choice| match (self.set & choice.fields).count_ones() {
             0 => !choice.required,

@@ -81,9 +81,9 @@ impl Estimate {
     /// Adds the cost of `rules`, each of which is evaluated once for each of `number` values.
     ///
     /// For many values, a constant cost becomes proportional to the size of the payload. A cost
-    /// that depends on the elements of the values keeps its power: each element takes at least one
-    /// byte and belongs to one value, so all values together have at most as many elements as the
-    /// payload has bytes.
+    /// that is proportional to the number of elements of a value, or to a power of this number, is
+    /// added unchanged: each element takes at least one byte and belongs to one value, so all
+    /// values together have at most as many elements as the payload has bytes.
     fn add(&mut self, rules: &[Expression], number: Number) {
         for rule in rules {
             for (power, steps) in rule.program.cost().coefficients().iter().enumerate() {

@@ -1,7 +1,7 @@
 //! The judge of the encodings that key fields by name: MessagePack and JSON.
 //!
-//! The walk has ensured that each field and each key of a map occurs at most once, and that each
-//! oneof has at most one member. A value is therefore judged as soon as it is read.
+//! The walk over the payload has ensured that each field and each key of a map occurs at most once,
+//! and that each oneof has at most one member. A value is therefore judged as soon as it is read.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -251,7 +251,7 @@ impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
     /// `None` if the type has no standard rules.
     fn known(&self, source: &mut S, message: &Message) -> Checked<Option<Value<'p>>> {
         match source.writing(message)? {
-            Writing::Own => source.own(message.form).map(Some),
+            Writing::Special => source.special(message.form).map(Some),
             Writing::Bare => source.scalar(self.table, message.fields[0].kind).map(Some),
             Writing::Typed { url } => {
                 source.skip()?;

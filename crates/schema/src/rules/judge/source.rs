@@ -1,8 +1,9 @@
 //! The interface for reading the values that rules test, common to the encodings that key fields by
 //! name.
 //!
-//! A [`Source`] reads a payload that the walk has accepted, and interprets it as the walk does.
-//! It relies on the verdict of the walk: a value that the walk would reject is read as zero.
+//! A [`Source`] reads a payload that the walk of its encoding has accepted, and interprets the
+//! payload as the walk does. It relies on the verdict of the walk: a value that the walk would
+//! reject is read as zero.
 
 pub(in crate::rules) mod json;
 pub(in crate::rules) mod msgpack;
@@ -30,7 +31,7 @@ pub(in crate::rules) enum Writing<'p> {
     /// The bare value of its only field.
     Bare,
     /// A special form that the encoding has for this type.
-    Own,
+    Special,
     /// An object that names its type in `@type`.
     Typed { url: Cow<'p, str> },
 }
@@ -68,8 +69,8 @@ pub(in crate::rules) trait Source<'p>: Clone {
     /// Returns the form in which the next value, a message of this type, is written.
     fn writing(&mut self, message: &Message) -> Checked<Writing<'p>>;
 
-    /// Reads the next value, a message that is written in a [special form](Writing::Own).
-    fn own(&mut self, form: Form) -> Checked<Value<'p>>;
+    /// Reads the next value, a message that is written in a [special form](Writing::Special).
+    fn special(&mut self, form: Form) -> Checked<Value<'p>>;
 
     /// Skips the head of a list or map. Any other value is skipped as a whole, and has no elements.
     fn open(&mut self) -> Checked<Self::Elements>;

@@ -1,7 +1,7 @@
 //! Reads the values of a payload in the encodings that key fields by name: MessagePack and JSON.
 //!
-//! The walk has ensured that each field and each key of a map occurs at most once, and that each
-//! oneof has at most one member.
+//! The walk over the payload has ensured that each field and each key of a map occurs at most once,
+//! and that each oneof has at most one member.
 
 use std::rc::Rc;
 
@@ -73,7 +73,7 @@ impl Reader<'_> {
                 let scalar = source.scalar(self.table, kind)?;
                 Ok(value(meaning::plain(self.table, kind, scalar)))
             }
-            Writing::Own => match source.own(message.form)? {
+            Writing::Special => match source.special(message.form)? {
                 Plain::Paths(paths) => Ok(self.mask(id, at, paths)),
                 own => Ok(value(meaning::plain(
                     self.table,

@@ -147,11 +147,11 @@ impl<'p> Source<'p> for JsonSource<'p> {
             },
             (_, Shape::Map) => Writing::Fields,
             (Form::Wrapper, _) => Writing::Bare,
-            _ => Writing::Own,
+            _ => Writing::Special,
         })
     }
 
-    fn own(&mut self, form: Form) -> Checked<Value<'p>> {
+    fn special(&mut self, form: Form) -> Checked<Value<'p>> {
         let text = self.text()?;
         let time = match form {
             Form::Timestamp => timestamp(text.as_bytes()),

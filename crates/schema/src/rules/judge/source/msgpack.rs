@@ -79,7 +79,7 @@ impl<'p> Source<'p> for MsgpackSource<'p> {
         let mut inside = self.0.clone();
         let head = inside.head()?;
         Ok(match (message.form, head) {
-            (Form::Timestamp, MsgpackHead::Ext(..)) => Writing::Own,
+            (Form::Timestamp, MsgpackHead::Ext(..)) => Writing::Special,
             (Form::Wrapper, head) if !wraps_fields(message.fields[0].kind, head, &inside)? => {
                 Writing::Bare
             }
@@ -87,7 +87,7 @@ impl<'p> Source<'p> for MsgpackSource<'p> {
         })
     }
 
-    fn own(&mut self, _: Form) -> Checked<Value<'p>> {
+    fn special(&mut self, _: Form) -> Checked<Value<'p>> {
         let at = self.0.at();
         // In MessagePack, only a timestamp has a special encoding.
         let (seconds, nanos) = match self.0.head()? {
@@ -160,7 +160,7 @@ impl<'p> Source<'p> for MsgpackSource<'p> {
                 ))
             }
             kind => match self.0.head()? {
-                // The option `text_keys` allows keys that are texts of numbers.
+                // The option `text_keys` allows numeric keys that are written as strings.
                 MsgpackHead::Str(text) => whole(kind, decimal(text).unwrap_or_default()),
                 head => whole(kind, scalar::integer(head).unwrap_or_default()),
             },
