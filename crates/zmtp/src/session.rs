@@ -222,8 +222,8 @@ impl Session {
             }
         }
         if awaited {
-            // Only a listener has not named its mechanism yet. A listener is never a CURVE client,
-            // so there is no `work` to return.
+            // A side that waits for the peer's mechanism is a listener. A listener is never a CURVE
+            // client, so there is no `work` to return.
             let ours = greeting::naming(mechanism);
             return Ok(Some(SessionEvent::Answer(
                 ours[greeting::OPENING..].to_vec(),
@@ -234,8 +234,8 @@ impl Session {
 
     /// Returns the event of a command of the handshake.
     fn shake_hands(&mut self, body: &Bytes) -> Result<SessionEvent, SessionError> {
-        // No part of a message before READY is kept, so READY must not arrive between frames of a
-        // message.
+        // Frames that arrive before READY are not kept. A message with READY between its frames
+        // would thus be incomplete, and is an error.
         let inside = self.decoder.is_inside();
         match &mut self.stage {
             Stage::NullHandshake => {}
@@ -324,8 +324,8 @@ impl Session {
         matches!(&self.stage, Stage::Plain(handshake) if handshake.is_verifying())
     }
 
-    /// Returns the mechanism of the connection, once the greetings agree on it. A mechanism proves
-    /// nothing about the peer.
+    /// Returns the mechanism of the connection, once the greetings agree on it. The mechanism alone
+    /// does not prove who the peer is.
     pub fn mechanism(&self) -> Option<Mechanism> {
         self.mechanism
     }
