@@ -9,7 +9,7 @@ use crate::float::named;
 use crate::parsed::{Base, Value};
 
 impl OptionReader<'_> {
-    /// Encodes `value` in the type of `field`. The error is the expected kind of value.
+    /// Encodes `value` in the type of `field`. The error names the values that are expected.
     pub(super) fn scalar(
         &self,
         value: &Value,
@@ -71,7 +71,7 @@ pub(super) fn float(value: &Value, lax: bool) -> Option<f64> {
     })
 }
 
-/// Encodes an integer in the type `kind`. The error is the expected kind or range of values.
+/// Encodes an integer in the type `kind`. The error names the values that are expected.
 pub(super) fn integer(value: &Value, kind: Type) -> Result<ValueNode, String> {
     let (least, most): (i128, i128) = match kind {
         Type::TYPE_INT32 | Type::TYPE_SINT32 | Type::TYPE_SFIXED32 => {
