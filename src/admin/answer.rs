@@ -82,8 +82,8 @@ pub(super) async fn answer<B>(
     })
 }
 
-/// Returns the page at the path of a request. Every such page shows a sample. Without a sample, the
-/// answer has status 503.
+/// Returns the page at the path of a request. `pages` are made from one sample of the data thread,
+/// or `None` if the data thread does not answer. Without pages, the answer has status 503.
 fn sampled_page<B>(
     request: &Request<B>,
     sources: &AdminSources,

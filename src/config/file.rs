@@ -9,8 +9,8 @@ use gateway_diagnostic::{Diagnostic, SourceFile, escaped, shown};
 use gateway_proto::open_file;
 
 /// The remedy for a file that does not exist at startup.
-pub(super) const NOT_FOUND_HELP: &str = "run the gateway where routes.yaml is, or name the file: \
-     gateway -c FILE; gateway init writes one to begin with";
+pub(super) const NOT_FOUND_HELP: &str = "run the gateway where routes.yaml is, \
+     name the file with gateway -c FILE, or create one with gateway init";
 
 /// The remedy for a file that existed at startup and no longer does.
 pub(super) const REMOVED_HELP: &str = "put the file back: it existed when the gateway started, and its last content applies until it is back";

@@ -224,7 +224,8 @@ impl Protos {
         }
     }
 
-    /// Returns whether every file compiled. If not, the result is only used to find further errors.
+    /// Returns whether every file compiled. If not, the compiled files are only used to find
+    /// further errors.
     pub(super) fn is_whole(&self) -> bool {
         self.doubtful.is_none()
     }
@@ -379,8 +380,8 @@ impl Protos {
         }
     }
 
-    /// Adds to `fault` the message that `name` probably means. If there is no such message, adds
-    /// the expected content.
+    /// Adds to `fault` the message that `name` probably means. If there is no such message, adds a
+    /// label that says what is missing or expected.
     fn with_near_message(&self, fault: Diagnostic, name: &str) -> Diagnostic {
         let known = self.message_names();
         match did_you_mean_qualified(name, &known) {
@@ -397,7 +398,7 @@ impl Protos {
 /// value. This concerns only protobuf, because JSON and MessagePack can write a zero.
 fn zero_refused(path: &Spanned<String>) -> Diagnostic {
     Diagnostic::warning(format!(
-        "requiring {:?} refuses messages where it is zero or empty",
+        "messages in which the required field {:?} is zero or empty are rejected",
         path.value
     ))
     .at(path.place.clone())

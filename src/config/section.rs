@@ -20,8 +20,8 @@ pub(super) struct Spanned<T> {
     pub place: Place,
 }
 
-/// The expected content of a map, for the error that a single value or nothing is written instead
-/// of the map.
+/// The expected content of a map, for the error of a single value or of no value in place of the
+/// map.
 #[derive(Clone, Copy)]
 pub(super) struct ExpectedMap<'a> {
     /// The key that a single value is meant for.
@@ -35,7 +35,7 @@ pub(super) struct ExpectedMap<'a> {
 }
 
 impl ExpectedMap<'_> {
-    /// Adds the probable meaning to `fault`, the error that `node` is not a map.
+    /// Adds the probable meaning to `fault`, the error of a `node` that is not a map.
     fn advise(self, node: &Node, fault: &mut Diagnostic) {
         if matches!(node.kind, NodeKind::Scalar(_, Value::Null)) {
             fault.label = format!("expected at least {{ {} }}", self.least);
@@ -167,8 +167,9 @@ impl<'a> Section<'a> {
             })
     }
 
-    /// Records the error that one of `keys` is required and all are missing. [`Self::close`]
-    /// reports it, unless an unknown key is probably a misspelling of one of them.
+    /// Records the error of a map that has none of `keys`, although one of them is required.
+    /// [`Self::close`] reports the error, unless an unknown key is probably a misspelling of one of
+    /// `keys`.
     pub(super) fn lacks(&mut self, keys: &'static [&'static str], fault: Diagnostic) {
         self.lacks.push((keys, fault));
     }

@@ -550,7 +550,7 @@ fn a_required_field_without_presence_causes_one_warning_for_protobuf_only() {
     }
     let twice = route("A", "protobuf") + &route("B", "protobuf");
     let reported = warnings(&twice);
-    let expected = "requiring \"id\" refuses messages where it is zero or empty";
+    let expected = "messages in which the required field \"id\" is zero or empty are rejected";
     assert_eq!(reported.matches(expected).count(), 1, "{reported}");
 }
 

@@ -5,8 +5,8 @@ use super::super::value::{BindEndpoint, ConnectEndpoint};
 use crate::snapshot::Endpoints;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// Returns the expected content of a frontend or pool, for the error that a single value or nothing
-/// is written instead of the map. `least` is the minimum content of the map.
+/// Returns the expected content of a frontend or pool, for the error of a single value or of no
+/// value in place of the map. `least` is the minimum content of the map.
 pub(super) fn address(least: &'static str) -> ExpectedMap<'static> {
     ExpectedMap {
         key: "bind",

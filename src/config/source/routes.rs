@@ -53,7 +53,8 @@ pub(crate) enum TargetSource {
     Channel(Spanned<String>, bool),
 }
 
-/// Reads the routes. `least` is the target in the examples of diagnostics, such as `pool: people`.
+/// Reads the routes. `least` is the minimum content of a route, such as `pool: people`, which
+/// diagnostics show as an example.
 pub(super) fn routes(
     top: &mut Section<'_>,
     engine: EngineKind,
@@ -286,7 +287,8 @@ fn allow(
             Some(start) => (start, Allowed::Prefix(start.into())),
             None => (&*name.value, Allowed::Exact(name.value.as_str().into())),
         };
-        // A prefix may be empty, and the principal of peers without a key may be allowed.
+        // Two names that `principal_fault` rejects are valid here: the empty prefix, and the
+        // principal of peers without a key or a password.
         let fault = principal_fault(literal);
         let is_prefix = matches!(allowed, Allowed::Prefix(_));
         match fault.filter(|_| literal != ANONYMOUS && !(is_prefix && literal.is_empty())) {
