@@ -104,8 +104,8 @@ pub(crate) trait Delivery<M> {
 /// The result of a publication.
 #[derive(Debug, Default)]
 pub(crate) struct Publication {
-    /// The work of the publication: the number of subscribers that the message matched, of the
-    /// look-ups that found them, and of the messages that were dropped.
+    /// The work of the publication: the number of matched subscribers, plus the number of look-ups
+    /// that found them, plus the number of dropped messages.
     pub work: usize,
     /// The subscribers that missed messages, with the number of messages.
     pub slow: Vec<(PeerId, u64)>,

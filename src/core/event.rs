@@ -19,8 +19,8 @@ pub(super) enum Extent {
     Oversize,
 }
 
-/// The maximum work on a channel that one event continues, counted in messages to subscribers,
-/// unless the outlet sets another maximum. The work takes a tenth of a millisecond.
+/// The maximum work on a channel within one event, unless the outlet sets another maximum. The unit
+/// is the work for one message to a subscriber, and the maximum takes a tenth of a millisecond.
 const WORK_MAX: usize = 256;
 
 /// An event that an engine reports to the core.
@@ -179,8 +179,8 @@ pub trait Outlet<M: Frames> {
         true
     }
 
-    /// Returns the maximum work on a channel that one event continues, counted in messages to
-    /// subscribers.
+    /// Returns the maximum work on a channel within one event. The unit is the work for one message
+    /// to a subscriber.
     fn work_max(&self) -> usize {
         WORK_MAX
     }
@@ -226,9 +226,9 @@ pub trait Outlet<M: Frames> {
     /// dropped.
     fn release(&mut self, _worker: PeerId) {}
 
-    /// Records that the current event took the work of at most `messages` further small messages.
-    /// After much work, an engine serves its other peers: at once, or when its clock shows that the
-    /// turn of the current peer is over.
+    /// Records that the current event took at most as much additional work as `messages` small
+    /// messages. After much work, an engine serves its other peers: at once, or when its clock
+    /// shows that the turn of the current peer is over.
     fn spend(&mut self, _messages: usize) {}
 
     /// Returns the counters of the engine, which are read from time to time.

@@ -28,8 +28,8 @@ use crate::ledger::nanoseconds;
 /// then receives the next message, however small, so that the data thread serves other peers.
 const FOLLOWING_MAX: usize = 16;
 
-/// The maximum work of the data thread's checks after a verdict, counted in small messages. It
-/// takes about a millisecond.
+/// The maximum work of the data thread's checks after a verdict. The unit is the work for one small
+/// message, and the maximum takes about a millisecond.
 const FOLLOWING_WORK_MAX: usize = 1024;
 
 impl<M: Frames> Core<M> {

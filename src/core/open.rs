@@ -1,8 +1,8 @@
 //! The open requests, by number.
 //!
 //! The low bits of a request's number are its place in the table, so a look-up takes one comparison
-//! and no hash. A number whose place is taken is skipped. Numbers therefore grow and are never
-//! reused, but some are never used at all.
+//! and no hash. Each request has a larger number than the requests before it. A number whose place
+//! is taken is skipped and never used.
 
 use std::time::Duration;
 

@@ -173,7 +173,8 @@ impl AnyOf {
     }
 
     /// Checks a payload as [`Self::check`] does, on the data thread. If the check is more work than
-    /// a small message, adds the additional work to `work`, counted in small messages.
+    /// a small message, adds the additional work to `work`, in units of the work for one small
+    /// message.
     pub fn check_briefly(&self, payload: &[u8], depth: u32, work: &mut usize) -> BriefCheck {
         if payload.len() >= WORK_SIZE_MIN {
             *work += payload.len() / BYTES_PER_MESSAGE;
