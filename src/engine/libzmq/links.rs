@@ -311,7 +311,8 @@ impl Links {
         self.events.len() - before
     }
 
-    /// Returns the side of a channel that the core knows as this peer.
+    /// Returns the socket that the core knows as `peer`, if this is the socket for the publishers
+    /// or for the subscribers of a channel.
     fn side(&mut self, peer: PeerId) -> Option<&mut SideSocket> {
         self.sides.values_mut().find(|side| side.peer == Some(peer))
     }

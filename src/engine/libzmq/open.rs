@@ -48,7 +48,8 @@ pub(super) struct SideSocket {
     /// The peer that stands for all peers of this side in the core, once the core knows the
     /// channel.
     pub(super) peer: Option<PeerId>,
-    /// True if the publishers are not read, because too many of their messages wait for judges.
+    /// True if the publishers are not read, because too many of their messages wait for judges to
+    /// check them.
     pub(super) is_paused: bool,
     /// The subscriptions that are refused.
     pub(super) refused: Refused,

@@ -44,16 +44,16 @@ const CONNECTION_CHARGE: u64 = 2 << 10;
 pub(super) enum Origin {
     /// A listener accepted the connection.
     Accepted,
-    /// The gateway called the peer.
+    /// The gateway connected to the peer.
     Called { dial: DialId, target: Target },
-    /// The gateway called the peer, and the call was then removed from the configuration.
+    /// The gateway connected to the peer, and was then configured not to connect to it again.
     Abandoned { target: Target },
 }
 
 /// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The gateway has called, and the system has not connected yet.
+    /// The gateway has begun to connect to the peer, and the connection is not established yet.
     Connecting,
     /// The peer's greeting and READY are still expected.
     Meeting,
@@ -169,7 +169,8 @@ impl Connection {
         let _ = registry.deregister(&mut self.stream);
     }
 
-    /// Begins the handshake, if the gateway was calling the peer and the system has connected.
+    /// Begins the handshake, if the gateway was connecting to the peer and the connection is now
+    /// established.
     /// Returns whether the handshake began.
     ///
     /// # Errors
@@ -227,8 +228,8 @@ impl Connection {
         self.retired = true;
     }
 
-    /// Retires the connection because its call was removed from the configuration, so that the peer
-    /// is not called again.
+    /// Retires the connection because its call was removed from the configuration, so that the
+    /// gateway does not connect to the peer again.
     pub(super) fn abandon(&mut self) {
         self.retired = true;
         let origin = std::mem::replace(&mut self.origin, Origin::Accepted);

@@ -247,7 +247,8 @@ impl Dialer {
         }
     }
 
-    /// Records that the peer is served. If it disconnects, it is called again soon.
+    /// Records that the peer of a call is served. If the peer disconnects, the call is made again
+    /// soon.
     pub(super) fn served(&mut self, id: DialId, now: Duration) {
         if let Some(call) = self.calls.get_mut(&id) {
             if call.attempts > 0

@@ -7,8 +7,8 @@ use std::fmt;
 use std::time::Duration;
 
 /// The maximum time of a handshake, and the maximum time for which the gateway waits until a peer
-/// disconnects. Over a slow network, a handshake takes a second. An address that does not answer is
-/// tried again.
+/// disconnects. Over a slow network, a handshake takes a second. An address that does not answer
+/// within this time is tried again.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time that a listener waits for the peer's mechanism before it names its own. libzmq sends
@@ -16,19 +16,20 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// first are kept waiting.
 pub(crate) const MECHANISM_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// The time within which a peer that the gateway called is expected to send its READY. Every
-/// library sends it as soon as it has read the greeting. Another gateway does not: it waits for the
-/// READY of its peer.
+/// The time within which a peer to which the gateway has connected is expected to send its READY.
+/// Every ZeroMQ library sends READY as soon as it has read the greeting. Another gateway, however,
+/// first waits for the READY of its peer.
 pub(crate) const READY_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// The time that a peer may wait until its password is verified. This time does not count as the
-/// time of its handshake. Even if the maximum number of handshakes are in progress, one password
-/// for each of them is verified within this time.
+/// The time that a peer may wait until its password is verified. [`HANDSHAKE_TIMEOUT`] does not
+/// include this time. Even if the maximum number of handshakes are in progress, one password for
+/// each of them is verified within this time.
 pub(crate) const VERIFICATION_MAX: Duration = Duration::from_secs(300);
 
-/// The time from the refusal of a peer that may be admitted later to the end of its connection.
-/// libzmq connects again 0.1 s later, so each refused peer costs about one handshake a second. A
-/// peer that an edit of routes.yaml admits is served within two seconds.
+/// The time for which the connection of a refused peer stays open, if the peer may be admitted
+/// later. libzmq connects again 0.1 s after the end of the connection, so each refused peer costs
+/// about one handshake a second. A peer that an edit of routes.yaml admits is served within two
+/// seconds.
 pub(crate) const REFUSAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// The time in which an incomplete message must grow by [`PARTIAL_MESSAGE_STEP`] or be completed.
@@ -43,8 +44,8 @@ pub(crate) const PARTIAL_MESSAGE_STEP: u64 = 64 << 10;
 /// The number of intervals of silence after which a worker is lost.
 pub(crate) const HEARTBEATS: u32 = 3;
 
-/// The maximum number of written bytes that a system buffers and has yet to transmit, by Linux's
-/// defaults. A PING waits until they are transmitted, and their number cannot be queried.
+/// The maximum number of bytes that the system has accepted but not yet transmitted, by Linux's
+/// defaults. A PING is transmitted after these bytes, and the gateway does not know their number.
 pub(crate) const UNSENT_BYTES_MAX: u64 = 4 << 20;
 
 /// The transit time of a written byte, as in a network of 8 Mb/s. In a slower network, heartbeats
@@ -112,7 +113,7 @@ impl fmt::Display for EndReason {
             Self::Goodbye => f.write_str("it did not disconnect"),
             Self::PartialMessage => write!(
                 f,
-                "the rest of its message has not arrived within {PARTIAL_MESSAGE_TIMEOUT:?}, nor {PARTIAL_MESSAGE_STEP} bytes of it"
+                "its incomplete message has not grown by {PARTIAL_MESSAGE_STEP} bytes within {PARTIAL_MESSAGE_TIMEOUT:?}"
             ),
             Self::Ttl => f.write_str("it is silent for longer than its own PINGs allow"),
             Self::Heartbeat => f.write_str("it does not answer PINGs"),
@@ -197,7 +198,8 @@ impl Liveness {
         self.noticed = None;
     }
 
-    /// Restarts all times that limit the peer, because the gateway did not serve it in time.
+    /// Restarts the times of the peer's silence and of its incomplete message, because the gateway
+    /// did not serve the peer in time.
     pub(crate) fn excuse(&mut self, now: Duration) {
         self.heard = now;
         self.noticed = None;

@@ -370,7 +370,7 @@ impl Peers {
         self.turn += 1;
     }
 
-    /// Adds the work of a peer's turn, counted in small messages.
+    /// Adds the work of a peer's turn. The unit is the work for one small message.
     pub(super) fn add_work(&mut self, peer: PeerId, work: usize) {
         let turn = self.turn;
         if let Some(connection) = self.get(peer) {

@@ -192,13 +192,13 @@ pub(crate) const TO_PUBLISHERS: &str = "XSUB";
 /// The socket type that the gateway announces to subscribers.
 pub(crate) const TO_SUBSCRIBERS: &str = "XPUB";
 
-/// The socket type that the gateway announces when it calls a client with CURVE. The gateway is
-/// then the CURVE client, and must announce its type before it knows the peer's type. The peer is a
-/// DEALER, a ROUTER or a REQ.
+/// The socket type that the gateway announces when it connects to a client with CURVE. The gateway
+/// is then the CURVE client, and must announce its type before it knows the peer's type. The peer
+/// is a DEALER, a ROUTER or a REQ.
 pub(crate) const TO_CLIENTS: &str = "ROUTER";
 
-/// The socket type that the gateway announces when it calls a worker with CURVE. The peer is a
-/// DEALER or a REP.
+/// The socket type that the gateway announces when it connects to a worker with CURVE. The peer is
+/// a DEALER or a REP.
 pub(crate) const TO_WORKERS: &str = "DEALER";
 
 /// Returns a socket type for display. A long socket type is replaced, because the peer chose it.

@@ -173,13 +173,14 @@ impl Connection {
     }
 
     /// Sets whether the peer is held up. A peer is held up, and not read, while too many of its
-    /// messages wait for judges.
+    /// messages wait for judges to check them.
     pub(in crate::engine::native) fn hold_up(&mut self, held_up: bool) {
         self.held_up = held_up;
     }
 
-    /// Returns whether the peer may expect a PONG that it does not get, because it is not read for
-    /// now: too many of its messages wait for judges, or a frame is being opened.
+    /// Returns whether the peer may expect a PONG in vain, because its PING may be unread: the peer
+    /// is not read while too many of its messages wait for judges, or while one of its frames is
+    /// being opened.
     pub(in crate::engine::native) fn awaits_pong(&self) -> bool {
         let waits = self.held_up || self.session.is_opening();
         waits && self.is_known() && self.session.understands_ping()
@@ -207,19 +208,21 @@ impl Connection {
         self.receiving.is_paused()
     }
 
-    /// Enters the list of connections to read from, if there may be something to read and reading
-    /// is not paused. Returns whether the caller must append the connection to the list.
+    /// Records that the connection is in the list of connections to read from, if there may be
+    /// something to read and reading is not paused. Returns true if this is new, so that the caller
+    /// must append the connection to the list.
     pub(in crate::engine::native) fn enlist_to_read(&mut self) -> bool {
         self.receiving.enlist()
     }
 
-    /// Leaves the list of connections to read from, because the connection has its turn.
+    /// Records that the connection was removed from the list of connections to read from, because
+    /// it has its turn.
     pub(in crate::engine::native) fn begin_turn(&mut self) {
         self.receiving.leave_list();
     }
 
-    /// Adds work that the connection has caused in the engine's turn `turn`, counted in small
-    /// messages.
+    /// Adds work that the connection has caused in the engine's turn `turn`. The unit is the work
+    /// for one small message.
     pub(in crate::engine::native) fn add_work(&mut self, work: usize, turn: u64) {
         self.recent_work.add(work, turn);
     }

@@ -9,12 +9,13 @@ pub(super) enum Listed {
 }
 
 impl Listed {
-    /// Enters the list. Returns whether the connection was not in the list, and must be appended.
+    /// Records that the connection is in the list. Returns true if it was not in the list before,
+    /// so that the caller must append it to the list.
     pub(super) fn enter(&mut self) -> bool {
         std::mem::replace(self, Self::In) == Self::Out
     }
 
-    /// Leaves the list.
+    /// Records that the connection was removed from the list.
     pub(super) fn leave(&mut self) {
         *self = Self::Out;
     }

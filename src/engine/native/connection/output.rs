@@ -145,8 +145,9 @@ impl Connection {
         self.sending.enlist()
     }
 
-    /// Leaves the list of connections to write to, and writes the queued bytes as far as the system
-    /// takes them. Returns `None` if the system has not established the connection yet.
+    /// Writes the queued bytes as far as the system takes them, and records that the connection was
+    /// removed from the list of connections to write to. Returns `None` if the system has not
+    /// established the connection yet.
     pub(in crate::engine::native) fn write(
         &mut self,
         buffers: &mut BufferPool,

@@ -24,7 +24,7 @@ enum Arrival {
 pub(in crate::engine::native) enum Flow {
     Reading,
     /// Reading is paused, because the peer leaves too many answers unread, or because too many of
-    /// its messages wait for judges.
+    /// its messages wait for judges to check them.
     Paused,
 }
 
@@ -121,13 +121,15 @@ impl Receiving {
         self.flow == Flow::Paused
     }
 
-    /// Enters the list of connections to read from, if there may be something to read and reading
-    /// is not paused. Returns whether the caller must append the connection to the list.
+    /// Records that the connection is in the list of connections to read from, if there may be
+    /// something to read and reading is not paused. Returns true if this is new, so that the caller
+    /// must append the connection to the list.
     pub(super) fn enlist(&mut self) -> bool {
         self.has_input() && self.flow == Flow::Reading && self.listed.enter()
     }
 
-    /// Leaves the list of connections to read from, because the connection has its turn.
+    /// Records that the connection was removed from the list of connections to read from, because
+    /// it has its turn.
     pub(super) fn leave_list(&mut self) {
         self.listed.leave();
     }

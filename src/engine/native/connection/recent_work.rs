@@ -1,13 +1,13 @@
 //! The work that a connection has caused lately, which decides whether other connections are read
 //! first.
 
-/// The least amount of recent work, counted in small messages, with which a connection is heavy. A
-/// client that sends one small request after the other stays below this bound. A peer that sends
-/// without pause exceeds it after one turn.
+/// The least amount of recent work with which a connection is heavy. The unit is the work for one
+/// small message. A client that sends one small request after the other stays below this bound. A
+/// peer that sends without pause exceeds it after one turn.
 pub(in crate::engine::native) const HEAVY_MIN: usize = 128;
 
-/// The work that a connection has caused in the last turns of the engine, counted in small
-/// messages. Each turn halves it.
+/// The work that a connection has caused in the last turns of the engine, in units of the work for
+/// one small message. Each turn halves it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RecentWork {
     amount: usize,

@@ -182,13 +182,14 @@ impl Sending {
         self.outbox.sealed(frame);
     }
 
-    /// Enters the list of connections to write to. Returns whether the caller must append the
-    /// connection to the list.
+    /// Records that the connection is in the list of connections to write to. Returns true if it
+    /// was not in the list before, so that the caller must append it to the list.
     pub(super) fn enlist(&mut self) -> bool {
         self.listed.enter()
     }
 
-    /// Leaves the list of connections to write to, because the connection has its turn.
+    /// Records that the connection was removed from the list of connections to write to, because it
+    /// has its turn.
     pub(super) fn leave_list(&mut self) {
         self.listed.leave();
     }

@@ -44,7 +44,8 @@ impl Connection {
         self.liveness.set_ttl(ttl);
     }
 
-    /// Restarts all times that limit the peer, because the gateway did not serve it in time.
+    /// Restarts the times of the peer's silence and of its incomplete message, because the gateway
+    /// did not serve the peer in time.
     pub(in crate::engine::native) fn excuse(&mut self, now: Duration) {
         self.liveness.excuse(now);
     }

@@ -51,8 +51,8 @@ impl Service {
         })
     }
 
-    /// Sends the greeting to a peer that the gateway was calling, if the connection is established.
-    /// Closes the connection if the system could not connect.
+    /// Sends the greeting to a peer to which the gateway was connecting, if the connection is
+    /// established. Closes the connection if the system could not connect.
     pub(super) fn answered(&mut self, peer: PeerId, now: Duration) {
         let Some(connection) = self.peers.get(peer) else {
             return;

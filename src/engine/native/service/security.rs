@@ -315,8 +315,8 @@ impl Service {
         }
     }
 
-    /// Returns the reason why a peer disconnected. If the gateway had called the peer with CURVE,
-    /// and the handshake was not complete, adds the possible causes.
+    /// Returns the reason why a peer disconnected. If the gateway had connected to the peer with
+    /// CURVE, and the handshake was not complete, adds the possible causes.
     pub(super) fn why_gone(&mut self, peer: PeerId, why: &dyn fmt::Display) -> String {
         let called = self
             .peers

@@ -56,8 +56,8 @@ impl Service {
         }
     }
 
-    /// Logs that a called peer waits for the gateway's READY. The peer is probably another gateway,
-    /// and the two gateways would wait for each other.
+    /// Logs that a peer to which the gateway has connected waits for the gateway's READY. Another
+    /// gateway would wait like this, and the two gateways would wait for each other.
     fn note_other_gateway(&mut self, peer: PeerId, now: Duration) {
         let Some(connection) = self.peers.get(peer) else {
             return;

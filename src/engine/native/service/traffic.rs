@@ -86,14 +86,14 @@ const READ_TIME_MAX: Duration = Duration::from_millis(1);
 /// soon as that peer's turn has taken [`WORK_UNTIMED`].
 const PEER_TIME_MAX: Duration = Duration::from_millis(1);
 
-/// The work, counted in small messages, after which the clock is read to check for
-/// [`READ_TIME_MAX`] and, within a peer's turn, for [`PEER_TIME_MAX`]. It is an upper estimate from
-/// the sizes of payloads. So much work takes a fraction of these times, so most turns never read
-/// the clock for these checks.
+/// The work after which the clock is read to check for [`READ_TIME_MAX`] and, within a peer's turn,
+/// for [`PEER_TIME_MAX`]. The unit is the work for one small message. The work of a turn is an
+/// upper estimate from the sizes of payloads. This amount takes a fraction of these times, so most
+/// turns never read the clock for these checks.
 pub(super) const WORK_UNTIMED: usize = 512;
 
-/// The work of a turn of a stranger, counted in small messages: a step of its handshake, or closing
-/// its connection.
+/// The work of a turn of a stranger, in units of the work for one small message: a step of its
+/// handshake, or closing its connection.
 const STRANGER_WORK: usize = 32;
 
 /// The share of each peer in a turn.
@@ -218,7 +218,8 @@ impl Service {
         }
     }
 
-    /// Gives a peer its turn. Returns the work that it took, counted in small messages.
+    /// Gives a peer its turn. Returns the work of the turn, in units of the work for one small
+    /// message.
     pub(super) fn serve(
         &mut self,
         peer: PeerId,
@@ -528,7 +529,7 @@ struct Taken {
     items: usize,
     /// The additional work of these messages (`Peers::extra_work`).
     extra_work: usize,
-    /// True if a message was completed, or a command outside of one.
+    /// True if a message was completed, or a command that is not between the frames of a message.
     whole: bool,
 }
 
