@@ -11,7 +11,7 @@ use crate::needs::Needs;
 use crate::options::Encoding;
 use crate::table::{Cardinality, Form};
 
-/// Whether a payload always contains a required field that its writer has set.
+/// The presence of a required field in payloads whose writer has set the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// A writer that sets the field writes the field, whatever its value is.

@@ -39,8 +39,8 @@ const KEEPALIVE_COUNT: u32 = 4;
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(120);
 
-/// Whether an accepted connection has the options of its listener, as on Linux. That saves five
-/// system calls for each connection, which matter in a storm of connections.
+/// True if the system gives each accepted connection the options of its listener, as Linux does.
+/// That saves five system calls for each connection, which matter in a storm of connections.
 const OPTIONS_INHERITED: bool = cfg!(target_os = "linux");
 
 /// A connection.

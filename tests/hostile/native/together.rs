@@ -248,10 +248,10 @@ fn spawn<'scope>(
     });
 }
 
-/// Gives the calling thread the lowest priority, so that the attacks take from the gateway only what
-/// they make it do. With the policy SCHED_IDLE, the thread stops running as soon as any other is
-/// ready to run. Where chrt is missing, a nice value must do, with which the thread first uses up
-/// its time slice.
+/// Gives the calling thread the lowest priority, so that the attacks themselves take no time from
+/// the gateway. With the policy SCHED_IDLE, the thread stops running as soon as any other thread is
+/// ready to run. Where chrt is missing, the thread has the nice value 19 instead, and stops only
+/// after its time slice.
 fn lower_priority() {
     let thread = std::fs::read_link("/proc/thread-self").unwrap();
     let policy = Command::new("chrt")
