@@ -5,8 +5,10 @@
 //! that has pyzmq. Nearly all other peers use the codec of this repository.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::TEST_TIMEOUT;
@@ -523,6 +525,59 @@ fn a_worker_that_listens_is_identified_by_the_key_of_its_address() {
     process.await_line("reloaded: ~1 pool (people)");
     assert!(worker.is_ended());
     assert_eq!(accept(&others).end.key, Some(ours.public()));
+}
+
+/// A worker of libzmq that is the CURVE server.
+const LISTENING_WORKER: &str = "
+import sys, zmq
+socket = zmq.Context().socket(zmq.DEALER)
+socket.curve_server = True
+socket.curve_secretkey = sys.argv[1].encode()
+print(socket.bind_to_random_port('tcp://127.0.0.1'), flush=True)
+socket.recv_multipart()
+";
+
+/// libzmq closes the connection without a word, so the line names the possible causes.
+#[test]
+fn a_worker_of_libzmq_with_another_key_than_the_gateway_expects_is_explained() {
+    let Some(python) = std::env::var_os("GATEWAY_TEST_PYTHON").filter(|_| engine_is("native"))
+    else {
+        eprintln!("skipped: GATEWAY_TEST_PYTHON does not name the Python of tests/venv.sh");
+        return;
+    };
+    let (ours, theirs, expected) = (keys(), keys(), keys());
+    let mut worker = Command::new(python)
+        .args(["-c", LISTENING_WORKER, &*theirs.secret().to_z85()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut port = String::new();
+    let output = worker.stdout.take().unwrap();
+    BufReader::new(output).read_line(&mut port).unwrap();
+    let address = format!("tcp://127.0.0.1:{}", port.trim());
+    let files = tempfile::tempdir().unwrap();
+    let directory = files.path().display();
+    fs::write(files.path().join("ours"), &*ours.secret().to_z85()).unwrap();
+    write_public(&files.path().join("worker.key"), expected.public());
+    let security =
+        format!("{{ curve: {{ secret: {directory}/ours, server: {directory}/worker.key }} }}");
+    let yaml = yaml("none").replace(
+        "people: { bind: \"tcp://127.0.0.1:0\" }",
+        &format!("people: {{ connect: \"{address}\", security: {security} }}"),
+    );
+    let mut process = Process::start(&yaml);
+    let line = process.await_line("can't connect; trying again");
+    let why = line["why"].as_str().unwrap();
+    let cause = format!(
+        "may have another key than `server`, or may not know the gateway's key {}",
+        ours.public()
+    );
+    assert!(why.ends_with(&cause), "{why}");
+    // With the worker's key, the pool has a worker.
+    write_public(&files.path().join("worker.key"), theirs.public());
+    process.await_line("worker connected");
+    let _ = worker.kill();
+    let _ = worker.wait();
 }
 
 #[test]
