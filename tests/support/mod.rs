@@ -2,6 +2,7 @@
 //!
 //! - `attack`: Hostile and honest peers, against the binary.
 //! - `binary`: The binary under test.
+//! - `cgroup`: A cgroup with a limit on memory.
 //! - `edited`: A gateway in this process whose files are edited.
 //! - `gateway`: A gateway in this process.
 //! - `process`: The gateway's binary as a process, and its answers over HTTP.
@@ -15,6 +16,7 @@
 
 pub mod attack;
 pub mod binary;
+pub mod cgroup;
 pub mod edited;
 pub mod gateway;
 pub mod process;

@@ -1,5 +1,6 @@
 //! Tests of `limits.memory`, the bound on the memory that all peers together take. The main test
 //! runs under real limits of the system, beyond which an allocation fails and the process aborts.
+//! `tests/hostile/cgroup.sh` runs it in a cgroup instead, beyond whose limit the system kills it.
 
 use std::net::Shutdown;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::support::attack::{CLIENTS, Service, assert_serves};
+use crate::support::cgroup::Cgroup;
 use crate::support::process::Process;
 use crate::support::turns;
 use crate::support::zmtp::{LONG, MORE, Raw, Received, command, frame, message};
@@ -196,6 +198,9 @@ fn assert_small_requests_are_answered(gateway: &Process) {
     }
 }
 
+/// The number of bytes that the limits of the system allow.
+const LIMIT: u64 = 512 << 20;
+
 /// Limits on addresses and on data. Half a gigabyte of addresses does not count as memory, so both
 /// limits allow the same amount of memory.
 const LIMITS: &str = "ulimit -v 1048576 && ulimit -d 524288";
@@ -205,9 +210,13 @@ const LIMITS: &str = "ulimit -v 1048576 && ulimit -d 524288";
 #[test]
 fn all_peers_together_stay_within_the_bound_under_limits_of_the_system() {
     let _turn = turns::take();
-    let gateway = Process::start_under(LIMITS, YAML);
+    // The cgroup can be removed only after the process has ended.
+    let in_cgroup = std::env::var_os("MEMORY_IN_CGROUP").is_some();
+    let group = in_cgroup.then(|| Cgroup::create("gateway-memory", LIMIT).unwrap());
+    let limits = group.as_ref().map_or(LIMITS.into(), Cgroup::entering);
+    let gateway = Process::start_under(&limits, YAML);
     let bound = gateway.metrics().sum("gateway_memory_limit_bytes", &[]);
-    assert_eq!(bound, f64::from(256 << 20));
+    assert_eq!(bound, (LIMIT / 2) as f64);
     let done = Arc::new(AtomicBool::new(false));
     let lavish = answer_lavishly(&gateway, &done);
     let service = Service::start(&gateway);
@@ -260,6 +269,20 @@ fn all_peers_together_stay_within_the_bound_under_limits_of_the_system() {
     done.store(true, Ordering::Relaxed);
     lavish.join().unwrap();
     assert_serves(&gateway);
+}
+
+#[test]
+fn the_default_bound_is_half_of_the_limit_of_the_cgroup() {
+    let group = match Cgroup::create("gateway-bound", LIMIT) {
+        Ok(group) => group,
+        Err(error) => {
+            eprintln!("skipped: this process may not create a cgroup: {error}");
+            return;
+        }
+    };
+    let gateway = Process::start_under(&group.entering(), YAML);
+    let bound = gateway.metrics().sum("gateway_memory_limit_bytes", &[]);
+    assert_eq!(bound, (LIMIT / 2) as f64);
 }
 
 /// Answers are queued for clients that do not read, and are dropped when these disconnect.
