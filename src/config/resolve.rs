@@ -176,17 +176,19 @@ fn resolve_routes(
     let pools = source.pools.iter();
     let frontends = source.frontends.iter();
     let known = Known {
-        pools: Index::new("pool", pools.map(|pool| &*pool.entry.settings.name)),
+        pools: Index::new("pool", pools.map(|pool| &*pool.entry.settings.name), found),
         channels: Index::new(
             "channel",
             source
                 .channels
                 .iter()
                 .map(|channel| &*channel.entry.settings.name),
+            found,
         ),
         frontends: Index::new(
             "frontend",
             frontends.map(|frontend| &*frontend.entry.frontend.name),
+            found,
         ),
     };
     let mut routes = Vec::new();
@@ -295,10 +297,13 @@ struct Index<'a> {
     kind: &'static str,
     names: Vec<&'a str>,
     positions: HashMap<&'a str, usize>,
+    /// True if there are no names and the file has errors. The errors may be the reason, and a
+    /// missing name would then be reported as a consequence of them.
+    is_excused: bool,
 }
 
 impl<'a> Index<'a> {
-    fn new(kind: &'static str, names: impl Iterator<Item = &'a str>) -> Self {
+    fn new(kind: &'static str, names: impl Iterator<Item = &'a str>, found: &Diagnostics) -> Self {
         let names: Vec<_> = names.collect();
         let mut positions = HashMap::with_capacity(names.len());
         for (position, name) in names.iter().enumerate() {
@@ -306,20 +311,24 @@ impl<'a> Index<'a> {
         }
         Self {
             kind,
+            is_excused: names.is_empty() && found.has_errors(),
             names,
             positions,
         }
     }
 
-    /// Returns the position of a name. A missing name is reported, unless there are no names at
-    /// all.
+    /// Returns the position of a name. A missing name is reported, unless there are no names
+    /// because of another error.
     fn look_up(&self, name: &Spanned<String>, found: &mut Diagnostics) -> Option<usize> {
         let position = self.positions.get(name.value.as_str()).copied();
-        if position.is_none() && !self.names.is_empty() {
+        if position.is_none() && !self.is_excused {
             let kind = self.kind;
             let fault = Diagnostic::error(format!("there is no {kind} {}", quoted(&name.value)));
             let fault = fault.at(name.place.clone());
-            found.push(with_names(fault, &name.value, &self.names));
+            found.push(match self.names.is_empty() {
+                true => fault.label(format!("the file has no {kind}s")),
+                false => with_names(fault, &name.value, &self.names),
+            });
         }
         position
     }

@@ -36,6 +36,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "missing_import/routes",
     "missing_import_path",
     "no_message_at_all/routes",
+    "no_pool_to_name",
     "no_schemas_directory/routes",
     "one_type_spelt_twice",
     "plain_peers_with_libzmq",
