@@ -138,8 +138,9 @@ fn index_of<'a>(text: &str, part: &str, from: i64) -> Outcome<'a> {
     ))
 }
 
-/// Returns the position of the last occurrence of `part` that begins at `to` or before, or -1 if
-/// there is none. `None` stands for the end of `text`.
+/// Returns the index of the last occurrence of `part` that begins at the index `to` or before it,
+/// or -1 if there is none. If `to` is `None`, the search starts at the end of `text`. Fails if `to`
+/// is beyond the end.
 fn last_index_of<'a>(text: &str, part: &str, to: Option<i64>) -> Outcome<'a> {
     let end = match to {
         Some(to) => (byte_at(text, to)? + part.len()).min(text.len()),

@@ -103,8 +103,8 @@ impl Duration {
     }
 }
 
-/// Returns the unit that `text` begins with in nanoseconds, and the length of the unit's name in
-/// bytes. Returns `None` if `text` begins with no unit.
+/// Returns the number of nanoseconds in the unit that `text` begins with, and the length of the
+/// unit's name in bytes. Returns `None` if `text` begins with no unit.
 fn unit_of(text: &str) -> Option<(i128, usize)> {
     const UNITS: [(&str, i128); 8] = [
         ("ns", 1),
@@ -256,8 +256,9 @@ impl Timestamp {
     }
 }
 
-/// Returns the fraction of a second that `bytes` begins with, such as `.5`, in nanoseconds, and the
-/// remaining bytes. Returns `None` if no digit follows the point.
+/// Returns the nanoseconds of the fraction that `bytes` begins with, such as `.5`, and the
+/// remaining bytes. Digits after the ninth are ignored. Without a point, the nanoseconds are 0.
+/// Returns `None` if no digit follows the point.
 fn fraction(bytes: &[u8]) -> Option<(u32, &[u8])> {
     if bytes.first() != Some(&b'.') {
         return Some((0, bytes));
@@ -275,7 +276,8 @@ fn fraction(bytes: &[u8]) -> Option<(u32, &[u8])> {
     Some((nanos, &bytes[1 + count..]))
 }
 
-/// Returns the seconds east of UTC that `zone` stands for: `Z`, or hours and minutes with a sign.
+/// Returns the offset of a time zone, in seconds east of UTC. `zone` is `Z`, or hours and minutes
+/// with a sign. Returns `None` for any other text.
 fn offset_of(zone: &[u8]) -> Option<i64> {
     if matches!(zone, b"Z" | b"z") {
         return Some(0);

@@ -1,5 +1,5 @@
-//! Type unification: types that fit each other, and the types that the type parameters of generic
-//! functions stand for.
+//! Type unification. It decides whether types fit each other, and finds the types for the type
+//! parameters of generic functions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -184,10 +184,12 @@ impl Unifier {
     }
 }
 
-/// The treatment of a type parameter that stands for no type yet.
+/// The treatment of a type parameter that is not bound to a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unbound {
+    /// The parameter is kept.
     Keep,
+    /// The parameter is replaced by `dyn`.
     Dyn,
 }
 

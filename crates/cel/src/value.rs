@@ -90,7 +90,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Returns the value of an unset field of this kind without a default.
+    /// Returns the value of an unset field that has this kind and declares no default.
     pub const fn zero(kind: Kind) -> Self {
         match kind {
             Kind::Bool => Self::Bool(false),
@@ -298,7 +298,7 @@ impl<'a> MessageValue<'a> {
         self.id
     }
 
-    /// Returns the value of `field`, or `None` if it is unset.
+    /// Returns the value of `field`, or `None` if the field is unset.
     ///
     /// # Errors
     ///
@@ -311,7 +311,7 @@ impl<'a> MessageValue<'a> {
         }
     }
 
-    /// Returns the value of `field` if the macro `has` would report it as set.
+    /// Returns the value of `field`, or `None` if the macro `has` would report the field as unset.
     ///
     /// # Errors
     ///

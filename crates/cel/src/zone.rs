@@ -5,7 +5,8 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use crate::error::ErrorKind;
 use crate::time::{Civil, Timestamp, hours_and_minutes};
 
-/// The number of steps for finding a zone by its name.
+/// The number of steps that are taken to find a zone by its name. The look-up may parse a table of
+/// all changes of the zone's offset, which takes far longer than one step.
 pub(crate) const LOOKUP_STEPS: u64 = 1_000;
 
 /// A time zone.
@@ -18,7 +19,7 @@ pub(crate) enum Zone {
 
 impl Zone {
     /// Returns the zone `name`: a name such as `Europe/Berlin`, or an offset such as `-09:30` or
-    /// `02:00`.
+    /// `02:00`. Fails with [`ErrorKind::Invalid`] if there is no such zone.
     pub(crate) fn named(name: &str) -> Result<Self, ErrorKind> {
         if name == "UTC" || name == "Z" {
             return Ok(Self::Fixed(0));

@@ -58,7 +58,7 @@ pub struct Diagnostic {
     pub message: String,
     /// The place of the problem; `None` for a problem without a text, such as a missing file.
     pub place: Option<Place>,
-    /// The text next to the caret, such as what was expected at the place; empty for none.
+    /// The text next to the caret, such as a description of the expected text, or empty.
     pub label: String,
     /// Remarks, such as the name of a file that imports this one, or the place of an earlier
     /// definition with the same name.
@@ -94,7 +94,7 @@ impl Diagnostic {
         self
     }
 
-    /// Sets the text next to the caret, such as what was expected at the place.
+    /// Sets the text next to the caret, such as a description of the expected text.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self

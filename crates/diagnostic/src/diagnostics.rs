@@ -12,7 +12,7 @@ const KEPT_MAX: usize = 200;
 /// The diagnostics of one run, in the order in which they were added: the first 200 of each
 /// severity, and the number of the others.
 ///
-/// Displays as [rendered](Diagnostics::render) without colour.
+/// `Display` writes the [rendered](Diagnostics::render) diagnostics without colour.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,

@@ -26,8 +26,8 @@ struct Related {
     message: String,
 }
 
-/// The place of a diagnostic. Lines and columns count from 1, columns in characters. The end is the
-/// first column after the place.
+/// The place of a diagnostic. Lines and columns are counted from 1. A column is the position of a
+/// character in its line. The end is the first column after the place.
 #[derive(Default, Serialize)]
 struct Location {
     file: Option<String>,
@@ -93,8 +93,8 @@ impl Serialize for Diagnostics {
 impl Diagnostics {
     /// Returns the diagnostics as a JSON array, with one object on each line.
     ///
-    /// Lines and columns count from 1, columns in characters. Each key is present in each object; a
-    /// missing value is null.
+    /// Lines and columns are counted from 1. A column is the position of a character in its line.
+    /// Each key is present in each object. A missing value is null.
     pub fn to_json(&self) -> String {
         let left_out = self.left_out();
         let entries = self.iter().chain(&left_out).map(DiagnosticEntry::of);

@@ -17,7 +17,7 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
-    /// Returns a file with this path, which diagnostics show, and this text.
+    /// Returns a file with this text. `path` is the path that diagnostics show.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
         let text = text.into();
         let ends = text.match_indices('\n').map(|(at, _)| at + 1);
@@ -117,9 +117,10 @@ pub fn escaped(path: &Path) -> String {
     escaped
 }
 
-/// Returns whether a terminal interprets a character instead of showing it: control characters,
-/// line and paragraph separators, and the marks, embeddings, overrides and isolates that change the
-/// direction of text, which can make a line look different from its content.
+/// Returns whether a terminal interprets a character instead of showing it. Such characters are
+/// control characters, line and paragraph separators, and the marks, embeddings, overrides and
+/// isolates that change the direction of text. A change of direction can make a line look different
+/// from its content.
 pub(crate) fn is_unseen(c: char) -> bool {
     let is_separator = matches!(c, '\u{2028}' | '\u{2029}');
     let is_direction = matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -1,6 +1,7 @@
 //! Suggestions for misspelt names, and lists of the expected names.
 
-/// The maximum number of edits between a name and its suggestion.
+/// The maximum number of edits between a name and its suggestion. A name that needs more edits is
+/// more likely a different name than a misspelling.
 const SUGGESTION_DISTANCE_MAX: usize = 2;
 
 /// The maximum length of a name for which a suggestion is searched, in bytes. Comparing two names
@@ -45,8 +46,8 @@ const OTHER_WORDS: [(&str, &str); 32] = [
     ("workers", "pools"),
 ];
 
-/// Returns the name in `known` that is nearest to the misspelt name `found`, or `None` if no name
-/// is near.
+/// Returns the name in `known` that is nearest to the misspelt name `found`. Returns `None` if no
+/// name is near, if `known` contains `found`, or if `found` is longer than 128 bytes.
 ///
 /// Words of other languages, such as `integer` for `int32`, are recognized too.
 pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -72,7 +73,7 @@ pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -
     nearest.map(|(_, name)| name)
 }
 
-/// Returns the qualified name in `known` that `found` may mean.
+/// Returns the qualified name in `known` that `found` may mean, or `None` if no name is near.
 ///
 /// The first parts of dotted names are often omitted or misspelt, so the candidates are, in this
 /// order, a name that ends in `found` after a dot, the name that is nearest as a whole, and a name
@@ -113,9 +114,10 @@ pub fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// Returns the number of edits between two names, if it is small enough for a misspelling: at most
-/// one edit for every three characters, but at least one and at most [`SUGGESTION_DISTANCE_MAX`].
-/// For a name of one character, no edit is allowed.
+/// Returns the number of edits between two names, or `None` if it is too large for a misspelling.
+/// The maximum is one edit for every three characters of `found`, but at least one edit and at most
+/// [`SUGGESTION_DISTANCE_MAX`]. If `found` has one character, no edit is allowed. Names longer than
+/// [`SUGGESTION_MAX`] are never near.
 fn near(found: &str, name: &str) -> Option<usize> {
     let length = found.chars().count();
     let allowed = match length {

@@ -44,7 +44,8 @@ impl Budget {
         }
     }
 
-    /// Takes one step of a loop that a file's text can make long.
+    /// Takes one step of a loop that a file's text can make long. Returns an error if the time is
+    /// over. The clock is read in one of [`STEPS_PER_READING`] steps.
     pub(crate) fn step(&self) -> Result<(), OutOfTime> {
         match self.left.get() {
             0 => Err(OutOfTime),

@@ -1,8 +1,8 @@
 //! The built-in front end. It parses each file by itself, links each file after its imports, and
-//! reports the errors of all files, unless very many files have errors.
+//! reports the errors of all files. It stops once [`FAULTY_FILES_MAX`] files have errors.
 //!
-//! A file that imports a file with errors is not checked. The first error of the imported file has
-//! a note with the names of such files.
+//! A file that imports a file with errors is not checked. A note on the first error of the imported
+//! file names the files that were not checked.
 
 mod needed;
 mod order;
@@ -98,8 +98,8 @@ impl FileStage {
 struct Faults<'a> {
     list: Vec<(&'a str, Diagnostic)>,
     faulty: HashSet<&'a str>,
-    /// The files that were not checked, each with a file with errors that it imports, directly or
-    /// indirectly.
+    /// The files that were not checked. The value is a file that has errors and that the unchecked
+    /// file imports, directly or indirectly.
     unchecked: BTreeMap<&'a str, &'a str>,
     /// Set once the time limit has passed. No further files are checked then.
     late: bool,
@@ -340,8 +340,7 @@ impl<'a> Run<'a> {
             }
             let known = self.known.get(name).cloned();
             let unit = known.map(FileStage::Linked).or_else(|| {
-                // Such files are few and known, so their time needs no bound, and they have no
-                // errors.
+                // Such files are few and known, so their time needs no bound. They have no errors.
                 let parsed = parse(name, text, &Budget::unlimited()).ok()?;
                 Some(FileStage::Parsed(Box::new(parsed)))
             });

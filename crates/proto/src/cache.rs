@@ -18,12 +18,11 @@ use crate::sources::ProtoSources;
 use crate::well_known;
 use gateway_diagnostic::SourceFile;
 
-/// The files of a compile, which the next compile of the same files reuses where they are
-/// unchanged.
+/// The files of a compile. The next compile reuses the unchanged files.
 ///
 /// The owner of a cache decides which compiles share it. Such compiles run one after the other.
-/// Compiles with separate caches do not affect each other. A cache changes only how long a compile
-/// takes, never its result. It takes less memory than the texts of the files.
+/// Compiles with separate caches do not affect each other. A cache affects only the duration of a
+/// compile, never its result. A cache takes less memory than the texts of the files.
 #[derive(Debug, Default)]
 pub struct Cache {
     /// The files by name.

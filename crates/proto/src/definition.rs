@@ -33,7 +33,7 @@ pub struct Definition {
 
 impl Definition {
     /// Returns the place of the field or value of this name, or the place of the definition if
-    /// there is no such field or value.
+    /// there is no such field or value. Returns `None` if the definition came with the gateway.
     pub fn place_of(&self, part: &str) -> Option<Place> {
         self.parts.get(part).or(self.place.as_ref()).cloned()
     }

@@ -231,7 +231,7 @@ impl Descriptors {
         Some(self.message_at(full_name)?.descriptor)
     }
 
-    /// Returns the place of the name of a user's message.
+    /// Returns the place of a message's name, or `None` if no file of the user defines the message.
     pub fn place_of(&self, message: &str) -> Option<Place> {
         let TypeAt { file, path, .. } = self.message_at(message)?;
         Some(self.places(file)?.at(&below(path, path::NAME, None)))
@@ -291,8 +291,8 @@ impl Descriptors {
         ))
     }
 
-    /// Returns whether a message, or any message that its fields hold, carries rules of
-    /// buf.validate.
+    /// Returns whether a message carries rules of buf.validate. The messages that its fields hold,
+    /// directly or indirectly, count too.
     pub fn has_rules(&self, message: &str) -> bool {
         let mut seen = HashSet::new();
         let mut open = vec![message];

@@ -27,7 +27,7 @@ impl TextFault {
         }
     }
 
-    /// Sets the text next to the caret, such as what was expected at the place.
+    /// Sets the text next to the caret, such as a description of the expected text.
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self

@@ -152,8 +152,8 @@ pub struct Features {
 }
 
 impl Features {
-    /// Returns the features that follow from a file's syntax (`proto2` if it has none, `proto3` or
-    /// `editions`) or edition, and from the file's own options.
+    /// Returns the features that follow from a file's syntax or edition, and from the options of
+    /// the file. The syntax of a file that declares none is `proto2`.
     pub fn of_file(file: &FileDescriptorProto) -> Self {
         let edition = file.special_fields.unknown_fields().get(FILE_EDITION);
         let mut features = Self::of_syntax(file.syntax());
@@ -189,7 +189,8 @@ impl Features {
         }
     }
 
-    /// Returns these features with the changes that `options` makes in its field `place`.
+    /// Returns these features with the changes that the `features` field of `options` makes.
+    /// `place` is the number of this field in the message type of `options`.
     pub fn within<M: Message>(mut self, options: Option<&M>, place: u32) -> Self {
         let unknown = options.map(|options| options.special_fields().unknown_fields());
         for (number, value) in unknown.into_iter().flatten() {
@@ -204,7 +205,7 @@ impl Features {
     /// Applies an encoded `google.protobuf.FeatureSet`. Values that this version does not know
     /// change nothing.
     fn merge(&mut self, feature_set: &[u8]) {
-        // A message type without fields keeps every field as an unknown one.
+        // `Empty` declares no fields, so every field of the set becomes an unknown field.
         let Ok(set) = Empty::parse_from_bytes(feature_set) else {
             return;
         };

@@ -12,8 +12,8 @@ pub(super) fn parsed(token: &str) -> f64 {
     token.parse().unwrap_or(f64::INFINITY)
 }
 
-/// Returns the value of the word `inf` or `nan`. The text format (`lax`) also takes `infinity`, and
-/// takes the words in upper and lower case.
+/// Returns the value of the word `inf` or `nan`. If `lax` is set, as in the text format, `infinity`
+/// is a word too, and letters may be in upper case. Returns `None` for other words.
 pub(super) fn named(word: &str, lax: bool) -> Option<f64> {
     match word.to_ascii_lowercase().as_str() {
         lower if !lax && lower != word => None,

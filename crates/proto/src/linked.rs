@@ -173,7 +173,7 @@ impl LinkedFiles {
     /// of the enum may have a leading dot.
     pub(crate) fn value(&self, enum_name: &str, value: &str) -> Option<&EnumValueDescriptorProto> {
         let bare = enum_name.trim_start_matches('.');
-        // Values are siblings of their enum.
+        // The scope of an enum's values is the scope that contains the enum.
         let scope = bare.rfind('.').map_or("", |dot| &bare[..=dot]);
         let (symbol, linked) = self.get(&format!("{scope}{value}"))?;
         let own = self.symbols.get(bare)?;
@@ -193,7 +193,7 @@ impl LinkedFiles {
     pub(crate) fn not_found(&self, name: &str, found: &Lookup) -> Diagnostic {
         match found {
             Lookup::NotImported(full, symbol) => {
-                // `files` does not contain the file that is being linked yet.
+                // `files` does not yet contain the file that is being linked.
                 let file = self.files.get(symbol.file);
                 not_imported(full, file.map_or("", |linked| linked.name()))
             }
@@ -207,7 +207,7 @@ impl LinkedFiles {
     }
 }
 
-/// Returns the diagnostic for the full name of a definition in `file`, which is not imported.
+/// Returns the diagnostic for a full name that is defined in `file`, a file that is not imported.
 pub(super) fn not_imported(full: &str, file: &str) -> Diagnostic {
     Diagnostic::error(format!("{full} is not imported"))
         .note(format!("{file} defines it"))

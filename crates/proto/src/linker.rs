@@ -25,9 +25,10 @@ use crate::symbols::{Unfit, View};
 use crate::{path, verify};
 use gateway_diagnostic::{Diagnostic, SourceFile};
 
-/// The maximum sum, over all files, of the number of files that an import of the file makes
-/// visible: the file itself and its public imports. A chain of public imports of 20,000 files would
-/// have the sum 200 million. The sum for googleapis is the number of its files.
+/// The maximum of a sum to which each file adds the number of files that an import of this file
+/// makes visible. These are the file itself and its public imports, direct and indirect. A chain of
+/// public imports of 20,000 files would have the sum 200 million. The sum for googleapis is the
+/// number of its files.
 const PUBLIC_IMPORTS_MAX: usize = 5_000_000;
 
 /// The time at which the names of a reused file are read.
@@ -122,7 +123,8 @@ impl Linker {
         report.into_diagnostics()
     }
 
-    /// Reuses a file as it was linked by an earlier run, with the same imports.
+    /// Adds a file that an earlier run linked with the same imports. Returns the errors of names
+    /// and extension numbers that are also in another file.
     pub(crate) fn adopt(
         &mut self,
         linked: &Arc<LinkedFile>,

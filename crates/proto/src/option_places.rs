@@ -53,17 +53,17 @@ impl<'a> OptionPlaces<'a> {
         self.within(file, &rules, &of)
     }
 
-    /// Returns the place of the first option of a field or extension, or the place of its name if
-    /// it has no option. `path` is its path in the descriptor of `file`. Returns `None` if `file`
-    /// is not one of the user's files.
+    /// Returns the place of the first option of the field or extension at `path` in the descriptor
+    /// of `file`. Without an option, returns the place of the name of the field or extension.
+    /// Returns `None` if `file` is not one of the user's files.
     pub fn of_option(&mut self, file: &str, path: &[i32]) -> Option<Place> {
         let mut files = self.descriptors.compiled_files().iter();
         let file = files.position(|it| it.name() == file)?;
         self.within(file, &below(path, path::FIELD_OPTIONS, None), path)
     }
 
-    /// Returns the first place within `options`, or the place of the name of the descriptor at
-    /// `element`.
+    /// Returns the first place within `options`. If there is none, returns the place of the name of
+    /// the descriptor at `element`. Returns `None` if the file is not one of the user's files.
     fn within(&mut self, file: usize, options: &[i32], element: &[i32]) -> Option<Place> {
         if self.last.as_ref().is_none_or(|(last, _)| *last != file) {
             // The memory of the last file is freed before the next file is decoded.

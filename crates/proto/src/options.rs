@@ -370,7 +370,8 @@ impl<'a> OptionReader<'a> {
         symbols.look_up(self.view, name, scope, Sought::Anything, self.budget)
     }
 
-    /// Returns the name of a field that `name` may be a misspelling of.
+    /// Returns the name of a field that `name` may be a misspelling of, or `None` if no name is
+    /// near.
     fn near_field(&self, name: &str, ty: &MessageType<'a>) -> Option<&'a str> {
         let fields = ty.descriptor.field.iter();
         let names = fields.map(|field| field.name());

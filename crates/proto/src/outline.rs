@@ -14,7 +14,7 @@ use crate::lexer::{LooseTokens, Token, TokenKind};
 /// nests 15 deep, and protoc allows messages to nest 31 deep.
 pub(super) const NESTING_MAX: usize = 100;
 
-/// The number of tokens of a statement that are examined, which is more than any import has.
+/// The maximum number of tokens of a statement that are examined. No import has as many tokens.
 const STATEMENT_TOKENS_MAX: usize = 64;
 
 /// One import statement.

@@ -51,15 +51,15 @@ fn a_change_recompiles_only_the_files_that_depend_on_it() {
     };
     (1..=1000).for_each(|n| write(n, ""));
     let mut cache = Cache::default();
-    // 250 is imported by 500 and 501, and 500 by 1000. 1000 imports 500, 250, 125, 62, 31, 15, 7, 3
-    // and 1.
+    // The files 500 and 501 import file 250, and file 1000 imports file 500. The imports of file
+    // 1000, direct and indirect, are 500, 250, 125, 62, 31, 15, 7, 3 and 1.
     for (changed, more, expected, decoded) in [
         (1000, "", 1000, 1000),
         (1000, "", 0, 0),
         (1000, "message New {}", 1, 10),
         (250, "message New250 {}", 4, 11),
-        // First an error, and then none: the files that were linked before the error are still
-        // known.
+        // The first edit makes an error, and the second removes it. The files that were linked
+        // before the error are still in the cache.
         (501, "nonsense", 1, 0),
         (501, "", 1, 9),
     ] {
@@ -133,8 +133,8 @@ fn a_change_decodes_only_files_that_may_define_the_same_name() {
     }
 }
 
-/// Each of these files is valid if there is no limit, and each keeps another part of the linker
-/// busy.
+/// Each of these files links without errors if there is no time limit. Each keeps a different part
+/// of the linker busy.
 #[test]
 fn linking_a_single_file_ends_at_the_limit() {
     let many = |line: &str| line.repeat(1000);

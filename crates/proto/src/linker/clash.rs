@@ -76,8 +76,8 @@ impl Linker {
         )
     }
 
-    /// Checks that no two extensions of a message have the same number, in this file and all
-    /// earlier ones, and records the numbers of this file.
+    /// Records the numbers of the extensions in a file. Reports each extension that has the number
+    /// of an earlier extension of the same message, in this file or an earlier file.
     pub(super) fn extension_numbers(&mut self, at: usize, report: &mut FaultReport) {
         let facts = Arc::clone(&self.files.file(at).facts);
         let mut are_unique = true;

@@ -234,7 +234,7 @@ impl<'a> VisibleNames<'a> {
     }
 
     /// Returns the name of a type that `name` may be a misspelling of, in the form that resolves
-    /// within the descriptor `scope`.
+    /// within the descriptor `scope`. Returns `None` if no name is near.
     fn near(&self, name: &str, scope: &str, wanted: WantedKind) -> Option<String> {
         if let Some(near) = did_you_mean(name, SCALAR_NAMES).filter(|_| wanted == WantedKind::Type)
         {

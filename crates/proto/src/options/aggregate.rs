@@ -246,8 +246,9 @@ impl<'a> OptionReader<'a> {
         Ok(())
     }
 
-    /// Reads a scalar within an aggregate. There, the text format allows more spellings than are
-    /// allowed for a scalar that is the whole value of an option.
+    /// Reads a scalar within an aggregate. Aggregates are in the text format, which allows more
+    /// spellings than an option whose value is a scalar. The error names the values that are
+    /// expected.
     fn lax_scalar(&self, value: &Value, field: &FieldDescriptorProto) -> Result<ValueNode, String> {
         Ok(match (field.type_(), value) {
             (Type::TYPE_BOOL, Value::Word(word)) => match word.as_str() {

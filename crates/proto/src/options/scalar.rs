@@ -45,7 +45,7 @@ impl OptionReader<'_> {
         })
     }
 
-    /// Returns a value of an enum by its name.
+    /// Returns a value of an enum by its name. The error names the values that are expected.
     pub(super) fn enum_value(&self, enum_name: &str, value: &str) -> Result<ValueNode, String> {
         let bare = enum_name.trim_start_matches('.');
         match self.files.value(bare, value) {
@@ -55,14 +55,14 @@ impl OptionReader<'_> {
     }
 }
 
-/// Returns the value of a number, `inf` or `nan`, and `None` for anything else. The text format
-/// (`lax`) has more spellings of `inf` and `nan`.
+/// Returns the value of a number, `inf` or `nan`, and `None` for anything else. If `lax` is set, as
+/// in the text format, more spellings of `inf` and `nan` are allowed, and integers must be decimal.
 pub(super) fn float(value: &Value, lax: bool) -> Option<f64> {
     Some(match value {
-        // In the text format, an integer given for a float must be decimal.
+        // In the text format, an integer that is the value of a float must be decimal.
         Value::Integer(_, Base::Other) | Value::Negative(_, Base::Other) if lax => return None,
         Value::Integer(n, _) => *n as f64,
-        // An integer has no -0, except in the text format.
+        // The integer -0 has the value 0, except in the text format.
         Value::Negative(0, _) if !lax => 0.0,
         Value::Negative(n, _) => -(*n as f64),
         Value::Float(n) => *n,
