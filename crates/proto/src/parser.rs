@@ -114,9 +114,9 @@ pub(super) fn parse_tokens(
     Ok(parser.parsed)
 }
 
-/// Returns the errors of unresolved merge conflicts in a text. If there are any, `faults`, the
-/// other errors of the text, are consequences of the conflicts. A line of `=` may be a separator in
-/// a comment, so it counts as a conflict only if one of `faults` begins in it.
+/// Returns the errors of unresolved merge conflicts in a text. `faults` are the other errors of the
+/// text. If there are conflicts, the other errors are consequences of them. A line of `=` may be a
+/// separator in a comment, so it counts as a conflict only if one of `faults` begins in it.
 fn conflicts(text: &str, faults: &[TextFault]) -> Vec<TextFault> {
     let is_conflict = |marker: &Range<usize>| {
         let may_be_separator = text[marker.clone()].starts_with('=');
@@ -191,8 +191,8 @@ impl Parser<'_> {
         self.locations.push((path, range));
     }
 
-    /// Parses an element within the current element, and records its location. In the path of the
-    /// current element, it has the index `which` in the repeated field `field`.
+    /// Parses an element within the current element, and records its location. The new element has
+    /// the index `which` in the repeated field `field` of the current element.
     fn element<T>(
         &mut self,
         field: i32,

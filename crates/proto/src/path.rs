@@ -2,7 +2,7 @@
 //! of them.
 //!
 //! A path names a part of a file's descriptor: the number of a field, then an index if the field is
-//! repeated, then the number of a field in that, and so on.
+//! repeated, then the number of a field in that element, and so on.
 
 /// `name` of every descriptor.
 pub(super) const NAME: i32 = 1;

@@ -35,13 +35,14 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// and this is ten times the size of their output. The rest is read and dropped.
 const STDERR_MAX: u64 = 1 << 20;
 
-/// The maximum number of lines without a place that are reported.
+/// The maximum number of lines of protoc's output that are reported although they name no place.
+/// The first lines usually show the cause.
 const UNPLACED_LINES_MAX: usize = 20;
 
-/// The maximum length of a reported line without a place, in characters.
+/// The maximum length, in characters, of a reported line that names no place. The rest is cut off.
 const UNPLACED_LINE_MAX: usize = 500;
 
-/// The pause between two checks whether protoc has exited, once it has closed its stderr.
+/// The pause between two checks of protoc's exit status, after protoc has closed its stderr.
 const END_PAUSE: Duration = Duration::from_millis(5);
 
 /// The failure of a run of protoc, which then produces no descriptors.
@@ -61,7 +62,8 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Returns the descriptors of all files, or none if there are errors, which go to `found`.
+/// Returns the descriptors of all files. If there are errors, adds them to `found` and returns no
+/// descriptors.
 pub(super) fn compile(sources: &ProtoSources, found: &mut Diagnostics) -> Vec<CompiledFile> {
     if sources.len() == 0 || refuse_too_deep(sources, found) {
         return Vec::new();
@@ -152,7 +154,8 @@ impl Copies {
     }
 }
 
-/// Runs protoc, and kills it if it takes too long.
+/// Runs protoc on the copies, and returns the descriptors. Kills protoc once [`TIME_LIMIT`] has
+/// passed.
 fn run(program: &Path, copies: &Copies) -> Result<Vec<CompiledFile>, Failure> {
     let set = copies.path("set");
     let mut child = Command::new(program)
@@ -209,7 +212,7 @@ fn await_end(child: &mut Child) -> io::Result<Option<(ExitStatus, String)>> {
     }
 }
 
-/// Reads protoc's output on stderr to its end, on a thread of its own. Returns the receiver of the
+/// Reads protoc's output on stderr to its end, on a separate thread. Returns the receiver of the
 /// beginning of the output.
 fn read_stderr(child: &mut Child) -> io::Result<Receiver<String>> {
     let (sender, reported) = channel();

@@ -132,9 +132,10 @@ impl ProtoSources {
         imports.map(|import| import.name.as_str()).collect()
     }
 
-    /// Drops names of files that have several names, because of nested roots or symbolic links.
-    /// Such a file keeps the names by which other files import it, or its first name if no file
-    /// does. Compiled under each of its names, the file would define everything twice.
+    /// Drops superfluous names of files. A file has several names if roots are nested or if
+    /// symbolic links lead to it. It keeps the names by which other files import it, or its first
+    /// name if no file imports it. If the file were compiled under each name, it would define
+    /// everything twice.
     fn drop_second_names(&mut self) {
         let imported = self.imported();
         let mut names: HashMap<&Path, Vec<&str>> = HashMap::new();
@@ -269,8 +270,8 @@ impl<'a> SourceReader<'a> {
             }
             let is_proto = name.ends_with(".proto");
             let below = format!("{prefix}{name}");
-            // The listing of a directory has the type of each entry, but for a symbolic link, not
-            // the type of its target.
+            // The listing of a directory has the type of each entry. It does not have the type of a
+            // symbolic link's target.
             let is_link = entry.file_type().map_or(true, |kind| kind.is_symlink());
             let is_directory = match is_link {
                 true => fs::metadata(&path).map(|meta| meta.is_dir()),
@@ -317,8 +318,8 @@ impl<'a> SourceReader<'a> {
         }
     }
 
-    /// Reads the file at `path`, and adds it as `name` or reports why it can't be used. `identity`
-    /// is its canonical path.
+    /// Reads the file at `path`, and adds it as `name`. If the file can't be used, reports the
+    /// reason. `identity` is the canonical path of the file.
     fn read(&mut self, name: String, path: &Path, identity: PathBuf) {
         if let Some(first) = self.sources.files.get(&name) {
             if first.identity != identity {
@@ -372,7 +373,8 @@ impl<'a> SourceReader<'a> {
     }
 
     /// Returns the file whose bytes are in the buffer. If the earlier read had the same bytes under
-    /// the same path, the file shares the text and the outline of that read.
+    /// the same path, the file shares the text and the outline of that read. Fails if bytes outside
+    /// of comments are not UTF-8.
     fn source(
         &self,
         name: &str,
@@ -381,7 +383,7 @@ impl<'a> SourceReader<'a> {
     ) -> Result<ProtoSource, Box<Diagnostic>> {
         let earlier = self.earlier.and_then(|earlier| earlier.get(name));
         // An earlier text from which a byte order mark was removed, or in which bytes were
-        // replaced, differs from the bytes of the file, which are then decoded again.
+        // replaced, differs from the bytes of the file. In this case, the bytes are decoded again.
         let same = earlier.filter(|it| it.file.text.as_bytes() == self.buffer);
         if let Some(same) = same.filter(|it| it.file.path == shown(path)) {
             return Ok(ProtoSource {

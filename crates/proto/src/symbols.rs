@@ -29,8 +29,9 @@ pub(super) const NAME_LENGTH_MAX: usize = u16::MAX as usize;
 /// The maximum total length of the full names in all files, in bytes: ten times the length in
 /// googleapis. The size of the texts does not bound this length, because a definition of a few
 /// bytes has a long full name if it is nested in a message with a long name. Resolved type names
-/// need no bound. Each consists of a scope around its field or method, and the name as written.
-/// Together, they are no longer than the full names of the definitions plus the texts.
+/// need no bound. A resolved name consists of a scope that contains the field or method, and the
+/// name as written. Together, the resolved names are no longer than the full names of the
+/// definitions plus the texts.
 const NAMES_LENGTH_MAX: usize = 256 << 20;
 
 /// The kind of definition that a name refers to.
@@ -283,8 +284,8 @@ impl Symbols {
         View { files, packages }
     }
 
-    /// Returns the symbol of a full name, whether or not a file sees it. Names that were not read
-    /// are missing.
+    /// Returns the symbol of a full name, even if no file sees it. Returns `None` for a name that
+    /// is not defined or was not read.
     pub(crate) fn get(&self, full_name: &str) -> Option<&Symbol> {
         self.by_name.get(full_name)
     }
@@ -482,7 +483,7 @@ impl Adder<'_> {
     ) -> Result<(), OutOfTime> {
         self.add_as(full_name(scope, one.name()), SymbolKind::Enum, at.to_vec())?;
         for (i, value) in one.value.iter().enumerate() {
-            // Values are siblings of their enum, as in C++.
+            // The scope of an enum's values is the scope that contains the enum, as in C++.
             let path = path::below(at, path::ENUM_VALUE, i);
             self.add_as(full_name(scope, value.name()), SymbolKind::EnumValue, path)?;
         }

@@ -14,9 +14,9 @@ use crate::stack::on_a_large_stack;
 use crate::{builtin, protoc};
 use gateway_diagnostic::{Diagnostics, SourceFile};
 
-/// Reads and compiles every .proto file below `roots`, which are existing directories:
-/// [`Texts::read`], then [`Texts::compile`] without a cache. Returns `None` if there are errors,
-/// all of which are in `found`.
+/// Reads and compiles every .proto file below `roots` with [`Texts::read`] and [`Texts::compile`],
+/// without a cache. The roots are existing directories. Adds all errors to `found`, and returns
+/// `None` if there are any.
 pub fn compile(
     roots: &[PathBuf],
     compiler: Compiler,
@@ -82,7 +82,7 @@ impl Texts {
         }
     }
 
-    /// Compiles the files. Returns `None` if there are errors, all of which are in `found`.
+    /// Compiles the files. Adds all errors to `found`, and returns `None` if there are any.
     pub fn compile(&self, cache: &mut Cache, found: &mut Diagnostics) -> Option<Descriptors> {
         match self.compile_each(cache, found) {
             Compiled::Whole(descriptors) => Some(descriptors),

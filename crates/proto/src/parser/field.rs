@@ -178,7 +178,8 @@ impl Parser<'_> {
 
     /// Returns the error for a list, a map or an optional value in the syntax of another language,
     /// such as `list<string> names = 1;`, `byte[] photo = 1;` or `Optional<string> name = 1;`. The
-    /// help text shows the field in the syntax of `.proto` files.
+    /// help text shows the field in the syntax of `.proto` files. Returns `None` if no such type
+    /// comes next.
     fn type_of_another_language(&mut self) -> Option<Box<TextFault>> {
         let has_label = matches!(
             self.word(self.token()),

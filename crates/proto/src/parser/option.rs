@@ -94,8 +94,8 @@ impl Parser<'_> {
         self.scalar_value("the option's value", false)
     }
 
-    /// Reads a word, number or text, with a minus where one is allowed. The text format (`lax`) has
-    /// more spellings of infinity.
+    /// Reads a word, number or text, with a minus where one is allowed. If `lax` is set, as in the
+    /// text format, more spellings of infinity are allowed.
     fn scalar_value(&mut self, what: &str, lax: bool) -> Parse<Value> {
         let minus = self.token();
         let negative = self.take_punct(b'-');

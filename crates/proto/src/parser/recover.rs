@@ -8,7 +8,8 @@ use crate::fault::TextFault;
 /// not a `.proto` file, and further errors would not help.
 const FAULTS_MAX: usize = 20;
 
-/// The number of tokens after `extend` that are examined in search of the `{`.
+/// The maximum number of tokens after `extend` that are examined in search of the `{`. The name of
+/// a message rarely has as many tokens.
 const EXTENDEE_TOKENS_MAX: usize = 40;
 
 /// An element whose statements are enclosed in braces.

@@ -64,7 +64,8 @@ impl Parser<'_> {
             return Ok(method);
         }
         let open = self.next();
-        // Braces set the options even if they contain none: the options are then an empty message.
+        // Even braces without an option set the field `options`. Its value is then an empty
+        // message.
         method.options.mut_or_insert_default();
         let block = Block {
             open,
