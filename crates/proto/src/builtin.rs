@@ -136,7 +136,7 @@ impl<'a> Faults<'a> {
             found.push(match waiting.remove(name) {
                 None => diagnostic,
                 Some(names) => diagnostic.note(format!(
-                    "not checked, because they import this file: {}",
+                    "these files import this file and were not checked: {}",
                     listed(&names)
                 )),
             });
@@ -210,7 +210,7 @@ impl<'a> Run<'a> {
         let limit = self.limit.as_secs();
         let fault = Diagnostic::error(format!("compiling takes longer than {limit} s"))
             .note(format!("the time ran out at {name}"))
-            .help("name only the directories with this gateway's schemas in proto.import_paths");
+            .help("in proto.import_paths, name only the directories with this gateway's schemas");
         // The file must count as faulty, because it may be linked but not yet verified.
         self.faults.add(name, fault);
     }

@@ -198,7 +198,7 @@ impl LinkedFiles {
                 not_imported(full, file.map_or("", |linked| linked.name()))
             }
             Lookup::Shadowed(scope) => Diagnostic::error(format!("{name:?} is not defined"))
-                .note(format!("the innermost scope that has the first part of the name is {scope}, which lacks the rest"))
+                .note(format!("the first part of the name refers to {scope}, which does not define the rest of the name"))
                 .help(format!("write .{name} if that is the full name")),
             Lookup::Found(..) | Lookup::Missing => {
                 Diagnostic::error(format!("{name:?} is not defined"))

@@ -261,7 +261,7 @@ impl<'a> OptionReader<'a> {
                     "option {:?} is a repeated message: nothing can be set within it",
                     name()
                 );
-                let help = format!("write {} = {{ … }}, once for each", name());
+                let help = format!("write {} = {{ … }}, once for each element", name());
                 return Err(OptionError::name(text).help(help));
             }
             ty = self.type_of(&field)?;

@@ -452,7 +452,7 @@ impl<'a> SourceReader<'a> {
     fn stop(&mut self, message: String) {
         if !std::mem::replace(&mut self.full, true) {
             self.found.push(Diagnostic::error(message).help(
-                "name only the directories with this gateway's schemas in proto.import_paths",
+                "in proto.import_paths, name only the directories with this gateway's schemas",
             ));
         }
     }

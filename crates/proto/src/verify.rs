@@ -36,7 +36,7 @@ use crate::path::{self, below, index};
 use crate::report::FaultReport;
 use crate::symbols::{SymbolKind, View, enum_at, full_name};
 
-/// Checks the file at `at`, whose types and options are known.
+/// Checks the file with the index `at`. Its types and options must already be resolved.
 pub(super) fn verify(
     files: &LinkedFiles,
     at: usize,
@@ -155,7 +155,8 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
-    /// Checks that a file with the lite runtime asks for no generic services, which it cannot have.
+    /// Checks that a file with the lite runtime asks for no generic services. The lite runtime does
+    /// not support them.
     fn lite_services(&mut self) {
         let options = &self.file.options;
         let generic = [
@@ -218,7 +219,8 @@ impl<'a> Check<'a, '_, '_> {
         Ok(())
     }
 
-    /// Returns the enum that a field's type name refers to, and the enum's features.
+    /// Returns the enum that a field's type name refers to, and the enum's features. Returns `None`
+    /// if the name does not refer to an enum.
     fn enum_of(&self, type_name: &str) -> Option<(&'a EnumDescriptorProto, Features)> {
         let (symbol, linked) = self.files.get(type_name)?;
         let one =

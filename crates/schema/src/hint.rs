@@ -15,8 +15,8 @@ use crate::{msgpack, protobuf};
 /// megabytes once more.
 const WALKED_MAX: usize = 64 << 10;
 
-/// The minimum length of a text that is taken for encoded bytes. A shorter text that consists of
-/// digits and letters may be a word.
+/// The minimum length, in bytes, of a text that is taken for encoded bytes. A shorter text that
+/// consists of digits and letters may be a word.
 const TEXT_MIN: usize = 16;
 
 /// The likely format of a payload that its schema rejects.

@@ -181,9 +181,9 @@ fn by_number(all: Vec<Empty>) -> HashMap<i32, Empty> {
         .collect()
 }
 
-/// Returns the error in a declaration itself, such as a number outside of its range. Records the
-/// declared number and name in `numbers` and `names`, to find later declarations of the same number
-/// or name.
+/// Returns the error in a declaration itself, such as a number outside of its range, or `None` if
+/// the declaration has no error. Records the declared number and name in `numbers` and `names`, to
+/// find later declarations of the same number or name.
 fn misdeclared(
     declaration: &Empty,
     range: &ExtensionRange,

@@ -63,7 +63,7 @@ impl<'a> Check<'a, '_, '_> {
         if is_lite(self.file) && found.is_some_and(|(_, linked)| !is_lite(&linked.file)) {
             let place = below(at, path::FIELD_EXTENDEE, None);
             let text = format!(
-                "{} is extended in a file with optimize_for = LITE_RUNTIME, but defined in a file without",
+                "{} is extended in a file with optimize_for = LITE_RUNTIME, but defined in a file without this option",
                 bare(extendee)
             );
             let help = "leave optimize_for out of this file, or define the extension in another";

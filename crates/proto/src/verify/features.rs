@@ -237,7 +237,8 @@ fn own_features(field: &FieldDescriptorProto) -> OwnFeatures {
     own
 }
 
-/// Returns the reason why a field cannot have the presence that its own options set.
+/// Returns the reason why a field cannot have the presence that its options set. Returns `None` if
+/// the field can have this presence, or if its options set no presence.
 fn wrong_presence(
     field: &FieldDescriptorProto,
     presence: Option<Presence>,
@@ -266,7 +267,8 @@ pub(super) fn messages(unknown: &UnknownFields, number: u32) -> Vec<Empty> {
     messages.collect()
 }
 
-/// Returns the error of an option that is set on an element outside its declared targets.
+/// Returns the error of an option that is set on an element of the wrong kind. Returns `None` if
+/// the option declares no targets, or if the kind of the element is one of them.
 fn wrong_target(options: &FieldOptions, entity: Entity, name: &str) -> Option<String> {
     let unknown = options.special_fields.unknown_fields();
     let mut targets = unknown
@@ -279,8 +281,9 @@ fn wrong_target(options: &FieldOptions, entity: Entity, name: &str) -> Option<St
     (!fits).then(|| format!("{name} can't be set on {}", entity.name()))
 }
 
-/// Returns the error of an option that is used before the edition that introduced it, or in or
-/// after the edition that removed it.
+/// Returns the error of an option that is used in an edition that does not have it. Such an edition
+/// is older than the edition that introduced the option, or not older than the edition that removed
+/// it. Returns `None` if the edition has the option.
 fn wrong_edition(options: &FieldOptions, edition: u64, name: &str) -> Option<String> {
     let support = messages(
         options.special_fields.unknown_fields(),

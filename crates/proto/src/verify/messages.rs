@@ -155,9 +155,9 @@ impl<'a> Check<'a, '_, '_> {
     }
 }
 
-/// Returns the first number that is at least `least`, greater than the valid numbers of all fields,
-/// and neither reserved (by the message or by protobuf) nor in an extension range. It may exceed
-/// the largest field number.
+/// Returns the first free number that is at least `least` and greater than the valid numbers of all
+/// fields. A number is free if neither the message nor protobuf reserves it, and if no extension
+/// range contains it. The result may exceed the largest field number.
 fn first_free(message: &DescriptorProto, least: i32) -> i32 {
     let numbers = message.field.iter().map(|field| field.number());
     let sound = numbers.filter(|number| (1..=FIELD_NUMBER_MAX).contains(number));

@@ -168,8 +168,8 @@ impl<'a> Check<'a, '_, '_> {
                         format!("{what} {name} has the number {number}, which is for extensions")
                     }
                 };
-                // The number has field number 3 in the descriptor of a field, and field number 2 in
-                // the descriptor of an enum value.
+                // `FieldDescriptorProto.number` and `EnumValueDescriptorProto.number` have
+                // different field numbers.
                 let number_field = if what == "field" {
                     path::FIELD_NUMBER
                 } else {

@@ -74,8 +74,9 @@ impl Support {
         }
     }
 
-    /// Returns a description if the value of an enum is introduced before `field`, or is removed or
-    /// deprecated after it. The field is an option of the enum's type.
+    /// Compares the support of an enum's value with the support of `field`, an option that has the
+    /// enum as its type. Returns a description if the value is introduced before the option, or is
+    /// removed or deprecated after the option. Otherwise, returns `None`.
     fn excess(self, field: Support) -> Option<&'static str> {
         let later = |own: Option<i32>, limit: Option<i32>| {
             limit.is_some_and(|limit| own.unwrap_or_default() > limit)

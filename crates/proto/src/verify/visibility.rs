@@ -102,7 +102,8 @@ impl<'a> Check<'a, '_, '_> {
     }
 
     /// Checks a file that sets `default_symbol_visibility` to STRICT. It must not export nested
-    /// types, except enums in local messages that only serve as scopes.
+    /// types, with one exception. An enum may be exported from a local message at the top level
+    /// that has no fields and reserves all numbers, because such a message only serves as a scope.
     fn strict(&mut self) {
         if default_visibility(self.file) != Some(STRICT) {
             return;
@@ -136,7 +137,7 @@ impl<'a> Check<'a, '_, '_> {
     }
 }
 
-/// Returns the visibility that a type itself declares.
+/// Returns the visibility that a type itself declares, or `None` if it declares no visibility.
 fn declared_visibility(file: &FileDescriptorProto, at: &[i32]) -> Option<u64> {
     // `FileDescriptorProto.message_type` and `DescriptorProto.enum_type` have the same number.
     let is_enum = match at {

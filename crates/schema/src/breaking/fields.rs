@@ -95,7 +95,7 @@ impl Comparison<'_> {
             (Some(successor), false) => (
                 format!("was renamed to {}", successor.name),
                 format!(
-                    "give {} the option [json_name = \"{name}\"], which is read too",
+                    "give {} the option [json_name = \"{name}\"]: fields are also read under their JSON names",
                     successor.name
                 ),
             ),

@@ -3,8 +3,9 @@
 use super::comparison::{BreakingChange, MessagePair};
 use crate::table::{Field, Message};
 
-/// Returns, for each field of `old`, the field of `new` at the same position, if the two fields
-/// have the same name or the same number.
+/// Returns, for each field of `old`, the index of the field of `new` at the same position. The
+/// index is `None` if there is no such field, or if both the names and the numbers of the two
+/// fields differ.
 pub(super) fn counterparts(old: &Message, new: &Message) -> Vec<Option<u32>> {
     let mut all = vec![None; old.fields.len()];
     for (old_field, new_field) in old.declared.iter().zip(&*new.declared) {

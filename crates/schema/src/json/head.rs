@@ -316,7 +316,7 @@ impl<'a> Names<'a> {
         Ok(name)
     }
 
-    /// Adds a name that was read at `at`.
+    /// Adds a name that was read at `at`. A name that was added before is a violation.
     #[inline]
     pub(super) fn add(&mut self, name: Text<'a>, at: usize) -> Checked<()> {
         let body = &self.body;

@@ -1,5 +1,5 @@
-//! Well-known types with a JSON form of their own: Timestamp, Duration, FieldMask, Struct, Value,
-//! ListValue, Any and the wrappers.
+//! The well-known types that have a special JSON form: Timestamp, Duration, FieldMask, Struct,
+//! Value, ListValue, Any and the wrappers.
 
 use super::head::{JsonHead, JsonReader, Names};
 use super::scalar::scalar;
@@ -175,8 +175,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Checks an Any that contains a well-known type with a JSON form of its own. It is written as
-    /// `{"@type": …, "value": …}`.
+    /// Checks an Any that contains a well-known type with a special JSON form. Such an Any is
+    /// written as `{"@type": …, "value": …}`.
     fn any_of_known(
         &self,
         reader: &mut JsonReader,

@@ -60,8 +60,8 @@ impl<'a> Number<'a> {
         (at == text.len()).then_some(number)
     }
 
-    /// Returns the exact value if the number is whole. A value beyond 64 bits is returned as a
-    /// number that is out of range for every kind.
+    /// Returns the exact value if the number is whole, and `None` otherwise. A value beyond 64 bits
+    /// is returned as a number that is out of range for every kind.
     #[inline]
     pub(crate) fn integer(self) -> Option<i128> {
         let (negative, digits) = self.sign();
@@ -86,8 +86,8 @@ impl<'a> Number<'a> {
     /// number so short that any float type holds it.
     #[inline]
     pub(crate) fn float_if_long(self) -> Option<f64> {
-        /// The length up to which each number without an exponent is in the range of every float
-        /// type, because 10³⁸ is.
+        /// The maximum length, in bytes, of a number that certainly is in the range of every float
+        /// type if it has no exponent. The largest `float` is greater than 10³⁸.
         const FLOAT_DIGITS_MAX: usize = 38;
         let exponent = !self.whole && self.text.iter().any(|byte| byte | 0x20 == b'e');
         if self.text.len() <= FLOAT_DIGITS_MAX && !exponent {

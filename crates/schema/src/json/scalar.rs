@@ -138,8 +138,8 @@ impl Digit {
     };
 }
 
-/// Returns whether a text is base64 in the standard alphabet or in the alphabet for URLs, but not
-/// in a mixture of both, and padded completely or not at all.
+/// Returns whether a text is base64 in the standard alphabet or in the alphabet for URLs. A text
+/// must not mix the alphabets, and must be padded completely or not at all.
 fn is_base64(text: &[u8]) -> bool {
     let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=');
     let padding = padding.count();

@@ -12,7 +12,8 @@ const TIMESTAMP_SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_4
 const DURATION_SECONDS_MAX: i64 = 315_576_000_000;
 
 /// Parses a timestamp by RFC 3339 in the years 1 to 9999, with at most nine fractional digits.
-/// Returns the seconds since 1970, rounded down, and the nanoseconds.
+/// Returns the seconds since 1970, rounded down, and the nanoseconds. Returns `None` for any other
+/// text.
 pub(crate) fn timestamp(text: &[u8]) -> Option<(i64, i32)> {
     timestamp_of_any_year(text).filter(|(seconds, _)| TIMESTAMP_SECONDS.contains(seconds))
 }
@@ -53,6 +54,7 @@ fn timestamp_of_any_year(text: &[u8]) -> Option<(i64, i32)> {
 }
 
 /// Returns the nanoseconds of an optional fraction of one to nine digits, and the bytes after it.
+/// Returns `None` if a point is followed by no digit or by more than nine digits.
 fn fraction(text: &[u8]) -> Option<(i32, &[u8])> {
     let Some((b'.', rest)) = text.split_first() else {
         return Some((0, text));
@@ -99,7 +101,7 @@ fn days_before(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// Parses a duration such as `-1.5s`, with at most nine fractional digits. Returns the seconds and
-/// the nanoseconds, both with the sign of the duration.
+/// the nanoseconds, each with the sign of the duration. Returns `None` for any other text.
 pub(crate) fn duration(text: &[u8]) -> Option<(i64, i32)> {
     let positive = text.strip_prefix(b"-").unwrap_or(text);
     let whole = positive.iter().take_while(|byte| byte.is_ascii_digit());

@@ -1,5 +1,5 @@
-//! Measures prost-protovalidate on the messages of rules.proto: the argument is a file with their
-//! descriptors.
+//! Measures prost-protovalidate on the messages of rules.proto. The argument of the program is a
+//! file with the descriptors of these messages.
 
 use std::hint::black_box;
 use std::time::Instant;
