@@ -183,7 +183,7 @@ fn replace<'a>(
 ) -> Outcome<'a> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let replacements = text.matches(old).take(limit).count();
-    // The result is `text` without the replaced copies of `old` and with as many copies of `new`.
+    // In the result, each replaced copy of `old` has become a copy of `new`.
     budget.take_bytes(
         (text.len() - replacements * old.len())
             .saturating_add(replacements.saturating_mul(new.len())),

@@ -1,4 +1,4 @@
-//! Strings and bytes, borrowed from a payload or a program, or shared.
+//! Strings and bytes that are borrowed from a payload or a program, or that are reference-counted.
 
 use std::ops::Deref;
 use std::rc::Rc;

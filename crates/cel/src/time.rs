@@ -32,7 +32,7 @@ impl Duration {
 
     /// Returns the duration of `seconds` and `nanos`, whose signs may differ.
     ///
-    /// Returns `None` if it is longer than about 10,000 years.
+    /// Returns `None` if the duration is longer than about 10,000 years.
     pub fn new(seconds: i64, nanos: i32) -> Option<Self> {
         Self::from_nanos(i128::from(seconds) * NANOS_PER_SECOND + i128::from(nanos))
     }
@@ -59,7 +59,9 @@ impl Duration {
         i128::from(self.seconds) * NANOS_PER_SECOND + i128::from(self.nanos)
     }
 
-    /// Parses a sequence of numbers with units, such as `1h30m`, `-1.5s`, `250ms`.
+    /// Parses a sequence of numbers with units, such as `1h30m`, `-1.5s`, `250ms`. Fails with
+    /// [`ErrorKind::Invalid`] for any other text, and with [`ErrorKind::Range`] if the duration is
+    /// too long.
     pub(crate) fn parse(text: &str) -> Result<Self, ErrorKind> {
         let invalid = || ErrorKind::invalid("the duration does not parse");
         let (negative, mut rest) = match text.as_bytes().first() {
@@ -190,8 +192,8 @@ impl Timestamp {
         i128::from(self.seconds) * NANOS_PER_SECOND + i128::from(self.nanos)
     }
 
-    /// Returns the timestamp `delta` nanoseconds later. Fails with [`ErrorKind::Overflow`] if it is
-    /// out of range.
+    /// Returns the timestamp `delta` nanoseconds later. Fails with [`ErrorKind::Overflow`] if the
+    /// result is outside the years 1 to 9999.
     pub(crate) fn plus(self, delta: i128) -> Result<Self, ErrorKind> {
         let total = self.total() + delta;
         let seconds =
@@ -209,7 +211,8 @@ impl Timestamp {
         Duration::from_nanos(total).ok_or(ErrorKind::Overflow)
     }
 
-    /// Parses a timestamp in the format of RFC 3339.
+    /// Parses a timestamp in the format of RFC 3339. Fails with [`ErrorKind::Invalid`] for any
+    /// other text, and with [`ErrorKind::Range`] if the timestamp is outside the years 1 to 9999.
     pub(crate) fn parse(text: &str) -> Result<Self, ErrorKind> {
         let invalid = || ErrorKind::invalid("the timestamp does not parse");
         let bytes = text.as_bytes();
@@ -356,7 +359,7 @@ fn days_of(year: i64, month: i64) -> i64 {
 
 /// Returns the days from 1970-01-01 to a date of the Gregorian calendar.
 ///
-/// Here, years begin in March, so a leap day is the last day of its year.
+/// In this computation, years begin in March, so a leap day is the last day of its year.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);

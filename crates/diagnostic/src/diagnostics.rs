@@ -5,8 +5,8 @@ use std::fmt;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::source::Place;
 
-/// The maximum number of errors, and of warnings, that are kept. More diagnostics would take memory
-/// and time, and would not be read, so they are only counted.
+/// The maximum number of kept diagnostics of each severity. More diagnostics would take memory and
+/// time, and would not be read, so they are only counted.
 const KEPT_MAX: usize = 200;
 
 /// The diagnostics of one run, in the order in which they were added: the first 200 of each
@@ -50,8 +50,9 @@ impl Diagnostics {
         self.list.push(diagnostic);
     }
 
-    /// Adds a diagnostic at the place that `place` returns. Some places take long to find, so
-    /// `place` is not called once there are 200 diagnostics of this severity.
+    /// Adds a diagnostic at the place that `place` returns. If there are 200 diagnostics of this
+    /// severity, the diagnostic is only counted. `place` is not called then, because some places
+    /// take long to find.
     pub fn push_at(&mut self, diagnostic: Diagnostic, place: impl FnOnce() -> Option<Place>) {
         let tally = self.tally(diagnostic.severity);
         if tally.kept == KEPT_MAX {

@@ -75,9 +75,9 @@ pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -
 
 /// Returns the qualified name in `known` that `found` may mean, or `None` if no name is near.
 ///
-/// The first parts of dotted names are often omitted or misspelt, so the candidates are, in this
-/// order, a name that ends in `found` after a dot, the name that is nearest as a whole, and a name
-/// whose last part is nearest.
+/// The first parts of dotted names are often omitted or misspelt. The first candidate is therefore
+/// a name that ends in `found` after a dot. The second candidate is the name that is nearest as a
+/// whole, and the third is a name whose last part is nearest.
 pub fn did_you_mean_qualified<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
     let ends = |name: &&&str| {
         name.strip_suffix(found)
@@ -130,7 +130,7 @@ fn near(found: &str, name: &str) -> Option<usize> {
     (distance <= allowed).then_some(distance)
 }
 
-/// Returns the Levenshtein distance in characters, where exchanging two neighbours is one edit.
+/// Returns the Levenshtein distance in characters. Exchanging two adjacent characters is one edit.
 fn edit_distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut before = vec![0; b.len() + 1];

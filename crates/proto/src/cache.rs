@@ -49,8 +49,8 @@ impl CachedFile {
         Some(Self {
             file: linked.file.encode()?,
             // The facts and locations of a file that was linked in this run lie in memory between
-            // parts of descriptors, which are freed. The cache keeps copies, because the originals
-            // would keep their pages in use.
+            // parts of descriptors. When the descriptors are freed, the facts and locations would
+            // keep their pages in use, so the cache keeps copies.
             facts: match linked.file.is_encoded() {
                 true => Arc::clone(&linked.facts),
                 false => Arc::new(Facts::of(&linked.file)),

@@ -21,9 +21,10 @@ pub struct Definitions {
 /// The definition of a message or an enum.
 #[derive(Clone, Debug, Default)]
 pub struct Definition {
-    /// The place of its name, or `None` if the definition came with the gateway.
+    /// The place of the name of the message or enum, or `None` if the definition came with the
+    /// gateway.
     pub place: Option<Place>,
-    /// The places of its fields or values, by name.
+    /// The places of the fields of the message or of the values of the enum, by name.
     pub parts: BTreeMap<String, Place>,
     /// The reserved numbers, ascending.
     pub reserved: Vec<RangeInclusive<i32>>,

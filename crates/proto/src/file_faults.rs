@@ -8,8 +8,8 @@ use crate::sources::{ProtoSource, ProtoSources};
 use crate::well_known;
 use gateway_diagnostic::{Diagnostic, Place, did_you_mean, escaped};
 
-/// Returns the error of a file whose brackets nest too deep for any compiler, or `None` if they do
-/// not.
+/// Returns the error of a file in which brackets nest deeper than [`NESTING_MAX`]. Returns `None`
+/// if no brackets do.
 pub(super) fn too_deep(source: &ProtoSource) -> Option<Diagnostic> {
     let range = source.outline.too_deep.clone()?;
     let fault = TextFault::new(range, format!("brackets nest more than {NESTING_MAX} deep"));

@@ -189,7 +189,7 @@ impl LinkedFiles {
         enum_at(&linked.file, of_enum)?.value.get(*which as usize)
     }
 
-    /// Returns the diagnostic for a name whose look-up failed, without a place.
+    /// Returns the diagnostic for a name that a look-up did not find. The diagnostic has no place.
     pub(crate) fn not_found(&self, name: &str, found: &Lookup) -> Diagnostic {
         match found {
             Lookup::NotImported(full, symbol) => {

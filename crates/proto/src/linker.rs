@@ -115,7 +115,7 @@ impl Linker {
         if report.has_faults() {
             return report.into_diagnostics();
         }
-        // A second report is needed, which also knows the places of the options.
+        // Unlike the first report, this report also has the places of the options.
         let linked = Arc::clone(self.files.file(at));
         let mut report = FaultReport::of(&linked.locations, source, budget);
         verify::verify(&self.files, at, parsed, &options_view, &mut report)?;

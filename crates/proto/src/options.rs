@@ -111,7 +111,7 @@ impl OptionsReading<'_> {
 
 fn push(report: &mut FaultReport, written: &WrittenOption, fault: Diagnostic, spot: OptionPart) {
     report.push_with(|report| match (&fault.place, spot) {
-        // An error inside an aggregate has a place of its own.
+        // An error inside an aggregate already has a place.
         (Some(_), _) => fault,
         (None, OptionPart::Name) => fault.at(report.place_of(written.name_range.clone())),
         (None, OptionPart::Value) => fault.at(report.place_of(written.value_range.clone())),
@@ -425,7 +425,8 @@ impl<'a> OptionReader<'a> {
     }
 
     /// Returns the full name of the element that an option is set on. For the file itself, returns
-    /// a placeholder in the file's package. Names in the option are looked up from there.
+    /// a placeholder in the file's package. Names in the option are resolved as if they were
+    /// written in the element with this full name.
     fn scope(&self, written: &WrittenOption) -> String {
         let file = &self.files.file(self.file).file;
         let scope = full_name(file.package(), "x");

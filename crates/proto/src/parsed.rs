@@ -1,4 +1,5 @@
-//! The result of parsing one file: a descriptor with names as written, and its options unread.
+//! The result of parsing one file: a descriptor in which names are as written, and a list of
+//! options that are not yet interpreted.
 //!
 //! This module checks nothing: the linker resolves names and reads options, and `verify` checks the
 //! result.

@@ -1,6 +1,6 @@
 //! Places of descriptors in their text, as a compiler recorded them in SourceCodeInfo.
 //!
-//! Places are looked up, never guessed. An element without a place of its own gets the place of the
+//! Places are looked up, never guessed. An element without a recorded place gets the place of the
 //! element that contains it.
 
 use std::collections::HashMap;

@@ -226,10 +226,10 @@ impl Symbols {
         Ok((clashes, unfit))
     }
 
-    /// Adds a file without its names, whose total length is `names_bytes`. No other file may define
-    /// a name that this file defines at its top level. Returns false, and adds nothing, if the
-    /// names exceed the limit, or if one of them has the same hash as an unread name of another
-    /// file. The caller must then call [`Self::add`].
+    /// Adds a file without its names. `names_bytes` is the total length of these names in bytes. No
+    /// other file may define a name that this file defines at its top level. Returns false, and
+    /// adds nothing, if the names exceed the limit, or if one of them has the same hash as an
+    /// unread name of another file. The caller must then call [`Self::add`].
     #[must_use]
     pub(crate) fn add_unread(
         &mut self,

@@ -49,8 +49,8 @@ pub struct Outlined {
     pub imports: Vec<String>,
 }
 
-/// Every .proto file below the import paths, and the files that they import, as they were when they
-/// were read.
+/// The texts of the .proto files below the import paths, and of the files that they import. The
+/// texts stay the same even if the files change.
 #[derive(Debug)]
 pub struct Texts {
     sources: ProtoSources,

@@ -76,7 +76,7 @@ struct Check<'a, 'b, 'c> {
     enums: RefCell<HashMap<*const EnumDescriptorProto, Features>>,
     /// The declarations of extension ranges, by the range's address and by number.
     declarations: HashMap<*const ExtensionRange, HashMap<i32, Empty>>,
-    /// The default_symbol_visibility of the files whose types are used.
+    /// The default_symbol_visibility of each file whose types are used, by the index of the file.
     visibilities: HashMap<usize, Option<u64>>,
     budget: &'b Budget,
     report: &'c mut FaultReport<'b>,

@@ -7,7 +7,7 @@
 //! is no break if that number or name is `reserved` and the later schema allows unknown fields. The
 //! same holds for the removal of an enum value in protobuf. In MessagePack and JSON, the removal of
 //! an enum value is always a break. The settings of a schema in routes.yaml (`require`,
-//! `unknown_fields`, `layout`) are not compared, nor are rules.
+//! `unknown_fields`, `layout`) and the rules are not compared.
 
 mod comparison;
 mod enums;

@@ -132,8 +132,9 @@ fn is_python(list: &[u8]) -> bool {
     inner.first() == Some(&b'\'')
 }
 
-/// Returns [`Lookalike::Hex`] or [`Lookalike::Base64`] if the whole text has that form and a length
-/// between [`TEXT_MIN`] and [`WALKED_MAX`].
+/// Returns [`Lookalike::Hex`] if the whole text consists of hexadecimal digits, and
+/// [`Lookalike::Base64`] if it is base64. Returns `None` for any other text, and if the length is
+/// not between [`TEXT_MIN`] and [`WALKED_MAX`].
 fn encoded_text(text: &[u8]) -> Option<Lookalike> {
     if !(TEXT_MIN..=WALKED_MAX).contains(&text.len()) {
         return None;

@@ -68,8 +68,8 @@ impl AddedNames {
         self.packages.extend(&names.packages);
     }
 
-    /// Returns whether a name that a file defines may also be a definition or a package here, or
-    /// whether a package of the file may also be a definition here. A result of false is certain.
+    /// Returns whether a name that a file defines may be among these definitions or packages, or
+    /// whether a package of the file may be among these definitions. A result of false is certain.
     fn may_clash_with(&self, names: &TopNames) -> bool {
         let is_taken = |hash: &u64| self.definitions.contains(hash) || self.packages.contains(hash);
         let is_defined = |hash: &u64| self.definitions.contains(hash);

@@ -199,8 +199,8 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Adds a synthetic oneof for each proto3 `optional` field, which is the only member of the
-    /// oneof.
+    /// Adds a synthetic oneof for each proto3 `optional` field. The field is the only member of
+    /// this oneof.
     fn add_synthetic_oneofs(&mut self, message: &mut DescriptorProto) {
         if self.parsed.edition != Edition::Proto3
             || !message

@@ -89,8 +89,9 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
-    /// Checks that a field without presence is not of a closed enum, because such a field could not
-    /// distinguish an unknown value from an absent one. This applies to editions only.
+    /// Checks that a field without presence does not have a closed enum as its type. Such a field
+    /// could not distinguish an unknown value from an absent value. This check applies to editions
+    /// only.
     pub(super) fn open_enum(
         &mut self,
         field: &FieldDescriptorProto,

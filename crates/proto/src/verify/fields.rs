@@ -149,7 +149,7 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
-    /// Checks that no field in a proto3 file is of a closed enum.
+    /// Checks that a field in a proto3 file does not have a closed enum as its type.
     pub(super) fn closed_enum(&mut self, field: &FieldDescriptorProto, place: &[i32]) {
         if !self.is_proto3() || field.type_() != Type::TYPE_ENUM {
             return;

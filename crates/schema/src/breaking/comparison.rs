@@ -18,11 +18,11 @@ pub struct BreakingChange {
     pub what: String,
     /// The path in a payload, such as `address.lines[].zip`. The path of the root message is empty.
     pub path: String,
-    /// The place of the subject in the earlier files. If the subject is new, this is the place of
-    /// the message that now contains the subject.
+    /// The place of the subject in the earlier files. If the subject is new, this is the place, in
+    /// the earlier files, of the message that now contains the subject.
     pub before: Option<Place>,
-    /// The place of the subject in the later files. If the subject was removed, this is the place
-    /// of the message or enum that contained the subject.
+    /// The place of the subject in the later files. If the subject was removed, this is the place,
+    /// in the later files, of the message or enum that contained the subject.
     pub after: Option<Place>,
     /// The advice for making the change without breaking payloads.
     pub help: String,
@@ -37,7 +37,7 @@ pub struct Defined<'a> {
     pub definitions: &'a Definitions,
 }
 
-/// The advice for a break for which there is no more specific advice.
+/// The general advice, for a break that has no more specific advice.
 pub(super) const KEEP_HELP: &str = "keep the old definition, and add a new one instead";
 
 /// The advice for a field that is new and required, or that became required.

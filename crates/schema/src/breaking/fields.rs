@@ -69,7 +69,7 @@ impl Comparison<'_> {
     ) -> Option<BreakingChange> {
         let FieldIdentity { numbers, names, .. } = self.identity;
         if !numbers && !names {
-            // Only the order of the fields matters, which `order::moved` compares.
+            // Only the order of the fields matters. `order::moved` compares the order.
             return None;
         }
         let (number, name) = (old_field.number, &*old_field.name);

@@ -1,5 +1,5 @@
 //! The fast path for values in their usual form. Each function returns the bytes after the value.
-//! If it returns `None`, the general path reads and checks the value. Nothing here reports
+//! If a function returns `None`, the general path reads and checks the value. Nothing here reports
 //! violations.
 
 use super::text::foreign;
