@@ -50,7 +50,7 @@ impl Linker {
         let value = matches!(first.kind, SymbolKind::EnumValue);
         let fault = if first.file == at {
             fault.note(format!(
-                "first as {} at {}",
+                "first defined as {} at {}",
                 first.kind.name(),
                 report.place(&[&first.path[..], &[path::NAME]].concat())
             ))
@@ -58,7 +58,11 @@ impl Linker {
             let other = self.files.file(first.file);
             let note = match well_known::has(other.name()) {
                 true => format!("{} comes with the gateway", other.name()),
-                false => format!("first as {} at {}", first.kind.name(), first_place(other)),
+                false => format!(
+                    "first defined as {} at {}",
+                    first.kind.name(),
+                    first_place(other)
+                ),
             };
             fault.note(note)
         };

@@ -117,7 +117,7 @@ impl Parser<'_> {
             self.add_option(Entity::File, written);
         } else if self.is("export") || self.is("local") {
             let unexpected = self.unexpected(STATEMENT_EXPECTED);
-            let help = "\"export\" and \"local\" are known since edition 2024";
+            let help = "\"export\" and \"local\" are allowed since edition 2024";
             return unexpected.map_err(|fault| fault.help(help).boxed());
         } else {
             let near = did_you_mean(self.word(self.token()), FILE_STATEMENT_WORDS);

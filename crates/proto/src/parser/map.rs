@@ -31,7 +31,7 @@ impl Parser<'_> {
         if let Some(text) = misplaced {
             let fault = TextFault::new(from.range(), text);
             return Err(fault
-                .help("put the map into a message, and use that")
+                .help("put the map into a message, and use that message")
                 .boxed());
         }
         if self.depth + 1 >= MESSAGE_DEPTH_MAX {

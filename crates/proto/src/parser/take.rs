@@ -218,7 +218,7 @@ impl<'a> Parser<'a> {
         String::from_utf8(bytes).map_err(|_| {
             TextFault::new(
                 self.since(from),
-                "the text is not UTF-8 once its escapes are undone",
+                "the text is not UTF-8 after its escapes are decoded",
             )
             .boxed()
         })

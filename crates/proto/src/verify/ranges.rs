@@ -64,8 +64,12 @@ impl<'a> Check<'a, '_, '_> {
         for numbers in &all {
             if *numbers.range.start() < 1 {
                 let text = format!("{} can't be a field's number", numbers.range.start());
-                self.report
-                    .fault(text, &numbers.path, "expected a range from 1 on", "");
+                self.report.fault(
+                    text,
+                    &numbers.path,
+                    "expected a range that starts at 1 or above",
+                    "",
+                );
             }
         }
         self.declarations(message, at);
