@@ -312,13 +312,13 @@ pub(crate) fn hours_and_minutes(text: &[u8]) -> Option<i64> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Civil {
     pub(crate) year: i64,
-    /// Counted from 1.
+    /// The month, counted from 1.
     pub(crate) month: i64,
-    /// Counted from 1.
+    /// The day of the month, counted from 1.
     pub(crate) day: i64,
-    /// Counted from 0.
+    /// The day of the year, counted from 0.
     pub(crate) day_of_year: i64,
-    /// Counted from 0 for Sunday.
+    /// The day of the week. Sunday is 0.
     pub(crate) day_of_week: i64,
     pub(crate) hour: i64,
     pub(crate) minute: i64,

@@ -288,7 +288,7 @@ pub struct MessageValue<'a> {
 enum MessageSource<'a> {
     Borrowed(&'a (dyn Message<'a> + 'a)),
     Shared(Rc<dyn Message<'a> + 'a>),
-    /// No field is set.
+    /// A message that has no field set.
     Empty,
 }
 

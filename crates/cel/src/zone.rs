@@ -12,7 +12,7 @@ pub(crate) const LOOKUP_STEPS: u64 = 1_000;
 /// A time zone.
 #[derive(Clone, Debug)]
 pub(crate) enum Zone {
-    /// Seconds east of UTC.
+    /// A fixed offset, in seconds east of UTC.
     Fixed(i64),
     Named(TimeZone),
 }

@@ -79,7 +79,7 @@ struct Run<'a> {
 /// The state of one file.
 enum FileStage {
     Parsed(Box<Parsed>),
-    /// Linked by the last compile.
+    /// A file that the last compile linked.
     Linked(Arc<LinkedFile>),
 }
 

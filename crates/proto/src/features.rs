@@ -13,21 +13,21 @@ use crate::path::FILE_EDITION;
 
 /// The number of the `features` field in each options message of `descriptor.proto`.
 pub mod place {
-    /// In `FileOptions`.
+    /// The number in `FileOptions`.
     pub const FILE: u32 = 50;
-    /// In `MessageOptions`.
+    /// The number in `MessageOptions`.
     pub const MESSAGE: u32 = 12;
-    /// In `FieldOptions`.
+    /// The number in `FieldOptions`.
     pub const FIELD: u32 = 21;
-    /// In `OneofOptions`.
+    /// The number in `OneofOptions`.
     pub const ONEOF: u32 = 1;
-    /// In `EnumOptions`.
+    /// The number in `EnumOptions`.
     pub const ENUM: u32 = 7;
-    /// In `EnumValueOptions`.
+    /// The number in `EnumValueOptions`.
     pub const ENUM_VALUE: u32 = 2;
-    /// In `ServiceOptions`.
+    /// The number in `ServiceOptions`.
     pub const SERVICE: u32 = 34;
-    /// In `MethodOptions`.
+    /// The number in `MethodOptions`.
     pub const METHOD: u32 = 35;
 }
 

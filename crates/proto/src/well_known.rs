@@ -85,7 +85,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
     WELL_KNOWN_FILES.iter().map(|(name, _)| *name)
 }
 
-/// Returns whether a file has this name.
+/// Returns whether one of these files has this name.
 pub(super) fn has(name: &str) -> bool {
     text(name).is_some()
 }

@@ -37,11 +37,11 @@ pub enum Lookalike {
     Pickle,
     /// Text after a byte order mark.
     ByteOrderMark,
-    /// Compressed by gzip.
+    /// Data that is compressed by gzip.
     Gzip,
-    /// Compressed by zlib.
+    /// Data that is compressed by zlib.
     Zlib,
-    /// Compressed by Zstandard.
+    /// Data that is compressed by Zstandard.
     Zstd,
     /// Bytes as hexadecimal digits.
     Hex,
@@ -109,7 +109,7 @@ fn by_text(payload: &[u8]) -> Option<Lookalike> {
             Some(b'\'') => Some(Lookalike::PythonText),
             _ => None,
         },
-        // This is a list of dicts.
+        // The payload is a list of dicts.
         (b'[', b']') if is_python(text) => Some(Lookalike::PythonText),
         (b'[', b']') => match inner(1) {
             Some(b'{' | b'[' | b']' | b'"' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n') => {

@@ -23,9 +23,9 @@ pub(crate) enum JsonHead<'a> {
     Bool(bool),
     Number(Number<'a>),
     Str(Text<'a>),
-    /// Elements follow.
+    /// The start of an array. The elements follow.
     Array,
-    /// Members follow.
+    /// The start of an object. The members follow.
     Object,
 }
 
