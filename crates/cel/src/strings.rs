@@ -1,4 +1,4 @@
-//! Functions on strings. Positions are counted in code points.
+//! Functions on strings. Positions in arguments and in results are counted in code points.
 
 use crate::budget::Budget;
 use crate::error::ErrorKind;

@@ -359,7 +359,8 @@ fn days_of(year: i64, month: i64) -> i64 {
 
 /// Returns the days from 1970-01-01 to a date of the Gregorian calendar.
 ///
-/// In this computation, years begin in March, so a leap day is the last day of its year.
+/// In this computation, years begin in March, so a leap day is the last day of its year. 400 years
+/// have 146,097 days, and 719,468 is the number of days from 0000-03-01 to 1970-01-01.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);

@@ -388,6 +388,7 @@ impl<'a> ListValue<'a> {
 
 impl fmt::Debug for ListValue<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Each element takes a step, so at most 1,000 elements are shown.
         let mut budget = Budget::new(1_000, 0);
         let elements = (0..self.len()).map_while(|at| self.get(at, &mut budget).ok());
         out.debug_list().entries(elements).finish()
@@ -480,6 +481,7 @@ impl<'a> MapValue<'a> {
 
 impl fmt::Debug for MapValue<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Each entry takes a step, so at most 1,000 entries are shown.
         let mut budget = Budget::new(1_000, 0);
         let entries = (0..self.len()).map_while(|at| self.entry(at, &mut budget).ok());
         out.debug_map().entries(entries).finish()

@@ -63,8 +63,10 @@ fn compile_within(
     files
 }
 
+/// One compile of all files.
 struct Run<'a> {
     sources: &'a ProtoSources,
+    /// The user's files, by import name.
     units: BTreeMap<&'a str, FileStage>,
     /// The files that come with this crate and are imported, directly or indirectly.
     /// descriptor.proto is always among them.
@@ -254,7 +256,7 @@ impl<'a> Run<'a> {
             if self.faults.faulty.len() >= FAULTY_FILES_MAX || self.is_late(name) {
                 break;
             }
-            // Every file in `order` has a unit, and occurs only once.
+            // Every file in `order` is in `units`, and occurs only once.
             let Some(unit) = self.units.remove(name) else {
                 continue;
             };

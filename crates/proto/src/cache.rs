@@ -43,8 +43,8 @@ struct CachedFile {
 }
 
 impl CachedFile {
-    /// Returns the packed form of a file, or `None` if its descriptor exceeds the 2 GiB that can be
-    /// encoded.
+    /// Returns the encoded form of a file, or `None` if its descriptor exceeds the 2 GiB that can
+    /// be encoded.
     fn of(linked: &LinkedFile) -> Option<Self> {
         Some(Self {
             file: linked.file.encode()?,

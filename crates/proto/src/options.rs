@@ -38,7 +38,9 @@ pub(super) use tree::Tree;
 /// The group of options to read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum OptionGroup {
+    /// The option `features`.
     Features,
+    /// All other options.
     Others,
 }
 

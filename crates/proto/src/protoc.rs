@@ -1,9 +1,9 @@
 //! The other front end: the `protoc` program on the PATH.
 //!
-//! protoc reads copies of the texts in a temporary directory. So it judges the same files under the
-//! same names as the built-in compiler, even if the original files change meanwhile. Well-known
-//! types come from the gateway unless the user's files include them. The verdict of protoc is
-//! final. Its output on stderr becomes diagnostics at the places in the original files.
+//! protoc reads copies of the texts in a temporary directory. It therefore compiles the same texts
+//! under the same names as the built-in compiler, even if the original files change meanwhile.
+//! Well-known types come from the gateway unless the user's files include them. The verdict of
+//! protoc is final. Its output on stderr becomes diagnostics at the places in the original files.
 
 use std::fs;
 use std::io::{self, Read};

@@ -10,7 +10,7 @@ use super::settable::Settable;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tree {
     fields: BTreeMap<i32, Vec<ValueNode>>,
-    /// The fields whose values are encoded as one packed run.
+    /// The fields whose values are encoded in packed form.
     packed: BTreeSet<i32>,
 }
 

@@ -107,14 +107,18 @@ pub(super) struct Pair {
     pub path: String,
 }
 
+/// The comparison of two schemas.
 pub(super) struct Comparison<'a> {
     pub old: Side<'a>,
     pub new: Side<'a>,
     pub identity: FieldIdentity,
     /// Set if the later schema rejects unknown fields.
     pub strict: bool,
+    /// The message types that are still to be compared.
     pub open: Vec<Pair>,
+    /// The message types that were compared.
     pub seen: BTreeSet<(MessageId, MessageId)>,
+    /// The enums that were compared, by their numbers in the tables.
     pub enums: BTreeSet<(u32, u32)>,
     pub found: Vec<BreakingChange>,
 }

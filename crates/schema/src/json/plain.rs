@@ -148,7 +148,8 @@ fn string(bytes: &[u8]) -> Option<&[u8]> {
 #[inline(always)]
 fn digits_in(word: u64) -> usize {
     let values = word ^ (LOW * 0x30);
-    // A carry can mark a digit as another byte, but only after the first byte that is not a digit.
+    // The addition sets the high bit of each byte above 9. A carry can also set the high bit of a
+    // digit, but only after the first byte that is not a digit.
     let others = (values.wrapping_add(LOW * 0x76) | values) & HIGH;
     others.trailing_zeros() as usize / 8
 }

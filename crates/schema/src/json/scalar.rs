@@ -116,9 +116,13 @@ fn bytes(reader: &mut JsonReader, head: JsonHead, at: usize) -> Checked<()> {
 struct Digit;
 
 impl Digit {
+    /// A digit of the standard alphabet and of the alphabet for URLs.
     const BOTH: u8 = 1;
+    /// A digit of the standard alphabet only.
     const STANDARD: u8 = 2;
+    /// A digit of the alphabet for URLs only.
     const URL: u8 = 4;
+    /// A character that is not a digit.
     const NONE: u8 = 8;
 
     /// The alphabets of each byte, as one of the constants above.
@@ -145,6 +149,7 @@ fn is_base64(text: &[u8]) -> bool {
     let padding = padding.count();
     let digits = &text[..text.len() - padding];
     let alphabets = (digits.iter()).fold(0, |seen, digit| seen | Digit::TABLE[usize::from(*digit)]);
+    // 6 is the union of `Digit::STANDARD` and `Digit::URL`.
     let one = alphabets & Digit::NONE == 0 && alphabets & 6 != 6;
     one && digits.len() % 4 != 1 && (padding == 0 || text.len().is_multiple_of(4))
 }

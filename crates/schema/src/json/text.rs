@@ -78,8 +78,8 @@ pub(super) fn special(word: u64) -> u64 {
 /// that is not ASCII. Later bytes may be marked without cause.
 #[inline]
 pub(super) fn foreign(word: u64) -> u64 {
-    // In ASCII, flipping this bit turns the quote into 0x20, keeps control characters below 0x20,
-    // and turns every other character into one above 0x20.
+    // In ASCII, flipping the bit 0x02 turns the quote into 0x20, keeps control characters below
+    // 0x20, and turns every other character into a character above 0x20.
     let low = (word ^ (LOW * 0x02)).wrapping_sub(LOW * 0x21);
     let backslash = (word ^ (LOW * 0x5c)).wrapping_sub(LOW);
     (low | backslash | word) & HIGH
