@@ -109,8 +109,9 @@ impl Unifier {
         }
     }
 
-    /// Binds `parameter` to `to`. If the parameter is already bound, binds it to the more general
-    /// of `to` and the current binding, unless these two types do not fit each other.
+    /// Binds `parameter` to `to`. If the parameter is already bound to a type that fits `to`, binds
+    /// it to the more general of the two types. If the two types do not fit each other, the binding
+    /// does not change.
     fn substitute(&mut self, to: &Type, parameter: u32) -> Substitution {
         if *to == Type::Parameter(parameter) {
             return Substitution::Valid;

@@ -102,7 +102,7 @@ pub fn shown(path: &Path) -> PathBuf {
 }
 
 /// Returns a path as text on one line. A control character in the name of a file, such as a line
-/// feed or ESC, is written as an escape sequence, so that a name can neither forge lines nor
+/// feed or ESC, is written as an escape sequence. A name can therefore neither forge lines nor
 /// control the terminal.
 pub fn escaped(path: &Path) -> String {
     let text = path.to_string_lossy();

@@ -1,7 +1,7 @@
 //! The time that a compile may take, passed to every function that reads a file.
 //!
-//! The clock is read within each loop that a file's text can make long, not only between files, so
-//! that no single file can exceed the time, whatever its shape. Such a loop takes a
+//! The clock is read within each loop that a file's text can make long, not only between files. No
+//! single file can therefore exceed the time, whatever its content. Such a loop takes a
 //! [`step`](Budget::step) for each round and ends with [`OutOfTime`] as soon as a step fails. From
 //! then on, every step fails. Some loops cannot return an error: a diagnostic that is being
 //! composed is cut short, and the parser sees the end of the text. In both cases, the caller that

@@ -1,9 +1,9 @@
 //! The results of one compile that the next compile reuses. A reload that changes one of a thousand
 //! files thus links only that file and its importers.
 //!
-//! A file is reused if its text and path are unchanged and all of its imports are reused, because
-//! then its descriptor is the same ([`super::linker`]). The descriptor stays encoded until a
-//! definition in it is used. This module compiles nothing.
+//! A file is reused if its text and path are unchanged and all of its imports are reused. A new
+//! link would make the same descriptor of such a file ([`super::linker`]). The descriptor stays
+//! encoded until a definition in it is used. This module compiles nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The facts that a compile needs about every linked file, even if the file is unchanged.
 //!
-//! The facts are kept next to the encoded descriptor, so that the descriptor of an unchanged file
-//! is decoded only if another file or a schema uses a definition in it.
+//! The facts are kept next to the encoded descriptor. The descriptor of an unchanged file is
+//! therefore decoded only if another file or a schema uses a definition in it.
 
 use std::collections::BTreeMap;
 

@@ -256,8 +256,8 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Returns the end of the malformed comment that is being read: the end of the line for a `//`
-    /// comment, and the end of the text for a `/*` comment.
+    /// Returns the end of the malformed comment that is being read. A malformed `//` comment ends
+    /// at the end of its line, and a malformed `/*` comment ends at the end of the text.
     fn end_of_comment(&self) -> usize {
         let rest = &self.bytes[self.at..];
         let len = match self.bytes.get(self.start + 1) {

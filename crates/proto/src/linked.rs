@@ -76,9 +76,9 @@ impl LinkedFiles {
         self.files.len()
     }
 
-    /// Adds the names that the file at an index defines. Returns the names that are defined twice,
-    /// and the first name that is too long by itself or exceeds the limit on the names of all files
-    /// together.
+    /// Adds the names that the file at an index defines. Returns the names that are defined twice.
+    /// Also returns the first name that is too long by itself, or with which the names of all files
+    /// together exceed their limit.
     pub(crate) fn add_names(
         &mut self,
         at: usize,

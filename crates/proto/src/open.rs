@@ -12,8 +12,8 @@ use rustix::fs::OFlags;
 ///
 /// # Errors
 ///
-/// Fails with the errors of the system, with [`io::ErrorKind::IsADirectory`] for a directory, and
-/// with [`io::ErrorKind::InvalidInput`] for anything else that is not a file.
+/// Fails with the errors of the system. Also fails with [`io::ErrorKind::IsADirectory`] for a
+/// directory, and with [`io::ErrorKind::InvalidInput`] for anything else that is not a file.
 pub fn open_file(path: &Path) -> io::Result<File> {
     // Opening a device may have an effect, so the name is checked first. If another file takes the
     // name after this check, that file is opened, checked, and closed if it is refused.

@@ -201,8 +201,8 @@ pub(super) enum Base {
 /// One `name: value` within an aggregate.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    /// The name of a field. If `bracketed` is true, the text between the brackets: the name of an
-    /// extension or, if the text contains a slash, the name of the type in an Any.
+    /// The name of a field. If `bracketed` is true, the text between the brackets. A text with a
+    /// slash is the name of the type in an Any, and any other text is the name of an extension.
     pub name: String,
     pub bracketed: bool,
     pub range: Range<usize>,

@@ -229,9 +229,9 @@ impl<'a> SourceReader<'a> {
     }
 
     /// Walks a directory. `seen` holds the canonical paths of the directories of this root that
-    /// were walked. Each directory is walked once, so that the walk ends even if a symbolic link
-    /// leads to a parent directory, and so that links between sibling directories do not multiply
-    /// the work. An import that names a file by a path that was not walked still finds the file
+    /// were walked. Each directory is walked once. The walk therefore ends even if a symbolic link
+    /// leads to a parent directory, and links between sibling directories do not multiply the work.
+    /// An import that names a file by a path that was not walked still finds the file
     /// ([`Self::follow_imports`]).
     fn walk(&mut self, directory: &Path, prefix: &str, seen: &mut HashSet<PathBuf>, depth: usize) {
         let listed = fs::canonicalize(directory).and_then(|identity| {

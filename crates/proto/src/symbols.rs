@@ -27,11 +27,11 @@ use crate::top_names::prefix_hashes;
 pub(super) const NAME_LENGTH_MAX: usize = u16::MAX as usize;
 
 /// The maximum total length of the full names in all files, in bytes: ten times the length in
-/// googleapis. The size of the texts does not bound this length, because a definition of a few
-/// bytes has a long full name if it is nested in a message with a long name. Resolved type names
-/// need no bound. A resolved name consists of a scope that contains the field or method, and the
-/// name as written. Together, the resolved names are no longer than the full names of the
-/// definitions plus the texts.
+/// googleapis. The size of the texts does not bound this length: a definition of a few bytes has a
+/// long full name if it is nested in a message with a long name. Resolved type names need no bound.
+/// A resolved name consists of a scope that contains the field or method, and the name as written.
+/// Together, the resolved names are no longer than the full names of the definitions plus the
+/// texts.
 const NAMES_LENGTH_MAX: usize = 256 << 20;
 
 /// The kind of definition that a name refers to.
@@ -179,8 +179,9 @@ impl Symbols {
         self.bytes > NAMES_LENGTH_MAX
     }
 
-    /// Adds a file's names. Returns the names that are defined twice, and the first name that is
-    /// too long by itself or exceeds the limit on the names of all files together.
+    /// Adds a file's names. Returns the names that are defined twice. Also returns the first name
+    /// that is too long by itself, or with which the names of all files together exceed their
+    /// limit.
     pub(crate) fn add(
         &mut self,
         at: usize,

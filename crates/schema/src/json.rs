@@ -1,13 +1,13 @@
 //! The JSON walk: the check of a payload in JSON against a message.
 //!
-//! The walk builds nothing and, except for some well-known types (`known.rs`), reads the bytes
-//! once. A walk that finds no violation allocates memory only for objects with many keys that are
-//! not fields (`keys.rs`), for message types with more than 256 fields (`needs.rs`), and for texts
-//! with escapes that must be decoded. A message is an object keyed by proto or JSON names. A field
-//! that is null is absent, unless null is a value of its type. An element of a list or a value in a
-//! map must not be null, unless null is a value of its type. In addition to ProtoJSON, the walk
-//! accepts the forms that serde_json writes: bytes as an array of integers, and well-known types
-//! field by field.
+//! The walk builds nothing. It reads the bytes once, except in some well-known types (`known.rs`).
+//! A walk that finds no violation allocates memory only for objects with many keys that are not
+//! fields (`keys.rs`), for message types with more than 256 fields (`needs.rs`), and for texts with
+//! escapes that must be decoded. A message is an object keyed by proto or JSON names. A field that
+//! is null is absent, unless null is a value of its type. An element of a list or a value in a map
+//! must not be null, unless null is a value of its type. In addition to ProtoJSON, the walk accepts
+//! the forms that serde_json writes: bytes as an array of integers, and well-known types field by
+//! field.
 
 pub(crate) mod head;
 mod keys;

@@ -48,8 +48,9 @@ const MESSAGE_STATEMENT_WORDS: [&str; 26] = [
     "bytes",
 ];
 
-/// The list of messages to which a group adds its message: the path of the message that contains
-/// the group, and the field number of the list in it. At the top of a file, the path is empty.
+/// The list of messages to which a group adds its message. The first part is the path of the
+/// message that contains the group, or empty at the top of a file. The second part is the field
+/// number of the list in the containing descriptor.
 type Nest = (Vec<i32>, i32);
 
 /// Words of other languages, in lower case, for a value that may be absent.

@@ -63,8 +63,9 @@ impl<'a> From<Text<'a>> for Cow<'a, str> {
     }
 }
 
-/// Returns a word whose lowest set bit is the high bit of the first byte that a string cannot hold
-/// unescaped: a quote, a backslash or a control character. Later bytes may be marked without cause.
+/// Returns a word that marks the first byte that a string cannot hold unescaped: a quote, a
+/// backslash or a control character. The lowest set bit of the word is the high bit of this byte.
+/// The word is 0 if there is no such byte. Later bytes may be marked without cause.
 #[inline]
 pub(super) fn special(word: u64) -> u64 {
     let (quote, backslash) = (word ^ (LOW * 0x22), word ^ (LOW * 0x5c));
@@ -74,8 +75,9 @@ pub(super) fn special(word: u64) -> u64 {
     (quote | backslash | control) & HIGH
 }
 
-/// Returns a word whose lowest set bit is the high bit of the first byte that [`special`] marks or
-/// that is not ASCII. Later bytes may be marked without cause.
+/// Returns a word that marks the first byte that [`special`] would mark or that is not ASCII. The
+/// lowest set bit of the word is the high bit of this byte. The word is 0 if there is no such byte.
+/// Later bytes may be marked without cause.
 #[inline]
 pub(super) fn foreign(word: u64) -> u64 {
     // In ASCII, flipping the bit 0x02 turns the quote into 0x20, keeps control characters below
