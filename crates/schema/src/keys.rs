@@ -3,8 +3,9 @@
 //! Keys are compared as values, not as bytes: 1 as one byte and 1 as eight bytes are one key. A map
 //! of up to [`PAIRWISE_MAX`] entries is compared pairwise on the stack. For a larger map, a set of
 //! fingerprints is kept, which are 64-bit hashes of the keys. The set grows with the entries that
-//! were read, not with the number of entries that a payload declares. A peer chooses the keys, so
-//! the hashes have a random seed. If a fingerprint occurs twice, the keys are read again.
+//! were read, not with the number of entries that a payload declares. The hashes have a random
+//! seed, so that a peer cannot choose keys with equal hashes. If a fingerprint occurs twice, the
+//! keys are read again.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -29,7 +30,7 @@ pub(super) enum Key<T> {
 }
 
 impl<'a, T: Into<Cow<'a, str>>> Key<T> {
-    /// Returns the path segment, `["k"]` or `[7]`.
+    /// Returns the segment that this key adds to a violation's path, such as `["k"]` or `[7]`.
     #[cold]
     pub(crate) fn segment(self) -> String {
         match self {
@@ -82,8 +83,9 @@ impl<T: Copy> Default for Keys<T> {
 }
 
 impl<T: Copy + Eq + Hash> Keys<T> {
-    /// Adds a key. Returns false if an equal key was added before. If a key with the same
-    /// fingerprint was added before, `before` reads the keys again and decides.
+    /// Adds a key. Returns false if an equal key was added before. `before` is called only if a key
+    /// with the same fingerprint was added before. It reads the earlier keys again, and returns
+    /// whether an equal key is among them.
     #[inline]
     pub(crate) fn insert(
         &mut self,

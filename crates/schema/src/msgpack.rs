@@ -160,7 +160,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         self.remaining_pairs(reader, scope, passed, count - passed, start, depth)
     }
 
-    /// Reads the last `left` pairs of a map after its first `passed` declared fields were read.
+    /// Reads the last `left` pairs of a map. The pairs before them were the first `passed` fields
+    /// of the message, in declaration order.
     #[inline(never)]
     fn remaining_pairs(
         &self,
@@ -473,7 +474,9 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 }
 
-/// Reads the next key. Returns the index of its field, if there is one, and the key.
+/// Reads the next key. Returns the index of the field with this name, or `None` if the message has
+/// no such field, and the key. `place` is the position, in declaration order, of the field that
+/// probably comes next.
 #[inline(never)]
 pub(crate) fn any_key<'p>(
     reader: &mut MsgpackReader<'p>,

@@ -10,7 +10,7 @@ use gateway_diagnostic::did_you_mean;
 
 /// The fields of one occurrence of a message that have been read so far.
 pub(super) struct Seen {
-    /// The fields whose names were read, whatever their values.
+    /// The fields whose names were read, even if their values are null or wrong.
     named: IndexSet,
     /// The fields that are present, or `None` if no field is required.
     marked: Option<IndexSet>,
@@ -150,7 +150,8 @@ pub(super) fn unknown_value(one: &Enum, name: &[u8], at: usize) -> Box<Fault> {
     Fault::new(at, expected, format!("the name {}", excerpt(name)))
 }
 
-/// If an enum has at most this number of values, a violation lists the names of all of them.
+/// The maximum number of names of an enum that a violation lists. The names are listed if none of
+/// them is similar to the unknown name. A longer list would be hard to read.
 const VALUES_LISTED_MAX: usize = 8;
 
 /// The maximum number of bytes of a name that are compared with known names. The rest is ignored,

@@ -50,8 +50,8 @@ pub enum TextKeys {
     /// A map's keys have the type that the `.proto` file gives them.
     #[default]
     Reject,
-    /// In addition, a key may be the text of the value: a whole number in decimal digits, without
-    /// needless zeros, or `true` or `false`.
+    /// A key that is a number or a bool may also be written as a text: a number as decimal digits
+    /// without needless zeros, and a bool as `true` or `false`.
     Allow,
 }
 

@@ -1,9 +1,10 @@
 //! The protobuf walk: the check of a payload in protobuf's wire format against a message.
 //!
-//! The walk reads the bytes once, builds nothing, and allocates nothing unless it fails (except for
-//! required fields of a message type with more than 256 fields, see `needs.rs`). The walk rejects
-//! every payload that a protobuf parser must reject, and a known field with a wrong wire type. The
-//! walk examines a value only as far as the schema requires.
+//! The walk reads the bytes once and builds no data structure. If it finds no violation, it
+//! allocates memory only for required fields of message types with more than 256 fields
+//! (`needs.rs`). The walk rejects every payload that a protobuf parser must reject. It also rejects
+//! known fields with a wrong wire type. The walk examines a value only as far as the schema
+//! requires.
 
 pub(crate) mod locate;
 mod open;
@@ -49,8 +50,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Reads a message: the rest of `reader` or, if the message is a group, up to the end of
-    /// `group`.
+    /// Reads a message up to the end of `reader`. A message that is a group ends with the end tag
+    /// of the field number `group` instead.
     fn message(
         &self,
         reader: &mut WireReader,
@@ -119,7 +120,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         open.complete(faults)
     }
 
-    /// Reads any record. Returns whether it is the end of the open group.
+    /// Reads a record in any form. Returns whether the record is the end of the open group.
     #[inline(never)]
     fn record(
         &self,
@@ -233,8 +234,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Reads an enum where unknown fields are rejected. A number that a closed enum does not define
-    /// is then a violation, because parsers treat such a number as an unknown field.
+    /// Reads an enum value, if the schema rejects unknown fields. A number that a closed enum does
+    /// not define is then a violation, because parsers treat such a number as an unknown field.
     fn enumeration(&self, reader: &mut WireReader, id: EnumId) -> Checked<()> {
         let at = reader.at();
         let number = reader.varint()? as i32;

@@ -14,10 +14,11 @@ use crate::table::{Cardinality, Form};
 /// The presence of a required field in payloads whose writer has set the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// A writer that sets the field writes the field, whatever its value is.
+    /// A writer that sets the field writes the field, even if the value is zero or empty.
     Explicit,
-    /// A protobuf or ProtoJSON writer omits the field when the value is zero or empty (proto3
-    /// without `optional`, and lists and maps), so a message with such a value is rejected.
+    /// A protobuf or ProtoJSON writer omits the field if the value is zero or empty, so a message
+    /// with such a value is rejected. Such fields are lists, maps, and proto3 fields without
+    /// `optional`.
     Implicit,
 }
 

@@ -6,11 +6,12 @@
 //! checked against rules only if its schema has rules. The rules are checked after the walk over
 //! the payload or, in the combined pass, together with the walk.
 //!
-//! `option.rs`, `kind.rs`, `field.rs` and `message.rs` read the options of descriptors, `read.rs`
-//! compiles the standard rules in them into the checks of `check.rs`, and `compile.rs` arranges
-//! these checks by message and field (`plan.rs`). `judge.rs` reads a payload and applies the
-//! checks. `combined.rs` does the same in one pass with the walk. `expression.rs` compiles rules in
-//! CEL, and evaluates them after the standard ones. `explain.rs` lists all rules for people.
+//! `option.rs`, `kind.rs`, `field.rs` and `message.rs` read the options of descriptors. `read.rs`
+//! compiles the standard rules of these options into the checks of `check.rs`. `compile.rs`
+//! arranges these checks by message and field (`plan.rs`). `judge.rs` reads a payload and applies
+//! the checks. `combined.rs` does the same in one pass with the walk. `expression.rs` compiles
+//! rules in CEL, and evaluates them after the standard rules. `explain.rs` lists all rules for
+//! people.
 
 mod base64;
 mod check;
@@ -79,7 +80,7 @@ impl fmt::Debug for RuleSet {
     }
 }
 
-/// Limits on the cost of the rules in CEL of one payload.
+/// Limits on the cost of evaluating the rules in CEL for one payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuleLimits {
     /// The maximum size, in bytes, of a payload whose message carries rules in CEL, directly or in
@@ -105,7 +106,7 @@ pub(super) struct Rules {
 pub(super) enum Known {
     /// The payload fits its message.
     Structure,
-    /// In addition, the payload keeps all standard rules.
+    /// The payload fits its message and keeps all standard rules.
     Standard,
 }
 
@@ -202,8 +203,8 @@ impl Rules {
         Some(Estimate::of(&self.compiled.expressions, root, table))
     }
 
-    /// Returns whether `payload` certainly fits `contract` and keeps all rules but those in CEL. A
-    /// result of false says nothing about the payload.
+    /// Returns whether `payload` certainly fits `contract` and keeps all standard rules. A result
+    /// of false says nothing about the payload.
     pub(crate) fn pass(&self, contract: &Contract, payload: &[u8], depth: u32) -> bool {
         let Some(root) = self.standard else {
             return false;
@@ -231,7 +232,7 @@ impl Rules {
         verdict.map_err(|fault| fault.into_violation(true))
     }
 
-    /// Returns whether `payload`, which fits `contract`, keeps all rules but those in CEL.
+    /// Returns whether `payload`, which fits `contract`, keeps all standard rules.
     pub(crate) fn keeps_standard(&self, contract: &Contract, payload: &[u8]) -> bool {
         self.standard::<First>(contract, payload).is_ok()
     }

@@ -27,9 +27,9 @@ pub(crate) enum MsgpackHead<'a> {
     Float(f64),
     Str(&'a [u8]),
     Bin(&'a [u8]),
-    /// An array of this number of elements, which follow.
+    /// The number of elements of an array. The elements follow.
     Array(usize),
-    /// A map of this number of pairs, which follow.
+    /// The number of pairs of a map. The pairs follow.
     Map(usize),
     /// An extension's type and data.
     Ext(i8, &'a [u8]),
@@ -104,8 +104,9 @@ impl<'a> MsgpackReader<'a> {
         self.at = self.bytes.len() - rest.len();
     }
 
-    /// Takes the next value and returns true if it is a scalar of this kind in its usual form.
-    /// Otherwise takes nothing and returns false: the general path must read the value.
+    /// Takes the next value and returns true if it is a scalar of this kind in its usual form (see
+    /// `plain.rs`). Otherwise takes nothing and returns false: the general path must read the
+    /// value.
     #[inline]
     pub(crate) fn plain(&mut self, kind: FieldKind) -> bool {
         let after = plain::scalar(self.rest(), plain::tails(kind));
@@ -168,8 +169,8 @@ impl<'a> MsgpackReader<'a> {
         left
     }
 
-    /// Takes the head of the next value and returns the number of elements, if the value is an
-    /// array of up to 15 elements. Most arrays are this short.
+    /// If the next value is an array of up to 15 elements, takes its head and returns the number of
+    /// elements. Otherwise takes nothing and returns `None`. Most arrays are this short.
     #[inline]
     pub(crate) fn short_array(&mut self) -> Option<usize> {
         let marker = *self.bytes.get(self.at)?;
@@ -179,8 +180,8 @@ impl<'a> MsgpackReader<'a> {
         short.then_some(count)
     }
 
-    /// Takes the head of the next value and returns the number of pairs, if the value is a map of
-    /// up to 15 pairs. Most maps are this short.
+    /// If the next value is a map of up to 15 pairs, takes its head and returns the number of
+    /// pairs. Otherwise takes nothing and returns `None`. Most maps are this short.
     #[inline]
     pub(crate) fn short_map(&mut self) -> Option<usize> {
         let marker = *self.bytes.get(self.at)?;
@@ -190,7 +191,8 @@ impl<'a> MsgpackReader<'a> {
         short.then_some(count)
     }
 
-    /// Takes the next value if it is a complete string of up to 31 bytes. Most keys are this short.
+    /// Takes the next value and returns its bytes if it is a complete string of up to 31 bytes.
+    /// Otherwise takes nothing and returns `None`. Most keys are this short.
     #[inline]
     pub(crate) fn short_string(&mut self) -> Option<&'a [u8]> {
         let (&marker, rest) = self.bytes.get(self.at..)?.split_first()?;
@@ -274,7 +276,7 @@ impl<'a> MsgpackReader<'a> {
     }
 
     /// Returns the head of an array of `count` elements. Every element takes at least a byte, so a
-    /// false count is detected at once.
+    /// count above the number of unread bytes is a violation.
     #[inline]
     fn elements(&self, at: usize, count: usize) -> Checked<MsgpackHead<'a>> {
         match count <= self.left() {

@@ -49,8 +49,9 @@ fn from_text<'a>(text: &[u8], kind: FieldKind) -> Option<Key<&'a str>> {
     }
 }
 
-/// Returns the whole number that `text` represents in decimal digits. Only the shortest text of a
-/// number is accepted, as JavaScript writes it. No two texts therefore stand for the same key.
+/// Returns the whole number that `text` represents in decimal digits. Returns `None` if `text` is
+/// not the shortest text of a whole number, which is the text that JavaScript writes. No two texts
+/// therefore stand for the same key.
 pub(crate) fn decimal(text: &[u8]) -> Option<i128> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     let is_plain = match digits {
@@ -66,13 +67,13 @@ pub(super) struct Keys<'t, 'a> {
     table: &'t Table,
     kind: FieldKind,
     text_keys: TextKeys,
-    /// A reader at the first key.
+    /// A reader at the first key that was added.
     body: MsgpackReader<'a>,
     seen: keys::Keys<&'a str>,
 }
 
 impl<'t, 'a> Keys<'t, 'a> {
-    /// Returns an empty set of keys. `body` is a reader at the first entry of the map.
+    /// Returns an empty set of keys. `body` is a reader at the first key that will be added.
     pub(super) fn new(
         table: &'t Table,
         kind: FieldKind,
@@ -107,8 +108,8 @@ impl<'t, 'a> Keys<'t, 'a> {
     }
 }
 
-/// Returns whether `key` occurs between the position of `body` and `at`. This is only necessary if
-/// an earlier key has the same fingerprint.
+/// Returns whether `key` occurs between the position of `body` and `at`. The function is only
+/// called if an earlier key has the same fingerprint.
 #[cold]
 fn was_before(
     table: &Table,
@@ -124,7 +125,7 @@ fn was_before(
         match read(table, &mut reader, kind, text_keys) {
             Ok(other) if other == key => return Ok(true),
             Ok(_) => {}
-            // The key is malformed and was reported before, so only its value is skipped here.
+            // The key is malformed. It was reported before, so it is only skipped here.
             Err(_) => reader.skip_from(start, u32::MAX)?,
         }
         // The walk has read this value before, so the depth of the value is within the limit.

@@ -21,7 +21,7 @@ pub(super) enum Tail {
     Eight,
     /// Four bytes. Their highest bit must be 0, because the kind cannot hold larger numbers.
     LowFour,
-    /// Eight bytes, with the same condition.
+    /// Eight bytes. Their highest bit must be 0, for the same reason.
     LowEight,
     /// A text. The marker holds its length.
     Text,

@@ -64,8 +64,8 @@ fn whole(head: MsgpackHead, low: i64, high: u64) -> bool {
     }
 }
 
-/// Returns the whole number in `head`, if it holds one. A float beyond 64 bits results in a number
-/// that is out of range for every kind.
+/// Returns the whole number in `head`, or `None` if `head` holds no whole number. A float beyond 64
+/// bits results in a number that is out of range for every kind.
 #[inline]
 pub(crate) fn integer(head: MsgpackHead) -> Option<i128> {
     match head {

@@ -1,4 +1,4 @@
-//! The path of a violation: the element of a repeated field, or the key of a map.
+//! Adds the element of a repeated field, or the key of a map entry, to the path of a violation.
 //!
 //! Walks do not count elements, so that a valid payload does not pay for the counting. After a
 //! violation, [`locate`] reads the message with the violation again, up to the faulty record.
@@ -62,7 +62,7 @@ fn element_index(start: &WireReader, field: &Field, at: usize, offset: usize) ->
 }
 
 /// Returns the path segment of a map entry's key, such as `["k"]` or `[7]`, or `None` if the key
-/// cannot be read. `reader` reads the tag of the entry next.
+/// cannot be read. `reader` must be at the tag of the entry.
 pub(crate) fn map_key(table: &Table, field: &Field, mut reader: WireReader) -> Option<String> {
     reader.tag().ok()?;
     let entry = &table[field.kind.message()?];

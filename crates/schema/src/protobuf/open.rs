@@ -4,7 +4,7 @@ use crate::needs::IndexSet;
 use crate::scope::Scope;
 use crate::violation::{Checked, Gather};
 
-/// The value that means "not in a group" in place of a group's number.
+/// The value of [`OpenMessage::group`] for a message that is not a group. No field has this number.
 pub(super) const NO_GROUP: u32 = 0;
 
 /// One occurrence of a message that is being read.
@@ -12,11 +12,11 @@ pub(super) struct OpenMessage<'a> {
     pub scope: Scope<'a>,
     /// The offset at which the message begins.
     pub start: usize,
-    /// The field number of the group if the message is one, or else [`NO_GROUP`].
+    /// The field number of the message if the message is a group, or else [`NO_GROUP`].
     pub group: u32,
     /// The number of levels that may be nested in the message.
     pub depth: u32,
-    /// The fields read so far, if some fields are required.
+    /// The fields that were read so far, or `None` if no field is required.
     pub seen: Option<IndexSet>,
 }
 

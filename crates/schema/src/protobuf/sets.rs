@@ -15,8 +15,9 @@ const TYPE: u32 = 2;
 const MESSAGE: u32 = 3;
 
 impl<'a, G: Gather> Walk<'a, G> {
-    /// Reads the item whose tag is at `start`: type and message in either order. The first type and
-    /// the first message count. An item without a type or without a message is ignored.
+    /// Reads the fields of an item, type and message in either order, after the item's tag at
+    /// `start`. The first type and the first message count. An item without a type or without a
+    /// message is ignored.
     pub(super) fn item(
         &self,
         reader: &mut WireReader,

@@ -185,8 +185,8 @@ impl<'a> WireReader<'a> {
     }
 
     /// Consumes fields while the fast path can check them (a tag of one byte and a value of an
-    /// expected form), and calls `visit` with the number of each. Ends at the first other field,
-    /// which the general path reads.
+    /// expected form), and calls `visit` with the number of each field. Ends at the first other
+    /// field, which the general path reads.
     #[inline]
     pub(crate) fn plain_fields(
         &mut self,
@@ -246,8 +246,8 @@ impl<'a> WireReader<'a> {
         self.payload.get(at..self.at).unwrap_or_default()
     }
 
-    /// Returns the number and the body of the next field, if it is a message with a short tag and
-    /// length.
+    /// Returns the number and the body of the next field, if the field is a message with a tag of
+    /// one byte and a length of at most two bytes. Otherwise returns `None`.
     #[inline]
     pub(crate) fn plain_body(&self, fields: &[Plain]) -> Option<(u32, Self)> {
         let (&tag, value) = self.payload.get(self.at..)?.split_first()?;
@@ -476,7 +476,8 @@ pub(super) fn open_group(at: usize, group: u32) -> Box<Fault> {
 mod tests {
     use super::*;
 
-    /// A varint of every length, at every position in a run of ones.
+    /// Tests runs of one-byte varints with one longer varint, of every length and at every
+    /// position.
     #[test]
     fn runs_hold_varints_of_up_to_ten_bytes() {
         for before in 0..24 {

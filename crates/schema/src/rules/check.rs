@@ -29,7 +29,8 @@ pub(super) enum Value<'a> {
 
 impl Value<'_> {
     /// Returns whether this is the zero value of its type, which a writer omits from a field
-    /// without presence.
+    /// without presence. Times and field masks are messages, which have presence, and are never
+    /// zero.
     pub(super) fn is_zero(&self) -> bool {
         match self {
             Value::Signed(value) => *value == 0,
@@ -123,7 +124,8 @@ impl NowTest {
     }
 }
 
-/// Returns the current time in nanoseconds from 1970. Only [`NowTest`] reads it.
+/// Returns the current time in nanoseconds from 1970, or 0 if the system's clock is before 1970.
+/// The time is only used for [`NowTest`].
 fn now() -> i128 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_nanos() as i128)

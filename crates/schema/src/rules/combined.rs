@@ -1,10 +1,10 @@
 //! A single pass over a payload that checks its structure and its standard rules together.
 //!
 //! The pass supports payloads in the form that most writers produce. Its result is either that a
-//! payload certainly passes the walk and the judge of its encoding, or that the verdict is unknown.
-//! In the second case, walk and judge decide. Only they report violations, so the pass keeps
-//! nothing that a violation needs: no paths, ids or positions. Values that the pass does not read
-//! itself are read by the functions of the walk and the judge.
+//! payload certainly fits its message and keeps the standard rules, or that the verdict is unknown.
+//! In the second case, the walk checks the structure, and the judge (`judge.rs`) checks the rules.
+//! Only the walk and the judge report violations, so the pass keeps no paths, ids or positions.
+//! Values that the pass does not read itself are read by the functions of the walk and the judge.
 //!
 //! `plan.rs` puts the rules into the form that the pass reads, `test.rs` has the tests of values,
 //! and each encoding has a file.

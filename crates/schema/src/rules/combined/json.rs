@@ -186,7 +186,8 @@ impl OpenMessage<'_> {
         }
     }
 
-    /// Judges a scalar that was read in its usual form.
+    /// Judges a scalar that was read in its usual form. Returns `None` if the value is not known to
+    /// pass.
     #[inline]
     fn scalar(
         &mut self,
@@ -200,7 +201,7 @@ impl OpenMessage<'_> {
     }
 }
 
-/// Returns the value of a scalar in its usual form.
+/// Returns the value of a scalar in its usual form, or `None` for bytes, enums and messages.
 #[inline]
 fn read(kind: FieldKind, text: &[u8]) -> Option<Scalar<'_>> {
     Some(match kind {
