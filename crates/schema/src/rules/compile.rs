@@ -25,7 +25,8 @@ use super::plan::{
 use super::read;
 use crate::table::{Cardinality, Field, FieldKind, MessageId, Table};
 
-/// The maximum size in bytes of the compiled regular expressions of all `pattern` rules together.
+/// The maximum size in bytes of the compiled regular expressions of all `pattern` rules together. A
+/// short pattern may have a large compiled form, so the size of the files does not bound this size.
 const PATTERN_BYTES_MAX: usize = 128 << 20;
 
 /// The compiled rules of some messages and of all messages below them.
@@ -36,8 +37,8 @@ pub(super) struct Compiled {
     pub expressions: ExpressionPlans,
 }
 
-/// Compiles the rules of `roots` and of all messages below them, and adds errors and warnings about
-/// them to `found`.
+/// Compiles the rules of `roots` and of all messages below them. Adds errors and warnings about
+/// rules to `found`.
 pub(super) fn compile(
     descriptors: &Descriptors,
     table: &Arc<Table>,
@@ -180,7 +181,8 @@ impl Compiler<'_> {
         self.found.push_at(error, || places.of_rule(message, field));
     }
 
-    /// Returns, for each message, whether `has` holds for it or for a message below it.
+    /// Returns for each message, by the number of its [`MessageId`], whether `has` returns true for
+    /// the options of the message or of a message below it.
     fn reach(&self, has: impl Fn(&Collected) -> bool) -> FxHashMap<u32, bool> {
         let mut above: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
         for (&id, options) in &self.options {
@@ -371,7 +373,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// Returns the rules of an element, key or map value, read from its option `message`.
+    /// Returns the rules of an element, key or map value. `message` is the encoded option that
+    /// holds these rules, or `None` if there is no such option.
     fn element(
         &mut self,
         kind: FieldKind,
@@ -480,7 +483,7 @@ fn below<'a>(
         .filter(move |(index, field)| {
             let option = options.fields.get(index);
             let ignored = option.is_some_and(|option| option.ignore == Ignore::Always);
-            // The table has the name of an extension in brackets.
+            // In the table, the name of an extension is in brackets.
             !disabled && !ignored && !field.name.starts_with('[')
         });
     fields.filter_map(|(_, field)| field.kind.message())

@@ -16,7 +16,7 @@ pub struct ExplainedRule {
     pub message: String,
     /// The name of the field or oneof. For rules of the elements of a list `tags`, the path is
     /// `tags[]`. For rules of a map `ports`, it is `ports{}` for the values and `ports{} (key)` for
-    /// the keys. Empty for a rule of the message as a whole.
+    /// the keys. For a rule of the message as a whole, the path is empty.
     pub path: String,
     /// The id of the rule, such as `string.min_len`.
     pub id: String,
@@ -38,8 +38,9 @@ pub enum RuleCost {
     /// Proportional to the number of elements.
     Elements,
     /// A maximum number of steps, plus one step for every 32 bytes of text that are read or
-    /// written. The maximum is a polynomial in the number of elements that the rule visits. These
-    /// are its coefficients, the constant term first: `[3, 5]` is 3 steps, plus 5 for each element.
+    /// written. The maximum is a polynomial in the number of elements that the rule visits. The
+    /// vector holds the coefficients of the polynomial, the constant term first: `[3, 5]` is 3
+    /// steps, plus 5 steps for each element.
     Steps(Vec<u64>),
 }
 

@@ -237,8 +237,8 @@ impl OpenMessage<'_> {
     }
 }
 
-/// Returns the text or the bytes of a value, without its marker and, if it has one, its length
-/// byte.
+/// Returns the text or the bytes of a value, without the marker. A length byte after the marker is
+/// left out, too.
 #[inline(always)]
 fn content(marker: u8, rest: &[u8]) -> &[u8] {
     match marker {
@@ -247,7 +247,7 @@ fn content(marker: u8, rest: &[u8]) -> &[u8] {
     }
 }
 
-/// Returns the value of a scalar in its usual form.
+/// Returns the value of a scalar in its usual form, or `None` for enums and messages.
 #[inline]
 fn read(kind: FieldKind, bytes: &[u8]) -> Option<Scalar<'_>> {
     let (&marker, rest) = bytes.split_first()?;
@@ -262,7 +262,8 @@ fn read(kind: FieldKind, bytes: &[u8]) -> Option<Scalar<'_>> {
     })
 }
 
-/// Returns the whole number that `marker` and `rest` encode, in two's complement.
+/// Returns the whole number that `marker` and `rest` encode, in two's complement, or `None` if they
+/// do not encode an integer.
 #[inline(always)]
 fn whole(marker: u8, rest: &[u8]) -> Option<u64> {
     Some(match marker {

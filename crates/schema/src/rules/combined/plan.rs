@@ -10,7 +10,8 @@ use crate::violation::First;
 /// each oneof has one bit of a `u64`.
 const FIELDS_MAX: usize = 64;
 
-/// The maximum number of lists and maps of one message for which the pass counts the elements.
+/// The maximum number of lists and maps of one message for which the pass counts the elements. The
+/// counts are in an array on the stack.
 pub(super) const LISTS_MAX: usize = 8;
 
 /// The rules of each message, in the order of [`Plans`]. The entry of a message that the pass does
@@ -53,7 +54,7 @@ pub(super) struct CombinedMessage {
 /// The rules on the number of elements of a list or map.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CountedList {
-    /// The smallest number that keeps the rules. The largest is `least + span`.
+    /// The smallest number of elements that keeps the rules. The largest number is `least + span`.
     pub least: u64,
     pub span: u64,
 }
@@ -109,9 +110,9 @@ pub(super) enum FieldShape {
     /// The entries of a map, each of which is judged. Entries with the same key become one pair,
     /// which has the value of the last entry. A map may therefore have fewer pairs than entries.
     Entries,
-    /// A value that has no rules, except that it may have to be set.
+    /// A field whose value has no rules. The field itself may be required.
     Unruled,
-    /// Anything else: the judge of the encoding decides.
+    /// Any other field. The judge of the encoding checks the field's value.
     Judged,
 }
 
@@ -199,7 +200,8 @@ fn slot(plan: &FieldPlan, lists: &mut Vec<CountedList>) -> Option<u8> {
         FieldRules::One(_) => return None,
         FieldRules::List(list) => (&list.counts, u64::MAX),
         // The pass counts entries, and several entries may share a key. If there are entries, the
-        // map has at least one pair, but perhaps only one.
+        // map has at least one pair, but perhaps only one. The pass therefore cannot check a rule
+        // that requires more than one pair.
         FieldRules::Map(map) => (&map.counts, 1),
     };
     match ValueTest::of(counts) {

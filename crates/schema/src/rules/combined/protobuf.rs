@@ -93,7 +93,8 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Judges a scalar, or a packed run of scalars, that was read by the fast path.
+    /// Judges a scalar, or a packed run of scalars, that was read by the fast path. Returns false
+    /// if the message is not known to pass.
     #[inline(always)]
     fn plain<'p>(&self, open: &mut OpenMessage<'a, 'p>, tag: u8, value: &'p [u8]) -> bool {
         // The fast path takes only known fields, so this always finds an index.
@@ -258,7 +259,8 @@ impl<'a> Pass<'a> {
         })
     }
 
-    /// Reads a record that the fast path did not read.
+    /// Reads a record that the fast path did not read. Returns false if the message is not known to
+    /// pass.
     #[inline(never)]
     fn record<'p>(&self, reader: &mut WireReader<'p>, open: &mut OpenMessage<'a, 'p>) -> bool {
         if let Some((index, _, mut body)) = plain_message(open.message, reader)
@@ -440,7 +442,8 @@ impl<'a, 'p> OpenMessage<'a, 'p> {
     }
 }
 
-/// Returns the whole number encoded in `bytes`, whose size was checked.
+/// Returns the whole number encoded in `bytes`, in 64 bits of two's complement. Returns `None` if
+/// `kind` has a fixed size and `bytes` have another size.
 #[inline(always)]
 pub(in crate::rules) fn whole(kind: WholeKind, bytes: &[u8]) -> Option<u64> {
     let zigzag = |value: u64| value >> 1 ^ (value & 1).wrapping_neg();

@@ -177,8 +177,8 @@ impl Scalar<'_> {
 }
 
 impl<'p> Scalar<'p> {
-    /// Returns the value, which is of type `kind`, as the judge represents it, or `None` if it is a
-    /// string that is not UTF-8.
+    /// Returns the value of type `kind` as the judge represents it. Returns `None` for a string
+    /// that is not UTF-8.
     pub(super) fn judged(self, kind: FieldKind) -> Option<Value<'p>> {
         Some(match self {
             Scalar::Whole(value) => match kind {
@@ -213,7 +213,8 @@ fn counts_chars(text: &[u8], low: usize, high: usize) -> bool {
 }
 
 impl ValueTest {
-    /// Returns one test that is equivalent to all `checks` together.
+    /// Returns one test that is equivalent to all `checks` together. If they are not equivalent to
+    /// one range, the test is [`Self::Checks`].
     pub(super) fn of(checks: &[Check]) -> Self {
         let Some((first, _)) = checks.split_first() else {
             return Self::Nothing;

@@ -74,8 +74,8 @@ fn compiled() -> (Arc<Table>, Compiled) {
     (table, compiled)
 }
 
-/// Changes each payload by `change`, and calls `judge` with the payload, the verdict of the pass,
-/// and the verdict of walk and judge together.
+/// Changes each payload by `change`. Calls `judge` with the payload, the verdict of the pass, and
+/// the verdict of the walk and the standard rules together.
 fn judged(
     (table, compiled): &(Arc<Table>, Compiled),
     mut change: impl FnMut(&[u8]) -> Vec<u8>,
@@ -114,7 +114,7 @@ fn payloads_of_usual_writers_are_accepted_by_the_pass() {
     });
 }
 
-/// The pass never accepts a payload that walk or judge reject, whatever bytes are changed.
+/// The pass never accepts a randomly changed payload that the walk or the standard rules reject.
 #[test]
 fn payloads_that_the_pass_accepts_are_valid() {
     let mut random = Random(7);
