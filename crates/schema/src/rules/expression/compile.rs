@@ -86,7 +86,7 @@ struct Compiler<'a> {
     extensions: Option<HashMap<String, Extension<'a>>>,
     found: &'a mut Diagnostics,
     places: OptionPlaces<'a>,
-    /// The length in bytes of all expressions so far.
+    /// The total length in bytes of the expressions that were read so far.
     text_bytes: usize,
 }
 
@@ -223,7 +223,8 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    /// Returns the rules that the option `message` sets for an element, key or map value.
+    /// Returns the rules of an element, key or map value. `message` is the encoded option that
+    /// holds these rules, or `None` if there is no such option.
     fn element(
         &mut self,
         field_kind: FieldKind,
@@ -256,7 +257,8 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Returns a value's own rules and the predefined rules that its standard rules use.
+    /// Returns the rules in CEL that `option` holds, and the predefined rules that the standard
+    /// rules in `option` use. The rules apply to a value of the type `this`.
     fn all(
         &mut self,
         option: &FieldOption,
@@ -428,9 +430,9 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// Returns the reason why a program cannot be a rule, and the part of `text` that the reason is
-/// about, or `None` if the program can be a rule. `failure` describes a part of the program that
-/// fails whenever it is evaluated, if there is such a part.
+/// Returns the reason why a program cannot be a rule, with the part of `text` that the reason is
+/// about. Returns `None` if the program can be a rule. `failure` describes a part of the program
+/// that fails whenever it is evaluated, if there is such a part.
 fn misfit(
     environment: &Environment,
     (program, failure): (&Program, Option<&Failure>),

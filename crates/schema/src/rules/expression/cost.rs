@@ -82,8 +82,8 @@ impl Estimate {
     ///
     /// For many values, a constant cost becomes proportional to the size of the payload. A cost
     /// that is proportional to the number of elements of a value, or to a power of this number, is
-    /// added unchanged: each element takes at least one byte and belongs to one value, so all
-    /// values together have at most as many elements as the payload has bytes.
+    /// added unchanged. Each element takes at least one byte and belongs to one value. All values
+    /// together therefore have at most as many elements as the payload has bytes.
     fn add(&mut self, rules: &[Expression], number: Number) {
         for rule in rules {
             for (power, steps) in rule.program.cost().coefficients().iter().enumerate() {

@@ -22,9 +22,9 @@ use crate::violation::{Checked, Fault, Gather, excerpt};
 /// an expression may have copied the payload into it.
 const SENTENCE_CHARS_MAX: usize = 500;
 
-/// The maximum memory in bytes that all rules of a payload may allocate together, whatever
-/// `limits.rules_cost` is. With the default number of steps, rules can allocate at most half as
-/// much.
+/// The maximum memory in bytes that all rules of a payload may allocate together. It does not
+/// depend on `limits.rules_cost`. Within the default of `limits.rules_cost`, rules can allocate at
+/// most half of this memory.
 pub(in crate::rules) const MEMORY_MAX: u64 = 64 << 20;
 
 /// Checks `payload` against the rules of its root message. `payload` must fit `contract`. The cost
@@ -32,7 +32,7 @@ pub(in crate::rules) const MEMORY_MAX: u64 = 64 << 20;
 ///
 /// # Errors
 ///
-/// Returns the rules that are broken, or the rule that could not be evaluated.
+/// Returns faults for the rules that are broken, or for the rule that could not be evaluated.
 pub(in crate::rules) fn judge<'a, G: Gather>(
     contract: &'a Contract,
     (plans, root): (&'a ExpressionPlans, ExpressionPlanId),
@@ -244,8 +244,8 @@ fn failed(rule: &Expression, error: &EvalError, budget: &Budget, at: usize) -> B
     Fault::failed(at, &cut(&rule.id), &cut(&sentence), &cut(&reason))
 }
 
-/// Returns whether a field is set. An empty list, an empty map and, in a field without presence, a
-/// zero do not count as set.
+/// Returns whether a field is set. Empty lists, empty maps, and zeros in fields without presence do
+/// not count as set.
 fn is_set(plan: &FieldExpressions, content: &Content) -> bool {
     match content {
         Content::One(node) => {

@@ -41,7 +41,8 @@ pub(in crate::rules) struct ExpressionPlan {
     pub own: Box<[Expression]>,
     /// The rules of the message's fields, in declaration order.
     pub fields: Box<[FieldExpressions]>,
-    /// All of these rules in a form that is faster to evaluate, if every rule has such a form.
+    /// The rules in `own` in a form that is faster to evaluate. `None` if a rule has no such form,
+    /// or if a field has rules.
     pub scalars: Option<ScalarRules>,
 }
 
@@ -50,14 +51,15 @@ pub(in crate::rules) struct ExpressionPlan {
 pub(in crate::rules) struct FieldExpressions {
     /// The index of the field in the table.
     pub index: u32,
-    /// True if the rules also apply to a field that is not set. Its zero value is then checked.
+    /// True if the rules also apply to a field that is not set. The rules are then evaluated on the
+    /// zero value of the field.
     pub judges_absent: bool,
     /// True if the field has no presence, so that a zero counts as absent.
     pub implicit: bool,
     /// The rules of the field's value, or of the list or map as a whole.
     pub own: Box<[Expression]>,
-    /// The rules of each element of a list or each value of a map. For a singular field, only the
-    /// rules of its message.
+    /// The rules of each element of a list or each value of a map. For a singular field, these are
+    /// only the rules of the field's message type.
     pub values: ValueExpressions,
     /// The rules of a map's keys.
     pub keys: ValueExpressions,

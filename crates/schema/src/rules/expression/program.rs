@@ -23,7 +23,7 @@ pub(in crate::rules) struct Expression {
     /// The sentence that a violation of the rule shows, or empty if the rule has no such sentence.
     pub message: Box<str>,
     pub text: Box<str>,
-    /// The owner of the rule: the message or the field.
+    /// The name of the message or field that the rule belongs to.
     pub owner: Box<str>,
     pub predefined: Option<Predefined>,
 }
@@ -52,7 +52,7 @@ pub(in crate::rules) struct Predefined {
 /// The outcome of a rule.
 pub(super) enum Verdict {
     Holds,
-    /// The value violates the rule, with the sentence that describes the violation.
+    /// The value violates the rule. The sentence describes the violation.
     Broken(String),
 }
 
@@ -61,7 +61,8 @@ impl Expression {
     ///
     /// # Errors
     ///
-    /// Returns the reason why the expression has no value.
+    /// Returns the reason why the expression has no value, or why its value is neither a bool nor a
+    /// string.
     pub(super) fn evaluate<'a>(
         &'a self,
         table: &'a Table,
@@ -98,7 +99,7 @@ impl Expression {
 
 impl Predefined {
     /// Returns the reason why `program` fails for every value that the rule may check, or `None` if
-    /// it may succeed.
+    /// the program may succeed.
     pub(super) fn failure(&self, program: &Program, table: &Table) -> Option<ErrorKind> {
         let [rules, rule] = self.values(table, true).map(Some);
         match program.failure(&[None, None, rules, rule])? {
@@ -110,14 +111,15 @@ impl Predefined {
         }
     }
 
-    /// Returns the value of the rule, if it is a scalar or a list of scalars.
+    /// Returns the value of the rule, or `None` if the value is neither a scalar nor a list of
+    /// scalars.
     pub(super) fn constant(&self, table: &Table) -> Option<Constant> {
         let [_, rule] = self.values(table, false);
         constant(&rule)
     }
 
-    /// Returns the values of the variables `rules` and `rule`. The value of `rules` may be null
-    /// unless `wanted` is set.
+    /// Returns the values of the variables `rules` and `rule`. If `wanted` is false, the value of
+    /// `rules` may be null.
     fn values<'a>(&'a self, table: &'a Table, wanted: bool) -> [Value<'a>; 2] {
         if let (Some(rule), false) = (&self.rule, wanted) {
             return [Value::Null, Value::from(rule)];

@@ -3,7 +3,7 @@
 //! Most rules in CEL compare some fields with each other. A message whose rules are all of that
 //! kind needs no tree: its fields are read into an array, and the rules are evaluated on this
 //! array. As in the combined pass, the result is either that a payload certainly keeps the rules,
-//! or that the verdict is unknown. In the second case, the judge decides.
+//! or that the verdict is unknown. In the second case, `judge.rs` evaluates the rules on a tree.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,8 @@ use crate::rules::judge::source::msgpack::MsgpackSource;
 use crate::rules::judge::source::{Shape, Source};
 use crate::table::{Cardinality, FieldKind, Form, Message, MessageId, Table, wire};
 
-/// The maximum number of fields that the rules of a message may read to have a scalar form.
+/// The maximum number of fields that the rules of a message may read to have a scalar form. The
+/// values of these fields are in an array on the stack.
 const FIELDS_MAX: usize = 8;
 
 /// The maximum depth of a group that is skipped. No walk allows a larger depth.
@@ -37,6 +38,7 @@ pub(in crate::rules) struct ScalarRules {
     places: Box<[u8]>,
     /// For each index of a field in the table: the index in `fields` of this field.
     indices: Box<[u8]>,
+    /// The values that the fields have if a payload does not set them.
     unset: [ScalarField<'static>; FIELDS_MAX],
 }
 
@@ -197,7 +199,8 @@ impl ScalarRules {
     }
 
     /// Reads the fields of a message in an encoding that names them. The walk has ensured that each
-    /// field occurs at most once.
+    /// field occurs at most once. Returns `None` if a value is not in a form that this function can
+    /// read.
     fn named<'p, S: Source<'p>>(
         &self,
         table: &Table,
@@ -326,7 +329,8 @@ fn usual_json(kind: FieldKind, text: &[u8]) -> Option<Scalar<'_>> {
     })
 }
 
-/// Returns the scalar encoded in `bytes`, whose size the walk has checked.
+/// Returns the scalar encoded in `bytes`, or `None` for a message. The walk has checked the size of
+/// `bytes`.
 #[inline]
 fn scalar(kind: FieldKind, bytes: &[u8]) -> Option<Scalar<'_>> {
     let int = |kind| Some(Scalar::Int(whole(kind, bytes)? as i64));

@@ -107,7 +107,7 @@ impl Schema for TableSchema {
     }
 }
 
-/// Returns the CEL kind of one value of a field.
+/// Returns the CEL kind of the values of a field. For a list, this is the kind of its elements.
 pub(super) fn kind(table: &Table, kind: FieldKind) -> Kind {
     match kind {
         FieldKind::Double => Kind::Double,
@@ -146,7 +146,8 @@ fn defaults(descriptors: &Descriptors, table: &Table) -> FxHashMap<(u32, u32), C
     defaults
 }
 
-/// Returns the default value of a field, parsed from its text in a descriptor.
+/// Returns the default value of a field, parsed from its text in a descriptor, or `None` if the
+/// text is not a value of the field's type.
 fn constant(table: &Table, field: &table::Field, written: &str) -> Option<Constant> {
     Some(match field.kind {
         FieldKind::Double | FieldKind::Float => Constant::Double(written.parse().ok()?),

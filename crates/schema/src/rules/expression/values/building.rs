@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use super::tree::Node;
 use crate::rules::unique::Distincts;
 
-/// The maximum number of fields that are compared one by one. With more, a hash map is used.
+/// The maximum number of fields that are compared one by one. For more fields, a hash map is used.
 const LINEAR_SEARCH_MAX: usize = 16;
 
 /// The fields of a message that were read so far.
@@ -17,9 +17,13 @@ pub(super) struct Building<'a> {
     /// The fields by their indices, with `None` if another member of the oneof has replaced the
     /// field.
     pub fields: Vec<(u32, Option<Part<'a>>)>,
+    /// The positions in `fields` by the indices of the fields, if there are more than
+    /// [`LINEAR_SEARCH_MAX`] fields.
     places: FxHashMap<u32, usize>,
     /// The oneofs with a field that is set, each with the index of this field.
     members: Vec<(u32, u32)>,
+    /// The positions in `members` by the indices of the oneofs, if there are more than
+    /// [`LINEAR_SEARCH_MAX`] oneofs.
     member_places: FxHashMap<u32, usize>,
 }
 

@@ -78,7 +78,7 @@ fn any_value<'a>(
     let mut parts = building.fields.iter_mut();
     let set = parts.find_map(|(index, part)| Some((*index, part.take()?)));
     let value = match set {
-        // `null_value` is an enum.
+        // The field with the number 1 is `null_value`, an enum, which would become an integer.
         Some((index, _)) if table[id].fields[index as usize].number == 1 => Ok(Value::Null),
         Some((_, Part::One(node))) => node.value,
         Some((index, Part::Message(inner))) => {
@@ -141,8 +141,8 @@ fn content<'a>(inner_id: Option<MessageId>, part: Part<'a>, finish: Finish<'_, '
     }
 }
 
-/// Returns a time in nanoseconds as a timestamp or a duration, according to `form`, or an error if
-/// it is out of the range of that type.
+/// Converts a time in nanoseconds to a timestamp or a duration, according to `form`. Returns an
+/// error if the time is out of the range of this type.
 pub(super) fn time<'a>(form: Form, nanos: i128) -> Result<Value<'a>, ErrorKind> {
     let (seconds, rest) = (nanos.div_euclid(NANOS), nanos.rem_euclid(NANOS));
     let seconds = i64::try_from(seconds).ok();
@@ -159,6 +159,7 @@ pub(super) fn time<'a>(form: Form, nanos: i128) -> Result<Value<'a>, ErrorKind> 
 }
 
 /// Converts a scalar, or a well-known type with a special form, to a value of an expression.
+/// Returns an error for a string that is not UTF-8, and for a time that is out of range.
 pub(super) fn plain<'a>(
     table: &Table,
     kind: FieldKind,
