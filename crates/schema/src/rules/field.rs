@@ -44,8 +44,8 @@ pub(super) struct FieldOption {
     pub has_expressions: bool,
 }
 
-/// Reads the rules of a field. Rules in CEL of the field's elements are not read, but recorded in
-/// [`FieldOption::has_expressions`].
+/// Reads the rules of a field. If the field's elements have rules in CEL, only
+/// [`FieldOption::has_expressions`] is set, and these rules are not returned.
 ///
 /// # Errors
 ///

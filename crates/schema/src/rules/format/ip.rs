@@ -13,7 +13,8 @@ pub(crate) enum IpVersion {
 }
 
 impl IpVersion {
-    /// Returns the version for a number that CEL's functions take: 4, 6, or 0 for both.
+    /// Returns the version for a number that CEL's functions take: 4, 6, or 0 for both. Returns
+    /// `None` for any other number.
     pub(crate) fn from_number(number: i64) -> Option<Self> {
         match number {
             0 => Some(Self::Any),
@@ -33,8 +34,8 @@ pub(crate) enum HostBits {
 
 /// Returns whether `text` is an IP address of this version.
 ///
-/// An IPv6 address may end with a zone: `%` and a text (RFC 4007, section 11) that is not empty and
-/// contains no NUL, which would end the name of the zone in system calls.
+/// An IPv6 address may end with a zone: `%` and a text that is not empty (RFC 4007, section 11).
+/// The text must not contain a NUL, which would end the name of the zone in system calls.
 pub(crate) fn is_ip(text: &str, version: IpVersion) -> bool {
     match text.split_once('%') {
         Some((address, zone)) => {

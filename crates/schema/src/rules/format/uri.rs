@@ -151,7 +151,7 @@ impl Iterator for Octets<'_> {
     }
 }
 
-/// The bytes read so far of a UTF-8 character.
+/// The bytes of a UTF-8 character that were read so far.
 #[derive(Default)]
 struct Character {
     bytes: [u8; 4],

@@ -250,8 +250,8 @@ impl Reader<'_> {
         meaning::body(id, at, Body { fields })
     }
 
-    /// Reads an object whose `@type` is `url`. Returns the message that it contains or, if the type
-    /// is unknown, an `Any` that has only the URL.
+    /// Reads an object whose `@type` is `url`, and returns the message that the object contains. If
+    /// the type is unknown, returns an `Any` that has only the URL.
     fn typed<'p, S: Source<'p>>(
         self,
         source: &mut S,

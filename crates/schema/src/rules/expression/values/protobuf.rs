@@ -20,7 +20,8 @@ use crate::violation::{Checked, deeper};
 /// The maximum depth of a payload. No walk allows a larger depth.
 const LEVELS_MAX: u32 = 1000;
 
-/// The maximum depth of the message in an `Any`. The walk does not check such messages.
+/// The maximum depth of the message in an `Any`. The walk does not check such messages. Protobuf's
+/// own parsers have the same limit by default.
 const ANY_LEVELS_MAX: u32 = 100;
 
 /// Reads a message of type `id`. In each message, only the fields in `wanted` are read, or all
@@ -238,7 +239,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads an element. Returns `None` if the value is not defined by its closed enum.
+    /// Reads an element. Returns `None` for a number that the closed enum of the field does not
+    /// define.
     fn element<'a>(
         self,
         reader: &mut WireReader<'a>,
@@ -274,7 +276,7 @@ impl Reader<'_> {
     }
 
     /// Reads an entry of a map. Returns the key as a plain value, and the key and the value as CEL
-    /// values. Returns `None` if the value is not defined by its closed enum.
+    /// values. Returns `None` if the value is a number that its closed enum does not define.
     fn entry<'a>(
         self,
         reader: &mut WireReader<'a>,

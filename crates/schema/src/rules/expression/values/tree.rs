@@ -9,7 +9,8 @@ use gateway_cel::{
     Budget, ErrorKind, Field, Key, List, ListValue, Map, MapValue, Message, Text, Value,
 };
 
-/// The maximum number of entries that are compared one by one. With more, a hash map is used.
+/// The maximum number of entries that are compared one by one. For more entries, a hash map is
+/// used.
 const LINEAR_SEARCH_MAX: usize = 8;
 
 /// The steps that hashing an entry takes.
@@ -135,7 +136,8 @@ impl<'a> MapNode<'a> {
         }
     }
 
-    /// Returns the index of each entry by its key.
+    /// Returns the index of each entry by its key. The first call hashes the keys, which takes
+    /// steps from `budget`. Fails if `budget` has too few steps.
     fn places(&self, budget: &mut Budget) -> Result<&HashMap<OwnKey<'a>, usize>, ErrorKind> {
         if let Some(places) = self.places.get() {
             return Ok(places);

@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 use crate::table::{Cardinality, Field, FieldKind, Form, Message, MessageId, Table};
 
 /// The maximum number of wanted fields of a message that is read as [flat](WantedFields::is_flat).
+/// The indices of these fields are searched one by one.
 const FLAT_MAX: usize = 32;
 
 /// The fields that rules read, and the message fields that contain such fields, by message type.
