@@ -57,7 +57,7 @@ const KINDS: [(u32, RuleKind, &str); 22] = [
 ];
 
 impl RuleKind {
-    /// Returns the kind with this number in `FieldRules`.
+    /// Returns the kind with this number in `FieldRules`, or `None` if no kind has this number.
     pub(super) fn of_number(number: u32) -> Option<Self> {
         let found = KINDS.iter().find(|(known, ..)| *known == number)?;
         Some(found.1)

@@ -82,7 +82,8 @@ pub(super) struct FieldPlan {
     /// The index of the field in the table.
     pub index: u32,
     pub required: bool,
-    /// True if the rules also apply to a field that is not set. Its zero value is then checked.
+    /// True if the rules also apply to a field that is not set. The zero value of the field is then
+    /// checked.
     pub judges_absent: bool,
     /// True if the field has no presence, so that a zero counts as absent.
     pub implicit: bool,

@@ -118,7 +118,7 @@ fn enums(entries: &[Entry], defined: Option<&[i32]>) -> Option<Vec<Check>> {
     Some(checks)
 }
 
-/// The texts of the two rules on the number of elements. For each bound, they are the name of the
+/// The texts of the two rules on the number of elements. `least` and `most` each hold the name of a
 /// rule and the beginning of its message.
 struct Counts {
     kind: RuleKind,

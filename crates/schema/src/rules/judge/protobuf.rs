@@ -51,8 +51,8 @@ pub(in crate::rules) fn judge_value<G: Gather>(
 
 /// Checks one entry of a map against the rules of its keys and values, regardless of other entries.
 ///
-/// Returns false if `field` is not a map. Also returns false if the value is not defined by its
-/// closed enum, because such an entry counts as an unknown field.
+/// Returns false if `field` is not a map. Also returns false if the value is a number that its
+/// closed enum does not define, because such an entry counts as an unknown field.
 pub(in crate::rules) fn judge_entry<G: Gather>(
     table: &Table,
     plans: &Plans,
@@ -215,8 +215,8 @@ impl<'a, G: Gather> Judge<'a, G> {
     /// field or the field has no rules. If the field belongs to a oneof, also records it as the
     /// member that is set.
     ///
-    /// A singular enum field whose `value` is not defined by its closed enum is an unknown field.
-    /// For such a field, records nothing and returns `None`.
+    /// If the type of a singular field is a closed enum that does not define `value`, the field
+    /// counts as unknown. For such a field, records nothing and returns `None`.
     fn place(
         &self,
         number: u32,
@@ -488,8 +488,8 @@ impl<'a, G: Gather> Judge<'a, G> {
         })
     }
 
-    /// Returns the key of a pair and the bodies of its value, or `None` if the value is not defined
-    /// by its closed enum.
+    /// Returns the key of a pair and the bodies of its value. Returns `None` if the value is a
+    /// number that its closed enum does not define.
     fn pair<'p>(
         &self,
         entry: &WireReader<'p>,
@@ -530,7 +530,7 @@ impl<'a, G: Gather> Judge<'a, G> {
     }
 }
 
-/// Records a field as the member that is set in its oneof, if it belongs to one, and drops the
+/// If a field belongs to a oneof, records that the field is the member that is set. Drops the
 /// records of the member that was set before.
 fn note_member(index: u32, field: &Field, open: &mut Open) {
     let Some(oneof) = field.oneof else { return };

@@ -19,7 +19,7 @@ use crate::violation::Checked;
 pub(in crate::rules) enum Shape {
     /// JSON's null or MessagePack's nil.
     Null,
-    /// A JSON object. The reader of MessagePack returns `Other` for a map, too.
+    /// A JSON object. For a map, the reader of MessagePack returns `Other`.
     Map,
     Other,
 }

@@ -1,4 +1,4 @@
-//! Decodes accepted protobuf records into the values that rules check.
+//! Decodes protobuf records, which the walk has accepted, into the values that rules check.
 
 use crate::protobuf::wire::{Record, Records, WireReader};
 use crate::rules::check::{NANOS, Value};

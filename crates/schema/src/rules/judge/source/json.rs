@@ -29,7 +29,7 @@ impl<'p> JsonSource<'p> {
         Self(JsonReader::new(payload))
     }
 
-    /// Returns the `@type` of the object that comes next.
+    /// Returns the `@type` of the object that comes next, or an empty text if the object has none.
     ///
     /// The walk has ensured that at most `LATE_TYPES_MAX` nested objects have other members before
     /// `@type`, so no part of a payload is read more than a few times.
@@ -45,8 +45,9 @@ impl<'p> JsonSource<'p> {
         Ok(Cow::Borrowed(""))
     }
 
-    /// Takes members of an object as long as each is the next one in declaration order, is in its
-    /// usual form, and `accepts` returns true for the field's index and the bytes of its value.
+    /// Takes members of an object as long as each member is the next field in declaration order, is
+    /// in its usual form, and `accepts` returns true for the field's index and the bytes of its
+    /// value.
     #[inline]
     pub(in crate::rules) fn usual_fields(
         &mut self,
