@@ -1,7 +1,8 @@
-//! All messages and enums of one generation of `.proto` files, in the flat form that the walks
-//! through payloads read.
+//! All messages and enums of a set of `.proto` files, in the flat form that the walks through
+//! payloads read.
 //!
-//! A [`Table`] is built once (`build.rs`), shared by every schema of a snapshot, and never changes.
+//! A [`Table`] is built once (`build.rs`), shared by all schemas of its messages, and never
+//! changes.
 //! Walks look up every field in it, by number, by name or by position. A field refers to its
 //! message or enum type by index. The table knows only two facts about encodings: the tags and keys
 //! that identify fields, and the types that have a form of their own.
@@ -49,7 +50,8 @@ pub struct MessageId(pub(super) u32);
 pub(super) struct EnumId(pub u32);
 
 impl Table {
-    /// Returns the message of this fully qualified name, such as `pkg.Message`.
+    /// Returns the message of this fully qualified name, such as `pkg.Message`, or `None` if the
+    /// table does not hold the message.
     pub fn message(&self, full_name: &str) -> Option<MessageId> {
         self.by_name.get(full_name).copied()
     }
@@ -109,13 +111,15 @@ pub struct Message {
     pub(super) needs: Needs,
     /// For each protobuf tag of one byte, the kind of value that follows.
     pub(super) plain: Box<[Plain]>,
+    /// The index of each field whose number is less than [`DENSE_NUMBERS`], by this number.
     dense: Box<[u16]>,
+    /// The index of each field, by its name in the `.proto` file and by its name in JSON.
     names: FxHashMap<Box<str>, u32>,
 }
 
 impl Message {
-    /// Creates a message type from `fields` in declaration order, with the extensions (named `[…]`)
-    /// after them.
+    /// Creates a message type. `fields` holds the declared fields in their order, followed by the
+    /// extensions, which have names in brackets.
     pub(super) fn new(name: &str, form: Form, mut fields: Vec<Field>) -> Self {
         let declared = (fields.iter())
             .filter(|field| !field.name.starts_with('['))
@@ -223,7 +227,7 @@ pub(super) enum Plain {
     Text,
     /// A packed run of varints.
     Run,
-    /// A message, which is walked.
+    /// A message, which the walk reads field by field.
     Message,
 }
 

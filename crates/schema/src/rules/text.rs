@@ -81,7 +81,8 @@ fn fraction(nanos: i128) -> String {
 /// Returns the year, month and day of the date that is `days` days after 1970-01-01.
 fn date(days: i128) -> (i128, i128, i128) {
     // A year that begins in March ends with the leap day, if it has one. Counted from 0000-03-01,
-    // every 400 such years have the same number of days.
+    // every 400 such years have the same number of days. From 0000-03-01 to 1970-01-01, there are
+    // 719,468 days.
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year_of_era =

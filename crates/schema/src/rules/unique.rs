@@ -24,7 +24,7 @@ pub(super) struct Distincts<'a>(HashMap<Distinct<'a>, usize>);
 
 impl<'a> Distincts<'a> {
     /// Adds a value with its position and returns `None`. If an equal value is present, returns the
-    /// position of that value instead.
+    /// position of that value instead. NaN, times and field masks are not added.
     pub(super) fn insert(&mut self, value: Value<'a>, position: usize) -> Option<usize> {
         let value = match value {
             Value::Signed(value) => Distinct::Signed(value),

@@ -1,4 +1,5 @@
-//! The words that occur in CEL rules. A rule can name a type only if the words contain its name.
+//! The words that occur in CEL rules. A rule can name a type only if the words contain each part of
+//! the type's full name.
 
 use std::collections::HashSet;
 

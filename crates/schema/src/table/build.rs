@@ -32,10 +32,10 @@ impl Table {
         Builder { declared, chosen }.finish()
     }
 
-    /// Builds a table that holds `roots`, the types whose full names are `wanted`, and the types of
-    /// all their fields, at any depth. If a root with [`Root::opens_any`] can contain a
-    /// `google.protobuf.Any`, the table holds all messages. `files` need not include files that
-    /// neither define these types nor extend these messages.
+    /// Builds a table that holds `roots`, the types for whose full names `wanted` returns true, and
+    /// the types of all their fields, at any depth. If a root with [`Root::opens_any`] can contain
+    /// a `google.protobuf.Any`, the table holds all messages. `files` must include the files that
+    /// define these types and the files that extend these messages.
     ///
     /// Fails if two types in `files` have the same name, or if the type of a field in the table is
     /// not defined. The number of fields is not checked.
@@ -49,7 +49,7 @@ impl Table {
         Builder { declared, chosen }.finish()
     }
 
-    /// Checks that [`Self::build`] succeeds.
+    /// Checks that [`Self::build`] succeeds for these files, or returns its error.
     pub(crate) fn check<'a>(
         files: impl IntoIterator<Item = &'a FileDescriptorProto>,
     ) -> Result<(), TableError> {
@@ -126,7 +126,7 @@ impl Builder<'_> {
         in_map_entry: bool,
     ) -> Result<Field, TableError> {
         let mut features = outer.within(descriptor.options.as_ref(), place::FIELD);
-        // The key and value of a map entry are never delimited.
+        // The key and the value of a map entry are never encoded as groups.
         features.delimited &= !in_map_entry;
         let kind = self.kind(name, descriptor, features)?;
         let repeated = descriptor.label() == Label::LABEL_REPEATED;
@@ -152,6 +152,7 @@ impl Builder<'_> {
                 && kind.message().is_none(),
             required: singular && presence == Presence::Required,
             implicit: singular && presence == Presence::Implicit,
+            // `Message::new` sets the positions of declared fields, which are all smaller.
             place: u32::MAX - 1,
             // A proto3 `optional` field is alone in a synthetic oneof, which does not count.
             oneof: (descriptor
@@ -289,7 +290,7 @@ fn is_map_entry(descriptor: &DescriptorProto) -> bool {
     descriptor.options.map_entry() && numbers.eq([1, 2])
 }
 
-/// Returns the JSON name that protoc gives a field without an explicit one.
+/// Returns the JSON name that protoc gives a field without an explicit JSON name.
 fn camel_case(name: &str) -> String {
     let mut upper = false;
     let mut json = String::with_capacity(name.len());

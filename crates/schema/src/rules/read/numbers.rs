@@ -9,7 +9,8 @@ use crate::rules::option::{Entry, OptionValue, all, last};
 use crate::rules::text::{float, list};
 use crate::table::wire;
 
-/// The field numbers of these rules in a message of rules, such as `Int32Rules` or `DurationRules`.
+/// The field numbers of the rules on ordered values, in a message of rules such as `Int32Rules` or
+/// `DurationRules`.
 pub(super) struct Numbers {
     pub constant: u32,
     pub less: u32,
@@ -129,7 +130,7 @@ pub(super) struct Order<'a> {
 
 impl Order<'_> {
     /// Returns the rules, or `None` if one of them is malformed. `read` reads the value of a rule,
-    /// `show` formats it for a message, and `test` builds the test from it.
+    /// `show` formats a value for a message, and `test` converts a test to the type [`Test`].
     pub(super) fn rules<T: PartialOrd + Copy>(
         &self,
         read: impl Fn(OptionValue) -> Option<T> + Copy,
@@ -242,7 +243,8 @@ fn range<T: PartialOrd + Copy>(
     })
 }
 
-/// Returns the values of a list, packed or not, whose elements have the wire type `kind`.
+/// Returns the values of a list, packed or not, whose elements have the wire type `kind`. Returns
+/// `None` if a value is malformed.
 pub(super) fn listed<T>(
     entries: &[Entry],
     number: u32,

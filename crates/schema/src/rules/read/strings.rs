@@ -227,8 +227,8 @@ fn forms(entries: &[Entry]) -> Result<Vec<Check>, RuleError> {
 }
 
 /// Returns the two rules of a well-known form. The rule `name` requires that a text is empty or has
-/// the form, and the rule `name_empty` that a text is not empty. An empty text thus breaks only the
-/// second rule.
+/// the form. The rule `name_empty` requires that a text is not empty. An empty text thus breaks
+/// only the second rule.
 fn or_empty(name: &str, message: String, words: &str, is_form: fn(&str) -> bool) -> Vec<Check> {
     let empty = format!("value is empty, which is not a valid {words}");
     vec![

@@ -101,8 +101,8 @@ pub(super) fn timestamps(entries: &[Entry]) -> Option<Vec<Check>> {
 
 /// Returns the value of the rule with the field number `now`, which bounds timestamps by the
 /// current time. This rule and the two `fixed` bounds are members of one oneof, so only the last
-/// one that is written counts. Returns `None` if that is a fixed bound, or if none of the three is
-/// written.
+/// member that is written counts. Returns `None` if the last member is a fixed bound, or if no
+/// member is written.
 fn bound_by_now(entries: &[Entry], now: u32, fixed: [u32; 2]) -> Option<bool> {
     let is_of_oneof = |entry: &&Entry| entry.number == now || fixed.contains(&entry.number);
     let last = entries.iter().rev().find(is_of_oneof)?;
