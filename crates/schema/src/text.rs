@@ -7,7 +7,8 @@ pub(super) const HIGH: u64 = 0x8080_8080_8080_8080;
 /// The lowest bit of each of eight bytes.
 pub(super) const LOW: u64 = 0x0101_0101_0101_0101;
 
-/// The maximum length, in bytes, of a text for which the check is inlined.
+/// The maximum length, in bytes, of a text for which the check is inlined. [`any_utf8`] checks
+/// longer texts.
 const SHORT_MAX: usize = 64;
 
 /// Returns whether all of a short `text` is ASCII.
@@ -75,9 +76,9 @@ fn is_utf8(text: &[u8]) -> bool {
     utf8(text).is_ok()
 }
 
-/// Checks a text by SIMD if the processor has it: a text that is not ASCII takes a fifth to a
-/// twelfth of the standard library's time (`cargo bench -p gateway-schema-benches --bench walk --
-/// text`).
+/// Checks a text with SIMD instructions if the processor has them. The check of a text that is not
+/// ASCII then takes a fifth to a twelfth of the standard library's time (`cargo bench -p
+/// gateway-schema-benches --bench walk -- text`).
 #[inline(never)]
 fn any_utf8(text: &[u8]) -> Result<(), usize> {
     simdutf8::compat::from_utf8(text)

@@ -30,10 +30,10 @@ pub struct Violation {
     /// The path of the field, such as `address.lines[3].zip` or `tags["k"]`; empty for the message
     /// itself.
     pub path: String,
-    /// The content that the schema requires, in words. For a broken rule, the rule in words.
+    /// The content that the schema requires, or the broken rule, in words.
     pub expected: String,
-    /// The value in the payload, described in words. Empty for a broken rule. For a rule that could
-    /// not be evaluated, the reason why.
+    /// The value in the payload, described in words. For a broken rule, this text is empty. For a
+    /// rule that could not be evaluated, this text is the reason.
     pub found: String,
     /// The offset in bytes from the start of the payload. For a broken rule, the offset of the
     /// value or, if the value is absent, of the message that lacks the value.
@@ -146,8 +146,8 @@ impl Fault {
         fault.after_value()
     }
 
-    /// Returns the fault of the rule `id`, described by `message`, which could not be evaluated for
-    /// `reason`. The walk does not continue after it.
+    /// Returns the fault of the rule `id`, which could not be evaluated. `message` is the sentence
+    /// that reports this, and `reason` is the cause. The walk does not continue after this fault.
     #[cold]
     pub(crate) fn failed(offset: usize, id: &str, message: &str, reason: &str) -> Box<Self> {
         let mut fault = Self::broken(offset, id, message);
@@ -156,7 +156,7 @@ impl Fault {
         fault
     }
 
-    /// Declares that the faulty value can be skipped as a whole, whatever is wrong inside it.
+    /// Declares that the faulty value can be skipped as a whole, even if its content is malformed.
     #[cold]
     pub(crate) fn inside_value(mut self: Box<Self>) -> Box<Self> {
         self.position = ReaderPosition::Within;
@@ -200,7 +200,8 @@ impl Fault {
         1 + self.others.len()
     }
 
-    /// Puts `segment` (a field's name, or `[…]`) before the path so far.
+    /// Puts `segment` (a field's name, or `[…]`) before the current path of this fault, and before
+    /// the path of each fault in `others`.
     #[cold]
     pub(crate) fn under(mut self: Box<Self>, segment: impl Into<String>) -> Box<Self> {
         let segment = segment.into();
@@ -218,8 +219,8 @@ impl Fault {
         self
     }
 
-    /// Returns the fault as a violation, with the further violations if `all` is set. If one of
-    /// these is a rule that could not be evaluated, returns only that failure.
+    /// Returns the fault as a violation, with the further violations if `all` is true. If one of
+    /// the further violations is a rule that could not be evaluated, returns only that failure.
     pub(crate) fn into_violation(mut self, all: bool) -> Violation {
         let mut others = std::mem::take(&mut self.others);
         // If a rule could not be evaluated, the verdict is not known.

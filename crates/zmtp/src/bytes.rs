@@ -137,7 +137,8 @@ impl Input {
         self.buffer
     }
 
-    /// Returns the buffer, for frames that share it, and the offset of the remaining bytes in it.
+    /// Returns the buffer, which frames may share, and the offset of the remaining bytes in the
+    /// buffer.
     #[inline]
     pub(crate) fn position(&self) -> (&Rc<Vec<u8>>, usize) {
         (&self.buffer, self.unread.start)

@@ -22,8 +22,8 @@ pub enum Command {
     Error(String),
     /// The peer asks for a PONG.
     Ping {
-        /// The silence after which this side should end the connection, in tenths of a second, or 0
-        /// for no limit.
+        /// The time without bytes from the peer after which this side should end the connection, in
+        /// tenths of a second. 0 means that there is no limit.
         ttl: u16,
         /// The context that the PONG must carry, at most 16 bytes.
         context: Vec<u8>,
@@ -138,7 +138,8 @@ pub fn put_error(into: &mut Vec<u8>, reason: &str) {
     put_frame(into, COMMAND, &body);
 }
 
-/// Appends a PING without a TTL, because the peer decides how long it accepts silence.
+/// Appends a PING with the TTL 0. This TTL sets no limit, because the peer itself decides how long
+/// it accepts silence.
 pub fn put_ping(into: &mut Vec<u8>) {
     put_frame(into, COMMAND, b"\x04PING\0\0");
 }
@@ -157,7 +158,7 @@ pub fn put_subscribe(into: &mut Vec<u8>, prefix: &[u8]) {
     put_command(into, b"\x09SUBSCRIBE", prefix);
 }
 
-/// Appends a CANCEL, which cancels one subscription to the same prefix.
+/// Appends a CANCEL, which cancels one subscription to `prefix`.
 pub fn put_cancel(into: &mut Vec<u8>, prefix: &[u8]) {
     put_command(into, b"\x06CANCEL", prefix);
 }

@@ -17,8 +17,8 @@ pub(super) enum DeclaredType {
     Enum(usize),
 }
 
-/// A message or an enum, with the features in force in it, or an extension, with the features in
-/// force around it.
+/// The definition of a message, an enum or an extension. `features` are the features of editions
+/// that apply inside a message or enum, or in the scope that defines an extension.
 pub(super) struct Definition<'a, D> {
     pub(super) name: String,
     pub(super) descriptor: &'a D,
@@ -125,12 +125,12 @@ impl<'a> Declared<'a> {
         }
     }
 
-    /// Returns the type with this full name, or `None` if no file defines one.
+    /// Returns the type with this full name, or `None` if no file defines this type.
     pub(super) fn named(&self, name: &str) -> Option<DeclaredType> {
         self.types.get(name).copied()
     }
 
-    /// Returns the types whose full names are `wanted`.
+    /// Returns the types for whose full names `wanted` returns true.
     pub(super) fn types(
         &self,
         wanted: impl Fn(&str) -> bool,

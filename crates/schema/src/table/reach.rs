@@ -20,9 +20,10 @@ impl Chosen {
         )
     }
 
-    /// Chooses `roots`, the types whose names are `wanted`, and all types that their fields and
-    /// extensions refer to, directly or indirectly. Roots that are not declared are ignored. If a
-    /// root with `opens_any` refers to `google.protobuf.Any`, everything is chosen.
+    /// Chooses `roots`, the types for whose full names `wanted` returns true, and all types that
+    /// the fields and extensions of these types refer to, directly or indirectly. Roots that are
+    /// not declared are ignored. If a root with `opens_any` refers to `google.protobuf.Any`, all
+    /// messages and enums are chosen.
     pub(super) fn reached(
         declared: &Declared,
         roots: &[Root],

@@ -71,11 +71,12 @@ impl Client {
 
 impl AwaitsWelcome {
     /// Takes the body of a WELCOME command. Returns the next state, and the body of the INITIATE
-    /// that answers the WELCOME, with the metadata of this side.
+    /// that answers the WELCOME. The INITIATE contains `ours`, the metadata of this side.
     ///
     /// # Errors
     ///
-    /// Fails if the command is not valid, or with [`CurveError::Refused`] if it is an ERROR.
+    /// Fails if the command is not valid, with [`CurveError::Refused`] if the command is an ERROR,
+    /// or with [`CurveError::NoRandomness`].
     pub fn welcome(
         mut self,
         body: &[u8],
@@ -126,7 +127,8 @@ impl AwaitsReady {
     ///
     /// # Errors
     ///
-    /// Fails if the command is not valid, or with [`CurveError::Refused`] if it is an ERROR.
+    /// Fails if the command is not valid, or with [`CurveError::Refused`] if the command is an
+    /// ERROR.
     pub fn ready(self, body: &[u8]) -> Result<(Connected, Ready), CurveError> {
         const MALFORMED: CurveError = CurveError::Malformed("a malformed READY");
         let mut fields =

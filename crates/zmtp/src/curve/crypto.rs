@@ -36,7 +36,8 @@ impl SharedKey {
         self.seal(nonce, &mut into[start..]);
     }
 
-    /// Opens a box in place and returns its content.
+    /// Opens a box in place and returns its content. Fails if the box was not sealed with this key
+    /// and nonce, or was changed since.
     pub(super) fn open<'a>(
         &self,
         nonce: &[u8; NONCE],

@@ -77,7 +77,7 @@ impl From<NoRandomness> for CurveError {
 }
 
 impl Forged {
-    /// Returns the error that names the part of the handshake or traffic with the forged box.
+    /// Returns the error that names `part`, the command with the forged box.
     pub(super) const fn into_error(self, part: &'static str) -> CurveError {
         CurveError::Forged(part)
     }

@@ -67,7 +67,8 @@ pub(super) fn nonce_of(body: &[u8]) -> Result<[u8; nonce::SHORT], CurveError> {
 }
 
 /// Opens the box of a MESSAGE in place, and returns the kind of the frame inside. The body of that
-/// frame begins after the first [`OVERHEAD`] bytes of `body`.
+/// frame begins after the first [`OVERHEAD`] bytes of `body`. Fails if the box cannot be opened, or
+/// if its flags are unknown.
 pub(super) fn open_at(
     agreed: &SharedKey,
     nonce: &[u8; NONCE],

@@ -69,7 +69,7 @@ impl SharedKey {
             .into()
     }
 
-    /// Opens the bytes in place.
+    /// Opens the bytes in place. Fails if the bytes do not match the tag, the nonce and the key.
     pub(super) fn open_detached(
         &self,
         nonce: &[u8; NONCE],

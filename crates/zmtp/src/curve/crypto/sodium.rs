@@ -48,7 +48,7 @@ impl SharedKey {
         tag
     }
 
-    /// Opens the bytes in place.
+    /// Opens the bytes in place. Fails if the bytes do not match the tag, the nonce and the key.
     pub(super) fn open_detached(
         &self,
         nonce: &[u8; NONCE],
@@ -80,8 +80,8 @@ pub(in crate::curve) fn public_key(secret: &[u8; KEY]) -> [u8; KEY] {
     public
 }
 
-/// Makes libsodium choose the fastest implementations for this processor. Otherwise it uses the
-/// portable ones.
+/// Makes libsodium choose the fastest implementations for this processor. Without this call,
+/// libsodium uses its portable implementations.
 fn choose_implementation() {
     // SAFETY: the function may be called at any time, by any thread, and again.
     unsafe { sodium_init() };
