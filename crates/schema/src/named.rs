@@ -40,8 +40,8 @@ impl Seen {
         Err(Fault::new(at, "each field once", "the field again").under(name))
     }
 
-    /// Adds a field that belongs to no oneof and whose name and value have been read. Returns
-    /// false, and adds nothing, if it was named before.
+    /// Adds a field after its name and value have been read. The field must not belong to a oneof.
+    /// Returns false, and adds nothing, if the name of the field was read before.
     #[inline]
     pub(crate) fn name_and_mark(&mut self, index: u32) -> bool {
         let new = self.named.insert(index);

@@ -84,7 +84,7 @@ impl fmt::Debug for RuleSet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuleLimits {
     /// The maximum size, in bytes, of a payload whose message carries rules in CEL, directly or in
-    /// a message below.
+    /// the type of a field at any depth.
     pub bytes: u64,
     /// The maximum number of steps that all rules in CEL of a payload may take together. A step
     /// evaluates a part of an expression, visits an element or reads 32 bytes, and takes about 10
@@ -136,7 +136,7 @@ impl RuleSet {
         if !define_rules(descriptors, names) {
             let option = format!("{PACKAGE}.{OPTION}");
             let message = format!(
-                "the buf.validate rules can't be read: an option has the number of these rules, but {option} is defined in none of the files"
+                "the buf.validate rules can't be read: an option has the field number of these rules, but {option} is defined in none of the files"
             );
             found.push(Diagnostic {
                 place: names.iter().find_map(|name| descriptors.place_of(name)),
@@ -163,7 +163,7 @@ impl RuleSet {
 
     /// Returns the rules of the messages for which the set was built, followed by the rules of the
     /// messages below them. Messages are sorted by name, and the rules of a message by its fields.
-    /// `table` must be the one that the rule set was built with.
+    /// `table` must be the table that the rule set was built with.
     pub fn explain(&self, table: &Table) -> Vec<ExplainedRule> {
         explain::explain(&self.compiled, &self.roots, table)
     }

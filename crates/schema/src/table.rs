@@ -212,14 +212,15 @@ impl Message {
     }
 }
 
-/// The kind of value that follows a one-byte protobuf tag, if the fast path can check it.
+/// The kind of value that follows a one-byte protobuf tag, if the fast path of the protobuf walk
+/// can check the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plain {
     /// The fast path cannot check the value, so the general path reads the field.
     No,
     Varint,
-    /// A varint. The fast path cannot check it if unknown fields are rejected, because numbers that
-    /// a closed enum does not define are then rejected, too.
+    /// A varint. The fast path cannot check the varint if unknown fields are rejected, because
+    /// numbers that a closed enum does not define are then rejected, too.
     Enum,
     Eight,
     Four,
@@ -305,7 +306,8 @@ pub(super) struct Member {
     pub msgpack: KeyPrefixes,
 }
 
-/// The kind of a member's value, if the fast path can check it.
+/// The kind of a member's value, if the fast path of the JSON or MessagePack walk can check the
+/// value.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum MemberValue {
     One(FieldKind),

@@ -109,7 +109,8 @@ pub(super) struct Fault {
     position: ReaderPosition,
 }
 
-/// The position of a walk's reader when a fault is found. It decides how the walk can continue.
+/// The position of a walk's reader when a fault is found. The walk continues according to this
+/// position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReaderPosition {
     /// Somewhere in the faulty value.

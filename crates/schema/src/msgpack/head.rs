@@ -121,9 +121,9 @@ impl<'a> MsgpackReader<'a> {
         after.inspect(|rest| self.go_to(rest)).is_some()
     }
 
-    /// Takes values of these members, one after the other, as long as each is in its usual form and
-    /// `accepts` returns true for the member's index and the bytes of the value. Returns the
-    /// remaining members.
+    /// Takes values of these members, one after the other. Stops before a value that is not in its
+    /// usual form, and before a value for which `accepts` returns false. `accepts` receives the
+    /// member's index and the bytes of the value. Returns the remaining members.
     #[inline]
     pub(crate) fn plain_values<'m>(
         &mut self,
@@ -145,9 +145,9 @@ impl<'a> MsgpackReader<'a> {
         left
     }
 
-    /// Takes keys and values of these members, one pair after the other, as long as each is in its
-    /// usual form and `accepts` returns true for the member's index and the bytes of the value.
-    /// Returns the remaining members.
+    /// Takes keys and values of these members, one pair after the other. Stops before a pair that
+    /// is not in its usual form, and before a value for which `accepts` returns false. `accepts`
+    /// receives the member's index and the bytes of the value. Returns the remaining members.
     #[inline]
     pub(crate) fn plain_pairs<'m>(
         &mut self,

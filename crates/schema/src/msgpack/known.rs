@@ -151,9 +151,9 @@ fn timestamp(data: &[u8], at: usize) -> Checked<()> {
     Ok(())
 }
 
-/// Returns the seconds and nanoseconds of a timestamp. `data` must have one of three sizes: 4 bytes
-/// hold the seconds, 8 bytes hold 30 bits of nanoseconds and 34 bits of seconds, and 12 bytes hold
-/// the nanoseconds in 4 bytes and the seconds in 8 bytes.
+/// Returns the seconds and nanoseconds of a timestamp. `data` must have one of three sizes. 4 bytes
+/// hold the seconds. 8 bytes hold 30 bits of nanoseconds and 34 bits of seconds. 12 bytes hold the
+/// nanoseconds in 4 bytes and the seconds in 8 bytes.
 pub(crate) fn timestamp_parts(data: &[u8], at: usize) -> Checked<(i64, u32)> {
     let four = |bytes: &[u8; 4]| u32::from_be_bytes(*bytes);
     if let Ok(seconds) = data.try_into() {

@@ -35,7 +35,7 @@ impl RuleWords {
         words
     }
 
-    /// Returns whether there are no words, which means that no expression reads or names anything.
+    /// Returns whether there are no words. No expression then reads a field or names a type.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -32,10 +32,11 @@ impl Table {
         Builder { declared, chosen }.finish()
     }
 
-    /// Builds a table that holds `roots`, the types for whose full names `wanted` returns true, and
-    /// the types of all their fields, at any depth. If a root with [`Root::opens_any`] can contain
-    /// a `google.protobuf.Any`, the table holds all messages. `files` must include the files that
-    /// define these types and the files that extend these messages.
+    /// Builds a table that holds `roots`, the wanted types, and the types of all their fields, at
+    /// any depth. A type is wanted if `wanted` returns true for its full name. If a root with
+    /// [`Root::opens_any`] can contain a `google.protobuf.Any`, the table holds all messages.
+    /// `files` must include the files that define these types and the files that extend these
+    /// messages.
     ///
     /// Fails if two types in `files` have the same name, or if the type of a field in the table is
     /// not defined. The number of fields is not checked.

@@ -130,7 +130,7 @@ impl<'a> Declared<'a> {
         self.types.get(name).copied()
     }
 
-    /// Returns the types for whose full names `wanted` returns true.
+    /// Returns each type for which `wanted` returns true. `wanted` receives the full name.
     pub(super) fn types(
         &self,
         wanted: impl Fn(&str) -> bool,

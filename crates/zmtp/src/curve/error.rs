@@ -22,7 +22,7 @@ pub enum CurveError {
     WrongVouch,
     /// The vouch was not made with the secret key of the public key in the INITIATE.
     NotAPair,
-    /// A nonce does not follow the one before it: a command was repeated, reordered or removed.
+    /// A nonce does not follow the previous nonce: a command was repeated, reordered or removed.
     NonceOutOfOrder,
     /// All nonces of this direction are used up, so the connection must end.
     NoncesExhausted,

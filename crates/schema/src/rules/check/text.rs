@@ -90,7 +90,7 @@ impl BytesTest {
     }
 }
 
-/// Returns whether `part` is somewhere in `bytes`, in time linear in both.
+/// Returns whether `bytes` contain `part`. Takes time linear in the length of both.
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
     memchr::memmem::find(bytes, part).is_some()
 }

@@ -1,4 +1,5 @@
-//! The combined pass over JSON.
+//! The combined pass over JSON, which checks the structure and the standard rules of a payload
+//! together.
 
 use super::plan::{CombinedMessage, CombinedPlans, FieldShape};
 use super::scalar;
@@ -176,7 +177,7 @@ impl OpenMessage<'_> {
         self.seen.quick(field, is_zero, passes)
     }
 
-    /// Judges a value that the fast path has read and whose field has no [quick form](Quick).
+    /// Judges a value that the fast path has read, for a field without a [quick form](Quick).
     #[inline(never)]
     fn other(&mut self, index: u32, value: &[u8]) -> bool {
         let field = &self.combined.fields[index as usize];

@@ -1,4 +1,4 @@
-//! The rules of messages in the form that the combined pass reads.
+//! The rules of messages in the form that the combined pass (`combined.rs`) reads.
 
 use super::test::{Quick, ValueTest};
 use crate::rules::judge::absent;
@@ -78,7 +78,7 @@ pub(super) struct CombinedChoice {
     pub required: bool,
 }
 
-/// A field, whether it has rules or not.
+/// A field, with or without rules.
 #[derive(Debug)]
 pub(super) struct CombinedField {
     pub quick: Quick,
@@ -101,14 +101,14 @@ pub(super) struct CombinedField {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum FieldShape {
     Scalar(FieldKind, ValueTest),
-    /// A list of scalars, each of which is tested.
+    /// A list of scalars. Each scalar is tested.
     Scalars(FieldKind, ValueTest),
-    /// A message that has rules, directly or in a message below.
+    /// A message that has rules, directly or in a message that it contains.
     Message(PlanId),
-    /// A list of messages that have rules, directly or in a message below.
+    /// A list of messages that have rules, directly or in a message that they contain.
     Messages(PlanId),
-    /// The entries of a map, each of which is judged. Entries with the same key become one pair,
-    /// which has the value of the last entry. A map may therefore have fewer pairs than entries.
+    /// The entries of a map. Each entry is judged. Entries with the same key become one pair, which
+    /// has the value of the last entry. A map may therefore have fewer pairs than entries.
     Entries,
     /// A field whose value has no rules. The field itself may be required.
     Unruled,
@@ -213,8 +213,8 @@ fn slot(plan: &FieldPlan, lists: &mut Vec<CountedList>) -> Option<u8> {
     }
 }
 
-/// Returns the shape of a field without rules. The value of an enum in a oneof is read, because a
-/// value that a closed enum does not define is an unknown field and not a member of the oneof.
+/// Returns the shape of a field without rules. The value of an enum in a oneof is read. If a closed
+/// enum does not define the value, the field counts as unknown, and not as a member of the oneof.
 fn unruled(field: &Field) -> FieldShape {
     match field.kind {
         FieldKind::Enum(_) if field.oneof.is_some() => {

@@ -1,8 +1,9 @@
-//! The combined pass over protobuf's wire format.
+//! The combined pass over protobuf's wire format, which checks the structure and the standard rules
+//! of a payload together.
 //!
 //! Fields are judged where they occur in the payload. A singular field with rules that occurs twice
-//! is left to the judge, because only the last occurrence counts. A group with rules is left to the
-//! judge, too.
+//! is left to the judge (`judge/protobuf.rs`), because only the last occurrence counts. A group
+//! with rules is left to the judge, too.
 
 use super::plan::{CombinedField, CombinedMessage, CombinedPlans, FieldShape, LISTS_MAX};
 use super::scalar;
@@ -137,7 +138,7 @@ impl<'a> Pass<'a> {
         open.seen.quick(field, is_zero, passes)
     }
 
-    /// Judges a value that the fast path has read and whose field has no [quick form](Quick).
+    /// Judges a value that the fast path has read, for a field without a [quick form](Quick).
     #[inline(never)]
     fn other<'p>(
         &self,

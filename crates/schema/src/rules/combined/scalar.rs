@@ -1,4 +1,4 @@
-//! Judges a scalar in the combined pass.
+//! Judges a scalar in the combined pass (`combined.rs`).
 
 use super::plan::CombinedField;
 use super::seen::SeenFields;

@@ -23,10 +23,10 @@ impl SeenFields {
         new
     }
 
-    /// Adds a field that has a [quick form](super::test::Quick), whose value passes its test if
-    /// `passes` is true. Returns false if the field has occurred before or if the value does not
-    /// pass. A zero in a field without presence counts as an absent field, and always passes here:
-    /// whether a field may be absent is checked at the end of the message.
+    /// Adds a field that has a [quick form](super::test::Quick). `passes` is true if the field's
+    /// value passes its test. Returns false if the field has occurred before or if the value does
+    /// not pass. A zero in a field without presence counts as an absent field, and always passes
+    /// here. The rules on absent fields are checked at the end of the message.
     #[inline(always)]
     pub(super) fn quick(&mut self, field: &CombinedField, is_zero: bool, passes: bool) -> bool {
         if self.named & field.bit != 0 {

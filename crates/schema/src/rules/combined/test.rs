@@ -348,8 +348,8 @@ fn reals(checks: &[Check]) -> Option<ValueTest> {
     Some(ValueTest::Real { low, high })
 }
 
-/// Returns the least and the greatest length that all `checks` allow, or `None` if they are not all
-/// tests of length in the same unit, or if no length passes all of them.
+/// Returns the least and the greatest length that all `checks` allow. Returns `None` if the checks
+/// are not all tests of length in the same unit, or if no length passes all checks.
 fn lengths(checks: &[Check]) -> Option<(usize, usize)> {
     let counted_as = |test: &Test| match test {
         Test::Text(TextTest::Length(_)) => Some(0),

@@ -78,7 +78,7 @@ impl Estimate {
         })
     }
 
-    /// Adds the cost of `rules`, each of which is evaluated once for each of `number` values.
+    /// Adds the cost of `rules`. Each rule is evaluated once for each of `number` values.
     ///
     /// For many values, a constant cost becomes proportional to the size of the payload. A cost
     /// that is proportional to the number of elements of a value, or to a power of this number, is

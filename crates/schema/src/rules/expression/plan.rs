@@ -7,7 +7,8 @@ use super::scalars::ScalarRules;
 use super::values::Wanted;
 use crate::table::MessageId;
 
-/// The rules in CEL of all messages that carry such rules, directly or in a message below.
+/// The rules in CEL of all messages that carry such rules, directly or in a message that they
+/// contain.
 #[derive(Debug, Default)]
 pub(in crate::rules) struct ExpressionPlans {
     pub messages: Vec<ExpressionPlan>,
@@ -22,7 +23,7 @@ pub(in crate::rules) struct ExpressionPlanId(pub u32);
 
 impl ExpressionPlans {
     /// Returns the index of the rules of a message, or `None` if neither the message nor a message
-    /// below it carries rules.
+    /// that it contains carries rules.
     pub(crate) fn of(&self, message: MessageId) -> Option<ExpressionPlanId> {
         self.by_message.get(&message.0).copied()
     }

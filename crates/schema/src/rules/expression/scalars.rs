@@ -1,9 +1,9 @@
 //! Rules on the scalar fields of a message, evaluated without a tree of values.
 //!
-//! Most rules in CEL compare some fields with each other. A message whose rules are all of that
-//! kind needs no tree: its fields are read into an array, and the rules are evaluated on this
-//! array. As in the combined pass, the result is either that a payload certainly keeps the rules,
-//! or that the verdict is unknown. In the second case, `judge.rs` evaluates the rules on a tree.
+//! Most rules in CEL compare some fields with each other. If all rules of a message are of this
+//! kind, no tree is built. The fields of the message are read into an array, and the rules are
+//! evaluated on this array. The result is either that a payload certainly keeps the rules, or that
+//! the verdict is unknown. In the second case, `judge.rs` evaluates the rules on a tree.
 
 use std::borrow::Cow;
 

@@ -121,8 +121,8 @@ fn lists(entries: &[Entry]) -> Option<Vec<Check>> {
     Some(checks)
 }
 
-/// Returns the rules of the well-known form. If several forms are set, the last one counts. If the
-/// last one is set to false, there are no rules.
+/// Returns the rules of the well-known form. If several forms are set, the last form counts. If the
+/// last form is set to false, there are no rules.
 fn forms(entries: &[Entry]) -> Vec<Check> {
     let form_of = |entry: &Entry| FORMS.iter().find(|form| form.0 == entry.number);
     let mut chosen = entries.iter().rev();

@@ -6,7 +6,8 @@ use crate::rules::zero::zero;
 use crate::table::{FieldKind, Form, Message, wire};
 use crate::violation::{Checked, Fault};
 
-/// Returns a reader of the fields of the message `value`, whose wire type is `kind`.
+/// Returns a reader of the fields of the message `value`. `kind` is the wire type of the message's
+/// record.
 pub(super) fn body<'p>(value: &WireReader<'p>, kind: u8) -> Checked<WireReader<'p>> {
     let mut value = value.clone();
     if kind == wire::LEN {

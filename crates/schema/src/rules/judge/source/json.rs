@@ -45,9 +45,9 @@ impl<'p> JsonSource<'p> {
         Ok(Cow::Borrowed(""))
     }
 
-    /// Takes members of an object as long as each member is the next field in declaration order, is
-    /// in its usual form, and `accepts` returns true for the field's index and the bytes of its
-    /// value.
+    /// Takes members of an object that are in declaration order and in their usual form. Stops
+    /// before any other member, and before a member for which `accepts` returns false. `accepts`
+    /// receives the field's index and the bytes of its value.
     #[inline]
     pub(in crate::rules) fn usual_fields(
         &mut self,
