@@ -57,7 +57,7 @@
 //! - [`breaking`] compares two schemas and finds the changes that break payloads.
 //!
 //! A payload cannot make a check panic, allocate without bound, or recurse deeper than the caller
-//! allows. The crate does no I/O and reads no clock.
+//! allows. The crate does no I/O, and reads the clock only for rules about the current time.
 
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]

@@ -474,9 +474,9 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 }
 
-/// Reads the next key. Returns the index of the field with this name, or `None` if the message has
-/// no such field, and the key. `place` is the position, in declaration order, of the field that
-/// probably comes next.
+/// Reads the next key. Returns the index of the field with this name, and the key. The index is
+/// `None` if the message has no such field. `place` is the position, in declaration order, of the
+/// field that probably comes next.
 #[inline(never)]
 pub(crate) fn any_key<'p>(
     reader: &mut MsgpackReader<'p>,

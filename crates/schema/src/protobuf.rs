@@ -83,7 +83,7 @@ impl<'a, G: Gather> Walk<'a, G> {
             let seen = &mut open.seen;
             reader.plain_fields(&message.plain, self.reject_unknown, |number| {
                 if let Some(seen) = seen {
-                    // The fast path takes only known fields, so this always finds an index.
+                    // The fast path takes only known fields, so the look-up finds an index.
                     if let Some(index) = message.by_number(number) {
                         seen.insert(index);
                     }

@@ -142,7 +142,7 @@ impl Schema {
     }
 
     /// Checks a payload whose message has rules. If a single pass shows that the payload is valid
-    /// and keeps the standard rules, only the rules in CEL are checked after it.
+    /// and keeps the standard rules, only the rules in CEL are checked after the pass.
     #[inline(never)]
     fn check_ruled(
         &self,
@@ -174,16 +174,17 @@ impl Schema {
     /// Returns the likely format of a payload that [`Self::check`] rejects, or `None` if the
     /// payload resembles no format other than this schema's encoding.
     ///
-    /// This is a guess for error messages. It walks through the payload at most twice, and not at
-    /// all if the payload is longer than 64 KiB. `depth` is the same as for [`Self::check`].
+    /// The result is a guess for error messages. The function walks through the payload at most
+    /// twice, and not at all if the payload is longer than 64 KiB. `depth` is the same as for
+    /// [`Self::check`].
     #[cold]
     pub fn lookalike(&self, payload: &[u8], depth: u32) -> Option<Lookalike> {
         lookalike(&self.contract, payload, depth)
     }
 
-    /// Returns the fault of a walk as a [`Violation`], which is the error. If all violations are
-    /// requested, another walk collects them. For a missing field, the violation names the unknown
-    /// key that was probably meant.
+    /// Converts the fault of a walk to a [`Violation`], and returns the violation as the error. If
+    /// all violations are requested, another walk collects them. For a missing field, the violation
+    /// names the unknown key that was probably meant.
     #[cold]
     #[expect(
         clippy::boxed_local,

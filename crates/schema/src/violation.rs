@@ -83,7 +83,7 @@ impl Violation {
         self.expected == REQUIRED
     }
 
-    /// Returns whether this violation, or another violation of the same payload, is a missing
+    /// Returns whether this violation, or another violation of the same payload, reports a missing
     /// required field.
     pub(super) fn has_missing(&self) -> bool {
         self.is_missing() || self.others.iter().flatten().any(Self::is_missing)
@@ -260,7 +260,8 @@ pub(super) trait Gather: Default {
     /// that value. Returns the fault as an error if the walk cannot continue.
     fn keep(&mut self, fault: Box<Fault>, pass: impl FnOnce() -> Checked<()>) -> Checked<()>;
 
-    /// Returns the result for a message, list or map. `end` is the result of the walk over it.
+    /// Returns the result for a message, list or map. `end` is the result of the walk over this
+    /// message, list or map.
     fn close(self, end: Checked<()>) -> Checked<()>;
 
     /// Runs `walk` over a message, a list or a map, and returns the result.

@@ -32,7 +32,8 @@ fn value<G: Gather>(plan: &ValuePlan, value: &Value, at: usize) -> Checked<()> {
     })
 }
 
-/// Checks the number of elements of a list or map, and reports equal elements if `equal` is set.
+/// Checks the number of elements of a list or map. `equal` is true if two elements break the rule
+/// that all elements are distinct.
 fn count<G: Gather>(counts: &[Check], count: usize, equal: bool, at: usize) -> Checked<()> {
     G::over(|faults| {
         let count = Value::Unsigned(count as u64);

@@ -57,7 +57,7 @@ impl<'a> OptionValue<'a> {
     }
 }
 
-/// Returns the bytes of the rules in `options`, or `None` if there are none.
+/// Returns the bytes of the rules in `options`, or `None` if there are no rules.
 ///
 /// Rules may be set in several statements. The bytes of all statements are concatenated, which
 /// merges their rules into one message.

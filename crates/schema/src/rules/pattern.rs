@@ -8,7 +8,8 @@ use regex_syntax::ast::{self, Ast, Span, Visitor, parse::Parser};
 /// rejected.
 const SIZES: [usize; 4] = [1 << 14, 1 << 17, 1 << 20, 10 << 20];
 
-/// The maximum nesting depth of a pattern, because its compilation recurses once for each level.
+/// The maximum nesting depth of a pattern. The compilation of a pattern recurses once for each
+/// level.
 const LEVELS_MAX: u32 = 100;
 
 /// A pattern that compiles.

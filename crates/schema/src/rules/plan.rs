@@ -1,4 +1,4 @@
-//! The rules of messages, in the form in which the judges read them.
+//! The rules of messages, in the form in which the judges (`judge.rs`) read them.
 
 use rustc_hash::FxHashMap;
 

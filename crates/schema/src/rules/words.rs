@@ -41,7 +41,7 @@ impl RuleWords {
     }
 
     /// Returns whether an expression may contain the full name of a type. If the result is false,
-    /// no expression contains it.
+    /// no expression contains the name.
     pub(crate) fn may_name(&self, full_name: &str) -> bool {
         full_name.split('.').all(|part| self.0.contains(part))
     }

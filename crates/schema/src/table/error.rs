@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The maximum number of fields in one message. A `u16` can index this many fields, and protoc
-/// rejects a message with more.
+/// rejects a message with more fields.
 pub(crate) const FIELDS_MAX: usize = u16::MAX as usize - 1;
 
 /// The reason why no [`Table`](crate::Table) can be built from descriptors.

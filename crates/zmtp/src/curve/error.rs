@@ -11,8 +11,8 @@ pub enum CurveError {
     Malformed(&'static str),
     /// The HELLO is for a key that is not among this server's keys.
     WrongServerKey,
-    /// The public key has a small order. Every secret key yields the same shared key with it, so
-    /// boxes would protect nothing.
+    /// The public key has a small order. With such a public key, every secret key yields the same
+    /// shared key, so boxes would protect nothing.
     WeakKey,
     /// A box was not sealed with the key of this connection, or was changed in transit.
     Forged(&'static str),

@@ -61,7 +61,7 @@ struct OpenMessage<'a, 'p> {
 }
 
 impl<'a> Pass<'a> {
-    /// Reads a message up to the end of `reader`. Returns whether it certainly passes.
+    /// Reads a message up to the end of `reader`. Returns whether the message certainly passes.
     fn message<'p>(&self, reader: &mut WireReader<'p>, id: PlanId, depth: u32) -> bool {
         let Some(combined) = self.combined.get(id) else {
             return false;
@@ -98,7 +98,7 @@ impl<'a> Pass<'a> {
     /// if the message is not known to pass.
     #[inline(always)]
     fn plain<'p>(&self, open: &mut OpenMessage<'a, 'p>, tag: u8, value: &'p [u8]) -> bool {
-        // The fast path takes only known fields, so this always finds an index.
+        // The fast path takes only known fields, so the look-up finds an index.
         let index = open.combined.by_tag(tag);
         let Some(field) = index.and_then(|index| open.combined.fields.get(index)) else {
             return false;
@@ -293,7 +293,7 @@ impl<'a> Pass<'a> {
         walked.is_ok() && self.value(open, index, wire, &value, reader.at())
     }
 
-    /// Reads a message that has rules. Returns whether it certainly passes.
+    /// Reads a message that has rules. Returns whether the message certainly passes.
     #[inline]
     fn nested(
         &self,

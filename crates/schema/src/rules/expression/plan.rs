@@ -1,4 +1,4 @@
-//! The rules in CEL of messages, in the form in which the judge reads them.
+//! The rules in CEL of messages, in the form in which `judge.rs` reads them.
 
 use rustc_hash::FxHashMap;
 

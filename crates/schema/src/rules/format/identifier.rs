@@ -10,7 +10,7 @@ const HEX: ByteSet = ByteSet::of(b"")
 /// Digits of each part of a UUID (RFC 9562, section 4).
 const UUID_PARTS: [usize; 5] = [8, 4, 4, 4, 12];
 
-/// Digits of a trimmed UUID.
+/// Digits of a trimmed UUID, which has no hyphens.
 const TUUID_DIGITS: usize = 32;
 
 /// Crockford's base 32 in either case: digits and letters without I, L, O and U.

@@ -28,7 +28,7 @@ pub(in crate::rules) enum Shape {
 pub(in crate::rules) enum Writing<'p> {
     /// The fields of the message, keyed by name or, in a MessagePack array, in declaration order.
     Fields,
-    /// The bare value of its only field.
+    /// The bare value of the message's only field.
     Bare,
     /// A special form that the encoding has for this type.
     Special,

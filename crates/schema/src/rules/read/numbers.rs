@@ -35,7 +35,7 @@ const NUMBERS: Numbers = Numbers {
 /// The field number of the rule that a float is finite.
 const FINITE: u32 = 8;
 
-/// Returns the rules of a number; `None` if one of them is malformed.
+/// Returns the rules of a number, or `None` if a rule is malformed.
 pub(super) fn rules(kind: RuleKind, entries: &[Entry]) -> Option<Vec<Check>> {
     let order = |kind| Order {
         kind,

@@ -17,8 +17,8 @@ pub(in crate::curve) struct SharedKey([u8; KEY]);
 
 impl SharedKey {
     /// Computes the key from one side's secret key and the other side's public key. This is the
-    /// costly step of a handshake. Returns `None` for a public key of small order, because every
-    /// secret key yields the same shared key with it.
+    /// costly step of a handshake. Returns `None` for a public key of small order. With such a
+    /// public key, every secret key yields the same shared key.
     pub(in crate::curve) fn new(public: &[u8; KEY], secret: &[u8; KEY]) -> Option<Self> {
         choose_implementation();
         let mut agreed = Self([0; KEY]);
