@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_ascii_checks_every_byte_of_every_length() {
+    fn is_ascii_checks_every_byte_of_texts_of_any_length() {
         for length in 0..70 {
             let mut text = vec![b'a'; length];
             assert!(is_ascii(&text));

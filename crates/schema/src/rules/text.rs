@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn floats_are_short() {
+    fn floats_have_the_fewest_digits() {
         for (value, text) in [
             (0.5, "0.5"),
             (3.0, "3"),

@@ -150,7 +150,7 @@ mod tests {
     const SECRET: &str = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs";
 
     #[test]
-    fn keys_of_libzmq_are_read_and_belong_together() {
+    fn keys_of_libzmq_are_read_and_form_a_pair() {
         let secret = SecretKey::from_z85(SECRET).expect("a key");
         assert_eq!(secret.public_key().to_string(), PUBLIC);
         assert_eq!(secret.to_z85().as_str(), SECRET);
