@@ -133,14 +133,14 @@ fn is_same_field(one: &str, other: &str) -> bool {
 
 /// Returns the violation of a name that no value of an enum has.
 #[cold]
-pub(super) fn unknown_value(one: &Enum, name: &[u8], at: usize) -> Box<Fault> {
-    let known = one.names.keys().map(|name| &**name);
+pub(super) fn unknown_value(enum_type: &Enum, name: &[u8], at: usize) -> Box<Fault> {
+    let known = enum_type.names.keys().map(|name| &**name);
     let near = did_you_mean(&String::from_utf8_lossy(short(name)), known);
-    let expected = format!("a value of enum {}", one.name);
+    let expected = format!("a value of enum {}", enum_type.name);
     let expected = match near {
         Some(near) => format!("{expected} (did you mean {near:?}?)"),
-        None if one.names.len() <= VALUES_LISTED_MAX => {
-            let mut values: Vec<_> = one.names.iter().collect();
+        None if enum_type.names.len() <= VALUES_LISTED_MAX => {
+            let mut values: Vec<_> = enum_type.names.iter().collect();
             values.sort_unstable_by_key(|(name, number)| (**number, &**name));
             let names: Vec<&str> = values.into_iter().map(|(name, _)| &**name).collect();
             format!("{expected} ({})", names.join(", "))

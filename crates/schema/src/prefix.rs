@@ -42,11 +42,13 @@ impl Prefix {
         if (first ^ self.first) & self.mask != 0 {
             return None;
         }
-        let (own, rest) = text.split_at_checked(size)?;
+        let (start, rest) = text.split_at_checked(size)?;
         let same = match size {
             0..=8 => true,
-            9..=16 => (own.last_chunk()).is_some_and(|last| u64::from_le_bytes(*last) == self.last),
-            _ => own[8..] == self.bytes[8..],
+            9..=16 => {
+                (start.last_chunk()).is_some_and(|last| u64::from_le_bytes(*last) == self.last)
+            }
+            _ => start[8..] == self.bytes[8..],
         };
         same.then_some(rest)
     }

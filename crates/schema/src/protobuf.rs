@@ -239,9 +239,9 @@ impl<'a, G: Gather> Walk<'a, G> {
     fn enumeration(&self, reader: &mut WireReader, id: EnumId) -> Checked<()> {
         let at = reader.at();
         let number = reader.varint()? as i32;
-        let one = &self.table[id];
-        if one.closed && !one.knows(number) {
-            let expected = format!("a value of enum {}", one.name);
+        let enum_type = &self.table[id];
+        if enum_type.closed && !enum_type.knows(number) {
+            let expected = format!("a value of enum {}", enum_type.name);
             return Err(Fault::new(at, expected, format!("the number {number}")));
         }
         Ok(())

@@ -73,10 +73,10 @@ impl<'a> FileReach<'a> {
         }
     }
 
-    /// Adds the types in `open`, the types of their fields, direct and indirect, and the files of
-    /// all these types. Names that no file defines are ignored.
-    fn add(&mut self, mut open: Vec<&'a str>) {
-        while let Some(name) = open.pop() {
+    /// Adds the types in `pending`, the types of their fields, direct and indirect, and the files
+    /// of all these types. Names that no file defines are ignored.
+    fn add(&mut self, mut pending: Vec<&'a str>) {
+        while let Some(name) = pending.pop() {
             if self.seen.contains(name) {
                 continue;
             }
@@ -88,7 +88,7 @@ impl<'a> FileReach<'a> {
             let Some(message) = self.descriptors.message(name) else {
                 continue;
             };
-            open.extend(message.field.iter().map(type_of));
+            pending.extend(message.field.iter().map(type_of));
             for index in self.extending.remove(name).unwrap_or_default() {
                 self.files.insert(index);
                 // The types of all extensions in the file are added at once, which may be more than
@@ -97,9 +97,9 @@ impl<'a> FileReach<'a> {
                     continue;
                 }
                 let file = self.descriptors.compiled_files()[index].descriptor();
-                open.extend(file.extension.iter().map(type_of));
+                pending.extend(file.extension.iter().map(type_of));
                 for message in &file.message_type {
-                    add_extensions(message, &mut open);
+                    add_extensions(message, &mut pending);
                 }
             }
         }

@@ -130,20 +130,20 @@ fn bytes(reader: &mut MsgpackReader, head: MsgpackHead, at: usize) -> Checked<()
 }
 
 /// Checks an enum value, which is written as a name or a number.
-fn enumeration(one: &Enum, head: MsgpackHead, at: usize) -> Checked<()> {
+fn enumeration(enum_type: &Enum, head: MsgpackHead, at: usize) -> Checked<()> {
     if let MsgpackHead::Str(name) = head {
-        let known = std::str::from_utf8(name).is_ok_and(|name| one.names.contains_key(name));
+        let known = std::str::from_utf8(name).is_ok_and(|name| enum_type.names.contains_key(name));
         return match known {
             true => Ok(()),
-            false => Err(unknown_value(one, name, at)),
+            false => Err(unknown_value(enum_type, name, at)),
         };
     }
     let number = integer(head).and_then(|number| i32::try_from(number).ok());
     match number {
-        Some(number) if !one.closed || one.knows(number) => Ok(()),
+        Some(number) if !enum_type.closed || enum_type.knows(number) => Ok(()),
         _ => Err(Fault::new(
             at,
-            format!("a value of enum {}", one.name),
+            format!("a value of enum {}", enum_type.name),
             head.describe(),
         )),
     }

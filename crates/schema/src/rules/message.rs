@@ -82,8 +82,8 @@ fn choice(value: OptionValue, message: &Message) -> Result<Choice, String> {
     let mut fields = Vec::new();
     let mut seen = HashSet::new();
     for name in all(&entries, 1).filter_map(OptionValue::text) {
-        let own = message.fields.iter().position(|field| &*field.name == name);
-        let Some(index) = own else {
+        let found = message.fields.iter().position(|field| &*field.name == name);
+        let Some(index) = found else {
             let near = did_you_mean(name, message.field_names());
             let hint = near.map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"));
             return Err(format!("field {name} not found{hint}"));
