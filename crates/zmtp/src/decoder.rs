@@ -3,8 +3,8 @@
 //!
 //! A frame that lies whole in the read buffer is shared, not copied. A small message that lies
 //! whole in the read buffer is shared as one span, which is found in one pass over the headers. A
-//! frame that the end of the buffer cuts off is collected in memory of its own, which grows with
-//! the bytes that have arrived, never with the announced size.
+//! frame that the end of the buffer cuts off is collected in memory of its own. This memory grows
+//! with the bytes that have arrived, never with the announced size.
 
 use std::fmt;
 use std::rc::Rc;
@@ -15,10 +15,10 @@ use crate::message::{Layout, Message};
 use crate::pool::BufferPool;
 use crate::{COMMAND, HEADER_MAX, LONG, MORE};
 
-/// The minimum number of bytes for which reading straight into a frame's memory pays off. At least
-/// this many bytes of the frame must be missing, and at least this many must have arrived or fit
-/// into the memory that the frame already has. Fewer bytes are cheaper to copy than to read
-/// separately.
+/// The minimum number of bytes for which reading straight into a frame's memory pays off. A direct
+/// read has two conditions: at least this many bytes of the frame are missing, and at least this
+/// many bytes have arrived or still fit into the memory of the frame. Fewer bytes are cheaper to
+/// copy than to read separately.
 const DIRECT_MIN: usize = 16 << 10;
 
 /// The maximum size that a frame may announce: a tebibyte. A frame up to this size that exceeds the
@@ -94,8 +94,8 @@ pub struct Decoder {
     /// The sum of the sizes that the frames of the message announce, including skipped frames.
     bytes: u64,
     oversize: bool,
-    /// Set if the message has more frames than were allowed when they arrived, so that the later
-    /// frames are not kept.
+    /// Set if a frame of the message was skipped because the message already had the maximum number
+    /// of frames.
     cut: bool,
     /// Set if a frame of the message has begun and the last frame of the message is not complete.
     inside: bool,
@@ -299,7 +299,8 @@ impl Decoder {
         }
     }
 
-    /// Returns the flags and the size of the next frame, once its header has arrived.
+    /// Returns the flags and the size of the next frame, or `None` if its header has not arrived
+    /// whole. Fails if the flags or the size are not valid.
     fn header(&mut self, input: &mut Input) -> Result<Option<(u8, u64)>, FrameError> {
         if let Partial::Header(bytes, have) = &mut self.frame {
             while usize::from(*have) < header_length(bytes[0]) {
@@ -399,9 +400,9 @@ impl Decoder {
         self.held = 0;
         self.bytes = 0;
         let frames = Message::from(std::mem::take(&mut self.message));
-        // Callers know that a message with as many frames as are allowed may be cut. If the bound
-        // was raised meanwhile, a cut message has fewer frames, and would look like a whole
-        // message.
+        // A caller expects that a message with the maximum number of frames may be cut. If this
+        // bound was raised before the message ended, a cut message has fewer frames than the bound,
+        // and would look like a whole message.
         let cut = std::mem::take(&mut self.cut) && frames.len() < bounds.frames;
         Some(match std::mem::take(&mut self.oversize) || cut {
             true => Item::Oversize(frames),
@@ -433,7 +434,7 @@ fn header_length(flags: u8) -> usize {
     if flags & LONG != 0 { HEADER_MAX } else { 2 }
 }
 
-/// Returns the size that a complete header announces.
+/// Returns the size that a complete header announces. Fails if the size exceeds [`SIZE_MAX`].
 fn size(header: &[u8]) -> Result<u64, FrameError> {
     if header[0] & LONG == 0 {
         return Ok(u64::from(header[1]));
@@ -457,7 +458,7 @@ fn collect(body: &mut Vec<u8>, filled: usize, size: usize, input: &mut Input) ->
 
 /// Makes room for at least `n` more bytes. The buffer grows by half of the bytes that have arrived,
 /// but never beyond the size of the whole frame. The cost of copying thus stays proportional to the
-/// size, and a frame that is never completed costs little more than its bytes.
+/// size, and a frame that is never completed takes little more memory than its bytes.
 fn grow(body: &mut Vec<u8>, filled: usize, size: usize, n: usize) {
     if body.len() - filled < n {
         let length = (filled + n).max(filled + filled / 2).min(size);

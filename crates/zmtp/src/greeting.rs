@@ -60,7 +60,7 @@ pub struct Greeted {
 /// supported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GreetingError {
-    /// ZMTP 1.0, of libzmq 2, or ZMTP 2.0, of libzmq 3.
+    /// ZMTP 1.0, which libzmq 2 speaks, or ZMTP 2.0, which libzmq 3 speaks.
     Older(&'static str),
     /// Another protocol, recognised by the first bytes.
     Other(&'static str),
@@ -108,7 +108,7 @@ impl Greeting {
         self.bytes[self.length..self.length + n].copy_from_slice(&rest[..n]);
         self.length += n;
         input.skip(n);
-        self.judge()
+        self.parse()
     }
 
     /// Returns whether the signature has arrived, which proves that the peer speaks ZMTP.
@@ -116,7 +116,7 @@ impl Greeting {
         self.length >= SIGNATURE
     }
 
-    fn judge(&self) -> Result<Option<Greeted>, GreetingError> {
+    fn parse(&self) -> Result<Option<Greeted>, GreetingError> {
         let seen = &self.bytes[..self.length];
         if seen.first().is_some_and(|first| *first != 0xff) {
             return Err(other_protocol(seen));
@@ -141,10 +141,12 @@ impl Greeting {
     }
 }
 
-/// Returns the protocol of a peer that does not begin as ZMTP 2 and 3 do.
+/// Returns the error that names the protocol of a peer. The first byte of the peer is not 0xff,
+/// with which ZMTP 2 and 3 begin.
 fn other_protocol(first: &[u8]) -> GreetingError {
     match first {
-        // This is a short identity frame: its length, including the flags, then the flags.
+        // A short identity frame of ZMTP 1.0 begins with its length, which includes the flags, and
+        // then the flags.
         [0x01..=0x15, ..] => GreetingError::Older("ZMTP 1.0"),
         [0x16, ..] => GreetingError::Other("TLS"),
         [b'S', b'S', ..] => GreetingError::Other("SSH"),
@@ -157,7 +159,7 @@ fn other_protocol(first: &[u8]) -> GreetingError {
 mod tests {
     use super::*;
 
-    fn judged(bytes: &[u8]) -> Result<Option<Greeted>, GreetingError> {
+    fn parsed(bytes: &[u8]) -> Result<Option<Greeted>, GreetingError> {
         Greeting::new().feed(&mut Input::from(bytes.to_vec()))
     }
 
@@ -169,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_greeting_of_this_side_is_read_in_pieces_of_any_size() {
-        assert_eq!(judged(&NULL_GREETING), greeted(1));
+        assert_eq!(parsed(&NULL_GREETING), greeted(1));
         for cut in 0..LENGTH {
             let mut greeting = Greeting::new();
             let first = greeting.feed(&mut Input::from(NULL_GREETING[..cut].to_vec()));
@@ -184,7 +186,7 @@ mod tests {
 
     #[test]
     fn other_protocols_are_recognized_by_their_first_bytes() {
-        let refusal = |bytes: &[u8]| judged(bytes).unwrap_err().to_string();
+        let refusal = |bytes: &[u8]| parsed(bytes).unwrap_err().to_string();
         assert!(refusal(b"GET / HTTP/1.1\r\n").contains("HTTP"));
         assert!(refusal(b"\x16\x03\x01\x02").contains("TLS"));
         assert!(refusal(b"SSH-2.0-x").contains("SSH"));
@@ -202,6 +204,6 @@ mod tests {
         let mut newer = NULL_GREETING;
         newer[MAJOR] = 4;
         newer[MINOR] = 0;
-        assert_eq!(judged(&newer), greeted(0));
+        assert_eq!(parsed(&newer), greeted(0));
     }
 }

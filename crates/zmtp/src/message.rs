@@ -53,7 +53,7 @@ impl Message {
         self.len() == 0
     }
 
-    /// Returns the body of frame `n`, counted from 0.
+    /// Returns the body of frame `n`, counted from 0, or `None` if there is no such frame.
     #[inline]
     pub fn get(&self, n: usize) -> Option<&[u8]> {
         match &self.0 {
@@ -157,8 +157,8 @@ impl Message {
         }
     }
 
-    /// Returns each frame in memory of its own, which may leave the thread. A frame is not copied
-    /// if its memory holds nothing else and is not shared.
+    /// Returns each frame in memory of its own, which may be sent to another thread. A frame is not
+    /// copied if its memory holds nothing else and is not shared.
     pub fn into_owned_frames(self) -> Vec<Vec<u8>> {
         match self.0 {
             Form::Span(span) => {
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_of_a_single_frame_is_handed_over_without_a_copy() {
+    fn an_unshared_frame_is_handed_over_without_a_copy() {
         let large = vec![7; 100_000];
         let at = large.as_ptr();
         let message = Message::from(vec![b"T".to_vec(), large]);

@@ -37,7 +37,7 @@ const WELCOME: &[u8] = b"\x07WELCOME";
 const INITIATE: &[u8] = b"\x08INITIATE";
 const READY: &[u8] = b"\x05READY";
 
-/// The maximum length of a user name or a password, in bytes: the length is one byte.
+/// The maximum length of a user name or a password, in bytes. The length is sent as one byte.
 pub const CREDENTIAL_MAX: usize = 255;
 
 /// The reason why a PLAIN handshake is refused.
@@ -156,8 +156,8 @@ impl Server {
 }
 
 impl Introduced {
-    /// Admits the client, and returns the body of the READY with the metadata of this side, which
-    /// ends the handshake.
+    /// Admits the client. Returns the body of the READY command, which contains the metadata of
+    /// this side and ends the handshake.
     pub fn accept(self, ours: &Ready) -> Vec<u8> {
         let mut ready = READY.to_vec();
         command::put_metadata(&mut ready, ours);

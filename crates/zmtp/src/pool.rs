@@ -5,12 +5,12 @@ use std::rc::Rc;
 use crate::bytes::{Bytes, Input};
 use crate::message::{Memory, Message};
 
-/// The size of a read buffer, in bytes: large enough that each message of a busy peer costs a small
-/// part of a system call, and small enough to stay in the processor's cache.
+/// The size of a read buffer, in bytes. It is so large that each message of a busy peer costs a
+/// small part of a system call, and so small that the buffer stays in the processor's cache.
 pub const READ_BUFFER_SIZE: usize = 64 << 10;
 
-/// The maximum number of read buffers that are kept for reuse. The large frames of one turn of the
-/// event loop may share this many buffers.
+/// The maximum number of read buffers that are kept for reuse. The frames that arrive in one turn
+/// of the event loop may keep about this many buffers in use.
 const READ_BUFFERS_KEPT_MAX: usize = 64;
 
 /// The minimum size of a frame's memory that is kept, in bytes. For memory of this size or more,
@@ -107,9 +107,9 @@ impl BufferPool {
         }
     }
 
-    /// Returns memory for a frame of `size` bytes that arrives in pieces, with arbitrary contents.
-    /// The length of this memory is at most `size` and may be 0. The capacity is at most about
-    /// twice `size`, so that a small frame never keeps the memory of a large frame.
+    /// Returns memory for a frame of `size` bytes that arrives in pieces. The memory may contain
+    /// bytes of an earlier frame. Its length is at most `size` and may be 0. The capacity is at
+    /// most about twice `size`, so that a small frame never keeps the memory of a large frame.
     pub fn large(&mut self, size: usize) -> Vec<u8> {
         if size < LARGE_MIN {
             return Vec::new();
@@ -176,7 +176,7 @@ impl BufferPool {
     #[inline]
     pub fn recycle(&mut self, message: Message) {
         match message.into_memory() {
-            // This is nearly always a read buffer, which returns through `give_back`.
+            // The buffer is nearly always a read buffer, which `give_back` returns to the pool.
             Memory::Buffer(buffer) => {
                 if Rc::strong_count(&buffer) == 1 {
                     self.keep_queued(buffer);

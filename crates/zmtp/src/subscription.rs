@@ -1,6 +1,6 @@
 //! Subscriptions in the form of ZMTP 3.0 (RFC 23), in which a subscriber sends messages instead of
 //! the commands SUBSCRIBE and CANCEL of ZMTP 3.1. Each such message is one frame: a byte that is 1
-//! or 0, then the prefix.
+//! for a subscription or 0 for a cancellation, then the prefix.
 
 use crate::message::Message;
 

@@ -83,7 +83,7 @@ pub fn encode(bytes: &[u8]) -> String {
 /// # Errors
 ///
 /// Fails with the first of these faults that the text has: a character outside of the alphabet, a
-/// wrong number of characters, five characters that stand for too large a number.
+/// wrong number of characters, or five characters that stand for too large a number.
 pub fn decode<const N: usize>(text: &str) -> Result<[u8; N], Z85Error> {
     const { assert!(N.is_multiple_of(4), "Z85 encodes groups of four bytes") };
     let expected = N / 4 * 5;

@@ -1,4 +1,4 @@
-//! The layout of the commands (RFC 26, "Formal Grammar").
+//! The layout of the commands of CURVE (RFC 26, "Formal Grammar").
 //!
 //! Each name begins with its length in one byte. The padding of HELLO has 72 bytes, as in the
 //! grammar of the RFC and in libzmq. The text of the RFC says 70.
@@ -22,11 +22,13 @@ pub(super) const PADDING: usize = 72;
 /// The number of zeros inside the box of a HELLO.
 pub(super) const SIGNATURE: usize = 64;
 
+/// The size of a cookie, in bytes.
 pub(super) const COOKIE: usize = 96;
 
 /// The size of a vouch, in bytes: its long nonce, and the box of two keys.
 pub(super) const VOUCH: usize = nonce::LONG + TAG + 2 * KEY;
 
+// The prefixes of the nonces. Each kind of box has its own prefix.
 pub(super) const HELLO_NONCE: &[u8; 16] = b"CurveZMQHELLO---";
 pub(super) const WELCOME_NONCE: &[u8; 8] = b"WELCOME-";
 pub(super) const INITIATE_NONCE: &[u8; 16] = b"CurveZMQINITIATE";

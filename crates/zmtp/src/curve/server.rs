@@ -40,7 +40,7 @@ pub struct Introduced {
 
 impl Server {
     /// Returns a server that accepts a HELLO for any of `keys`. The server tries the keys in order
-    /// until one opens the HELLO, at the cost of one key agreement each.
+    /// until one opens the HELLO. Each attempt costs one key agreement.
     pub const fn new(keys: Arc<[KeyPair]>) -> Self {
         Self { keys }
     }
@@ -126,7 +126,7 @@ impl AwaitsInitiate {
 
     /// Takes the body of an INITIATE command, and returns the client that it introduces.
     ///
-    /// This costs two key agreements if the cookie is right, and none otherwise.
+    /// This costs at most two key agreements if the cookie is right, and none otherwise.
     ///
     /// # Errors
     ///
@@ -201,7 +201,8 @@ impl Introduced {
     ///
     /// # Errors
     ///
-    /// Fails with [`CurveError::NoncesExhausted`], which cannot happen before the first frame.
+    /// Fails with [`CurveError::NoncesExhausted`], which cannot happen here, because READY takes
+    /// the first nonce.
     pub fn accept(self, ours: &Ready) -> Result<(Connected, Vec<u8>), CurveError> {
         let mut nonces = Outgoing::default();
         let short = nonces.next()?;

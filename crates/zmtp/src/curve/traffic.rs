@@ -120,8 +120,9 @@ impl Opener {
     ///
     /// # Errors
     ///
-    /// Fails if the body is not a valid MESSAGE or not the next one. The connection must then be
-    /// closed, because the message that the frame belongs to would be incomplete.
+    /// Fails if the body is not a valid MESSAGE, or if its nonce is not the next nonce. The
+    /// connection must then be closed, because the message that the frame belongs to would be
+    /// incomplete.
     pub fn open<'a>(&mut self, body: &'a mut [u8]) -> Result<Frame<'a>, CurveError> {
         let short = nonce_of(body)?;
         self.seen.check(short)?;
@@ -131,12 +132,12 @@ impl Opener {
         Ok(Frame { kind, data })
     }
 
-    /// Returns the work of opening the body of a MESSAGE, which any thread may do. Its result must
-    /// be passed to [`Self::opened`] before the next box is opened.
+    /// Returns the work of opening the body of a MESSAGE, which any thread may do. The result of
+    /// the work must be passed to [`Self::opened`] before the next box is opened.
     ///
     /// # Errors
     ///
-    /// Fails if the body is not a MESSAGE or not the next one.
+    /// Fails if the body is not a MESSAGE, or if its nonce is not the next nonce.
     pub fn open_work(&self, body: Vec<u8>) -> Result<OpenWork, CurveError> {
         let short = nonce_of(&body)?;
         self.seen.check(short)?;

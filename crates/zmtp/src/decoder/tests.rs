@@ -88,7 +88,7 @@ fn everything() -> (Vec<u8>, Vec<Decoded>) {
 fn a_stream_is_decoded_alike_wherever_it_is_cut_in_two() {
     let (bytes, items) = everything();
     assert_eq!(decode([&bytes[..]]).0, items);
-    // Inside the huge frames, every cut is like the next one.
+    // Inside the huge frames, the position of the cut makes no difference, so only some are tried.
     let last = bytes.len() - 500;
     let cuts = (0..bytes.len()).filter(|cut| *cut < 1_000 || cut % 97 == 0 || *cut > last);
     for cut in cuts {
@@ -173,8 +173,9 @@ fn a_message_whole_in_the_buffer_is_not_copied() {
 #[test]
 fn a_frame_read_directly_is_not_copied() {
     let bytes = message(&[&[7; 80_000]]);
-    // The memory grows by half of the bytes in it, but by at least `DIRECT_MIN`. From 20,000 bytes,
-    // it grows to the size of the frame before fewer than `DIRECT_MIN` bytes are missing.
+    // The memory grows by half of the bytes in it, but by at least `DIRECT_MIN`. Starting with
+    // 20,000 bytes, it reaches the size of the frame while more than `DIRECT_MIN` bytes are
+    // missing.
     let (first, mut rest) = bytes.split_at(bytes.len() - 60_000);
     let (mut decoder, mut buffers) = (Decoder::default(), BufferPool::default());
     let mut input = Input::from(first.to_vec());
@@ -279,8 +280,8 @@ fn an_incomplete_message_takes_at_most_twice_the_memory_of_its_arrived_bytes() {
     assert_eq!(decoder.held(), 0);
 }
 
-/// Returns the number of body bytes that have arrived of the incomplete message at the end of a
-/// stream. The computation is as simple as possible.
+/// Returns the number of body bytes of the incomplete message at the end of a stream, or 0 if the
+/// last message is complete. The number is computed without the decoder.
 fn arrived_of(mut bytes: &[u8]) -> u64 {
     let mut arrived = 0;
     while let [flags, rest @ ..] = bytes {

@@ -37,8 +37,9 @@ pub(crate) struct Layout {
 }
 
 /// Offsets of 16 bits each, the first in the lowest bytes. The offsets are assembled in a register
-/// and stored as one value. The message is moved right afterwards, which loads the offsets as one
-/// value. If they had just been stored as several smaller values, the processor would have to wait.
+/// and stored as one value. The message is moved right afterwards, and the move loads the offsets
+/// as one value. If the offsets had just been stored as several smaller values, the processor would
+/// have to wait.
 #[derive(Clone, Copy, Debug, Default)]
 struct Edges([u8; size_of::<u128>()]);
 

@@ -20,7 +20,8 @@ pub(super) enum CurveHandshake {
     Introduced(Introduced),
     AwaitsWelcome(AwaitsWelcome, ExpectedServer),
     AwaitsReady(AwaitsReady, PublicKey),
-    /// A costly step is being taken on another thread.
+    /// A costly step is being taken on another thread. The expected server is set if this side is
+    /// the client.
     Working(Option<ExpectedServer>),
 }
 
@@ -123,7 +124,8 @@ impl CurveHandshake {
         Ok(SessionEvent::Answer(frame))
     }
 
-    /// Returns the long-term key of a client that has proved that the key is its own.
+    /// Returns the long-term key of a client that has proved its ownership of the key. Returns
+    /// `None` in all other states.
     pub(super) const fn key(&self) -> Option<PublicKey> {
         match self {
             Self::Introduced(introduced) => Some(introduced.client()),

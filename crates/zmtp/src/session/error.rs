@@ -24,7 +24,7 @@ pub enum SessionError {
     Frame(decoder::FrameError),
     /// A command is malformed.
     Command(&'static str),
-    /// A message, or the beginning of one, arrived before READY.
+    /// A message, or its first frame, arrived before READY.
     BeforeReady,
     /// READY arrived a second time.
     SecondReady,

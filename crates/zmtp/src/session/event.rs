@@ -41,7 +41,7 @@ pub enum SessionEvent {
     Work(HandshakeWork),
     /// The user name and password of a peer, which the caller verifies, on any thread. If they are
     /// right, the caller passes them to [`Session::accept`](super::Session::accept). Otherwise, it
-    /// closes the connection. Until then the peer may send nothing.
+    /// closes the connection. Before the caller has decided, the peer may send nothing.
     Credentials(Credentials),
     /// A large sealed frame, which any thread may open. The result must be passed to
     /// [`Session::opened`](super::Session::opened). Until then no event is returned and no input is

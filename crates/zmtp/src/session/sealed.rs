@@ -1,5 +1,5 @@
-//! Sealed traffic. Each frame on the wire holds one box. The content of the boxes is passed on as a
-//! plain stream to the decoder that every connection has, so that all bounds and checks are the
+//! Sealed traffic. Each frame on the wire holds one box. The decoder that every connection has
+//! receives the content of the boxes as a plain stream. All bounds and checks are therefore the
 //! same with and without CURVE.
 
 use std::rc::Rc;
@@ -128,7 +128,8 @@ impl Sealed {
                 Content::Work(work) => return Ok(Some(SealedItem::Work(work))),
             };
             let item = decoder.next(&mut plain, bounds, buffers);
-            // The content is used up, because boxes are opened to the end of one message at most.
+            // The decoder has used up the content, because `open` does not open boxes beyond the
+            // end of one message.
             buffers.give_back(plain);
             if let Some(item) = item.map_err(SessionError::Frame)? {
                 return Ok(Some(SealedItem::Item(item)));
@@ -166,8 +167,8 @@ impl Sealed {
             while let Some(sealed) = next.take() {
                 let opened = self.open_into(&sealed, room, &mut filled);
                 buffers.recycle(sealed);
-                // An opened frame is shorter than its box, so the rest of the input is sure to fit
-                // if it would fit unopened.
+                // An opened frame is shorter than its box. The rest of the input therefore fits if
+                // its sealed bytes would fit.
                 if opened? != FrameKind::More || filled + input.rest().len() > READ_BUFFER_SIZE {
                     break;
                 }
