@@ -1,5 +1,5 @@
-//! The connections of the admin listener. Their number is bounded: at the bound, a new connection
-//! closes an old one.
+//! The connections of the admin listener. Their number has a maximum. At the maximum, a new
+//! connection closes an old connection.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,7 +25,7 @@ pub(super) enum Activity {
 impl Activity {
     /// The activities in which a connection may be closed for a new connection. If several are
     /// equally common, the last of them in this list is preferred. Health checks are always
-    /// completed, since the next sample ends them.
+    /// completed, since the next sample from the data thread completes them soon.
     const CLOSABLE: [Self; 4] = [Self::New, Self::Page, Self::Reload, Self::Idle];
 
     /// Returns the activity of a connection that answers a request for this path.
@@ -102,8 +102,8 @@ impl Connections {
         }
     }
 
-    /// Returns whether a connection that begins with the activity `first` has room. Closes another
-    /// connection if there are too many.
+    /// Returns the room for a connection that begins with the activity `first`. May close another
+    /// connection to make room.
     pub(super) fn room_for(&self, first: Activity) -> Room {
         let mut connections = self.lock();
         if connections.len() >= self.connections_max {

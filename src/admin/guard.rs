@@ -1,13 +1,14 @@
 //! The guard against requests that a browser sends on behalf of a web page.
 //!
 //! Access needs no password, so a web page must not gain the access of the user who visits it. Two
-//! attacks are known. In the first, the page makes the browser send a request to this address. Such
-//! a request has the header `Origin` or `Sec-Fetch-Site`, and the request of a form has a content
-//! type, even in an old browser. In the second (DNS rebinding), the host name of the page is made
-//! to resolve to this address, so that the browser takes the gateway for the page's own server.
-//! `Host` then has that name, whereas other clients send an address or `localhost`. Other machines
-//! may address the gateway by a name, as in `prometheus.yml`. A request that only reads may
-//! therefore have any name, unless it arrives at a loopback address.
+//! attacks are known. In the first attack, the page makes the browser send a request to this
+//! address. Such a request has the header `Origin` or `Sec-Fetch-Site`. An old browser sends
+//! neither header, but the request of an HTML form has a content type. In the second attack (DNS
+//! rebinding), the attacker makes the host name of the page resolve to this address. The browser
+//! then takes the gateway for the server of the page. `Host` then has that name, whereas other
+//! clients send an address or `localhost`. Other machines may address the gateway by a name, as in
+//! `prometheus.yml`. A request that only reads may therefore have any host name, unless the request
+//! arrives at a loopback address.
 
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING};
 use hyper::{Method, Request, StatusCode};

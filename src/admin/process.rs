@@ -22,6 +22,7 @@ pub(super) struct ProcessSample {
     pub(super) descriptors_max: Option<u64>,
     /// The time of the start, since 1970.
     pub(super) start: Option<Duration>,
+    /// The number of threads.
     pub(super) threads: Option<u64>,
 }
 
@@ -60,7 +61,7 @@ impl ProcessSample {
     }
 }
 
-/// Returns the number of open descriptors.
+/// Returns the number of open descriptors, or `None` on a system without /proc.
 fn open_descriptors() -> Option<u64> {
     let directory = "/proc/self/fd";
     // Since Linux 6.2, the size of the directory is this number, so the list of descriptors, which

@@ -1,9 +1,9 @@
 //! Samples from the data thread, for any number of HTTP clients at once.
 //!
-//! The data thread answers into a channel that never blocks, and notifies the admin thread by
-//! writing a byte, so it touches no lock of the async runtime. All waiting clients share one
-//! request, and at least [`SAMPLE_INTERVAL`] passes between two requests, so that no number of HTTP
-//! clients can keep the data thread busy with counting.
+//! The data thread sends its answer to a channel that never blocks, and notifies the admin thread
+//! by writing a byte. It therefore takes no lock of the async runtime. All waiting clients share
+//! one request, and at least [`SAMPLE_INTERVAL`] passes between two requests. Therefore, no number
+//! of HTTP clients can keep the data thread busy with counting.
 
 use std::io;
 use std::os::unix::net::UnixStream as StdUnixStream;

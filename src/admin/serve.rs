@@ -50,7 +50,8 @@ const HEAD_MAX: usize = 16 << 10;
 const BACKLOG: i32 = 4096;
 
 /// The maximum number of connections that are accepted in one turn, before they are served. It is
-/// half of [`CONNECTIONS_MAX`], so that no connection is closed for another one of the same turn.
+/// half of [`CONNECTIONS_MAX`], so that no connection is closed for another connection of the same
+/// turn.
 const ACCEPTS_PER_TURN_MAX: usize = CONNECTIONS_MAX / 2;
 
 /// The pause in accepting while all connections answer health checks. The next sample completes

@@ -179,7 +179,7 @@ struct SchemaName<'a> {
 }
 
 /// The counts of a route or of all routes. `received` is the sum of `answered`, `rejected`,
-/// `client_gone`, `client_slow` and `in_flight`.
+/// `published`, `client_gone`, `client_slow` and `in_flight`.
 #[derive(Serialize)]
 struct MessageCounts {
     received: u64,

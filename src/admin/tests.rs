@@ -177,7 +177,7 @@ fn principals_beyond_the_first_hundred_share_an_entry() {
     assert_eq!(shown(&[]), []);
 }
 
-/// A gateway whose files are not followed.
+/// A gateway whose [`Follower`] never runs, so that no reload takes place.
 struct Unfollowed {
     running: Running,
     sources: AdminSources,
@@ -259,7 +259,7 @@ fn a_reload_that_takes_too_long_is_answered_as_accepted() {
     let request = Request::builder().method("POST").uri("/reload");
     let request = request.body(()).unwrap();
     let answer = on_a_runtime(async {
-        // The files are not followed, so no reload ends within any time limit.
+        // The follower never runs, so the reload never ends.
         let answer = answer::reload(&request, &gateway.sources, Duration::from_millis(1)).await;
         reported(answer).await
     });

@@ -33,9 +33,9 @@ pub(super) fn channels(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     gauge("channel_subscribers", help, |channel| {
         channel.subscribers as u64
     })?;
-    let help = "Messages that wait for subscribers, once for each of them";
+    let help = "Messages that wait for subscribers, counted once for each subscriber";
     gauge("channel_waiting", help, |channel| channel.waiting)?;
-    let help = "Memory of the messages that wait for subscribers, each counted once";
+    let help = "Memory of the messages that wait for subscribers, each message counted once";
     gauge("channel_waiting_bytes", help, |channel| {
         channel.waiting_bytes
     })?;
@@ -54,7 +54,7 @@ pub(super) fn channels(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     counter("channel_published", help, |channel| {
         channel.counters.published
     })?;
-    let help = "Messages sent to subscribers, once for each of them";
+    let help = "Messages sent to subscribers, counted once for each subscriber";
     counter("channel_sent", help, |channel| channel.counters.sent)?;
     let help = "Messages that subscribers missed because they were slow or disconnected";
     counter("channel_dropped", help, |channel| channel.counters.dropped)?;

@@ -49,9 +49,9 @@ pub(super) fn pools(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
     workers(page, &pools)
 }
 
-/// Writes the metric families about single workers, with the label `seat`. Names of workers are
-/// not used as labels, because peers choose them and could cause any number of time series. Only
-/// /status shows the names.
+/// Writes the metric families about single workers, with the label `seat`, which is the number of a
+/// connected worker in its pool. Names of workers are not used as labels, because peers choose them
+/// and could cause any number of time series. Only /status shows the names.
 fn workers(page: &mut Page<'_>, pools: &[(&str, &PoolSample)]) -> WriteResult {
     let seats = pools.iter().flat_map(|(name, pool)| {
         // An entry without `room` stands for several workers on one connection, which have no seats

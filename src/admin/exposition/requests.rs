@@ -49,11 +49,11 @@ pub(super) fn requests(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
 }
 
 /// Writes each route's rejections by reason. With at most [`ROUTES_SHOWN_WHOLE_MAX`] routes, every
-/// reason that is possible for a route is present at 0 from startup on, so that the increase by the
-/// first rejection is visible.
+/// reason that is possible for a route is present at 0 from startup on. The increase by the first
+/// rejection is then visible.
 fn rejections(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
-    let help = "Rejections that were delivered, and rejections of publishers' messages; a route \
-                has every reason from the start";
+    let help = "Rejections that were delivered, and rejections of publishers' messages; every \
+                reason that is possible for a route is present from the start";
     let mut family = page.family("rejections", help, MetricType::Counter)?;
     let all_shown = routes.len() <= ROUTES_SHOWN_WHOLE_MAX;
     for ShownRoute { name, id, counters } in routes {
