@@ -51,8 +51,8 @@ impl<M: Frames> Post<M> {
         self.bytes
     }
 
-    /// Records that the message waits for one more subscriber, and adds the bytes that are charged
-    /// for this to `memory`.
+    /// Records that the message waits for one more subscriber, and adds the bytes charged for the
+    /// queue entry to `memory`. The first entry is also charged for the message itself.
     pub(super) fn enter_queue(&self, memory: &mut u64) {
         if self.queues.get() == 0 {
             *memory += self.bytes;
@@ -61,8 +61,9 @@ impl<M: Frames> Post<M> {
         self.queues.set(self.queues.get() + 1);
     }
 
-    /// Records that the message waits for one subscriber fewer, and subtracts the bytes that were
-    /// charged for this from `memory`.
+    /// Records that the message waits for one subscriber fewer, and subtracts the bytes charged for
+    /// the queue entry from `memory`. With the last entry, also subtracts the bytes of the message
+    /// itself.
     pub(super) fn leave_queue(&self, memory: &mut u64) {
         self.queues.set(self.queues.get() - 1);
         if self.queues.get() == 0 {

@@ -13,8 +13,8 @@ pub(crate) const PREFIX_MAX: usize = crate::frame::TYPE_MAX;
 /// entries, which are copied in a fraction of a millisecond.
 const TABLES: usize = 256;
 
-/// The number of a subscriber on its channel while it is connected. Another subscriber may have it
-/// later.
+/// The number of a subscriber on its channel while it is connected. Another subscriber may get the
+/// same number later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SubscriberId(pub(crate) usize);
 

@@ -18,7 +18,8 @@ pub(crate) const PREFIXES_PER_SUBSCRIBER_MAX: usize = 10_000;
 /// subscriptions of a subscriber to the same prefix count once. All of them take about 250 MB.
 pub(crate) const PREFIXES_MAX: usize = 1_000_000;
 
-/// The memory charged for a subscription in addition to its prefix, in bytes.
+/// The memory charged for a subscription in addition to its prefix, in bytes: its entries in the
+/// maps.
 const SUBSCRIPTION_CHARGE: u64 = 256;
 
 /// The subscriptions of all subscribers.
@@ -79,7 +80,8 @@ pub(crate) enum SubscriptionFault {
 
 impl Prefixes {
     /// Subscribes to a prefix. The subscriber may have at most `prefixes_max` different prefixes,
-    /// and its subscriptions may take at most `bytes_max` bytes.
+    /// and its subscriptions may take at most `bytes_max` bytes. Fails with the limit that the
+    /// subscription would exceed.
     pub(super) fn add(
         &mut self,
         subscriber: SubscriberId,

@@ -7,14 +7,16 @@ use super::prefixes::Prefixes;
 /// The gateway's subscriptions at one publisher of a channel.
 ///
 /// The gateway subscribes to one prefix after the other, in ascending order, and cancels the
-/// subscriptions in descending order. It is therefore always subscribed to exactly the prefixes
-/// that are less than one text. Only that text is stored, however many prefixes there are.
+/// subscriptions in descending order. The gateway is therefore always subscribed to exactly the
+/// prefixes that are less than a certain text. Only that text is stored, however many prefixes
+/// there are.
 #[derive(Debug)]
 pub(super) struct Publisher {
     /// The gateway is subscribed to the prefixes that are less than this text, or to all prefixes
     /// if the text is `None`.
     below: Option<Vec<u8>>,
-    /// True if the gateway is subscribed to all messages, because of `upstream`.
+    /// True if the gateway is subscribed to all messages, as the key `upstream` of the channel
+    /// requires.
     all: bool,
     /// True if a task of the channel has yet to send changes to the publisher.
     pub(super) is_queued: bool,

@@ -18,10 +18,10 @@ pub(super) struct Subscriber<M> {
     pub(super) headcount: Headcount,
     pub(super) name: Arc<PeerName>,
     pub(super) backlog: Backlog<M>,
-    /// True while kept messages are being collected for the prefix that it subscribed to last. All
-    /// later messages and changes wait.
+    /// True while kept messages are being collected for the last prefix to which the subscriber has
+    /// subscribed. All later messages and changes wait.
     pub(super) is_collecting: bool,
-    /// True if the subscriber is not read until the collection ends.
+    /// True if nothing is read from the subscriber until the collection ends.
     pub(super) is_held: bool,
     /// The subscriptions and cancellations that arrived during the collection.
     pub(super) deferred: VecDeque<Change>,
@@ -33,8 +33,8 @@ pub(super) struct Subscriber<M> {
     pub(super) matched: u64,
     pub(super) sent: u64,
     pub(super) dropped: u64,
-    /// The time at which the subscriber last took a message, or a later time at which its queue
-    /// became non-empty or the drain began. A stalled subscriber has taken nothing since this time.
+    /// The time since which the subscriber has taken no message. It is the last time at which the
+    /// subscriber took a message, its queue became non-empty, or the drain began.
     pub(super) took: Duration,
 }
 
@@ -137,7 +137,7 @@ impl<M: Frames> Backlog<M> {
         kept.or_else(|| self.waiting.front())
     }
 
-    /// Removes the first message. Returns whether there was one.
+    /// Removes the first message. Returns false if no message was queued.
     pub(super) fn pop(&mut self, memory: &mut u64) -> bool {
         let Some(Numbered { post, .. }) = self.kept.pop() else {
             return self.waiting.take(memory).is_some();
@@ -172,15 +172,15 @@ impl<M: Frames> Subscriber<M> {
         }
     }
 
-    /// Ends the collection of kept messages. Returns the deferred changes, if there are any or if
-    /// the subscriber was not read during the collection.
+    /// Ends the collection of kept messages. Returns the deferred changes if there are any, or if
+    /// nothing was read from the subscriber during the collection.
     pub(super) fn end_collection(&mut self) -> Option<VecDeque<Change>> {
         self.is_collecting = false;
         let deferred = std::mem::take(&mut self.deferred);
         (std::mem::take(&mut self.is_held) || !deferred.is_empty()).then_some(deferred)
     }
 
-    /// Returns whether a message can be sent to the subscriber without overtaking another one.
+    /// Returns whether a message can be sent to the subscriber without overtaking another message.
     #[inline]
     pub(super) fn is_free(&self) -> bool {
         self.backlog.is_empty() && !self.is_collecting

@@ -21,7 +21,8 @@ pub(super) struct Waiting<M> {
     posts: BTreeMap<u64, Rc<Post<M>>>,
     /// The number of the next message.
     next: u64,
-    /// If messages are conflated: the number of the last queued message of each type.
+    /// The number of the last queued message of each type. The map is used only if messages are
+    /// conflated: a new message then replaces the queued message of its type.
     by_type: BTreeMap<Box<[u8]>, u64>,
     /// The size of the messages, in bytes.
     bytes: u64,
@@ -151,7 +152,7 @@ mod tests {
         texts.map(|text| String::from_utf8(text).unwrap()).collect()
     }
 
-    /// Adds messages while there is room for two. Returns the messages that remain and the number
+    /// Adds messages to a queue with room for two. Returns the messages that remain and the number
     /// of dropped messages, or `None` if the subscriber must be disconnected.
     fn remain(slow: Slow, texts: &[&str]) -> Option<(Vec<String>, u64)> {
         let (mut waiting, mut memory, mut dropped) = (Waiting::default(), 0, 0);

@@ -13,8 +13,8 @@ use crate::config::{self, Inputs, Loaded, Origin};
 use gateway_diagnostic::{Diagnostic, Diagnostics, escaped};
 
 /// Checks the configuration at `path`: a file, a directory with a routes.yaml in it, or `-` for
-/// standard input. If `against` is the path of another configuration, also checks that the first
-/// configuration breaks no peers of the other.
+/// standard input. If `against` is the path of another configuration, also checks that the
+/// configuration at `path` breaks no peers of the other configuration.
 pub(super) fn check(
     path: &Path,
     against: Option<&Path>,

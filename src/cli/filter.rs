@@ -58,7 +58,7 @@ impl StartSettings {
         Ok(Self { variable, level })
     }
 
-    /// Returns the filter under a configuration whose `log.level` is `level`. Fails with a message
+    /// Returns the filter for a configuration in which `log.level` is `level`. Fails with a message
     /// if the environment variable is invalid.
     pub(super) fn filter(&self, level: LogLevel) -> Result<LogFilter, String> {
         let mut filter = filter_of(&self.variable, level)?;

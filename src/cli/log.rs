@@ -145,7 +145,8 @@ pub(super) fn finish() {
     drop(all_written);
 }
 
-/// Logs diagnostics: as text in the human format, and as one line each in the JSON format.
+/// Logs diagnostics: as text in the human format, and as one line for each diagnostic in the JSON
+/// format.
 pub(super) fn report_diagnostics(found: &Diagnostics) {
     match LINES.format() {
         LogFormat::Json => log_diagnostics(found),
@@ -233,9 +234,9 @@ impl LineQueue {
         }
     }
 
-    /// Waits until lines are queued, and replaces the content of `lines`, which must have been
-    /// written, by these lines. Returns the number of lines that were dropped after these lines
-    /// were queued.
+    /// Waits until lines are queued, and moves them to `lines`. The previous content of `lines`,
+    /// which must have been written, is removed. Returns the number of lines that were dropped
+    /// since the previous call.
     fn next(&self, lines: &mut Vec<u8>) -> u64 {
         lines.clear();
         let mut waiting = self.lock();

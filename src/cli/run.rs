@@ -1,4 +1,4 @@
-//! `gateway run`, which loads, listens and serves until a signal ends it.
+//! `gateway run`, which loads the files, listens and serves until a signal ends the gateway.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -88,8 +88,8 @@ fn serve(
     let config = path.display();
     info!(%config, version = VERSION, "loaded {}", gateway.summary());
     release_memory();
-    // The thread is started before listening, because listening may take long and a signal must be
-    // able to end it.
+    // The thread for signals is started before the gateway listens, because listening may take
+    // long, and a signal must be able to end the startup.
     let signals = match SignalThread::start(Arc::clone(&service)) {
         Ok(signals) => signals,
         Err(error) => {
@@ -138,8 +138,9 @@ fn observer(
     })
 }
 
-/// Raises the soft limit of descriptors to the hard limit, since each peer needs one. A process
-/// commonly starts with a soft limit of 1024, for the sake of programs that cannot handle more.
+/// Raises the soft limit of descriptors to the hard limit, since each peer needs a descriptor. A
+/// process commonly starts with a soft limit of 1024, for the sake of programs that cannot handle
+/// more.
 fn take_descriptors() {
     let limit = getrlimit(Resource::Nofile);
     let most = Rlimit {

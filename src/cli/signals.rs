@@ -141,7 +141,7 @@ fn reload(stage: Stage) -> Stage {
     stage
 }
 
-/// Handles SIGTERM or SIGINT, whose name is `signal`, and returns the next stage.
+/// Handles SIGTERM or SIGINT, and returns the next stage. `signal` is the name of the signal.
 fn end(stage: Stage, signal: &str, stopped: &AtomicBool, watchdog: &Watchdog) -> Stage {
     match stage {
         Stage::Starting { .. } => match Watchdog::start(|| end_before_serving()) {
