@@ -26,7 +26,7 @@ impl TryFrom<Value> for HttpBind {
         }
         let text = value.as_str().ok_or(expected)?;
         if text.contains("://") {
-            return Err(format!("without a scheme: {expected}"));
+            return Err(format!("{expected}, without a scheme"));
         }
         if let Ok(address) = text.parse() {
             return Ok(Self(address));

@@ -118,8 +118,9 @@ impl<'a> Hosts<'a> {
     }
 }
 
-/// Returns the host and the port of an address, or an empty host and the path. Returns `None` if
-/// the system chooses the port, since such an address cannot clash with another.
+/// Returns the host and the port of a TCP address, or an empty host and the whole text of any other
+/// address. Returns `None` if the system chooses the port, since such an address cannot clash with
+/// another.
 fn socket(endpoint: &str) -> Option<(&str, &str)> {
     match endpoint.strip_prefix("tcp://") {
         Some(tcp) => tcp

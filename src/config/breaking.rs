@@ -1,9 +1,9 @@
 //! Diagnostics for edits that break peers. The schemas of every route are compared with the schemas
 //! of the same route in the running snapshot.
 //!
-//! Routes are matched by their patterns, and the schemas of a route by encoding and message name;
-//! the remaining schemas of each encoding are matched in order. A route, an encoding or a schema
-//! that the new routes.yaml adds or removes is an intended change, and is not compared.
+//! Routes are matched by their patterns. The schemas of a route are matched by encoding and message
+//! name. The remaining schemas of each encoding are matched in order. A route, an encoding or a
+//! schema that the new routes.yaml adds or removes is an intended change, and is not compared.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -56,7 +56,7 @@ struct Gate<'a> {
     new: &'a Snapshot,
     /// The results of all comparisons, for reuse, because many routes have the same schemas.
     known: HashMap<Compared, Vec<BreakingChange>>,
-    /// Each breaking change once, with notes that name the routes whose schemas have it.
+    /// Each breaking change once, with one note for each route and field in which it occurs.
     broken: BTreeMap<BreakKey, (BreakingChange, Vec<String>)>,
 }
 

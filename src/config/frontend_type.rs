@@ -9,7 +9,8 @@ use super::source::{Named, RouteSource, Source};
 use crate::route::RouteTable;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// Reports every frontend whose `type` has no route, or a route that is closed to the frontend.
+/// Reports every frontend whose `type` matches no route, or matches a route that is closed to the
+/// frontend.
 pub(super) fn check(source: &Source, found: &mut Diagnostics) {
     // A route whose pattern has an error might match the type, so nothing is reported.
     if source.routes.iter().any(|route| route.pattern.is_none()) {
@@ -35,8 +36,8 @@ pub(super) fn check(source: &Source, found: &mut Diagnostics) {
     }
 }
 
-/// Returns the error of a type whose route is closed to this frontend, or `None` if the route is
-/// open to it.
+/// Returns the error of a type whose route is closed to `frontend`, or `None` if the route is open
+/// to `frontend`.
 fn closed(route: &RouteSource, written: &Spanned<String>, frontend: &str) -> Option<Diagnostic> {
     let allowed = route.frontends.as_ref()?;
     if allowed.iter().any(|name| name.value == frontend) {

@@ -32,7 +32,7 @@ pub struct Inputs {
     keys: KeyFiles,
     /// The mask of a routes.yaml that contains secret keys.
     mask: Option<Mask>,
-    /// Overrides `reload.watch`.
+    /// The value that overrides the key `reload.watch`, if any.
     watch: Option<bool>,
     /// The diagnostics so far.
     found: Diagnostics,
@@ -114,7 +114,7 @@ impl FilesIdentity {
     }
 }
 
-/// The configuration that a new one is compared with.
+/// The configuration with which a new configuration is compared.
 #[derive(Clone, Copy, Debug)]
 enum Predecessor<'a> {
     None,
@@ -217,7 +217,7 @@ impl Inputs {
         }
     }
 
-    /// Overrides the key `reload.watch`.
+    /// Overrides the key `reload.watch` if `watch` is set.
     pub(super) fn with_watch(self, watch: Option<bool>) -> Self {
         Self { watch, ..self }
     }
@@ -245,8 +245,8 @@ impl Inputs {
         self.load_as(Names::default(), 1, predecessor, &mut Cache::default())
     }
 
-    /// Resolves the inputs for the generation that follows `running`. Changes that would break its
-    /// peers are warnings, or errors if the file says `breaking: reject`.
+    /// Resolves the inputs for the generation that follows `running`. Changes that would break
+    /// peers of `running` are warnings, or errors if the file says `breaking: reject`.
     pub fn load_after(self, running: &Snapshot) -> Result<Loaded, Diagnostics> {
         self.load_after_with(running, &mut Cache::default())
     }

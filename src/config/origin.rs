@@ -20,7 +20,7 @@ pub struct Origin {
     /// with the name that diagnostics show.
     path: PathBuf,
     text: Option<Arc<str>>,
-    /// Overrides `reload.watch`.
+    /// The value that overrides the key `reload.watch`, if any.
     watch: Option<bool>,
     /// The environment when the origin was created. Every reload uses the same variables.
     environment: Environment,

@@ -1,5 +1,5 @@
-//! Checks the keys `allow` and `identity: client`, whose use depends on whether senders have
-//! principals.
+//! Checks the keys `allow` and `identity: client`. The key `allow` requires that senders have
+//! principals, and `identity: client` requires that clients have none.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -191,7 +191,8 @@ impl<'a> Section<'a> {
         pair.map(|(_, value)| value)
     }
 
-    /// Returns the value of `key`, if the key is present and its value is a `T`.
+    /// Returns the value of `key`, or `None` if the key is absent or its value is not a `T`.
+    /// Reports such a value, unless its error was reported before.
     pub(super) fn value<T: DeserializeOwned>(
         &mut self,
         key: &'static str,
@@ -201,8 +202,8 @@ impl<'a> Section<'a> {
         read(node, key, found)
     }
 
-    /// Returns the meaning of the word at `key`, if the key is present and its value is one of
-    /// `words`.
+    /// Returns the meaning of the word at `key`, or `None` if the key is absent or its value is not
+    /// one of `words`. Reports such a value, unless its error was reported before.
     pub(super) fn word<T: Copy>(
         &mut self,
         key: &'static str,
@@ -358,7 +359,8 @@ pub(super) fn is<T: DeserializeOwned>(node: &Node) -> bool {
     matches!(&node.kind, NodeKind::Scalar(_, value) if serde_yaml::from_value::<T>(value.clone()).is_ok())
 }
 
-/// Reads one scalar as a `T`. `key` names the scalar in diagnostics.
+/// Reads one scalar as a `T`. Returns `None` for any other node, and reports the node unless its
+/// error was reported before. `key` names the scalar in diagnostics.
 pub(super) fn read<T: DeserializeOwned>(
     node: &Node,
     key: &str,
@@ -396,7 +398,8 @@ pub(super) fn with_comment_sign(fault: Diagnostic, value: &str) -> Diagnostic {
 }
 
 /// Reads one scalar as non-empty text, whatever its YAML type, because a name may look like a
-/// number.
+/// number. Returns `None` for any other node, and reports the node unless its error was reported
+/// before.
 pub(super) fn text(node: &Node, key: &str, found: &mut Diagnostics) -> Option<Spanned<String>> {
     let place = node.place.clone();
     match &node.kind {

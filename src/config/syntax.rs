@@ -9,8 +9,8 @@ use gateway_diagnostic::{Diagnostic, Place, SourceFile};
 /// The characters that may follow a backslash in a double-quoted text.
 const ESCAPE_CHARACTERS: &str = "0abtnvfre \"/\\N_LPxuU\t";
 
-/// Returns the diagnostic of a syntax error. There is only one, because the text after a syntax
-/// error cannot be interpreted. `bracket` is the innermost open bracket.
+/// Returns the diagnostic of a syntax error. There is only one diagnostic, because the text after a
+/// syntax error cannot be interpreted. `bracket` is the innermost open bracket.
 pub(super) fn syntax_fault(
     file: &Arc<SourceFile>,
     error: &ScanError,
@@ -211,7 +211,7 @@ impl<'a> Stop<'a> {
         fault.label("not an escape sequence in YAML").help(if is_key {
             "a type is not a regular expression: only a * at the end makes a pattern, such as \"person.*\""
         } else {
-            "a backslash in double quotes is written \\\\, or put the text into single quotes"
+            "write a backslash in double quotes as \\\\, or put the text into single quotes"
         })
     }
 
@@ -247,8 +247,8 @@ impl<'a> Stop<'a> {
     fn advise_on_indent(&self, fault: Diagnostic, above: u32) -> Diagnostic {
         let Self { number, indent, .. } = *self;
         let fault = fault.label("this line begins further right than the one above it");
-        // If the line before `above` has the same indentation as this one, the indentation of
-        // `above` is probably wrong.
+        // If the line before `above` has the same indentation as the reported line, the indentation
+        // of `above` is probably wrong.
         let before = line_above(self.file, above).filter(|(_, text)| indent_of(text) == indent);
         if let Some((before, _)) = before {
             return fault.help(format!(

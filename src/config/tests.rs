@@ -360,7 +360,7 @@ routes: { pools: { publish: pools } }
 }
 
 #[test]
-fn the_timeout_of_a_route_overrides_that_of_its_pool() {
+fn the_timeout_of_a_route_overrides_the_timeout_of_its_pool() {
     let pools =
         "  slow: { bind: \"tcp://*:5560\", timeout: 1m }\n  usual: { bind: \"tcp://*:5561\" }";
     let routes =
@@ -554,8 +554,9 @@ fn a_required_field_without_presence_causes_one_warning_for_protobuf_only() {
     assert_eq!(reported.matches(expected).count(), 1, "{reported}");
 }
 
-/// The table holds only the messages that routes use, and an edit of routes.yaml changes it.
-/// Messages that no route uses may have rules that cannot be compiled, but no other errors.
+/// The table of messages holds only the messages that routes use. An edit of routes.yaml changes
+/// the table. Messages that no route uses may have rules that cannot be compiled, but no other
+/// errors.
 #[test]
 fn an_edit_may_use_a_message_that_no_route_used_before() {
     let directory = tempfile::tempdir().unwrap();
@@ -611,7 +612,8 @@ message Wrong {{ {wrong} }}\n"
     }
 }
 
-/// These texts once made the gateway hang, crash or run out of memory. Each ends with errors.
+/// These texts could make a careless parser hang, crash or run out of memory. Each text must be
+/// rejected with errors.
 #[test]
 fn hostile_texts_end_with_errors() {
     let schemes = "a://".repeat(20_000);

@@ -28,9 +28,9 @@ pub(super) struct DollarFault {
 }
 
 impl DollarFault {
-    /// Returns the diagnostic at the place of the token in `value`. If the file does not contain
-    /// the token as it was parsed, because a line was folded or the token was written with escape
-    /// sequences, the place is the whole value.
+    /// Returns the diagnostic at the place of the token in `value`. The place is the whole value if
+    /// the file does not contain the token as it was parsed. This happens if a line was folded, or
+    /// if the token was written with escape sequences.
     pub(super) fn at(self, value: &ValueLines<'_>) -> Diagnostic {
         let Self {
             before,

@@ -40,8 +40,8 @@ pub(super) fn unprintable(file: &Arc<SourceFile>) -> Option<Diagnostic> {
     )
 }
 
-/// Returns the text with each tab that separates a key from its value replaced by a space, because
-/// the parser does not accept a tab there, although YAML does. Every place stays the same.
+/// Returns the text with a space in place of each tab that separates a key from its value. The
+/// parser does not accept such a tab, although YAML does. Every place stays the same.
 pub(super) fn separated(text: &str) -> Cow<'_, str> {
     if !text.contains(":\t") {
         return Cow::Borrowed(text);
@@ -56,7 +56,7 @@ pub(super) fn separated(text: &str) -> Cow<'_, str> {
     Cow::Owned(lines.collect())
 }
 
-/// Returns a line with each tab right after an unquoted colon replaced by a space.
+/// Returns a line with a space in place of each tab right after an unquoted colon.
 fn separated_line(line: &str) -> String {
     let mut quote = None;
     let mut before = ' ';

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::role::KeyRole;
 use gateway_diagnostic::{Place, SourceFile};
 
-/// The minimum length of a word that is masked in a file with secret keys, because it may be a key,
-/// even a mistyped one. Shorter words are shown.
+/// The minimum length of a word that is masked in a file with secret keys, in characters. Such a
+/// word may be a key, even if it is mistyped. Shorter words are shown.
 const WORD_MIN: usize = 16;
 
 /// Returns the text with secrets masked. Every other character keeps its place.

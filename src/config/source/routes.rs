@@ -14,6 +14,7 @@ use crate::security::{ANONYMOUS, principal_fault};
 use crate::snapshot::{Allowed, EngineKind, Rate};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 
+/// The keys of a route that belong to later releases, and are rejected by this release.
 const LATER_ROUTE_KEYS: &[&str] = &["mirror", "idempotent", "retries", "hash"];
 
 /// A route as written. The names of its messages, of its pool or channel, and of its frontends have

@@ -73,7 +73,7 @@ impl TryFrom<Value> for Timeout {
     }
 }
 
-/// A duration such as `1s`, or `off` for never.
+/// A duration such as `1s`, or `off` for no heartbeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
 pub(crate) struct Heartbeat(pub Option<Duration>);
@@ -172,8 +172,8 @@ impl TryFrom<Value> for MemoryAmount {
 /// A unit: its name, its size in the smallest unit, and other words for it, in lower case.
 type Unit = (&'static str, u64, &'static [&'static str]);
 
-/// Words for a value without a bound, in lower case. No quantity is unbounded: [`Timeout`]
-/// recognizes `none` before it reads a quantity.
+/// Words that people write for a value without a bound, in lower case. They are errors, because
+/// every quantity has a bound. [`Timeout`] accepts `none` before it reads a quantity.
 const UNBOUNDED_WORDS: [&str; 7] = [
     "unlimited",
     "infinite",
