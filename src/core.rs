@@ -1,14 +1,14 @@
 //! The core, which makes the gateway's decisions: it turns events into effects, without I/O.
 //!
-//! An engine reports what happened as [`Event`]s, and the core acts through the engine's
-//! [`Outlet`]. It owns every request from arrival to its one answer. It knows no socket and no
+//! An engine reports [`Event`]s to the core, and the core acts through the engine's [`Outlet`]. The
+//! core owns every request from its arrival to its only answer. The core knows no socket and no
 //! file, and never reads a clock: `now` is passed in, as the time since the engine started.
 //!
 //! Read [`Core::on`] first: every event passes through it. Every message from a client has exactly
-//! one outcome: answered, rejected, client gone or client slow ([`Ledger`](crate::ledger::Ledger)).
-//! The exception is the empty first message of a socket with `ZMQ_PROBE_ROUTER`, which has no
-//! outcome. Only the worker that holds a request can answer it. The simulator asserts both rules in
-//! thousands of schedules.
+//! one outcome: answered, published, rejected, client gone or client slow
+//! ([`Ledger`](crate::ledger::Ledger)). The exception is the empty first message of a socket with
+//! `ZMQ_PROBE_ROUTER`, which has no outcome. Only the worker that holds a request can answer it.
+//! The simulator asserts both rules in thousands of schedules.
 
 mod answer;
 mod arrival;
@@ -310,7 +310,7 @@ impl<M: Frames> Core<M> {
         })
     }
 
-    /// Returns whether a client has open requests, or messages are queued for a subscriber.
+    /// Returns whether a peer is a client with open requests, or a subscriber with queued messages.
     pub(crate) fn awaits_messages(&self, peer: PeerId) -> bool {
         match self.peers.get(peer) {
             Some(Peer::Client(client)) => client.has_open_requests(),
