@@ -40,8 +40,9 @@ impl Publisher {
         }
     }
 
-    /// Returns whether the publisher must receive the change at once when this prefix gets its
-    /// first subscriber or loses its last subscriber.
+    /// Returns whether a change of the subscription to `prefix` must be sent to the publisher at
+    /// once. The subscription changes when the prefix gets its first subscriber or loses its last
+    /// subscriber.
     pub(super) fn concerns(&self, prefix: &[u8]) -> bool {
         self.covers(prefix) && !(self.all && prefix.is_empty())
     }

@@ -24,7 +24,7 @@ pub(super) enum Task<M> {
     Trim,
 }
 
-/// A kept message that a judge must check before the message is sent.
+/// A kept message that a judge thread must check before the message is sent.
 #[derive(Debug)]
 pub(crate) struct Undecided<M> {
     /// The subscriber for which the message is collected.

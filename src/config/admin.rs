@@ -10,8 +10,8 @@ use super::yaml::{Node, NodeKind};
 use crate::snapshot::AdminSettings;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// The address for HTTP: `127.0.0.1:9559`, `localhost:9559`, `[::1]:9559`, `*:9559`. No other names
-/// than `localhost` are accepted, because the address of a name may change.
+/// The address for HTTP, such as `127.0.0.1:9559`, `localhost:9559`, `[::1]:9559` or `*:9559`. No
+/// name except `localhost` is accepted, because the address of a name may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
 pub(super) struct HttpBind(pub SocketAddr);

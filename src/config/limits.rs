@@ -6,7 +6,7 @@ use super::yaml::Node;
 use crate::snapshot::{EngineKind, Limits, MemoryLimit};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// The maximum of `limits.depth`. Payloads are walked recursively, and the data thread's stack
+/// The maximum of `limits.depth`. Payloads are checked recursively, and the data thread's stack
 /// suffices for this depth.
 const DEPTH_MAX: u64 = 1_000;
 

@@ -109,7 +109,7 @@ fn foreign_comment(file: &Arc<SourceFile>, number: u32) -> Option<Place> {
     })
 }
 
-/// The place where the parser stopped, and its message.
+/// The place where the parser stopped, and the message of the parser.
 struct Stop<'a> {
     file: &'a Arc<SourceFile>,
     info: &'a str,

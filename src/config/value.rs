@@ -58,7 +58,7 @@ impl TryFrom<Value> for AllowedNetwork {
     }
 }
 
-/// A rate: `100/s`, `6000/m`, `1/h`.
+/// A rate, such as `100/s`, `6000/m` or `1/h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
 pub(super) struct Frequency {

@@ -24,7 +24,7 @@ pub const OPENING: usize = MECHANISM.start;
 /// The greeting of a side without security: ZMTP 3.1, mechanism NULL.
 pub const NULL_GREETING: [u8; LENGTH] = naming(Mechanism::Null);
 
-/// Returns this side's greeting with a mechanism.
+/// Returns this side's greeting, which names `mechanism`.
 pub const fn naming(mechanism: Mechanism) -> [u8; LENGTH] {
     let mut bytes = [0; LENGTH];
     bytes[0] = 0xff;

@@ -145,7 +145,7 @@ impl Message {
     }
 
     /// Returns the same message in other memory. A span is copied to the memory that `memory`
-    /// returns for the number of bytes. A list of frames is compacted.
+    /// returns for the number of bytes of the span. A list of frames is compacted.
     pub(crate) fn settle(self, memory: impl FnOnce(usize) -> Rc<Vec<u8>>) -> Self {
         let settled = match &self.0 {
             Form::Span(span) => span.settle(memory),

@@ -197,7 +197,8 @@ impl BufferPool {
         }
     }
 
-    /// Keeps an emptied list, and the memory of large frames in it.
+    /// Empties a list and keeps it. Also keeps the memory of the large frames that were in the
+    /// list.
     fn keep_list(&mut self, mut frames: Vec<Bytes>) {
         for frame in frames.drain(..) {
             self.keep(frame);

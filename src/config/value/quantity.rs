@@ -10,7 +10,7 @@ use crate::snapshot::MemoryLimit;
 /// The maximum duration, which is a year. A longer deadline has no effect in practice.
 const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// A duration: `250ms`, `30s`, `5m`, `1h`.
+/// A duration, such as `250ms`, `30s`, `5m` or `1h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
 pub(crate) struct DurationValue(pub Duration);
@@ -90,7 +90,7 @@ impl TryFrom<Value> for Heartbeat {
     }
 }
 
-/// A size in bytes, up to `MOST`: `512B`, `64KiB`, `16MiB`, `1GiB`.
+/// A size of at most `MOST` bytes, such as `512B`, `64KiB`, `16MiB` or `1GiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
 pub(crate) struct Size<const MOST: u64 = { u64::MAX }>(pub u64);

@@ -82,7 +82,8 @@ impl Sealed {
         &mut self.boxes
     }
 
-    /// Returns the number of bytes of a large frame that is not decoded yet.
+    /// Returns the number of bytes of the large frame that is not decoded yet, or 0 if there is
+    /// none.
     pub(super) const fn large(&self) -> usize {
         match &self.large {
             Large::None => 0,
