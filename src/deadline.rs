@@ -1,10 +1,10 @@
 //! The deadlines of requests. Time is passed in; nothing here reads a clock.
 //!
-//! Requests with the same timeout expire in the order in which they arrived, so each distinct
-//! timeout has a queue and no heap is needed: adding is O(1), and the next deadline is the earliest
-//! of the first deadlines of all queues. The entry of a request that ends early stays in its queue.
-//! When the entries of ended requests outnumber the others, all of them are swept, so the queues
-//! take at most about twice the memory of their live entries.
+//! Requests with the same timeout expire in the order in which they arrived. Each distinct timeout
+//! therefore has a queue, and no heap is needed. Adding a deadline is O(1), and the next deadline
+//! is the earliest of the first deadlines of all queues. The entry of a request that ends early
+//! stays in its queue. When the entries of ended requests outnumber the others, all of them are
+//! swept, so the queues take at most about twice the memory of their live entries.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -1,5 +1,5 @@
-//! Messages from workers. An answer counts if its worker holds the request, and is delivered if it
-//! fits the reply schema.
+//! Messages from workers. A message counts as an answer if its worker holds the request. An answer
+//! is delivered if it fits the reply schema.
 
 use super::case::{check_payload_briefly, schema_of};
 use super::event::Extent;
@@ -17,7 +17,7 @@ use crate::reply::{Reason, Rejection};
 use crate::snapshot::{AnyOf, WorkerFrames};
 
 /// The maximum number of bytes that the log shows of the first frame of a message that answers no
-/// request. A token is seldom longer.
+/// request. The first frame of an answer is the token of the request, which is seldom longer.
 const FIRST_SHOWN_MAX: usize = 64;
 
 /// A worker's message that is not the typed answer to a request that the worker holds.
@@ -63,8 +63,8 @@ impl<M: Frames> Core<M> {
     }
 
     /// Checks the payload of an answer, whose frames are type, headers and payload, and ends the
-    /// request with the answer or with a rejection. If the payload has to wait for a verdict, the
-    /// request stays open.
+    /// request with the answer or with a rejection. If the payload has to wait for the verdict of a
+    /// judge thread, the request stays open.
     #[inline]
     fn judge_answer(&mut self, by: Worker, request: Request<M>, body: M, out: &mut impl Outlet<M>) {
         let schema = schema_of(Direction::Answer, request.route(), &body);
@@ -78,8 +78,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Checks any payload of an answer, as [`Self::judge_answer`] does for a usual one. The payload
-    /// may be large, violate the schema, or have to wait for earlier messages.
+    /// Does the same as [`Self::judge_answer`] for any answer: the payload may be large, violate
+    /// the schema, or have to wait for earlier messages.
     #[inline(never)]
     fn judge_unusual_answer(
         &mut self,
@@ -187,8 +187,8 @@ impl<M: Frames> Core<M> {
         let name = frames.get(0).unwrap_or_default();
         let pool = &mut self.pools[by.pool.0];
         // The bare identity is tried first, for requests that were handed out under `identity:
-        // client`. A farewell is not mistaken for an answer, even if the identity of a client is
-        // `BYE`.
+        // client`. A worker's farewell, the frame `BYE`, is not mistaken for an answer, even if the
+        // identity of a client is `BYE`.
         let settled = match pool.has_outstanding(by.seat) && !is_farewell(frames, extent) {
             true => pool.settle(by.seat, name),
             false => None,
@@ -264,7 +264,8 @@ impl<M: Frames> Core<M> {
     }
 
     /// Takes a worker's message that answers no request. The farewell of a worker that can leave
-    /// starts its release. Any other message is counted, and noted with a guess at the mistake.
+    /// starts the release of this worker. Any other message is counted. It is also noted with a
+    /// guess at the mistake, unless it is the worker's first such message and is empty.
     #[cold]
     fn drop_stray(&mut self, by: Worker, frames: &M, extent: Extent) {
         let farewell = is_farewell(frames, extent);
@@ -290,7 +291,8 @@ impl<M: Frames> Core<M> {
             Stray::of(frames, naming, pool.holds(by.seat), is_type)
         };
         let is_first = pool.dropped(by.seat, Dropped::Unsolicited) == 1;
-        // The first message of a socket with ZMQ_PROBE_ROUTER is empty.
+        // A socket with ZMQ_PROBE_ROUTER sends an empty first message by itself, which is no
+        // mistake.
         if is_first && stray == Stray::Empty {
             return;
         }

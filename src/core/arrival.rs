@@ -25,7 +25,8 @@ use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::route::{RoutePlace, RouteTable};
 use crate::snapshot::{Access, AnyOf, EnvelopeMode, PoolId, Route, RouteId, Snapshot, Target};
 
-/// A message that passed its checks, without its frames. Its payload may still wait for a judge.
+/// A message that passed its checks, without its frames. A judge thread may still have to check its
+/// payload.
 pub(super) struct CheckedMessage {
     pub(super) route: RoutePlace,
     /// The encoding of a later rejection.
@@ -74,7 +75,8 @@ impl Refused {
     }
 
     /// Returns the rejection of a message whose type no route matches. The hint names the route
-    /// with a similar type, or explains that the last frame is a type.
+    /// with a similar type, or explains that the last frame is a type. If neither applies, there is
+    /// no hint.
     #[cold]
     fn unknown_type<M: Frames>(
         errors: ErrorEncoding,
@@ -303,8 +305,9 @@ impl<M: Frames> Core<M> {
         self.counts.route(route).open += 1;
     }
 
-    /// Evicts requests of another client from a full queue for a request of this client, if the
-    /// other client fills more of the queue. Returns whether there is room now.
+    /// Evicts requests of another client from a full queue, if the other client fills more of the
+    /// queue than this client. This makes room for a request of this client, which has `bytes`
+    /// bytes. Returns whether there is room now.
     pub(super) fn make_room(
         &mut self,
         pool: PoolId,
@@ -475,7 +478,7 @@ pub(super) fn deny(
     Some(Rejection::new(Reason::RateLimited, message).after(wait))
 }
 
-/// Checks the payload of a message from this peer, which may be large or violate the schema.
+/// Checks the payload of a message from this peer. The payload may be large or violate the schema.
 /// Returns [`Fit::Unjudged`] if a judge must check the payload, or if the message has to wait for
 /// earlier messages. Fails with the rejection of the message.
 #[inline(never)]
@@ -514,8 +517,8 @@ fn malformed<M: Frames>(
     Refused::new(client.errors, Reason::Malformed, fault)
 }
 
-/// Describes the mistake if a client's message is one that workers of a known pattern, such as
-/// Majordomo, send.
+/// Describes the mistake if a client's message has the form of a message from a worker of a known
+/// pattern, such as Majordomo. Returns `None` for any other message.
 #[cold]
 fn worker_fault<M: Frames>(body: &M) -> Option<String> {
     let pattern = Pattern::of(body)?;

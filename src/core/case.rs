@@ -1,4 +1,4 @@
-//! A message on its way to a judge, and the verdict on its payload.
+//! A message whose payload a judge thread checks, and the verdict on the payload.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use gateway_schema::Violation;
 pub struct Case<P> {
     pub(super) subject: Subject,
     /// The snapshot under which the request was accepted. For a kept message, this is the snapshot
-    /// in force.
+    /// in force when the case was made.
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) route: RoutePlace,
     /// Type, headers and payload.
@@ -237,7 +237,7 @@ fn answer_fault(
 fn hint(schema: &AnyOf, payload: &[u8], depth: u32, violation: &Violation) -> Option<String> {
     match violation.rule {
         None => schema.hint(payload, depth),
-        // A payload that breaks a rule could be decoded, so a hint about its encoding cannot apply.
+        // A payload that breaks a rule has been decoded, so a hint about its encoding cannot apply.
         Some(_) => None,
     }
 }

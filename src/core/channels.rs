@@ -1,4 +1,4 @@
-//! Publishers and subscribers: their connections, subscriptions, reloads of channels, and the
+//! Publishers and subscribers: their connections and subscriptions, the reload of channels, and the
 //! shutdown.
 
 use std::rc::Rc;
@@ -21,8 +21,8 @@ use crate::peer::{Headcount, PeerId, PeerName};
 use crate::security::ANONYMOUS;
 use crate::snapshot::{ChannelFrames, ChannelId, Snapshot};
 
-/// While the gateway drains, the messages for a subscriber are dropped if it has taken no message
-/// for this time.
+/// While the gateway drains, the messages for a subscriber are dropped if the subscriber has taken
+/// no message for this time.
 const STALLED_TIME: Duration = Duration::from_secs(1);
 
 /// The connections of publishers and subscribers.
@@ -142,8 +142,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Passes a kept message to a judge. If its type has no route any more, or if no judge can be
-    /// started, the message is judged at once.
+    /// Passes a kept message to a judge. If the type of the message has no route any more, the
+    /// message does not fit. If no judge can be started, the message is checked at once.
     #[cold]
     fn judge_kept(&mut self, id: ChannelId, kept: &Undecided<M>, out: &mut impl Outlet<M>) {
         let channel = &mut self.channels[id.0];
@@ -173,7 +173,7 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Makes the changes of a subscriber's subscriptions that were deferred.
+    /// Makes the deferred changes to a subscriber's subscriptions.
     fn make_changes(
         &mut self,
         peer: PeerId,
@@ -269,8 +269,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Adopts the channels of a snapshot that takes effect next. A removed channel keeps its last
-    /// settings.
+    /// Adopts the channels of `next`, the snapshot that takes effect next. A removed channel keeps
+    /// its last settings.
     pub(super) fn adopt_channels(&mut self, next: &Snapshot) {
         self.open_channels(next);
         self.rename_publishers(next);
@@ -285,9 +285,9 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Makes a publisher anonymous if it connected when its channel knew no principals, and the
-    /// channel knows them now. The engine disconnects the publisher if anonymous publishers are not
-    /// admitted.
+    /// Makes a publisher anonymous if its channel had no principals when the publisher connected,
+    /// and has principals in `next`. The engine disconnects the publisher if anonymous publishers
+    /// are not admitted.
     fn rename_publishers(&mut self, next: &Snapshot) {
         for peer in self.peers.values_mut() {
             if let Peer::Publisher(publisher) = peer

@@ -16,8 +16,8 @@ use crate::snapshot::RouteId;
 /// is formatted and encoded, and a record of the rejection is kept.
 const REJECTION_WORK: usize = 8;
 
-/// The maximum number of expired requests that end with one event: a millisecond's work. The others
-/// end with the next event, which is due at once.
+/// The maximum number of expired requests that end with one event. Ending so many takes about a
+/// millisecond. The others end with the next event, which is due at once.
 const EXPIRED_MAX: usize = 128;
 
 impl<M: Frames> Core<M> {

@@ -222,8 +222,8 @@ pub trait Outlet<M: Frames> {
     }
 
     /// Records that a worker has left, and that the last message to it was sent. The worker
-    /// disconnects by itself, or is disconnected after a while. Any further message from it is
-    /// dropped.
+    /// disconnects by itself, or is disconnected after a while. Further messages from the worker
+    /// are dropped.
     fn release(&mut self, _worker: PeerId) {}
 
     /// Records that the current event took at most as much additional work as `messages` small

@@ -74,7 +74,8 @@ pub(super) fn split<M: Frames>(
 enum FoundEnvelope {
     /// The envelope has this number of frames.
     Envelope(usize),
-    /// A REQ sent no envelope. Its answer still needs the delimiter, or the REQ waits for ever.
+    /// A REQ sent no envelope. Its answer still needs the delimiter: the REQ ignores an answer
+    /// without the delimiter, and waits for ever.
     Missing,
     /// No empty frame ends the envelope, so its end is unknown.
     Unknown,

@@ -60,7 +60,7 @@ struct Backlog {
 
 impl Lanes {
     /// Returns whether all lanes are empty, and a payload of this size is as cheap to check as a
-    /// small payload. For a message with such a payload, this call is the only cost of judges.
+    /// small payload. If so, the message causes no other work for judges than this call.
     #[inline]
     pub(super) fn is_usual(&self, schema: Option<&AnyOf>, bytes: usize) -> bool {
         self.lanes.is_empty() && schema.is_none_or(|schema| schema.is_usual(bytes))
@@ -141,8 +141,9 @@ impl Lanes {
         Some(self.lanes.get(&lane)?.front()?.number)
     }
 
-    /// Removes the first message of a lane. Returns its sender if the sender must be resumed,
-    /// because its backlog has shrunk to a quarter of the limits.
+    /// Removes the first message of a lane. Returns its sender if the gateway must read from the
+    /// sender again, because the sender's backlog has shrunk to a quarter of the limits. Returns
+    /// `None` otherwise.
     #[must_use]
     pub(super) fn pop(&mut self, lane: LaneKey, limits: &Limits) -> Option<PeerId> {
         let entries = self.lanes.get_mut(&lane)?;

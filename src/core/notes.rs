@@ -4,7 +4,7 @@
 //! [`REPEAT_INTERVAL`] are counted, and the count is noted when that time is over. A kind is an
 //! event, such as a rejection for one reason, and the route, pool, frontend or channel concerned.
 //! Within a kind, the first event of each peer is noted as well, for up to [`CLIENTS_MAX`] peers
-//! within [`REPEAT_INTERVAL`]. Such events are rejections and doubts of clients, and workers'
+//! within [`REPEAT_INTERVAL`]. This applies to rejections, to doubts about clients, and to workers'
 //! messages that answer no request. The memory is bounded whatever peers do, because kinds are not
 //! distinguished by any text that a peer chose. This module knows no log and reads no clock.
 
@@ -29,8 +29,8 @@ const KINDS_MAX: usize = 1_024;
 /// about as many as an operator reads.
 const CLIENTS_MAX: usize = 32;
 
-/// The number of noted clients of all kinds together beyond which only the first client of each
-/// kind is noted. The first clients can exceed this number by about [`KINDS_MAX`].
+/// The number of noted clients of all kinds together from which on only the first client of each
+/// kind is noted. These first clients can exceed this number by about [`KINDS_MAX`].
 const CLIENTS_NOTED_MAX: usize = 1_024;
 
 /// The maximum number of notes that wait to be taken. Beyond it, events are only counted.
@@ -44,8 +44,8 @@ pub(crate) struct Note {
     /// The name of the route, pool, frontend or channel that the event concerns. Empty if there is
     /// none, or if several names share the kind.
     pub name: String,
-    /// The number of events that this note counts, all since the last note of their kind, or `None`
-    /// for a note of a single event.
+    /// The number of events of the kind since the kind's last note, or `None` if this note is about
+    /// a single event.
     pub left_out: Option<u64>,
     /// The details of a single event.
     pub particulars: Particulars,

@@ -12,7 +12,7 @@ use crate::frame::Frames;
 /// The number of places of a new table, and of a table that has shrunk.
 const PLACES_MIN: usize = 64;
 
-/// The number of places up to which a table never shrinks: a few hundred KiB.
+/// The number of places up to which a table never shrinks. So many places take a few hundred KiB.
 const PLACES_KEPT: usize = 1 << 11;
 
 /// The time for which a table that grew in a burst keeps its size although it is little used.
@@ -20,8 +20,8 @@ const PLACES_KEPT: usize = 1 << 11;
 /// time.
 const SHRINK_PERIOD: Duration = Duration::from_secs(1);
 
-/// A table is little used in a period if its size, divided by this number, exceeds the largest
-/// number of places that were taken at the same time.
+/// A table is little used in a period if, at every time in the period, fewer than one in this many
+/// of its places were taken.
 const SHRINK_DIVISOR: usize = 8;
 
 /// The open requests, by number.
@@ -58,7 +58,7 @@ impl<M: Frames> Default for OpenRequests<M> {
 }
 
 impl<M: Frames> OpenRequests<M> {
-    /// Returns an empty table whose first request has the number `first` or one of the next few.
+    /// Returns an empty table whose first request has the number `first`, or 1 if `first` is 0.
     pub(super) fn numbered_from(first: u64) -> Self {
         Self {
             first,
@@ -90,7 +90,8 @@ impl<M: Frames> OpenRequests<M> {
         numbers
     }
 
-    /// Returns whether a request may have had this number.
+    /// Returns whether a request may have had this number. Numbers that were skipped are not
+    /// distinguished from given numbers.
     pub(super) fn was_given(&self, number: u64) -> bool {
         (self.first..=self.last).contains(&number)
     }

@@ -282,7 +282,7 @@ pub(super) enum MessagePosition {
 pub(super) struct Admitted(usize);
 
 impl Client {
-    /// Returns a client without requests, which [`Admitted::admit`] must still admit.
+    /// Returns a client without requests. [`Admitted::admit`] must still admit this client.
     pub(super) fn new(
         frontend: FrontendId,
         kind: ClientKind,
@@ -402,8 +402,9 @@ impl Client {
     }
 
     /// Returns the reason and the message for the rejection of a request of this size, which the
-    /// client [may not open](Self::may_open). If the request exceeds `limits.client_bytes` by
-    /// itself, the rejection is not retryable.
+    /// client [may not open](Self::may_open). `memory_max` is the value of
+    /// [`Outlet::client_bytes_max`](super::Outlet::client_bytes_max). If the request exceeds
+    /// `limits.client_bytes` by itself, the rejection is not retryable.
     #[cold]
     pub(super) fn limit(&self, bytes: u64, limits: &Limits, memory_max: u64) -> (Reason, String) {
         let bytes_max = limits.client_bytes;

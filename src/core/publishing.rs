@@ -1,4 +1,4 @@
-//! Publishing: messages from publishers, and from clients whose route leads to a channel, are
+//! Publishing: messages from publishers, and messages from clients on routes to a channel, are
 //! checked and sent to subscribers.
 //!
 //! A publisher's message passes the same checks as a request, but a rejection is only logged. A
@@ -56,7 +56,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Takes a publisher's message: it is published, rejected, or waits for a verdict.
+    /// Publishes or rejects a publisher's message, or opens a request for it if a judge must check
+    /// its payload.
     fn publication(&mut self, peer: PeerId, frames: M, extent: Extent, out: &mut impl Outlet<M>) {
         let Some(Peer::Publisher(publisher)) = self.peers.get_mut(peer) else {
             return;
@@ -262,8 +263,8 @@ impl<M: Frames> Core<M> {
     }
 
     /// Sends a checked message of type, headers and payload to the subscribers of a channel.
-    /// `was_split` is true for a publisher's message, which [`single::split`] has returned if the
-    /// channel had `frames: single` when the message arrived.
+    /// `was_split` is true for a publisher's message. Such a message was split by [`single::split`]
+    /// when it arrived, if the channel had `frames: single` then.
     fn publish(&mut self, id: ChannelId, body: M, was_split: bool, out: &mut impl Outlet<M>) {
         let channel = &mut self.channels[id.0];
         let kind_length = body.get(0).unwrap_or_default().len();
@@ -336,7 +337,8 @@ fn shape_fault<M: Frames>(
     }
 }
 
-/// Describes the fault of a message with several frames on a channel whose messages have one.
+/// Describes the fault of a message with several frames on a channel with `frames: single`. Returns
+/// `None` if the message does not have this fault.
 fn several_frames_fault(size: &Size, settings: &ChannelSettings) -> Option<String> {
     let is_single = matches!(settings.frames, ChannelFrames::Single(_));
     (is_single && size.frames > 1).then(|| {
@@ -347,8 +349,9 @@ fn several_frames_fault(size: &Size, settings: &ChannelSettings) -> Option<Strin
     })
 }
 
-/// Describes the fault of a message of one frame that has no `topic_end`, if its payload or its
-/// topic is needed.
+/// Describes the fault of a frame without `topic_end` on a channel with `frames: single`. Returns
+/// `None` if there is a `topic_end`, or if neither the route's schema nor the channel's `keep`
+/// needs it.
 fn topic_fault<M: Frames>(
     message: &SplitMessage<M>,
     route: &Route,

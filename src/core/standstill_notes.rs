@@ -28,7 +28,7 @@ struct SilentPeers {
 }
 
 impl<M: Frames> Core<M> {
-    /// Schedules a note that a pool has no worker, if requests wait for one.
+    /// Schedules a note that a pool has no worker, if requests wait for a worker.
     pub(super) fn expect_worker_if_needed(&mut self, id: PoolId) {
         let pool = &self.pools[id.0];
         if pool.workers() == 0 && pool.waiting() > 0 {
