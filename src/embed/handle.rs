@@ -22,7 +22,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Takes over a serving gateway whose files are followed.
+    /// Returns the handle of a running gateway. `following` is the thread that follows its files.
     pub(super) fn new(running: Running, following: Following) -> Self {
         Self {
             control_status: following.control_status,
@@ -127,8 +127,9 @@ pub(super) struct Following {
 }
 
 impl Following {
-    /// Starts to follow the files. A large configuration takes seconds to compile, so the thread
-    /// has a lower priority than the one that serves peers.
+    /// Starts the thread that follows the files, which means that it reloads the configuration when
+    /// a file is edited. A large configuration takes seconds to compile, so this thread has a lower
+    /// priority than the thread that serves peers.
     ///
     /// # Errors
     ///

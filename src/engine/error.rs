@@ -30,7 +30,8 @@ impl EngineError {
         Self { text, binds }
     }
 
-    /// Returns the addresses that cannot be bound. The list is empty if there is another reason.
+    /// Returns the addresses that cannot be bound. The list is empty if the error has another
+    /// reason.
     pub fn binds(&self) -> &[BindFault] {
         &self.binds
     }

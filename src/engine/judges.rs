@@ -1,9 +1,11 @@
 //! The judges: threads that check payloads if the check may take long.
 //!
-//! The core passes one message of each lane at a time, so the queue is bounded by the requests that
-//! clients may have open. The queue belongs to the data thread and serves clients in turn. The next
-//! cases are sent to the judges over a channel, so that the data thread never waits for a lock. A
-//! judge uses nothing but its case, and its verdict reaches the core as an event.
+//! A message to check is a [`Case`]. Messages of one client that must keep their order are in a
+//! lane of the core, and the core passes one message of each lane at a time. The queue is therefore
+//! bounded by the requests that clients may have open. The queue belongs to the data thread and
+//! serves clients in turn. The next cases are sent to the judges over a channel, so that the data
+//! thread never waits for a lock. A judge uses nothing but its case, and its verdict reaches the
+//! core as an event.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};

@@ -13,9 +13,9 @@ use crate::engine::role::Role;
 use crate::peer::Headcount;
 
 impl Libzmq {
-    /// Reports the publishers and the subscribers of new channels to the core. Each side counts as
-    /// one peer as long as its socket exists, because libzmq does not report which subscriptions
-    /// belonged to a connection that closes.
+    /// Reports the publishers and the subscribers of new channels to the core. All publishers of a
+    /// channel count as one peer as long as their socket exists, and so do all subscribers, because
+    /// libzmq does not report which subscriptions belonged to a connection that closes.
     pub(super) fn introduce_sides(&mut self, now: Duration) {
         let sides = self.links.sides.iter();
         let new = sides.filter(|(_, side)| side.peer.is_none());

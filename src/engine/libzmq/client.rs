@@ -9,7 +9,8 @@ use crate::ledger::RequestOutcome;
 use crate::peer::ClientKind;
 use crate::snapshot::FrontendId;
 
-/// The cost of a queued answer in addition to its bytes: frames and queue entries.
+/// The memory that is charged for a queued answer in addition to its content, in bytes: its frames
+/// and its entry in the queue.
 const ANSWER_OVERHEAD: u64 = 256;
 
 /// An answer to a client, with the outcome of its request.

@@ -129,7 +129,7 @@ impl Links {
     }
 
     /// Returns the sender of a message, and the events that the core must receive before the
-    /// message.
+    /// message. Adds the sender if it is a new client.
     pub(super) fn client(
         &mut self,
         frontend: FrontendId,

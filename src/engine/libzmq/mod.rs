@@ -66,8 +66,8 @@ use sockets::SharedSocketRegistry;
 /// use of memory.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The maximum number of verdicts of judges that a turn reports to the core: after each verdict,
-/// the messages that follow in its lane may be checked for up to a millisecond.
+/// The maximum number of verdicts of judges that a turn reports to the core. After each verdict,
+/// the core may check messages that waited for this verdict, for up to a millisecond.
 const VERDICTS_MAX: usize = 4;
 
 /// The time after which a turn leaves the remaining work to the next turn.
@@ -110,8 +110,8 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Started<Reloader>, Engine
     let listening = listening.map_or_else(Vec::new, |prepared| prepared.listening.clone());
     let shared = registry.clone();
     let judges = Judges::new(control.clone());
-    // The core's values are reference-counted without atomics, so the core is created where it is
-    // used.
+    // The core's values are reference-counted without atomics, so the core is created on the thread
+    // that uses it.
     let serve = move || {
         let mut engine = Libzmq {
             core: Core::new(Arc::clone(&snapshot))

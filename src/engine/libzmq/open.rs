@@ -16,7 +16,8 @@ use crate::peer::{PeerId, WorkerKind};
 use crate::security::NO_SECURITY;
 use crate::snapshot::Endpoints;
 
-/// The time that accepted messages may take to be sent when a socket closes.
+/// The maximum time for which libzmq still sends the messages that it has accepted after their
+/// socket was closed.
 pub(super) const FLUSH: Duration = Duration::from_secs(1);
 
 /// A pool's DEALER, and the facts known about its workers.
@@ -192,7 +193,7 @@ fn set_options(socket: &Socket, fixed: &Fixed) -> zmq::Result<()> {
     socket.set_maxmsgsize(message_max)?;
     socket.set_linger(FLUSH.as_millis() as i32)?;
     // With a domain set, libzmq disconnects peers that do not speak ZMTP 3. Without a domain,
-    // libzmq takes an HTTP request for a peer of ZMTP 1 and sends it requests. No ZAP handler is
+    // libzmq takes an HTTP client for a peer of ZMTP 1 and sends requests to it. No ZAP handler is
     // registered, so the domain makes no difference to peers that speak ZMTP 3.
     socket.set_zap_domain("gateway")?;
     if let Some(pool) = &fixed.pool {

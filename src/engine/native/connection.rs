@@ -170,8 +170,7 @@ impl Connection {
     }
 
     /// Begins the handshake, if the gateway was connecting to the peer and the connection is now
-    /// established.
-    /// Returns whether the handshake began.
+    /// established. Returns whether the handshake began.
     ///
     /// # Errors
     ///
@@ -228,8 +227,8 @@ impl Connection {
         self.retired = true;
     }
 
-    /// Retires the connection because its call was removed from the configuration, so that the
-    /// gateway does not connect to the peer again.
+    /// Retires the connection because its call (see `dial`) was removed from the configuration. The
+    /// gateway then does not connect to the peer again.
     pub(super) fn abandon(&mut self) {
         self.retired = true;
         let origin = std::mem::replace(&mut self.origin, Origin::Accepted);
@@ -281,7 +280,8 @@ impl Connection {
         self.stream.peer()
     }
 
-    /// Returns the call that must be made again when this connection ends, if there is one.
+    /// Returns the number of the call (see `dial`) that must be made again when this connection
+    /// ends, if there is one.
     pub(super) fn dial(&self) -> Option<DialId> {
         match self.origin {
             Origin::Called { dial, .. } => Some(dial),

@@ -8,8 +8,8 @@ const FLUSH: Duration = Duration::from_secs(1);
 /// The time that the gateway waits, at the end of a drain, for subscribers that take nothing.
 const STALLED_TIME: Duration = Duration::from_secs(1);
 
-/// The time for which messages that still arrive may delay the end. A publisher does not notice the
-/// shutdown, and never stops sending.
+/// The time for which messages that still arrive may delay the end of a drain. A publisher does not
+/// notice the shutdown, and never stops sending.
 const LATE_MESSAGES_TIME: Duration = Duration::from_millis(200);
 
 /// The state of the drain.

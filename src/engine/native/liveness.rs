@@ -147,9 +147,9 @@ pub struct Liveness {
 struct PartialMessage {
     /// The number of bytes of the message that have arrived.
     arrived: u64,
-    /// The time at which the message began, or had last grown by [`PARTIAL_MESSAGE_STEP`], and the
-    /// number of bytes that had arrived by then.
+    /// The time at which the message began, or had last grown by [`PARTIAL_MESSAGE_STEP`].
     grew: Duration,
+    /// The number of bytes that had arrived at the time `grew`.
     arrived_then: u64,
 }
 

@@ -29,16 +29,16 @@ const BUDGET_DIVISOR: u64 = 4;
 /// within one turn, whatever clients hold.
 const RESERVE_DIVISOR: u64 = 8;
 
-/// `budget / SHARES_DIVISOR` is shared evenly by all clients, whatever each of them holds. It
-/// counts twice, for open requests and for unread answers.
+/// `budget / SHARES_DIVISOR` is shared evenly by all clients, whatever each of them holds. This
+/// amount is set aside twice: once for open requests, and once for unread answers.
 const SHARES_DIVISOR: u64 = 16;
 
-/// The least share of a client, in bytes: about what its connection takes. The number of
-/// connections is bounded by other means.
+/// The least share of a client, in bytes. It is about the memory that a connection takes, so
+/// clients with this share take a bounded amount of memory: the number of connections is bounded.
 const CLIENT_MIN: u64 = 4 << 10;
 
-/// The length of a period. The memory of a burst is returned to the system at the end of the first
-/// period without another burst.
+/// The length of a period of [`Burst`]. The memory of a burst is returned to the system at the end
+/// of the first period without another burst.
 const RELEASE_PERIOD: Duration = Duration::from_secs(1);
 
 /// The minimum number of bytes that are returned to the system, because the return takes time.
@@ -188,8 +188,8 @@ impl Memory {
         self.room.client < u64::MAX
     }
 
-    /// Returns the maximum size in bytes of a client's open requests, which is also the maximum
-    /// size of the answers that the client has not read, or `u64::MAX` while memory is not short.
+    /// Returns the maximum size of a client's open requests, in bytes, or `u64::MAX` while memory
+    /// is not short. The answers that the client has not read have the same maximum size.
     #[inline]
     pub(super) fn client_max(&self) -> u64 {
         self.room.client
@@ -200,7 +200,8 @@ impl Memory {
         self.room.partial_max(self.held - self.partial_bytes)
     }
 
-    /// Returns whether all shares are taken.
+    /// Returns whether peers hold all of the memory that they may use, apart from the reserve for
+    /// incomplete messages.
     pub(super) fn is_full(&self) -> bool {
         self.held - self.partial_bytes >= self.room.usable
     }
@@ -238,8 +239,8 @@ struct Burst {
 impl Burst {
     /// Records the bytes held. Returns whether memory is to be returned to the system now. Memory
     /// is returned at the end of a period whose peak is at least [`RELEASE_MIN`] less than the
-    /// earlier peak, or if free memory `is_wasted` then, and once more at the end of the next
-    /// period.
+    /// earlier peak. It is also returned if free memory `is_wasted` at the end of a period. In
+    /// either case, memory is returned once more at the end of the next period.
     fn is_over(&mut self, held: u64, is_wasted: bool, now: Duration) -> bool {
         self.peak = self.peak.max(held);
         self.period_peak = self.period_peak.max(held);

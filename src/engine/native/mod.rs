@@ -11,8 +11,8 @@
 //! that a peer can claim is bounded where it is claimed: input in the decoder, output in `peers`,
 //! the number of connections without a complete handshake in `admissions`.
 //!
-//! [`gateway_zmtp`], [`liveness`] and [`outbox`] do no I/O: a connection consists of these, and a
-//! stream.
+//! [`gateway_zmtp`], [`liveness`] and [`outbox`] do no I/O. A connection (`connection`) combines
+//! them with a stream, which does the I/O.
 
 mod address;
 mod admissions;
@@ -103,7 +103,7 @@ fn prepare(
     Ok((start, reloader, observer))
 }
 
-/// Binds everything, then serves on a thread of its own. `release` returns free memory to the
+/// Binds every address, then serves peers on a new thread. `release` returns free memory to the
 /// system; it is called after bursts, on another thread.
 pub(super) fn start(
     snapshot: Arc<Snapshot>,

@@ -1,5 +1,5 @@
-//! Bounds on the log lines that peers can cause. Such lines are written at a bounded rate. Each has
-//! the number of lines that were left out before it.
+//! Bounds on the log lines that peers can cause. Such lines are written at a bounded rate. Each
+//! line contains the number of lines that were left out before it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,8 +16,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// each second.
 const MISTAKE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The maximum number of peers whose mistakes are logged within [`MISTAKE_INTERVAL`], for each role
-/// and cause. A person can still read as many lines.
+/// The maximum number of peers whose mistakes are logged within [`MISTAKE_INTERVAL`], for each
+/// cause at each frontend, pool or side of a channel. A person can still read so many lines.
 const MISTAKES_MAX: usize = 32;
 
 /// The bound on the log lines of one kind.
@@ -59,7 +59,7 @@ pub(super) enum Cause {
     Password,
     /// The peer's IP address is not allowed at its frontend, pool or channel.
     Address,
-    /// The gateway failed at a costly step of the connection.
+    /// The gateway failed at a costly step of the connection, such as a key agreement.
     Lost,
     /// The peer's CURVE handshake, or an encrypted frame, is not authentic.
     Curve,

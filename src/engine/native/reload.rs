@@ -77,7 +77,7 @@ impl Reloader {
         Ok(listening)
     }
 
-    /// Hands a reload over without waiting for it to take effect.
+    /// Does the same as [`Self::reload`], but does not wait until the reload has taken effect.
     pub(super) fn prepare(
         &self,
         snapshot: &Arc<Snapshot>,

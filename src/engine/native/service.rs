@@ -162,7 +162,8 @@ impl Service {
             while let Some(event) = self.peers.next_event() {
                 self.decide(now, event);
             }
-            // This adds an event for the disconnection of the peer.
+            // After a peer is dismissed, the loop continues, because its disconnection is a new
+            // event.
             let Some((peer, why)) = self.peers.next_dismissed() else {
                 break;
             };
@@ -227,7 +228,8 @@ impl Service {
         }
     }
 
-    /// Writes the queued bytes of peers, until the turn has lasted too long.
+    /// Writes the queued bytes of peers, until the turn has lasted too long. Then queues the large
+    /// frames that other threads must seal.
     pub(super) fn write(&mut self, now: Duration, clock: &Clock) {
         self.peers.flush(now, clock);
         while let Some((peer, work)) = self.peers.next_to_seal() {

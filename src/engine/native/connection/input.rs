@@ -123,8 +123,8 @@ impl Connection {
         self.session.resume(worked)
     }
 
-    /// Takes a large frame that was opened. The frame is processed in the next turn of the
-    /// connection, even if nothing more is read.
+    /// Takes a large encrypted frame that another thread has opened. The frame is processed in the
+    /// next turn of the connection, even if nothing more is read.
     ///
     /// # Errors
     ///

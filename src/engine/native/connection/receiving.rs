@@ -36,7 +36,7 @@ pub(super) struct Receiving {
     rest: Option<Input>,
     flow: Flow,
     /// The membership in the list of connections to read from. A connection that is paused while it
-    /// is in the list still has that turn.
+    /// is in the list is still read once.
     listed: Listed,
 }
 

@@ -289,10 +289,10 @@ fn plan(
     Ok((Plan { entries, last }, planned))
 }
 
-/// Removes the listeners that stay open from `old`, and returns each of them at the index of its
-/// address in `wanted`. The other elements are `None`. Listeners that keep their role are preferred
-/// to listeners that change it. A listener on a port that the system chose keeps its role, because
-/// another role with port 0 or `*` does not need that particular port.
+/// Takes the listeners that stay open out of `old`. Returns each of them at the index of its
+/// address in `wanted`. The other elements of the result are `None`. Listeners that keep their role
+/// are preferred to listeners that change it. A listener on a port that the system chose keeps its
+/// role, because another role with port 0 or `*` does not need that particular port.
 fn keep(old: &mut Vec<Entry>, wanted: &[(Role, &String)]) -> Vec<Option<Entry>> {
     let mut kept = vec![None; wanted.len()];
     for same_role in [true, false] {

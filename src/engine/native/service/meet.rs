@@ -275,8 +275,8 @@ impl Service {
         })
     }
 
-    /// Counts a publisher or a subscriber, if its channel is still configured and `limits.clients`
-    /// has room.
+    /// Counts a publisher or a subscriber. Fails with the refusal of the peer if its channel was
+    /// removed or `limits.clients` has no room.
     fn admit_on_channel(&mut self, role: Role) -> Result<(), (Cause, Refusal)> {
         if !role.is_in(&self.snapshot) {
             return Err(removed("this channel was removed from the configuration"));

@@ -114,7 +114,7 @@ impl Service {
         }
     }
 
-    /// Continues to read from a peer whose large frame was opened.
+    /// Continues to read from a peer whose large encrypted frame was opened on another thread.
     fn opened(&mut self, peer: PeerId, opened: Opened, now: Duration) {
         let connection = self.peers.get(peer);
         match connection.map_or(Ok(()), |connection| connection.opened(opened, now)) {
@@ -243,7 +243,8 @@ impl Service {
         true
     }
 
-    /// Returns the facts that decide whether a peer is admitted.
+    /// Returns the facts that decide whether a peer is admitted, or `None` if its connection has
+    /// ended.
     fn claims(&mut self, peer: PeerId) -> Option<Claims> {
         let connection = self.peers.get(peer)?;
         Some(Claims {

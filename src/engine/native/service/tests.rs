@@ -100,7 +100,7 @@ routes: { OPAQUE: { publish: ticks } }";
     fn await_peers(&mut self, count: usize) {
         let known = |native: &Native| {
             let peers = native.service.peers.all();
-            peers.filter(|it| it.is_known()).count()
+            peers.filter(|peer| peer.is_known()).count()
         };
         while known(&self.native) < count {
             self.turn();
@@ -135,7 +135,7 @@ routes: { OPAQUE: { publish: ticks } }";
     /// Returns whether the worker has requests to answer.
     fn worker_holds_requests(&self) -> bool {
         let service = &self.native.service;
-        let mut workers = service.peers.all().filter(|it| it.role().has_workers());
+        let mut workers = service.peers.all().filter(|peer| peer.role().has_workers());
         workers.any(|worker| service.core.holds(worker.peer()))
     }
 
