@@ -3,15 +3,17 @@
 //! Requests with the same timeout expire in the order in which they arrived. Each distinct timeout
 //! therefore has a queue, and no heap is needed. Adding a deadline is O(1), and the next deadline
 //! is the earliest of the first deadlines of all queues. The entry of a request that ends early
-//! stays in its queue. When the entries of ended requests outnumber the others, all of them are
-//! swept, so the queues take at most about twice the memory of their live entries.
+//! stays in its queue. When the entries of ended requests outnumber the entries of open requests,
+//! the former are removed. The queues thus take at most about twice the memory of the entries of
+//! open requests.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The number of dead entries below which a sweep is not worth the work.
+/// The number of dead entries, whose requests have ended, below which their removal is not worth
+/// the work.
 const SWEEP_SLACK: usize = 64;
 
 /// The deadlines of requests, by number.

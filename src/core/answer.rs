@@ -224,8 +224,8 @@ impl<M: Frames> Core<M> {
         self.end(number).ok_or(unmatched)
     }
 
-    /// Takes a worker's message that is not a typed answer: either the answer of a plain worker or
-    /// a message to drop.
+    /// Takes a worker's message that is not a typed answer: either the answer of a plain worker,
+    /// which sends only a payload, or a message to drop.
     #[cold]
     fn unmatched(
         &mut self,
@@ -308,9 +308,9 @@ impl<M: Frames> Core<M> {
             });
     }
 
-    /// Returns the request that a plain worker's message answers: its number, its place among the
-    /// requests that the worker holds, and the form in which it was handed out. Returns `None` if
-    /// the message answers no request of this worker.
+    /// Returns the request that a plain worker's message answers: the number of the request, its
+    /// place among the worker's requests, and the form in which it was handed out. Returns `None`
+    /// if the message answers no request of this worker.
     fn held_by_plain(
         &self,
         by: Worker,
@@ -340,8 +340,8 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// Returns a rejection if `body`, a worker's message without the frames that name the request, is
-/// too large for an answer to this request, or has too few or too many frames.
+/// Returns a rejection if the answer `body` is too large for this request, or has too few or too
+/// many frames. `body` is a worker's message without the frames that name the request.
 #[inline]
 fn reply_fault<M: Frames>(request: &Request<M>, body: &M) -> Option<Box<Rejection>> {
     let limits = &request.snapshot.limits;

@@ -286,7 +286,7 @@ impl<M: Frames> Core<M> {
     }
 
     /// Adds an open request. This function is inlined so that the request is built in its final
-    /// place: moving a value right after its fields were stored stalls on failed store forwarding.
+    /// place. A processor has to wait when it moves a value whose fields were stored just before.
     #[inline(always)]
     pub(super) fn open(
         &mut self,

@@ -22,7 +22,7 @@ use crate::security::ANONYMOUS;
 use crate::snapshot::{ChannelFrames, ChannelId, Snapshot};
 
 /// While the gateway drains, the messages for a subscriber are dropped if the subscriber has taken
-/// no message for this time.
+/// no message for this time. A subscriber that still reads takes a message much sooner.
 const STALLED_TIME: Duration = Duration::from_secs(1);
 
 /// The connections of publishers and subscribers.
@@ -142,8 +142,9 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Passes a kept message to a judge. If the type of the message has no route any more, the
-    /// message does not fit. If no judge can be started, the message is checked at once.
+    /// Passes a message that the channel has kept for new subscribers to a judge, because its
+    /// payload takes long to check. If the type of the message has no route any more, the message
+    /// does not fit. If no judge can be started, the message is checked at once.
     #[cold]
     fn judge_kept(&mut self, id: ChannelId, kept: &Undecided<M>, out: &mut impl Outlet<M>) {
         let channel = &mut self.channels[id.0];

@@ -18,8 +18,8 @@ pub(super) struct Doubts<'a> {
 }
 
 impl Doubts<'_> {
-    /// Notes a doubt if the first header of a plain client's message is the type of a route: the
-    /// client may be a typed client.
+    /// Notes a doubt if the first header of a message is the type of a route, although the frontend
+    /// has a `type`, so that its clients send no type.
     pub(super) fn type_as_header<M: Frames>(
         self,
         message: &SplitMessage<M>,
@@ -39,8 +39,8 @@ impl Doubts<'_> {
         });
     }
 
-    /// Notes a doubt if a later frame of a message without a route is the type of a route: the
-    /// frames before it may be addresses that a proxy has added.
+    /// Notes a doubt if a later frame of a message without a route is the type of a route. The
+    /// frames before this frame may be addresses that a proxy has added.
     pub(super) fn type_after_others<M: Frames>(
         self,
         message: &SplitMessage<M>,

@@ -12,8 +12,8 @@ use crate::rejections::{Rejected, RejectionSeverity};
 use crate::reply::{Reason, Rejection};
 use crate::snapshot::RouteId;
 
-/// The work for a rejection, in units of the work for one small message: the text of the rejection
-/// is formatted and encoded, and a record of the rejection is kept.
+/// The work for a rejection. The unit is the work for one small message. A rejection takes more
+/// work, because its text is formatted and encoded, and a record of it is kept.
 const REJECTION_WORK: usize = 8;
 
 /// The maximum number of expired requests that end with one event. Ending so many takes about a

@@ -189,8 +189,9 @@ pub trait Outlet<M: Frames> {
     /// engine that cannot distinguish the peer from others only logs the reason.
     fn disconnect(&mut self, _peer: PeerId, _why: String) {}
 
-    /// Moves a body into memory of about its own size: the body of a request that must wait for a
-    /// worker, or of a published message that must wait for a subscriber.
+    /// Moves a body into memory of about the body's size. The core calls this function for the body
+    /// of a request that waits for a worker, and of a published message that waits for a
+    /// subscriber.
     fn settle(&mut self, body: M) -> M {
         body.compact()
     }

@@ -56,7 +56,8 @@ pub(crate) struct Note {
 pub(crate) enum NotedEvent {
     /// A request was rejected.
     Rejected(Reason),
-    /// A plain client's first header is the type of a route. The note names the frontend.
+    /// The first header of a message is the type of a route, although the frontend has a `type`, so
+    /// that its clients send no type. The note names the frontend.
     TypeAsHeader,
     /// A message has no route, but one of its later frames is the type of a route. The note names
     /// the frontend.

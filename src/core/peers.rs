@@ -216,7 +216,7 @@ pub(super) struct Client {
     /// The `errors` of the frontend, or their last value if the frontend was removed.
     pub(super) errors: ErrorEncoding,
     /// The framing of the frontend, or its last framing if the frontend was removed. `None` is the
-    /// usual framing.
+    /// usual framing: clients send a type, and there is no proxy.
     pub(super) framing: Option<Arc<Framing>>,
     /// The route of the last message that had a route, which is likely the route of the next
     /// message.

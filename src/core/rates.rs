@@ -13,7 +13,8 @@ use crate::peer::PeerId;
 use crate::route::RouteTable;
 use crate::snapshot::{Rate, Route};
 
-/// The number of buckets of one route below which full buckets are not dropped.
+/// The number of buckets of one route below which full buckets are not dropped, because fewer
+/// buckets take little memory.
 const BUCKETS_MIN: usize = 64;
 
 /// The owner of the bucket to which a request is charged.

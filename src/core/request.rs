@@ -35,8 +35,9 @@ pub(super) struct Request<M: Frames> {
     pub(super) snapshot: Rc<Current>,
     /// The size of all frames, in bytes, which `limits.message` bounds to 2 GiB.
     pub(super) bytes: u32,
-    /// The memory in bytes that is charged as long as the request is open, wherever its body is:
-    /// the copies of envelope and headers, [`REQUEST_CHARGE`], and [`FRAME_CHARGE`] for each frame.
+    /// The memory that is charged as long as the request is open, in bytes. It is at least the size
+    /// of all frames except the payload, plus [`REQUEST_CHARGE`], plus [`FRAME_CHARGE`] for each
+    /// frame.
     pub(super) charge: u32,
     /// The time of arrival, in nanoseconds since the engine started.
     pub(super) arrived_ns: u64,
@@ -80,7 +81,7 @@ impl Sender {
 
 #[derive(Debug)]
 pub(super) enum State<M: Frames> {
-    /// The payload waits for a verdict.
+    /// The payload waits for the verdict of a judge thread.
     Unjudged(Box<Unjudged<M::Parcel>>),
     /// Queued, with type, headers and payload.
     Waiting(M),

@@ -1,8 +1,9 @@
-//! Copies of the frames that the rejection of a held request would need. These frames are mostly
-//! headers. They are copied, because a frame keeps its whole receive buffer alive. The memory of
-//! the copies is reused.
+//! Copies of the frames that the rejection of a request would need while a worker or a judge has
+//! the request. These frames are mostly headers. They are copied, because a frame keeps its whole
+//! receive buffer alive. The memory of the copies is reused.
 
-/// The maximum number of empty buffers that are kept for reuse.
+/// The maximum number of empty buffers that are kept for reuse. Their memory is at most this number
+/// times [`SPARE_CAPACITY_MAX`], which is 512 KiB.
 const SPARE_BUFFERS_MAX: usize = 1024;
 
 /// The maximum capacity of a buffer that is kept for reuse, in bytes. Usual headers, such as a

@@ -126,9 +126,9 @@ pub(super) fn read(token: &[u8]) -> Option<(&[u8], u64)> {
     read_usual(token).or_else(|| read_any(token))
 }
 
-/// Reads a token, eight digits at a time. Returns `None` for some valid tokens, too: tokens of
-/// fewer than 8 bytes, tokens of fewer than 16 bytes with 8 digits or more, and tokens with 16
-/// digits or more.
+/// Reads a token, eight digits at a time. Returns `None` for some valid tokens, too. These are
+/// tokens of fewer than 8 bytes, tokens of fewer than 16 bytes with 8 digits or more, and tokens
+/// with 16 digits or more.
 #[inline]
 fn read_usual(token: &[u8]) -> Option<(&[u8], u64)> {
     // The identity may contain `#`, so the last one counts.

@@ -41,8 +41,8 @@ impl Handle {
     }
 
     /// Returns the first address on which the frontend or pool `name` listens, in a form that a
-    /// peer on this machine can connect to, or `None` if it listens nowhere. The sides of a channel
-    /// are found as `NAME.publishers` and `NAME.subscribers`.
+    /// peer on this machine can connect to. Returns `None` if the frontend or pool listens nowhere.
+    /// The sides of a channel are found as `NAME.publishers` and `NAME.subscribers`.
     pub fn endpoint(&self, name: &str) -> Option<String> {
         let listening = self.listening();
         let found = listening.iter().find(|at| at.is_of(name))?;

@@ -120,8 +120,8 @@ impl Libzmq {
         }
     }
 
-    /// Closes one side of a removed channel. Nothing is published on the channel any more, and
-    /// libzmq still sends subscribers their queued messages.
+    /// Closes the socket for the publishers or for the subscribers of a removed channel. Nothing is
+    /// published on the channel any more, and libzmq still sends subscribers their queued messages.
     fn close_removed_side(&mut self, role: Role, now: Duration) {
         if !self.take_to_close(role, now) {
             return;

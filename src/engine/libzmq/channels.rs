@@ -14,8 +14,9 @@ use crate::peer::Headcount;
 
 impl Libzmq {
     /// Reports the publishers and the subscribers of new channels to the core. All publishers of a
-    /// channel count as one peer as long as their socket exists, and so do all subscribers, because
-    /// libzmq does not report which subscriptions belonged to a connection that closes.
+    /// channel count as one peer as long as their socket exists, and so do all subscribers. The
+    /// reason is that libzmq does not report which subscriptions belonged to a connection that
+    /// closes.
     pub(super) fn introduce_sides(&mut self, now: Duration) {
         let sides = self.links.sides.iter();
         let new = sides.filter(|(_, side)| side.peer.is_none());

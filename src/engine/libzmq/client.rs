@@ -80,9 +80,9 @@ impl Client {
             && (looks_like(frames) == self.kind || kind(identity, frames) == self.kind)
     }
 
-    /// Records another message of the client. Returns whether its queued answers must be dropped: a
-    /// REQ client that sends another request no longer expects the previous answer, and would
-    /// mistake it for the answer to the new request.
+    /// Records another message of the client. Returns true for a REQ client, whose queued answers
+    /// must be dropped. A REQ that sends another request no longer expects the previous answer, and
+    /// would mistake it for the answer to the new request.
     pub(super) fn note_message(&mut self) -> bool {
         self.unanswered += 1;
         self.active = true;

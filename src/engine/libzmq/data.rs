@@ -55,7 +55,7 @@ pub(super) struct PoolReady {
     pub(super) monitor: bool,
 }
 
-/// The state of the socket of one side of a channel after a poll.
+/// The state of the socket for the publishers or for the subscribers of a channel after a poll.
 pub(super) struct SideReady {
     pub(super) readable: bool,
     pub(super) monitor: bool,

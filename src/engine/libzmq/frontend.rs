@@ -1,11 +1,12 @@
 //! A frontend's socket and its clients.
 //!
 //! libzmq routes answers by identity. A client that set its identity and connects again has the
-//! identity of its previous connection, and libzmq would send it the answers to the requests of
-//! that connection. Such a client is therefore forgotten when its connection closes, which the
-//! socket's monitor reports. The monitor is read before each message from or to such a client, and
-//! libzmq reports a closed connection before it admits the next one. While two connections with the
-//! same identity are open, the second can still receive an answer to a request of the first.
+//! identity of its previous connection. libzmq would send this client the answers to the requests
+//! of the previous connection. Such a client is therefore forgotten when its connection closes,
+//! which the socket's monitor reports. The monitor is read before each message from or to such a
+//! client, and libzmq reports a closed connection before it admits the next one. While two
+//! connections with the same identity are open, the second can still receive an answer to a request
+//! of the first.
 
 use std::collections::HashMap;
 use std::time::Duration;

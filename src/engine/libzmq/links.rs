@@ -179,8 +179,8 @@ impl Links {
         (peer, [gone, Some(connected)])
     }
 
-    /// Forgets the clients that set their identity and whose connections have closed, so that no
-    /// answer to such a client is sent to the next connection with its identity.
+    /// Forgets the clients that set their identity and whose connections have closed. Otherwise, an
+    /// answer to such a client could be sent to the next connection with the same identity.
     pub(super) fn forget_left(&mut self, frontend: FrontendId) {
         let frontend = self.frontends.get_mut(&frontend);
         for peer in frontend.map(FrontendSocket::take_left).unwrap_or_default() {

@@ -15,9 +15,9 @@
 //! a pool are one peer for the core, and libzmq serves them in turn. So `per_worker` and `balance`
 //! cannot be supported, and the loss of one of several workers is not noticed. The loss of all
 //! workers is noticed, because a monitor counts connections. The publishers of a channel are one
-//! peer for the core, and its subscribers another: libzmq finds the subscribers that a message
-//! matches, and drops the message for a subscriber that has no room. Messages therefore cannot be
-//! kept for one subscriber, and `slow` cannot be supported.
+//! peer for the core, and its subscribers are another peer. libzmq finds the subscribers whose
+//! subscriptions match a message, and drops the message for a subscriber that has no room. Messages
+//! therefore cannot be kept for one subscriber, and `slow` cannot be supported.
 //!
 //! Clients are known by their identities from their first message on, and are forgotten when idle.
 //! Back-pressure on one client is impossible. Answers that a client does not read are therefore

@@ -245,9 +245,9 @@ impl SocketRegistry {
         Ok(())
     }
 
-    /// Returns the existing socket that listens on an address of `wanted`, with that address.
-    /// libzmq itself would not report a conflict at an ipc path, because it takes over a path that
-    /// is in use.
+    /// Returns an existing socket that listens on an address of `wanted`, with that address.
+    /// Returns `None` if there is no such socket. libzmq itself would not report a conflict at an
+    /// ipc path, because it takes over a path that is in use.
     fn holder<'a>(&'a self, wanted: &'a Fixed) -> Option<(&'a Fixed, &'a str)> {
         self.sockets.values().find_map(|other| {
             let taken = |bind: &&String| {

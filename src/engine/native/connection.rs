@@ -106,7 +106,8 @@ pub(super) struct Connection {
     receiving: Receiving,
     sending: Sending,
     recent_work: RecentWork,
-    /// True while the peer is not read because its backlog at the judges is too large.
+    /// True while the peer is not read because too many of its messages wait for judges to check
+    /// them.
     held_up: bool,
     /// The memory of an incomplete message when it was last examined, in bytes.
     partial_bytes: u64,

@@ -12,8 +12,8 @@ use std::time::Duration;
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time that a listener waits for the peer's mechanism before it names its own. libzmq sends
-/// its mechanism as soon as it has read the version, so only peers that read the whole greeting
-/// first are kept waiting.
+/// its mechanism as soon as it has read the version. Only peers that read the whole greeting first
+/// are kept waiting.
 pub(crate) const MECHANISM_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The time within which a peer to which the gateway has connected is expected to send its READY.
@@ -41,7 +41,8 @@ pub(crate) const PARTIAL_MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// treated as if it had disappeared.
 pub(crate) const PARTIAL_MESSAGE_STEP: u64 = 64 << 10;
 
-/// The number of intervals of silence after which a worker is lost.
+/// The number of heartbeat intervals of silence after which a worker is lost: one until the first
+/// PING, and two for an answer.
 pub(crate) const HEARTBEATS: u32 = 3;
 
 /// The maximum number of bytes that the system has accepted but not yet transmitted, by Linux's

@@ -8,8 +8,9 @@
 //! `Service` holds the state that serving a peer needs, and the files of `service/` are its
 //! actions. `listen` and `dial` start connections, `reload` hands over another configuration, and
 //! `removal` decides when the connections and listeners of removed parts are closed. All memory
-//! that a peer can claim is bounded where it is claimed: input in the decoder, output in `peers`,
-//! the number of connections without a complete handshake in `admissions`.
+//! that a peer can claim is bounded in the module that allocates it. The decoder bounds the input,
+//! `peers` bounds the output, and `admissions` bounds the number of connections without a complete
+//! handshake.
 //!
 //! [`gateway_zmtp`], [`liveness`] and [`outbox`] do no I/O. A connection (`connection`) combines
 //! them with a stream, which does the I/O.

@@ -139,8 +139,8 @@ pub(super) struct Quiet {
 }
 
 impl Quiet {
-    /// Returns the number of lines left out since the last line about a connection that was refused
-    /// for `cause` in this role, or `None` if no such line may be written now.
+    /// Returns the number of lines left out since the last line about a connection of this role
+    /// that was refused for `cause`. Returns `None` if no such line may be written now.
     pub(super) fn allow_refused(
         &mut self,
         role: Role,

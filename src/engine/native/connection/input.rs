@@ -30,8 +30,9 @@ impl Connection {
         writable && !self.sending.is_empty()
     }
 
-    /// Returns the bytes that the last turn left, or else reads from the stream: at most
-    /// `bytes_max` bytes into a buffer, or the rest of a large frame into its memory.
+    /// Returns the bytes that the last turn left, if there are any. Otherwise reads from the
+    /// stream: at most `bytes_max` bytes into a buffer, or the rest of a large frame into the
+    /// frame's memory.
     pub(in crate::engine::native) fn read(
         &mut self,
         buffers: &mut BufferPool,
@@ -166,7 +167,7 @@ impl Connection {
 
     /// Returns whether this is a client whose queued answers take more than half of `outbox_max`.
     /// Such a client is not read, so that TCP stops it. A worker with as many queued bytes is still
-    /// read: each answer frees the worker for another request, and the worker may have to send an
+    /// read. Each answer frees the worker for another request, and the worker may have to send an
     /// answer before it reads on.
     fn is_deaf(&self, outbox_max: u64) -> bool {
         matches!(self.role, Role::Frontend(_)) && self.sending.held() > outbox_max / 2
@@ -178,16 +179,16 @@ impl Connection {
         self.held_up = held_up;
     }
 
-    /// Returns whether the peer may expect a PONG in vain, because its PING may be unread: the peer
-    /// is not read while too many of its messages wait for judges, or while one of its frames is
-    /// being opened.
+    /// Returns whether the gateway must send PONGs although it has read no PING. The peer may have
+    /// sent a PING while it is not read: because too many of its messages wait for judges to check
+    /// them, or because another thread is opening one of its encrypted frames.
     pub(in crate::engine::native) fn awaits_pong(&self) -> bool {
         let waits = self.held_up || self.session.is_opening();
         waits && self.is_known() && self.session.understands_ping()
     }
 
-    /// Returns whether the peer may be read: it is not held up, none of its frames is being opened,
-    /// and it does not leave too many answers unread.
+    /// Returns whether the peer may be read. It may be read if it is not held up, if no thread is
+    /// opening one of its encrypted frames, and if it does not leave too many answers unread.
     pub(in crate::engine::native) fn is_open(&self, outbox_max: u64) -> bool {
         !self.held_up && !self.session.is_opening() && !self.is_deaf(outbox_max)
     }

@@ -52,7 +52,8 @@ impl Connection {
     /// Returns whether the worker accepts another request: it is not leaving, and at most `room`
     /// bytes are queued for it. If not, the worker counts as blocked until [`Self::unblock`].
     pub(in crate::engine::native) fn has_room_for_request(&mut self, room: u64) -> bool {
-        // A worker that has disconnected is read to its end, and cannot answer new requests.
+        // The last input of a worker that has disconnected is still read, but the worker cannot
+        // answer new requests.
         let leaves = self.retired || self.sending.is_gone() || self.receiving.is_last();
         self.has_room(!leaves, room)
     }
@@ -128,8 +129,8 @@ impl Connection {
         self.sending.push_answer(buffers, head, body, outcome);
     }
 
-    /// Removes and returns the next large frame to seal on another thread, if there is one. The
-    /// frames must be sealed in the order in which they are returned.
+    /// Removes and returns the next large frame to seal (encrypt) on another thread, if there is
+    /// one. The frames must be sealed in the order in which they are returned.
     pub(in crate::engine::native) fn next_to_seal(&mut self) -> Option<SealWork> {
         self.sending.next_to_seal()
     }

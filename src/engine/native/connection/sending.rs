@@ -53,7 +53,7 @@ pub(in crate::engine::native) struct Written {
 #[derive(Debug)]
 pub(super) struct Sending {
     outbox: Outbox,
-    /// Encrypts every frame; `None` if frames are sent in clear text.
+    /// Seals, which means encrypts, every frame. `None` if frames are sent in clear text.
     sealer: Option<Box<Sealer>>,
     room: Room,
     /// The membership in the list of connections to write to.

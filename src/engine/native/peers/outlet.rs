@@ -39,9 +39,9 @@ impl Outlet<Message> for Peers {
         let waiting = connection.held();
         if waiting > 0 || self.memory.is_short() {
             let size = size(head) + body.size();
-            // A client that is not clogged reads fast: its answers take memory only until they are
-            // written, in this turn. So `limits.client_bytes` bounds them even while memory is
-            // short.
+            // If a client is not clogged, the system has accepted all earlier bytes for it. Its
+            // answers then take memory only until they are written, in this turn. So
+            // `limits.client_bytes` bounds them even while memory is short.
             let bytes_max = if connection.is_clogged() {
                 self.outbox_max
             } else {

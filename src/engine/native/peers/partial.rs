@@ -112,8 +112,8 @@ struct PartialMessage {
 /// messages. Messages of clients are dropped before messages of workers, and large messages before
 /// small messages. In each of these groups, the message that has not grown for the longest time is
 /// dropped first. Of messages that grew at the same time, the largest is dropped first. The
-/// criterion is the time of the last growth, and not the speed: otherwise, peers that send fast and
-/// then stop would cause a slow but steady upload to be dropped.
+/// criterion is the time of the last growth, and not the speed. Otherwise, a slow but steady upload
+/// would be dropped before messages of peers that sent fast and then stopped.
 fn to_drop(mut messages: Vec<PartialMessage>, bytes_max: u64) -> Vec<PeerId> {
     messages.sort_unstable_by_key(|message| {
         (

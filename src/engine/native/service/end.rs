@@ -126,8 +126,8 @@ impl Service {
         }
     }
 
-    /// Closes a connection. A connection that the gateway made is made again later, unless its call
-    /// was removed from the configuration.
+    /// Closes a connection. If the gateway made the connection, it connects again later, unless the
+    /// call (see `dial`) was removed from the configuration.
     pub(super) fn hang_up(&mut self, peer: PeerId, why: &dyn fmt::Display, now: Duration) {
         if let Some(connection) = self.peers.get(peer) {
             debug!(peer = connection.address(), "a connection ends: {why}");

@@ -67,7 +67,7 @@ impl Service {
         }
     }
 
-    /// Continues with the peers whose costly steps are complete.
+    /// Continues with the peers whose costly steps (see `steps`) are complete.
     pub(in crate::engine::native) fn finish_steps(&mut self, now: Duration) {
         while let Some((peer, done)) = self.steps.next_done() {
             self.finish_step(peer, done, now);

@@ -77,7 +77,7 @@ impl Service {
         };
         let wanted = match role {
             Role::Pool(_) => {
-                "a pool connects to workers: to reach another gateway, connect to a worker that is its client"
+                "a pool connects to workers: to reach another gateway, connect to a worker that is a client of the other gateway"
             }
             Role::Frontend(_) => "a frontend connects to clients that listen",
             Role::Publishers(_) => "a channel connects to publishers that listen",
