@@ -110,8 +110,9 @@ impl Deadlines {
         now >= self.earliest
     }
 
-    /// Removes the deadline of a request that is `alive`, if it is at `now` or before, and returns
-    /// the number of the request. The caller must end the request and then call [`Self::ended`].
+    /// Removes a deadline that is at `now` or before and belongs to a request that is `alive`.
+    /// Returns the number of the request, or `None` if there is no such deadline. The caller must
+    /// end the request and then call [`Self::ended`].
     pub(crate) fn expired(&mut self, now: Duration, alive: impl Fn(u64) -> bool) -> Option<u64> {
         if !self.may_have_passed(now) {
             return None;

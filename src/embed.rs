@@ -313,8 +313,8 @@ fn log_addresses(snapshot: &Snapshot, running: &Running) {
     }
 }
 
-/// Serves HTTP on the listener, if there is one. From then on the returned follower opens, moves
-/// and closes the listener.
+/// Serves HTTP on the listener, if there is one. When the configuration changes, the returned
+/// follower opens, moves or closes the listener.
 fn serve_admin(
     follower: Follower,
     running: &Running,

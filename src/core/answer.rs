@@ -62,9 +62,9 @@ impl<M: Frames> Core<M> {
         self.dispatch(worker.pool, out);
     }
 
-    /// Checks the payload of an answer, whose frames are type, headers and payload, and ends the
-    /// request with the answer or with a rejection. If the payload has to wait for the verdict of a
-    /// judge thread, the request stays open.
+    /// Checks the payload of an answer, and ends the request with the answer or with a rejection.
+    /// `body` is the answer's type, headers and payload. If the payload has to wait for the verdict
+    /// of a judge thread, the request stays open.
     #[inline]
     fn judge_answer(&mut self, by: Worker, request: Request<M>, body: M, out: &mut impl Outlet<M>) {
         let schema = schema_of(Direction::Answer, request.route(), &body);
@@ -129,7 +129,7 @@ impl<M: Frames> Core<M> {
         self.reject(request.into_return_address(), *fault, out);
     }
 
-    /// Ends a request with its worker's answer, whose frames are type, headers and payload.
+    /// Ends a request with its worker's answer. `body` is the answer's type, headers and payload.
     #[inline]
     pub(super) fn finish(&mut self, request: Request<M>, body: M, out: &mut impl Outlet<M>) {
         let bytes_max = out.client_bytes_max();

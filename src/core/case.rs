@@ -144,7 +144,7 @@ pub(super) fn schema_of<'a, B: Frames>(
     }
 }
 
-/// Checks the payload of a message, whose frames are type, headers and payload.
+/// Checks the payload of a message. `body` is the message's type, headers and payload.
 pub(super) fn check_payload<B: Frames>(
     direction: Direction,
     route: &Route,

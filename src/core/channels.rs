@@ -102,7 +102,7 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// Work that is done in parts.
+/// The work of channels that takes several events.
 impl<M: Frames> Core<M> {
     /// Returns whether [`Event::Continue`](super::Event::Continue) has something to do.
     pub fn has_unfinished_work(&self) -> bool {
@@ -196,8 +196,8 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// Returns whether the publishers of a channel have principals. If so, their identities are
-/// ignored.
+/// Returns whether the publishers of a channel have principals. If so, the identities that the
+/// publishers chose are ignored.
 fn knows_publishers(snapshot: &Snapshot, channel: ChannelId) -> bool {
     let settings = snapshot.channels.get(&channel);
     let has_security = settings.is_some_and(|settings| settings.publishers.security.is_some());

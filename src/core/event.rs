@@ -147,14 +147,14 @@ pub enum Event<M: Frames> {
 
 /// The outlet for the core's effects, which is the engine's sending half. Calls never block.
 pub trait Outlet<M: Frames> {
-    /// Sends a request to a worker: `head`, small frames to copy, then `body`. If the worker cannot
-    /// take it, the body is returned whole, and [`Event::Writable`] or [`Event::Disconnected`]
-    /// follows.
+    /// Sends a request to a worker. Its frames are `head`, which are small and are copied, and then
+    /// `body`. If the worker cannot take it, the body is returned whole, and [`Event::Writable`] or
+    /// [`Event::Disconnected`] follows.
     fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: M) -> Result<(), M>;
 
-    /// Sends a client its answer: `head`, small frames to copy, then `body`. Returns the fate. The
-    /// outlet bounds the answers that wait for the client to read, and reports their fate by
-    /// [`Event::Settled`].
+    /// Sends a client its answer. Its frames are `head`, which are small and are copied, and then
+    /// `body`. Returns the fate of the answer. The outlet bounds the answers that wait for the
+    /// client to read, and reports their fate by [`Event::Settled`].
     fn to_client(
         &mut self,
         client: PeerId,
@@ -169,8 +169,8 @@ pub trait Outlet<M: Frames> {
         false
     }
 
-    /// Subscribes at a publisher to the messages whose first frame begins with a prefix, or, if
-    /// `wanted` is false, cancels that subscription.
+    /// Subscribes at a publisher to the messages whose first frame begins with a prefix. If
+    /// `wanted` is false, cancels this subscription instead.
     fn set_subscription(&mut self, _publisher: PeerId, _prefix: &[u8], _wanted: bool) {}
 
     /// Returns whether the connection of a publisher has room for a subscription that may be sent

@@ -200,6 +200,7 @@ impl<M: Frames> Core<M> {
     }
 
     /// Checks the payload of an open request or of its answer, as [`check_payload_briefly`] does.
+    /// Also returns `None` if the request has ended.
     fn check_payload_briefly(
         &self,
         direction: Direction,

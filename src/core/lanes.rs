@@ -60,7 +60,7 @@ struct Backlog {
 
 impl Lanes {
     /// Returns whether all lanes are empty, and a payload of this size is as cheap to check as a
-    /// small payload. If so, the message causes no other work for judges than this call.
+    /// small payload. If so, the message joins no lane and needs no judge.
     #[inline]
     pub(super) fn is_usual(&self, schema: Option<&AnyOf>, bytes: usize) -> bool {
         self.lanes.is_empty() && schema.is_none_or(|schema| schema.is_usual(bytes))

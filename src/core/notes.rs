@@ -21,8 +21,9 @@ use crate::reply::Reason;
 /// The time for which further events of a kind are only counted after an event was noted.
 pub(crate) const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The maximum number of kinds at once. Beyond it, further names of an event share one kind.
-/// Otherwise, rejections on ten thousand routes could fill the log and the memory.
+/// The maximum number of kinds at once. Beyond this number, further routes, pools, frontends and
+/// channels share one kind for each event. Otherwise, rejections on ten thousand routes could fill
+/// the log and the memory.
 const KINDS_MAX: usize = 1_024;
 
 /// The maximum number of clients of one kind that are noted within [`REPEAT_INTERVAL`], which is

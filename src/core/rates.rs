@@ -88,8 +88,8 @@ impl Buckets {
     }
 }
 
-/// Takes a token out of the bucket that is full at the time `full`. Fails with the time to wait if
-/// the bucket is empty.
+/// Takes a token out of the bucket that will be full again at the time `full`, and updates this
+/// time. Fails with the time to wait for the next token if the bucket is empty.
 fn take(full: &mut Duration, now: Duration, rate: &Rate) -> Result<(), Duration> {
     let room = rate.interval.saturating_mul(rate.burst.saturating_sub(1));
     // A reload may have made the bucket smaller.

@@ -1,5 +1,5 @@
-//! The waits that may need an operator: requests of pools without workers, and a drain. Each has
-//! the time at which it is examined next.
+//! The waits that may need an operator: requests of pools without workers, and a drain. Each wait
+//! has the time at which it is examined next.
 
 use std::time::Duration;
 

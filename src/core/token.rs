@@ -131,7 +131,7 @@ pub(super) fn read(token: &[u8]) -> Option<(&[u8], u64)> {
 /// with 16 digits or more.
 #[inline]
 fn read_usual(token: &[u8]) -> Option<(&[u8], u64)> {
-    // The identity may contain `#`, so the last one counts.
+    // The identity may contain `#`, so the number follows the last `#`.
     let (before, end) = token.split_last_chunk::<DIGITS>()?;
     let (mut digits, mut number) = last_digits(*end);
     if digits == DIGITS {
@@ -169,7 +169,7 @@ fn last_digits(bytes: [u8; DIGITS]) -> (usize, u64) {
     (digits, number)
 }
 
-/// Reads any token.
+/// Reads any token. Returns `None` if [`Name::write`] cannot have written it.
 fn read_any(token: &[u8]) -> Option<(&[u8], u64)> {
     let hash = token.iter().rposition(|byte| *byte == b'#')?;
     let mut number = 0_u64;

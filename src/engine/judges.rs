@@ -1,11 +1,11 @@
 //! The judges: threads that check payloads if the check may take long.
 //!
-//! A message to check is a [`Case`]. The core keeps the messages of a client in lanes, whose
-//! messages keep their order, and passes one message of each lane at a time. The queue is therefore
-//! bounded by the requests that clients may have open. The queue belongs to the data thread and
-//! serves clients in turn. The next cases are sent to the judges over a channel, so that the data
-//! thread never waits for a lock. A judge uses nothing but its case, and its verdict reaches the
-//! core as an event.
+//! A message to check is a [`Case`]. The core keeps the messages to check in lanes. The messages of
+//! a lane keep their order, so the core passes one message of each lane at a time. The queue is
+//! therefore bounded by the requests that clients may have open. The queue belongs to the data
+//! thread and serves clients in turn. The next cases are sent to the judges over a channel, so that
+//! the data thread never waits for a lock. A judge uses nothing but its case, and its verdict
+//! reaches the core as an event.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};

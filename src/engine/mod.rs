@@ -106,8 +106,8 @@ pub fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
     start_with(snapshot, || ())
 }
 
-/// Like [`start`]. `release_memory` must return free memory of the allocator to the system; it is
-/// called after bursts, on a thread of its own.
+/// Does the same as [`start`]. `release_memory` must return free memory of the allocator to the
+/// system; it is called after bursts, on a thread of its own.
 pub(crate) fn start_with(
     snapshot: Arc<Snapshot>,
     release_memory: fn(),

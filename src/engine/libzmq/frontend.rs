@@ -116,7 +116,8 @@ pub(super) fn is_own(identity: &[u8]) -> bool {
     identity.first().is_some_and(|&first| first != 0)
 }
 
-/// Returns the descriptor of the connection that delivered a message.
+/// Returns the descriptor of the connection that delivered a message, or `None` if libzmq does not
+/// report it.
 pub(super) fn connection_of(identity: &mut Message, frames: &mut [Message]) -> Option<u32> {
     let mut all = std::iter::once(identity).chain(frames.iter_mut());
     all.find_map(|frame| frame.gets("__fd")?.parse().ok())

@@ -123,7 +123,7 @@ impl Links {
         PeerId(self.last_number)
     }
 
-    /// Removes and returns the next event that the core has not received yet.
+    /// Removes and returns the next event that the core has not received yet, if there is one.
     pub(super) fn next_event(&mut self) -> Option<Event<Vec<Message>>> {
         self.events.pop_front()
     }
@@ -199,7 +199,7 @@ impl Links {
     }
 
     /// Forgets a client, and settles its queued answers as [`Fate::Gone`]. Returns the event that
-    /// reports its disconnection to the core.
+    /// reports its disconnection to the core, or `None` for a client that was forgotten before.
     fn forget(&mut self, peer: PeerId) -> Option<Event<Vec<Message>>> {
         let mut client = self.clients.remove(&peer)?;
         if let Some(frontend) = self.frontends.get_mut(&client.frontend()) {

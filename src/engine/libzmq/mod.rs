@@ -62,8 +62,8 @@ use open::FLUSH;
 pub(super) use reload::Reloader;
 use sockets::SharedSocketRegistry;
 
-/// The time between two searches for idle clients, which are then forgotten. It affects only the
-/// use of memory.
+/// The time between two searches for idle clients, which are then forgotten. The interval affects
+/// only the use of memory.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The maximum number of verdicts of judges that a turn reports to the core. After each verdict,
@@ -219,8 +219,8 @@ impl Libzmq {
         self.verdicts_left = reported == VERDICTS_MAX;
     }
 
-    /// Lets the core continue work that is done in parts: at least once, and until this turn, which
-    /// began at `now`, has taken [`WORK_TIME_MAX`].
+    /// Lets the core continue its unfinished work, if there is any: at least one part, and further
+    /// parts until this turn has taken [`WORK_TIME_MAX`]. The turn began at `now`.
     fn continue_work(&mut self, now: Duration) {
         while self.core.has_unfinished_work() {
             self.core.on(now, Event::Continue, &mut self.links);
@@ -335,8 +335,8 @@ impl Libzmq {
     }
 
     fn drain_frontend(&mut self, id: FrontendId, now: Duration) -> Result<(), EngineError> {
-        // One frame over the limit shows that the message has too many. The identity does not
-        // count.
+        // One frame over the limit is kept, so that the core notices that the message has too many.
+        // The identity does not count.
         let keep = self.snapshot.limits.frames + 2;
         self.links.allowance = BUDGET;
         while self.links.allowance > 0 {

@@ -66,14 +66,14 @@ impl Monitor {
         self.connections.len()
     }
 
-    /// Processes the events so far. Returns true if the last open connection closed, even if
-    /// another connection has been opened since.
+    /// Processes the events that have arrived since the last call. Returns true if the last open
+    /// connection closed, even if another connection has been opened since.
     pub(super) fn update(&mut self) -> bool {
         self.update_with(|_| {})
     }
 
-    /// Processes the events so far, like [`Self::update`], and calls `closed` with the descriptor
-    /// of each connection that closed. The system may have reused this descriptor since.
+    /// Does the same as [`Self::update`], and calls `closed` with the descriptor of each connection
+    /// that closed. The system may have reused this descriptor since.
     pub(super) fn update_with(&mut self, mut closed: impl FnMut(u32)) -> bool {
         let mut emptied = false;
         // The frames are the event (16 bits) and the descriptor (32 bits) in the machine's byte

@@ -22,8 +22,8 @@ impl Refused {
         }
     }
 
-    /// Counts a refused subscription. If it is to be logged, returns the number of subscriptions
-    /// that were not logged since the last log line.
+    /// Counts a refused subscription. If this subscription must be logged, returns the number of
+    /// subscriptions that were not logged since the last log line. Otherwise returns `None`.
     fn count(&mut self, now: Instant) -> Option<u64> {
         let since = self
             .logged

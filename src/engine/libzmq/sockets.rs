@@ -167,8 +167,8 @@ impl SharedSocketRegistry {
         self.lock().listening.clone()
     }
 
-    /// Records that the engine has ended, and releases libzmq, which then sends the messages that
-    /// it has accepted, for at most the linger time of each socket.
+    /// Records that the engine has ended, and releases libzmq. The release waits until libzmq has
+    /// sent the messages that it has accepted, but at most for the linger time of each socket.
     pub(super) fn close(&self) {
         let mut registry = self.lock();
         registry.sockets.clear();

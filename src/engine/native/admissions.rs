@@ -87,9 +87,9 @@ impl Admissions {
         self.clients += 1;
     }
 
-    /// Admits a client, and returns its identity: `identity` or, if that is empty, a new identity
-    /// in the form of libzmq's ROUTER, a zero byte and a number. An identity that a client chose
-    /// cannot begin with a zero byte.
+    /// Admits a client, and returns its identity. If `identity` is empty, the client gets a new
+    /// identity in the form of libzmq's ROUTER: a zero byte and a number of four bytes. An identity
+    /// that a client chose cannot begin with a zero byte.
     pub(super) fn admit_client(&mut self, identity: Vec<u8>) -> Vec<u8> {
         self.clients += 1;
         if !identity.is_empty() {

@@ -170,7 +170,8 @@ impl Dialer {
         calls.map(|call| (call.role, call.address.clone()))
     }
 
-    /// Returns the earliest time at which [`Self::due`] may return a call.
+    /// Returns the earliest time at which [`Self::due`] may return a call, or `None` if no call
+    /// waits to be made.
     pub(super) fn next(&self) -> Option<Duration> {
         let waiting = self.calls.values().filter_map(|call| match call.state {
             State::Waiting(at) => Some(at),
@@ -235,7 +236,8 @@ impl Dialer {
         looks_up.map(drop)
     }
 
-    /// Returns the address of a call, as the configuration has it.
+    /// Returns the address of a call, as the configuration has it, or `None` if the call was
+    /// removed.
     pub(super) fn address(&self, id: DialId) -> Option<&Address> {
         self.calls.get(&id).map(|call| &call.address)
     }

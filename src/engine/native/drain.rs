@@ -60,7 +60,7 @@ impl LastReads {
     }
 
     /// Returns the time at which [`Self::are_done`] must be called again, unless another event
-    /// happens first.
+    /// happens first. Returns `None` before the first call.
     pub(super) fn due(&self) -> Option<Duration> {
         self.left.map(|(_, since)| since + STALLED_TIME)
     }

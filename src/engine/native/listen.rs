@@ -175,7 +175,7 @@ impl Listeners {
         !self.ready.is_empty()
     }
 
-    /// Returns the time at which paused listeners continue.
+    /// Returns the time at which paused listeners continue, or `None` if no pause is in progress.
     pub(super) fn next(&self) -> Option<Duration> {
         self.again
     }

@@ -62,7 +62,7 @@ use reload::{Reloads, reloads};
 use removal::Removal;
 use service::Service;
 
-/// The maximum number of events of one wait. The next wait returns the others.
+/// The maximum number of events that one wait returns. The next wait returns the others.
 const EVENTS_MAX: usize = 1024;
 
 /// The token under which the system reports that there may be an order.

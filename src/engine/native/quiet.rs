@@ -106,8 +106,8 @@ pub(super) struct Culprit {
     pub(super) key: Option<PublicKey>,
 }
 
-/// The peers that have made mistakes with one cause in one role. Each peer has the time of the last
-/// log line about its mistake.
+/// The peers that have made mistakes of one cause at one frontend, pool or side of a channel. Each
+/// peer has the time of the last log line about its mistake.
 #[derive(Debug, Default)]
 struct Mistakes {
     logged: HashMap<Culprit, Duration>,

@@ -1,10 +1,11 @@
 //! Reloads of the configuration. The thread that reads the files prepares a reload, and the data
 //! thread commits the reload between two messages.
 //!
-//! Anything may change. A listener stays open if the new configuration also has its address, even
-//! for a frontend, pool or channel of another name. New listeners are bound during the preparation,
-//! and removed listeners are closed at the commit. Only the listeners of a removed pool stay until
-//! the pool has no open request, unless a new listener must take over an address.
+//! Everything but the engine may change. A listener stays open if the new configuration also has
+//! its address, even for a frontend, pool or channel of another name. New listeners are bound
+//! during the preparation, and removed listeners are closed at the commit. Only the listeners of a
+//! removed pool stay until the pool has no open request, unless a new listener must take over an
+//! address.
 
 mod adopt;
 mod registry;

@@ -2,11 +2,12 @@
 //! its peers.
 //!
 //! The fields of [`Service`] are private to this folder. Each file of the folder implements some
-//! actions of the service: `meet` brings a connection to the core, and `security` decides whether
-//! its peer is admitted; `traffic` reads and decodes the input of a peer, and `silence` judges a
-//! peer that sends nothing; `calling` connects to peers that listen; `adopt` applies another
-//! configuration, `removed` closes the connections of its removed parts, and `end` has all ways in
-//! which a connection ends. The rest of the engine only calls methods.
+//! actions of the service. `meet` reports a connection to the core after its handshake, and
+//! `security` decides whether its peer is admitted. `traffic` reads and decodes the input of a
+//! peer. `silence` handles a peer that sends nothing. `calling` connects to peers that listen.
+//! `adopt` applies another configuration, and `removed` closes the connections whose part of the
+//! configuration was removed. `end` has all ways in which a connection ends. The rest of the engine
+//! only calls methods.
 
 mod adopt;
 mod calling;
@@ -120,7 +121,8 @@ impl Service {
             || self.core.has_unfinished_work()
     }
 
-    /// Returns the time of the next action that is due without an event of the system.
+    /// Returns the time of the next action that is due without an event of the system, or `None` if
+    /// no such action is planned.
     pub(super) fn next_due(&self) -> Option<Duration> {
         let due = [
             self.core.next_deadline(),
@@ -191,8 +193,9 @@ impl Service {
         reported
     }
 
-    /// Lets the core continue work that is done in parts: at least once, and until this turn, which
-    /// began at `now`, has taken [`WORK_TIME_MAX`]. Returns whether there was any work.
+    /// Lets the core continue its unfinished work, if there is any: at least one part, and further
+    /// parts until this turn has taken [`WORK_TIME_MAX`]. The turn began at `now`. Returns whether
+    /// there was any work.
     pub(super) fn continue_work(&mut self, now: Duration, clock: &Clock) -> bool {
         let mut continued = false;
         while self.core.has_unfinished_work() {

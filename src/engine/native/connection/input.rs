@@ -81,7 +81,7 @@ impl Connection {
     }
 
     /// Returns the peer's next message if the message is small and the input begins with all of it.
-    /// [`Connection::next_event`] returns everything else.
+    /// Otherwise returns `None`, and [`Connection::next_event`] handles the input.
     #[inline]
     pub(in crate::engine::native) fn next_message(
         &mut self,

@@ -35,7 +35,7 @@ impl ReadyList {
         self.part(priority).push_back(peer);
     }
 
-    /// Takes the next connection of a part.
+    /// Removes and returns the next connection of a part, if there is one.
     pub(super) fn pop(&mut self, priority: Priority) -> Option<PeerId> {
         self.part(priority).pop_front()
     }

@@ -13,7 +13,7 @@ use crate::snapshot::{Snapshot, Workers};
 
 impl Service {
     /// Adopts another configuration. `memory` is its `limits.memory` in bytes, and `calls` are the
-    /// calls that it makes to peers. Returns whether something must be removed later.
+    /// calls that it makes to peers. Returns whether calls or connections must be removed later.
     pub(in crate::engine::native) fn adopt(
         &mut self,
         snapshot: Arc<Snapshot>,
@@ -31,7 +31,7 @@ impl Service {
     }
 
     /// Makes the calls of the configuration, and keeps the calls of removed pools that still have
-    /// open requests. Returns whether something must be removed later.
+    /// open requests. Returns whether calls or their connections must be removed later.
     fn adopt_calls(&mut self, mut calls: Vec<(Role, Address)>, now: Duration) -> bool {
         let (core, snapshot) = (&self.core, &self.snapshot);
         let is_needed = |role: Role| {
@@ -51,7 +51,7 @@ impl Service {
     }
 
     /// Applies new settings to the existing connections, and closes the connections of peers that
-    /// are no longer admitted. Returns whether something must be removed later.
+    /// are no longer admitted. Returns whether connections must be removed later.
     fn adopt_connections(&mut self, now: Duration) -> bool {
         let mut removed = false;
         let all: Vec<_> = self

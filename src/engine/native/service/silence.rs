@@ -31,7 +31,8 @@ impl Service {
         }
     }
 
-    /// Acts on a peer's silence. Returns a reason if the peer's connection must end.
+    /// Acts on a peer's silence. Returns a reason if the peer's connection must end, and `None`
+    /// otherwise.
     fn examine(&mut self, peer: PeerId, now: Duration) -> Option<EndReason> {
         self.name_mechanism_in_time(peer, now);
         self.note_other_gateway(peer, now);
