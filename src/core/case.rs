@@ -63,7 +63,7 @@ pub(super) type CheckResult = Result<Option<usize>, Box<Rejection>>;
 pub struct Finding(CheckResult);
 
 impl<P: Frames> Case<P> {
-    /// Checks the payload.
+    /// Checks the payload, and returns the result for [`Self::end`].
     pub fn check_payload(&self) -> Finding {
         let route = self.snapshot.routes.at(self.route);
         let depth = self.snapshot.limits.depth;

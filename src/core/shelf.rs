@@ -29,7 +29,7 @@ struct Copies {
 pub(super) struct CopyPool(Vec<Box<Copies>>);
 
 impl CopyPool {
-    /// Copies these frames.
+    /// Returns copies of these frames, in a buffer that is reused if there is one.
     #[inline]
     pub(super) fn keep<'a>(
         &mut self,

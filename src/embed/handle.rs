@@ -89,8 +89,8 @@ impl Handle {
         Ok(ended?)
     }
 
-    /// Waits for the engine, but not for the follower of the files. The process exits next, so a
-    /// reload in progress is abandoned.
+    /// Does the same as [`Self::wait`], but does not wait until the thread that follows the files
+    /// has ended. The process exits next, so a reload in progress is abandoned.
     pub(crate) fn wait_for_engine(self) -> Result<Ledger, Error> {
         Ok(self.running.wait()?)
     }

@@ -134,8 +134,8 @@ fn take<P>(sent: &Mutex<Receiver<Box<Case<P>>>>) -> Option<Box<Case<P>>> {
     sent.recv().ok()
 }
 
-/// Checks a case. A panic, which is a bug, causes only the rejection of this message. The panic
-/// hook has already logged and counted the panic.
+/// Checks a case, and returns the verdict. A panic, which is a bug, causes only the rejection of
+/// this message. The panic hook has already logged and counted the panic.
 fn judge<P: Frames>(case: Case<P>) -> Box<Verdict<P>> {
     let found = catch_unwind(AssertUnwindSafe(|| case.check_payload()));
     Box::new(case.end(found.ok()))

@@ -73,8 +73,8 @@ pub(super) struct Ready {
     pub(super) sides: Vec<(Role, SideReady)>,
 }
 
-/// Receives the next whole message and keeps at most `keep` of its frames. Returns `None` if no
-/// message has arrived.
+/// Receives the next whole message, and returns at most the first `keep` of its frames. Returns
+/// `None` if no message has arrived. Fails with the error of libzmq.
 pub(super) fn receive(socket: &Socket, keep: usize) -> Result<Option<Vec<Message>>, EngineError> {
     let mut frames = Vec::with_capacity(4);
     loop {
@@ -96,7 +96,8 @@ pub(super) fn receive(socket: &Socket, keep: usize) -> Result<Option<Vec<Message
     }
 }
 
-/// Receives the next frame of a message. Returns `None` if no frame has arrived.
+/// Receives the next frame of a message. Returns `None` if no frame has arrived. Fails with the
+/// error of libzmq.
 pub(super) fn receive_frame(socket: &Socket) -> Result<Option<Message>, EngineError> {
     let mut frame = Message::new();
     loop {

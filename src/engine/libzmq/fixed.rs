@@ -157,7 +157,8 @@ impl Fixed {
         ]
     }
 
-    /// Checks that an existing socket suits the `wanted` settings without a change.
+    /// Checks that an existing socket suits the `wanted` settings without a change. Fails with the
+    /// key that libzmq cannot change, and a remedy.
     pub(super) fn suits(&self, wanted: &Self) -> Result<(), EngineError> {
         let Self {
             role,

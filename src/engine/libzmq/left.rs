@@ -30,7 +30,7 @@ impl ClosedAddresses {
 
     /// Binds `address` by calling `bind`. If the address is in use, and a socket that listened
     /// there closed within [`LEAVING_MAX`], tries again until the address is free or that time has
-    /// passed.
+    /// passed. Returns the result of the last attempt.
     pub(super) fn bind(
         &self,
         address: &str,

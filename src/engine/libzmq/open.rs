@@ -74,7 +74,8 @@ pub(super) struct Opener<'a> {
 }
 
 impl Opener<'_> {
-    /// Opens the socket of a frontend.
+    /// Opens the socket of a frontend. Fails as [`Self::open`] does, or if libzmq refuses an
+    /// option.
     pub(super) fn frontend(&mut self, fixed: &Fixed) -> Result<FrontendSocket, EngineError> {
         let named = |error: zmq::Error| EngineError::new(fixed, error);
         let socket = self.context.socket(zmq::ROUTER).map_err(named)?;
@@ -91,7 +92,7 @@ impl Opener<'_> {
         Ok(opened)
     }
 
-    /// Opens the socket of a pool.
+    /// Opens the socket of a pool. Fails as [`Self::open`] does, or if libzmq refuses an option.
     pub(super) fn pool(&mut self, fixed: &Fixed) -> Result<PoolSocket, EngineError> {
         let named = |error: zmq::Error| EngineError::new(fixed, error);
         let socket = self.context.socket(zmq::DEALER).map_err(named)?;
@@ -114,7 +115,8 @@ impl Opener<'_> {
         Ok(opened)
     }
 
-    /// Opens the socket for the publishers or for the subscribers of a channel.
+    /// Opens the socket for the publishers or for the subscribers of a channel. Fails as
+    /// [`Self::open`] does, or if libzmq refuses an option.
     pub(super) fn side(&mut self, fixed: &Fixed) -> Result<SideSocket, EngineError> {
         let named = |error: zmq::Error| EngineError::new(fixed, error);
         let is_of_publishers = matches!(fixed.role, Role::Publishers(_));
@@ -150,7 +152,7 @@ impl Opener<'_> {
         Monitor::new(self.context, socket, *self.monitors)
     }
 
-    /// Binds and connects a socket.
+    /// Binds and connects a socket. Fails with the first address that libzmq refuses.
     fn open(&mut self, socket: &Socket, fixed: &Fixed) -> Result<(), EngineError> {
         let Endpoints { bind, connect } = &fixed.endpoints;
         for endpoint in bind {

@@ -205,8 +205,8 @@ impl SocketRegistry {
         closing.next().is_some()
     }
 
-    /// Checks that the existing sockets can stay as they are, and that the addresses of the new
-    /// sockets are free.
+    /// Checks that the existing sockets can stay as they are, and that no existing socket listens
+    /// on an address of a new socket. Fails with the first obstacle.
     fn accepts(&self, wanted: &Wanted) -> Result<(), EngineError> {
         for (role, fixed) in wanted {
             if let Some(existing) = self.sockets.get(role) {
@@ -259,7 +259,8 @@ impl SocketRegistry {
         })
     }
 
-    /// Checks that no existing socket listens on an address of `wanted`.
+    /// Checks that no existing socket listens on an address of `wanted`. Fails with the socket that
+    /// does, and a remedy.
     fn is_free(&self, wanted: &Fixed) -> Result<(), EngineError> {
         let Some((holder, bind)) = self.holder(wanted) else {
             return Ok(());

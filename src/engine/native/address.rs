@@ -24,7 +24,8 @@ pub(super) enum Address {
 }
 
 impl Address {
-    /// Parses an endpoint that the configuration has accepted.
+    /// Parses an endpoint that the configuration has accepted. Fails for any other endpoint, such
+    /// as `udp://`.
     pub(super) fn parse(endpoint: &str) -> io::Result<Self> {
         let unknown = || io::Error::new(io::ErrorKind::InvalidInput, "no such kind of address");
         if let Some(path) = endpoint.strip_prefix("ipc://") {
@@ -44,8 +45,8 @@ impl Address {
     }
 }
 
-/// Returns the current addresses of a TCP name and port. Asks the system's resolver, which may take
-/// seconds, so the data thread must not call this function.
+/// Returns the current addresses of a TCP name and port, or the error of the system's resolver. The
+/// resolver may take seconds, so the data thread must not call this function.
 pub(super) fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let host = if host == "*" { "0.0.0.0" } else { host };
     Ok((host, port).to_socket_addrs()?.collect())
@@ -90,7 +91,8 @@ pub(super) fn is_abstract(path: &Path) -> bool {
     cfg!(target_os = "linux") && path.as_os_str().as_bytes().starts_with(b"@")
 }
 
-/// Returns an ipc path in the form that system calls take.
+/// Returns an ipc path in the form that system calls take. Fails if the path is too long for the
+/// system.
 pub(super) fn unix(path: &Path) -> io::Result<UnixAddr> {
     #[cfg(target_os = "linux")]
     if is_abstract(path) {

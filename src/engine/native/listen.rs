@@ -258,7 +258,8 @@ impl Listeners {
     }
 
     /// Accepts the next connection of a listener, if there is one. `connections` is the number of
-    /// existing connections.
+    /// existing connections. Fails if there are too many connections, or with the error of the
+    /// system.
     fn accept_one(
         &mut self,
         id: ListenerId,

@@ -118,7 +118,7 @@ fn ending() -> EngineError {
     EngineError::new("reload", "the gateway is ending")
 }
 
-/// Returns every address to which a configuration connects.
+/// Returns every address to which a configuration connects. Fails if an address cannot be parsed.
 fn calls(snapshot: &Snapshot) -> Result<Vec<(Role, Address)>, EngineError> {
     let all = Role::all(snapshot).flat_map(|(role, endpoints)| {
         let calls = endpoints.connect.iter();

@@ -32,7 +32,7 @@ impl Connection {
 
     /// Returns the bytes that the last turn left, if there are any. Otherwise reads from the
     /// stream: at most `bytes_max` bytes into a buffer, or the rest of a large frame into the
-    /// frame's memory.
+    /// frame's memory. Fails if the connection has failed.
     pub(in crate::engine::native) fn read(
         &mut self,
         buffers: &mut BufferPool,
@@ -95,7 +95,7 @@ impl Connection {
     }
 
     /// Returns the next event of the peer, or `None` once the input is used up. The input of a peer
-    /// that is not served any more is dropped.
+    /// that is not served any more is dropped. Fails with the fault in the peer's input.
     pub(in crate::engine::native) fn next_event(
         &mut self,
         input: &mut Input,

@@ -310,12 +310,14 @@ fn keep(old: &mut Vec<Entry>, wanted: &[(Role, &String)]) -> Vec<Option<Entry>> 
     kept
 }
 
-/// Checks that every address of a configuration can be bound when no listener exists yet.
+/// Checks that every address of a configuration can be bound when no listener exists yet. Fails
+/// with every address that cannot be bound.
 pub(in crate::engine) fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
     plan(&[], 0, snapshot).map(drop)
 }
 
-/// Binds a new address, or plans to take it over, if a listener in `leaving` holds it.
+/// Binds a new address, or plans to take it over, if a listener in `leaving` holds it. Fails with
+/// the reason why the address cannot be bound.
 fn open(
     id: ListenerId,
     role: Role,
