@@ -202,9 +202,9 @@ pub trait Outlet<M: Frames> {
         Err(case)
     }
 
-    /// Returns a maximum in bytes while memory is short, and `u64::MAX` otherwise. It bounds the
-    /// open requests of each client, and the messages queued for each subscriber. A single answer
-    /// over the maximum is replaced by a rejection.
+    /// Returns a maximum in bytes while memory is short, and `u64::MAX` otherwise. This maximum
+    /// bounds the open requests of each client, and the messages queued for each subscriber. A
+    /// single answer over the maximum is replaced by a rejection.
     fn client_bytes_max(&self) -> u64 {
         u64::MAX
     }

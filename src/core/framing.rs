@@ -69,8 +69,8 @@ pub(super) fn split<M: Frames>(
     message
 }
 
-/// The envelope of a message: the frames before its type or, if it is plain, before its headers and
-/// payload.
+/// The envelope of a message: the frames before its type or, if the client sends no type, before
+/// its headers and payload.
 enum FoundEnvelope {
     /// The envelope has this number of frames.
     Envelope(usize),

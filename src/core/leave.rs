@@ -20,9 +20,9 @@ pub(super) fn is_farewell<M: Frames>(frames: &M, extent: Extent) -> bool {
 }
 
 impl<M: Frames> Core<M> {
-    /// Hands no more requests to a worker, so that it is released once it holds none. Returns false
-    /// if the worker cannot leave, because several workers may share its connection, or because it
-    /// is a REP.
+    /// Hands no more requests to a worker, so that the worker is released once it holds no request.
+    /// Returns false if the worker cannot leave, because several workers may share its connection,
+    /// or because it is a REP.
     pub(super) fn begin_leave(&mut self, worker: Worker) -> bool {
         let leaves =
             worker.kind == WorkerKind::Dealer && self.pools[worker.pool.0].begin_leave(worker.seat);

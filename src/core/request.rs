@@ -160,8 +160,8 @@ impl<M: Frames> Request<M> {
         self.snapshot.routes.at(self.route)
     }
 
-    /// Returns whether a worker has answered. Such a request ends only by a verdict or the end of a
-    /// drain.
+    /// Returns whether a worker has answered the request. An answered request ends only by the
+    /// verdict on the answer, or at the end of a drain.
     pub(super) fn is_answered(&self) -> bool {
         matches!(self.state, State::Answered(_))
     }

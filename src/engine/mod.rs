@@ -1,8 +1,9 @@
 //! The interface to engines, which move frames between the network and the core.
 //!
 //! An engine turns the actions of peers into [`Event`](crate::core::Event)s and carries out the
-//! core's decisions through an [`Outlet`](crate::core::Outlet). It knows no routes and no schemas.
-//! It owns one thread, on which it also runs the core, so no message waits for a lock.
+//! core's decisions through an [`Outlet`](crate::core::Outlet). An engine knows no routes and no
+//! schemas. It runs on one thread of its own. The core runs on the same thread, so no message waits
+//! for a lock.
 //!
 //! Every engine must meet these conditions:
 //!

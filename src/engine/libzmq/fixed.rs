@@ -222,7 +222,7 @@ impl fmt::Display for Fixed {
 fn message_max(snapshot: &Snapshot) -> u64 {
     let Limits {
         message,
-        // These are read with each message, by the core or, for client_bytes, by the outboxes.
+        // The core reads these limits with each message. Outboxes read client_bytes, too.
         frames: _,
         depth: _,
         rules: _,

@@ -57,9 +57,10 @@ pub(super) struct SocketRegistry {
 #[derive(Clone)]
 pub(super) struct SharedSocketRegistry {
     registry: Arc<Mutex<SocketRegistry>>,
-    /// The number of reloads that are prepared, and neither in force nor dropped yet. They rely on
-    /// the existing sockets. The number increases only under the lock. The data thread decreases it
-    /// without the lock, which may be held for as long as it takes to bind an address.
+    /// The number of reloads that are prepared, and neither in force nor dropped yet. Such reloads
+    /// rely on the existing sockets. The number increases only under the lock. The data thread
+    /// decreases the number without the lock, because another thread may hold the lock as long as
+    /// it takes to bind an address.
     pending: Arc<AtomicUsize>,
 }
 

@@ -33,8 +33,8 @@ const RESERVE_DIVISOR: u64 = 8;
 /// amount is set aside twice: once for open requests, and once for unread answers.
 const SHARES_DIVISOR: u64 = 16;
 
-/// The least share of a client, in bytes. It is about the memory that a connection takes, so
-/// clients with this share take a bounded amount of memory: the number of connections is bounded.
+/// The least share of a client, in bytes. This is about the memory that a connection takes. The
+/// number of connections is bounded, so the sum of these shares is bounded, too.
 const CLIENT_MIN: u64 = 4 << 10;
 
 /// The length of a period of [`Burst`]. The memory of a burst is returned to the system at the end
@@ -200,8 +200,8 @@ impl Memory {
         self.room.partial_max(self.held - self.partial_bytes)
     }
 
-    /// Returns whether peers hold all of the memory that they may use, apart from the reserve for
-    /// incomplete messages.
+    /// Returns whether peers hold all of the memory that they may use, apart from the reserve.
+    /// Incomplete messages are not counted.
     pub(super) fn is_full(&self) -> bool {
         self.held - self.partial_bytes >= self.room.usable
     }

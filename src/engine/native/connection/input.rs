@@ -179,9 +179,9 @@ impl Connection {
         self.held_up = held_up;
     }
 
-    /// Returns whether the gateway must send PONGs although it has read no PING. The peer may have
-    /// sent a PING while it is not read: because too many of its messages wait for judges to check
-    /// them, or because another thread is opening one of its encrypted frames.
+    /// Returns whether the gateway must send PONGs although it has read no PING. A peer is not read
+    /// while too many of its messages wait for judges to check them, or while another thread opens
+    /// one of its encrypted frames. The unread bytes may contain a PING.
     pub(in crate::engine::native) fn awaits_pong(&self) -> bool {
         let waits = self.held_up || self.session.is_opening();
         waits && self.is_known() && self.session.understands_ping()

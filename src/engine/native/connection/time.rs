@@ -64,7 +64,7 @@ impl Connection {
         self.liveness.inside(arrived, whole, now);
     }
 
-    /// Returns the memory of an incomplete message when it was last examined.
+    /// Returns the memory of an incomplete message when it was last examined, in bytes.
     pub(in crate::engine::native) fn partial_bytes(&self) -> u64 {
         self.partial_bytes
     }
