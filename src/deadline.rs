@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The number of dead entries, whose requests have ended, below which their removal is not worth
-/// the work.
+/// Up to this number of dead entries, which are entries of ended requests, their removal is not
+/// worth the work.
 const SWEEP_SLACK: usize = 64;
 
 /// The deadlines of requests, by number.

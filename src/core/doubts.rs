@@ -18,8 +18,8 @@ pub(super) struct Doubts<'a> {
 }
 
 impl Doubts<'_> {
-    /// Notes a doubt if the first header of a message is the type of a route, although the frontend
-    /// has a `type`, so that its clients send no type.
+    /// Notes a doubt if the first header of a message is the type of a route. The message must come
+    /// from a frontend with a `type`, whose clients should not send a type.
     pub(super) fn type_as_header<M: Frames>(
         self,
         message: &SplitMessage<M>,

@@ -16,8 +16,8 @@ use crate::snapshot::RouteId;
 /// work, because its text is formatted and encoded, and a record of it is kept.
 const REJECTION_WORK: usize = 8;
 
-/// The maximum number of expired requests that end with one event. Ending so many takes about a
-/// millisecond. The others end with the next event, which is due at once.
+/// The maximum number of expired requests that end with one event. To end this number of requests
+/// takes about a millisecond. The others end with the next event, which is due at once.
 const EXPIRED_MAX: usize = 128;
 
 impl<M: Frames> Core<M> {

@@ -147,14 +147,14 @@ pub enum Event<M: Frames> {
 
 /// The outlet for the core's effects, which is the engine's sending half. Calls never block.
 pub trait Outlet<M: Frames> {
-    /// Sends a request to a worker. Its frames are `head`, which are small and are copied, and then
-    /// `body`. If the worker cannot take it, the body is returned whole, and [`Event::Writable`] or
-    /// [`Event::Disconnected`] follows.
+    /// Sends a request to a worker. The request consists of the frames in `head`, which are small
+    /// and are copied, and of `body`. If the worker cannot take the request, the body is returned
+    /// whole, and [`Event::Writable`] or [`Event::Disconnected`] follows.
     fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: M) -> Result<(), M>;
 
-    /// Sends a client its answer. Its frames are `head`, which are small and are copied, and then
-    /// `body`. Returns the fate of the answer. The outlet bounds the answers that wait for the
-    /// client to read, and reports their fate by [`Event::Settled`].
+    /// Sends a client its answer. The answer consists of the frames in `head`, which are small and
+    /// are copied, and of `body`. Returns the fate of the answer. The outlet bounds the answers
+    /// that wait for the client to read, and reports their fate by [`Event::Settled`].
     fn to_client(
         &mut self,
         client: PeerId,

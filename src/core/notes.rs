@@ -30,8 +30,8 @@ const KINDS_MAX: usize = 1_024;
 /// about as many as an operator reads.
 const CLIENTS_MAX: usize = 32;
 
-/// The number of noted clients of all kinds together from which on only the first client of each
-/// kind is noted. These first clients can exceed this number by about [`KINDS_MAX`].
+/// Once this number of clients is noted in all kinds together, only the first client of each kind
+/// is noted. These first clients can exceed this number by about [`KINDS_MAX`].
 const CLIENTS_NOTED_MAX: usize = 1_024;
 
 /// The maximum number of notes that wait to be taken. Beyond it, events are only counted.
@@ -57,8 +57,8 @@ pub(crate) struct Note {
 pub(crate) enum NotedEvent {
     /// A request was rejected.
     Rejected(Reason),
-    /// The first header of a message is the type of a route, although the frontend has a `type`, so
-    /// that its clients send no type. The note names the frontend.
+    /// The first header of a message is the type of a route, but clients of a frontend with a
+    /// `type` should not send a type. The note names the frontend.
     TypeAsHeader,
     /// A message has no route, but one of its later frames is the type of a route. The note names
     /// the frontend.

@@ -12,7 +12,8 @@ use crate::frame::Frames;
 /// The number of places of a new table, and of a table that has shrunk.
 const PLACES_MIN: usize = 64;
 
-/// The number of places up to which a table never shrinks. So many places take a few hundred KiB.
+/// The number of places up to which a table never shrinks. A table of this size takes a few hundred
+/// KiB.
 const PLACES_KEPT: usize = 1 << 11;
 
 /// The time for which a table that grew in a burst keeps its size although it is little used.

@@ -317,7 +317,7 @@ impl<M: Frames> Core<M> {
 }
 
 /// The maximum number of bytes that the log shows of a subscriber's message that is not a
-/// subscription. So many bytes suffice to recognize the message.
+/// subscription. These bytes suffice to recognize the message.
 const FIRST_SHOWN_MAX: usize = 32;
 
 /// Describes the fault in the frames of a publisher's message.

@@ -2,8 +2,8 @@
 //! the request. These frames are mostly headers. They are copied, because a frame keeps its whole
 //! receive buffer alive. The memory of the copies is reused.
 
-/// The maximum number of empty buffers that are kept for reuse. Their memory is at most this number
-/// times [`SPARE_CAPACITY_MAX`], which is 512 KiB.
+/// The maximum number of empty buffers that are kept for reuse. Their memory is at most 512 KiB,
+/// which is this number times [`SPARE_CAPACITY_MAX`].
 const SPARE_BUFFERS_MAX: usize = 1024;
 
 /// The maximum capacity of a buffer that is kept for reuse, in bytes. Usual headers, such as a

@@ -17,7 +17,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const MISTAKE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The maximum number of peers whose mistakes are logged within [`MISTAKE_INTERVAL`], for each
-/// cause at each frontend, pool or side of a channel. A person can still read so many lines.
+/// cause at each frontend, pool or side of a channel. A person can still read this number of lines.
 const MISTAKES_MAX: usize = 32;
 
 /// The bound on the log lines of one kind.
