@@ -133,8 +133,8 @@ impl<F: Frame> Frames for Vec<F> {
     }
 }
 
-/// The frames before a client's answer. A socket's usual envelope is the delimiter alone, which
-/// needs no list, so a small request costs no allocation.
+/// The frames before a client's answer. The usual envelope is the delimiter alone. This form needs
+/// no list, so a small request costs no allocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Envelope {
     /// The envelope has no frames.

@@ -123,9 +123,9 @@ pub struct Latency {
     pub sum_ns: u64,
 }
 
-/// The first possible bucket of a duration, by the number of binary digits of its microseconds. It
-/// is the bucket of the shortest duration with this number of digits. A longer duration with as
-/// many digits belongs to this bucket or to one of the next few.
+/// The first possible bucket of a duration, by the number of binary digits of the duration in
+/// microseconds. It is the bucket of the shortest duration with this number of digits. A longer
+/// duration with as many digits belongs to this bucket or to one of the next few.
 const FIRST_BUCKETS: [u8; 65] = {
     let mut first = [0; 65];
     let mut digits = 1;

@@ -1,4 +1,4 @@
-//! The core's notes as log lines. Operators search the log by their field names.
+//! Writes the notes of the core to the log. Operators search the log by the names of the fields.
 //!
 //! Text that a peer chose appears only in fields, which the log escapes, and never in the message
 //! of a line.
@@ -218,7 +218,7 @@ fn silent_peers(note: &Note) {
 
 fn draining(note: &Note) {
     let (pool, particulars) = (&*note.name, &note.particulars);
-    // There is one drain only.
+    // A gateway drains only once, so no further drain is counted.
     if note.left_out.is_none() {
         info!(
             pool,

@@ -6,8 +6,8 @@ use crate::engine::listening::{PUBLISHERS, SUBSCRIBERS};
 use crate::security::Security;
 use crate::snapshot::{ChannelId, ChannelSide, Endpoints, FrontendId, PoolId, Snapshot};
 
-/// The frontend, the pool or the side of a channel that a connection, a listener, an outgoing call
-/// or a socket of libzmq belongs to.
+/// The frontend, the pool or the side of a channel to which a connection, a listener or a socket of
+/// libzmq belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Role {
     Frontend(FrontendId),

@@ -10,7 +10,8 @@ use crate::peer::PeerName;
 pub struct ChannelCounters {
     /// Messages that passed their checks.
     pub published: u64,
-    /// Messages that matched a subscription, once for each subscriber, including kept messages.
+    /// Messages that matched a subscription, including kept messages. A message counts once for
+    /// each subscriber.
     pub matched: u64,
     /// Messages handed to the engine for a subscriber.
     pub sent: u64,

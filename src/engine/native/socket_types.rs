@@ -156,8 +156,8 @@ pub fn subscriber(socket_type: &str) -> Result<&'static str, Misfit> {
     }
 }
 
-/// Returns the reason why a socket is not served at a side of a channel, where `fits` names the
-/// sockets that are served.
+/// Returns the reason why a socket is not served at the addresses of this side of a channel. `fits`
+/// names the socket types that are served there.
 fn misfit_on_channel(socket_type: &str, side: &str, fits: &str) -> Misfit {
     let name = name(socket_type);
     let what = match socket_type {
@@ -201,7 +201,8 @@ pub(crate) const TO_CLIENTS: &str = "ROUTER";
 /// a DEALER or a REP.
 pub(crate) const TO_WORKERS: &str = "DEALER";
 
-/// Returns a socket type for display. A long socket type is replaced, because the peer chose it.
+/// Returns a socket type for display. An empty or long socket type is replaced by an adjective,
+/// because the peer chose the text.
 fn name(socket_type: &str) -> &str {
     match socket_type {
         "" => "nameless",

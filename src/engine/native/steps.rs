@@ -117,8 +117,8 @@ impl Steps {
         }
     }
 
-    /// Adds a step of a peer at this address. `waits` returns whether a peer still waits for its
-    /// step.
+    /// Adds a step of a peer at this address, or of an ipc peer, for which `address` is `None`.
+    /// `waits` returns whether a peer still waits for its step.
     pub(super) fn add(
         &mut self,
         address: Option<IpAddr>,

@@ -15,9 +15,9 @@ use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::engine::native::address::{self, Address, resolve_in_time};
 
-/// The number of connections that may wait to be accepted; the system may set a smaller limit. All
-/// peers connect at once after a restart. A peer that finds no room tries again only after a
-/// second, then after three.
+/// The maximum number of connections that wait to be accepted. The system may set a smaller limit.
+/// All peers connect at once after a restart. If the queue is full, a peer's system tries again
+/// only after one second, and then after three.
 const BACKLOG: i32 = 4096;
 
 /// The silence after which the system checks whether a peer's host is still there. A client may be
@@ -26,10 +26,11 @@ const BACKLOG: i32 = 4096;
 /// clients.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 
-/// The time between two such checks, and the number of unanswered checks after which the host
-/// counts as lost. Together with the silence before them they take two minutes, which is more than
-/// a router takes to restart.
+/// The time between two checks of a silent host.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// The number of unanswered checks after which a host counts as lost. The silence and the checks
+/// take two minutes together, which is more than a router takes to restart.
 #[cfg(target_os = "linux")]
 const KEEPALIVE_COUNT: u32 = 4;
 

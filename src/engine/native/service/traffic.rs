@@ -24,10 +24,10 @@ use gateway_zmtp::subscription::SubscriptionChange;
 /// a peer that is not a publisher has one read.
 const READS: usize = 4;
 
-/// The maximum number of reads in a turn of a publisher that sends faster than it is read, unless
-/// the turn lasts for [`PEER_TIME_MAX`] earlier. The more messages a turn reads, the more of them
-/// each subscriber receives by one write. That system call takes longer than reading and checking a
-/// message.
+/// The maximum number of reads in a turn of a publisher that sends faster than the gateway reads.
+/// The turn ends earlier once [`PEER_TIME_MAX`] has passed. The more messages a turn reads, the
+/// more of them each subscriber receives by one write. That system call takes longer than reading
+/// and checking a message.
 const PUBLISHER_READS: usize = 8;
 
 /// The size in bytes from which a read of a publisher is followed by another. A publisher with
@@ -69,8 +69,8 @@ const HEAD_FRAMES: usize = 3;
 /// usual peers use.
 const PARTIAL_MESSAGES_BYTES_MAX: u64 = 256 << 20;
 
-/// The minimum number of messages of the size `limits.message` for which there is room, whatever
-/// that limit is.
+/// The minimum number of incomplete messages of the maximum size, `limits.message`, for which there
+/// is room. There is less room only if the memory of the peers is short.
 const PARTIAL_MESSAGES_MIN: u64 = 4;
 
 /// The number of bytes whose reading and checking is as much work as a small message. A full buffer
@@ -99,7 +99,9 @@ const STRANGER_WORK: usize = 32;
 /// The share of each peer in a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Share {
+    /// The maximum number of messages and commands.
     items: usize,
+    /// The maximum number of bytes of one read.
     bytes: usize,
     /// The maximum number of reads, if the peer sends a large frame.
     reads: usize,
@@ -138,7 +140,8 @@ impl Share {
         }
     }
 
-    /// Returns the share of each peer while memory is short: it leaves few bytes for later turns.
+    /// Returns the share of each peer while memory is short. Few bytes of each peer are read, so
+    /// few bytes are kept for later turns.
     pub(super) fn while_short(self) -> Self {
         Self {
             bytes: READ_BYTES_MIN,
@@ -517,7 +520,7 @@ impl Service {
             .max(least)
             .min(self.peers.partial_max());
         for peer in self.peers.partial_to_drop(most, now) {
-            let why = "incomplete messages take too much memory, and its own grew least recently";
+            let why = "incomplete messages take too much memory, and this peer's grew least recently";
             self.refuse(peer, Cause::Slow, Refusal::HangUp(why.into()), now);
         }
     }
