@@ -10,9 +10,9 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::snapshot::MemoryLimit;
 
-/// The number of bytes that are subtracted from `RLIMIT_AS`, but never more than half of
-/// `RLIMIT_AS`. `RLIMIT_AS` limits addresses, and many addresses are only reserved: for the stacks
-/// of threads, and by glibc's allocator for each of several threads.
+/// The number of bytes that are subtracted from `RLIMIT_AS`, or half of `RLIMIT_AS` if that is
+/// less. `RLIMIT_AS` limits addresses, and many addresses are only reserved: for the stacks of
+/// threads, and by glibc's allocator for each of several threads.
 const ADDRESSES_RESERVED: u64 = 512 << 20;
 
 /// The memory, in bytes, that is assumed if the system reports neither memory nor limits.
@@ -54,7 +54,8 @@ fn without_reserve(addresses: u64) -> u64 {
     addresses - ADDRESSES_RESERVED.min(addresses / 2)
 }
 
-/// Returns the memory of the machine in bytes, from the text of /proc/meminfo.
+/// Returns the memory of the machine in bytes, from the text of /proc/meminfo, or `None` if the
+/// text does not contain it.
 fn machine_memory(text: &str) -> Option<u64> {
     let line = text
         .lines()
@@ -87,9 +88,11 @@ fn limit_files(text: &str) -> impl Iterator<Item = PathBuf> {
     text.lines().filter_map(files).flatten()
 }
 
-/// Returns the limit in the text of a cgroup's file, or `None` if there is none.
+/// Returns the limit in bytes from the text of a cgroup's file, or `None` if the file sets no
+/// limit.
 fn limit_of(text: &str) -> Option<u64> {
-    // Files of version 1 have no word for "no limit", but a number above any machine's memory.
+    // Without a limit, the file contains the word `max` in cgroups of version 2. In version 1, it
+    // contains a number above the memory of any machine.
     text.trim().parse().ok()
 }
 
@@ -112,7 +115,8 @@ impl Resident {
     }
 }
 
-/// Returns the second number in the text of /proc/self/statm.
+/// Returns the second number in the text of /proc/self/statm, which is the number of resident
+/// pages, or `None` if the text has another form.
 fn resident_pages(text: &[u8]) -> Option<u64> {
     let text = str::from_utf8(text).ok()?;
     text.split_ascii_whitespace().nth(1)?.parse().ok()

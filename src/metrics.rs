@@ -35,7 +35,7 @@ pub struct Sample {
     /// The configuration in force. It has the names of the routes, pools, channels and frontends,
     /// which are numbers in the other fields.
     pub snapshot: Arc<Snapshot>,
-    /// The gateway is shutting down and accepts no more requests.
+    /// True if the gateway is shutting down and accepts no more requests.
     pub draining: bool,
     /// The sum over all routes, with the late and unsolicited answers of all pools.
     pub ledger: Ledger,
@@ -54,10 +54,10 @@ pub struct Sample {
     pub principals: Vec<PrincipalSample>,
     /// The last rejections, newest first.
     pub(crate) rejections: Vec<Arc<Rejected>>,
-    /// The number of messages that wait for a judge's verdict on their own payload or on the
-    /// payload of an earlier message.
+    /// The number of messages that wait until a judge, which is a thread for long checks, has
+    /// checked their payload or the payload of an earlier message.
     pub judging: u64,
-    /// Payloads that judges have checked.
+    /// The number of payloads that judges have checked.
     pub judged: u64,
     /// The counters of the engine.
     pub engine: EngineCounters,

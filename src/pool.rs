@@ -56,12 +56,12 @@ pub(crate) struct Pool {
     count: usize,
     /// The seats of the workers that can take a request, best first.
     free: Free,
-    /// The seats of unproven workers that let a request time out, and therefore receive no further
-    /// requests.
+    /// The seats of [unproven](Pacing::Unproven) workers that let a request time out, and therefore
+    /// receive no further requests.
     excluded: Vec<Seat>,
     queue: Queue,
-    /// The number of open requests of the pool whose payload waits for a verdict. They are not
-    /// queued yet.
+    /// The number of the pool's open requests whose payload a judge, which is a thread for long
+    /// checks, has yet to check. These requests are not queued yet.
     unjudged: usize,
     counters: PoolCounters,
     /// The form of requests for DEALER and for REP workers.
@@ -117,17 +117,18 @@ impl Pool {
         self.queue.len() == 0 && self.all().all(|worker| worker.held.is_empty())
     }
 
-    /// Returns whether the payload of a request of the pool waits for a verdict.
+    /// Returns whether the payload of any request of the pool waits for a judge's verdict.
     pub(crate) fn awaits_verdict(&self) -> bool {
         self.unjudged > 0
     }
 
-    /// Records that the payload of a request of the pool waits for a verdict.
+    /// Records that the payload of another request of the pool waits for a judge's verdict.
     pub(crate) fn add_unjudged(&mut self) {
         self.unjudged += 1;
     }
 
-    /// Records that a request of the pool is no longer unjudged.
+    /// Records that a request for which [`Self::add_unjudged`] was called has its verdict, or has
+    /// ended.
     pub(crate) fn remove_unjudged(&mut self) {
         self.unjudged -= 1;
     }
@@ -306,7 +307,8 @@ impl Pool {
         self.queue.remove(number, client);
     }
 
-    /// Returns the next request and the worker for it, and removes the request from the queue.
+    /// Returns the number of the next request and the worker for it, and removes the request from
+    /// the queue. Returns `None` if no worker can take any of the queued requests.
     pub(crate) fn next_handout(&mut self) -> Option<(u64, Seat)> {
         if self.queue.len() == 0 {
             return None;
@@ -369,7 +371,7 @@ impl Pool {
     /// no request of this client to answer.
     pub(crate) fn settle(&mut self, seat: Seat, client: &[u8]) -> Option<u64> {
         let number = self.worker_mut(seat)?.outstanding.remove(client)?;
-        // If the worker is not free, `place` calls back requests once it is.
+        // If the worker is not free, `place` calls back requests once the worker becomes free.
         if self.free.has(seat.0) {
             self.queue.call(client);
         }

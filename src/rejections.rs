@@ -81,7 +81,8 @@ pub(crate) enum RejectionSeverity {
 }
 
 impl RejectionSeverity {
-    /// Returns the severity of the first rejections for a reason.
+    /// Returns the severity at which the first rejections for a reason are logged. The log only
+    /// counts further rejections that follow within a short time.
     pub(crate) fn of(reason: Reason) -> Self {
         match reason {
             Reason::RuleFailed

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-/// The maximum number of bytes around a type that [`RouteTable::find_similar`] ignores.
+/// The maximum number of bytes around a type, such as spaces and quotes, that
+/// [`RouteTable::find_similar`] ignores. The bound keeps the search in a long frame short.
 const WRAPPING_MAX: usize = 64;
 
 /// The types that a key of `routes` matches.
@@ -28,7 +29,7 @@ pub struct RouteTable<R> {
     /// The length of the longest type in `exact`, in bytes. A frame that is compared with types may
     /// have megabytes, which take milliseconds to hash. Longer frames are therefore not hashed.
     longest: usize,
-    /// The exact type of each route, as in `exact`.
+    /// The type in `exact` of each route, or `None` if the route has no exact type.
     kinds: Vec<Option<Box<[u8]>>>,
     /// The prefixes by length, the longest first.
     prefixes: Vec<(usize, ByBytes)>,
@@ -146,12 +147,13 @@ impl<R> RouteTable<R> {
         ByPlace(self.routes.iter().map(value).collect())
     }
 
-    /// Returns the route of a message of type `kind`.
+    /// Returns the route of a message of type `kind`, or `None` if no route matches the type.
     pub fn get(&self, kind: &[u8]) -> Option<&Arc<R>> {
         self.find(kind).map(|place| &self.routes[place.index()])
     }
 
-    /// Returns the place of the route of a message of type `kind`, for [`Self::at`].
+    /// Returns the place of the route of a message of type `kind`, for [`Self::at`], or `None` if
+    /// no route matches the type.
     pub fn find(&self, kind: &[u8]) -> Option<RoutePlace> {
         let place = self.find_exact(kind).or_else(|| {
             let mut prefixes = self.prefixes.iter();

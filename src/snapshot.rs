@@ -465,7 +465,7 @@ pub struct Limits {
     pub frames: usize,
     /// The levels of nesting of a payload.
     pub depth: u32,
-    /// The size of a payload whose message carries rules of buf.validate in CEL, in bytes.
+    /// The size in bytes of a payload to which CEL rules of buf.validate apply.
     pub rules: u64,
     /// The number of steps, of about 10 ns each, that all CEL rules of one payload may take
     /// together.
@@ -477,8 +477,8 @@ pub struct Limits {
     /// The total size of a client's open requests, in bytes. A second limit of the same size
     /// applies to the answers that the client has not read.
     pub client_bytes: u64,
-    /// The memory of the process above which peers may hold less and less. Only engine native has
-    /// this limit.
+    /// The memory of the process. The closer the process comes to this limit, the less memory each
+    /// client may hold. Only the engine `native` has this limit.
     pub memory: MemoryLimit,
 }
 

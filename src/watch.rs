@@ -43,7 +43,8 @@ use watches::{PlaceWatches, Watches, place_watches, watched_directories};
 /// events and for files on which no watch could be placed.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The maximum wait for a burst of writes to end, in multiples of `reload.settle`.
+/// The maximum wait for a burst of writes to end, in multiples of `reload.settle`. A program that
+/// never stops writing must not prevent all reloads.
 const SETTLE_FACTOR_MAX: u32 = 10;
 
 /// The reason why the follower checks the files.

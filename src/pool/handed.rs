@@ -15,10 +15,10 @@ pub(crate) enum RequestForm {
     Plain(NameForm, WorkerFrames),
 }
 
-/// The form of a request's name for a worker.
+/// The form of the frame that identifies a request to a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NameForm {
-    /// A token: identity and number.
+    /// A token, which contains the client's identity and the number of the request.
     Token,
     /// The client's bare identity.
     Bare,

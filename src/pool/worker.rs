@@ -37,7 +37,7 @@ pub(super) enum Pacing {
     Leaving,
 }
 
-/// One worker, or the workers on a connection whose number is not known.
+/// One worker, or an unknown number of workers on one connection.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) peer: PeerId,

@@ -62,8 +62,8 @@ pub struct Report {
     pub swap: Option<Duration>,
 }
 
-/// The state of the control plane. The follower of the files writes it, and other threads read it.
-/// The data thread is not involved.
+/// The state of the control plane. The thread that follows the files writes it, and other threads
+/// read it. The data thread is not involved.
 #[derive(Debug, Default)]
 pub struct SharedControlStatus(Mutex<ControlStatus>);
 

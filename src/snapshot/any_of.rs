@@ -1,9 +1,9 @@
 //! The schemas of a route, and the choice of the thread that checks a payload against them.
 //!
 //! A check on the data thread takes about a millisecond at most. Before a check, the size of the
-//! payload and the estimated cost of the CEL rules for that size decide whether a judge performs
-//! the check instead. CEL rules may exceed their estimate, so on the data thread they stop after
-//! [`DIRECT_STEPS_MAX`] steps, and a judge starts the check anew.
+//! payload and the estimated cost of the CEL rules for that size decide whether a judge, which is a
+//! thread for long checks, performs the check instead. CEL rules may exceed their estimate, so on
+//! the data thread they stop after [`DIRECT_STEPS_MAX`] steps, and a judge starts the check anew.
 
 use crate::reply::ErrorEncoding;
 use gateway_schema::{Encoding, Estimate, Schema, Violation};

@@ -93,6 +93,7 @@ pub enum ChannelFrames {
     /// Type, headers, payload.
     Typed,
     /// One frame, which begins with the topic. The topic, which is the type, ends before the first
-    /// occurrence of this separator. The payload follows the separator, which is never empty.
+    /// occurrence of this separator, and the payload follows the separator. The separator is never
+    /// empty.
     Single(Box<[u8]>),
 }

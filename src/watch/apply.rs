@@ -116,8 +116,8 @@ impl Follower {
         }
     }
 
-    /// Makes the gateway run the snapshot, and logs the change. Fails with the reason if the change
-    /// is impossible; nothing has changed then. `at` is the place of `admin.bind`.
+    /// Makes the gateway run the snapshot, and logs the change. If the change is impossible,
+    /// returns the reason and changes nothing. `at` is the place of `admin.bind` in routes.yaml.
     fn commit(
         &mut self,
         plan: &Plan,
@@ -132,8 +132,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Hands the snapshot to the engine and the admin listener. Fails with the reason if the change
-    /// is impossible; nothing has changed then. `at` is the place of `admin.bind`.
+    /// Hands the snapshot to the engine and the admin listener. If the change is impossible,
+    /// returns the reason and changes nothing. `at` is the place of `admin.bind` in routes.yaml.
     fn adopt(&mut self, snapshot: Arc<Snapshot>, at: Option<Place>) -> Result<(), Box<Diagnostic>> {
         let admin = match &self.admin {
             Some(admin) => Some(admin.prepare(snapshot.admin.as_ref(), at)?),

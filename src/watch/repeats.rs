@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-/// The pause between two lines about the same files.
+/// The minimum time between two log lines about requests while the files stay unchanged.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The repeated requests for a reload.

@@ -153,7 +153,7 @@ fn no_watcher(error: &notify::Error) -> String {
     match &error.kind {
         // inotify_init reports both limits with this error.
         ErrorKind::Io(io) if io.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => format!(
-            "{io}: the limit of descriptors is reached or, in Linux, fs.inotify.max_user_instances"
+            "{io}: the limit of descriptors is reached, or in Linux the limit fs.inotify.max_user_instances"
         ),
         _ => error.to_string(),
     }

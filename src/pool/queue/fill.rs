@@ -1,5 +1,6 @@
 //! The fill of a queue, and the clients that fill most of it. Clients are ranked by the number of
-//! their requests and by their bytes. A rank is a power of two, so that few requests change a rank.
+//! their requests and by their bytes. A client's rank is the base-2 logarithm of this number, so
+//! that few requests change a rank.
 
 use std::collections::BTreeSet;
 
@@ -60,7 +61,7 @@ impl Fill {
         self.update_classes(client, lane);
     }
 
-    /// Updates the classes of a lane.
+    /// Updates the ranks of a client, which are stored in the `classes` of its lane.
     fn update_classes(&mut self, client: PeerId, lane: &mut ClientQueue) {
         let several = lane.alive > 1;
         let much = several && lane.bytes >= LARGE_FILL_MIN;

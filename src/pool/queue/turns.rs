@@ -72,7 +72,7 @@ impl Turns {
         self.elsewhere.append(turns);
     }
 
-    /// Removes the first turn.
+    /// Removes and returns the first turn and its client, or returns `None` if there is no turn.
     #[inline]
     pub(super) fn take(&mut self) -> Option<(Turn, PeerId)> {
         if !self.elsewhere.is_empty() && !self.line_is_next() {

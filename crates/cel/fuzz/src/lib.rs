@@ -135,8 +135,8 @@ impl<'a> Message<'a> for Node {
     }
 }
 
-/// A message of the type [`SCALARS`], with the value of each field in order, or `None` if it is
-/// unset.
+/// A message of the type [`SCALARS`], with the value of each field in order, or `None` if the field
+/// is unset.
 #[derive(Debug)]
 pub struct Scalars<'a>(pub [Option<Value<'a>>; 8]);
 
