@@ -300,8 +300,8 @@ impl Counter {
     }
 }
 
-/// Returns the number of elements of `range`, or `None` if `range` is not a literal. Only the size
-/// of a literal does not depend on the payload.
+/// Returns the number of elements of `range`, or `None` if `range` is not a literal. The size of
+/// any other range may depend on the payload.
 fn literal_size(range: &Node) -> Option<u64> {
     match &range.op {
         Op::Constant(Constant::List(elements)) => Some(elements.len() as u64),

@@ -27,15 +27,16 @@ pub(crate) const BUDGET: Budget = Budget::new(10_000, 1 << 20);
 /// A part of an expression that fails whenever it is evaluated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The part, and why it fails.
+    /// The part, and the reason why it fails.
     pub error: EvalError,
     /// Set if the whole expression fails whenever it is evaluated. Otherwise, there may be values
-    /// of the variables for which the part is not evaluated, or for which its failure is absorbed.
+    /// of the variables for which the part is not evaluated, or for which `&&`, `||`, `all` or
+    /// `exists` has a value in spite of the failure.
     pub decides: bool,
 }
 
-/// Returns the first part of `node` that fails whenever it is evaluated. A part that decides the
-/// whole expression takes precedence.
+/// Returns the first part of `node` that fails whenever it is evaluated, or `None` if no such part
+/// is found. A part that makes the whole expression fail takes precedence.
 ///
 /// `variables` are the names and types of the variables. `known` has the value of each variable
 /// that has the same value in all evaluations, and `None` for the others.
@@ -62,7 +63,8 @@ pub(crate) fn failure<'a>(
     facts.failing().map(|error| Failure { error, decides })
 }
 
-/// Returns the type that all values of `node` have, which `dyn()` may hide from the checker.
+/// Returns the type that all values of `node` have, even if `dyn()` hides it from the checker.
+/// Returns `None` if the type is known only at evaluation.
 pub(crate) fn static_type(node: &Node, variables: &[(String, Type)]) -> Option<Type> {
     let ty = match &node.op {
         Op::Variable(at) => variables.get(*at as usize)?.1.clone(),
@@ -393,7 +395,7 @@ impl<'a> Finder<'a, '_> {
         }
     }
 
-    /// Marks an operand that can never be a bool as failing.
+    /// Records that an operand fails, if it can never be a bool.
     fn truth(&self, node: &Node, facts: &mut Facts<'a>) {
         let is_bool = |ty: Type| matches!(ty, Type::Bool | Type::Wrapper(_));
         let fits = self.type_of(node).is_none_or(is_bool)
@@ -479,7 +481,8 @@ impl<'a> Finder<'a, '_> {
         }
     }
 
-    /// Returns the failure of a field that no value of `operand` has.
+    /// Returns the failure of an access to the field `name` of `operand`, if no value of `operand`
+    /// has such a field. A map may have any key.
     fn field(&self, operand: &Node, name: &str) -> Option<ErrorKind> {
         match self.type_of(operand)? {
             Type::Map(_) => None,

@@ -11,7 +11,8 @@ use crate::value::{ListValue, MapValue, Value};
 /// The maximum number of decimals that a clause may ask for. No double has more decimals.
 const PRECISION_MAX: usize = 1_100;
 
-/// The maximum depth of nested lists and maps in a formatted value.
+/// The maximum depth of nested lists and maps in a formatted value. The formatting recurses once
+/// per level.
 const LEVELS_MAX: u32 = 64;
 
 /// The number of decimals that a clause without a precision writes.

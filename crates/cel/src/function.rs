@@ -1,4 +1,4 @@
-//! Functions that the caller adds to the language.
+//! Functions that the caller of this crate adds to the language.
 
 use std::fmt;
 use std::sync::Arc;

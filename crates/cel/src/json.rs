@@ -9,15 +9,15 @@ use crate::error::ErrorKind;
 use crate::schema::Schema;
 use crate::value::{MapValue, MessageValue, Value};
 
-/// The maximum depth of nested lists, maps and messages.
+/// The maximum depth of nested lists, maps and messages. The conversion recurses once per level.
 const LEVELS_MAX: u32 = 64;
 
-/// The largest number up to which all integers can be represented as doubles.
+/// The largest number up to which doubles represent all integers exactly.
 const SAFE_MAX: u64 = 1 << 53;
 
 /// Returns `value` as a JSON value: integers up to 2^53 as doubles and larger ones as strings,
-/// bytes in base64, timestamps and durations as text. Fails if `value` nests too deep, or contains
-/// a type or a map with a key that is not a string.
+/// bytes in base64, timestamps and durations as text. Fails if `value` is nested too deeply, or
+/// contains a type or a map with a key that is not a string.
 pub(crate) fn json_of<'a>(
     value: &Value<'a>,
     schema: &'a dyn Schema,

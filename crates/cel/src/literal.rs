@@ -89,7 +89,8 @@ pub(crate) fn read_string(
     Ok((value, length))
 }
 
-/// Returns the value of the bytes literal that `text` begins with, and the length of the literal.
+/// Returns the value of the bytes literal that `text` begins with, and the length of the literal in
+/// bytes.
 pub(crate) fn read_bytes(
     text: &str,
     start: LiteralStart,

@@ -1,4 +1,4 @@
-//! The checked expression, in which names are bound, and which the evaluator runs.
+//! The checked expression, which the evaluator runs. The checker has looked up its names.
 
 use std::sync::Arc;
 
@@ -67,7 +67,7 @@ fn unbound_parts(nodes: &[Node]) -> Vec<(&Node, u32)> {
 #[derive(Debug)]
 pub(crate) enum Op {
     Constant(Constant),
-    /// A variable that the caller declares, identified by its index in the list of variables.
+    /// A variable of the environment, identified by its index in the list of variables.
     Variable(u32),
     /// A variable of a macro, identified by its index on the stack of such variables.
     Local(u32),
@@ -84,8 +84,8 @@ pub(crate) enum Op {
     Logic(Logic, Vec<Node>),
     Conditional(Box<[Node; 3]>),
     Call(Builtin, Vec<Node>),
-    /// A function that the caller defines. The first overload whose parameters fit the arguments is
-    /// called.
+    /// A function that the caller of this crate defines. The first overload whose parameters fit
+    /// the arguments is called.
     Custom(Vec<Arc<Function>>, Vec<Node>),
     /// `matches` with a pattern that is known when the expression is compiled.
     Matches(Box<Node>, Box<Pattern>),
@@ -95,8 +95,8 @@ pub(crate) enum Op {
     Map(Vec<(Node, Node)>),
     Message(Box<Literal>),
     Fold(Box<FoldOf>),
-    /// An expression that can only fail. The checker creates it where types are checked at run
-    /// time.
+    /// An expression that always fails. If types are checked at run time, the checker returns it
+    /// for an expression that it would otherwise reject.
     Fail(ErrorKind),
 }
 

@@ -23,7 +23,7 @@ type Outcome<'a> = Result<Value<'a>, ErrorKind>;
 pub(crate) const PATTERN_STEPS: u64 = 5_000;
 
 /// The memory that is charged for each byte of a pattern that is compiled at run time, in bytes. A
-/// compiled pattern takes at least this memory.
+/// compiled pattern takes at least this memory for each byte.
 const PATTERN_BYTES: usize = 256;
 
 /// Returns the value of a function of the library. The types of the arguments select the overload.

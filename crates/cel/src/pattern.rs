@@ -18,8 +18,9 @@ const REPEAT_MAX: u32 = 1_000;
 /// The maximum depth of nested groups. The compilation of a pattern recurses over them.
 const NESTING_MAX: u32 = 100;
 
-/// The number of bytes of a text that one step matches at one position of the pattern. A crafted
-/// text can make the pattern try all positions for each byte, at about 5 ns for each position.
+/// The number of bytes of a text that one step matches at one [position](positions) of the pattern.
+/// A crafted text can make the pattern try all positions for each byte, at about 5 ns for each
+/// position.
 const STEP_BYTES: usize = 8;
 
 /// The maximum number of positions of a pattern that takes one step for [`STEP_BYTES`] bytes. The
@@ -53,7 +54,8 @@ impl Pattern {
         Self::with_size_limit(pattern, PROGRAM_MAX)
     }
 
-    /// Compiles a pattern that is known only at evaluation, with a much smaller limit on its size.
+    /// Compiles a pattern that is known only at evaluation. The limit on the memory of the compiled
+    /// pattern is much smaller than in [`Self::new`].
     pub(crate) fn at_run_time(pattern: &str) -> Result<Self, String> {
         Self::with_size_limit(pattern, PROGRAM_MAX / 32)
     }

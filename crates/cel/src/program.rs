@@ -91,7 +91,8 @@ impl Program {
     /// Returns the value of the expression.
     ///
     /// `variables` are the values of the environment's variables, in the order in which they were
-    /// declared and of the declared types. The cost of the evaluation is taken from `budget`.
+    /// declared. Each value has the declared type. The cost of the evaluation is taken from
+    /// `budget`.
     ///
     /// # Errors
     ///

@@ -237,7 +237,9 @@ impl Checker<'_> {
         }
     }
 
-    /// Returns the operation that calls one of `fitting`, which must not be empty.
+    /// Returns the operation that calls the first built-in function of `fitting`. If there is none,
+    /// the operation chooses among the functions at evaluation, by the types of the arguments.
+    /// `fitting` must not be empty.
     fn bind(&mut self, fitting: &[Target], nodes: Vec<Node>, call: &Call) -> Op {
         let mut custom = Vec::new();
         for target in fitting {
