@@ -26,8 +26,8 @@ pub trait Frame: From<Vec<u8>> + Debug + Send + 'static {
     /// Returns the frame's bytes.
     fn bytes(&self) -> &[u8];
 
-    /// Returns the same bytes in an allocation of their own size, so that a small frame in a queue
-    /// does not keep the large receive buffer alive.
+    /// Returns the same bytes in an allocation of exactly their size, so that a small frame in a
+    /// queue does not keep the large receive buffer alive.
     fn compact(self) -> Self;
 }
 
@@ -75,7 +75,7 @@ pub trait Frames: Default + Debug {
     /// Drops the first `n` frames, or all if there are fewer.
     fn drop_front(&mut self, n: usize);
 
-    /// Returns the same frames in allocations of their own size, for a message that is queued.
+    /// Returns the same frames in allocations of exactly their size, for a message that is queued.
     fn compact(self) -> Self;
 
     /// Returns the same message, preceded by copies of these frames.
@@ -145,8 +145,8 @@ pub(crate) enum Envelope {
     /// The frames up to the delimiter, such as a REQ's request number. They are copied, because
     /// they must be kept until the answer arrives.
     Frames(Box<[Vec<u8>]>),
-    /// The frames before an answer, if there are any, for a client that receives its answers in
-    /// another form.
+    /// The frames before an answer, if there are any, and the form of the answer, for a client that
+    /// does not receive all frames of a worker's answer.
     Shaped(Box<[Vec<u8>]>, AnswerShape),
 }
 

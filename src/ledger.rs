@@ -351,7 +351,7 @@ pub struct PrincipalCounters {
     pub rejected: u64,
     /// The connected clients of the principal: a gauge.
     pub clients: u64,
-    /// The requests of connected clients that have no answer yet: a gauge.
+    /// The open requests of connected clients, which have no answer yet: a gauge.
     pub open: u64,
 }
 

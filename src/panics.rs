@@ -1,5 +1,5 @@
-//! The panic hook. Panics are bugs: each is counted and logged with its place in the code, and none
-//! writes to standard error by itself.
+//! The panic hook. Panics are bugs. The hook counts each panic, and logs it with its place in the
+//! code. Unlike the default hook, it does not write to standard error itself.
 //!
 //! The code of each thread decides the effect of a panic: a panic of the data thread ends the
 //! process with a message; other threads continue, or end without affecting the rest.
@@ -53,7 +53,7 @@ impl Panics {
 
 fn log(info: &PanicHookInfo<'_>, lines: &Mutex<PanicLines>) {
     let place = info.location().map(ToString::to_string).unwrap_or_default();
-    // The lock is released before the line is logged, which might panic, too.
+    // The lock is released before the line is logged, because logging might panic, too.
     let allowed = match lines.lock() {
         Ok(mut lines) => lines.allow(&place, Instant::now()),
         Err(poisoned) => poisoned.into_inner().allow(&place, Instant::now()),

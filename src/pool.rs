@@ -5,9 +5,9 @@
 //!
 //! Under `identity: client`, a DEALER worker holds at most one request of each client. If that
 //! request times out, the worker receives no further request of this client until it answers or
-//! disconnects, so that no answer is taken for the answer to another request. The queued requests
-//! of a client that no free worker may serve *stand aside*: they delay no other requests, and
-//! return to their turn once a worker that may take them is free.
+//! disconnects, so that no answer is taken for the answer to another request. If no free worker may
+//! serve a client, the queued requests of this client *stand aside*: they delay no other requests,
+//! and return to their turn once a worker that may take them is free.
 
 mod free;
 mod handed;

@@ -238,8 +238,8 @@ pub struct Frontend {
 /// The framing of the messages of a frontend's clients, and of the answers to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Framing {
-    /// The type of every message, for plain clients, whose messages and answers have no type frame.
-    /// `None` for typed clients.
+    /// The type that the gateway gives to every message of plain clients, whose messages and
+    /// answers have no type frame. `None` for typed clients.
     pub kind: Option<Box<[u8]>>,
     /// The frames of a message that are its envelope.
     pub envelope: EnvelopeMode,
@@ -250,8 +250,9 @@ pub struct Framing {
 /// The frames of a client's message that are its envelope.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EnvelopeMode {
-    /// Depends on the client's socket type. For a REQ, every frame up to and including the first
-    /// empty frame; for another client, a leading empty frame, if there is one.
+    /// The frames depend on the client's socket type. The envelope of a REQ is every frame up to
+    /// and including the first empty frame. The envelope of another client is a leading empty
+    /// frame, if there is one.
     #[default]
     Auto,
     /// Every frame up to and including the first empty frame, for clients behind a proxy.
@@ -319,8 +320,8 @@ pub enum PerWorker {
 /// The kinds of workers that a pool accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workers {
-    /// DEALER or REP, by the handshake of each worker. DEALER if the engine does not know a
-    /// worker's socket type.
+    /// DEALER and REP workers. The handshake of each worker names its kind. A worker counts as a
+    /// DEALER if the engine does not know its socket type.
     Auto,
     /// DEALER workers.
     Dealer,

@@ -227,7 +227,7 @@ impl Follower {
         let mut found = Diagnostics::new();
         let fault = format!("the files could not be loaded: {}", reason(&*panic));
         found.push(Diagnostic::error(fault).help("this is a bug of the gateway: please report it"));
-        // The panic may have come from the function that shows errors.
+        // The panic may have come from the function that shows errors, and may occur again.
         let reported = found.clone();
         let report = catch_unwind(AssertUnwindSafe(|| self.reject(reported, logging)));
         let report = report.unwrap_or_else(|_| self.invalid(found));

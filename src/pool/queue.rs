@@ -3,7 +3,7 @@
 //! does not delay the others.
 //!
 //! There is a lane for each client, and a ring of lanes in the order of their turns. Under
-//! `identity: client`, a lane whose client no free worker may serve stands *aside*. The lane is
+//! `identity: client`, a lane stands *aside* while no free worker may serve its client. The lane is
 //! skipped, so that it does not delay the other lanes, and it keeps its turn. When the queue is
 //! full, requests of a client that fills much of it are evicted for a request of a client that
 //! fills less.
@@ -223,9 +223,9 @@ impl Queue {
         }
     }
 
-    /// Calls back up to `most` lanes that stand aside, in the order of their turns. Only lanes
-    /// whose client's identity `may_take` accepts are called back, and only the first lane of each
-    /// identity.
+    /// Calls back up to `most` lanes that stand aside, in the order of their turns. `may_take`
+    /// returns whether a worker may take requests of an identity. Only the first lane of each such
+    /// identity is called back.
     pub(super) fn call_some(&mut self, most: usize, may_take: impl Fn(&Identity) -> bool) {
         let first = |turn: &Turn, client: &PeerId| {
             let lane = self.lanes.get(client)?;

@@ -47,9 +47,9 @@ pub enum BriefCheck {
     Undecided,
 }
 
-/// The size, in bytes, from which a judge checks a payload if one pass over the payload decides. In
-/// the worst measured case a pass took 60 ns a byte, so a smaller payload takes about a millisecond
-/// at most.
+/// The size, in bytes, from which a judge checks a payload if the check takes one pass over the
+/// payload. In the worst measured case a pass took 60 ns a byte, so a smaller payload takes about a
+/// millisecond at most.
 const JUDGED_SIZE_MIN: usize = 16 << 10;
 
 /// The maximum number of steps of CEL rules that the data thread takes for one payload. So many of

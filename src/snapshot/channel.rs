@@ -11,9 +11,9 @@ use crate::security::Security;
 pub struct ChannelSettings {
     /// The key in routes.yaml.
     pub name: String,
-    /// The endpoints for publishers: PUB and XPUB sockets.
+    /// The addresses for publishers, which are PUB and XPUB sockets, and their admission.
     pub publishers: ChannelSide,
-    /// The endpoints for subscribers: SUB and XSUB sockets.
+    /// The addresses for subscribers, which are SUB and XSUB sockets, and their admission.
     pub subscribers: ChannelSide,
     /// The messages that are kept for later subscribers.
     pub keep: Keep,

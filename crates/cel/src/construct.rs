@@ -157,8 +157,9 @@ impl<'a> MessageBuilder<'a, '_> {
         }
     }
 
-    /// Returns the message that an `Any` holds. If its bytes cannot be decoded, returns the `Any`
-    /// itself, which is equal to any other `Any` of the same type with the same bytes.
+    /// Returns the message that an `Any` holds. If the type is unknown or the bytes cannot be
+    /// decoded, returns the `Any` itself, which is equal to any other `Any` of the same type with
+    /// the same bytes.
     fn any(&mut self, id: MessageId, fields: FieldValues<'a>) -> Result<Value<'a>, ErrorKind> {
         let Some(Value::String(url)) = field_value(&fields, "type_url") else {
             return Err(ErrorKind::invalid("the Any has no type"));

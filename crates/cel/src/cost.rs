@@ -94,7 +94,7 @@ impl Cost {
 /// the power of `power`.
 #[derive(Clone, Copy)]
 struct Visits {
-    /// The constant factor, which comes from macros over literals.
+    /// The constant factor, which comes from macros whose range is a literal.
     times: u64,
     /// The power of the number of elements.
     power: u32,
@@ -312,7 +312,8 @@ fn literal_size(range: &Node) -> Option<u64> {
     }
 }
 
-/// Returns the index of the macro variable that contains `range`, if there is one.
+/// Returns the index of the macro variable from which the value of `range` is read, if there is
+/// one.
 fn root(range: &Node) -> Option<u32> {
     match &range.op {
         Op::Local(at) => Some(*at),

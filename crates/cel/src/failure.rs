@@ -495,13 +495,14 @@ impl<'a> Finder<'a, '_> {
     }
 }
 
-/// Returns the first of the failures in these parts.
+/// Returns the first failure in these parts, in the order of the text.
 fn first(facts: Vec<Facts<'_>>) -> Option<EvalError> {
     let failing = facts.into_iter().filter_map(Facts::failing);
     failing.min_by_key(|error| error.span)
 }
 
-/// Returns whether a function takes values of the types of `samples`. `None` stands for any value.
+/// Returns whether a function takes values of the types of `samples`. The sample `None` stands for
+/// a value of unknown type.
 fn takes(function: &Function, samples: &[Option<Value<'_>>]) -> bool {
     let mut pairs = function.parameters.iter().zip(samples);
     let fit = pairs.all(|(ty, sample)| sample.as_ref().is_none_or(|sample| has_type(sample, ty)));

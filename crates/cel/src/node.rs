@@ -75,8 +75,8 @@ pub(crate) enum Op {
     /// A field of a message. The type of the message is known when the expression is compiled.
     Field(Box<FieldOf>),
     HasField(Box<FieldOf>),
-    /// The value of a key of a map. If the type of the operand is known only at run time, the
-    /// operand may also be a message, and the name is the name of a field.
+    /// The value for a key of a map. If the type of the operand is known only at run time, the
+    /// operand may also be a message. The name is then the name of a field.
     Member(Box<Node>, Box<str>),
     HasMember(Box<Node>, Box<str>),
     /// A field whose name is an argument: `getField(message, name)`.

@@ -7,8 +7,7 @@
 //! their handshake is bounded. After its handshake, a connection has at most one frame that is
 //! being opened. The frames that it has to seal are bounded with the memory of its outbox. The
 //! steps of closed connections are dropped whenever the queue has doubled, so the queue is bounded,
-//! too. Those steps of a connection that have the same kind end in the order in which they were
-//! added.
+//! too. Steps of one connection that have the same kind end in the order in which they were added.
 //!
 //! A step whose result is lost would leave its connection waiting for ever, and the next sealed
 //! frame would take the place of the lost frame. The connection of a lost step is therefore
@@ -486,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_is_started_later_overtakes_no_step_of_the_data_thread() {
+    fn results_of_the_data_thread_come_before_results_of_a_later_thread() {
         let (control, _orders) = Control::new().unwrap();
         let mut queue = Queue::new("frames", FRAMES_SWEEP_MIN, control);
         let (work, _inbox) = mpsc::channel();

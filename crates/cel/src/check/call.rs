@@ -331,7 +331,7 @@ impl Checker<'_> {
     }
 
     /// Returns whether `call` reads a field by its name, as in `getField(message, name)`. The
-    /// embedder chooses the name of the function.
+    /// caller of this crate chooses the name of the function.
     fn reads_field(&self, call: &Call) -> bool {
         let name = self.declarations.field_function.as_deref();
         name == Some(call.function()) && call.arguments.len() == 2

@@ -81,8 +81,8 @@ impl<'a> Evaluation<'a, '_> {
         }
     }
 
-    /// Adds one element to `accumulator`. Returns the result of the macro if this element decides
-    /// the result.
+    /// Adds one element to `accumulator`, unless the filter excludes the element. Returns the
+    /// result of the macro if this element decides the result.
     fn step(
         &mut self,
         fold: &'a FoldOf,

@@ -30,8 +30,8 @@ const READS: usize = 4;
 /// and checking a message.
 const PUBLISHER_READS: usize = 8;
 
-/// The size in bytes from which a read of a publisher is followed by another. A publisher with
-/// little to send thus costs no second system call.
+/// The minimum size, in bytes, of a read from a publisher after which the turn reads again. A
+/// publisher with little to send thus costs no second system call.
 const PUBLISHER_READ_MIN: usize = 16 << 10;
 
 /// The maximum number of messages and commands in a turn of one peer. A whole read of the smallest
@@ -82,8 +82,9 @@ const BYTES_OF_AN_ITEM: usize = 64;
 /// noticeably, however many they are.
 const READ_TIME_MAX: Duration = Duration::from_millis(1);
 
-/// The time since the start of a turn of all peers after which the turn of a single peer ends as
-/// soon as that peer's turn has taken [`WORK_UNTIMED`].
+/// The time since the start of a turn of all peers after which the turn of a single peer ends. The
+/// clock is read before each further read of the peer, and after each additional work of
+/// [`WORK_UNTIMED`].
 const PEER_TIME_MAX: Duration = Duration::from_millis(1);
 
 /// The work after which the clock is read to check for [`READ_TIME_MAX`] and, within a peer's turn,
@@ -155,7 +156,7 @@ enum NextRead {
     None,
     /// The rest of a large frame is read into its memory.
     LargeFrame,
-    /// A publisher sends faster than it is read.
+    /// A publisher sends faster than the gateway reads.
     Publisher,
 }
 
@@ -386,7 +387,7 @@ impl Service {
     }
 
     /// Acts on the next event of a peer. Returns false if an incomplete message remains after the
-    /// event, and `None` once the input is used up.
+    /// event or if the peer was refused, and `None` once the input is used up.
     fn take_next(
         &mut self,
         peer: PeerId,
@@ -498,8 +499,8 @@ impl Service {
         self.decide(now, event);
     }
 
-    /// Records after a peer's turn whether a message is incomplete, and bounds the memory of all
-    /// incomplete messages if so.
+    /// Records after a peer's turn whether a message is incomplete. If so, bounds the memory of all
+    /// incomplete messages.
     fn watch_partial_message(&mut self, peer: PeerId, whole: bool, now: Duration) {
         let Some(due) = self.peers.note_partial(peer, whole, now) else {
             return;
@@ -520,7 +521,8 @@ impl Service {
             .max(least)
             .min(self.peers.partial_max());
         for peer in self.peers.partial_to_drop(most, now) {
-            let why = "incomplete messages take too much memory, and this peer's grew least recently";
+            let why =
+                "incomplete messages take too much memory, and this peer's grew least recently";
             self.refuse(peer, Cause::Slow, Refusal::HangUp(why.into()), now);
         }
     }
