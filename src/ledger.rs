@@ -351,7 +351,7 @@ pub struct PrincipalCounters {
     pub rejected: u64,
     /// The connected clients of the principal: a gauge.
     pub clients: u64,
-    /// The open requests of connected clients, which have no answer yet: a gauge.
+    /// The open requests of connected clients: a gauge. An open request has no answer yet.
     pub open: u64,
 }
 

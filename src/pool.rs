@@ -60,8 +60,8 @@ pub(crate) struct Pool {
     /// receive no further requests.
     excluded: Vec<Seat>,
     queue: Queue,
-    /// The number of the pool's open requests whose payload a judge, which is a thread for long
-    /// checks, has yet to check. These requests are not queued yet.
+    /// The number of open requests of the pool that wait until a judge, which is a thread for long
+    /// checks, has checked their payload. These requests are not queued yet.
     unjudged: usize,
     counters: PoolCounters,
     /// The form of requests for DEALER and for REP workers.

@@ -116,7 +116,7 @@ impl Steps {
         }
     }
 
-    /// Adds a step of a peer at this address, or of an ipc peer, for which `address` is `None`.
+    /// Adds a step of a peer. `address` is the peer's IP address, or `None` for an ipc peer.
     /// `waits` returns whether a peer still waits for its step.
     pub(super) fn add(
         &mut self,

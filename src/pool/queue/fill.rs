@@ -1,6 +1,6 @@
 //! The fill of a queue, and the clients that fill most of it. Clients are ranked by the number of
-//! their requests and by their bytes. A client's rank is the base-2 logarithm of this number, so
-//! that few requests change a rank.
+//! their requests and by their bytes. Each rank is a base-2 logarithm, so that few requests change
+//! a rank.
 
 use std::collections::BTreeSet;
 

@@ -83,8 +83,8 @@ const BYTES_OF_AN_ITEM: usize = 64;
 const READ_TIME_MAX: Duration = Duration::from_millis(1);
 
 /// The time since the start of a turn of all peers after which the turn of a single peer ends. The
-/// clock is read before each further read of the peer, and after each additional work of
-/// [`WORK_UNTIMED`].
+/// clock is read before each further read of the peer, and whenever the peer's messages have caused
+/// [`WORK_UNTIMED`] of additional work.
 const PEER_TIME_MAX: Duration = Duration::from_millis(1);
 
 /// The work after which the clock is read to check for [`READ_TIME_MAX`] and, within a peer's turn,
