@@ -10,15 +10,14 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::binary::binary;
 use crate::pages::{configurations_in, pages};
 
 const CONFIGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config/configs");
 
-/// The maximum time of a check of any file, for a debug build on a busy machine.
-const CHECK_TIME_MAX: Duration = Duration::from_secs(20);
+/// The maximum CPU time of a run with any file, for a debug build, in seconds.
+const CPU_TIME_MAX: u32 = 20;
 
 const FRONTENDS: &str = "frontends: { clients: { bind: \"tcp://*:5559\" } }\n";
 const POOLS: &str = "pools: { people: { bind: \"tcp://*:5560\" } }\n";
@@ -40,7 +39,10 @@ fn gateway_with_variables(
     arguments: &[&str],
     variables: &[(&str, &str)],
 ) -> Outcome {
-    let output = Command::new(binary())
+    // The system kills a run that takes more CPU time, whatever else the machine does.
+    let limited = format!("ulimit -t {CPU_TIME_MAX} && exec \"$0\" \"$@\"");
+    let output = Command::new("sh")
+        .args(["-c", &limited, &binary()])
         .args(arguments)
         .current_dir(directory)
         .env_remove("RUST_LOG")
@@ -67,13 +69,8 @@ fn gateway(arguments: &[&str]) -> Outcome {
 fn check(text: impl AsRef<[u8]>) -> Outcome {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("routes.yaml"), text).unwrap();
-    let started = Instant::now();
     let outcome = gateway_in(directory.path(), &["check"]);
-    assert!(
-        started.elapsed() < CHECK_TIME_MAX,
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(outcome.code.is_some(), "the run took too long");
     outcome
 }
 
@@ -383,13 +380,7 @@ fn many_errors_are_logged_quickly() {
     let routes: String = (0..20_000).map(|n| format!("  {n}: {{}}\n")).collect();
     let text = format!("{FRONTENDS}{POOLS}routes:\n{routes}");
     fs::write(directory.path().join("routes.yaml"), text).unwrap();
-    let started = Instant::now();
     let outcome = gateway_in(directory.path(), &["--log-format", "json"]);
-    assert!(
-        started.elapsed() < CHECK_TIME_MAX,
-        "{:?}",
-        started.elapsed()
-    );
     assert_eq!(
         (outcome.code, outcome.stderr.lines().count()),
         (Some(1), 201)
