@@ -7,17 +7,24 @@ use super::*;
 
 /// A field's type and rules, a value that keeps the rules, a value that breaks one of them, and the
 /// id of the broken rule.
-struct Case {
-    kind: String,
-    rules: String,
+pub struct Case {
+    pub kind: String,
+    pub rules: String,
     keeps: Written,
-    breaks: Written,
-    id: String,
+    pub breaks: Written,
+    pub id: String,
 }
 
 /// A value in JSON, and the value in MessagePack if that differs.
 #[derive(Clone)]
-struct Written(Value, Option<Value>);
+pub struct Written(pub Value, Option<Value>);
+
+impl Written {
+    /// Returns the value in MessagePack.
+    pub fn packed(&self) -> &Value {
+        self.1.as_ref().unwrap_or(&self.0)
+    }
+}
 
 impl From<Value> for Written {
     fn from(value: Value) -> Self {
@@ -87,7 +94,7 @@ fn numbers(all: &mut Vec<Case>) {
     }
 }
 
-fn strings(all: &mut Vec<Case>) {
+pub fn strings(all: &mut Vec<Case>) {
     let uuid = "2f1e9b0c-3b0f-4d5e-8f7a-1b2c3d4e5f60";
     let bare = uuid.replace('-', "");
     for (rule, keeps, breaks) in [
@@ -145,7 +152,7 @@ fn strings(all: &mut Vec<Case>) {
     }
 }
 
-fn bytes(all: &mut Vec<Case>) {
+pub fn bytes(all: &mut Vec<Case>) {
     let written = |bytes: &[u8]| {
         const DIGITS: &[u8; 64] =
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -424,9 +431,9 @@ fn ruled(cases: &[Case]) -> Ruled {
 fn hold(ruled: &Ruled, cases: &[Case]) {
     for (n, case) in (1..).zip(cases) {
         let name = format!("f{n}");
-        let check = |Written(value, packed): &Written| {
-            let packed = json!({ &name: packed.as_ref().unwrap_or(value) });
-            let value = json!({ &name: value });
+        let check = |written: &Written| {
+            let packed = json!({ &name: written.packed() });
+            let value = json!({ &name: written.0 });
             let packed = rmp_serde::to_vec(&packed).unwrap();
             [
                 ruled.protobuf.check(&ruled.protobuf(&value), DEPTH),

@@ -1,25 +1,34 @@
 //! Tests of the message of each broken rule, in the words of validate.proto.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::every::{Case, bytes, strings};
 use super::*;
 
 /// Asserts the message of the rule that a value breaks, for each field, value and message.
 fn assert_sentences(cases: &[(&str, Value, &str)]) {
     for (field, value, reported) in cases {
-        let ruled = Ruled::new(&format!(
-            "import \"google/protobuf/duration.proto\"; import \"google/protobuf/timestamp.proto\";
-             import \"google/protobuf/field_mask.proto\"; message M {{ {field} }}"
-        ));
-        let value = json!({ "f": value });
-        let packed = rmp_serde::to_vec(&value).unwrap();
-        let schemas = [
-            (&ruled.json, value.to_string().into_bytes()),
-            (&ruled.msgpack, packed),
-        ];
-        for (schema, payload) in schemas {
-            let violation = schema.check(&payload, DEPTH).expect_err(field);
-            assert_eq!(violation.expected, *reported, "{field}");
-            assert!(violation.rule.is_some() && violation.found.is_empty());
-        }
+        assert_sentence(field, (value, value), reported);
+    }
+}
+
+/// Asserts the message of the rule of a field that a value breaks. The value is given for JSON and
+/// for MessagePack.
+fn assert_sentence(field: &str, (value, packed): (&Value, &Value), reported: &str) {
+    let ruled = Ruled::new(&format!(
+        "import \"google/protobuf/duration.proto\"; import \"google/protobuf/timestamp.proto\";
+         import \"google/protobuf/field_mask.proto\"; message M {{ {field} }}"
+    ));
+    let value = json!({ "f": value });
+    let packed = rmp_serde::to_vec(&json!({ "f": packed })).unwrap();
+    let schemas = [
+        (&ruled.json, value.to_string().into_bytes()),
+        (&ruled.msgpack, packed),
+    ];
+    for (schema, payload) in schemas {
+        let violation = schema.check(&payload, DEPTH).expect_err(field);
+        assert_eq!(violation.expected, *reported, "{field}");
+        assert!(violation.rule.is_some() && violation.found.is_empty());
     }
 }
 
@@ -72,6 +81,50 @@ fn rules_of_strings_have_the_documented_sentences() {
             "does not match regex pattern `^a`",
         ),
     ]);
+}
+
+/// Returns the ids of the rules that have a fixed sentence in validate.proto, each with its
+/// sentence. The sentences of other rules contain values.
+fn fixed_sentences() -> BTreeMap<String, String> {
+    let validate = Path::new(env!("CARGO_MANIFEST_DIR")).join(VALIDATE);
+    let text = fs::read_to_string(validate).unwrap();
+    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    let value = |line: &str, key: &str| {
+        let quoted = line.strip_prefix(key)?.strip_prefix(": \"")?;
+        Some(quoted.strip_suffix('"')?.to_owned())
+    };
+    let of_rule = |pair: &[&str]| Some((value(pair[0], "id")?, value(pair[1], "message")?));
+    lines.windows(2).filter_map(of_rule).collect()
+}
+
+#[test]
+fn every_format_of_strings_and_bytes_has_the_sentence_of_validate_proto() {
+    let mut cases = Vec::new();
+    strings(&mut cases);
+    bytes(&mut cases);
+    let sentences = fixed_sentences();
+    let mut checked = BTreeSet::new();
+    let (empty, no_bytes) = (json!(""), json!([]));
+    for case in &cases {
+        let Case {
+            kind, rules, id, ..
+        } = case;
+        let field = format!("optional {kind} f = 1 [(buf.validate.field) = {{{rules}}}];");
+        let packed_empty = if kind == "bytes" { &no_bytes } else { &empty };
+        for (id, value) in [
+            (id.clone(), (&case.breaks.0, case.breaks.packed())),
+            (format!("{id}_empty"), (&empty, packed_empty)),
+        ] {
+            if let Some(sentence) = sentences.get(&id) {
+                assert_sentence(&field, value, sentence);
+                checked.insert(id);
+            }
+        }
+    }
+    let is_format = |id: &&String| id.starts_with("string.") || id.starts_with("bytes.");
+    let all: BTreeSet<_> = sentences.keys().filter(is_format).cloned().collect();
+    assert_eq!(checked, all);
+    assert!(all.contains("string.email") && all.len() > 40, "{all:?}");
 }
 
 #[test]
