@@ -129,6 +129,10 @@ fn varints_have_at_most_ten_bytes_and_are_truncated_to_their_type() {
     ]
     .concat();
     accepted(&schema, &padded);
+    // The bits beyond the 64th are dropped, as in a message with rules.
+    let wide = [&[0xff; 9][..], b"\x7f"].concat();
+    accepted(&schema, &[tag(3, 0), wide.clone()].concat());
+    accepted(&schema, &len(18, wide));
     let eleven = [tag(3, 0), vec![0x80; 10], vec![0]].concat();
     let expected = "a varint of at most 10 bytes";
     refused(&schema, &eleven, "i32", expected, "a longer varint", 1);
