@@ -102,6 +102,24 @@ fn protoc_reads_editions_and_reports_places_in_the_users_files() {
     );
 }
 
+/// The user has no copy of validate.proto.
+#[test]
+fn protoc_finds_the_validate_proto_of_the_gateway() {
+    let Some(protoc) = protoc() else { return };
+    let directory = directory_of(&protoc);
+    let test = "front_end::protoc_finds_the_validate_proto_of_the_gateway";
+    if run_in_child(test, directory.path()) {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let text = "syntax = \"proto3\"; import \"buf/validate/validate.proto\";
+        message M { string a = 1 [(buf.validate.field).string.email = true]; }";
+    fs::write(root.path().join("m.proto"), text).unwrap();
+    let (compiled, report) = run(root.path(), Compiler::Protoc);
+    assert_eq!(report, "");
+    assert!(compiled.unwrap().has_rules("M"));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_missing_protoc_is_reported() {
