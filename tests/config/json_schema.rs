@@ -123,13 +123,16 @@ fn configurations(directory: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn the_command_prints_the_file_of_the_repository() {
-    let printed = std::process::Command::new(binary())
-        .arg("schema")
-        .output()
-        .unwrap();
-    assert!(printed.status.success());
     let file = fs::read(Path::new(ROOT).join("routes.schema.json")).unwrap();
-    assert_eq!(printed.stdout, file);
+    // `schema` is the earlier name of the command.
+    for command in ["config-schema", "schema"] {
+        let printed = std::process::Command::new(binary())
+            .arg(command)
+            .output()
+            .unwrap();
+        assert!(printed.status.success());
+        assert_eq!(printed.stdout, file);
+    }
     assert!(jsonschema::draft202012::meta::is_valid(&schema()));
 }
 
