@@ -186,14 +186,14 @@ fn the_table_of_the_log_has_every_line_with_its_level_and_its_fields() {
 }
 
 #[test]
-fn a_line_that_names_a_client_or_a_worker_has_its_address() {
+fn a_line_that_names_a_peer_has_its_address() {
     let mut lines = Vec::new();
     log_calls(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
         &mut lines,
     );
     let has_peer = |line: &&LogCall| {
-        let mut peers = ["client", "worker"].iter();
+        let mut peers = ["client", "worker", "subscriber", "publisher"].iter();
         peers.any(|peer| line.fields.contains(*peer))
     };
     let with_peer: Vec<_> = lines.iter().filter(has_peer).collect();
