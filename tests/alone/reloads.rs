@@ -16,12 +16,18 @@ fn descriptors_and_memory_do_not_grow_over_two_thousand_reloads() {
     };
     // Files are loaded on request only, so that each report belongs to an edit.
     let few = with_admin("", "", "");
+    let [from, to] = ["from", "to"].map(|name| directory.path().join(name));
+    let channel = format!(
+        "channels: {{ more: {{ publishers: \"ipc://{}\", subscribers: \"ipc://{}\" }} }}",
+        from.display(),
+        to.display()
+    );
     let many = few
         .replace("frontends: {", &format!("frontends: {}", more("f")))
         .replace("pools: {", &format!("pools: {}", more("p")))
         .replace(
             "routes:\n",
-            "routes:\n  MORE: { schema: demo.Person, pool: more }\n",
+            &format!("{channel}\nroutes:\n  MORE: {{ schema: demo.Person, pool: more }}\n  TICK: {{ publish: more }}\n"),
         );
     let edited = Edited::of_gateway(Gateway::start_as(directory, &few), NEVER);
     let mut flat = None;
