@@ -9,7 +9,7 @@ use gateway::reload::ReloadOutcome;
 
 use crate::support::edited::{Edited, routes_yaml, routes_yaml_without_engine};
 use crate::support::gateway::{Gateway, NEVER};
-use crate::support::sockets::{TEST_TIMEOUT_MS, receive, send, texts};
+use crate::support::sockets::{TEST_TIMEOUT_MS, answer, receive, send, texts};
 
 #[test]
 fn every_way_of_writing_a_file_is_noticed() {
@@ -248,6 +248,46 @@ fn a_broken_edit_changes_nothing_and_its_correction_takes_effect() {
     edited.await_route("MENDED", true);
     // If any of the broken edits had taken effect, the generation would be greater.
     assert_eq!(edited.generation(), 2);
+}
+
+/// A rule with a misspelt field could not be evaluated for any payload.
+#[test]
+fn a_misspelt_field_in_a_rule_is_an_error_and_the_previous_rule_stays_in_force() {
+    let edited = Edited::start();
+    let proto = |soft: &str| {
+        format!(
+            "syntax = \"proto3\"; import \"buf/validate/validate.proto\";\n\
+             message Limits {{ int32 soft = 1; int32 hard = 2;\n\
+             option (buf.validate.message).cel = {{ id: \"soft\", message: \"too soft\",\n\
+             expression: \"this.{soft} <= this.hard\" }}; }}\n"
+        )
+    };
+    let file = edited.gateway.directory.path().join("schemas/limits.proto");
+    fs::write(&file, proto("soft")).unwrap();
+    edited.write("  LIMITS: { schema: { json: Limits }, pool: people }");
+    edited.await_generation(2);
+    fs::write(&file, proto("sotf")).unwrap();
+    let report = edited.reload();
+    assert_eq!(report.outcome, ReloadOutcome::Invalid);
+    let reported = report.diagnostics.to_string();
+    for part in [
+        "error: bad rules of Limits: Limits has no field `sotf`",
+        "limits.proto:4:19",
+        "did you mean `soft`?",
+    ] {
+        assert!(reported.contains(part), "{part}: {reported}");
+    }
+    assert_eq!(edited.generation(), 2);
+    send(&edited.client, &["LIMITS", r#"{"soft": 2, "hard": 1}"#]);
+    let rejected = texts(&receive(&edited.client))[1].clone();
+    assert!(
+        rejected.contains("schema_violation") && rejected.contains("too soft"),
+        "{rejected}"
+    );
+    send(&edited.client, &["LIMITS", r#"{"soft": 1, "hard": 2}"#]);
+    let request = answer(edited.worker(), b"y");
+    assert_eq!(request[1], b"LIMITS");
+    assert_eq!(texts(&receive(&edited.client)), ["REPLY", "y"]);
 }
 
 /// The directory itself is removed and created again, then replaced by another, and finally by a
