@@ -131,6 +131,34 @@ fn a_worker_that_answers_and_disconnects_receives_nothing_more() {
     );
 }
 
+/// To the gateway, a client at the address of workers is a worker that never answers a request.
+#[test]
+fn a_client_at_the_address_of_workers_is_named_and_receives_one_request_at_most() {
+    let mut gateway = start("timeout: 1s, heartbeat: off", "");
+    let mut misplaced = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
+    misplaced.send(&message(&["OPAQUE", "x"]));
+    let line = gateway.await_line("a worker's message answers no request and is dropped: ");
+    assert_eq!(
+        (&line["level"], &line["pool"]),
+        (&"WARN".into(), &"people".into())
+    );
+    let text = line["message"].as_str().unwrap();
+    assert!(text.contains("clients connect to a frontend"), "{text}");
+    let peer = misplaced.stream.local_addr().unwrap();
+    assert_eq!(line["peer"], format!("tcp://{peer}"), "{line}");
+    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    ask(&mut client, 1);
+    let first = answers(&mut client, 1);
+    assert_eq!(first, BTreeMap::from([("timeout".into(), 1)]));
+    // The worker receives one request before its first answer, so the others wait, although the
+    // misplaced client holds none.
+    let _worker = Worker::start(&gateway);
+    ask(&mut client, 50);
+    let others = answers(&mut client, 50);
+    assert_eq!(others, BTreeMap::from([("REPLY".into(), 50)]));
+    gateway.await_line("a worker that never answered let a request time out");
+}
+
 #[test]
 fn requests_of_a_killed_worker_are_answered_at_once() {
     let gateway = start("heartbeat: off, timeout: none, per_worker: 10", "");
