@@ -290,6 +290,21 @@ fn a_rejection_suggests_a_cure_for_a_probable_mistake() {
         lower,
         "no route matches type protobuf; did you mean PROTOBUF?"
     );
+    for (payload, looks) in [
+        (
+            &b"{'name': 'Ann'}"[..],
+            "Python's str() of a dict or list; json.dumps() writes JSON",
+        ),
+        (
+            b"\x80\x04\x95\x0f\0\0\0\0\0\0\0}.",
+            "a Python pickle, as send_pyobj() sends",
+        ),
+        (b"\x1f\x8b\x08\0\0\0\0\0\0\x03", "gzip"),
+    ] {
+        let message = reported(&[b"MSGPACK", payload]);
+        let ends = format!("; the payload looks like {looks}, but msgpack is expected");
+        assert!(message.ends_with(&ends), "{message}");
+    }
     let swapped = reported(&[ANN, b"PROTOBUF"]);
     let ends =
         "; the last frame is a type of route PROTOBUF: the type comes first, and the payload last";
@@ -318,6 +333,7 @@ fn rejections_have_the_encoding_of_the_route_or_else_of_the_frontend() {
     let gateway = Gateway::start(
         r#"
 frontends:
+  default: { bind: "tcp://127.0.0.1:0" }
   json: { bind: "tcp://127.0.0.1:0", errors: json }
   proto: { bind: "tcp://127.0.0.1:0", errors: protobuf }
 pools: { people: { bind: "tcp://127.0.0.1:0", queue: 0 } }
@@ -349,7 +365,7 @@ routes:
         send(&client, &[kind, "\u{1}"]);
         receive(&client).pop().unwrap()
     };
-    for frontend in ["json", "proto"] {
+    for frontend in ["default", "json", "proto"] {
         protobuf.check(&ask(frontend, "P"), 10).unwrap();
         protobuf.check(&ask(frontend, "ALL"), 10).unwrap();
         json.check(&ask(frontend, "J"), 10).unwrap();
@@ -358,8 +374,11 @@ routes:
     }
     for kind in ["OPAQUE", "NOBODY"] {
         protobuf.check(&ask("proto", kind), 10).unwrap();
-        let error: Error = serde_json::from_slice(&ask("json", kind)).unwrap();
-        assert!(["queue_full", "unknown_type"].contains(&error.reason.as_str()));
+        // JSON is the default.
+        for frontend in ["default", "json"] {
+            let error: Error = serde_json::from_slice(&ask(frontend, kind)).unwrap();
+            assert!(["queue_full", "unknown_type"].contains(&error.reason.as_str()));
+        }
     }
 }
 
