@@ -382,6 +382,46 @@ routes:
     }
 }
 
+/// The client has several open requests and sends no headers. The rejections arrive while the pool
+/// holds the other request.
+#[test]
+fn a_rejection_without_headers_names_the_type_of_its_request() {
+    let gateway = Gateway::start(
+        r#"
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+pools: { people: { bind: "tcp://127.0.0.1:0" } }
+routes:
+  person.*: { schema: demo.Person, pool: people }
+  M: { schema: { msgpack: demo.Person }, pool: people }
+  J: { schema: { json: demo.Person }, pool: people }
+  OPAQUE: { pool: people }
+"#,
+    );
+    let (client, worker) = (gateway.dealer(), gateway.worker());
+    send(&client, &["OPAQUE", "x"]);
+    let held = receive(&worker);
+    let kinds = ["person.new", "M", "J", "nobody", "person.old"];
+    for kind in kinds {
+        // In none of the encodings, this is a person.
+        send(&client, &[kind, "\u{1}"]);
+    }
+    for kind in kinds {
+        let frames = receive(&client);
+        assert_eq!((frames.len(), &*frames[0]), (2, &b"ERROR"[..]));
+        let named = if kind.starts_with("person") {
+            // In gateway.v1.Error, the type is field 9.
+            let field = [&[0x4a, kind.len() as u8][..], kind.as_bytes()].concat();
+            frames[1].windows(field.len()).any(|bytes| bytes == field)
+        } else {
+            let rejection: serde_json::Value = read_rejection(&frames[1]);
+            rejection["type"] == kind
+        };
+        assert!(named, "{kind}: {}", String::from_utf8_lossy(&frames[1]));
+    }
+    send(&worker, &[&held[0][..], b"REPLY", b"y"]);
+    assert_eq!(texts(&receive(&client)), ["REPLY", "y"]);
+}
+
 #[test]
 fn an_oversize_message_is_rejected_and_the_next_one_is_served() {
     let gateway = Gateway::start(
