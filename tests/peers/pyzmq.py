@@ -85,7 +85,9 @@ def a_worker_written_for_a_proxy_works_unchanged():
 
 @case
 def the_example_client_and_worker_work():
-    with people() as gateway:
+    """The examples fit the routes.yaml of the repository."""
+    routes = re.sub(r"tcp://\*:\d+", LISTEN, (REPOSITORY / "routes.yaml").read_text())
+    with Gateway(routes) as gateway:
         gateway.program("examples/python/worker.py", gateway.endpoints["people"])
         client = gateway.program("examples/python/client.py", gateway.endpoints["clients"])
         out, err = client.communicate(timeout=4 * PATIENCE)
@@ -233,45 +235,63 @@ routes: {{ RAW: {{ pool: people }} }}
             client.expect(b"REPLY", b"y")
 
 
-@case
-def the_readmes_start_is_true_with_the_client_before_the_worker():
+def readme_blocks():
+    """Returns a function that returns the README's code blocks in a language."""
     readme = (REPOSITORY / "README.md").read_text()
     blocks = re.findall(r"```(\w+)\n(.*?)```", readme, re.S)
-    of = lambda language: [text for kind, text in blocks if kind == language]
-    (routes,), (proto,), (client, worker) = of("yaml"), of("proto"), of("python")
+    return lambda language: [text for kind, text in blocks if kind == language]
+
+
+def run_readmes_programs(directory, routes, schemas):
+    """Starts the README's client, then a gateway with this configuration, and then the README's worker.
+    Returns the first line of the client, the log's message about the missing worker, and the other lines of
+    the client. The peers connect to sockets in the directory instead of ports."""
+
+    def with_sockets(text):
+        return re.sub(r"tcp://(?:localhost|\*):(\d+)", rf"ipc://{directory}/\1", text)
+
+    client_text, worker_text = readme_blocks()("python")
+    client_file, worker_file = (directory / name for name in ("client.py", "worker.py"))
+    client_file.write_text(with_sockets(client_text))
+    worker_file.write_text(with_sockets(worker_text))
+    with contextlib.ExitStack() as running:
+        command = [sys.executable, client_file]
+        client = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        running.callback(client.kill)
+        first = client.stdout.readline()
+        gateway = running.enter_context(Gateway(with_sockets(routes), schemas=schemas))
+        message = gateway.lines_until("pool people has no worker")[-1]["message"]
+        gateway.program(worker_file)
+        out, err = client.communicate(timeout=4 * PATIENCE)
+        printed = [line for line in out.splitlines() if "no answer yet" not in line]
+        assert printed, err
+    return first, message.replace(f"ipc://{directory}/", "tcp://*:"), printed
+
+
+@case
+def the_readmes_start_is_true_in_any_order_and_says_what_is_missing():
+    readme, of = (REPOSITORY / "README.md").read_text(), readme_blocks()
+    (routes,), (proto,) = of("yaml"), of("proto")
     *_, checked, mistaken, answers = of("console")[:-1]
     check_command, start = checked.split("$ gateway\n")
     with tempfile.TemporaryDirectory() as directory:
         here = pathlib.Path(directory)
-        (here / "schemas").mkdir()
-        (here / "schemas/person.proto").write_text(proto)
 
         def check(text):
             (here / "routes.yaml").write_text(text)
             command = [os.path.abspath(os.environ["GATEWAY"]), "check"]
             return subprocess.run(command, cwd=here, capture_output=True, text=True)
 
+        # The .proto file is missing.
+        assert "demo.Person" in check(routes).stderr
+        (here / "schemas").mkdir()
+        (here / "schemas/person.proto").write_text(proto)
         assert "$ gateway check\n" + check(routes).stdout == check_command
         assert "$ gateway check\n" + check(routes.replace("demo.Person", "demo.Persn")).stderr == mistaken
-        free = re.sub(r"\*:\d+", "127.0.0.1:0", routes)
-        with Gateway(free, schemas=here / "schemas") as gateway:
-            ports = {"5559": gateway.endpoints["clients"], "5560": gateway.endpoints["people"]}
-
-            def program(name, text):
-                for port, endpoint in ports.items():
-                    text = text.replace(f"tcp://localhost:{port}", endpoint)
-                (here / name).write_text(text)
-                return gateway.program(here / name)
-
-            client = program("client.py", client)
-            line = gateway.lines_until("pool people has no worker")[-1]
-            message = line["message"].replace("127.0.0.1:0", "*:5560")
-            assert message in readme.replace("\n", " "), message
-            assert "no answer yet" in client.stdout.readline()
-            program("worker.py", worker)
-            out, err = client.communicate(timeout=4 * PATIENCE)
-            printed = [line for line in out.splitlines() if "no answer yet" not in line]
-            assert ["$ python client.py", *printed] == answers.splitlines(), out + err
+        first, message, printed = run_readmes_programs(here, routes, here / "schemas")
+        assert first.startswith("no answer yet: does the gateway run?"), first
+        assert message in readme.replace("\n", " "), message
+        assert ["$ python client.py", *printed] == answers.splitlines(), printed
         (here / "routes.yaml").write_text(re.sub(r"\*:\d+", "*:0", routes))
         assert with_fixed_values(startup_lines(here)) == with_fixed_values(start.splitlines())
 
