@@ -296,6 +296,18 @@ def the_readmes_start_is_true_in_any_order_and_says_what_is_missing():
         assert with_fixed_values(startup_lines(here)) == with_fixed_values(start.splitlines())
 
 
+@case
+def the_files_of_gateway_init_fit_the_readmes_programs():
+    *_, answers = readme_blocks()("console")[:-1]
+    with tempfile.TemporaryDirectory() as directory:
+        here = pathlib.Path(directory)
+        command = [os.path.abspath(os.environ["GATEWAY"]), "init"]
+        subprocess.run(command, cwd=here, check=True, stdout=subprocess.PIPE)
+        routes = re.sub("^admin:.*", "", (here / "routes.yaml").read_text(), flags=re.MULTILINE)
+        _, _, printed = run_readmes_programs(here, routes, here / "schemas")
+        assert ["$ python client.py", *printed] == answers.splitlines(), printed
+
+
 def startup_lines(directory):
     """Returns the human-readable log of a gateway in this directory, up to the line `ready`."""
     command = [os.path.abspath(os.environ["GATEWAY"])]
