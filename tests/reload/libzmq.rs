@@ -92,7 +92,7 @@ const EDITS: &[(&str, &str, &str, &str)] = &[
         "ticks: {",
         "others: {",
         "publisher side of channel others: can't listen on ipc://DIRECTORY/from: publisher side of channel ticks still \
-         does; engine libzmq can't hand an address over",
+         listens there; engine libzmq can't hand an address over",
     ),
     ("upstream", "upstream: all", "upstream: subscriptions", ""),
     (
