@@ -18,17 +18,18 @@ const REPEAT_MAX: u32 = 1_000;
 /// The maximum depth of nested groups. The compilation of a pattern recurses over them.
 const NESTING_MAX: u32 = 100;
 
-/// The number of bytes of a text that one step matches at one [position](positions) of the pattern.
-/// A crafted text can make the pattern try all positions for each byte, at about 5 ns for each
-/// position.
+/// The number of bytes of a text for which a match is charged one step at each
+/// [position](positions) of the pattern. A crafted text can make the pattern try all positions for
+/// each byte, at about 5 ns for each position.
 const STEP_BYTES: usize = 8;
 
-/// The maximum number of positions of a pattern that takes one step for [`STEP_BYTES`] bytes. The
-/// automaton of such a pattern has at most 256 states. The matcher caches these states, so each
-/// byte costs one look-up.
+/// A pattern with at most this number of positions is charged only one step for [`STEP_BYTES`]
+/// bytes. The automaton of such a pattern has at most 256 states. The matcher caches these states,
+/// so each byte costs one look-up.
 const CACHED_POSITIONS_MAX: usize = 8;
 
-/// The maximum number of positions that are counted, far more than a pattern can have.
+/// The upper bound of the result of [`positions`], so that its product with the length of a text
+/// cannot overflow. A compiled pattern has far fewer positions.
 const POSITIONS_MAX: usize = 1 << 24;
 
 const DIGIT: &str = "0-9";
@@ -168,7 +169,10 @@ impl<'p> Translator<'p> {
         };
         if let Some(repetition) = repetition {
             if self.repeated {
-                return Err("a repetition is repeated without a group".to_owned());
+                return Err(
+                    "a repetition follows another repetition: put the first one into a group"
+                        .to_owned(),
+                );
             }
             self.repeated = true;
             self.out.push_str(&repetition);
@@ -307,7 +311,7 @@ impl<'p> Translator<'p> {
             'v' => '\x0b',
             'x' => return self.hexadecimal(),
             '0'..='7' => return self.octal(first),
-            '8' | '9' => return Err("there are no back-references".to_owned()),
+            '8' | '9' => return Err("back-references are not supported".to_owned()),
             _ if first.is_ascii() && !first.is_ascii_alphanumeric() => first,
             _ => return Err(format!(r"there is no escape \{first}")),
         })
@@ -339,7 +343,7 @@ impl<'p> Translator<'p> {
             .take_while(|byte| is_octal(byte))
             .count();
         if first != '0' && more == 0 {
-            return Err("there are no back-references".to_owned());
+            return Err("back-references are not supported".to_owned());
         }
         let digits = format!("{first}{}", &self.rest[..more]);
         self.rest = &self.rest[more..];

@@ -18,7 +18,7 @@ const DURATION_SECONDS_MAX: i64 = 315_576_000_000;
 /// A signed duration of at most about 10,000 years, with a resolution of one nanosecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Duration {
-    /// The seconds, with the sign of `nanos` unless one of them is 0.
+    /// The whole seconds. If neither `seconds` nor `nanos` is 0, both have the same sign.
     seconds: i64,
     nanos: i32,
 }
