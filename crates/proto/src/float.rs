@@ -13,7 +13,7 @@ pub(super) fn parsed(token: &str) -> f64 {
 }
 
 /// Returns the value of the word `inf` or `nan`. If `lax` is set, as in the text format, `infinity`
-/// is a word too, and letters may be in upper case. Returns `None` for other words.
+/// also has a value, and letters may be in upper case. Returns `None` for other words.
 pub(super) fn named(word: &str, lax: bool) -> Option<f64> {
     match word.to_ascii_lowercase().as_str() {
         lower if !lax && lower != word => None,
@@ -24,8 +24,8 @@ pub(super) fn named(word: &str, lax: bool) -> Option<f64> {
     }
 }
 
-/// Returns the text of a double's default, with 15 digits if they parse to the same value, and with
-/// 17 digits otherwise.
+/// Returns the text of the default value of a `double` field. The text has 15 digits if it parses
+/// to the same value, and 17 digits otherwise.
 pub(super) fn of_f64(value: f64) -> String {
     let short = general(value, 15);
     match short.parse::<f64>() {
@@ -34,8 +34,8 @@ pub(super) fn of_f64(value: f64) -> String {
     }
 }
 
-/// Returns the text of a float's default, with 6 digits if they parse to the same value, and with 9
-/// digits otherwise.
+/// Returns the text of the default value of a `float` field. The text has 6 digits if it parses to
+/// the same value, and 9 digits otherwise.
 pub(super) fn of_f32(value: f64) -> String {
     let narrow = value as f32;
     let short = general(f64::from(narrow), 6);

@@ -57,10 +57,10 @@ impl Token {
 pub(super) struct Lexed {
     /// The tokens. The last token is of the kind [`TokenKind::End`].
     pub tokens: Vec<Token>,
-    /// The errors of the bad tokens.
+    /// The errors of the tokens of the kind [`TokenKind::Bad`], in order.
     pub faults: Vec<TextFault>,
     /// The error of the first comment that starts with `#`. Such comments are skipped like others.
-    pub hash: Option<TextFault>,
+    pub hash_comment: Option<TextFault>,
 }
 
 /// Returns the tokens of `text`.
@@ -98,7 +98,7 @@ pub(super) fn tokens(text: &str, budget: &Budget) -> Result<Lexed, OutOfTime> {
     Ok(Lexed {
         tokens,
         faults,
-        hash: lexer.hash,
+        hash_comment: lexer.hash_comment,
     })
 }
 
@@ -174,7 +174,7 @@ struct Lexer<'a> {
     /// The start of the token or comment that is being read.
     start: usize,
     /// The fault of the first comment that starts with `#`.
-    hash: Option<TextFault>,
+    hash_comment: Option<TextFault>,
 }
 
 impl<'a> Lexer<'a> {
@@ -183,7 +183,7 @@ impl<'a> Lexer<'a> {
             bytes: text.as_bytes(),
             at: 0,
             start: 0,
-            hash: None,
+            hash_comment: None,
         }
     }
 
@@ -300,7 +300,7 @@ impl<'a> Lexer<'a> {
     fn hash_comment(&mut self) {
         let start = self.at;
         self.skip_while(|b| !matches!(b, b'\n' | 0));
-        self.hash.get_or_insert_with(|| {
+        self.hash_comment.get_or_insert_with(|| {
             TextFault::new(start..start + 1, "a comment that starts with #")
                 .help("comments begin with // in .proto files")
         });

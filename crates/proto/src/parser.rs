@@ -4,8 +4,9 @@
 //! After an error, the parser continues with the next statement. Names are left as written, and
 //! options are not interpreted. Errors that follow from one statement alone are reported here (a
 //! missing label, a number out of range). The linker and `verify` report errors that depend on the
-//! whole file, or on another file. The parser recurses once for each level of nested brackets, and
-//! the outline bounds these levels.
+//! whole file, or on another file. The parser recurses once for each level of nested brackets. A
+//! file is not parsed if its [`Outline`](crate::outline::Outline) has a bracket that nests too
+//! deeply.
 
 mod default;
 mod enumeration;
@@ -94,8 +95,8 @@ pub(super) fn parse_tokens(
     let _ = parser.file();
     // A parser that is out of time skips to the end of the tokens, so its errors mean nothing.
     budget.check()?;
-    if let Some(hash) = lexed.hash {
-        parser.faults.insert(0, hash);
+    if let Some(hash_comment) = lexed.hash_comment {
+        parser.faults.insert(0, hash_comment);
         parser.faults.truncate(FAULTS_MAX);
     }
     if !parser.faults.is_empty() {
@@ -161,7 +162,7 @@ impl Lines {
 struct Parser<'a> {
     text: &'a str,
     tokens: Vec<Token>,
-    /// The errors of the bad tokens.
+    /// The errors of the lexer. A [`TokenKind::Bad`] holds the index of its error.
     bad: Vec<TextFault>,
     budget: &'a Budget,
     /// The errors found so far.
@@ -174,8 +175,8 @@ struct Parser<'a> {
     locations: Vec<(Vec<i32>, Range<usize>)>,
     /// The number of open messages.
     depth: usize,
-    /// The number of bytes of options that are copied because they apply to several extension
-    /// ranges. The options count once for each of these ranges after the first.
+    /// The size of all copies of options, in bytes of text. Options of several extension ranges are
+    /// copied to each of these ranges after the first.
     copied: usize,
     /// The number of open messages in an option's value.
     nested: usize,
