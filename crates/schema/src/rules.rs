@@ -86,7 +86,7 @@ pub struct RuleLimits {
     /// The maximum size, in bytes, of a payload whose message carries rules in CEL, directly or in
     /// the type of a field at any depth.
     pub bytes: u64,
-    /// The maximum number of steps that all rules in CEL of a payload may take together. A step
+    /// The maximum number of steps that all rules in CEL may take together for one payload. A step
     /// evaluates a part of an expression, visits an element or reads 32 bytes, and takes about 10
     /// ns.
     pub steps: u64,

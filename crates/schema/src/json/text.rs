@@ -63,9 +63,11 @@ impl<'a> From<Text<'a>> for Cow<'a, str> {
     }
 }
 
-/// Returns a word that marks the first byte that a string cannot hold unescaped: a quote, a
-/// backslash or a control character. The lowest set bit of the word is the high bit of this byte.
-/// The word is 0 if there is no such byte. Later bytes may be marked without cause.
+/// Finds the first of the eight bytes of `word` that a string cannot hold unescaped: a quote, a
+/// backslash or a control character. The lowest byte of `word` is the first.
+///
+/// Returns a mask whose lowest set bit is the high bit of the byte found, or 0 if there is no such
+/// byte. The bits above the lowest set bit have no meaning.
 #[inline]
 pub(super) fn special(word: u64) -> u64 {
     let (quote, backslash) = (word ^ (LOW * 0x22), word ^ (LOW * 0x5c));
@@ -75,9 +77,8 @@ pub(super) fn special(word: u64) -> u64 {
     (quote | backslash | control) & HIGH
 }
 
-/// Returns a word that marks the first byte that [`special`] would mark or that is not ASCII. The
-/// lowest set bit of the word is the high bit of this byte. The word is 0 if there is no such byte.
-/// Later bytes may be marked without cause.
+/// Finds the first of the eight bytes of `word` that is not ASCII, or that a string cannot hold
+/// unescaped. Returns a mask as [`special`] does.
 #[inline]
 pub(super) fn foreign(word: u64) -> u64 {
     // In ASCII, flipping the bit 0x02 turns the quote into 0x20, keeps control characters below

@@ -35,7 +35,8 @@ impl RuleWords {
         words
     }
 
-    /// Returns whether there are no words. No expression then reads a field or names a type.
+    /// Returns whether there are no words. If there are none, no expression reads a field or names
+    /// a type.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -30,7 +30,7 @@ use crate::table::{Cardinality, Field, FieldKind, MessageId, Table};
 /// expressions, which compile in about a second.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
-/// Compiles the rules in CEL of `messages`, and adds errors and warnings about the rules to
+/// Compiles the rules in CEL that `messages` carry, and adds errors and warnings about the rules to
 /// `found`. `options` holds the options of each message, by the number of its [`MessageId`].
 pub(in crate::rules) fn compile(
     descriptors: &Descriptors,

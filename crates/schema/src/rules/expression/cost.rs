@@ -13,7 +13,7 @@ enum Number {
     Many,
 }
 
-/// An estimate of the steps that all rules in CEL of a payload take together, by the size of the
+/// An estimate of the steps that all rules in CEL take together for one payload, by the size of the
 /// payload.
 ///
 /// The bytes that rules read or write are not counted. If two values are compared as a whole, their

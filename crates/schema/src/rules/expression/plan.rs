@@ -1,4 +1,4 @@
-//! The rules in CEL of messages, in the form in which `judge.rs` reads them.
+//! The rules in CEL that messages carry, in the form in which `judge.rs` reads them.
 
 use rustc_hash::FxHashMap;
 
@@ -7,8 +7,7 @@ use super::scalars::ScalarRules;
 use super::values::Wanted;
 use crate::table::MessageId;
 
-/// The rules in CEL of all messages that carry such rules, directly or in a message that they
-/// contain.
+/// The rules in CEL that messages carry, directly or in a message that they contain.
 #[derive(Debug, Default)]
 pub(in crate::rules) struct ExpressionPlans {
     pub messages: Vec<ExpressionPlan>,
@@ -34,7 +33,7 @@ impl ExpressionPlans {
     }
 }
 
-/// The rules in CEL of one message type.
+/// The rules in CEL that one message type carries.
 #[derive(Debug)]
 pub(in crate::rules) struct ExpressionPlan {
     pub message: MessageId,

@@ -29,7 +29,7 @@ const FIELDS_MAX: usize = 8;
 /// The maximum depth of a group that is skipped. No walk allows a larger depth.
 const LEVELS_MAX: u32 = 1000;
 
-/// The rules in CEL of a message, if all of them compare only scalar fields.
+/// The rules in CEL that a message carries, if all of them compare only scalar fields.
 #[derive(Debug)]
 pub(in crate::rules) struct ScalarRules {
     rules: Box<[ScalarProgram]>,
@@ -52,7 +52,7 @@ struct ReadField {
 
 impl ScalarRules {
     /// Returns the scalar form of `rules`, or `None` if one of the rules has no such form. `rules`
-    /// must be all rules in CEL of the message.
+    /// must be all rules in CEL that the message carries.
     pub(crate) fn of(table: &Table, id: MessageId, rules: &[Expression]) -> Option<Self> {
         let message = &table[id];
         let is_plain = message.form == Form::Fields && !message.map_entry && !message.message_set;
