@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Up to this number of dead entries, which are entries of ended requests, their removal is not
-/// worth the work.
+/// The number by which dead entries, which are entries of ended requests, may outnumber the others
+/// before they are removed. For fewer dead entries, the removal is not worth the work.
 const SWEEP_SLACK: usize = 64;
 
 /// The deadlines of requests, by number.

@@ -1,4 +1,4 @@
-//! The subscriptions of a channel, and the subscribers that a type matches.
+//! The subscriptions of a channel, and the subscribers whose prefixes match a type.
 //!
 //! Subscriptions are counted (RFC 29): a subscriber that has subscribed twice to a prefix must
 //! cancel it twice. A type is matched by a few look-ups, however many prefixes there are, and
@@ -310,8 +310,8 @@ mod tests {
         }
     }
 
-    /// Checks the state of `prefixes`, and the subscribers that `kind` matches, against a plain
-    /// list.
+    /// Checks the state of `prefixes`, and the subscribers whose prefixes match `kind`, against a
+    /// plain list.
     fn check(prefixes: &Prefixes, model: &BTreeMap<(usize, Vec<u8>), u32>, kind: &[u8]) {
         let expected = model.keys().filter(|(_, prefix)| kind.starts_with(prefix));
         let mut expected: Vec<_> = expected.map(|(subscriber, _)| *subscriber).collect();

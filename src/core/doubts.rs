@@ -39,8 +39,8 @@ impl Doubts<'_> {
         });
     }
 
-    /// Notes a doubt if a later frame of a message without a route is the type of a route. The
-    /// frames before this frame may be addresses that a proxy has added.
+    /// Notes a doubt about a message whose type has no route, if a frame after the type is the type
+    /// of a route. The frames before this frame may be addresses that a proxy has added.
     pub(super) fn type_after_others<M: Frames>(
         self,
         message: &SplitMessage<M>,
@@ -52,8 +52,8 @@ impl Doubts<'_> {
         };
         self.note(NotedEvent::TypeAfterOthers, address, || {
             format!(
-                "a later frame is the type {}: if the client is behind a proxy, such as zmq_proxy, its frontend \
-                 needs `envelope: routed`",
+                "its type has no route, but a later frame is the type {}: if the client is behind a \
+                 proxy, such as zmq_proxy, its frontend needs `envelope: routed`",
                 frame::printable(kind),
             )
         });

@@ -20,9 +20,9 @@ pub(super) fn unusual(framing: &Arc<Framing>) -> Option<Arc<Framing>> {
     (**framing != Framing::default()).then(|| Arc::clone(framing))
 }
 
-/// Splits a message with this framing into envelope and body. For a malformed message, the body
-/// fails `has_shape` of the module `frame`. Notes a doubt if the frontend's `type` does not seem to
-/// fit the client.
+/// Splits a message with this framing into envelope and body. If the message is malformed,
+/// [`SplitMessage::has_shape`] returns false for the result. Notes a doubt if the frontend's `type`
+/// does not seem to fit the client.
 #[cold]
 pub(super) fn split<M: Frames>(
     framing: &Framing,
@@ -97,7 +97,8 @@ fn find_envelope<M: Frames>(
             through_delimiter.map_or(FoundEnvelope::Missing, FoundEnvelope::Envelope)
         }
         (EnvelopeMode::Auto, ClientKind::Dealer) => {
-            // The only frame of a plain client is its payload, even if that is empty.
+            // If a plain client sends a single frame, the frame is the payload, even if it is
+            // empty.
             let is_whole = extent == Extent::Whole && frames.len() == 1;
             let is_payload = framing.kind.is_some() && is_whole;
             FoundEnvelope::Envelope(usize::from(is_empty(&0) && !is_payload))
@@ -139,8 +140,8 @@ pub(super) fn fault<M: Frames>(
     };
     if framing.envelope == EnvelopeMode::Routed && !is_delimited {
         format!(
-            "no empty frame ends the envelope, as `envelope: routed` of this frontend requires: \
-             behind a proxy, a DEALER must send an empty frame before the {what}"
+            "`envelope: routed` of this frontend requires an empty frame that ends the envelope, and \
+             there is none: behind a proxy, a DEALER must send an empty frame before the {what}"
         )
     } else if framing.kind.is_none() {
         usual

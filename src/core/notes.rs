@@ -60,8 +60,8 @@ pub(crate) enum NotedEvent {
     /// The first header of a message is the type of a route, but clients of a frontend with a
     /// `type` should not send a type. The note names the frontend.
     TypeAsHeader,
-    /// A message has no route, but one of its later frames is the type of a route. The note names
-    /// the frontend.
+    /// The type of a message has no route, but a frame after the type is the type of a route. The
+    /// note names the frontend.
     TypeAfterOthers,
     /// A worker connected, or the first one of a pool if the engine cannot distinguish its workers.
     WorkerConnected,

@@ -13,8 +13,8 @@ use crate::peer::PeerId;
 use crate::route::RouteTable;
 use crate::snapshot::{Rate, Route};
 
-/// The number of buckets of one route below which full buckets are not dropped, because fewer
-/// buckets take little memory.
+/// A route with fewer buckets than this number keeps its full buckets, because they take little
+/// memory.
 const BUCKETS_MIN: usize = 64;
 
 /// The owner of the bucket to which a request is charged.
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_passes_and_then_requests_at_the_rate() {
+    fn a_burst_passes_and_later_requests_pass_at_the_rate() {
         let mut rates = RateLimiter::default();
         let mut charge = |at: u64| rates.charge(ms(at), "A", &RATE, ALICE);
         for _ in 0..5 {

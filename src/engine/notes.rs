@@ -82,7 +82,7 @@ fn doubt(key: &str, note: &Note) {
         warn!(
             frontend,
             left_out,
-            "the frontend's {key} may not fit {left_out} more messages within {REPEAT_INTERVAL:?}"
+            "the frontend's {key} may not fit its clients: {left_out} more messages within {REPEAT_INTERVAL:?}"
         );
     }
 }
@@ -181,7 +181,7 @@ fn no_worker(note: &Note) {
     match note.left_out {
         Some(left_out) => warn!(
             pool,
-            left_out, "pool {pool} had no worker {left_out} times more within {REPEAT_INTERVAL:?}"
+            left_out, "pool {pool} had no worker: {left_out} more times within {REPEAT_INTERVAL:?}"
         ),
         None => {
             let requests = if *waiting == 1 {
@@ -204,7 +204,7 @@ fn silent_peers(note: &Note) {
         Some(left_out) => warn!(
             pool,
             left_out,
-            "peers were silent at a frontend while pool {pool} had no worker: {left_out} times more within {REPEAT_INTERVAL:?}"
+            "peers were silent at a frontend while pool {pool} had no worker: {left_out} more times within {REPEAT_INTERVAL:?}"
         ),
         None => warn!(
             pool,

@@ -17,8 +17,8 @@ const ANSWER_WINDOW: Duration = Duration::from_millis(10);
 /// request at hand when it has answered one.
 pub(super) const ROOM_MIN: usize = 10;
 
-/// The maximum number of requests that a worker may hold. A larger number would not save system
-/// calls per message.
+/// The maximum number of requests that a worker may hold. With more requests, the number of system
+/// calls per message would not decrease further.
 pub(super) const ROOM_MAX: usize = 1_000;
 
 /// The recent rate of a worker's answers.

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use super::turns::Turn;
 use crate::peer::Identity;
 
-/// The number of ended requests in a lane, or of unused entries, from which a sweep is worth the
-/// work.
+/// A lane with at most this number of ended requests does not drop them from its middle, and a lane
+/// with memory for at most this number of requests does not shrink. Neither is worth the work.
 pub(super) const SLACK: usize = 64;
 
 /// The maximum number of requests that are evicted for one new request, so that a large request
@@ -80,8 +80,8 @@ impl ClientQueue {
         None
     }
 
-    /// Drops ended requests from both ends, and from the middle once they outnumber the others.
-    /// Frees the memory that a burst has left.
+    /// Drops ended requests from both ends, and from the middle once they outnumber the others by
+    /// more than [`SLACK`]. Frees the memory that a burst has left.
     #[inline]
     pub(super) fn trim(&mut self) {
         if self.requests.len() > self.alive {

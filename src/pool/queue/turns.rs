@@ -1,15 +1,16 @@
 //! The turns of the lanes in a queue, the next one first.
 //!
 //! Nearly every turn is added after all others. These turns are kept in a line, which only grows at
-//! its end. The few turns that are added elsewhere, because a request was put back or a lane stood
-//! aside, are in a tree. The next turn is the first of the line or the first of the tree, whichever
-//! is earlier.
+//! its end. The other turns are in a tree: turns that are added before all others because a request
+//! was put back, and turns of lanes that stood aside and are called back. The next turn is the
+//! first of the line or the first of the tree, whichever is earlier.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::peer::PeerId;
 
-/// The number of removed turns in the line from which a sweep is worth the work.
+/// The number by which removed turns in the line may outnumber the others before all of them are
+/// dropped. For fewer removed turns, this is not worth the work.
 const SLACK: usize = 64;
 
 /// A unique position in the order of turns.
@@ -118,7 +119,7 @@ impl Turns {
     }
 
     /// Drops removed turns from the front of the line, and all of them once they outnumber the
-    /// others.
+    /// others by more than [`SLACK`].
     fn sweep(&mut self) {
         while self
             .line
