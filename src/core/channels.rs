@@ -305,7 +305,7 @@ impl<M: Frames> Core<M> {
         self.channels.iter().any(|channel| channel.waiting() > 0)
     }
 
-    /// Restarts the clock by which subscribers count as stalled, because the gateway drains.
+    /// Restarts the time after which a subscriber counts as stalled, because the gateway drains.
     pub(super) fn begin_to_flush(&mut self) {
         for channel in &mut self.channels {
             channel.begin_to_wait(self.now);

@@ -181,7 +181,7 @@ fn no_worker(note: &Note) {
     match note.left_out {
         Some(left_out) => warn!(
             pool,
-            left_out, "pool {pool} had no worker: {left_out} more times within {REPEAT_INTERVAL:?}"
+            left_out, "pool {pool} had no worker {left_out} more times within {REPEAT_INTERVAL:?}"
         ),
         None => {
             let requests = if *waiting == 1 {
