@@ -2,8 +2,8 @@
 //!
 //! The outline contains the file's imports with their places, an upper bound on the number of
 //! definitions, and the first bracket that nests too deeply. No compiler receives a file with such
-//! a bracket, which could overflow the compiler's stack. This module does not check the grammar, so
-//! any text has an outline. It does not recurse.
+//! a bracket, which could overflow the compiler's stack. This module does not recurse. It does not
+//! check the grammar, so any text has an outline.
 
 use std::ops::Range;
 
