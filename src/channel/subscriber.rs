@@ -52,7 +52,7 @@ pub(super) struct Backlog<M> {
     /// The kept messages, the oldest first. A message is here twice if the subscriber has cancelled
     /// a prefix and subscribed to the prefix again before the message was sent.
     kept: BinaryHeap<Numbered<M>>,
-    /// The size of the kept messages, in bytes. They do not count towards `subscriber_bytes`.
+    /// The size of the kept messages, in bytes. It does not count towards `subscriber_bytes`.
     kept_bytes: u64,
     pub(super) waiting: Waiting<M>,
 }

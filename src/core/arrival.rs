@@ -211,7 +211,7 @@ impl<M: Frames> Core<M> {
     }
 
     /// Notes a doubt about a message whose type has no route, if a frame after the type is the type
-    /// of a route, because the client may be behind a proxy.
+    /// of a route: the client may be behind a proxy.
     fn doubt_envelope(&mut self, peer: PeerId, message: &SplitMessage<M>, out: &impl Outlet<M>) {
         if let Some(Peer::Client(client)) = self.peers.get_mut(peer) {
             let doubts = Doubts {

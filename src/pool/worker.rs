@@ -52,8 +52,8 @@ pub(super) struct Worker {
     /// The rule for `capacity`.
     pub(super) pacing: Pacing,
     pub(super) held: Held,
-    /// The number of requests that timed out since its last answer. They do not count towards the
-    /// capacity, but add to the load.
+    /// The number of requests that timed out since the worker's last answer. These requests do not
+    /// count towards the capacity, but add to the load.
     pub(super) overdue: usize,
     /// Set while the engine cannot send more to the worker.
     pub(super) blocked: bool,

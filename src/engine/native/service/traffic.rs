@@ -61,7 +61,8 @@ const READ_BYTES_MIN: usize = 4 << 10;
 const HEAD_BYTES: u64 = 1024;
 
 /// The number of frames that a peer's message may have in addition to the frames that the core
-/// checks, plus one frame, which shows that a message has too many.
+/// checks: a worker's token and delimiter, and one more frame, by which the core notices that a
+/// message has too many frames.
 const HEAD_FRAMES: usize = 3;
 
 /// The maximum memory of incomplete messages on all connections together, in bytes, unless
