@@ -1,0 +1,63 @@
+//! A kept message, and whether it still matches its route's schema.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::channel::post::Post;
+use crate::frame::Frames;
+
+/// A kept message.
+#[derive(Debug)]
+pub(super) struct KeptPost<M> {
+    pub(super) number: u64,
+    pub(super) at: Duration,
+    /// The generation of the configuration against which the message was checked last.
+    pub(super) generation: u64,
+    pub(super) post: Rc<Post<M>>,
+}
+
+impl<M> Clone for KeptPost<M> {
+    fn clone(&self) -> Self {
+        let post = Rc::clone(&self.post);
+        Self { post, ..*self }
+    }
+}
+
+impl<M: Frames> KeptPost<M> {
+    /// Returns whether the message still matches its route's schema. Checks it again if it was
+    /// checked before the generation `since`.
+    pub(super) fn fit(
+        &mut self,
+        since: u64,
+        conditions: &mut Conditions<impl FnMut(&M) -> Fit>,
+    ) -> Fit {
+        let fit = if self.generation < since {
+            (conditions.fits)(self.post.body())
+        } else {
+            Fit::Fits
+        };
+        if fit == Fit::Fits {
+            self.generation = conditions.generation;
+        }
+        fit
+    }
+}
+
+/// The conditions under which kept messages are sent.
+pub(crate) struct Conditions<F> {
+    /// The time since the start.
+    pub now: Duration,
+    /// The generation of the configuration in force.
+    pub generation: u64,
+    /// Returns whether a kept message still matches its route's schema.
+    pub fits: F,
+}
+
+/// The result of another check of a kept message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fit {
+    Fits,
+    Unfit,
+    /// The check takes so long that a judge must make it.
+    Undecided,
+}
