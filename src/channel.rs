@@ -12,41 +12,40 @@
 //! subscriber that reads again, subscribing at a new publisher, and removing messages and
 //! subscriptions that are no longer needed.
 
+mod delivery;
 mod kept;
 mod post;
 mod prefix_index;
 mod prefixes;
 mod publisher;
+mod publishing;
+mod sample;
 mod subscriber;
+mod subscribing;
 mod task;
 mod waiting;
 mod work;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::frame::Frames;
-use crate::ledger::{ChannelCounters, ChannelSample, SubscriberSample};
+use crate::ledger::ChannelCounters;
 use crate::peer::{Headcount, PeerId, PeerName};
-use crate::snapshot::{ChannelSettings, Keep};
+use crate::snapshot::ChannelSettings;
 use kept::Kept;
-use post::Post;
-use prefixes::{Prefixes, Subscribed};
+use prefixes::Prefixes;
 use publisher::Publisher;
 use subscriber::Subscriber;
 use task::Task;
-use waiting::Added;
 
+pub(crate) use delivery::{Delivery, Publication};
 pub(crate) use kept::{Conditions, Fit};
 pub(crate) use prefix_index::{PREFIX_MAX, SubscriberId};
 pub(crate) use prefixes::{PREFIXES_MAX, PREFIXES_PER_SUBSCRIBER_MAX, SubscriptionFault};
 pub(crate) use subscriber::Change;
 pub(crate) use task::Undecided;
-
-/// The maximum number of prefixes of a subscriber in a sample: as many as a person can read.
-const PREFIXES_SHOWN_MAX: usize = 16;
 
 /// A channel.
 #[derive(Debug)]
@@ -79,38 +78,6 @@ pub(crate) struct Channel<M> {
     /// The changes of subscriptions that were deferred during a collection of kept messages, and
     /// that can be made now.
     changes: VecDeque<(PeerId, VecDeque<Change>)>,
-}
-
-/// The means of reaching the peers of a channel.
-pub(crate) trait Delivery<M> {
-    /// Sends a message to a subscriber. Returns false if its connection has no room.
-    fn send(&mut self, subscriber: PeerId, body: &M) -> bool;
-
-    /// Moves a message into memory of its own, because the message has to wait.
-    fn settle(&mut self, body: M) -> M;
-
-    /// Returns the maximum size in bytes of the messages queued for one subscriber while memory is
-    /// short. Otherwise returns `u64::MAX`.
-    fn bytes_max(&self) -> u64;
-
-    /// Subscribes at a publisher to a prefix, or, if `wanted` is false, cancels that subscription.
-    fn set_subscription(&mut self, publisher: PeerId, prefix: &[u8], wanted: bool);
-
-    /// Returns whether the connection of a publisher has room for a subscription that may be sent
-    /// later.
-    fn has_room_for_subscription(&mut self, publisher: PeerId) -> bool;
-}
-
-/// The result of a publication.
-#[derive(Debug, Default)]
-pub(crate) struct Publication {
-    /// The work of the publication: the number of matched subscribers, plus the number of look-ups
-    /// that found them, plus the number of dropped messages.
-    pub work: usize,
-    /// The subscribers that missed messages, with the number of messages.
-    pub slow: Vec<(PeerId, u64)>,
-    /// The subscribers that must be disconnected because they are slow.
-    pub overflowed: Vec<PeerId>,
 }
 
 impl<M: Frames> Channel<M> {
@@ -242,195 +209,9 @@ impl<M: Frames> Channel<M> {
         lost
     }
 
-    /// Subscribes to a prefix. The subscriber first receives the kept messages that match, except
-    /// messages that also match another of its prefixes. The next calls of [`Self::go_on`] send
-    /// them.
-    ///
-    /// # Errors
-    ///
-    /// Fails with the limit that the subscription would exceed.
-    pub(crate) fn subscribe(
-        &mut self,
-        id: SubscriberId,
-        prefix: &[u8],
-        now: Duration,
-        delivery: &mut impl Delivery<M>,
-    ) -> Result<(), SubscriptionFault> {
-        let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
-            return Ok(());
-        };
-        if subscriber.is_collecting {
-            subscriber
-                .deferred
-                .push_back(Change::Subscribe(prefix.to_vec()));
-            return Ok(());
-        }
-        let prefixes_max = match subscriber.headcount {
-            Headcount::Unknown => PREFIXES_MAX,
-            Headcount::One => PREFIXES_PER_SUBSCRIBER_MAX,
-        };
-        let bytes_max = delivery.bytes_max();
-        let subscribed = self.prefixes.add(id, prefix, prefixes_max, bytes_max)?;
-        if subscribed != Subscribed::Again && self.settings.keep != Keep::None {
-            subscriber.is_collecting = true;
-            self.kept.begin(id, prefix, now, self.settings.keep);
-            self.serve_later(id);
-            self.trim_later(now);
-        }
-        if subscribed == Subscribed::FirstOfAll {
-            self.set_at_publishers(prefix, true, delivery);
-        }
-        Ok(())
-    }
-
-    /// Cancels a subscription to a prefix, if there is one.
-    pub(crate) fn cancel(
-        &mut self,
-        id: SubscriberId,
-        prefix: &[u8],
-        delivery: &mut impl Delivery<M>,
-    ) {
-        if let Some(Some(subscriber)) = self.subscribers.get_mut(id.0)
-            && subscriber.is_collecting
-        {
-            subscriber
-                .deferred
-                .push_back(Change::Cancel(prefix.to_vec()));
-        } else if self.prefixes.cancel(id, prefix) {
-            self.set_at_publishers(prefix, false, delivery);
-        }
-    }
-
-    /// Marks a subscriber as held if kept messages are being collected for it, because changes of
-    /// its subscriptions are deferred meanwhile. Returns true if the mark is new: no message must
-    /// be read from the subscriber until [`Self::next_changes`] returns the subscriber.
-    pub(crate) fn hold(&mut self, id: SubscriberId) -> bool {
-        let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
-            return false;
-        };
-        let was_held = subscriber.is_held;
-        subscriber.is_held |= subscriber.is_collecting;
-        subscriber.is_held && !was_held
-    }
-
-    /// Returns a subscriber for which kept messages are no longer collected, and the changes of its
-    /// subscriptions that were deferred.
-    pub(crate) fn next_changes(&mut self) -> Option<(PeerId, VecDeque<Change>)> {
-        self.changes.pop_front()
-    }
-
-    /// Subscribes at publishers to a prefix that has got its first subscriber, or cancels the
-    /// subscription to a prefix that has lost its last subscriber. Skips publishers that need not
-    /// receive the change, or that later receive it from their task. Returns the number of all
-    /// publishers, which counts as work.
-    fn set_at_publishers(
-        &mut self,
-        prefix: &[u8],
-        wanted: bool,
-        delivery: &mut impl Delivery<M>,
-    ) -> usize {
-        for (peer, publisher) in &self.publishers {
-            if publisher.concerns(prefix) {
-                delivery.set_subscription(*peer, prefix, wanted);
-            }
-        }
-        self.publishers.len()
-    }
-
     /// Returns the number of publishers.
     pub(crate) fn publisher_count(&self) -> usize {
         self.publishers.len()
-    }
-
-    /// Sends a message to every subscriber with a matching prefix. The first frame begins with a
-    /// type of `kind_length` bytes. `generation` is the generation of the configuration by which
-    /// the message was checked.
-    pub(crate) fn publish(
-        &mut self,
-        body: M,
-        kind_length: usize,
-        (now, generation): (Duration, u64),
-        delivery: &mut impl Delivery<M>,
-    ) -> Publication {
-        self.published += 1;
-        self.counters.published += 1;
-        let mut result = Publication::default();
-        let mut late = Vec::new();
-        let (number, mut matched) = (self.published, 0);
-        let (subscribers, counters) = (&mut self.subscribers, &mut self.counters);
-        let first = body.get(0).unwrap_or_default();
-        let lookups = self.prefixes.matching(first, |id| {
-            let Some(Some(subscriber)) = subscribers.get_mut(id.0) else {
-                return;
-            };
-            if subscriber.last == number {
-                return;
-            }
-            subscriber.last = number;
-            subscriber.matched += 1;
-            matched += 1;
-            if subscriber.is_free() && delivery.send(subscriber.peer, &body) {
-                subscriber.sent += 1;
-                counters.sent += 1;
-            } else {
-                late.push(id);
-            }
-        });
-        counters.matched += matched as u64;
-        result.work = matched + lookups;
-        let keeps = self.settings.keep != Keep::None;
-        if !late.is_empty() || keeps {
-            let post = Rc::new(Post::new(delivery.settle(body), kind_length));
-            let bytes_max = delivery.bytes_max().min(self.settings.subscriber_bytes);
-            for id in late {
-                self.wait(id, &post, (now, bytes_max), &mut result);
-            }
-            if keeps {
-                let mut bytes = self.settings.keep_bytes;
-                if delivery.bytes_max() < u64::MAX {
-                    // While memory is short, no further memory is used for kept messages, and the
-                    // messages that are kept remain.
-                    bytes = bytes.min(self.kept.bytes().max(delivery.bytes_max()));
-                }
-                let keep = self.settings.keep;
-                self.kept.add(&post, (now, generation), keep, bytes);
-                self.trim_later(now);
-            }
-        }
-        result
-    }
-
-    /// Queues a message for a subscriber, whose queue may take at most `bytes_max` bytes.
-    fn wait(
-        &mut self,
-        id: SubscriberId,
-        post: &Rc<Post<M>>,
-        (now, bytes_max): (Duration, u64),
-        to: &mut Publication,
-    ) {
-        let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
-            return;
-        };
-        if subscriber.is_free() {
-            subscriber.took = now;
-        }
-        let waiting = &mut subscriber.backlog.waiting;
-        let before = waiting.len() as u64;
-        let (slow, memory) = (self.settings.slow, &mut self.waiting_bytes);
-        let dropped = match waiting.add(post, slow, bytes_max, memory) {
-            Added::Dropped(dropped) => dropped,
-            Added::Overflow => {
-                to.overflowed.push(subscriber.peer);
-                1
-            }
-        };
-        self.waiting = self.waiting + waiting.len() as u64 - before;
-        subscriber.dropped += dropped;
-        self.counters.dropped += dropped;
-        to.work += dropped as usize;
-        if dropped > 0 {
-            to.slow.push((subscriber.peer, dropped));
-        }
     }
 
     /// Restarts, at `now`, the measurement of how long each subscriber has taken no message.
@@ -468,47 +249,13 @@ impl<M: Frames> Channel<M> {
     pub(crate) fn memory(&self) -> u64 {
         self.prefixes.bytes() + self.kept.bytes() + self.waiting_bytes
     }
-
-    /// Returns a copy of the counters and gauges, with at most `subscribers_max` subscribers.
-    pub(crate) fn sample(&self, subscribers_max: usize) -> ChannelSample {
-        let subscribers = self.subscribers.iter().enumerate();
-        let subscribers =
-            subscribers.filter_map(|(id, known)| Some((SubscriberId(id), known.as_ref()?)));
-        ChannelSample {
-            counters: self.counters.clone(),
-            publishers: self.publishers.len(),
-            subscribers: self.connected,
-            waiting: self.waiting,
-            waiting_bytes: self.waiting_bytes,
-            kept: self.kept.len(),
-            kept_bytes: self.kept.bytes(),
-            shown: subscribers
-                .take(subscribers_max)
-                .map(|(id, subscriber)| self.subscriber_sample(id, subscriber))
-                .collect(),
-        }
-    }
-
-    fn subscriber_sample(&self, id: SubscriberId, subscriber: &Subscriber<M>) -> SubscriberSample {
-        let prefixes = self.prefixes.of(id).take(PREFIXES_SHOWN_MAX);
-        SubscriberSample {
-            name: Arc::clone(&subscriber.name),
-            prefixes: prefixes.map(<[u8]>::to_vec).collect(),
-            prefix_count: self.prefixes.count_of(id),
-            matched: subscriber.matched,
-            sent: subscriber.sent,
-            dropped: subscriber.dropped,
-            waiting: subscriber.backlog.len(),
-            waiting_bytes: subscriber.backlog.bytes(),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::post::Frame;
     use super::*;
-    use crate::snapshot::{ChannelFrames, ChannelSide, Slow, Upstream};
+    use crate::snapshot::{ChannelFrames, ChannelSide, Keep, Slow, Upstream};
 
     /// A delivery to subscribers that have no room.
     struct Nowhere {
