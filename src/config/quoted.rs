@@ -1,5 +1,7 @@
 //! Quotes texts of a file for diagnostics.
 
+use std::path::Path;
+
 /// The maximum number of characters of a quoted text. The excerpt at the diagnostic's place shows
 /// the whole text.
 const CHARACTERS_MAX: usize = 60;
@@ -10,4 +12,9 @@ pub(super) fn quoted(text: &str) -> String {
         Some((end, _)) => format!("{:?}", format!("{}…", &text[..end])),
         None => format!("{text:?}"),
     }
+}
+
+/// Returns a path in quotation marks, shortened in the same way.
+pub(super) fn quoted_path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
 }
