@@ -4,10 +4,14 @@
 //! and all outboxes are written once a turn. Events that occur meanwhile are reported to the core
 //! afterwards.
 
+mod limits;
 mod outlet;
 mod partial;
 mod ready;
 mod room;
+mod timing;
+mod turns;
+mod writing;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,8 +20,7 @@ use mio::{Registry, Token};
 
 use crate::core::{Event, Verdict};
 use crate::engine::judges::Judges;
-use crate::engine::native::clock::Clock;
-use crate::engine::native::connection::{Connection, Flow, Origin, Phase, WriteEnd};
+use crate::engine::native::connection::{Connection, Origin};
 use crate::engine::native::dial::DialId;
 use crate::engine::native::memory::Memory;
 use crate::engine::native::stream::Stream;
@@ -26,7 +29,6 @@ use crate::engine::role::Role;
 use crate::ledger::{EngineCounters, Fate};
 use crate::peer::PeerId;
 use gateway_zmtp::bytes::Input;
-use gateway_zmtp::command;
 use gateway_zmtp::curve::SealWork;
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
@@ -40,45 +42,6 @@ const PLACE_BITS: u32 = 20;
 
 /// The maximum number of connections. Descriptors run out long before.
 pub(super) const CONNECTIONS_MAX: usize = 1 << PLACE_BITS;
-
-/// The number of queued bytes above which a worker receives no further request. A worker that does
-/// not read must not hold up requests that another worker could answer.
-const WORKER_ROOM: u64 = 1 << 20;
-
-/// The number of queued bytes above which a subscriber receives no further message for now. The
-/// messages that the subscriber leaves unread wait in the core, where all subscribers share them
-/// and `subscriber_bytes` bounds them. The queue only has to bridge the time between two turns, so
-/// it holds as much as the system usually takes at once.
-const SUBSCRIBER_ROOM: u64 = 256 << 10;
-
-/// The number of bytes queued for a publisher above which the gateway sends it no further changes
-/// of subscriptions that may be sent later. These are the subscriptions that existed when the
-/// publisher connected, and the changes that follow from an edit of `upstream`.
-const SUBSCRIPTION_ROOM: u64 = 256 << 10;
-
-/// The number of bytes queued for a publisher above which another change of a subscription
-/// disconnects it. Changes of subscriptions cannot be dropped. This is room for a hundred thousand
-/// changes with long prefixes, which a publisher that works reads at once.
-const PUBLISHER_ROOM: u64 = 64 << 20;
-
-/// The time after which a turn leaves the remaining writes to the next turn, once it has written
-/// for [`WRITE_TIME_MIN`]. The message of a publisher may have thousands of subscribers.
-const WRITE_TIME_MAX: Duration = Duration::from_millis(4);
-
-/// The time for which each turn may write, even if the turn has already lasted for
-/// [`WRITE_TIME_MAX`].
-const WRITE_TIME_MIN: Duration = Duration::from_millis(1);
-
-/// The number of writes after which the clock is read, to check for [`WRITE_TIME_MIN`] and
-/// [`WRITE_TIME_MAX`].
-const WRITES_UNTIMED: u64 = 64;
-
-/// The number of bytes that take as long to write as one write of few bytes.
-const BYTES_PER_WRITE: u64 = 16 << 10;
-
-/// The number of timer entries, beyond two per connection, above which obsolete entries are
-/// removed.
-const TIMERS_SPARE: usize = 4096;
 
 /// All connections, and the actions that are due for them.
 pub(super) struct Peers {
@@ -258,33 +221,6 @@ impl Peers {
         self.counters.turns.add(busy);
     }
 
-    /// Lets a peer deliver this number of messages and commands.
-    pub(super) fn allow(&mut self, peer: PeerId, items: usize) {
-        self.delivering = peer;
-        self.allowance = items;
-        self.extra_work = 0;
-    }
-
-    /// Returns the additional work of the delivering peer's messages: the work beyond one unit for
-    /// each message. A unit is the work of a small message.
-    #[inline]
-    pub(super) fn extra_work(&self) -> usize {
-        self.extra_work
-    }
-
-    /// Returns whether another message or command may be received, and counts it if so.
-    #[inline]
-    pub(super) fn take_another(&mut self) -> bool {
-        let allowed = self.allowance > 0;
-        self.allowance -= usize::from(allowed);
-        allowed
-    }
-
-    /// Returns the number of further messages and commands that are allowed.
-    pub(super) fn allowance(&self) -> usize {
-        self.allowance
-    }
-
     /// Removes and returns the next verdict of the judges, if there is one.
     pub(super) fn next_verdict(&mut self) -> Option<Box<Verdict<Vec<Vec<u8>>>>> {
         self.judges.next()
@@ -340,246 +276,6 @@ impl Peers {
     pub(super) fn unread_by_subscribers(&self) -> u64 {
         let subscribers = self.all().filter(|connection| connection.is_subscriber());
         subscribers.map(Connection::unwritten).sum()
-    }
-
-    /// Returns the number of queued bytes above which a subscriber receives no further message now.
-    fn subscriber_room(&self) -> u64 {
-        SUBSCRIBER_ROOM.min(self.memory.client_max())
-    }
-
-    /// Returns whether a connection has something to read.
-    pub(super) fn is_ready(&self) -> bool {
-        [Priority::Light, Priority::Stranger, Priority::Heavy]
-            .iter()
-            .any(|priority| self.ready_count(*priority) > 0)
-    }
-
-    /// Returns the number of connections of this priority that have something to read.
-    pub(super) fn ready_count(&self, priority: Priority) -> usize {
-        self.ready.count(priority)
-    }
-
-    /// Removes and returns the next connection of this priority that has something to read, if
-    /// there is one.
-    pub(super) fn next_ready(&mut self, priority: Priority) -> Option<PeerId> {
-        self.ready.pop(priority)
-    }
-
-    /// Begins another turn of the engine.
-    pub(super) fn begin_turn(&mut self) {
-        self.turn += 1;
-    }
-
-    /// Adds the work of a peer's turn. The unit is the work for one small message.
-    pub(super) fn add_work(&mut self, peer: PeerId, work: usize) {
-        let turn = self.turn;
-        if let Some(connection) = self.get(peer) {
-            connection.add_work(work, turn);
-        }
-    }
-
-    /// Appends protocol bytes for a peer.
-    pub(super) fn put(&mut self, peer: PeerId, put: impl FnOnce(&mut Vec<u8>)) {
-        let found = find(&mut self.places, peer).filter(|connection| !connection.is_mute());
-        let Some(connection) = found else {
-            return;
-        };
-        connection.put(&mut self.buffers, put);
-        if connection.enlist_to_write() {
-            self.dirty.push(peer);
-        }
-    }
-
-    /// Schedules an examination of a peer for no later than `at`.
-    pub(super) fn set_timer(&mut self, peer: PeerId, at: Duration) {
-        if let Some(connection) = find(&mut self.places, peer)
-            && connection.set_timer(at)
-        {
-            self.timers.add(at, peer);
-        }
-        // A peer whose timer is set to ever earlier times, or that connects repeatedly, leaves
-        // obsolete entries.
-        let connections = self.count();
-        if self.timers.len() > 2 * connections + TIMERS_SPARE {
-            let places = &mut self.places;
-            self.timers.retain(|at, peer| {
-                find(places, peer).is_some_and(|connection| connection.is_due_at(at))
-            });
-        }
-    }
-
-    /// Returns the time at which the next timer is due.
-    pub(super) fn next_timer(&self) -> Option<Duration> {
-        self.timers.next()
-    }
-
-    /// Clears a timer that is due by `now`, and returns its peer. Returns `None` if no timer is
-    /// due.
-    pub(super) fn next_due(&mut self, now: Duration) -> Option<PeerId> {
-        while let Some((at, peer)) = self.timers.due(now) {
-            let connection = find(&mut self.places, peer);
-            if let Some(connection) = connection.filter(|connection| connection.is_due_at(at)) {
-                connection.clear_timer();
-                return Some(peer);
-            }
-        }
-        None
-    }
-
-    /// Schedules a read from a peer, unless it has nothing to read or its input is paused. Pauses
-    /// or resumes its input first, according to its queued answers.
-    pub(super) fn queue(&mut self, peer: PeerId) {
-        let Some(connection) = find(&mut self.places, peer) else {
-            return;
-        };
-        match connection.regulate(self.outbox_max) {
-            Some(Flow::Paused) => {
-                increment(&mut self.counters.paused);
-                self.memory.count_pause();
-            }
-            Some(Flow::Reading) => decrement(&mut self.counters.paused),
-            None => {}
-        }
-        if connection.enlist_to_read() {
-            let priority = if !connection.is_known() {
-                Priority::Stranger
-            } else if connection.is_heavy(self.turn) {
-                Priority::Heavy
-            } else {
-                Priority::Light
-            };
-            self.ready.push(peer, priority);
-        }
-    }
-
-    /// Returns whether a peer may be read now, out of its turn.
-    pub(super) fn may_be_read(&mut self, peer: PeerId) -> bool {
-        let outbox_max = self.outbox_max;
-        let connection = find(&mut self.places, peer);
-        connection.is_some_and(|found| !found.is_to_be_read() && found.is_open(outbox_max))
-    }
-
-    /// Answers a peer's PING, unless too many bytes are queued for the peer. A peer that does not
-    /// read could otherwise make the gateway queue PONGs without end, and a PONG after so many
-    /// bytes would arrive too late.
-    pub(super) fn pong(&mut self, peer: PeerId, context: &[u8]) {
-        let client_max = self.memory.client_max();
-        let has_room = |connection: &mut Connection| {
-            let room = if connection.role().has_workers() {
-                WORKER_ROOM
-            } else {
-                WORKER_ROOM.min(client_max)
-            };
-            connection.unwritten() <= room
-        };
-        if self.get(peer).is_some_and(has_room) {
-            self.put(peer, |into| command::put_pong(into, context));
-        }
-    }
-
-    /// Schedules a write to a peer for the end of the turn.
-    pub(super) fn mark_dirty(&mut self, peer: PeerId) {
-        if self.get(peer).is_some_and(Connection::enlist_to_write) {
-            self.dirty.push(peer);
-        }
-    }
-
-    /// Returns whether a write is scheduled.
-    pub(super) fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty()
-    }
-
-    /// Writes to the peers with queued bytes, as far as they take them. If that takes long, the
-    /// remaining peers are first in the next turn.
-    pub(super) fn flush(&mut self, now: Duration, clock: &Clock) {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        let (mut work, mut begun, mut written) = (0, None, 0);
-        for peer in &dirty {
-            work += 1 + self.write(*peer, now) / BYTES_PER_WRITE;
-            written += 1;
-            if work >= WRITES_UNTIMED {
-                let time = clock.now();
-                let writing = time.saturating_sub(*begun.get_or_insert(time));
-                if writing >= WRITE_TIME_MIN && time.saturating_sub(now) >= WRITE_TIME_MAX {
-                    break;
-                }
-                work = 0;
-            }
-        }
-        dirty.drain(..written);
-        // Peers that were marked during these writes come last. There are seldom any.
-        dirty.append(&mut self.dirty);
-        self.dirty = dirty;
-    }
-
-    /// Writes a peer's queued bytes even if the system has not reported room, because that report
-    /// may be pending.
-    pub(super) fn try_to_write(&mut self, peer: PeerId, now: Duration) {
-        if self.get(peer).is_some_and(Connection::retry) {
-            self.write(peer, now);
-        }
-    }
-
-    /// Writes to a peer, and returns the number of bytes that the system took.
-    fn write(&mut self, peer: PeerId, now: Duration) -> u64 {
-        let subscriber_room = self.subscriber_room();
-        let Some(connection) = find(&mut self.places, peer) else {
-            return 0;
-        };
-        while let Some(work) = connection.next_to_seal() {
-            self.to_seal.push_back((peer, work));
-        }
-        let Some(written) = connection.write(&mut self.buffers, now) else {
-            return 0;
-        };
-        if let Some(bytes) = &mut self.counters.bytes_out {
-            *bytes += written.bytes;
-        }
-        let tried = written.end != WriteEnd::Untried;
-        self.counters.full += u64::from(tried && written.left > 0);
-        note_unsent(connection, &mut self.counters, written.left);
-        while let Some(outcome) = connection.next_written() {
-            let fate = Fate::Delivered;
-            self.events.push_back(Event::Settled { outcome, fate });
-        }
-        connection.charge(&mut self.account);
-        if written.end == WriteEnd::Failed {
-            self.mute(peer);
-            return written.bytes;
-        }
-        if connection.has_sent_all() && connection.phase() == Phase::Closing {
-            connection.finish();
-        }
-        let room = match connection.role() {
-            Role::Subscribers(_) => subscriber_room,
-            Role::Publishers(_) => SUBSCRIPTION_ROOM,
-            Role::Frontend(_) | Role::Pool(_) => WORKER_ROOM,
-        };
-        if connection.unblock(room / 2) {
-            self.events.push_back(Event::Writable { peer });
-        }
-        if connection.has_input() && !connection.is_to_be_read() {
-            // Reading from the peer may have been paused until now.
-            self.queue(peer);
-        }
-        written.bytes
-    }
-
-    /// Ends writing to a peer that can no longer be written to, and settles its queued answers as
-    /// [`Fate::Gone`]. The peer is still read to the end, because a worker may have sent answers,
-    /// and a client requests, before it disconnected.
-    fn mute(&mut self, peer: PeerId) {
-        let Some(connection) = find(&mut self.places, peer) else {
-            return;
-        };
-        while let Some(outcome) = connection.next_lost() {
-            let fate = Fate::Gone;
-            self.events.push_back(Event::Settled { outcome, fate });
-        }
-        connection.mute();
-        connection.charge(&mut self.account);
-        note_unsent(connection, &mut self.counters, 0);
-        self.queue(peer);
     }
 
     /// Closes a connection, and settles its queued answers as [`Fate::Gone`]. Returns the call that

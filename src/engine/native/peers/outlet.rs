@@ -2,7 +2,8 @@
 
 use crate::core::{Case, Outlet};
 use crate::engine::native::connection::Connection;
-use crate::engine::native::peers::{PUBLISHER_ROOM, Peers, SUBSCRIPTION_ROOM, WORKER_ROOM, find};
+use crate::engine::native::peers::limits::{PUBLISHER_ROOM, SUBSCRIPTION_ROOM, WORKER_ROOM};
+use crate::engine::native::peers::{Peers, find};
 use crate::ledger::{EngineCounters, Fate, RequestOutcome};
 use crate::peer::PeerId;
 use gateway_zmtp::message::Message;

@@ -4,8 +4,14 @@ use std::time::Duration;
 
 use crate::engine::native::memory::Load;
 use crate::engine::native::peers::Peers;
+use crate::engine::native::peers::limits::SUBSCRIBER_ROOM;
 
 impl Peers {
+    /// Returns the number of queued bytes above which a subscriber receives no further message now.
+    pub(super) fn subscriber_room(&self) -> u64 {
+        SUBSCRIBER_ROOM.min(self.memory.client_max())
+    }
+
     /// Updates the memory that peers hold, and the bound on each client. The memory includes the
     /// `core` bytes of the core. Resumes reading from clients if their bound has grown.
     pub(in crate::engine::native) fn weigh(&mut self, core: u64, now: Duration) {
