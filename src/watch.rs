@@ -188,7 +188,12 @@ impl Follower {
             follower.check_after(CheckReason::Interval);
         });
         loop {
-            let woken = self.woken.recv_timeout(self.check_every);
+            // The message that wakes an ended follower may have been received while files settled.
+            let woken = if self.wake.has_ended() {
+                Ok(WakeReason::Changed)
+            } else {
+                self.woken.recv_timeout(self.check_every)
+            };
             self.wake.acknowledge();
             if self.wake.has_ended() {
                 if let Some(admin) = self.admin.take() {

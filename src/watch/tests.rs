@@ -225,6 +225,30 @@ fn old_watches_stay_while_new_ones_cannot_be_placed() {
     followed.end();
 }
 
+/// The message that wakes an ended follower is received while the follower waits for files to
+/// settle.
+#[test]
+fn a_follower_that_is_ended_while_files_settle_ends_without_another_check() {
+    let (followed, mut follower) = Followed::start();
+    follower.check_every = Duration::from_secs(24 * 60 * 60);
+    // The next step of the follower is then Step::Freed, before the files settle.
+    follower.has_loaded = true;
+    let wake = follower.wake();
+    wake.changed();
+    let follower = follower.observed_by(Arc::new(move |step| {
+        if matches!(step, Step::Freed) {
+            wake.end();
+        }
+    }));
+    let (ended, is_ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        follower.follow();
+        let _ = ended.send(());
+    });
+    assert_eq!(is_ended.recv_timeout(Duration::from_secs(30)), Ok(()));
+    followed.end();
+}
+
 /// Panics if there is anything to report.
 fn panics_at_faults(found: &Diagnostics) {
     assert!(found.is_empty(), "on purpose");
