@@ -69,8 +69,8 @@ const WELL_KNOWN_FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The file that defines the messages of options. The options of every file are read as these
-/// messages.
+/// The file that defines the option messages, such as `FieldOptions`. The options in every `.proto`
+/// file are fields of these messages.
 pub(super) const DESCRIPTOR: &str = "google/protobuf/descriptor.proto";
 
 /// The file that defines the rules of buf.validate. It changes with protovalidate's releases, so a

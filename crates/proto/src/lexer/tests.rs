@@ -115,6 +115,10 @@ fn tokens_after_a_bad_one_are_read() {
             "{text:?}"
         );
     }
+}
+
+#[test]
+fn a_text_that_is_clearly_not_a_proto_file_is_not_read_to_the_end() {
     assert_eq!(
         kinds(&"0x ".repeat(1000)).len(),
         usize::from(BAD_TOKENS_MAX) + 1
@@ -126,7 +130,7 @@ fn tokens_after_a_bad_one_are_read() {
 }
 
 #[test]
-fn loose_tokens_continue_to_the_end() {
+fn loose_tokens_include_all_tokens_after_bad_ones() {
     let all = |text: &'static str| -> Vec<&str> {
         LooseTokens::of(text)
             .map(|token| &text[token.range()])

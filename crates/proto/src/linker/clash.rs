@@ -139,7 +139,7 @@ impl Linker {
                 };
                 fault
                     .at(report.place(&number_path))
-                    .note(format!("by the extension at {first}"))
+                    .note(format!("this number belongs to the extension at {first}"))
                     .help("choose another number")
             });
         }

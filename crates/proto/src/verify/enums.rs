@@ -66,7 +66,11 @@ impl<'a> Check<'a, '_, '_> {
             self.report.push_with(|report| {
                 Diagnostic::error(format!("enum number {} is already used", value.number()))
                     .at(report.place(&number(i)))
-                    .note(format!("by {} at {}", e.value[earlier].name(), report.place(&number(earlier))))
+                    .note(format!(
+                        "this number belongs to value {} at {}",
+                        e.value[earlier].name(),
+                        report.place(&number(earlier))
+                    ))
                     .help("choose another number, or write option allow_alias = true; if both are intended")
             });
         }

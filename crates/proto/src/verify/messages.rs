@@ -41,7 +41,7 @@ impl<'a> Check<'a, '_, '_> {
                 Diagnostic::error(format!("field number {number} is already used"))
                     .at(report.place(&below(&own, path::FIELD_NUMBER, None)))
                     .note(format!(
-                        "by {} at {}",
+                        "this number belongs to field {} at {}",
                         message.field[earlier].name(),
                         report.place(&other)
                     ))
