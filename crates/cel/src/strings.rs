@@ -146,7 +146,8 @@ fn last_index_of<'a>(text: &str, part: &str, to: Option<i64>) -> Outcome<'a> {
         Some(to) => (byte_at(text, to)? + part.len()).min(text.len()),
         None => text.len(),
     };
-    // `part` cannot end within a character.
+    // `end` may lie within a character. No occurrence of `part` ends there, so the search ends at
+    // the start of that character.
     let end = (0..=end)
         .rev()
         .find(|at| text.is_char_boundary(*at))

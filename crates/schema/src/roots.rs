@@ -18,11 +18,11 @@ impl Table {
     ///
     /// Schemas and rules have the same verdicts with this table as with a table of [`Self::build`]:
     ///
-    /// - In JSON, a `google.protobuf.Any` may hold a message of any type. In every encoding, a rule
-    ///   in CEL may read the message in an `Any`. If a payload can have such an `Any`, the table
-    ///   holds all messages.
-    /// - If messages have rules, the table also holds the types that the rules may name, and the
-    ///   messages of the rules themselves.
+    /// - The table holds all messages if a payload of a root can contain a `google.protobuf.Any`,
+    ///   and the check may read the message in the `Any`. In JSON, every check reads that message.
+    ///   In other encodings, only rules in CEL may read that message.
+    /// - If roots have rules, the table also holds the types that the rules may name, and the
+    ///   messages of `buf.validate`, in which rules are written.
     ///
     /// Only the files that the table needs are decoded.
     ///

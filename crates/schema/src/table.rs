@@ -348,8 +348,9 @@ fn msgpack_key(name: &str) -> Vec<u8> {
     let head = match name.len() {
         size @ 0..0x20 => vec![0xa0 | size as u8],
         size @ 0x20..0x100 => vec![0xd9, size as u8],
-        // This prefix has a length of four bytes. Writers use a length of two bytes for names of up
-        // to 65,535 bytes, so such a name does not match, and the general path reads it.
+        // This prefix encodes the length of the name in four bytes. For names of up to 65,535
+        // bytes, writers encode the length in two bytes. Such a key does not match the prefix, and
+        // the general path reads the key.
         size => [&[0xdb][..], &(size as u32).to_be_bytes()].concat(),
     };
     [&head, name.as_bytes()].concat()
