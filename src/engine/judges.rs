@@ -1,11 +1,14 @@
 //! The judges: threads that check payloads if the check may take long.
 //!
-//! A message to check is a [`Case`]. The core keeps the messages to check in lanes. The messages of
-//! a lane keep their order, so the core passes one message of each lane at a time. The queue is
-//! therefore bounded by the requests that clients may have open. The queue belongs to the data
-//! thread and serves clients in turn. The next cases are sent to the judges over a channel, so that
-//! the data thread never waits for a lock. A judge uses nothing but its case, and its verdict
-//! reaches the core as an event.
+//! A message to check is a [`Case`]: a request, an answer, or a message that a channel keeps. The
+//! core keeps requests and answers in lanes. The messages of a lane keep their order, so only the
+//! first message of each lane is passed to the judges. A kept message is passed only once at a
+//! time. The queue of cases in [`Judges`] is therefore bounded by the requests that clients may
+//! have open, and by the messages that channels keep.
+//!
+//! The queue belongs to the data thread and serves clients in turn. The next cases are sent to the
+//! judges through [`mpsc`], so that the data thread never waits for a lock. A judge uses nothing
+//! but its case, and its verdict reaches the core as an event.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -36,9 +39,9 @@ const CASES_PER_JUDGE: usize = 2;
 pub(super) struct Judges<P> {
     control: Control,
     waiting: FairQueue<PeerId, Box<Case<P>>, FxBuildHasher>,
-    /// The sending end of the channel to the judges.
+    /// The sending end of the `mpsc` channel to the judges.
     cases: Sender<Box<Case<P>>>,
-    /// The receiving end of the channel, which the judges share.
+    /// The receiving end of that channel, which the judges share.
     sent: Arc<Mutex<Receiver<Box<Case<P>>>>>,
     done: Sender<Box<Verdict<P>>>,
     verdicts: Receiver<Box<Verdict<P>>>,

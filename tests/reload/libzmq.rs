@@ -17,7 +17,7 @@ const EDITS: &[(&str, &str, &str, &str)] = &[
         "workers",
         "workers: dealer",
         "workers: rep",
-        "pool people: engine libzmq can't change workers while it runs",
+        "pool people: engine libzmq can't change workers while the gateway runs",
     ),
     // Engine libzmq treats `auto` as `dealer`.
     ("workers", "workers: dealer", "workers: auto", ""),
@@ -25,27 +25,27 @@ const EDITS: &[(&str, &str, &str, &str)] = &[
         "heartbeat",
         "heartbeat: 9s",
         "heartbeat: 8s",
-        "pool people: engine libzmq can't change heartbeat while it runs",
+        "pool people: engine libzmq can't change heartbeat while the gateway runs",
     ),
     (
         "heartbeat",
         "heartbeat: 9s",
         "heartbeat: off",
-        "can't change heartbeat while it runs: restart the gateway, or give the pool another name and address",
+        "can't change heartbeat while the gateway runs: restart the gateway, or give the pool another name and address",
     ),
     (
         "per_worker",
         "per_worker: 50",
         "per_worker: 101",
-        "pool people: engine libzmq can't change per_worker beyond 100 while it runs",
+        "pool people: engine libzmq can't change per_worker beyond 100 while the gateway runs",
     ),
     ("per_worker", "per_worker: 50", "per_worker: 100", ""),
     (
         "limits.message",
         "message: 1MiB",
         "message: 5MiB",
-        "frontend clients: engine libzmq can't change limits.message to more than twice its first value while it \
-         runs: the value may be at most 2097152B until the gateway is restarted",
+        "frontend clients: engine libzmq can't change limits.message to more than twice its first value while the \
+         gateway runs: the value may be at most 2097152B until the gateway is restarted",
     ),
     ("limits.message", "message: 1MiB", "message: 2MiB", ""),
     ("limits.message", "message: 1MiB", "message: 1KiB", ""),
@@ -53,13 +53,13 @@ const EDITS: &[(&str, &str, &str, &str)] = &[
         "a pool's address",
         "DIRECTORY/people",
         "DIRECTORY/moved",
-        "pool people: engine libzmq can't change its addresses while it runs",
+        "pool people: engine libzmq can't change the addresses while the gateway runs",
     ),
     (
         "a frontend's address",
         "DIRECTORY/clients",
         "DIRECTORY/moved",
-        "frontend clients: engine libzmq can't change its addresses while it runs",
+        "frontend clients: engine libzmq can't change the addresses while the gateway runs",
     ),
     (
         "a pool's name on the same address",
@@ -78,14 +78,14 @@ const EDITS: &[(&str, &str, &str, &str)] = &[
         "a channel's address for publishers",
         "DIRECTORY/from",
         "DIRECTORY/moved",
-        "publisher side of channel ticks: engine libzmq can't change its addresses while it runs: give the channel \
-         with the new addresses another name, or restart",
+        "publisher side of channel ticks: engine libzmq can't change the addresses while the gateway runs: give \
+         the channel with the new addresses another name, or restart",
     ),
     (
         "a channel's address for subscribers",
         "DIRECTORY/to",
         "DIRECTORY/moved",
-        "subscriber side of channel ticks: engine libzmq can't change its addresses while it runs",
+        "subscriber side of channel ticks: engine libzmq can't change the addresses while the gateway runs",
     ),
     (
         "a channel's name on the same addresses",

@@ -168,7 +168,7 @@ impl Fixed {
             pool,
         } = self;
         let refuse = |key: &str, how: &str| {
-            let what = format!("{self}: engine libzmq can't change {key} while it runs");
+            let what = format!("{self}: engine libzmq can't change {key} while the gateway runs");
             Err(EngineError::new(what, how))
         };
         if *endpoints != wanted.endpoints {
@@ -178,12 +178,12 @@ impl Fixed {
                 Role::Publishers(_) | Role::Subscribers(_) => "channel",
             };
             return refuse(
-                "its addresses",
+                "the addresses",
                 &format!("give the {part} with the new addresses another name, or restart"),
             );
         }
-        // `limits.message` may grow up to `message_max`, libzmq's own limit, which is twice the
-        // gateway's first limit.
+        // libzmq accepts frames of up to `message_max` bytes, which is twice the `limits.message`
+        // with which the socket was made. A reload may raise `limits.message` up to `message_max`.
         if wanted.message_max / 2 > *message_max {
             let remedy =
                 format!("the value may be at most {message_max}B until the gateway is restarted");
@@ -217,8 +217,9 @@ impl fmt::Display for Fixed {
     }
 }
 
-/// Returns libzmq's own limit, which is twice the gateway's limit. libzmq closes the connection of
-/// a larger frame without an answer. A frame that exceeds only the gateway's limit can be answered.
+/// Returns the largest frame that libzmq must accept, in bytes: twice `limits.message`. libzmq
+/// disconnects a peer that sends a larger frame, without an answer. If a frame exceeds only
+/// `limits.message`, the gateway receives the frame and can answer.
 fn message_max(snapshot: &Snapshot) -> u64 {
     let Limits {
         message,

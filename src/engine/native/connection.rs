@@ -272,6 +272,8 @@ impl Connection {
         self.phase
     }
 
+    /// Returns whether the connection was retired, because its address was removed from the
+    /// configuration or because its pool does not allow workers of its type any more.
     pub(super) fn is_retired(&self) -> bool {
         self.retired
     }

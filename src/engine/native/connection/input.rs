@@ -31,8 +31,8 @@ impl Connection {
     }
 
     /// Returns the bytes that the last turn left, if there are any. Otherwise reads from the
-    /// stream: at most `bytes_max` bytes into a buffer, or the rest of a large frame into the
-    /// frame's memory. Fails if the connection has failed.
+    /// stream: at most `bytes_max` bytes into a buffer, or at most [`DIRECT_READ_MAX`] bytes of a
+    /// large frame into the frame's memory. Fails if the connection has failed.
     pub(in crate::engine::native) fn read(
         &mut self,
         buffers: &mut BufferPool,
@@ -149,8 +149,8 @@ impl Connection {
         self.session.is_inside_message()
     }
 
-    /// Returns whether a large frame is arriving that is read directly into its memory, and the
-    /// peer is not held up.
+    /// Returns whether the next bytes must be read directly into the memory of a large frame. The
+    /// result is false while the peer is held up.
     pub(in crate::engine::native) fn reads_directly(&mut self) -> bool {
         !self.held_up && self.session.direct().is_some()
     }
@@ -210,8 +210,8 @@ impl Connection {
     }
 
     /// Records that the connection is in the list of connections to read from, if there may be
-    /// something to read and reading is not paused. Returns true if this is new, so that the caller
-    /// must append the connection to the list.
+    /// something to read and reading is not paused. Returns true if the connection was not in the
+    /// list before, so that the caller must append it to the list. Returns false otherwise.
     pub(in crate::engine::native) fn enlist_to_read(&mut self) -> bool {
         self.receiving.enlist()
     }

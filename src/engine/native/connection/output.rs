@@ -192,8 +192,9 @@ impl Connection {
         self.receiving.end();
     }
 
-    /// Counts `left` bytes as unread by a client. Returns the number that was counted before, or
-    /// `None` for any other peer, which is not counted.
+    /// Records that this client contributes `left` bytes to `EngineCounters::unsent_bytes`. Returns
+    /// the number that was recorded before, or `None` for a peer that is not a client and
+    /// contributes nothing.
     pub(in crate::engine::native) fn count_unread(&mut self, left: u64) -> Option<u64> {
         matches!(self.role, Role::Frontend(_)).then(|| self.sending.count(left))
     }

@@ -122,8 +122,8 @@ impl Receiving {
     }
 
     /// Records that the connection is in the list of connections to read from, if there may be
-    /// something to read and reading is not paused. Returns true if this is new, so that the caller
-    /// must append the connection to the list.
+    /// something to read and reading is not paused. Returns true if the connection was not in the
+    /// list before, so that the caller must append it to the list. Returns false otherwise.
     pub(super) fn enlist(&mut self) -> bool {
         self.has_input() && self.flow == Flow::Reading && self.listed.enter()
     }

@@ -61,7 +61,7 @@ pub(super) struct Sending {
     /// True if a request, a published message or a subscription found no room, so that the core
     /// must be notified when there is room.
     blocked: bool,
-    /// The number of bytes in the outbox when they were last counted.
+    /// The number of bytes that this peer contributes to `EngineCounters::unsent_bytes`.
     counted: u64,
 }
 
@@ -103,12 +103,14 @@ impl Sending {
         self.outbox.unwritten()
     }
 
-    /// Returns the memory charged for the queue, in bytes.
+    /// Returns the memory charged for the queue, in bytes: the queued bytes, and the additional
+    /// cost of each answer.
     pub(super) fn held(&self) -> u64 {
         self.outbox.held()
     }
 
-    /// Returns the memory that the queue takes, in bytes.
+    /// Returns the memory that the queue takes, in bytes, including spare capacity and bytes that
+    /// are written but not freed yet.
     pub(super) fn memory(&self) -> u64 {
         self.outbox.memory()
     }
@@ -291,7 +293,8 @@ impl Sending {
         self.room = Room::Gone;
     }
 
-    /// Counts `left` bytes as unread by the peer. Returns the number that was counted before.
+    /// Records that this peer contributes `left` bytes to `EngineCounters::unsent_bytes`. Returns
+    /// the number that was recorded before.
     pub(super) fn count(&mut self, left: u64) -> u64 {
         std::mem::replace(&mut self.counted, left)
     }

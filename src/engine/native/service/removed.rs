@@ -1,5 +1,6 @@
 //! Closes the connections whose frontend, pool, channel or address was removed from the
-//! configuration, and ends the calls (see `dial`) of removed pools.
+//! configuration. Also ends the calls of removed pools, which are the connections that the gateway
+//! makes to peers (see `dial`).
 
 use std::time::Duration;
 
@@ -19,8 +20,9 @@ enum Treatment {
 }
 
 impl Service {
-    /// Closes the calls and connections of removed parts, unless they still have something to
-    /// deliver. Returns whether any of them remain open.
+    /// Closes the connections of removed frontends, pools, channels and addresses, unless they
+    /// still have something to deliver. Also ends the calls of removed pools that are idle. Returns
+    /// whether any of these connections and calls remain.
     pub(in crate::engine::native) fn close_removed(&mut self, now: Duration) -> bool {
         let calls_left = self.end_calls();
         let connections_left = self.close_connections(now);
@@ -80,9 +82,10 @@ impl Service {
         let is_needed = match (role, phase) {
             (_, Phase::Left | Phase::PutOff | Phase::Closing) => return Treatment::Keep,
             (Role::Frontend(_), _) if removed || retired => busy || self.core.awaits_messages(peer),
-            // Nothing more is published on a removed channel, so its queues become empty. The queue
-            // of a slow subscriber of a channel that remains may never become empty, so a retired
-            // connection to such a subscriber is closed even if messages are queued.
+            // Nothing more is published on a removed channel, so its queues become empty. If the
+            // channel remains, the queue of a slow subscriber may never become empty. A retired
+            // subscriber of such a channel is therefore closed even if messages are queued, by the
+            // arm for all other retired connections.
             (Role::Subscribers(_), _) if removed => busy || self.core.awaits_messages(peer),
             (Role::Publishers(_), _) if removed => false,
             (Role::Pool(pool), _) if removed => !self.core.is_idle(pool),
