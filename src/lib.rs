@@ -43,8 +43,8 @@
 //!
 //! - `libzmq`, on by default, is the engine over libzmq, and needs a C++ compiler. The other
 //!   engine, `native`, is always there and is the default in a configuration.
-//! - `sodium`, on by default, is CURVE by libsodium, and needs a C compiler and make. Without it,
-//!   CURVE is by `crypto_box`, which is all Rust.
+//! - `sodium`, on by default, implements CURVE with libsodium, and needs a C compiler and make.
+//!   Without this feature, CURVE uses the crate `crypto_box`, which is written in Rust only.
 //!
 //! # The modules
 //!
@@ -107,7 +107,7 @@ mod metrics;
 // This is public for a test.
 #[doc(hidden)]
 pub mod panics;
-// The program around the gateway.
+// The command line, and the interface for programs that run a gateway.
 #[doc(hidden)]
 pub mod cli;
 mod embed;

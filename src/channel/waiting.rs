@@ -42,7 +42,8 @@ impl<M> Default for Waiting<M> {
 /// The result of adding a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Added {
-    /// This number of messages was dropped. The new message is among them, or it was queued.
+    /// The number of dropped messages, which may include the new message. If the new message was
+    /// not dropped, it was queued.
     Dropped(u64),
     /// There is no room, and the subscriber must be disconnected.
     Overflow,
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_waits_for_several_subscribers_is_charged_once_with_a_place_for_each() {
+    fn a_message_in_two_queues_is_charged_once_and_its_queue_entries_are_charged_each() {
         let (mut first, mut second) = (Waiting::default(), Waiting::default());
         let (post, mut memory) = (post("a1"), 0);
         for waiting in [&mut first, &mut second] {

@@ -19,8 +19,7 @@ pub(super) type WatchedDirectories = BTreeMap<PathBuf, WatchScope>;
 /// The part of a directory that is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum WatchScope {
-    /// The entries with these names. Other entries may be unrelated, and change as often as the
-    /// entries of /tmp.
+    /// The entries with these names. Other entries may be unrelated and change often, as in /tmp.
     Named(BTreeSet<OsString>),
     /// All entries of the directory.
     Entries,

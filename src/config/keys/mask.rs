@@ -32,7 +32,7 @@ fn masked_line(line: &str, role: KeyRole) -> String {
         None => (line, ""),
     };
     let shown = match role {
-        // Any other word may be the secret key, even if its name says that it is public.
+        // Any other long word may be the secret key, even after the name `public-key`.
         KeyRole::Gateway => masked_words(shown),
         KeyRole::Peer => shown.to_owned(),
     };
