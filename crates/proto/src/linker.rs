@@ -25,9 +25,9 @@ use crate::symbols::{Unfit, View};
 use crate::{path, verify};
 use gateway_diagnostic::{Diagnostic, SourceFile};
 
-/// The maximum of a sum to which each file adds the number of files that an import of this file
-/// makes visible. These are the file itself and its public imports, direct and indirect. A chain of
-/// public imports of 20,000 files would have the sum 200 million. The sum for googleapis is the
+/// The maximum of the sum, over all files, of the number of files that an import of the file makes
+/// visible. These are the file itself and its public imports, direct and indirect. For a chain of
+/// public imports of 20,000 files, the sum would be 200 million. For googleapis, the sum is the
 /// number of its files.
 const PUBLIC_IMPORTS_MAX: usize = 5_000_000;
 
