@@ -1,4 +1,4 @@
-//! The part of the configuration that a connection or a socket serves.
+//! The frontend, the pool or the side of a channel that a connection or a socket belongs to.
 
 use std::sync::Arc;
 

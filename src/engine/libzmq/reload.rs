@@ -1,4 +1,4 @@
-//! Reloads, which the thread that reads configurations prepares and hands to the data thread.
+//! Reloads. The thread that reads configurations prepares a reload and hands it to the data thread.
 
 use std::sync::{Arc, mpsc};
 

@@ -76,8 +76,8 @@ pub(super) enum Phase {
 
 /// The result of a read.
 pub(super) enum Read {
-    /// The input to decode, and the number of bytes read. The input lacks bytes that were read
-    /// directly into their frame.
+    /// The input to decode, and the number of bytes read. Bytes that were read directly into their
+    /// frame are counted, but are not in the input.
     Some(Input, usize),
     /// There is nothing to read at present.
     Nothing,

@@ -5,9 +5,9 @@
 //! actions of the service. `meet` reports a connection to the core after its handshake, and
 //! `security` decides whether its peer is admitted. `traffic` reads and decodes the input of a
 //! peer. `silence` handles a peer that sends nothing. `calling` connects to peers that listen.
-//! `adopt` applies another configuration, and `removed` closes the connections whose part of the
-//! configuration was removed. `end` has all ways in which a connection ends. The rest of the engine
-//! only calls methods.
+//! `adopt` applies another configuration, and `removed` closes the connections whose frontend,
+//! pool, channel or address was removed. `end` has all ways in which a connection ends. The rest of
+//! the engine only calls methods.
 
 mod adopt;
 mod calling;

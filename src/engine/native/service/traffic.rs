@@ -39,8 +39,8 @@ const PUBLISHER_READ_MIN: usize = 16 << 10;
 const ITEMS_MAX: usize = 1024;
 
 /// The maximum number of messages and commands in a turn of all peers together, unless
-/// [`ITEMS_MIN`] for each peer is more. So many messages take a few milliseconds, and the last peer
-/// waits for that time.
+/// [`ITEMS_MIN`] for each peer is more. This number of messages takes a few milliseconds, for which
+/// the last peer waits.
 const ITEMS_OF_ALL: usize = 8192;
 
 /// The minimum number of messages and commands for each peer, however many peers there are. Fewer
