@@ -21,9 +21,9 @@ pub(crate) const LATENCY_BOUNDS_US: [u32; 17] = [
     1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000,
 ];
 
-/// The maximum number of workers of a pool in a sample. So many workers take a few hundred KiB of
-/// the /status page or of /metrics. A person can still search such a page, and a monitoring system
-/// still accepts it.
+/// The maximum number of workers of a pool in a sample. This number of workers takes a few hundred
+/// KiB of the /status page or of /metrics. A person can still search such a page, and a monitoring
+/// system still accepts it.
 pub(crate) const WORKERS_SHOWN_MAX: usize = 1_000;
 
 /// The number of counters for the positions in a route's list of schemas. The last counter counts

@@ -21,8 +21,8 @@ const PLACES_KEPT: usize = 1 << 11;
 /// time.
 const SHRINK_PERIOD: Duration = Duration::from_secs(1);
 
-/// A table is little used in a period if, at every time in the period, fewer than one in this many
-/// of its places were taken.
+/// The divisor that defines little use. A table is little used in a period if, throughout the
+/// period, less than `1 / SHRINK_DIVISOR` of its places were taken.
 const SHRINK_DIVISOR: usize = 8;
 
 /// The open requests, by number.

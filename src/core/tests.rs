@@ -147,10 +147,10 @@ fn counts(notes: &[Note]) -> Vec<Option<u64>> {
     notes.iter().map(|note| note.left_out).collect()
 }
 
-/// Each worker is named once for each of its mistakes within ten seconds, however many messages it
-/// sends, and whatever the others send.
+/// Each mistake of a worker is noted once within ten seconds, however many messages the worker
+/// sends, and whatever the other workers send.
 #[test]
-fn each_worker_is_named_once_for_each_mistake_and_its_other_messages_are_counted() {
+fn each_mistake_of_a_worker_is_noted_once_and_its_other_messages_are_counted() {
     const MESSAGES: usize = 1_000;
     let mistakes: [&[&[u8]]; 2] = [&[b"done"], &[b"REPLY", b"done"]];
     let mut world = World::new();
@@ -178,7 +178,7 @@ fn each_worker_is_named_once_for_each_mistake_and_its_other_messages_are_counted
 }
 
 #[test]
-fn at_most_32_workers_of_a_pool_are_named_for_a_mistake() {
+fn at_most_32_workers_of_a_pool_are_noted_for_a_mistake() {
     let mut world = World::new();
     let workers: Vec<_> = (0..100).map(|_| world.worker()).collect();
     for worker in workers {
@@ -190,7 +190,7 @@ fn at_most_32_workers_of_a_pool_are_named_for_a_mistake() {
 
 /// The first message of a socket with `ZMQ_PROBE_ROUTER` is empty, and is not noted.
 #[test]
-fn a_worker_whose_first_message_is_empty_is_not_named() {
+fn a_worker_whose_first_message_is_empty_is_not_noted() {
     let mut world = World::new();
     let worker = world.worker();
     world.send(worker, &[b""]);
@@ -202,7 +202,7 @@ fn a_worker_whose_first_message_is_empty_is_not_named() {
 }
 
 #[test]
-fn at_most_32_clients_are_named_for_each_route_and_reason_within_ten_seconds() {
+fn at_most_32_clients_are_noted_for_each_route_and_reason_within_ten_seconds() {
     let mut world = World::new();
     let clients: Vec<_> = (0..100).map(|_| world.client()).collect();
     let is_rejected = |reason| move |what| what == NotedEvent::Rejected(reason);
@@ -231,7 +231,7 @@ fn at_most_32_clients_are_named_for_each_route_and_reason_within_ten_seconds() {
 }
 
 #[test]
-fn a_pool_without_a_worker_is_named_after_a_second_and_every_ten_seconds() {
+fn a_pool_without_a_worker_is_noted_after_a_second_and_every_ten_seconds() {
     let mut world = World::new();
     let client = world.client();
     let start = seconds(5);
@@ -262,7 +262,7 @@ fn a_pool_without_a_worker_is_named_after_a_second_and_every_ten_seconds() {
 }
 
 #[test]
-fn a_pool_whose_first_worker_connects_within_a_second_is_not_named() {
+fn a_pool_whose_first_worker_connects_within_a_second_is_not_noted() {
     let mut world = World::new();
     let client = world.client();
     world.send(client, &[b"A", b"x"]);
@@ -272,7 +272,7 @@ fn a_pool_whose_first_worker_connects_within_a_second_is_not_named() {
 }
 
 #[test]
-fn a_pool_that_loses_its_last_worker_while_requests_wait_is_named_after_a_second() {
+fn a_pool_that_loses_its_last_worker_while_requests_wait_is_noted_after_a_second() {
     let mut world = World::new();
     let (client, worker) = (world.client(), world.worker());
     for _ in 0..11 {
@@ -289,7 +289,7 @@ fn a_pool_that_loses_its_last_worker_while_requests_wait_is_named_after_a_second
 }
 
 #[test]
-fn a_drain_names_each_pool_that_it_waits_for_after_a_second_and_every_ten_seconds() {
+fn each_pool_that_a_drain_waits_for_is_noted_after_a_second_and_every_ten_seconds() {
     let summary = |note: &Note| {
         let details = &note.particulars;
         (

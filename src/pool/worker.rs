@@ -12,7 +12,7 @@ use crate::peer::{Headcount, Identity, PeerId, PeerName, WorkerKind};
 use crate::snapshot::{Balance, PerWorker, PoolSettings};
 
 /// The maximum number of outstanding requests of a worker under `identity: client`, including
-/// requests that have timed out. A worker that lets so many requests time out is broken, so it
+/// requests that have timed out. A worker that lets this many requests time out is broken, so it
 /// receives nothing more until it answers. If the connection hides several workers, the older half
 /// of the entries is dropped instead ([`Worker::add_outstanding`]).
 const OUTSTANDING_MAX: usize = 100_000;

@@ -19,8 +19,8 @@ use zeroize::Zeroizing;
 /// argon2's authors and of OWASP, but one line of a file of users cannot exhaust a machine.
 const MEMORY_KIB_MAX: u32 = 256 << 10;
 
-/// The maximum number of blocks of 1 KiB that one verification computes, over all passes. So many
-/// blocks take about a second, and the verifications of other passwords wait for that time.
+/// The maximum number of blocks of 1 KiB that one verification computes, over all passes. This
+/// number of blocks takes about a second, for which the verifications of other passwords wait.
 const BLOCKS_MAX: u64 = 1 << 20;
 
 /// The maximum number of lanes of a hash, which is argon2's parameter `p`. Lanes are computed one

@@ -52,8 +52,8 @@ pub enum BriefCheck {
 /// millisecond at most.
 const JUDGED_SIZE_MIN: usize = 16 << 10;
 
-/// The maximum number of steps of CEL rules that the data thread takes for one payload. So many of
-/// the slowest steps take about a millisecond.
+/// The maximum number of steps of CEL rules that the data thread takes for one payload. This
+/// number of the slowest steps takes about a millisecond.
 const DIRECT_STEPS_MAX: u64 = 20_000;
 
 /// The number of steps of CEL rules that are as much work as a small message.
