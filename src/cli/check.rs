@@ -1,4 +1,4 @@
-//! `gateway check`, which reports every error of every file, or prints a line that the files are
+//! `gateway check`, which reports every error of every file, or prints a summary if the files are
 //! valid.
 
 use std::io::{self, Read as _, Write as _};

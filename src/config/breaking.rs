@@ -80,11 +80,11 @@ impl Gate<'_> {
             });
             for fault in faults {
                 let at = match fault.path.as_str() {
-                    "" => "its message".to_owned(),
-                    path => path.to_owned(),
+                    "" => "in its message".to_owned(),
+                    path => format!("at {path}"),
                 };
                 let user = format!(
-                    "route {}{part} has it in {at}, in {}",
+                    "route {}{part} is affected {at}, in {}",
                     route.name,
                     key.0.label()
                 );
@@ -144,7 +144,7 @@ fn diagnostic(fault: BreakingChange, users: &[String], breaking: BreakingPolicy)
         diagnostic = diagnostic.note(user.as_str());
     }
     if let Some(more @ 1..) = users.len().checked_sub(NAMED_MAX) {
-        diagnostic = diagnostic.note(format!("and {more} more routes have it"));
+        diagnostic = diagnostic.note(format!("and {more} more routes are affected"));
     }
     diagnostic.help(match breaking {
         BreakingPolicy::Reject => {
