@@ -522,8 +522,7 @@ impl Service {
             .max(least)
             .min(self.peers.partial_max());
         for peer in self.peers.partial_to_drop(most, now) {
-            let why =
-                "incomplete messages take too much memory, and this peer's grew least recently";
+            let why = "incomplete messages take too much memory, and this peer's message grew least recently";
             self.refuse(peer, Cause::Slow, Refusal::HangUp(why.into()), now);
         }
     }
