@@ -100,7 +100,7 @@ fn no_token_splits_a_character() {
 }
 
 #[test]
-fn tokens_after_a_bad_one_are_read() {
+fn tokens_after_a_bad_token_are_read() {
     for text in [
         "1a;",
         "'\\q';",
