@@ -152,7 +152,7 @@ fn cost(cost: &RuleCost, limit: u64) -> String {
     match exceeding(coefficients, limit) {
         Some(0) => format!("{steps} (exceeds the limit)"),
         Some(elements) if coefficients.len() > 2 => {
-            format!("{steps} (exceeds the limit from n = {elements})")
+            format!("{steps} (exceeds the limit if n is at least {elements})")
         }
         _ => steps,
     }

@@ -75,7 +75,7 @@ fn nested_messages_are_listed_and_a_quadratic_cost_is_shown() {
         "shop.Shop\n  one ",
         "  parts           map.min_pairs    constant ",
         "  parts{} (key)   string.min_len   by length ",
-        "n^2 steps (exceeds the limit from n = ",
+        "n^2 steps (exceeds the limit if n is at least ",
         "  a price\\ntwice\n",
         "\n\nshop.Part\n  id  string.uuid  by length  must be a valid UUID\n",
         "limits.rules_cost is 1000000",

@@ -78,7 +78,9 @@ impl Removal {
         let elapsed = clock.now().saturating_sub(began);
         self.due = now + INTERVAL_MIN.max(elapsed * PAUSE_FACTOR);
         if !self.pending {
-            info!("the removed parts have finished their requests and are closed");
+            info!(
+                "the removed frontends, pools, channels and addresses have finished their requests and are closed"
+            );
         }
     }
 }

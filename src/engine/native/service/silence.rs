@@ -88,7 +88,7 @@ impl Service {
         warn!(
             peer = address,
             left_out,
-            "{kind} {name}: the peer does not send its READY, as if it were another gateway, and {wanted}"
+            "{kind} {name}: the peer does not send its READY and may be another gateway, but {wanted}"
         );
     }
 
