@@ -58,7 +58,7 @@ impl<'a> Run<'a> {
     }
 
     /// Follows imports from `start` until a file repeats, and returns the files in this cycle. Only
-    /// imports that lead to `pending` files are followed. Every pending file imports a pending file.
+    /// imports that lead to `pending` files are followed. Every pending file has such an import.
     fn cycle_from(&self, start: &'a str, pending: &BTreeMap<&'a str, usize>) -> Vec<&'a str> {
         let mut chain = vec![start];
         let mut at: HashMap<&str, usize> = HashMap::from([(start, 0)]);
