@@ -4,8 +4,8 @@
 //! therefore has a queue, and no heap is needed. Adding a deadline is O(1), and the next deadline
 //! is the earliest of the first deadlines of all queues. The entry of a request that ends early
 //! stays in its queue. When the entries of ended requests outnumber the entries of open requests,
-//! the entries of ended requests are removed. The queues thus take at most about twice the memory of
-//! the entries of open requests.
+//! the entries of ended requests are removed. The queues thus take at most about twice the memory
+//! of the entries of open requests.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

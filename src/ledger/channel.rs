@@ -43,8 +43,8 @@ pub struct ChannelSample {
     pub shown: Vec<SubscriberSample>,
 }
 
-/// The maximum number of subscribers of a channel in a sample. This number of subscribers
-/// takes a few hundred KiB of the /status page.
+/// The maximum number of subscribers of a channel in a sample. This number of subscribers takes a
+/// few hundred KiB of the /status page.
 pub(crate) const SUBSCRIBERS_SHOWN_MAX: usize = 1_000;
 
 /// A connected subscriber at one point in time. `matched` is the sum of `sent`, `dropped` and

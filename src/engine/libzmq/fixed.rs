@@ -217,8 +217,8 @@ impl fmt::Display for Fixed {
     }
 }
 
-/// Returns the largest frame that libzmq must accept, in bytes: twice `limits.message`. libzmq
-/// disconnects a peer that sends a larger frame, without an answer. If a frame exceeds only
+/// Returns the maximum size of a frame that libzmq accepts, in bytes: twice `limits.message`.
+/// libzmq disconnects a peer that sends a larger frame, without an answer. If a frame exceeds only
 /// `limits.message`, the gateway receives the frame and can answer.
 fn message_max(snapshot: &Snapshot) -> u64 {
     let Limits {

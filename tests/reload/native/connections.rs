@@ -118,7 +118,9 @@ admin: { bind: "127.0.0.1:0" }
     answer(&mut worker);
     assert_eq!(answered(&mut client), reply("second"));
     // No request is left, so the gateway closes the pool's connections.
-    gateway.await_line("have finished their requests and are closed");
+    gateway.await_line(
+        "the removed frontends, pools, channels and addresses have finished their requests",
+    );
     assert_eq!(worker.receive(), Received::End);
 }
 
@@ -151,7 +153,9 @@ fn a_removed_pool_connects_again_for_queued_requests() {
     answer(&mut worker);
     assert_eq!(answered(&mut client), reply("later"));
     // After that, the gateway does not connect to the worker any more.
-    gateway.await_line("have finished their requests and are closed");
+    gateway.await_line(
+        "the removed frontends, pools, channels and addresses have finished their requests",
+    );
     assert_eq!(worker.receive(), Received::End);
     let more = gateway.next_line(Duration::from_millis(500));
     assert!(more.is_none(), "{more:?}");
@@ -192,7 +196,9 @@ fn a_removed_frontends_last_answers_arrive() {
     let other = r#"  other: { bind: "tcp://127.0.0.1:0" }"#;
     let without = yaml(BOUND, "").replace(other, "");
     reload(&gateway, &without);
-    gateway.await_line("have finished their requests and are closed");
+    gateway.await_line(
+        "the removed frontends, pools, channels and addresses have finished their requests",
+    );
     // The client sends two further messages before it reads its answer. If the gateway had closed
     // the connection already, these messages would reset it.
     for _ in 0..2 {
@@ -286,7 +292,9 @@ fn a_worker_that_an_edit_forbids_finishes_and_is_disconnected() {
             Received::Message(frames) => panic!("{frames:?}"),
         }
     }
-    gateway.await_line("have finished their requests and are closed");
+    gateway.await_line(
+        "the removed frontends, pools, channels and addresses have finished their requests",
+    );
 }
 
 #[test]
@@ -346,7 +354,9 @@ fn an_address_that_moves_between_pools_is_connected_after_the_last_answer() {
     let mut worker = accept_worker(&listener);
     answer(&mut worker);
     assert_eq!(answered(&mut client), reply("new"));
-    gateway.await_line("have finished their requests and are closed");
+    gateway.await_line(
+        "the removed frontends, pools, channels and addresses have finished their requests",
+    );
 }
 
 /// The limits that applied to a request apply to its answer.

@@ -149,7 +149,7 @@ impl Connection {
         self.session.is_inside_message()
     }
 
-    /// Returns whether the next bytes must be read directly into the memory of a large frame. The
+    /// Returns whether the next bytes are to be read directly into the memory of a large frame. The
     /// result is false while the peer is held up.
     pub(in crate::engine::native) fn reads_directly(&mut self) -> bool {
         !self.held_up && self.session.direct().is_some()

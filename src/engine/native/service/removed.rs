@@ -1,6 +1,6 @@
 //! Closes the connections whose frontend, pool, channel or address was removed from the
-//! configuration. Also ends the calls of removed pools, which are the connections that the gateway
-//! makes to peers (see `dial`).
+//! configuration. Also ends the calls of removed pools. A call is a connection that the gateway
+//! makes to a peer (see `dial`).
 
 use std::time::Duration;
 
