@@ -13,7 +13,11 @@ import tempfile
 
 import grpc_tools
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.unknown_fields import UnknownFieldSet
 from grpc_tools import _protoc_compiler
+
+# The wire type of the first tag of a group.
+GROUP_WIRE_TYPE = 3
 
 WELL_KNOWN = os.path.join(os.path.dirname(grpc_tools.__file__), "_proto")
 
@@ -59,7 +63,9 @@ def different(theirs, ours):
         try:
             pool.AddSerializedFile(file.SerializeToString())
         except TypeError:
-            pass  # upb does not know legacy JSON names, so the file's own extensions stay bytes.
+            # upb knows neither legacy JSON names nor the names of some maps' entries, such as 1Entry
+            # of a map _1. So the extensions that the file defines stay unknown fields.
+            pass
     model = message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileDescriptorProto"))
     return [text for name in theirs for text in file_differences(model, theirs[name], ours[name])]
 
@@ -70,12 +76,55 @@ def file_differences(model, theirs, ours):
         file.ClearField("source_code_info")
         if file.syntax == "proto2":
             file.ClearField("syntax")  # protoc leaves it out
-    theirs, ours = (file.SerializeToString(deterministic=True) for file in pair)
-    if theirs == ours:
+    if len({file.SerializeToString(deterministic=True) for file in pair}) == 1:
         return []
-    theirs, ours = (str(file).splitlines() for file in pair)
+    unknown = [taken_unknown_fields(file) for file in pair]
+    if unknown[0] == unknown[1] and len({file.SerializeToString(deterministic=True) for file in pair}) == 1:
+        return []
+    theirs, ours = (str(file).splitlines() + [str(one) for one in of] for file, of in zip(pair, unknown))
     lines = [f"- {line}" for line in theirs if line not in ours] + [f"+ {line}" for line in ours if line not in theirs]
     return ["\n".join([pair[0].name, *lines[:20]])]
+
+
+def taken_unknown_fields(file):
+    """Removes the unknown fields from a FileDescriptorProto, and returns them ordered by their numbers. Also removes
+    the options that are groups.
+
+    The descriptors of rust-protobuf keep unknown fields in no order, and they cannot hold groups. Groups within the
+    value of another option are kept.
+    """
+    taken = []
+    take_unknown_fields(file, (), False, taken)
+    file.DiscardUnknownFields()
+    return taken
+
+
+def take_unknown_fields(message, path, is_value, taken):
+    unknown = unknown_values(UnknownFieldSet(message))
+    kept = [(path, *one) for one in unknown if is_value or one[1] != GROUP_WIRE_TYPE]
+    taken += sorted(kept, key=lambda one: one[1])
+    for field, value in message.ListFields():
+        if field.is_extension and field.type == field.TYPE_GROUP and not is_value:
+            message.ClearExtension(field)
+            continue
+        for key, one in messages(field, value):
+            take_unknown_fields(one, (*path, field.number, key), is_value or field.is_extension, taken)
+
+
+def messages(field, value):
+    """Returns the messages in the value of a field, each with its key or index."""
+    if field.message_type is None:
+        return []
+    if not field.message_type.GetOptions().map_entry:
+        return enumerate(value if field.is_repeated else [value])
+    is_of_messages = field.message_type.fields_by_name["value"].message_type is not None
+    return sorted(value.items(), key=lambda item: item[0]) if is_of_messages else []
+
+
+def unknown_values(fields):
+    """Returns number, wire type and value of each unknown field."""
+    data = lambda one: unknown_values(one.data) if one.wire_type == GROUP_WIRE_TYPE else one.data
+    return [(one.field_number, one.wire_type, data(one)) for one in fields]
 
 
 for line in sys.stdin:
