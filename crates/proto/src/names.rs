@@ -1,5 +1,5 @@
-//! The names of scalar types and the default JSON names of fields, for the parser, the linker and
-//! the checks.
+//! The names of scalar types, of the messages of maps' entries, and the default JSON names of
+//! fields, for the parser, the linker and the checks.
 
 use protobuf::descriptor::field_descriptor_proto::Type;
 
@@ -42,4 +42,20 @@ pub(crate) fn camel_case(name: &str) -> String {
         upper = c == '_';
     }
     json
+}
+
+/// The end of the name of every message that holds a map's entries.
+pub(crate) const ENTRY_SUFFIX: &str = "Entry";
+
+/// Returns the name of the message that holds a map field's entries.
+pub(crate) fn entry_name(field: &str) -> String {
+    let mut name = String::with_capacity(field.len() + ENTRY_SUFFIX.len());
+    let mut upper = true;
+    for c in field.chars() {
+        if c != '_' {
+            name.push(if upper { c.to_ascii_uppercase() } else { c });
+        }
+        upper = c == '_';
+    }
+    name + ENTRY_SUFFIX
 }

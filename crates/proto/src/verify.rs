@@ -198,7 +198,9 @@ impl<'a> Check<'a, '_, '_> {
                 Some(oneof) => features.within(oneof.options.as_ref(), place::ONEOF),
                 None => features,
             };
-            self.field(field, features, &below(at, path::MESSAGE_FIELD, i))?;
+            let at = below(at, path::MESSAGE_FIELD, i);
+            self.field(field, features, &at)?;
+            self.entry_type(field, &name, &at);
         }
         for (i, extension) in message.extension.iter().enumerate() {
             self.extension(extension, features, &below(at, path::MESSAGE_EXTENSION, i))?;

@@ -6,7 +6,7 @@ use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 use super::field::FieldContext;
 use super::{MESSAGE_DEPTH_MAX, Parse, Parser, TokenKind};
 use crate::fault::TextFault;
-use crate::names::scalar;
+use crate::names::{entry_name, scalar};
 use crate::parsed::{Entity, WrittenOption};
 use crate::path::{self, index};
 
@@ -109,17 +109,4 @@ impl Parser<'_> {
         }
         self.path = own;
     }
-}
-
-/// Returns the name of the message that holds a map field's entries.
-fn entry_name(field: &str) -> String {
-    let mut name = String::with_capacity(field.len() + 5);
-    let mut upper = true;
-    for c in field.chars() {
-        if c != '_' {
-            name.push(if upper { c.to_ascii_uppercase() } else { c });
-        }
-        upper = c == '_';
-    }
-    name + "Entry"
 }

@@ -39,6 +39,7 @@ impl<'a> Check<'a, '_, '_> {
     ) -> Result<(), OutOfTime> {
         self.field(extension, outer, at)?;
         let extendee = extension.extendee();
+        self.entry_type(extension, bare(extendee), at);
         if self.is_proto3() && !OPTIONS_MESSAGES.contains(&extendee) {
             let place = below(at, path::FIELD_EXTENDEE, None);
             let text = format!("{} is extended in a proto3 file", bare(extendee));

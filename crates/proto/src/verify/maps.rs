@@ -1,13 +1,16 @@
-//! Checks map fields: the types of their keys and values.
+//! Checks map fields, the types of their keys and values, and that no other field has the type of
+//! their entries.
 
 use std::collections::HashMap;
 
-use protobuf::descriptor::DescriptorProto;
-use protobuf::descriptor::field_descriptor_proto::Type;
+use protobuf::descriptor::field_descriptor_proto::{Label, Type};
+use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 
 use super::{Check, bare};
 use crate::features::{Features, place};
+use crate::names::{ENTRY_SUFFIX, entry_name};
 use crate::path::{self, below};
+use crate::symbols::full_name;
 
 impl<'a> Check<'a, '_, '_> {
     pub(super) fn maps(
@@ -40,6 +43,9 @@ impl<'a> Check<'a, '_, '_> {
                 self.report
                     .fault(text, &place, "expected a whole number, bool or string", "");
             }
+            if self.has_entry_type(value) {
+                self.entry_as_type(value, &place);
+            }
             self.closed_enum(value, &place);
             let features = features.within(value.options.as_ref(), place::FIELD);
             self.open_enum(value, features, &place);
@@ -53,6 +59,32 @@ impl<'a> Check<'a, '_, '_> {
                     .fault(text, &place, "an enum in a map must start with 0", help);
             }
         }
+    }
+
+    /// Checks that a field or extension of the message `parent` does not have the type of a map's
+    /// entries, unless it is that map. As in protoc, a repeated field whose name gives the entries
+    /// the same name is taken for the map.
+    pub(super) fn entry_type(&mut self, field: &FieldDescriptorProto, parent: &str, at: &[i32]) {
+        if !self.has_entry_type(field) {
+            return;
+        }
+        let is_the_map = field.label() == Label::LABEL_REPEATED
+            && bare(field.type_name()) == full_name(parent, &entry_name(field.name()));
+        if !is_the_map {
+            self.entry_as_type(field, &below(at, path::FIELD_TYPE_NAME, None));
+        }
+    }
+
+    fn has_entry_type(&self, field: &FieldDescriptorProto) -> bool {
+        // Most names of types are not looked up.
+        field.type_name().ends_with(ENTRY_SUFFIX) && self.is_map(field)
+    }
+
+    fn entry_as_type(&mut self, field: &FieldDescriptorProto, place: &[i32]) {
+        let text = format!("{} holds the entries of a map", bare(field.type_name()));
+        let help = "write map<KEY, VALUE>, or define a message with a key and a value";
+        self.report
+            .fault(text, place, "only the map can have this type", help);
     }
 }
 
