@@ -120,15 +120,17 @@ fn push(report: &mut FaultReport, written: &WrittenOption, fault: Diagnostic, sp
     });
 }
 
-/// Calls `see` with every field to which the name and the value of an option refer. Ends early,
-/// without an error, at a part of the name that is not found.
+/// Calls `see` with every field to which the name and the value of an option refer, and with
+/// whether the field is within a group. Ends early, without an error, at a part of the name that is
+/// not found.
 pub(super) fn visit<'a>(
     reader: &OptionReader<'a>,
     written: &WrittenOption,
-    see: &mut dyn FnMut(&'a FieldDescriptorProto),
+    see: &mut dyn FnMut(&'a FieldDescriptorProto, bool),
 ) -> Result<(), OutOfTime> {
     let scope = reader.scope(written);
     let mut ty = reader.message(&format!("google.protobuf.{}", written.entity.options()));
+    let mut in_group = false;
     for part in &written.name {
         let Some(field) = ty
             .as_ref()
@@ -136,11 +138,12 @@ pub(super) fn visit<'a>(
         else {
             return Ok(());
         };
-        see(field.field);
+        see(field.field, in_group);
+        in_group |= field.is_group();
         ty = reader.message(field.type_name());
     }
     if let (Value::Aggregate(entries), Some(ty)) = (&written.value, ty) {
-        reader.visit_entries(entries, &ty, see)?;
+        reader.visit_entries(entries, &ty, in_group, see)?;
     }
     Ok(())
 }

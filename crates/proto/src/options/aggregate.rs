@@ -89,20 +89,22 @@ impl<'a> OptionReader<'a> {
         Ok(tree)
     }
 
-    /// Calls `see` with the field of each entry of an aggregate, at any depth. Entries without a
+    /// Calls `see` with the field of each entry of an aggregate, at any depth, and with whether the
+    /// field is within a group. `in_group` says whether the aggregate itself is. Entries without a
     /// known field are skipped.
     pub(super) fn visit_entries(
         &self,
         entries: &[Entry],
         ty: &MessageType<'a>,
-        see: &mut dyn FnMut(&'a FieldDescriptorProto),
+        in_group: bool,
+        see: &mut dyn FnMut(&'a FieldDescriptorProto, bool),
     ) -> Result<(), OutOfTime> {
         for entry in entries {
             self.budget.step()?;
             let Ok(Some(field)) = self.entry_field(entry, ty) else {
                 continue;
             };
-            see(field.field);
+            see(field.field, in_group);
             let Some(ty) = self.message(field.type_name()) else {
                 continue;
             };
@@ -112,7 +114,7 @@ impl<'a> OptionReader<'a> {
             };
             for value in values {
                 if let Value::Aggregate(entries) = value {
-                    self.visit_entries(entries, &ty, see)?;
+                    self.visit_entries(entries, &ty, in_group || field.is_group(), see)?;
                 }
             }
         }
@@ -136,8 +138,7 @@ impl<'a> OptionReader<'a> {
             // except for the case.
             let lower = self.field(ty, &name.to_ascii_lowercase())?;
             let same_scope = || lower.type_name() == format!(".{}.{name}", ty.name);
-            let delimited = lower.type_() == Type::TYPE_GROUP || lower.features.delimited;
-            (delimited && same_scope()).then_some(lower)
+            (lower.is_group() && same_scope()).then_some(lower)
         });
         if named.is_none() {
             let mut reserved = self.reserved.borrow_mut();

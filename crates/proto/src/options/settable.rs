@@ -1,6 +1,7 @@
 //! A field that an option can set.
 
 use protobuf::descriptor::FieldDescriptorProto;
+use protobuf::descriptor::field_descriptor_proto::Type;
 
 use crate::features::Features;
 
@@ -9,6 +10,13 @@ use crate::features::Features;
 pub(super) struct Settable<'a> {
     pub(super) field: &'a FieldDescriptorProto,
     pub(super) features: Features,
+}
+
+impl Settable<'_> {
+    /// Returns whether a message field is encoded as a group.
+    pub(super) fn is_group(&self) -> bool {
+        self.type_() == Type::TYPE_GROUP || self.features.delimited
+    }
 }
 
 impl std::ops::Deref for Settable<'_> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protobuf::descriptor::field_descriptor_proto::{Label, Type};
+use protobuf::descriptor::field_descriptor_proto::Label;
 
 use super::settable::Settable;
 
@@ -62,10 +62,9 @@ impl Tree {
 
     /// Adds a value of a message field.
     pub(super) fn push_message(&mut self, field: &Settable, value: Tree) {
-        let node = match field.type_() {
-            Type::TYPE_GROUP => ValueNode::Group(value),
-            _ if field.features.delimited => ValueNode::Group(value),
-            _ => ValueNode::Message(value),
+        let node = match field.is_group() {
+            true => ValueNode::Group(value),
+            false => ValueNode::Message(value),
         };
         self.push(field.number(), node);
     }

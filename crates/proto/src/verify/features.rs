@@ -23,7 +23,8 @@ impl<'a> Check<'a, '_, '_> {
         let reader = OptionReader::of(self.files, self.options_view, self.index, self.budget);
         // Results are cached by the address of the option's field, because the field may have many
         // options.
-        let mut known: HashMap<(*const FieldDescriptorProto, Entity), Vec<String>> = HashMap::new();
+        let mut known: HashMap<(*const FieldDescriptorProto, Entity, bool), Vec<String>> =
+            HashMap::new();
         for written in &self.parsed.options {
             self.budget.step()?;
             let is_features = written.name[0].name == "features" && !written.name[0].is_extension;
@@ -37,12 +38,15 @@ impl<'a> Check<'a, '_, '_> {
             }
             let mut wrong = Vec::new();
             let edition = self.edition.number();
-            visit(&reader, written, &mut |field| {
+            visit(&reader, written, &mut |field, in_group| {
                 let Some(options) = field.options.as_ref() else {
                     return;
                 };
-                let found = known.entry((field, written.entity)).or_insert_with(|| {
+                let key = (&raw const *field, written.entity, in_group);
+                let found = known.entry(key).or_insert_with(|| {
                     let target = wrong_target(options, written.entity, field.name());
+                    // protoc does not compare targets within groups.
+                    let target = target.filter(|_| !in_group);
                     target
                         .into_iter()
                         .chain(wrong_edition(options, edition, field.name()))
