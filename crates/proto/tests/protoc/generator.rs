@@ -21,7 +21,10 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use facts::{CustomOption, Element, FieldFacts, FileFacts, Syntax, TypeFacts, TypeForm, ValueType};
+use facts::{
+    CustomOption, Element, EntryFacts, ExtensionFacts, FieldFacts, FileFacts, Syntax, TypeFacts,
+    TypeForm, ValueType,
+};
 use message::join;
 use words::{KEYWORDS, NAMES, SNAKES, TITLES, UPPERS, WELL_KNOWN};
 
@@ -41,6 +44,8 @@ struct Generator {
     files: Vec<FileFacts>,
     types: Vec<TypeFacts>,
     custom: Vec<CustomOption>,
+    extensions: Vec<ExtensionFacts>,
+    entries: Vec<EntryFacts>,
     /// The full names of the extensions of `FeatureSet`, each with its file.
     features: Vec<(String, usize)>,
     /// The names of each scope, without their case and their underscores.
@@ -74,6 +79,8 @@ impl Generator {
             files: Vec::new(),
             types: Vec::new(),
             custom: Vec::new(),
+            extensions: Vec::new(),
+            entries: Vec::new(),
             features: Vec::new(),
             names: HashMap::new(),
             file: no_file(),
@@ -99,6 +106,7 @@ impl Generator {
             };
             let field = |name: &str, ty| FieldFacts {
                 name: name.to_owned(),
+                group: None,
                 ty: ValueType::Scalar(ty),
                 is_repeated: false,
             };
@@ -160,6 +168,13 @@ impl Generator {
             }
             if self.defines_options() && self.chance(30) {
                 self.custom_option(&package);
+            }
+            // Here, the feature may also be one that the file defines.
+            if self.file.syntax.is_edition()
+                && self.chance(5)
+                && let Some(feature) = self.custom_feature()
+            {
+                self.line(&format!("option {feature};"));
             }
         }
         self.line("");
@@ -292,7 +307,6 @@ impl Generator {
         for option in options {
             self.file.is_implicit |= option.contains("IMPLICIT");
             self.file.is_closed |= option.contains("CLOSED");
-            self.file.is_delimited |= option.contains("DELIMITED");
             self.line(&format!("option {option};"));
         }
     }
@@ -427,7 +441,6 @@ fn no_file() -> FileFacts {
         is_styled: false,
         is_implicit: false,
         is_closed: false,
-        is_delimited: false,
         is_lite: false,
         sees: BTreeSet::new(),
         sees_options: BTreeSet::new(),

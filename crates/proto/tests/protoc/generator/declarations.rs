@@ -1,7 +1,8 @@
 //! Generates enums, extensions, services, and definitions of options.
 
 use super::facts::{
-    CustomOption, ELEMENTS, Element, FieldShape, Syntax, TypeFacts, TypeForm, ValueType,
+    CustomOption, ELEMENTS, Element, ExtensionFacts, FieldShape, Syntax, TypeFacts, TypeForm,
+    ValueType,
 };
 use super::message::join;
 use super::words::{EDITIONS, SCALARS};
@@ -142,8 +143,10 @@ impl Generator {
             let name = format!("Ext{}", self.random.u16(..));
             self.take_name(scope, &name);
             self.line(&format!("{label}group {name} = {number} {{"));
+            let ty = ValueType::Defined(self.types.len());
             self.message_body(scope, &name, depth + 1, true);
             self.line("} }");
+            self.add_extension(join(scope, &name.to_lowercase()), at, shape, ty);
             return;
         }
         let type_text = self.type_text(ty);
@@ -152,17 +155,22 @@ impl Generator {
         self.line(&format!(
             "{label}{type_text} {name} = {number}{options}; }}"
         ));
+        self.add_extension(join(scope, &name), at, shape, ty);
+    }
+
+    fn add_extension(&mut self, full: String, extendee: usize, shape: FieldShape, ty: ValueType) {
+        self.extensions.push(ExtensionFacts {
+            full,
+            file: self.at,
+            extendee,
+            ty,
+            is_repeated: shape.is_repeated,
+        });
     }
 
     /// Writes the definition of an option in a scope.
     pub(super) fn custom_option(&mut self, scope: &str) {
         let (element, message, _) = ELEMENTS[self.random.usize(..ELEMENTS.len())];
-        let place_word = message;
-        // The descriptors of rust-protobuf cannot hold an option that is a group.
-        let ty = match self.chance(50) && !self.file.is_delimited {
-            true => self.field_type(false),
-            false => ValueType::Scalar(self.constant(SCALARS)),
-        };
         let is_repeated = self.chance(25);
         let label = match (
             is_repeated,
@@ -174,11 +182,70 @@ impl Generator {
             (false, false, true) if self.file.syntax == Syntax::Proto3 => "",
             (false, false, _) => "optional ",
         };
-        let name = self.free_name(scope, Style::Snake);
         let number = 50_000 + self.custom.len() as i64;
         let number = if self.errs() { 995 } else { number };
         let number = self.integer(number);
-        let type_text = self.type_text(ty);
+        let options = self.options_of_option(element);
+        let start = format!("extend google.protobuf.{message} {{ {label}");
+        let is_group = self.chance(15) && self.file.syntax != Syntax::Proto3;
+        let (name, ty) = match is_group {
+            true => self.group_option(scope, &start, &number, options),
+            false => {
+                let ty = match self.chance(50) {
+                    true => self.field_type(false),
+                    false => ValueType::Scalar(self.constant(SCALARS)),
+                };
+                let name = self.free_name(scope, Style::Snake);
+                let type_text = self.type_text(ty);
+                let options = self.bracketed(&options);
+                self.line(&format!(
+                    "{start}{type_text} {name} = {number}{options}; }}"
+                ));
+                (name, ty)
+            }
+        };
+        self.custom.push(CustomOption {
+            full: join(scope, &name),
+            file: self.at,
+            element,
+            ty,
+            is_repeated,
+        });
+    }
+
+    /// Writes the definition of an option that is a group, or a delimited message in an edition.
+    /// Returns the option's name and type.
+    fn group_option(
+        &mut self,
+        scope: &str,
+        start: &str,
+        number: &str,
+        mut options: Vec<String>,
+    ) -> (String, ValueType) {
+        let name = self.group_name(scope);
+        let ty = ValueType::Defined(self.types.len());
+        let field = name.to_lowercase();
+        if self.file.syntax.is_proto2() {
+            let options = self.bracketed(&options);
+            self.line(&format!("{start}group {name} = {number}{options} {{"));
+            self.message_body(scope, &name, 1, true);
+            self.line("} }");
+            return (field, ty);
+        }
+        let (word, is_exported) = self.visibility(0, true);
+        self.line(&format!("{word}message {name} {{"));
+        self.message_body(scope, &name, 0, is_exported);
+        self.line("}");
+        options.push("features.message_encoding = DELIMITED".to_owned());
+        let (type_text, options) = (self.type_text(ty), self.bracketed(&options));
+        self.line(&format!(
+            "{start}{type_text} {field} = {number}{options}; }}"
+        ));
+        (field, ty)
+    }
+
+    /// Returns options of the field that defines an option of an element.
+    fn options_of_option(&mut self, element: Element) -> Vec<String> {
         let mut options = Vec::new();
         if self.chance(20) {
             let right = ELEMENTS
@@ -199,18 +266,7 @@ impl Generator {
             let support = self.support();
             options.push(format!("feature_support = {support}"));
         }
-        let options = self.bracketed(&options);
-        self.line(&format!(
-            "extend google.protobuf.{place_word} {{ {label}{type_text} {name} = {number}{options}; }}"
-        ));
-        let full = join(scope, &name);
-        self.custom.push(CustomOption {
-            full,
-            file: self.at,
-            element,
-            ty,
-            is_repeated,
-        });
+        options
     }
 
     /// Writes a message of features and the extension of `FeatureSet` that holds it.
@@ -302,6 +358,11 @@ impl Generator {
 
     /// Returns the text of a message that the file sees.
     fn method_type(&mut self) -> String {
+        if self.chance(4)
+            && let Some(entry) = self.map_entry()
+        {
+            return entry;
+        }
         for _ in 0..10 {
             let ty = self.field_type(false);
             if self.is_message(ty) || self.errs() {

@@ -35,8 +35,6 @@ pub(super) struct FileFacts {
     pub is_implicit: bool,
     /// Enums without a type of their own are closed.
     pub is_closed: bool,
-    /// Message fields without an encoding of their own are delimited.
-    pub is_delimited: bool,
     pub is_lite: bool,
     /// The indices of the files whose types the file may use, itself included.
     pub sees: BTreeSet<usize>,
@@ -58,6 +56,8 @@ pub(super) enum ValueType {
 #[derive(Clone, Debug)]
 pub(super) struct FieldFacts {
     pub name: String,
+    /// The name of the message of a group, which names the field, too, in the text format.
+    pub group: Option<String>,
     pub ty: ValueType,
     pub is_repeated: bool,
 }
@@ -129,6 +129,26 @@ pub(super) struct CustomOption {
     pub element: Element,
     pub ty: ValueType,
     pub is_repeated: bool,
+}
+
+/// An extension of a generated message.
+#[derive(Clone, Debug)]
+pub(super) struct ExtensionFacts {
+    /// The full name, without a leading dot.
+    pub full: String,
+    pub file: usize,
+    /// The index of the extended message.
+    pub extendee: usize,
+    pub ty: ValueType,
+    pub is_repeated: bool,
+}
+
+/// The message that a map's entries have.
+#[derive(Clone, Debug)]
+pub(super) struct EntryFacts {
+    /// The full name, without a leading dot.
+    pub full: String,
+    pub file: usize,
 }
 
 /// A message while its body is written.

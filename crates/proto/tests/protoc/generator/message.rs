@@ -2,7 +2,9 @@
 
 use super::Generator;
 use super::Style;
-use super::facts::{Body, Element, FieldFacts, FieldShape, Syntax, TypeFacts, TypeForm, ValueType};
+use super::facts::{
+    Body, Element, EntryFacts, FieldFacts, FieldShape, Syntax, TypeFacts, TypeForm, ValueType,
+};
 use super::words::{KEYS, SCALARS};
 
 /// The maximum depth of random nesting. The limit on nesting is tested by [`Generator::nest`].
@@ -78,6 +80,9 @@ impl Generator {
             5 => self.line(";"),
             _ if body.is_set && !self.errs() => {}
             6 => self.map(body),
+            7 if !is_deep && self.file.syntax.is_edition() && !self.errs() => {
+                self.delimited(body);
+            }
             7 if !is_deep && (self.file.syntax.is_proto2() || self.errs()) => {
                 self.group(body, false);
             }
@@ -236,12 +241,15 @@ impl Generator {
         };
         let name = self.free_name(&body.full, Style::Snake);
         let number = self.number(body);
-        let type_text = self.type_text(ty);
+        // No field may have the message of a map's entries.
+        let entry = if self.errs() { self.map_entry() } else { None };
+        let type_text = entry.unwrap_or_else(|| self.type_text(ty));
         let options = self.field_options(shape);
         let options = self.bracketed(&options);
         self.line(&format!("{label}{type_text} {name} = {number}{options};"));
         body.fields.push(FieldFacts {
             name,
+            group: None,
             ty,
             is_repeated,
         });
@@ -315,16 +323,76 @@ impl Generator {
         self.line(&format!(
             "{label}map<{key}, {type_text}> {name} = {number}{options};"
         ));
+        self.entries.push(EntryFacts {
+            full: join(&body.full, &entry_name(&name)),
+            file: self.at,
+        });
+    }
+
+    /// Returns a reference to the message of a map's entries, if the file sees one.
+    pub(super) fn map_entry(&mut self) -> Option<String> {
+        let seen = self
+            .entries
+            .iter()
+            .filter(|entry| self.file.sees.contains(&entry.file));
+        let seen: Vec<_> = seen.map(|entry| entry.full.clone()).collect();
+        if seen.is_empty() {
+            return None;
+        }
+        let full = &seen[self.random.usize(..seen.len())];
+        Some(self.reference(full))
+    }
+
+    /// Returns a name of a group that is free in the scope.
+    pub(super) fn group_name(&mut self, scope: &str) -> String {
+        let mut name = self.free_name(scope, Style::Title);
+        if !name.starts_with(|c: char| c.is_ascii_uppercase()) && !self.errs() {
+            name = format!("G{name}");
+            self.take_name(scope, &name);
+        }
+        name
+    }
+
+    /// Writes a delimited field and its message, which are a group as an edition writes it.
+    fn delimited(&mut self, body: &mut Body) {
+        let (label, is_repeated) = self.label(false);
+        let name = self.group_name(&body.full);
+        let (word, is_exported) = self.visibility(body.depth + 1, body.is_exported);
+        self.line(&format!("{word}message {name} {{"));
+        let at = self.types.len();
+        self.message_body(&body.full.clone(), &name, body.depth + 1, is_exported);
+        self.line("}");
+        let ty = ValueType::Defined(at);
+        let shape = FieldShape {
+            ty,
+            is_repeated,
+            is_map: false,
+            is_group: true,
+            is_extension: false,
+            is_in_oneof: false,
+        };
+        let mut options = self.field_options(shape);
+        options.retain(|option| {
+            !option.contains("message_encoding") && !option.starts_with("features =")
+        });
+        options.push("features.message_encoding = DELIMITED".to_owned());
+        let options = self.bracketed(&options);
+        let number = self.number(body);
+        let type_text = self.type_text(ty);
+        let field = name.to_lowercase();
+        self.line(&format!("{label}{type_text} {field} = {number}{options};"));
+        body.fields.push(FieldFacts {
+            name: field,
+            group: Some(name),
+            ty,
+            is_repeated,
+        });
     }
 
     /// Writes a group.
     pub(super) fn group(&mut self, body: &mut Body, is_in_oneof: bool) {
         let (label, is_repeated) = self.label(is_in_oneof);
-        let mut name = self.free_name(&body.full, Style::Title);
-        if !name.starts_with(|c: char| c.is_ascii_uppercase()) && !self.errs() {
-            name = format!("G{name}");
-            self.take_name(&body.full, &name);
-        }
+        let name = self.group_name(&body.full);
         let number = self.number(body);
         let shape = FieldShape {
             ty: ValueType::Scalar("group"),
@@ -341,12 +409,9 @@ impl Generator {
         let at = self.types.len();
         self.message_body(&body.full.clone(), &name, body.depth + 1, body.is_exported);
         self.line("}");
-        let name = match self.chance(50) {
-            true => name,
-            false => name.to_lowercase(),
-        };
         body.fields.push(FieldFacts {
-            name,
+            name: name.to_lowercase(),
+            group: Some(name),
             ty: ValueType::Defined(at),
             is_repeated,
         });
@@ -397,6 +462,23 @@ impl Generator {
         self.line(&"}".repeat(depth));
         self.take_name(package, "D");
     }
+}
+
+/// Returns the name of the message of a map's entries.
+fn entry_name(field: &str) -> String {
+    let mut name = String::new();
+    let mut is_first = true;
+    for c in field.chars() {
+        match (c, is_first) {
+            ('_', _) => is_first = true,
+            (c, true) => {
+                name.push(c.to_ascii_uppercase());
+                is_first = false;
+            }
+            (c, false) => name.push(c),
+        }
+    }
+    format!("{name}Entry")
 }
 
 /// Returns the full name of a definition in a scope.

@@ -361,9 +361,11 @@ impl Generator {
 
     fn add_custom(&mut self, options: &mut Vec<String>, element: Element) {
         let is_wrong = self.errs();
+        let takes_own = self.chance(30);
         let fits = |option: &&CustomOption| {
             let is_seen = self.file.sees_options.contains(&option.file);
-            is_wrong || (is_seen && option.element == element && option.file != self.at)
+            let is_taken = takes_own || option.file != self.at;
+            is_wrong || (is_seen && option.element == element && is_taken)
         };
         let custom: Vec<_> = self.custom.iter().filter(fits).cloned().collect();
         if custom.is_empty() {

@@ -1,7 +1,7 @@
 //! Generates literals, and values of options.
 
 use super::Generator;
-use super::facts::{TypeForm, ValueType};
+use super::facts::{ExtensionFacts, TypeForm, ValueType};
 use super::words::{SCALARS, STRINGS};
 
 /// The maximum depth of a message as the value of an option.
@@ -130,31 +130,66 @@ impl Generator {
             if parts.iter().any(|(name, _)| *name == field.name) && !self.errs() {
                 continue;
             }
-            let message = match field.ty {
-                ValueType::Defined(at) => matches!(self.types[at].form, TypeForm::Message { .. }),
-                ValueType::Scalar(_) => false,
+            let name = match field.group {
+                Some(group) if self.chance(50) => group,
+                _ => field.name.clone(),
             };
-            if message && depth >= VALUE_DEPTH_MAX {
-                continue;
+            if let Some(text) = self.entry(&name, field.ty, field.is_repeated, depth) {
+                parts.push((field.name, text));
             }
-            let mut value = self.value(field.ty, depth + 1);
-            if field.is_repeated && self.chance(50) {
-                let second = self.value(field.ty, depth + 1);
-                value = format!("[{value}, {second}]");
-            }
-            let colon = if message && self.chance(50) { "" } else { ":" };
-            let end = self.one(&["", "", ",", ";"]);
-            parts.push((
-                field.name.clone(),
-                format!("{}{colon} {value}{end}", field.name),
-            ));
         }
-        let parts: Vec<_> = parts.into_iter().map(|(_, text)| text).collect();
+        let mut parts: Vec<_> = parts.into_iter().map(|(_, text)| text).collect();
+        parts.extend(self.extension_entry(at, depth));
         // protoc takes angle brackets within an aggregate only.
         match depth > 0 && self.chance(15) {
             true => format!("< {} >", parts.join(" ")),
             false => format!("{{ {} }}", parts.join(" ")),
         }
+    }
+
+    /// Returns an entry of an aggregate, or `None` if its message would nest too deeply.
+    fn entry(
+        &mut self,
+        name: &str,
+        ty: ValueType,
+        is_repeated: bool,
+        depth: usize,
+    ) -> Option<String> {
+        let is_message = self.is_message(ty);
+        if is_message && depth >= VALUE_DEPTH_MAX {
+            return None;
+        }
+        let mut value = self.value(ty, depth + 1);
+        if is_repeated && self.chance(50) {
+            let second = self.value(ty, depth + 1);
+            value = format!("[{value}, {second}]");
+        }
+        let colon = if is_message && self.chance(50) {
+            ""
+        } else {
+            ":"
+        };
+        let end = self.one(&["", "", ",", ";"]);
+        Some(format!("{name}{colon} {value}{end}"))
+    }
+
+    /// Returns an entry that sets an extension of a message, if the file sees one.
+    fn extension_entry(&mut self, extendee: usize, depth: usize) -> Option<String> {
+        let is_wrong = self.errs();
+        if !self.chance(30) && !is_wrong {
+            return None;
+        }
+        let fits = |extension: &&ExtensionFacts| {
+            let is_seen = self.file.sees_options.contains(&extension.file);
+            is_wrong || (is_seen && extension.extendee == extendee)
+        };
+        let all: Vec<_> = self.extensions.iter().filter(fits).cloned().collect();
+        if all.is_empty() {
+            return None;
+        }
+        let extension = &all[self.random.usize(..all.len())];
+        let name = format!("[{}]", extension.full);
+        self.entry(&name, extension.ty, extension.is_repeated, depth)
     }
 
     /// Returns the index of a message that the file sees, or of any message if the file sees none.
