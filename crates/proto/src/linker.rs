@@ -206,9 +206,11 @@ impl Linker {
         };
         let mut files: HashSet<usize> = seen(&file.dependency).into_iter().collect();
         files.insert(at);
-        let mut with_options = files.clone();
-        with_options.extend(seen(option_imports));
+        let option_files = seen(option_imports).into_iter().collect();
         let symbols = self.files.symbols();
-        (symbols.view(files), symbols.view(with_options))
+        (
+            symbols.view(files.clone(), HashSet::new()),
+            symbols.view(files, option_files),
+        )
     }
 }

@@ -356,7 +356,7 @@ impl<'a> OptionReader<'a> {
                 Err(refused.label("expected an extension"))
             }
             other => {
-                let mut fault = self.files.not_found(&part.name, &other);
+                let mut fault = self.not_found(&part.name, &other);
                 let is_rule = part
                     .name
                     .trim_start_matches('.')
@@ -373,6 +373,23 @@ impl<'a> OptionReader<'a> {
     fn look_up(&self, name: &str, scope: &str) -> Result<Lookup<'a>, OutOfTime> {
         let symbols = self.files.symbols();
         symbols.look_up(self.view, name, scope, Sought::Anything, self.budget)
+    }
+
+    /// Returns the error for a name that was not found.
+    fn not_found(&self, name: &str, found: &Lookup) -> Diagnostic {
+        match found {
+            Lookup::NotImported(full, symbol)
+                if symbol.kind == SymbolKind::Extension
+                    && self.view.sees_extensions(symbol.file) =>
+            {
+                Diagnostic::error(format!("{name:?} is not defined"))
+                    .note(
+                        "import option makes extensions visible, but not the messages they are in",
+                    )
+                    .help(format!("write the full name, {full}"))
+            }
+            found => self.files.not_found(name, found),
+        }
     }
 
     /// Returns the name of a field that `name` may be a misspelling of, or `None` if no name is

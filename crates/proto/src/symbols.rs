@@ -143,13 +143,21 @@ impl UnreadNames {
 pub(super) struct View {
     /// The indices of the files.
     files: HashSet<usize>,
-    /// The packages of these files, and the packages that contain them.
+    /// The indices of the files of which only the extensions are seen: those imported with `import
+    /// option`.
+    option_files: HashSet<usize>,
+    /// The packages of all these files, and the packages that contain them.
     packages: HashSet<String>,
 }
 
 impl View {
     pub(crate) fn sees(&self, file: usize) -> bool {
         self.files.contains(&file)
+    }
+
+    /// Returns whether the extensions in a file are seen.
+    pub(crate) fn sees_extensions(&self, file: usize) -> bool {
+        self.sees(file) || self.option_files.contains(&file)
     }
 }
 
@@ -263,11 +271,13 @@ impl Symbols {
         self.bytes
     }
 
-    /// Returns the view of a file, given the indices of the files that it sees.
-    pub(crate) fn view(&self, files: HashSet<usize>) -> View {
+    /// Returns the view of a file, given the indices of the files that it sees, and of the files of
+    /// which it sees only the extensions.
+    pub(crate) fn view(&self, files: HashSet<usize>, option_files: HashSet<usize>) -> View {
         let mut packages = HashSet::new();
         let own: HashSet<&str> = files
             .iter()
+            .chain(&option_files)
             .filter_map(|&at| self.packages.get(at))
             .map(String::as_str)
             .collect();
@@ -282,7 +292,11 @@ impl Symbols {
                 }
             }
         }
-        View { files, packages }
+        View {
+            files,
+            option_files,
+            packages,
+        }
     }
 
     /// Returns the symbol of a full name, even if no file sees it. Returns `None` for a name that
@@ -309,6 +323,7 @@ impl Symbols {
         let symbol = self.by_name.get(name)?;
         let seen = match symbol.kind {
             SymbolKind::Package => view.packages.contains(name),
+            SymbolKind::Extension => view.sees_extensions(symbol.file),
             _ => view.sees(symbol.file),
         };
         seen.then_some(symbol)

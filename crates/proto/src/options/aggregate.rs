@@ -206,7 +206,7 @@ impl<'a> OptionReader<'a> {
                 Err(self.misplaced(entry, text).label("expected an extension"))
             }
             other => {
-                let fault = self.files.not_found(&entry.name, &other);
+                let fault = self.not_found(&entry.name, &other);
                 Err(OptionError::value(
                     fault.label(format!("in the value: {}", entry.name)),
                 ))
