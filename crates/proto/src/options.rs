@@ -220,6 +220,7 @@ impl<'a> OptionReader<'a> {
             let refused = OptionError::name("uninterpreted_option can't be set");
             return Err(refused.help("it is reserved for the compiler"));
         }
+        self.refuse_own_feature(written, &scope)?;
         let (ty, tree) = self.enter(before, ty, &scope, tree, numbers)?;
         let field = self.part(last, &ty, &scope)?;
         numbers.push(field.number());
@@ -238,6 +239,28 @@ impl<'a> OptionReader<'a> {
                 .help("leave it out: the compiler makes the entry message of a map<KEY, VALUE>"));
         }
         self.set(written, field, tree)
+    }
+
+    /// Refuses an option that names a feature that this file defines. As in protoc, such a feature
+    /// may be set within an aggregate.
+    fn refuse_own_feature(&self, written: &WrittenOption, scope: &str) -> Result<(), OptionError> {
+        let [first, rest @ ..] = &written.name[..] else {
+            return Ok(());
+        };
+        if first.is_extension || first.name != "features" {
+            return Ok(());
+        }
+        for part in rest.iter().filter(|part| part.is_extension) {
+            if let Lookup::Found(name, symbol) = self.look_up(&part.name, scope)?
+                && symbol.file == self.file
+            {
+                let text = format!("feature {name} is set in the file that defines it");
+                return Err(
+                    OptionError::name(text).help("define it in a file that this one imports")
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Follows the parts of an option's name before the last one. Each part names a message field
