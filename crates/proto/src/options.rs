@@ -330,7 +330,8 @@ impl<'a> OptionReader<'a> {
                     let text = format!("option {:?} expects {text}", name());
                     OptionError::value(Diagnostic::error(text))
                 })?;
-                tree.push_scalar(&field, node);
+                // protoc never packs these values, even if the field is packed.
+                tree.push(field.number(), node);
                 Ok(())
             }
         }
