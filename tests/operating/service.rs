@@ -25,9 +25,10 @@ fn the_data_thread_has_the_highest_priority() {
     let yaml = format!("{YAML}admin: {{ bind: \"127.0.0.1:0\" }}\n");
     let process = Process::start(&yaml);
     let data = process.nice_of("data");
+    assert!(data.is_some());
     let deadline = Instant::now() + TEST_TIMEOUT;
     for thread in ["admin", "follower"] {
-        // A thread lowers its priority as its first action.
+        // A thread takes its name and lowers its priority as its first actions.
         while process.nice_of(thread) <= data {
             assert!(Instant::now() < deadline, "{thread} has no lower priority");
         }

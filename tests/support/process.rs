@@ -210,25 +210,30 @@ impl Process {
         Some([times.next()?, times.next()?].map(Duration::from_nanos))
     }
 
-    /// Returns the nice value of a thread.
-    pub fn nice_of(&self, thread: &str) -> i32 {
-        let stat = fs::read_to_string(self.task(thread).join("stat")).unwrap();
+    /// Returns the nice value of a thread, or `None` if no thread has this name yet.
+    pub fn nice_of(&self, thread: &str) -> Option<i32> {
+        let stat = fs::read_to_string(self.find_task(thread)?.join("stat")).unwrap();
         // The fields of proc(5) after the name of the thread, which is in parentheses, start with
         // the third. The nice value is the nineteenth.
         let (_, fields) = stat.rsplit_once(") ").unwrap();
-        fields.split(' ').nth(19 - 3).unwrap().parse().unwrap()
+        fields.split(' ').nth(19 - 3).unwrap().parse().ok()
     }
 
     /// Returns the directory of a thread in /proc.
     fn task(&self, thread: &str) -> PathBuf {
+        let task = self.find_task(thread);
+        task.unwrap_or_else(|| panic!("no thread {thread}"))
+    }
+
+    /// Returns the directory of a thread in /proc, or `None` if no thread has this name.
+    fn find_task(&self, thread: &str) -> Option<PathBuf> {
         let tasks = fs::read_dir(self.proc("task")).unwrap();
         let mut tasks = tasks.map(|task| task.unwrap().path());
         let is_named = |task: &PathBuf| {
             let name = fs::read_to_string(task.join("comm")).unwrap();
             name.trim_end() == thread
         };
-        let task = tasks.find(is_named);
-        task.unwrap_or_else(|| panic!("no thread {thread}"))
+        tasks.find(is_named)
     }
 
     /// Returns `127.0.0.1:PORT` of the HTTP listener.
