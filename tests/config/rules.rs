@@ -100,7 +100,7 @@ const MISTAKES: [Mistake; 10] = [
         row: "a loop over a list within a loop over it",
         fields: r#"repeated int32 n = 1 [(buf.validate.field).cel_expression = "this.all(a, this.exists_one(b, a == b))"];"#,
         expected: &[
-            "warning: the cost of a rule of shop.Order.n grows with the power 2 of the number of elements",
+            "warning: the cost of a rule of shop.Order.n grows with the number of elements to the power of 2",
         ],
         marked: "this.exists_one",
     },

@@ -44,8 +44,8 @@ pub(super) struct FieldOption {
     pub has_expressions: bool,
 }
 
-/// Reads the rules of a field. If the field's elements have rules in CEL, only
-/// [`FieldOption::has_expressions`] is set, and these rules are not returned.
+/// Reads the rules of a field. Rules in CEL of the field's elements are not returned. They only
+/// cause [`FieldOption::has_expressions`] to be set.
 ///
 /// # Errors
 ///
@@ -126,7 +126,8 @@ fn ignore(entries: &[Entry]) -> Result<Ignore, String> {
         1 => Ok(Ignore::IfZero),
         3 => Ok(Ignore::Always),
         2 => Err(
-            "IGNORE_IF_DEFAULT_VALUE is no longer a rule: write IGNORE_IF_ZERO_VALUE".to_owned(),
+            "IGNORE_IF_DEFAULT_VALUE is no longer a value of ignore: write IGNORE_IF_ZERO_VALUE"
+                .to_owned(),
         ),
         other => Err(format!("unknown rules: {other} is not a value of ignore")),
     }

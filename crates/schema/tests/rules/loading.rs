@@ -90,7 +90,7 @@ fn a_bad_rule_is_an_error_at_its_place() {
     bad(
         "message M {\n  repeated int32 f = 1 [(buf.validate.field).cel_expression = \"this.all(a, this.exists_one(b, a == b))\"];\n}",
         &[(
-            "the cost of a rule of t.M.f grows with the power 2 of the number of elements",
+            "the cost of a rule of t.M.f grows with the number of elements to the power of 2",
             (3, 76),
         )],
     );

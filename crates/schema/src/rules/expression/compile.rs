@@ -463,7 +463,7 @@ fn warnings(
     let mut warnings = Vec::new();
     if let Some(nested) = program.cost().nested() {
         let warning = Diagnostic::warning(format!(
-            "the cost of a rule of {owner} grows with the power {} of the number of elements",
+            "the cost of a rule of {owner} grows with the number of elements to the power of {}",
             program.cost().power()
         ));
         let help = "a payload with many elements exceeds limits.rules_cost";
