@@ -4,8 +4,9 @@
 //! A change *breaks* if a payload that fits the earlier schema is rejected by the later one, or is
 //! read as something else. Protobuf identifies fields by number, MessagePack and JSON by name, and
 //! MessagePack's array layout by order. The removal of a field that is identified by number or name
-//! is no break if that number or name is `reserved` and the later schema allows unknown fields. The
-//! same holds for the removal of an enum value in protobuf. In MessagePack and JSON, the removal of
+//! is no break if that number or name is `reserved` and the later schema allows unknown fields. In
+//! protobuf, the removal of an enum value is no break if its number is `reserved`, unless the enum
+//! is closed and the later schema rejects unknown fields. In MessagePack and JSON, the removal of
 //! an enum value is always a break. The settings of a schema in routes.yaml (`require`,
 //! `unknown_fields`, `layout`) and the rules are not compared.
 
@@ -35,7 +36,8 @@ pub enum BreakingPolicy {
     Reject,
 }
 
-/// Returns the changes that break payloads between `old` and `new`, two schemas of one encoding.
+/// Returns the changes from `old` to `new` that break payloads. Both schemas must have the same
+/// encoding.
 ///
 /// A message or enum that is used in several places is reported at only one of them.
 pub fn between(old: Defined<'_>, new: Defined<'_>) -> Vec<BreakingChange> {
@@ -76,8 +78,8 @@ impl Comparison<'_> {
             after,
             path,
         };
-        let forms = !self.identity.numbers && old.form != new.form;
-        if forms || (self.identity.numbers && old.message_set != new.message_set) {
+        let is_other_form = !self.identity.numbers && old.form != new.form;
+        if is_other_form || (self.identity.numbers && old.message_set != new.message_set) {
             let what = format!("became {}, which is written in another form", new.name);
             return self.found.push(messages.whole(&what, KEEP_HELP));
         }
@@ -113,8 +115,9 @@ impl Comparison<'_> {
         }
     }
 
-    /// Returns, for each field of `old`, the index of the field of `new` that now reads its values,
-    /// or `None` if there is no such field.
+    /// Returns the index of the counterpart of each field of `old`, or `None` for a field without a
+    /// counterpart. The counterpart is the field of `new` that now receives the values of the
+    /// field.
     fn counterparts(&self, old: &Message, new: &Message) -> Vec<Option<u32>> {
         let FieldIdentity {
             numbers,

@@ -14,7 +14,7 @@ pub(crate) struct Contract {
     pub table: Arc<Table>,
     pub root: MessageId,
     pub options: Options,
-    /// The fields of the root that its type or the schema requires.
+    /// The fields that the type of the root message or `Schema::require` requires.
     pub needs: Needs,
 }
 

@@ -132,9 +132,9 @@ fn is_python(list: &[u8]) -> bool {
     inner.first() == Some(&b'\'')
 }
 
-/// Returns [`Lookalike::Hex`] if the whole text consists of hexadecimal digits, and
-/// [`Lookalike::Base64`] if it is base64. Returns `None` for any other text, and if the length is
-/// not between [`TEXT_MIN`] and [`WALKED_MAX`].
+/// Returns [`Lookalike::Hex`] if the text consists of an even number of hexadecimal digits, and
+/// [`Lookalike::Base64`] if the text is base64. Returns `None` for any other text, and if the
+/// length is not between [`TEXT_MIN`] and [`WALKED_MAX`].
 fn encoded_text(text: &[u8]) -> Option<Lookalike> {
     if !(TEXT_MIN..=WALKED_MAX).contains(&text.len()) {
         return None;

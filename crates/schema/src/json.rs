@@ -1,13 +1,14 @@
 //! The JSON walk: the check of a payload in JSON against a message.
 //!
-//! The walk builds nothing. It reads the bytes once, except in some well-known types (`known.rs`).
-//! A walk that finds no violation allocates memory only for objects with many keys that are not
-//! fields (`keys.rs`), for message types with more than 256 fields (`needs.rs`), and for texts with
-//! escapes that must be decoded. A message is an object keyed by proto or JSON names. A field that
-//! is null is absent, unless null is a value of its type. An element of a list or a value in a map
-//! must not be null, unless null is a value of its type. In addition to ProtoJSON, the walk accepts
-//! the forms that serde_json writes: bytes as an array of integers, and well-known types field by
-//! field.
+//! The walk builds no data structure. It reads the bytes once, except in some well-known types
+//! (`known.rs`). A walk that finds no violation allocates memory only for objects with many keys
+//! that are not fields (`keys.rs`), for message types with more than 256 fields (`needs.rs`), and
+//! for texts with escapes that must be decoded.
+//!
+//! A message is an object keyed by proto or JSON names. A field that is null is absent, unless null
+//! is a value of its type. An element of a list or a value in a map must not be null, unless null
+//! is a value of its type. In addition to ProtoJSON, the walk accepts the forms that serde_json
+//! writes: bytes as an array of integers, and well-known types field by field.
 
 pub(crate) mod head;
 mod keys;
@@ -64,7 +65,7 @@ enum ExtraMembers {
 /// The fields and unknown names of one message that were read so far.
 struct SeenFields<'p> {
     seen: Seen,
-    /// The names that no field has.
+    /// The names that no field has. `None` until the first such name is read.
     unknown: Option<Names<'p>>,
     /// The position, in declaration order, of the field that probably comes next.
     place: usize,
@@ -241,7 +242,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Returns the index of the field with this key. The field declared at `place` is tried first.
+    /// Returns the index of the field with this key, or `None` if the message has no such field.
+    /// The field declared at `place` is tried first.
     #[inline]
     fn field_with_key(&self, message: &Message, place: usize, key: Text) -> Option<u32> {
         let next = |name| message.declared_as(place, name);

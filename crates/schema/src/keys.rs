@@ -2,8 +2,8 @@
 //!
 //! Keys are compared as values, not as bytes: 1 as one byte and 1 as eight bytes are one key. A map
 //! of up to [`PAIRWISE_MAX`] entries is compared pairwise on the stack. For a larger map, a set of
-//! fingerprints is kept, which are 64-bit hashes of the keys. The set grows with the entries that
-//! were read, not with the number of entries that a payload declares. The hashes have a random
+//! fingerprints is kept. A fingerprint is a 64-bit hash of a key. The set grows with the entries
+//! that were read, not with the number of entries that a payload declares. The hashes have a random
 //! seed, so that a peer cannot choose keys with equal hashes. If a fingerprint occurs twice, the
 //! keys are read again.
 
@@ -61,7 +61,7 @@ pub(super) struct Keys<T> {
 /// The hashes of the keys.
 struct Fingerprints {
     random: RandomState,
-    /// The hashes. They are random already, so any hasher will do.
+    /// The hashes. They are random already, so the set can use a fast hasher.
     seen: HashSet<u64, FxBuildHasher>,
 }
 

@@ -118,8 +118,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         self.any_fields(reader, scope, depth)
     }
 
-    /// Reads a message that is written field by field, as a map or an array of any size, if the
-    /// layout allows it.
+    /// Reads a message that is written field by field, as a map or an array of any size. A form
+    /// that the layout does not allow is a violation.
     #[inline(never)]
     fn any_fields(&self, reader: &mut MsgpackReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.at();

@@ -65,8 +65,8 @@ impl Seen {
         self.marked.as_ref()
     }
 
-    /// Marks a field whose key or value lies at `at` as present. A field of a oneof must be the
-    /// only field of that oneof that is present.
+    /// Marks a field as present. The key or value of the field is at `at`. A second field of the
+    /// same oneof is a violation.
     #[inline]
     pub(crate) fn mark_member(&mut self, message: &Message, index: u32, at: usize) -> Checked<()> {
         self.mark(index);

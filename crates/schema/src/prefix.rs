@@ -54,7 +54,7 @@ impl Prefix {
     }
 }
 
-/// The two forms in which a field's key may be written.
+/// The two forms of a field's key: one with its proto name and one with its JSON name.
 #[derive(Debug)]
 pub(super) struct KeyPrefixes {
     /// The form that most writers of the encoding choose.

@@ -70,8 +70,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         G::over(|faults| self.records(reader, &mut open, faults))
     }
 
-    /// Reads the records of a message. The fast path reads the records in the usual form, and the
-    /// general path reads all other records.
+    /// Reads the records of a message. The fast path ([`WireReader::plain_fields`]) reads most
+    /// scalar fields, and the general path reads all other records.
     fn records(
         &self,
         reader: &mut WireReader,
@@ -234,8 +234,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Reads an enum value, if the schema rejects unknown fields. A number that a closed enum does
-    /// not define is then a violation, because parsers treat such a number as an unknown field.
+    /// Reads an enum value for a schema that rejects unknown fields. A number that a closed enum
+    /// does not define is a violation, because parsers treat such a number as an unknown field.
     fn enumeration(&self, reader: &mut WireReader, id: EnumId) -> Checked<()> {
         let at = reader.at();
         let number = reader.varint()? as i32;
@@ -260,7 +260,8 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 }
 
-/// Returns the index, type and body of the next field, if it is a message in the usual form.
+/// Returns the index, type and body of the next field, if the field is a message with a tag of one
+/// byte and a length of at most two bytes. Otherwise returns `None`.
 #[inline]
 pub(crate) fn plain_message<'p>(
     message: &Message,

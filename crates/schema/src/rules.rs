@@ -111,8 +111,8 @@ pub(super) enum Known {
 }
 
 impl RuleSet {
-    /// Compiles the rules of `roots`, which are fully qualified names, and of all messages below
-    /// them.
+    /// Compiles the rules of `roots`, which are fully qualified names, and the rules of the message
+    /// types of their fields, at any depth.
     ///
     /// `table` must have been built of all `descriptors`, or for these roots. Adds errors and
     /// warnings about rules to `found`. Returns `None` if there are errors.
@@ -162,8 +162,8 @@ impl RuleSet {
     }
 
     /// Returns the rules of the messages for which the set was built, followed by the rules of the
-    /// messages below them. Messages are sorted by name, and the rules of a message by its fields.
-    /// `table` must be the table that the rule set was built with.
+    /// message types of their fields, at any depth. Messages are sorted by name, and the rules of a
+    /// message by its fields. `table` must be the table that the rule set was built with.
     pub fn explain(&self, table: &Table) -> Vec<ExplainedRule> {
         explain::explain(&self.compiled, &self.roots, table)
     }

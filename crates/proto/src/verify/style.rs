@@ -121,7 +121,7 @@ impl NameStyle {
 
     fn fits(self, name: &str) -> bool {
         let starts = |is: fn(&char) -> bool| name.chars().next().is_some_and(|c| is(&c));
-        let underscores = name.ends_with('_')
+        let has_misplaced_underscore = name.ends_with('_')
             || name
                 .as_bytes()
                 .windows(2)
@@ -130,12 +130,12 @@ impl NameStyle {
             NameStyle::Title => starts(char::is_ascii_uppercase) && !name.contains('_'),
             NameStyle::Lower => {
                 starts(char::is_ascii_lowercase)
-                    && !underscores
+                    && !has_misplaced_underscore
                     && !name.contains(|c: char| c.is_ascii_uppercase())
             }
             NameStyle::Upper => {
                 starts(char::is_ascii_uppercase)
-                    && !underscores
+                    && !has_misplaced_underscore
                     && !name.contains(|c: char| c.is_ascii_lowercase())
             }
         }

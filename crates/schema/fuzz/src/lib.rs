@@ -7,8 +7,8 @@ use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Compiler, compile};
 use gateway_schema::{Encoding, Layout, Options, Schema, Table, TextKeys, UnknownFields, Violation};
 
-/// The number of levels of messages that a payload may have, few enough for the fuzzer to find the
-/// limit.
+/// The maximum nesting of messages in a payload. The number is small, so that the fuzzer reaches
+/// the limit.
 const DEPTH: u32 = 20;
 
 static TABLE: LazyLock<Arc<Table>> = LazyLock::new(|| {

@@ -55,9 +55,9 @@ pub(super) struct FieldIdentity {
 impl FieldIdentity {
     pub(super) fn of(old: &Contract, new: &Contract) -> Self {
         let layout = |layout| {
-            let both =
+            let allows =
                 |contract: &Contract| [Layout::Any, layout].contains(&contract.options.layout);
-            both(old) && both(new)
+            allows(old) && allows(new)
         };
         match new.encoding {
             Encoding::Protobuf => Self {
@@ -114,11 +114,11 @@ pub(super) struct Comparison<'a> {
     pub identity: FieldIdentity,
     /// Set if the later schema rejects unknown fields.
     pub strict: bool,
-    /// The message types that are still to be compared.
+    /// The pairs of message types that are still to be compared.
     pub open: Vec<Pair>,
-    /// The message types that were compared.
+    /// The pairs of message types that were compared.
     pub seen: BTreeSet<(MessageId, MessageId)>,
-    /// The enums that were compared, by their numbers in the tables.
+    /// The pairs of enums that were compared, by their indices in the tables.
     pub enums: BTreeSet<(u32, u32)>,
     pub found: Vec<BreakingChange>,
 }

@@ -104,7 +104,7 @@ fn renumbered(from: i32, to: i32) -> (String, String) {
     )
 }
 
-/// Returns the number and name of each value, in ascending order.
+/// Returns the number and name of each value, in ascending order of the numbers.
 fn listed(one: &Enum) -> Vec<(i32, &str)> {
     let names = one.names.iter();
     let mut all: Vec<_> = names.map(|(name, number)| (*number, &**name)).collect();

@@ -181,8 +181,8 @@ impl<'a> JsonReader<'a> {
 
     /// Takes members of an object that come in the order of `members` and in their usual form.
     /// Calls `accepts` with the index of each member and the bytes of its value, and stops before
-    /// the first member for which it returns false. Returns the rest of `members`, and the token
-    /// after the last member that was taken, or [`Next::Another`] if no member was taken.
+    /// the first member for which `accepts` returns false. Returns the rest of `members`, and the
+    /// token after the last member that was taken, or [`Next::Another`] if no member was taken.
     #[inline]
     pub(crate) fn plain_members<'m>(
         &mut self,
@@ -357,7 +357,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_with_the_same_fingerprint_are_compared() {
+    fn an_equal_name_is_found_by_reading_the_earlier_names_again() {
         let body = JsonReader::new(br#""a":1, "\u0062" : [2], "c":3}"#);
         let at = |name| {
             let mut reader = JsonReader::new(name);

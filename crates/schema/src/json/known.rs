@@ -102,8 +102,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Checks a `google.protobuf.Any`: an object whose `@type` names the message type of its other
-    /// members.
+    /// Checks a `google.protobuf.Any`: an object whose `@type` names a message type. The other
+    /// members hold a message of this type.
     fn any(&self, reader: &mut JsonReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let start = reader.token();
         let late = self.late_types.get();

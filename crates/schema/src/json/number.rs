@@ -83,7 +83,7 @@ impl<'a> Number<'a> {
     }
 
     /// Returns the nearest double, or an infinity if the number is too large. Returns `None` for a
-    /// number so short that any float type holds it.
+    /// number so short that it is in the range of every float type.
     #[inline]
     pub(crate) fn float_if_long(self) -> Option<f64> {
         /// The maximum length, in bytes, of a number that certainly is in the range of every float
@@ -110,7 +110,8 @@ impl<'a> Number<'a> {
     }
 }
 
-/// Returns the number in `text` if it is whole. `text` has no sign, but it has a fraction, an
+/// Returns the number in `text` if the number is whole, and `None` otherwise. A number of more than
+/// [`DIGITS_MAX`] digits results in `i128::MAX`. `text` has no sign, but it has a fraction, an
 /// exponent or many digits.
 #[cold]
 fn magnitude(text: &[u8]) -> Option<i128> {
@@ -146,7 +147,8 @@ fn magnitude(text: &[u8]) -> Option<i128> {
 /// Returns the exponent in `text`. An extreme exponent is replaced by a smaller one with the same
 /// effect.
 fn power(text: &[u8]) -> i64 {
-    /// More than the number of digits of any payload.
+    /// The maximum exponent. It exceeds the number of digits of any payload, so a larger exponent
+    /// has the same effect.
     const EXPONENT_MAX: i64 = i64::MAX / 16;
     let digits = text.iter().filter(|byte| byte.is_ascii_digit());
     let power = digits.fold(0, |power: i64, digit| {

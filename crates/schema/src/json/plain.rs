@@ -15,7 +15,7 @@ pub(crate) enum Next {
 }
 
 /// Takes this member and the comma or brace after it. Returns the bytes of the value, the bytes
-/// after the comma or brace, and the token itself.
+/// that were not taken, and whether a comma or a brace was taken, as [`Next`].
 #[inline(always)]
 pub(super) fn member<'p>(bytes: &'p [u8], member: &Member) -> Option<(&'p [u8], &'p [u8], Next)> {
     let value = gap(member.json.strip(bytes)?);
@@ -90,8 +90,8 @@ fn list(bytes: &[u8], kind: FieldKind) -> Option<&[u8]> {
     None
 }
 
-/// Takes a scalar of this kind. A number may continue with a fraction or an exponent in the bytes
-/// that are returned, which the caller must check.
+/// Takes a scalar of this kind. If the returned bytes begin with a fraction or an exponent, a
+/// number continues there. The caller must check for this case.
 #[inline(always)]
 pub(super) fn scalar(bytes: &[u8], kind: FieldKind) -> Option<&[u8]> {
     match kind {
@@ -164,7 +164,7 @@ fn digits(bytes: &[u8]) -> usize {
 }
 
 /// Takes a whole number of up to `digits_max` digits without a sign. `digits_max` must be at least
-/// 7, because shorter numbers are not compared with it.
+/// 7, because the function does not compare numbers of up to 7 digits with `digits_max`.
 #[inline(always)]
 fn whole(bytes: &[u8], digits_max: usize) -> Option<&[u8]> {
     let (word, _) = word(bytes);
@@ -205,11 +205,11 @@ fn perhaps_quoted(bytes: &[u8], number: impl Fn(&[u8]) -> Option<&[u8]>) -> Opti
     }
 }
 
-/// Takes a number with or without a minus and a fraction, without an exponent, and short enough to
-/// be within a float's range.
+/// Takes a number, which may have a minus and a fraction. An exponent is not taken. Returns `None`
+/// if the number is so long that it may exceed a float's range.
 #[inline(never)]
 fn decimal(bytes: &[u8]) -> Option<&[u8]> {
-    /// The maximum number of digits: 10³⁸ is within a float's range.
+    /// The maximum length in bytes, without the minus: 10³⁸ is within a float's range.
     const DIGITS_MAX: usize = 38;
     let number = bytes.strip_prefix(b"-").unwrap_or(bytes);
     let rest = whole(number, DIGITS_MAX)?;

@@ -154,7 +154,7 @@ fn is_base64(text: &[u8]) -> bool {
     one && digits.len() % 4 != 1 && (padding == 0 || text.len().is_multiple_of(4))
 }
 
-/// Checks an enum by its value's name or number.
+/// Checks an enum value, which is written as a name or a number, or as null for `NullValue`.
 fn enumeration(one: &Enum, head: JsonHead, at: usize) -> Checked<()> {
     let number = match head {
         JsonHead::Str(text) => {

@@ -50,8 +50,8 @@ fn from_text<'a>(text: &[u8], kind: FieldKind) -> Option<Key<&'a str>> {
 }
 
 /// Returns the whole number that `text` represents in decimal digits. Returns `None` if `text` is
-/// not the shortest text of a whole number, which is the text that JavaScript writes. No two texts
-/// therefore stand for the same key.
+/// not the shortest text of a whole number, which is the text that JavaScript writes. Therefore, no
+/// two texts stand for the same key.
 pub(crate) fn decimal(text: &[u8]) -> Option<i128> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     let is_plain = match digits {

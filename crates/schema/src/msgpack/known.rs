@@ -114,8 +114,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 }
 
-/// Returns whether a wrapper of a value of `kind` is written field by field: as a map, or as an
-/// array of one element.
+/// Returns whether a wrapper of a value of `kind` is written field by field, as a map or an array.
 ///
 /// Bytes may also be written as an array of integers. An array for a wrapper of bytes is therefore
 /// read as the array of fields only if it is not empty and does not begin with an integer. `inside`

@@ -12,7 +12,7 @@ const VARINT_MAX: usize = 10;
 /// protobuf's own parsers accept no more bytes.
 const TAG_MAX: usize = 5;
 
-/// The number of the group that holds an item of a message set.
+/// The field number of the group that holds an item of a message set.
 pub(super) const MESSAGE_SET_ITEM: u32 = 1;
 
 /// The maximum depth of groups that [`Records`] skips, which is the maximum depth of a walk.

@@ -13,8 +13,8 @@ use crate::table::{Root, Table};
 
 const ENCODINGS: [Encoding; 3] = [Encoding::Protobuf, Encoding::Msgpack, Encoding::Json];
 
-/// Compiles the files in a directory twice. In the second result, no descriptor of the user's files
-/// is decoded.
+/// Compiles the files in a directory twice. Returns the second result, in which no descriptor of
+/// the user's files is decoded.
 fn compiled_again(directory: &Path) -> Descriptors {
     let mut cache = Cache::default();
     let mut compile = || {
@@ -152,8 +152,8 @@ fn the_files_that_rules_need_are_decoded() {
     assert_eq!(decoded(&descriptors), expected);
 }
 
-/// Returns random files. Each file defines a message `pN.MN`, which refers to messages of earlier
-/// files and extends such messages.
+/// Returns the names and texts of random files. File `n` defines a message `M<n>` in the package
+/// `p<n % 3>`. The message refers to types of earlier files, and the file extends earlier messages.
 fn random_files(count: usize, random: &mut fastrand::Rng) -> Vec<(String, String)> {
     let name = |n: usize| format!("p{}.M{n}", n % 3);
     let files = (0..count).map(|n| {

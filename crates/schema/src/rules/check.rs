@@ -1,4 +1,4 @@
-//! A compiled standard rule: its test of a value, and its message for a value that breaks it.
+//! A compiled standard rule: the test of a value, and the message for a value that fails the test.
 
 pub(super) mod number;
 pub(super) mod text;

@@ -1,4 +1,6 @@
 //! Compiles the rules of messages from descriptors and tables, and reports each error at its place.
+//!
+//! A message *below* another is the type of one of its fields, at any depth.
 
 use std::sync::Arc;
 
@@ -211,7 +213,7 @@ impl Compiler<'_> {
         reached
     }
 
-    /// Returns the rules of the messages that are `ruled`, except the rules of map entries.
+    /// Returns the rules of the messages for which `ruled` is true. Map entries are left out.
     fn plans(&mut self, ruled: &FxHashMap<u32, bool>) -> Plans {
         let order = std::mem::take(&mut self.order);
         let is_ruled = |id: &MessageId| ruled[&id.0] && !self.table[*id].map_entry;

@@ -15,8 +15,9 @@ pub struct ExplainedRule {
     /// The full name of the message that the rule belongs to.
     pub message: String,
     /// The name of the field or oneof. For rules of the elements of a list `tags`, the path is
-    /// `tags[]`. For rules of a map `ports`, it is `ports{}` for the values and `ports{} (key)` for
-    /// the keys. For a rule of the message as a whole, the path is empty.
+    /// `tags[]`. For rules of the values of a map `ports`, the path is `ports{}`. For rules of the
+    /// keys of this map, the path is `ports{} (key)`. For a rule of the message as a whole, the
+    /// path is empty.
     pub path: String,
     /// The id of the rule, such as `string.min_len`.
     pub id: String,
@@ -44,8 +45,8 @@ pub enum RuleCost {
     Steps(Vec<u64>),
 }
 
-/// Returns the rules of the messages `roots`, followed by the rules of the messages below them.
-/// Messages are sorted by name, and the rules of a message by its fields.
+/// Returns the rules of the messages `roots`, followed by the rules of the message types of their
+/// fields, at any depth. Messages are sorted by name, and the rules of a message by its fields.
 pub(super) fn explain(
     compiled: &Compiled,
     roots: &[MessageId],

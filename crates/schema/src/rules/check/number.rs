@@ -62,7 +62,7 @@ impl<T: PartialOrd + Copy> Sorted<T> {
 
 impl<T: PartialOrd> FromIterator<T> for Sorted<T> {
     fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
-        // NaN has no place in an order, and equals no value.
+        // NaN is left out, because it has no place in an order and equals no value.
         let values = values
             .into_iter()
             .filter(|value| value.partial_cmp(value).is_some());

@@ -6,7 +6,7 @@ use crate::rules::plan::{FieldPlan, FieldRules, MessagePlan, PlanId, Plans, Valu
 use crate::table::{Cardinality, Field, FieldKind, Form, Message, Table};
 use crate::violation::First;
 
-/// The maximum number of fields, and of oneofs, of a message that the pass reads. Each field and
+/// The maximum number of fields, and of oneofs, of a message that the pass supports. Each field and
 /// each oneof has one bit of a `u64`.
 const FIELDS_MAX: usize = 64;
 
@@ -47,7 +47,7 @@ pub(super) struct CombinedMessage {
     /// The oneofs that must each have a field that is set.
     pub oneofs: u64,
     pub choices: Box<[CombinedChoice]>,
-    /// The lists and maps whose elements are counted, by their slots.
+    /// The lists and maps whose elements are counted, indexed by [`CombinedField::slot`].
     pub lists: Box<[CountedList]>,
 }
 
@@ -120,12 +120,12 @@ fn message(table: &Table, plan: &MessagePlan) -> Option<CombinedMessage> {
     let message = &table[plan.message];
     let oneofs = message.fields.iter().filter_map(|field| field.oneof);
     let oneof_count = oneofs.max().map_or(0, |last| last as usize + 1);
-    let known = message.form == Form::Fields
+    let is_supported = message.form == Form::Fields
         && !message.message_set
         && message.needs.is_empty()
         && message.fields.len() <= FIELDS_MAX
         && oneof_count <= FIELDS_MAX;
-    if !known {
+    if !is_supported {
         return None;
     }
     let mut lists = Vec::new();
@@ -193,7 +193,7 @@ fn is_needed(message: &Message, plan: &FieldPlan) -> bool {
     absent::<First>(plan, field, 0).is_err()
 }
 
-/// Adds the rules on the number of elements to `lists`, and returns the slot of these rules.
+/// Adds the rules on the number of elements to `lists`, and returns the index of these rules.
 /// Returns `None` if there are no such rules or if the pass cannot check them.
 fn slot(plan: &FieldPlan, lists: &mut Vec<CountedList>) -> Option<u8> {
     let (counts, least_max) = match &plan.rules {

@@ -53,7 +53,7 @@ struct OpenMessage<'a, 'p> {
     message: &'a Message,
     depth: u32,
     seen: SeenFields,
-    /// The number of elements of each counted list, by its slot.
+    /// The number of elements of each counted list, indexed by [`CombinedField::slot`].
     counts: [u32; LISTS_MAX],
     /// The elements of each list that must not contain equal elements, by the bit of the list's
     /// field.

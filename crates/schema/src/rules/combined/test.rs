@@ -59,8 +59,8 @@ pub(in crate::rules) enum WholeKind {
     Fixed64,
 }
 
-/// The quick form of a field: its kind and its test together, so that the pass judges a value in
-/// one step. Fields in oneofs have no quick form.
+/// The quick form of a field: its kind and its test together, so that the combined pass judges a
+/// value in one step. Fields in oneofs have no quick form.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Quick {
     /// The field has no quick form.
@@ -177,8 +177,8 @@ impl Scalar<'_> {
 }
 
 impl<'p> Scalar<'p> {
-    /// Returns the value of type `kind` as the judge represents it. Returns `None` for a string
-    /// that is not UTF-8.
+    /// Returns the value of type `kind` in the form that standard rules test. Returns `None` for a
+    /// string that is not UTF-8.
     pub(super) fn judged(self, kind: FieldKind) -> Option<Value<'p>> {
         Some(match self {
             Scalar::Whole(value) => match kind {

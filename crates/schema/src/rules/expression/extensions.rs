@@ -9,7 +9,8 @@ use gateway_proto::{Descriptors, PREDEFINED_EXTENSION};
 
 use super::text::{RuleText, predefined};
 
-/// The field numbers of extensions and of messages in FileDescriptorProto and in DescriptorProto.
+// The field numbers of extensions and of messages in FileDescriptorProto and in DescriptorProto.
+
 const FILE_EXTENSION: i32 = 7;
 const FILE_MESSAGE: i32 = 4;
 const MESSAGE_EXTENSION: i32 = 6;

@@ -118,8 +118,8 @@ impl Predefined {
         constant(&rule)
     }
 
-    /// Returns the values of the variables `rules` and `rule`. If `wanted` is false, the value of
-    /// `rules` may be null.
+    /// Returns the values of the variables `rules` and `rule`. `wanted` is true if the caller needs
+    /// the value of `rules`. Otherwise, this value may be null.
     fn values<'a>(&'a self, table: &'a Table, wanted: bool) -> [Value<'a>; 2] {
         if let (Some(rule), false) = (&self.rule, wanted) {
             return [Value::Null, Value::from(rule)];

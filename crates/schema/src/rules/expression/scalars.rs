@@ -22,8 +22,8 @@ use crate::rules::judge::source::msgpack::MsgpackSource;
 use crate::rules::judge::source::{Shape, Source};
 use crate::table::{Cardinality, FieldKind, Form, Message, MessageId, Table, wire};
 
-/// The maximum number of fields that the rules of a message may read to have a scalar form. The
-/// values of these fields are in an array on the stack.
+/// The maximum number of fields that rules with a scalar form may read. The values of these fields
+/// are in an array on the stack.
 const FIELDS_MAX: usize = 8;
 
 /// The maximum depth of a group that is skipped. No walk allows a larger depth.
@@ -34,9 +34,11 @@ const LEVELS_MAX: u32 = 1000;
 pub(in crate::rules) struct ScalarRules {
     rules: Box<[ScalarProgram]>,
     fields: Box<[ReadField]>,
-    /// For each protobuf tag of one byte: the index in `fields` of the field with this tag.
+    /// The index in `fields` of the field with each protobuf tag of one byte, or `u8::MAX` if the
+    /// rules read no field with this tag.
     places: Box<[u8]>,
-    /// For each index of a field in the table: the index in `fields` of this field.
+    /// The index in `fields` of each field of the message, by the field's index in the table, or
+    /// `u8::MAX` if the rules do not read the field.
     indices: Box<[u8]>,
     /// The values that the fields have if a payload does not set them.
     unset: [ScalarField<'static>; FIELDS_MAX],
@@ -126,7 +128,7 @@ impl ScalarRules {
     ) -> Option<()> {
         let mut reader = WireReader::new(payload);
         loop {
-            let known = reader.plain_records(&message.plain, false, |tag, value| {
+            let accepted = reader.plain_records(&message.plain, false, |tag, value| {
                 let place = self.places.get(usize::from(tag)).copied();
                 let place = place.map_or(usize::MAX, usize::from);
                 let Some(field) = self.fields.get(place) else {
@@ -137,7 +139,7 @@ impl ScalarRules {
                 let value = value.get(usize::from(is_delimited)..).unwrap_or_default();
                 put(values, place, scalar(field.kind, value))
             });
-            if !known {
+            if !accepted {
                 return None;
             }
             if reader.is_empty() {

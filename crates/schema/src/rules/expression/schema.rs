@@ -78,7 +78,7 @@ impl Schema for TableSchema {
             name.to_owned()
         };
         let index = message.by_name(&written)?;
-        // An expression names a field as the `.proto` does, not as JSON does.
+        // An expression names a field as the `.proto` file does, not as JSON does.
         let known = *message.fields.get(index as usize)?.name == *written;
         known.then(|| self.field_of(id, index)).flatten()
     }

@@ -537,7 +537,7 @@ fn grammars() -> Vec<Grammar> {
             ipv6_prefix,
         ),
         // The escapes of a host must decode to UTF-8, which the grammar does not express. Texts
-        // with escapes of bytes from 0x80 are therefore rejected both here and by the exceptions.
+        // with escapes of bytes above 0x7f are therefore rejected both here and by the exceptions.
         Grammar {
             except: ".*%[89A-Fa-f].*",
             ..Grammar::new(|text| is_uri(text) && !has_high_escape(text), uri.clone())
@@ -572,7 +572,7 @@ fn grammars() -> Vec<Grammar> {
     ]
 }
 
-/// Returns whether `text` contains an escape of a byte from 0x80.
+/// Returns whether `text` contains an escape of a byte above 0x7f.
 fn has_high_escape(text: &str) -> bool {
     let mut escapes = text.split('%').skip(1);
     escapes.any(|escape| {
@@ -632,7 +632,7 @@ fn formats_agree_with_the_grammar_on_any_text() {
 }
 
 #[test]
-fn strict_prefixes_have_only_zero_bits_after_their_length() {
+fn a_strict_prefix_is_followed_only_by_zero_bits() {
     let mut random = fastrand::Rng::with_seed(8);
     for _ in 0..10_000 {
         let (bits, length) = (random.u32(..) << random.u32(..32), random.u32(..=32));

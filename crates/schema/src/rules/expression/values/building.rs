@@ -14,8 +14,8 @@ const LINEAR_SEARCH_MAX: usize = 16;
 pub(super) struct Building<'a> {
     /// The byte where the message begins.
     pub at: usize,
-    /// The fields by their indices, with `None` if another member of the oneof has replaced the
-    /// field.
+    /// The fields by their indices. The content is `None` if no value was read so far, or if
+    /// another member of the oneof has replaced the field.
     pub fields: Vec<(u32, Option<Part<'a>>)>,
     /// The positions in `fields` by the indices of the fields, if there are more than
     /// [`LINEAR_SEARCH_MAX`] fields.

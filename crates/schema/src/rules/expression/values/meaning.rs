@@ -96,7 +96,7 @@ fn any_value<'a>(
     }
 }
 
-/// Converts a message to a value that has its fields.
+/// Converts a message to a CEL message with the same fields.
 fn fields<'a>(
     table: &Table,
     id: MessageId,

@@ -333,8 +333,8 @@ impl Reader<'_> {
         Ok(Some((key, (of_key, value))))
     }
 
-    /// Returns the message in an `Any` if its type is known and the bytes are a message of this
-    /// type. Otherwise, returns the `Any` itself.
+    /// Returns the message in an `Any`. Returns the `Any` itself if the type is unknown, if the
+    /// bytes are not a message of this type, or if the message is nested too deep.
     fn opened<'a>(self, id: MessageId, any: Node<'a>, levels: u32) -> Node<'a> {
         let part = |number| {
             let index = self.table[id].by_number(number)?;
@@ -367,8 +367,8 @@ impl Reader<'_> {
 }
 
 /// Returns the value of a scalar. A string that is not UTF-8 becomes [`Plain::Bytes`] if its type
-/// allows such strings. This is no error yet: a later record may replace the string, or no rule
-/// may read it.
+/// allows such strings. This is no error yet, because a later record may replace the string, and
+/// the rules may not read the string.
 fn plain<'a>(kind: FieldKind, value: &WireReader<'a>) -> Checked<Plain<'a>> {
     match kind {
         FieldKind::String { utf8: false } => scalar_or_bytes(kind, value),

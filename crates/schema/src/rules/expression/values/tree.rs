@@ -100,7 +100,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// Returns the content of the field of this index.
+    /// Returns the content of the field of this index, or `None` if the field is not set.
     pub(crate) fn field(&self, index: u32) -> Option<&Content<'a>> {
         let found = self
             .fields

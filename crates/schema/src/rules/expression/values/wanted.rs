@@ -33,7 +33,7 @@ impl WantedFields {
     }
 }
 
-/// The fields of a message from which rules read nothing.
+/// The wanted fields of a message from which rules read no field: none.
 static NONE: WantedFields = WantedFields {
     indices: Vec::new(),
     is_flat: true,
@@ -48,7 +48,8 @@ impl Wanted {
         }
     }
 
-    /// Finds out which messages are flat. Must be called after all fields were added.
+    /// Sets [`WantedFields::is_flat`] of each message type. Must be called after all fields were
+    /// added.
     pub(crate) fn finish(&mut self, table: &Table) {
         for (id, wanted) in &mut self.fields {
             let fields = &table[MessageId(*id)].fields;
