@@ -49,7 +49,7 @@ impl<'a> Check<'a, '_, '_> {
             if i64::from(r.end()) - 1 > max {
                 let label = format!("expected numbers up to {max}");
                 self.report.fault(
-                    "an extension range beyond the field numbers",
+                    "the extension range ends after the largest field number",
                     &path,
                     &label,
                     "write \"to max\"",
