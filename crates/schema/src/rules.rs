@@ -213,8 +213,8 @@ impl Rules {
         combined::passes(contract, plans, root, payload, depth)
     }
 
-    /// Checks `payload`, which fits `contract`, against the rules that are not `known` to be kept.
-    /// The steps that the rules in CEL take are subtracted from `steps`.
+    /// Checks `payload` against the rules, except the rules that are `known` to be kept. `payload`
+    /// must fit `contract`. The steps that the rules in CEL take are subtracted from `steps`.
     pub(crate) fn check(
         &self,
         contract: &Contract,
@@ -232,7 +232,7 @@ impl Rules {
         verdict.map_err(|fault| fault.into_violation(true))
     }
 
-    /// Returns whether `payload`, which fits `contract`, keeps all standard rules.
+    /// Returns whether `payload` keeps all standard rules. `payload` must fit `contract`.
     pub(crate) fn keeps_standard(&self, contract: &Contract, payload: &[u8]) -> bool {
         self.standard::<First>(contract, payload).is_ok()
     }

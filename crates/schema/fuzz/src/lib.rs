@@ -1,5 +1,5 @@
-//! Schemas of every kind for the fuzz targets that check payloads, and the invariants of the
-//! verdicts.
+//! Schemas with various messages and options for the fuzz targets that check payloads, and the
+//! invariants of the verdicts.
 
 use std::sync::{Arc, LazyLock};
 

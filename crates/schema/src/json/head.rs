@@ -209,8 +209,8 @@ impl<'a> JsonReader<'a> {
     #[inline]
     pub(crate) fn opening(&mut self) -> Checked<JsonHead<'a>> {
         match self.next() {
-            Some(b'{') => self.mark(JsonHead::Object),
-            Some(b'[') => self.mark(JsonHead::Array),
+            Some(b'{') => self.take_bracket(JsonHead::Object),
+            Some(b'[') => self.take_bracket(JsonHead::Array),
             _ => self.head(),
         }
     }
@@ -226,8 +226,8 @@ impl<'a> JsonReader<'a> {
                 let number = Number::read(self.bytes, &mut self.at)?;
                 Ok(JsonHead::Number(number))
             }
-            Some(b'{') => self.mark(JsonHead::Object),
-            Some(b'[') => self.mark(JsonHead::Array),
+            Some(b'{') => self.take_bracket(JsonHead::Object),
+            Some(b'[') => self.take_bracket(JsonHead::Array),
             Some(b'n') => self.literal("null", JsonHead::Null),
             Some(b't') => self.literal("true", JsonHead::Bool(true)),
             Some(b'f') => self.literal("false", JsonHead::Bool(false)),
@@ -236,7 +236,7 @@ impl<'a> JsonReader<'a> {
     }
 
     #[inline]
-    fn mark(&mut self, head: JsonHead<'a>) -> Checked<JsonHead<'a>> {
+    fn take_bracket(&mut self, head: JsonHead<'a>) -> Checked<JsonHead<'a>> {
         self.at += 1;
         Ok(head)
     }

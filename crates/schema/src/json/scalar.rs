@@ -10,7 +10,7 @@ use crate::named::unknown_value;
 use crate::table::{Enum, FieldKind, Table};
 use crate::violation::{Checked, Fault};
 
-/// Checks a value of `kind`, which is not a message.
+/// Checks that the next value is a scalar of `kind`. `kind` must not be a message type.
 #[inline]
 pub(super) fn scalar(table: &Table, reader: &mut JsonReader, kind: FieldKind) -> Checked<()> {
     match reader.plain(kind) {

@@ -15,7 +15,7 @@ const TAG_MAX: usize = 5;
 /// The field number of the group that holds an item of a message set.
 pub(super) const MESSAGE_SET_ITEM: u32 = 1;
 
-/// The maximum depth of groups that [`Records`] skips, which is the maximum depth of a walk.
+/// The maximum depth of groups that [`Records`] skips. No walk allows a larger depth.
 const RECORD_DEPTH: u32 = 1000;
 
 /// A reader of the payload from `at` to the end of the enclosing message. All offsets count from
@@ -159,8 +159,8 @@ impl<'a> WireReader<'a> {
         Fault::new(at, "a length of at most 5 bytes", "a longer varint")
     }
 
-    /// Reads a length and returns a reader of that many of the following bytes, which are a message
-    /// or a packed run.
+    /// Reads a length, and returns a reader of the message or packed run that follows. Moves to the
+    /// end of this message or packed run.
     #[inline]
     pub(crate) fn body(&mut self) -> Checked<WireReader<'a>> {
         let length = self.delimited()?.len();

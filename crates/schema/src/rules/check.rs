@@ -29,8 +29,8 @@ pub(super) enum Value<'a> {
 
 impl Value<'_> {
     /// Returns whether this is the zero value of its type, which a writer omits from a field
-    /// without presence. Times and field masks are messages, which have presence, and are never
-    /// zero.
+    /// without presence. Times and field masks are never zero, because they are messages, and a
+    /// field with a message type has presence.
     pub(super) fn is_zero(&self) -> bool {
         match self {
             Value::Signed(value) => *value == 0,

@@ -267,8 +267,8 @@ fn outside<T: Copy>(
     (!is_end(bound) && !is_end(other)).then_some(ValueTest::Whole { low: from, span })
 }
 
-/// Returns one test of whole numbers that is equivalent to `checks`, or `None` if one of them is
-/// not a range or no number passes all of them.
+/// Returns one test of whole numbers that is equivalent to `checks`. Returns `None` if a check is
+/// not a range, or if no number passes all checks.
 fn wholes(checks: &[Check]) -> Option<ValueTest> {
     let (mut low, mut high) = (i128::from(i64::MIN), i128::from(u64::MAX));
     for check in checks {
@@ -317,8 +317,8 @@ fn range<T: Copy>(
     })
 }
 
-/// Returns one test of floats that is equivalent to `checks`, or `None` if one of them is not a
-/// range.
+/// Returns one test of floats that is equivalent to `checks`. Returns `None` if a check is not a
+/// range, or if a bound is NaN or an exclusive infinity.
 fn reals(checks: &[Check]) -> Option<ValueTest> {
     let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
     for check in checks {

@@ -13,8 +13,8 @@ enum Number {
     Many,
 }
 
-/// An estimate of the steps that all rules in CEL take together for one payload, by the size of the
-/// payload.
+/// An estimate of the steps that all rules in CEL take together for one payload, as a function of
+/// the payload's size.
 ///
 /// The bytes that rules read or write are not counted. If two values are compared as a whole, their
 /// parts are not counted either.

@@ -2,8 +2,8 @@
 //!
 //! If a singular field occurs several times, the last record counts. The records of a message field
 //! are merged, and a member of a oneof replaces the member that was set before it. The contents of
-//! a message are therefore collected first and judged at its end. Only the elements of lists, which
-//! no later record changes, are judged where they occur.
+//! a message are therefore collected first and judged at its end. Only the elements of lists are
+//! judged as soon as they are read, because no later record changes them.
 
 mod scalars;
 #[cfg(test)]
@@ -99,7 +99,7 @@ struct FieldRecords<'a, 'p> {
     /// The values of the earlier records, for a message field or a map.
     earlier: Vec<WireReader<'p>>,
     /// The contents of a group, merged from all records of the field. The length of a group is only
-    /// known at its end, so a group is read where it occurs.
+    /// known at its end, so a group is read at once.
     group: Option<Box<Open<'a, 'p>>>,
     /// The number of elements.
     count: usize,

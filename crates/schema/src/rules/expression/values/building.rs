@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use super::tree::Node;
 use crate::rules::unique::Distincts;
 
-/// The maximum number of fields that are compared one by one. For more fields, a hash map is used.
+/// The maximum number of fields that are searched one by one. For more fields, a hash map is used.
 const LINEAR_SEARCH_MAX: usize = 16;
 
 /// The fields of a message that were read so far.

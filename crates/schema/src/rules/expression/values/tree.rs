@@ -9,8 +9,8 @@ use gateway_cel::{
     Budget, ErrorKind, Field, Key, List, ListValue, Map, MapValue, Message, Text, Value,
 };
 
-/// The maximum number of entries that are compared one by one. For more entries, a hash map is
-/// used.
+/// The maximum number of entries that are searched one by one for a key. For more entries, a hash
+/// map is used.
 const LINEAR_SEARCH_MAX: usize = 8;
 
 /// The steps that hashing an entry takes.
