@@ -133,8 +133,8 @@ impl<F: Frame> Frames for Vec<F> {
     }
 }
 
-/// The frames before a client's answer. The usual envelope is the delimiter alone. This form needs
-/// no list, so a small request costs no allocation.
+/// The frames that a client receives before its answer. Most envelopes are the delimiter alone,
+/// which needs no list, so a small request costs no allocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Envelope {
     /// The envelope has no frames.
@@ -292,8 +292,8 @@ impl<M: Frames> SplitMessage<M> {
     }
 }
 
-/// Returns whether `body` consists of type, headers and payload. The message has `envelope` frames
-/// before it, which count towards `frames_max`.
+/// Returns whether `body` consists of type, headers and payload. `envelope` is the number of frames
+/// before the body, which count towards `frames_max`.
 #[inline]
 pub(crate) fn has_shape<M: Frames>(body: &M, envelope: usize, frames_max: usize) -> bool {
     let frames = body.len();
@@ -308,7 +308,8 @@ pub(crate) fn shape_fault<M: Frames>(body: &M, envelope: usize, frames_max: usiz
     misfit(body.len(), kind.len(), envelope, frames_max)
 }
 
-/// Describes the fault of a message of `frames` frames whose type has `kind` bytes.
+/// Describes the fault of a message that has `envelope` frames before its body, `frames` frames in
+/// its body, and a type of `kind` bytes.
 fn misfit(frames: usize, kind: usize, envelope: usize, frames_max: usize) -> String {
     match (frames, kind) {
         _ if envelope + frames > frames_max => {

@@ -1,7 +1,7 @@
 //! Samples of the counters, and the channel by which a reader gets them from the data thread.
 //!
-//! Only the data thread counts, in plain integers that it owns. It finds them by the number of a
-//! route or a pool, so counting a message takes no lock, no atomic operation and no look-up by
+//! Only the data thread counts, in plain integers that it owns. It finds a counter by the number of
+//! the route or pool, so counting a message takes no lock, no atomic operation and no look-up by
 //! name. A reader sends a request through a [`SampleRequester`]. The core reads one flag after each
 //! event and, if there is a request, copies everything at once into a [`Sample`]. A sample
 //! therefore describes a point in time between two events, at which the ledger balances. Gauges
@@ -9,8 +9,8 @@
 //!
 //! Counters belong to names for the life of the process. A route that stays, is changed or is added
 //! again continues its counters. The counters of a removed route remain, so no sum over routes ever
-//! decreases. No counter grows with the content of messages. The data thread must never wait for a
-//! reader.
+//! decreases. The number of counters does not depend on the content of messages. The data thread
+//! must never wait for a reader.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

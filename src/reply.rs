@@ -190,7 +190,7 @@ pub(crate) struct ViolationEntry {
     pub offset: Option<u64>,
     /// The expectation of the schema. For a broken rule, the rule in words.
     pub expected: String,
-    /// The content of the payload. Empty for a broken rule.
+    /// The part of the payload that was found instead. Empty for a broken rule.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub found: String,
     /// The id of the broken rule, if there is one.

@@ -43,8 +43,8 @@ pub struct ChannelSample {
     pub shown: Vec<SubscriberSample>,
 }
 
-/// The maximum number of subscribers of a channel in a sample. This number of subscribers takes a
-/// few hundred KiB of the /status page.
+/// The maximum number of subscribers of a channel in a sample. So many subscribers take a few
+/// hundred KiB of the /status page.
 pub(crate) const SUBSCRIBERS_SHOWN_MAX: usize = 1_000;
 
 /// A connected subscriber at one point in time. `matched` is the sum of `sent`, `dropped` and
@@ -57,7 +57,7 @@ pub struct SubscriberSample {
     pub prefixes: Vec<Vec<u8>>,
     /// The number of prefixes of the subscriber.
     pub prefix_count: usize,
-    /// Messages that matched one of its prefixes.
+    /// Messages that matched one of the subscriber's prefixes.
     pub matched: u64,
     /// Messages handed to the engine for the subscriber.
     pub sent: u64,

@@ -164,8 +164,8 @@ mod tests {
     fn free_seats_agree_with_a_sorted_list() {
         let mut random = fastrand::Rng::with_seed(7);
         let mut free = Free::default();
-        // The model has (load, step in which the worker got this load, seat), in the order of the
-        // workers.
+        // The model has (load, step in which the worker got this load, seat), in the order in which
+        // the workers are chosen.
         let mut model: Vec<(usize, u64, usize)> = Vec::new();
         let seats: Vec<usize> = (0..8).map(|_| free.add()).collect();
         for step in 0..20_000 {

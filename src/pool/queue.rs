@@ -211,8 +211,9 @@ impl Queue {
         }
     }
 
-    /// Calls back the lane with the earliest turn among the clients of this identity, because one
-    /// more of their requests can be served.
+    /// Calls back one of the lanes that stand aside, because one more request of a client with this
+    /// identity can be served. It is the lane with the earliest turn among the lanes of such
+    /// clients.
     pub(super) fn call(&mut self, identity: &[u8]) {
         if self.aside.is_empty() {
             return;

@@ -110,8 +110,8 @@ impl Worker {
         }
     }
 
-    /// Stops requests to the worker. Returns false if the connection may hide several workers. All
-    /// of these workers then continue to receive requests.
+    /// Stops handing requests to the worker. Returns false if the connection may hide several
+    /// workers. All of these workers then continue to receive requests.
     pub(super) fn leave(&mut self) -> bool {
         if !self.hides_several() {
             self.pacing = Pacing::Leaving;

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 
 use super::report::Report;
 
-/// A handle that wakes the follower of the files, from any thread.
+/// A handle that wakes the follower, which is the thread that follows the files, from any thread.
 #[derive(Clone, Debug)]
 pub struct Wake {
     wakes: Sender<WakeReason>,

@@ -15,8 +15,9 @@ use blake2::{Blake2b512, Digest as _};
 use gateway_zmtp::plain::Credentials;
 use zeroize::Zeroizing;
 
-/// The maximum memory of one verification, in KiB. It is several times the recommendations of
-/// argon2's authors and of OWASP, but one line of a file of users cannot exhaust a machine.
+/// The maximum memory of one verification, in KiB. It is several times the recommendations of OWASP
+/// and of RFC 9106 for machines with little memory. With this maximum, one line of a file of users
+/// cannot exhaust a machine.
 const MEMORY_KIB_MAX: u32 = 256 << 10;
 
 /// The maximum number of blocks of 1 KiB that one verification computes, over all passes. This
@@ -245,8 +246,9 @@ impl Users {
         (remembered.get(name) == Some(&tag)).then(|| user(name, hashed))
     }
 
-    /// Verifies a password, which takes tens of milliseconds whether the user exists or not. Where
-    /// the hashes of all users have the same cost, the time does not reveal which users exist.
+    /// Verifies a password. This takes tens of milliseconds whether the user exists or not, unless
+    /// the same password was verified before. Where the hashes of all users have the same cost, the
+    /// time does not reveal which users exist.
     ///
     /// # Errors
     ///

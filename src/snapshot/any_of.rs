@@ -8,9 +8,9 @@
 use crate::reply::ErrorEncoding;
 use gateway_schema::{Encoding, Estimate, Schema, Violation};
 
-/// A list of at least one schema. A payload must fit one of them. A comparison ignores rules, like
-/// a comparison of [`Schema`]s. It also ignores the sizes, because they depend on the cost of the
-/// rules.
+/// A list of at least one schema. A payload must fit one of the schemas. A comparison of two lists
+/// ignores rules, like a comparison of [`Schema`]s. It also ignores `judged_from` and
+/// `usual_below`, because these sizes depend on the cost of the rules.
 #[derive(Debug)]
 pub struct AnyOf {
     first: Schema,

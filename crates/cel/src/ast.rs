@@ -26,8 +26,8 @@ pub(crate) enum ExprKind {
     Fold(Box<Fold>),
 }
 
-/// A name. The text contains dots if the name is the type of a message literal, or was joined from
-/// a chain `a.b.c`.
+/// A name. The text may contain dots if the name is the type of a message literal, or was joined
+/// from a chain `a.b.c`.
 #[derive(Clone, Debug)]
 pub(crate) struct Name {
     pub(crate) text: String,

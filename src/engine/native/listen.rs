@@ -19,8 +19,8 @@ use crate::engine::native::stream::{Listener, Stream};
 use crate::engine::role::Role;
 use crate::snapshot::{PoolId, Snapshot};
 
-/// The number of connections that a listener may accept in a turn. Each takes as long as tens of
-/// small messages.
+/// The number of connections that a listener may accept in a turn. Accepting one connection
+/// takes as long as tens of small messages.
 const BUDGET: usize = 16;
 
 /// The time after which a turn accepts no further connections, so that a storm of connections
@@ -64,7 +64,7 @@ struct Listening {
 
 enum State {
     Open(Listener),
-    /// The address was held by another listener that has only just closed, and is not bound yet.
+    /// The address is not bound yet, because another listener, which held it, has only just closed.
     Taken(Address),
 }
 
@@ -146,8 +146,8 @@ impl Listeners {
         roles.any(|role| role.pool_missing_in(snapshot).is_some())
     }
 
-    /// Closes the listeners of pools that a configuration does not have, where `may_close` returns
-    /// true. Returns whether some remain.
+    /// Closes each listener of a pool that a configuration does not have, if `may_close` returns
+    /// true for the listener. Returns whether any such listener remains open.
     pub(super) fn close_removed(
         &mut self,
         snapshot: &Snapshot,

@@ -129,8 +129,8 @@ pub struct Liveness {
     since: Duration,
     /// The time at which bytes last arrived.
     heard: Duration,
-    /// The time at which the system last accepted bytes after it had had no room. The peer must
-    /// have read some bytes then.
+    /// The time at which the system last accepted bytes after it had had no room. It had room
+    /// again because the peer had read some bytes.
     took: Duration,
     /// The number of bytes written since the peer was last heard.
     unheard: u64,

@@ -41,7 +41,8 @@ const CLIENT_MIN: u64 = 4 << 10;
 /// of the first period without another burst.
 const RELEASE_PERIOD: Duration = Duration::from_secs(1);
 
-/// The minimum number of bytes that are returned to the system, because the return takes time.
+/// The minimum decrease of the held bytes, compared with their peak, after which memory is returned
+/// to the system. The return takes time, which a smaller decrease is not worth.
 const RELEASE_MIN: u64 = 16 << 20;
 
 /// The amounts of memory that peers may use.
@@ -206,7 +207,7 @@ impl Memory {
         self.held - self.partial_bytes >= self.room.usable
     }
 
-    /// Counts a client that is not read from now on, if memory is short.
+    /// Records that reading a client is paused. The pause is counted only if memory is short.
     pub(super) fn count_pause(&mut self) {
         self.pauses += u64::from(self.is_short());
     }
@@ -223,7 +224,7 @@ impl Memory {
     }
 }
 
-/// The burst after which memory is returned to the system.
+/// Detects the end of a burst of held bytes, after which memory is returned to the system.
 #[derive(Debug, Default)]
 struct Burst {
     /// The most bytes that were held since memory was last returned.

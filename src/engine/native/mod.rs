@@ -6,11 +6,11 @@
 //! enters an [`outbox`] in `peers`, from which it is written.
 //!
 //! `Service` holds the state that serving a peer needs, and the files of `service/` are its
-//! actions. `listen` and `dial` start connections, and `reload` hands over another configuration.
-//! `removal` decides when the connections and listeners of removed frontends, pools, channels and
-//! addresses are closed. All memory that a peer can claim is bounded in the module that allocates
-//! it. The decoder bounds the input, `peers` bounds the output, and `admissions` bounds the number
-//! of connections without a complete handshake.
+//! actions. `listen` and `dial` start connections, `reload` hands over another configuration, and
+//! `removal` decides when the connections and listeners of removed frontends, pools and channels
+//! are closed. All memory that a peer can claim is bounded in the module that allocates it. The
+//! decoder bounds the input, `peers` bounds the output, and `admissions` bounds the number of
+//! connections without a complete handshake.
 //!
 //! [`gateway_zmtp`], [`liveness`] and [`outbox`] do no I/O. A connection (`connection`) combines
 //! them with a stream, which does the I/O.

@@ -106,8 +106,8 @@ pub(super) struct Culprit {
     pub(super) key: Option<PublicKey>,
 }
 
-/// The peers that have made mistakes of one cause at one frontend, pool or side of a channel. Each
-/// peer has the time of the last log line about its mistake.
+/// The peers that have made mistakes of one cause at one frontend, pool or side of a channel, each
+/// with the time of the last log line about the peer's mistake.
 #[derive(Debug, Default)]
 struct Mistakes {
     logged: HashMap<Culprit, Duration>,

@@ -1,8 +1,8 @@
 //! Reloads of the configuration. The thread that reads the files prepares a reload, and the data
 //! thread commits the reload between two messages.
 //!
-//! Everything but the engine may change. A listener stays open if the new configuration also has
-//! its address, even for a frontend, pool or channel of another name. New listeners are bound
+//! Every key but `engine` may change. A listener stays open if the new configuration also has its
+//! address, even if a frontend, pool or channel of another name then has the address. New listeners are bound
 //! during the preparation, and removed listeners are closed at the commit. Only the listeners of a
 //! removed pool stay until the pool has no open request, unless a new listener must take over an
 //! address.

@@ -12,7 +12,7 @@ use crate::snapshot::Workers;
 pub struct SocketTypeMatch<K> {
     /// The kind of client or worker that the peer is served as.
     pub kind: K,
-    /// The gateway's socket type for its READY.
+    /// The socket type that the gateway announces in its READY.
     pub announced: &'static str,
 }
 

@@ -5,9 +5,9 @@
 //!
 //! A connection has at most one step of its handshake in progress, and the number of connections in
 //! their handshake is bounded. After its handshake, a connection has at most one frame that is
-//! being opened. The frames that it has to seal are bounded with the memory of its outbox. The
-//! steps of closed connections are dropped whenever the queue has doubled, so the queue is bounded,
-//! too. Steps of one connection that have the same kind end in the order in which they were added.
+//! being opened. Its frames that are to be sealed belong to its outbox, whose memory is bounded.
+//! The steps of closed connections are dropped whenever the queue has doubled, so the queue is
+//! bounded, too. Steps of one connection that have the same kind end in the order in which they were added.
 //!
 //! A step whose result is lost would leave its connection waiting for ever, and the next sealed
 //! frame would take the place of the lost frame. The connection of a lost step is therefore

@@ -65,7 +65,7 @@ impl Stream {
     }
 
     /// Returns whether a connection that was begun is complete (true), or still in progress
-    /// (false).
+    /// (false). Fails if the connection could not be made.
     pub(super) fn outcome(&self) -> io::Result<bool> {
         let error = match self {
             Self::Tcp(stream, _) => stream.take_error()?,
@@ -175,7 +175,8 @@ pub(super) enum Listener {
 }
 
 impl Listener {
-    /// Listens on an address.
+    /// Listens on an address, or on the first usable address of a name. Removes the socket file
+    /// that a dead process has left at an ipc address.
     pub(super) fn bind(address: &Address) -> io::Result<Self> {
         match address {
             Address::Tcp { host, port } => {
@@ -232,8 +233,8 @@ impl Listener {
 }
 
 /// Sorts the addresses of a name so that IPv4 addresses come first. The gateway listens on the
-/// first usable address, and peers that use the same name look for IPv4 addresses, above all peers
-/// with libzmq.
+/// first usable address. Peers that use the same name, in particular peers with libzmq, look for
+/// IPv4 addresses.
 pub(super) fn ipv4_first(mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     found.sort_by_key(SocketAddr::is_ipv6);
     found
@@ -306,7 +307,7 @@ impl Drop for IpcPath {
 fn remove_stale(path: &Path) -> io::Result<()> {
     let socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
     if !socket || address::is_abstract(path) {
-        // There is no file to remove, or a file that makes the bind fail with its own error.
+        // There is no socket file to remove. If the path is another file, the bind fails.
         return Ok(());
     }
     match try_to_connect(path) {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::lane::{Classes, ClientQueue};
 use crate::peer::PeerId;
 
-/// The total size of a client's requests, in bytes, from which the client is ranked by bytes.
+/// The minimum total size of a client's requests, in bytes, at which the client is ranked by bytes.
 const LARGE_FILL_MIN: u64 = 64 << 10;
 
 /// The capacity of a queue, in requests and in bytes.

@@ -46,7 +46,7 @@ pub fn values<'a>() -> [Value<'a>; 9] {
 #[derive(Debug)]
 pub struct Nodes;
 
-/// The message type of scalars.
+/// The message type of [`Nodes`] whose fields are scalars.
 pub const SCALARS: MessageId = MessageId(1);
 
 const SCALAR_FIELDS: [(&str, Kind, Label); 8] = [

@@ -65,7 +65,7 @@ impl Peers {
 }
 
 /// The sender of an incomplete message. Dropping a message disconnects its sender. Workers come
-/// last, because a worker that is disconnected loses requests of other clients.
+/// last, because the disconnection of a worker loses the requests that the worker holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Sender {
     Client,

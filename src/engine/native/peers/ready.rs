@@ -2,9 +2,10 @@
 //!
 //! Connections that have caused little work lately are light, and have their turns first. A peer
 //! that sends little thus waits for other such peers, and not for all the peers that send as much
-//! as they can. Strangers follow, then heavy connections. In each turn of the engine, at least one
-//! stranger and one heavy connection have their turn. Each of them thus waits for at most as many
-//! turns of the engine as there are connections of its kind.
+//! as they can. Strangers, which the core does not know, follow, and then heavy connections. In
+//! each turn of the engine, at least one stranger and one heavy connection have their turn. A
+//! stranger thus waits for at most as many turns of the engine as there are strangers. A heavy
+//! connection waits for at most as many turns as there are heavy connections.
 
 use std::collections::VecDeque;
 

@@ -25,7 +25,7 @@ use gateway_zmtp::pool::READ_BUFFER_SIZE;
 /// is therefore read and dropped until the peer has seen the end of the stream.
 const GOODBYE_TIME_MAX: Duration = Duration::from_millis(500);
 
-/// The reason why a connection is not served, and its further treatment.
+/// The reason why a connection is not served, and the way in which the connection ends.
 pub(super) enum Refusal {
     /// The connection is closed at once.
     HangUp(Cow<'static, str>),
@@ -138,7 +138,7 @@ impl Service {
         }
     }
 
-    /// Records that a peer is no longer served, if it was.
+    /// Records that a peer is no longer served. Does nothing for a peer that was not served.
     fn forget(&mut self, peer: PeerId) {
         let Some(phase) = self
             .peers

@@ -155,7 +155,7 @@ impl Service {
                 }
                 self.decide(now, event);
                 self.report_events(now);
-                // From now on the peer's silence counts.
+                // From now on, the time limits of a served peer apply.
                 self.peers.set_timer(peer, now);
             }
             Err((cause, why)) => self.refuse(peer, cause, why, now),

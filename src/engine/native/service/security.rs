@@ -227,7 +227,7 @@ impl Service {
             None => match self.unnamed(claims.role) {
                 Some(anonymous) => Some(anonymous),
                 // Peers of this role have no principals any more. The peer stays connected, and the
-                // core does not change its name.
+                // core does not change the peer's name.
                 None => return true,
             },
         };
@@ -417,7 +417,8 @@ fn wanted(security: &Security) -> &'static str {
     }
 }
 
-/// Returns the explanation of a mechanism that an address with `security` does not accept.
+/// Returns the reason why an address with `security` does not accept a peer whose mechanism is
+/// `theirs`, and the remedy.
 fn mismatch(theirs: Mechanism, security: &Security) -> String {
     let offers = match theirs {
         Mechanism::Null if security.curve.is_none() => {

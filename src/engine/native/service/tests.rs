@@ -69,8 +69,8 @@ routes: { OPAQUE: { publish: ticks } }";
         Self::start_with(text, [("ticks", ready)])
     }
 
-    /// Starts an engine by the text of a routes.yaml, with peers that are given by the name of
-    /// their address and their READY. The first is the client.
+    /// Starts an engine with the text of a routes.yaml, and connects peers. Each peer is given by
+    /// the name of its address and by its READY. The first peer is the client or the publisher.
     fn start_with<const N: usize>(text: &str, peers: [(&str, &[u8]); N]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let routes = directory.path().join("routes.yaml");
@@ -191,8 +191,8 @@ fn a_turn_with_much_work_reads_the_clock_more_often() {
     assert!(readings > 2 * turns, "{readings} readings in {turns} turns");
 }
 
-/// Returns the maximum number of rejections in a turn, of [`WORK_UNTIMED`] / 2 in all, if this time
-/// passes between two readings of the clock.
+/// Sends [`WORK_UNTIMED`] / 2 messages that are rejected. Returns the maximum number of rejections
+/// in a turn, if the time `step` passes between two readings of the clock.
 fn rejections_in_a_turn(step: Duration) -> u64 {
     let mut engine = Engine::start();
     engine.native.clock.step_by(step);
@@ -321,7 +321,7 @@ fn a_heavy_client_is_read_in_each_turn_however_many_are_light() {
     for client in &mut crowd {
         client.write_all(&messages(b"nobody's", 1)).unwrap();
     }
-    // The system reports all of them in this turn.
+    // The system reports the input of all these clients in this turn.
     engine.turn();
     let mut left = engine.ready(Priority::Light);
     assert!(left > CROWD, "{left} are left");

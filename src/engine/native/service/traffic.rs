@@ -78,7 +78,7 @@ const PARTIAL_MESSAGES_MIN: u64 = 4;
 /// is thus so much work that the clock is read.
 const BYTES_OF_AN_ITEM: usize = 64;
 
-/// The maximum time for reading in a turn before decided messages are written. It is a fraction of
+/// The maximum time for reading in a turn before queued messages are written. It is a fraction of
 /// the time that a request takes over a network, so that busy peers do not delay a quiet peer
 /// noticeably, however many they are.
 const READ_TIME_MAX: Duration = Duration::from_millis(1);
@@ -183,8 +183,8 @@ impl Service {
     }
 
     /// Gives each readable peer its turn, and returns whether there was such a peer. If the turns
-    /// take long, the remaining peers have theirs after the decided messages are written and the
-    /// system is polled again.
+    /// take long, the remaining peers have theirs after queued messages are written and the system
+    /// is polled again.
     pub(in crate::engine::native) fn read(&mut self, now: Duration, clock: &Clock) -> bool {
         self.peers.begin_turn();
         let counts = [Priority::Light, Priority::Stranger, Priority::Heavy]
@@ -462,8 +462,9 @@ impl Service {
         }
     }
 
-    /// Takes a message of a subscriber. Each of its frames is a subscription or a cancellation in
-    /// the form of ZMTP 3.0, as for libzmq's XPUB. Any other message is reported to the core.
+    /// Takes a message of a subscriber. Each frame may be a subscription or a cancellation in the
+    /// form of ZMTP 3.0, as for libzmq's XPUB. If any frame is neither, the message is reported to
+    /// the core.
     fn take_subscriptions(&mut self, peer: PeerId, frames: Message, now: Duration) {
         let mut is_data = false;
         for frame in frames.frames() {
