@@ -158,7 +158,8 @@ pub(crate) struct Rejection {
     pub reason: Reason,
     /// Always [`DOMAIN`].
     pub domain: &'static str,
-    /// The type of the request, in the form of a key of routes.yaml; empty if its message has none.
+    /// The type of the request, in the form of a key of routes.yaml. Empty if the request has no
+    /// type.
     #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
     pub kind: String,
     /// True if no worker has seen the request, and it may succeed if it is sent again.

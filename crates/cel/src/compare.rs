@@ -30,7 +30,8 @@ impl<'s, 'b> Comparison<'s, 'b> {
 
     /// Returns whether the values are equal. Numbers of different types are equal if they are the
     /// same number, except that an integer and a double are compared as doubles. Other values of
-    /// different types differ.
+    /// different types differ. Fails if the budget is spent, if a value cannot be read, or if the
+    /// values are nested too deeply.
     pub(crate) fn equal(&mut self, left: &Value<'_>, right: &Value<'_>) -> Result<bool, ErrorKind> {
         Ok(match (left, right) {
             (Value::Null, Value::Null) => true,
@@ -178,8 +179,8 @@ fn numbers(left: &Value<'_>, right: &Value<'_>) -> Option<Option<Ordering>> {
     })
 }
 
-/// Returns the order of an integer and a double. The two are compared as doubles if the double is
-/// within the range of integers.
+/// Returns the order of an integer and a double, or `None` if the double is NaN. The two are
+/// compared as doubles if the double is within the range of integers.
 fn with_double(integer: i128, double: f64) -> Option<Ordering> {
     if double > 2.0 * INT_BOUND {
         return Some(Ordering::Less);

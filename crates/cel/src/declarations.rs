@@ -41,8 +41,9 @@ pub(crate) enum Named {
 }
 
 impl Declarations {
-    /// Returns the definition that `name` refers to. If several packages define the name, the
-    /// definition in the innermost package counts. See [`Self::candidates`] for `rooted`.
+    /// Returns the definition that `name` refers to, or `None` if there is none. If several
+    /// packages define the name, the definition in the innermost package is returned. See
+    /// [`Self::candidates`] for `rooted`.
     pub(crate) fn resolve(&self, name: &str, rooted: bool) -> Option<Named> {
         self.candidates(name, rooted)
             .find_map(|name| self.resolve_full(&name))

@@ -99,7 +99,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Returns the error for an argument that is not valid for the reason given.
+    /// Returns the error for an invalid argument. `reason` says why the argument is invalid.
     pub fn invalid(reason: impl Into<Box<str>>) -> Self {
         Self::Invalid(reason.into())
     }

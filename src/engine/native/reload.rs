@@ -2,10 +2,10 @@
 //! thread commits the reload between two messages.
 //!
 //! Every key but `engine` may change. A listener stays open if the new configuration also has its
-//! address, even if a frontend, pool or channel of another name then has the address. New listeners are bound
-//! during the preparation, and removed listeners are closed at the commit. Only the listeners of a
-//! removed pool stay until the pool has no open request, unless a new listener must take over an
-//! address.
+//! address, even if a frontend, pool or channel of another name then has the address. New listeners
+//! are bound during the preparation, and removed listeners are closed at the commit. Only the
+//! listeners of a removed pool stay until the pool has no open request, unless a new listener must
+//! take over an address.
 
 mod adopt;
 mod registry;

@@ -7,7 +7,8 @@
 //! their handshake is bounded. After its handshake, a connection has at most one frame that is
 //! being opened. Its frames that are to be sealed belong to its outbox, whose memory is bounded.
 //! The steps of closed connections are dropped whenever the queue has doubled, so the queue is
-//! bounded, too. Steps of one connection that have the same kind end in the order in which they were added.
+//! bounded, too. Steps of one connection that have the same kind end in the order in which they
+//! were added.
 //!
 //! A step whose result is lost would leave its connection waiting for ever, and the next sealed
 //! frame would take the place of the lost frame. The connection of a lost step is therefore

@@ -204,7 +204,8 @@ mod tests {
         assert_eq!(Size::of(SMALL_MAX + 1, Duration::ZERO), Size::Large);
     }
 
-    /// Eighteen peers send 15 MiB at once and stop; one sends 10 MiB at 10 Mb/s and continues.
+    /// Eighteen peers each send 15 MiB and stop. Another peer sends 10 Mb/s and continues. It has
+    /// sent 6 MiB so far.
     #[test]
     fn a_slow_upload_is_not_dropped_because_others_stop() {
         let stopped = (0..18).map(|n| (n, 15 << 20));

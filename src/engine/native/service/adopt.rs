@@ -13,7 +13,8 @@ use crate::snapshot::{Snapshot, Workers};
 
 impl Service {
     /// Adopts another configuration. `memory` is its `limits.memory` in bytes, and `calls` are the
-    /// addresses to which it connects, with their roles. Returns whether calls or connections must be removed later.
+    /// addresses to which it connects, with their roles. Returns whether calls or connections must
+    /// be removed later.
     pub(in crate::engine::native) fn adopt(
         &mut self,
         snapshot: Arc<Snapshot>,

@@ -276,7 +276,7 @@ impl Service {
     }
 
     /// Counts a publisher or a subscriber. Fails with the refusal of the peer if its channel was
-    /// removed or `limits.clients` has no room.
+    /// removed, or if `limits.clients` is reached.
     fn admit_on_channel(&mut self, role: Role) -> Result<(), (Cause, Refusal)> {
         if !role.is_in(&self.snapshot) {
             return Err(removed("this channel was removed from the configuration"));
