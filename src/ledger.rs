@@ -65,8 +65,9 @@ pub enum Fate {
 }
 
 /// Counters of all routes together, since the start. At any time, `received` is the sum of
-/// `answered`, `published`, `rejected`, `client_gone`, `client_slow` and the messages in flight:
-/// the open requests and the answers whose fate is not known yet ([`Ledger::unsettled`]).
+/// `answered`, `published`, `rejected`, `client_gone`, `client_slow` and the number of messages in
+/// flight. These are the open requests and the answers whose fate is not known yet
+/// ([`Ledger::unsettled`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     /// Complete messages from clients and publishers.

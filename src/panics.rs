@@ -1,8 +1,8 @@
 //! The panic hook. Panics are bugs. The hook counts each panic, and logs it with its place in the
 //! code. Unlike the default hook, it does not write to standard error itself.
 //!
-//! The code of each thread decides the effect of a panic: a panic of the data thread ends the
-//! process with a message; other threads continue, or end without affecting the rest.
+//! The code of each thread decides the effect of a panic. A panic of the data thread ends the
+//! process with a message. Other threads continue, or end without affecting the rest.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::HashMap;

@@ -12,7 +12,7 @@ pub struct PeerId(pub u64);
 /// The socket type of a client, as its handshake names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientKind {
-    /// A DEALER, or any other socket that may talk to a ROUTER without an envelope of its own.
+    /// A DEALER, or any other socket that may talk to a ROUTER and adds no envelope itself.
     Dealer,
     /// A REQ, which puts an envelope before its request and waits for ever if the answer arrives
     /// without that envelope.

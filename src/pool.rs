@@ -4,10 +4,10 @@
 //! core takes the next request and worker from [`Pool::next_handout`], and reports the outcome.
 //!
 //! Under `identity: client`, a DEALER worker holds at most one request of each client. If that
-//! request times out, the worker receives no further request of this client until it answers or
-//! disconnects, so that no answer is taken for the answer to another request. If no free worker may
-//! serve a client, the queued requests of this client *stand aside*: they delay no other requests,
-//! and return to their turn once a worker that may take them is free.
+//! request times out, the worker receives no further request of this client until the worker
+//! answers or disconnects. Otherwise, a late answer could be taken for the answer to another
+//! request. If no free worker may serve a client, the queued requests of this client *stand aside*.
+//! They delay no other requests, and return to their turn once a worker that may take them is free.
 
 mod free;
 mod handed;

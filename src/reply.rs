@@ -101,8 +101,8 @@ impl Reason {
 }
 
 impl Reason {
-    /// Returns the time that a client should wait before it sends the request again, or `None` if
-    /// the same request would be rejected again or a worker may have seen it.
+    /// Returns the time that a client should wait before it sends the request again. Returns `None`
+    /// if the same request would be rejected again, or if a worker may have seen the request.
     pub(crate) fn retry_after(self) -> Option<Duration> {
         match self {
             // Each answer makes room, so the request may succeed soon.

@@ -115,9 +115,9 @@ impl<R> RouteTable<R> {
         }
     }
 
-    /// Returns the route of a type that differs from `kind` only in upper and lower case, in white
-    /// space or a NUL at its ends, or in quotes around it. The sender of an unknown type may have
-    /// meant this type. Patterns are not considered.
+    /// Returns the route of a type that is similar to the unknown type `kind`, and that the sender
+    /// may have meant. The two may differ in upper and lower case, in white space or a NUL at the
+    /// ends of `kind`, and in quotes around `kind`. Patterns are not considered.
     #[cold]
     pub(crate) fn find_similar(&self, kind: &[u8]) -> Option<&R> {
         if kind.len() > self.longest + WRAPPING_MAX {

@@ -32,7 +32,7 @@ pub(super) struct Free {
 /// A worker's links in its lane.
 #[derive(Debug)]
 struct Links {
-    /// The load whose lane the worker is in, or [`NONE`] if the worker is not free.
+    /// The load of the worker, which decides its lane, or [`NONE`] if the worker is not free.
     load: u32,
     before: u32,
     after: u32,

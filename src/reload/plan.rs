@@ -43,7 +43,7 @@ impl Plan {
         // whole content of the fields is compared, so a new key is part of the comparison without
         // further code; `tests/reload/plan.rs` checks this for every key of routes.yaml. The
         // options for reading files (`proto.compiler`) and for breaking changes (`proto.breaking`)
-        // are not part of the running configuration: an edit of only these options changes nothing
+        // are not part of the running configuration. An edit of only these options changes nothing
         // in the running gateway, and applies to the next reload.
         let Snapshot {
             generation: _,

@@ -1,8 +1,8 @@
 //! The schemas of a route, and the choice of the thread that checks a payload against them.
 //!
-//! A check on the data thread takes about a millisecond at most. Before a check, the size of the
-//! payload and the estimated cost of the CEL rules for that size decide whether a judge, which is a
-//! thread for long checks, performs the check instead. CEL rules may exceed their estimate, so on
+//! A check on the data thread takes about a millisecond at most. A longer check is left to a judge,
+//! which is a thread for long checks. The decision depends on the size of the payload and on the
+//! estimated cost of the CEL rules for that size. CEL rules may exceed their estimate, so on
 //! the data thread they stop after [`DIRECT_STEPS_MAX`] steps, and a judge starts the check anew.
 
 use crate::reply::ErrorEncoding;
@@ -214,8 +214,8 @@ impl AnyOf {
         BriefCheck::Breaks(violation)
     }
 
-    /// Returns a sentence about a payload that fits none of the schemas, if the payload looks like
-    /// another format, such as gzip or an encoding that none of the schemas has.
+    /// Returns a sentence about a payload that fits none of the schemas. Returns `None` unless the
+    /// payload looks like another format, such as gzip or an encoding that none of the schemas has.
     #[cold]
     pub fn hint(&self, payload: &[u8], depth: u32) -> Option<String> {
         let found = self.first.lookalike(payload, depth)?;

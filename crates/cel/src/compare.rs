@@ -158,8 +158,8 @@ pub(crate) fn order(
     })
 }
 
-/// Returns the order of two numbers of any type: `None` if they aren't both numbers, `Some(None)`
-/// if one of them is NaN.
+/// Returns the order of two numbers of any types, or `Some(None)` if one of them is NaN. Returns
+/// `None` if one of the values is not a number.
 fn numbers(left: &Value<'_>, right: &Value<'_>) -> Option<Option<Ordering>> {
     Some(match (left, right) {
         (Value::Int(left), Value::Int(right)) => Some(left.cmp(right)),

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// within this time is tried again.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The time that a listener waits for the peer's mechanism before it names its own. libzmq sends
+/// The time that a listener waits for the peer's mechanism before it names the gateway's. libzmq sends
 /// its mechanism as soon as it has read the version. Only peers that read the whole greeting first
 /// are kept waiting.
 pub(crate) const MECHANISM_WAIT_MAX: Duration = Duration::from_secs(1);

@@ -10,8 +10,8 @@
 //! bounded, too. Steps of one connection that have the same kind end in the order in which they
 //! were added.
 //!
-//! A step whose result is lost would leave its connection waiting for ever, and the next sealed
-//! frame would take the place of the lost frame. The connection of a lost step is therefore
+//! If the result of a step were lost silently, its connection would wait for ever, or the next
+//! sealed frame would take the place of the lost frame. The connection of a lost step is therefore
 //! reported, and must be closed.
 
 use std::collections::VecDeque;
@@ -30,8 +30,8 @@ use gateway_zmtp::curve::{OpenWork, Opened, SealWork};
 use gateway_zmtp::plain::Credentials;
 use gateway_zmtp::session::{HandshakeResult, HandshakeWork};
 
-/// The maximum number of steps that a thread has at a time: enough that it does not wait for the
-/// data thread, and few enough that a newly queued step is soon taken.
+/// The maximum number of steps that a thread has at a time. With this number, the thread does not
+/// wait for the data thread. With more steps, a newly queued step would have to wait longer.
 const GIVEN_MAX: usize = 4;
 
 /// The minimum number of queued key agreements at which the agreements of closed connections are

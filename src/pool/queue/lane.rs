@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::turns::Turn;
 use crate::peer::Identity;
 
-/// A lane with at most this number of ended requests does not drop them from its middle, and a lane
+/// A lane with at most this number of ended requests does not drop them from its middle. A lane
 /// with memory for at most this number of requests does not shrink. Neither is worth the work.
 pub(super) const SLACK: usize = 64;
 

@@ -54,7 +54,7 @@ impl Service {
         })
     }
 
-    /// Names the gateway's mechanism to a peer that has not named its own within
+    /// Names the gateway's mechanism to a peer that has not named a mechanism within
     /// [`MECHANISM_WAIT_MAX`].
     pub(super) fn name_mechanism_in_time(&mut self, peer: PeerId, now: Duration) {
         let Some(connection) = self.peers.get(peer) else {

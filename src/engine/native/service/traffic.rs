@@ -61,7 +61,7 @@ const READ_BYTES_MIN: usize = 4 << 10;
 const HEAD_BYTES: u64 = 1024;
 
 /// The number of frames that a peer's message may have in addition to the frames that the core
-/// checks: a worker's token and delimiter, and one more frame, by which the core notices that a
+/// checks. Two of them are a worker's token and delimiter. By the third, the core notices that a
 /// message has too many frames.
 const HEAD_FRAMES: usize = 3;
 
@@ -74,13 +74,13 @@ const PARTIAL_MESSAGES_BYTES_MAX: u64 = 256 << 20;
 /// is room. There is less room only if the memory of the peers is short.
 const PARTIAL_MESSAGES_MIN: u64 = 4;
 
-/// The number of bytes whose reading and checking is as much work as a small message. A full buffer
-/// is thus so much work that the clock is read.
+/// The number of bytes that are as much work to read and check as a small message. A full buffer is
+/// thus so much work that the clock is read.
 const BYTES_OF_AN_ITEM: usize = 64;
 
 /// The maximum time for reading in a turn before queued messages are written. It is a fraction of
-/// the time that a request takes over a network, so that busy peers do not delay a quiet peer
-/// noticeably, however many they are.
+/// the time that a request takes over a network, so that even many busy peers do not delay a quiet
+/// peer noticeably.
 const READ_TIME_MAX: Duration = Duration::from_millis(1);
 
 /// The time since the start of a turn of all peers after which the turn of a single peer ends. The
