@@ -74,7 +74,7 @@ pub struct Ledger {
     pub received: u64,
     /// Workers' answers delivered.
     pub answered: u64,
-    /// Messages published on channels. Messages count even if their client does not receive the
+    /// Messages published on channels. A message counts even if its client does not receive the
     /// acknowledgement.
     pub published: u64,
     /// The rejections delivered, by [`Reason`]. A rejection of a publisher's message counts as
@@ -210,7 +210,7 @@ pub struct RouteCounters {
     pub received: u64,
     /// Workers' answers delivered.
     pub answered: u64,
-    /// Messages published on channels. Messages count even if their client does not receive the
+    /// Messages published on channels. A message counts even if its client does not receive the
     /// acknowledgement.
     pub published: u64,
     /// The rejections delivered, by [`Reason`]. A rejection of a publisher's message counts as

@@ -65,9 +65,9 @@ fn machine_memory(text: &str) -> Option<u64> {
 }
 
 /// Returns the paths of the files that limit the memory of a process: one for each of its cgroups,
-/// and one for each parent of these. `text` is the content of /proc/self/cgroup. Some of these
-/// files may not exist: in a container, `text` may name paths of the host, although only the top of
-/// the hierarchy is mounted.
+/// and one for each parent of these cgroups. `text` is the content of /proc/self/cgroup. Some of
+/// these files may not exist: in a container, `text` may name paths of the host, although only the
+/// top of the hierarchy is mounted.
 fn limit_files(text: &str) -> impl Iterator<Item = PathBuf> {
     let files = |line: &str| {
         let (hierarchy, rest) = line.split_once(':')?;

@@ -27,9 +27,10 @@ const LOAD_MAX: usize = 1 << 16;
 pub(super) enum Pacing {
     /// The number is fixed by the configuration or the kind of the worker, or there is no bound.
     Fixed,
-    /// The worker has not answered a request correctly since it connected, or since it last sent
-    /// a message that is neither a correct nor a late answer. It may hold one request, or none once that
-    /// request has timed out, so that no more requests are lost to a peer that is not a worker.
+    /// The worker has not answered a request correctly since it connected, or since it last sent a
+    /// message that is neither a correct nor a late answer. It may hold one request, or none once
+    /// that request has timed out, so that no more requests are lost to a peer that is not a
+    /// worker.
     Unproven,
     /// The number follows the rate of the worker's answers.
     Auto(Pace),

@@ -44,8 +44,8 @@ pub(super) type ListenerId = usize;
 pub(super) struct Listeners {
     registry: Registry,
     listeners: BTreeMap<ListenerId, Listening>,
-    /// The listeners that may have connections to accept, which the system reports only once, in
-    /// the order of their turns.
+    /// The listeners that may have connections to accept, in the order of their turns. The system
+    /// reports each new connection only once.
     ready: VecDeque<ListenerId>,
     /// The time at which paused listeners continue.
     again: Option<Duration>,

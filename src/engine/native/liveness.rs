@@ -11,9 +11,9 @@ use std::time::Duration;
 /// within this time is tried again.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The time that a listener waits for the peer's mechanism before it names the gateway's. libzmq sends
-/// its mechanism as soon as it has read the version. Only peers that read the whole greeting first
-/// are kept waiting.
+/// The time that a listener waits for the peer's mechanism before it names the gateway's. libzmq
+/// sends its mechanism as soon as it has read the version. Only peers that read the whole greeting
+/// first are kept waiting.
 pub(crate) const MECHANISM_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The time within which a peer to which the gateway has connected is expected to send its READY.
@@ -129,13 +129,13 @@ pub struct Liveness {
     since: Duration,
     /// The time at which bytes last arrived.
     heard: Duration,
-    /// The time at which the system last accepted bytes after it had had no room. It had room
-    /// again because the peer had read some bytes.
+    /// The time at which the system last accepted bytes after it had had no room. There
+    /// was room again because the peer had read some bytes.
     took: Duration,
     /// The number of bytes written since the peer was last heard.
     unheard: u64,
-    /// The time at which the peer's silence was noticed. A PING was sent then, unless it would have
-    /// had to wait.
+    /// The time at which the peer's silence was noticed. A PING was sent then, unless queued bytes
+    /// would have delayed the PING.
     noticed: Option<Duration>,
     /// The TTL of the peer's last PING: after this time of silence, the peer is to be considered
     /// lost.

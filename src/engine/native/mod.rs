@@ -1,4 +1,5 @@
-//! The native engine, which speaks ZMTP itself, on one thread, over the system's readiness events.
+//! The native engine, which implements ZMTP itself. It runs on one thread, which waits for the
+//! system's readiness events.
 //!
 //! A turn (`Native::turn`) waits, accepts connections, reads from each peer that has sent
 //! something, passes each message to the core, and then writes to each peer with queued bytes. A

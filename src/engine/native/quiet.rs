@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::engine::role::Role;
 use gateway_zmtp::curve::PublicKey;
 
-/// The time between two lines of one kind: so short that the log stays current, and so long that
-/// the lines do not fill a disk.
+/// The minimum time between two lines of one kind. With this time, the log stays current, and the
+/// lines do not fill a disk.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The time for which the log does not repeat a mistake of one peer. The peer may connect again
@@ -41,8 +41,8 @@ impl LineLimiter {
 }
 
 /// The causes for which a connection is refused. Lines of one cause do not suppress lines of
-/// another. Otherwise, lines about peers of other protocols, which may recur each second, would
-/// suppress lines about mistakes that an operator has to correct.
+/// another cause. Otherwise, lines about peers of other protocols, which may recur each second,
+/// would suppress lines about mistakes that an operator has to correct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Cause {
     /// The peer speaks another protocol.

@@ -154,7 +154,7 @@ fn messages(kind: &[u8], count: usize) -> Vec<u8> {
     messages
 }
 
-/// Lets the engine take messages of this type, in as many turns as that takes. Returns the number
+/// Lets the engine take messages of this type, in as many turns as necessary. Returns the number
 /// of turns, and the number of readings of the clock.
 fn take_in(engine: &mut Engine, kind: &[u8], count: usize) -> (u64, u64) {
     engine.client.write_all(&messages(kind, count)).unwrap();
@@ -259,7 +259,7 @@ fn a_turn_reads_several_buffers_of_a_busy_publisher_until_its_time_is_over() {
 }
 
 /// A connection that stayed open would wait for its step for ever, and a frame that is sealed later
-/// would get the place of the lost one.
+/// would get the place of the lost frame.
 #[test]
 fn a_connection_whose_step_is_lost_is_closed() {
     let mut engine = Engine::start();
