@@ -11,8 +11,8 @@ use gateway_diagnostic::{Diagnostic, Place, SourceFile};
 /// A value with its variables expanded.
 #[derive(Debug)]
 pub(super) struct Expanded {
-    /// The expanded text, or `None` if a variable has no value or is malformed; the error is then
-    /// in `found`.
+    /// The expanded text, or `None` if a variable has no value or is malformed. `found` contains
+    /// the error.
     pub text: Option<String>,
     pub found: Vec<DollarFault>,
 }
@@ -192,11 +192,11 @@ impl<'a> DollarToken<'a> {
             .label("expected ${NAME} or ${NAME:-DEFAULT}");
         let default = self.written.split_once(":-");
         fault.help(if !self.written.ends_with('}') {
-            "is the } missing? $$ writes a dollar sign"
+            "is the } missing? for a dollar sign, write $$"
         } else if default.is_some_and(|(_, default)| default.contains("${")) {
             "a default is a text, and contains no other variable"
         } else {
-            "a name has letters, digits and _; $$ writes a dollar sign"
+            "a name has letters, digits and _; for a dollar sign, write $$"
         })
     }
 
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dollar_sign_is_found_in_its_line() {
+    fn a_fault_is_at_the_place_of_its_token_in_the_file() {
         let file = SourceFile::new(
             "r.yaml",
             "a: 'ü$$ ${A} ${NONE} ${B}'\nb: |\n  x\n  ${NONE}\n",

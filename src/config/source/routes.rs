@@ -79,7 +79,7 @@ pub(super) fn routes(
                 found.push(
                     fault
                         .at(route.place.clone())
-                        .label("expected a type of its own")
+                        .label("expected a different type")
                         .note_at(format!("{two} is at"), place.clone())
                         .help("remove one of them"),
                 );
