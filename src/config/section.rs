@@ -20,11 +20,10 @@ pub(super) struct Spanned<T> {
     pub place: Place,
 }
 
-/// The expected content of a map, for the error of a single value or of no value in place of the
-/// map.
+/// The expected content of a map. The error of a value that is not a map mentions this content.
 #[derive(Clone, Copy)]
 pub(super) struct ExpectedMap<'a> {
-    /// The key that a single value is meant for.
+    /// The key to which a single value in place of the map probably belongs.
     pub key: &'static str,
     /// Returns whether a node is a valid value of the key.
     pub is: &'a dyn Fn(&Node) -> bool,
@@ -107,7 +106,7 @@ impl<'a> Section<'a> {
     }
 
     /// Begins to read `node` like [`Self::open`]. If `node` is a single value or empty, the error
-    /// says what map is expected.
+    /// describes the expected map.
     pub(super) fn open_or(
         node: &'a Node,
         what: impl Into<String>,
@@ -139,7 +138,7 @@ impl<'a> Section<'a> {
         self.pairs.iter().any(|(name, _)| name.text() == key)
     }
 
-    /// Returns the place of a key.
+    /// Returns the place of a key, or `None` if the key is absent.
     pub(super) fn key_place(&self, key: &str) -> Option<&'a Place> {
         let pair = self.pairs.iter().find(|(name, _)| name.text() == key);
         pair.map(|(name, _)| &name.place)
@@ -182,7 +181,8 @@ impl<'a> Section<'a> {
         pair.map(|(name, value)| (name, value))
     }
 
-    /// Returns the value of `key` as a node, and records that the key is known.
+    /// Returns the value of `key` as a node, or `None` if the key is absent. Records that the key
+    /// is known.
     pub(super) fn node(&mut self, key: &'static str) -> Option<&'a Node> {
         if !self.known.contains(&key) {
             self.known.push(key);

@@ -44,7 +44,8 @@ pub(super) use security::{
     CurveSource, PeersSource, PlainSource, SecurityKey, SecuritySource, ServerKey, ServerSource,
 };
 
-/// The maximum of `reload.settle`. A longer time would also delay the edit that shortens it.
+/// The maximum of `reload.settle`. Even an edit that shortens this time is applied only after the
+/// old time has passed.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
 
 /// The sections with named entries. If there are channels, frontends and pools may be absent.
@@ -102,8 +103,8 @@ pub(super) struct Named<T> {
 pub(super) struct FrontendSource {
     /// The frontend.
     pub frontend: Frontend,
-    /// The value of `type` as written, if the frontend has this key. The messages of its clients
-    /// then have no type frame.
+    /// The value of `type` as written, or `None` if the key is absent. If the key is present, the
+    /// messages of the frontend's clients have no type frame.
     pub kind: Option<Spanned<String>>,
     /// The `security` of the frontend itself.
     pub security: SecurityKey,
@@ -420,12 +421,12 @@ fn proto(node: &Node, found: &mut Diagnostics) -> (ImportPaths, Compiler, Option
     });
     let compilers = [("builtin", Compiler::Builtin), ("protoc", Compiler::Protoc)];
     let compiler = section.word("compiler", &compilers, found);
-    let answers = [
+    let policies = [
         ("allow", BreakingPolicy::Allow),
         ("warn", BreakingPolicy::Warn),
         ("reject", BreakingPolicy::Reject),
     ];
-    let breaking = section.word("breaking", &answers, found);
+    let breaking = section.word("breaking", &policies, found);
     section.close(found);
     (
         paths,

@@ -294,7 +294,7 @@ fn line_above(file: &SourceFile, number: u32) -> Option<(u32, &str)> {
 }
 
 /// Returns the number of the line above if that line begins further left and has a key with a
-/// value, so that nothing can be nested below it.
+/// value, and `None` otherwise. Nothing can be nested below such a line.
 fn deeper_than(file: &SourceFile, number: u32) -> Option<u32> {
     let (above, text) = line_above(file, number)?;
     let line = file.line(number)?;

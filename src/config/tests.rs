@@ -343,8 +343,8 @@ fn settings_of_a_channel_take_effect() {
     assert_eq!(target, Target::Channel { channel, ack });
 }
 
-/// Each file lacks an optional section, and its other sections have entries with the name of that
-/// section.
+/// Each file lacks an optional section. Entries of the file's other sections have the name of the
+/// absent section.
 #[test]
 fn a_section_differs_from_an_entry_of_the_same_name() {
     let text = "frontends: { channels: { bind: \"tcp://*:5559\" } }

@@ -41,7 +41,8 @@ pub(super) fn unprintable(file: &Arc<SourceFile>) -> Option<Diagnostic> {
 }
 
 /// Returns the text with a space in place of each tab that separates a key from its value. The
-/// parser does not accept such a tab, although YAML does. Every place stays the same.
+/// parser does not accept such a tab, although YAML does. The place of every character stays the
+/// same.
 pub(super) fn separated(text: &str) -> Cow<'_, str> {
     if !text.contains(":\t") {
         return Cow::Borrowed(text);

@@ -10,7 +10,7 @@ use crate::snapshot::{
 };
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// The maximum number of messages of each type that a channel keeps.
+/// The maximum of `last` in `keep`, the number of messages of each type that a channel keeps.
 const KEEP_MAX: u64 = 100_000;
 
 /// The maximum length of `topic_end`, in bytes. The default, a space, has one byte.

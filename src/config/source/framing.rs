@@ -25,8 +25,8 @@ const ERROR_FRAMES: [(&str, ErrorFrames); 2] = [
 
 /// The framing of a frontend's messages and their answers.
 pub(super) struct FrontendFrames {
-    /// The value of `type` as written, if the frontend has this key. The messages of its clients
-    /// then have no type frame.
+    /// The value of `type` as written, or `None` if the key is absent. If the key is present, the
+    /// messages of the frontend's clients have no type frame.
     pub kind: Option<Spanned<String>>,
     /// The encoding of rejections if the request's route has no schema, or if no route matches.
     pub errors: ErrorEncoding,
@@ -78,7 +78,7 @@ pub(super) fn frontend_frames(
     }
 }
 
-/// Returns the bytes of a type. A pattern is reported as an error.
+/// Returns the bytes of a type. Reports a pattern or an invalid type, and returns `None` for it.
 fn type_bytes(kind: &Spanned<String>, found: &mut Diagnostics) -> Option<Box<[u8]>> {
     let fault = match pattern(&kind.value) {
         Ok(TypePattern::Exact(bytes)) => return Some(bytes),

@@ -15,7 +15,8 @@ const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 #[serde(try_from = "Value")]
 pub(crate) struct DurationValue(pub Duration);
 
-/// The units of durations, in milliseconds, each with other words that people write for it.
+/// The units of durations, each with its length in milliseconds and other words that people write
+/// for it.
 const TIME_UNITS: [Unit; 4] = [
     (
         "ms",
@@ -104,7 +105,7 @@ fn shown_size(size: u64) -> String {
     }
 }
 
-/// The units of sizes, in bytes, each with other words that people write for it.
+/// The units of sizes, each with its size in bytes and other words that people write for it.
 const SIZE_UNITS: [Unit; 4] = [
     ("KiB", 1 << 10, &["k", "kb", "kib", "ki"]),
     ("MiB", 1 << 20, &["m", "mb", "mib", "mi"]),
