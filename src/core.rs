@@ -144,7 +144,7 @@ impl<M: Frames> Core<M> {
         core
     }
 
-    /// Sets the number of the first request, which is 1 otherwise.
+    /// Sets the number of the first request. The default is 1.
     #[must_use]
     pub fn numbering_from(mut self, first: u64) -> Self {
         self.requests = OpenRequests::numbered_from(first);
@@ -438,8 +438,8 @@ impl<M: Frames> Core<M> {
 
     fn gone(&mut self, peer: PeerId, out: &mut impl Outlet<M>) {
         match self.peers.remove(peer) {
-            // The client's requests continue, because it may disconnect as soon as it has sent
-            // them.
+            // The client's requests stay open, because a client may disconnect as soon as it has
+            // sent its requests.
             Some(Peer::Client(client)) => {
                 self.admitted.leave(&client);
                 self.counts.client_disconnected(&client);

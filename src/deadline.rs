@@ -72,8 +72,8 @@ impl Deadlines {
     pub(crate) fn add(&mut self, number: u64, now: Duration, timeout: &Timeout) {
         let deadline = now.saturating_add(timeout.after);
         let mut queue = timeout.queue.borrow_mut();
-        // Otherwise the first deadline in the queue is no later than this one, and `earliest` is no
-        // later than that deadline.
+        // If the queue has entries, their first deadline is no later than this one, so `earliest`
+        // need not change.
         if queue.is_empty() {
             self.earliest = self.earliest.min(deadline);
         }
@@ -81,8 +81,8 @@ impl Deadlines {
         self.entries += 1;
     }
 
-    /// Records that a request with a deadline has ended. `alive` returns whether a request is still
-    /// open.
+    /// Records that a request with a deadline has ended. Removes the entries of all ended requests
+    /// if there are too many. `alive` returns whether a request is still open.
     pub(crate) fn ended(&mut self, alive: impl Fn(u64) -> bool) {
         self.dead += 1;
         if self.dead * 2 > self.entries + SWEEP_SLACK {

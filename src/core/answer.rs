@@ -1,5 +1,5 @@
-//! Messages from workers. A message counts as an answer if its worker holds the request. An answer
-//! is delivered if it fits the reply schema.
+//! Messages from workers. A message is an answer if it names a request that its worker holds. An
+//! answer is delivered if it fits the reply schema.
 
 use super::case::{check_payload_briefly, schema_of};
 use super::event::Extent;
@@ -129,7 +129,8 @@ impl<M: Frames> Core<M> {
         self.reject(request.into_return_address(), *fault, out);
     }
 
-    /// Ends a request with its worker's answer. `body` is the answer's type, headers and payload.
+    /// Ends a request with its worker's answer, or with a rejection if memory is short and the
+    /// answer is too large. `body` is the answer's type, headers and payload.
     #[inline]
     pub(super) fn finish(&mut self, request: Request<M>, body: M, out: &mut impl Outlet<M>) {
         let bytes_max = out.client_bytes_max();

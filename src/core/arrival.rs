@@ -115,10 +115,10 @@ impl<M: Frames> Core<M> {
             Some(&mut Peer::Worker(worker)) => return self.answer(worker, frames, extent, out),
             _ => return self.message_on_channel(peer, frames, extent, out),
         };
-        let turn = self
-            .admitted
-            .note_message(client, self.snapshot.limits.clients);
-        if turn == MessagePosition::First && extent == Extent::Whole && is_probe(client, &frames) {
+        let clients_max = self.snapshot.limits.clients;
+        let position = self.admitted.note_message(client, clients_max);
+        let is_first = position == MessagePosition::First;
+        if is_first && extent == Extent::Whole && is_probe(client, &frames) {
             return;
         }
         self.principals.received(client);
@@ -226,7 +226,8 @@ impl<M: Frames> Core<M> {
     }
 
     /// Accepts a message as a request, which is handed to a worker at once or queued in its pool.
-    /// The request is rejected if the queue is full and nothing can be evicted for it.
+    /// The request is rejected if the queue is full and nothing can be evicted for it. If the route
+    /// leads to a channel, the message is published instead.
     #[inline]
     fn accept(&mut self, accepted: Accepted, mut body: M, out: &mut impl Outlet<M>) {
         let route = self.snapshot.routes.at(accepted.judged.route);

@@ -21,7 +21,8 @@ const REJECTION_WORK: usize = 8;
 const EXPIRED_MAX: usize = 128;
 
 impl<M: Frames> Core<M> {
-    /// Ends the requests whose deadline has passed.
+    /// Ends the requests whose deadline has passed, and all requests once the deadline of a drain
+    /// has passed.
     #[inline]
     pub(super) fn expire(&mut self, out: &mut impl Outlet<M>) {
         if self.deadlines.may_have_passed(self.now) || self.drain.is_some() {

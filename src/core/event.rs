@@ -93,15 +93,15 @@ pub enum Event<M: Frames> {
     Message {
         /// The sender.
         peer: PeerId,
-        /// All frames. If the message has more than `limits.frames`, at least the first
-        /// `limits.frames` + 1.
+        /// All frames. If the message has more than `limits.frames` frames, the engine may leave
+        /// out all frames after the first `limits.frames` + 1.
         frames: M,
     },
     /// A complete message over `limits.message`, which the engine skipped while it arrived.
     Oversize {
         /// The sender.
         peer: PeerId,
-        /// The kept part: leading frames, each whole.
+        /// The leading frames that the engine kept, each of them whole.
         frames: M,
     },
     /// A peer can take more, after [`Outlet::to_worker`] or [`Outlet::to_subscriber`] failed, or

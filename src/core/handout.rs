@@ -59,8 +59,8 @@ pub(super) struct Handout<'a> {
 }
 
 impl Handout<'_> {
-    /// Hands the request to a worker. Returns the state of a held request, or the body if the
-    /// worker cannot take it now.
+    /// Hands the request to a worker, and returns the state of the held request. Fails with the
+    /// body if the worker cannot take the request now.
     pub(super) fn hand<M: Frames>(
         &self,
         body: M,

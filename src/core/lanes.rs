@@ -94,7 +94,7 @@ impl Lanes {
         }
     }
 
-    /// Returns the number of messages that wait for a verdict.
+    /// Returns the number of messages in the lanes.
     pub(super) fn len(&self) -> u64 {
         self.backlogs.values().map(|backlog| backlog.messages).sum()
     }
@@ -142,8 +142,8 @@ impl Lanes {
     }
 
     /// Removes the first message of a lane. Returns its sender if the gateway must read from the
-    /// sender again, because the sender's backlog has shrunk to a quarter of the limits. Returns
-    /// `None` otherwise.
+    /// sender again, because the sender's backlog has shrunk to a quarter of
+    /// `limits.client_requests` and of `limits.client_bytes`. Returns `None` otherwise.
     #[must_use]
     pub(super) fn pop(&mut self, lane: LaneKey, limits: &Limits) -> Option<PeerId> {
         let entries = self.lanes.get_mut(&lane)?;

@@ -31,7 +31,8 @@ const KINDS_MAX: usize = 1_024;
 const CLIENTS_MAX: usize = 32;
 
 /// Once this number of clients is noted in all kinds together, only the first client of each kind
-/// is noted. These first clients can exceed this number by about [`KINDS_MAX`].
+/// is noted. Because of these first clients, the total can exceed this number by about
+/// [`KINDS_MAX`].
 const CLIENTS_NOTED_MAX: usize = 1_024;
 
 /// The maximum number of notes that wait to be taken. Beyond it, events are only counted.
@@ -111,7 +112,8 @@ pub(crate) struct Particulars {
     pub addresses: String,
     /// The number of DEALERs that have sent nothing since they connected to a frontend.
     pub silent: usize,
-    /// The addresses of the first of these DEALERs, if the engine knows them, separated by commas.
+    /// The addresses of the first of the silent DEALERs, separated by commas. Empty if the engine
+    /// does not know the addresses.
     pub silent_peers: String,
     /// The remaining time of a drain.
     pub left: Duration,
@@ -119,7 +121,7 @@ pub(crate) struct Particulars {
     pub missed: u64,
     /// The number of frames of the message that answers no request.
     pub frames: usize,
-    /// The beginning of that message's first frame, in printable form.
+    /// The beginning of the first frame of the message that answers no request, in printable form.
     pub first: String,
 }
 

@@ -464,13 +464,13 @@ impl Admitted {
     #[cold]
     fn note_unsettled(&mut self, client: &mut Client, clients_max: usize) -> MessagePosition {
         self.admit(client, clients_max);
-        let (admission, turn) = match client.admission {
+        let (admission, position) = match client.admission {
             Admission::NewAdmitted => (Admission::Admitted, MessagePosition::First),
             Admission::NewSurplus => (Admission::Surplus, MessagePosition::First),
             known @ (Admission::Admitted | Admission::Surplus) => (known, MessagePosition::Later),
         };
         client.admission = admission;
-        turn
+        position
     }
 
     /// Removes a disconnected client from the count, if it was admitted.

@@ -1,7 +1,7 @@
 //! The counters of principals, which outlive the connections of their clients.
 //!
-//! The operator's files name the principals, and peers never do. Because these files may be edited
-//! often, [`PRINCIPALS_COUNTED`] bounds the number of counters nevertheless.
+//! The operator's files name the principals, and peers never do. Many edits of these files may name
+//! many principals over time, so [`PRINCIPALS_COUNTED`] bounds the number of counters.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -280,7 +280,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Notes the subscribers that missed messages, and disconnects those that overflowed.
+    /// Notes the subscribers that missed messages, and disconnects the subscribers whose queues
+    /// overflowed.
     #[cold]
     fn note_slow(&mut self, published: Publication, out: &mut impl Outlet<M>) {
         for (peer, missed) in published.slow {

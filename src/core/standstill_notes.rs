@@ -151,7 +151,8 @@ fn silent_peers<M: Frames>(peers: &Peers, out: &impl Outlet<M>) -> SilentPeers {
     }
 }
 
-/// Describes the addresses at which a pool and its workers connect.
+/// Describes the addresses at which workers connect to a pool, and the addresses of workers to
+/// which the gateway connects.
 fn worker_addresses(pool: &Pool) -> String {
     let endpoints = &pool.settings().endpoints;
     let mut addresses = Vec::new();

@@ -42,7 +42,7 @@ impl Name {
         }
     }
 
-    /// Replaces the content of `into` with the token of this client's request.
+    /// Replaces the content of `into` with the token of this client's request `number`.
     fn write(&self, number: u64, into: &mut Vec<u8>) {
         // The digits are written from the last one to the first, and then the `#` before them.
         let mut end = [0; 21];
