@@ -52,8 +52,8 @@ impl Builder {
         }
     }
 
-    /// Overrides the key `reload.watch`. While it is true, edits of the files take effect without a
-    /// request.
+    /// Overrides the key `reload.watch`. If `watch` is true, edits of the files take effect without
+    /// a call of [`Handle::reload`].
     #[must_use]
     pub fn watch(mut self, watch: bool) -> Self {
         self.origin.set_watch(watch);
@@ -82,8 +82,8 @@ impl Builder {
         self
     }
 
-    /// Sets the function that returns free memory of the allocator to the system. It is called
-    /// after bursts of messages, on a thread of its own.
+    /// Sets the function that returns free memory of the allocator to the system. Engine native
+    /// calls the function after bursts of messages, on a separate thread.
     #[must_use]
     pub(crate) fn release_memory_with(mut self, release_memory: fn()) -> Self {
         self.release_memory = release_memory;
@@ -313,8 +313,8 @@ fn log_addresses(snapshot: &Snapshot, running: &Running) {
     }
 }
 
-/// Serves HTTP on the listener, if there is one. When the configuration changes, the returned
-/// follower opens, moves or closes the listener.
+/// Serves HTTP on the listener, if there is one, and fails if the listener cannot be served. When
+/// the configuration changes, the returned follower opens, moves or closes the listener.
 fn serve_admin(
     follower: Follower,
     running: &Running,

@@ -22,7 +22,8 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Returns the handle of a running gateway. `following` is the thread that follows its files.
+    /// Returns the handle of a running gateway. `following` is the thread that follows the
+    /// gateway's files.
     pub(super) fn new(running: Running, following: Following) -> Self {
         Self {
             control_status: following.control_status,

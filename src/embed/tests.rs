@@ -65,7 +65,8 @@ fn an_ended_gateway_leaves_no_listener() {
     }
 }
 
-/// Returns a routes.yaml with nothing but a channel with this address for publishers.
+/// Returns a routes.yaml with a channel and a route to the channel. Publishers connect to the
+/// address `publishers`.
 fn channel(publishers: &str) -> String {
     format!(
         "channels: {{ ticks: {{ publishers: \"{publishers}\", subscribers: \"tcp://127.0.0.1:0\" }} }}\n\

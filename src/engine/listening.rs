@@ -23,8 +23,9 @@ pub struct BoundAddress {
 }
 
 impl BoundAddress {
-    /// Returns whether this is an address of the frontend or pool `name`, or, for `NAME.publishers`
-    /// and `NAME.subscribers`, of that side of the channel `NAME`.
+    /// Returns whether this is an address of the frontend or pool `name`. If `name` is
+    /// `NAME.publishers` or `NAME.subscribers`, returns whether this is an address of that side of
+    /// the channel `NAME`.
     pub(crate) fn is_of(&self, name: &str) -> bool {
         let side = match self.role {
             PUBLISHERS => ".publishers",

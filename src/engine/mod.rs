@@ -108,7 +108,8 @@ pub fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
 }
 
 /// Does the same as [`start`]. `release_memory` must return free memory of the allocator to the
-/// system; it is called after bursts, on a thread of its own.
+/// system. Engine native calls this function after bursts of messages, on a separate thread. Engine
+/// libzmq never calls it.
 pub(crate) fn start_with(
     snapshot: Arc<Snapshot>,
     release_memory: fn(),
@@ -149,8 +150,8 @@ fn running<R>(started: Started<R>, wrap: impl FnOnce(R) -> EngineReloader) -> Ru
 }
 
 /// Checks that every address of `snapshot` can be bound, as far as that is possible without
-/// serving. The caller uses this function to report bind errors together with another error at
-/// startup.
+/// serving. Always succeeds for engine libzmq. The caller uses this function to report bind errors
+/// together with another error at startup.
 pub(crate) fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
     match snapshot.engine {
         EngineKind::Libzmq => Ok(()),

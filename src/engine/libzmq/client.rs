@@ -113,7 +113,7 @@ impl Client {
         !self.outbox.is_empty()
     }
 
-    /// Returns the cost of the queued answers, in bytes.
+    /// Returns the memory charged for the queued answers, in bytes.
     pub(super) fn unsent_bytes(&self) -> u64 {
         self.outbox_bytes
     }
@@ -145,7 +145,7 @@ impl Client {
     }
 }
 
-/// Returns the cost of a queued answer, in bytes.
+/// Returns the memory charged for a queued answer, in bytes.
 pub(super) fn cost(frames: &[Message]) -> u64 {
     let bytes = frames.iter().map(|frame| frame.len() as u64);
     bytes.sum::<u64>() + ANSWER_OVERHEAD

@@ -50,7 +50,7 @@ pub(super) struct Links {
     outbox_max: u64,
     /// The counters. The gauges among them are computed by [`Outlet::counters`].
     pub(super) counters: EngineCounters,
-    /// The size of all outboxes, in bytes.
+    /// The memory charged for the answers in all outboxes, in bytes.
     unsent_bytes: u64,
 }
 

@@ -52,7 +52,7 @@ pub(super) struct SideSocket {
     /// True if the publishers are not read, because too many of their messages wait for judges to
     /// check them.
     pub(super) is_paused: bool,
-    /// The subscriptions that are refused.
+    /// The refused subscriptions that are not logged yet.
     pub(super) refused: Refused,
 }
 

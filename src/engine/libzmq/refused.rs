@@ -7,7 +7,8 @@ use tracing::warn;
 
 use crate::core::REPEAT_INTERVAL;
 
-/// The refused subscriptions of a channel that are not logged yet.
+/// The time of the last log line about a channel's refused subscriptions, and the number of refused
+/// subscriptions since then.
 #[derive(Debug, Default)]
 pub(super) struct Refused {
     logged: Option<Instant>,

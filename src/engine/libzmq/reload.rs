@@ -20,7 +20,7 @@ pub(in crate::engine) struct Reloader {
 pub(super) struct Commit {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) prepared: Prepared,
-    /// Receives a message once the reload has taken effect.
+    /// The data thread sends a message here once the reload has taken effect.
     pub(super) done: mpsc::Sender<()>,
 }
 

@@ -152,8 +152,9 @@ impl SharedSocketRegistry {
         self.pending.load(Ordering::SeqCst) == 0
     }
 
-    /// Removes a socket from the registry, if the socket may close. Never blocks: while a reload is
-    /// being prepared, returns false, and the caller must try again.
+    /// Removes a socket from the registry if the socket may close, and returns whether the socket
+    /// was removed. Never blocks: while a reload is being prepared, returns false, and the caller
+    /// must try again.
     pub(super) fn take_to_close(&self, role: Role) -> bool {
         let registry = self.registry.try_lock();
         registry.is_ok_and(|mut registry| {

@@ -61,7 +61,7 @@ impl Admissions {
         self.is_full().then(|| self.strangers.len() - kept)
     }
 
-    /// Drops the connections that are no longer strangers.
+    /// Removes the connections that are no longer strangers from the list of strangers.
     pub(super) fn retain_strangers(&mut self, is_stranger: impl FnMut(&PeerId) -> bool) {
         self.strangers.retain(is_stranger);
     }

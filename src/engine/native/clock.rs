@@ -1,11 +1,11 @@
 //! The engine's clock, which measures the time since the engine started. Other modules receive the
 //! time as a parameter.
 //!
-//! Each turn reads the clock before its wait and after it. The reading before the wait gives the
-//! length of the wait, and the time that the thread has worked since the last wait. A long turn
-//! reads the clock more often. A reading takes about 50 ns and a turn makes at least three system
-//! calls, so two readings cost little even in a turn with one message. The clock is not read for
-//! each message.
+//! Each turn reads the clock before its wait and after it. From the reading before the wait, the
+//! engine computes the timeout of the wait, and the time that the thread has worked since the last
+//! wait. A long turn reads the clock more often. A reading takes about 50 ns and a turn makes at
+//! least three system calls, so two readings cost little even in a turn with one message. The clock
+//! is not read for each message.
 
 use std::time::{Duration, Instant};
 

@@ -223,7 +223,7 @@ impl Connection {
         self.phase = Phase::Left;
     }
 
-    /// Retires the connection.
+    /// Retires the connection, which is then closed once its last answer or queued message is sent.
     pub(super) fn retire(&mut self) {
         self.retired = true;
     }

@@ -16,7 +16,8 @@ use crate::engine::native::quiet::LineLimiter;
 use crate::engine::role::Role;
 use crate::peer::PeerId;
 
-/// The maximum pause before the second attempt: a peer that restarts soon listens again.
+/// The maximum pause before the second attempt. The pause is short, because a peer that restarts
+/// usually listens again after a short time.
 const FIRST_PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// The maximum pause between attempts.
@@ -68,8 +69,8 @@ struct Call {
     served: bool,
     /// The number of attempts since the last success.
     attempts: u32,
-    /// The bound on the log lines about calls that succeed. A peer can cause many lines of this and
-    /// the other two kinds by connecting and disconnecting.
+    /// The bound on the log lines about calls that succeed. Without this bound and the next two, a
+    /// peer that repeatedly accepts and closes connections could fill the log.
     connects: LineLimiter,
     /// The bound on the log lines about connections that end.
     ended: LineLimiter,
@@ -323,7 +324,8 @@ mod tests {
         dialer
     }
 
-    /// Returns the call that is due now, or the time of the next one.
+    /// Returns the number and the target of the call that is due now. If no call is due, fails with
+    /// the time of the next call, or with `None` if no call waits to be made.
     fn next(dialer: &mut Dialer, now: Duration) -> Result<(DialId, String), Option<Duration>> {
         match dialer.due(now) {
             Some((id, _, Target::Tcp(at))) => Ok((id, at.to_string())),

@@ -192,9 +192,8 @@ impl Connection {
         self.receiving.end();
     }
 
-    /// Records that this client contributes `left` bytes to `EngineCounters::unsent_bytes`. Returns
-    /// the number that was recorded before, or `None` for a peer that is not a client and
-    /// contributes nothing.
+    /// Records that `left` bytes remain queued for a client, and returns the number that was
+    /// recorded before. For any other peer, records nothing and returns `None`.
     pub(in crate::engine::native) fn count_unread(&mut self, left: u64) -> Option<u64> {
         matches!(self.role, Role::Frontend(_)).then(|| self.sending.count(left))
     }

@@ -19,7 +19,7 @@ enum Arrival {
     LastIdle,
 }
 
-/// The flow of a connection.
+/// The state of the flow control of a connection's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine::native) enum Flow {
     Reading,
@@ -121,9 +121,9 @@ impl Receiving {
         self.flow == Flow::Paused
     }
 
-    /// Records that the connection is in the list of connections to read from, if there may be
-    /// something to read and reading is not paused. Returns true if the connection was not in the
-    /// list before, so that the caller must append it to the list. Returns false otherwise.
+    /// If there may be something to read and reading is not paused, records that the connection is
+    /// in the list of connections to read from. Returns true if the connection was not in the list
+    /// before, so that the caller must append the connection to the list.
     pub(super) fn enlist(&mut self) -> bool {
         self.has_input() && self.flow == Flow::Reading && self.listed.enter()
     }
