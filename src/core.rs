@@ -291,7 +291,8 @@ impl<M: Frames> Core<M> {
         pool.is_none_or(|pool| pool.is_idle() && !pool.awaits_verdict())
     }
 
-    /// Returns the settings of a pool, or the last settings of a removed pool.
+    /// Returns the settings of a pool, or the last settings of a removed pool. Returns `None` if
+    /// there was never such a pool.
     pub fn settings(&self, pool: PoolId) -> Option<&PoolSettings> {
         self.pools.get(pool.0).map(Pool::settings)
     }

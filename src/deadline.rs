@@ -31,8 +31,8 @@ pub(crate) struct Deadlines {
     dead: usize,
 }
 
-/// A timeout and the queue of its deadlines. It stays valid while a caller holds it, even if other
-/// timeouts are added and removed.
+/// A timeout and the queue of its deadlines. The timeout stays valid while a caller holds it, even
+/// if other timeouts are added and removed.
 #[derive(Debug)]
 pub(crate) struct Timeout {
     after: Duration,

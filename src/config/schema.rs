@@ -111,7 +111,7 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
 /// The encodings that a schema names, each with the place and the value of its message.
 type NamedEncodings = [(Encoding, (Place, Option<Spanned<String>>))];
 
-/// Returns the error of a schema that names more than one encoding.
+/// Returns the error of a schema that names more than one encoding, or `None` for any other schema.
 fn several_encodings(key: &str, named: &NamedEncodings) -> Option<Diagnostic> {
     let [_, (_, (second, _)), ..] = named else {
         return None;

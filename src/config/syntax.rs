@@ -89,8 +89,8 @@ fn alias_fault(fault: Diagnostic, place: Place) -> Diagnostic {
         )
 }
 
-/// Returns the place of the first comment in the style of another language, such as `// words`, up
-/// to the line `number`.
+/// Returns the place of the first comment in the style of another language, such as `// words`, in
+/// the lines up to `number`. Returns `None` if there is no such comment.
 fn foreign_comment(file: &Arc<SourceFile>, number: u32) -> Option<Place> {
     let begins = |line: &str| {
         let starts = |marker: &str| line.trim_start().starts_with(marker);

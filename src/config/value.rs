@@ -125,7 +125,7 @@ pub(super) fn name_fault(name: &str) -> Option<String> {
 }
 
 /// Reads a route's key: the exact bytes of a type, or a prefix that ends in one `*`. After `hex:`
-/// the bytes are written in hexadecimal.
+/// the bytes are written in hexadecimal. Fails with a description of the error.
 pub(super) fn pattern(key: &str) -> Result<TypePattern, String> {
     let (literal, prefix) = match key.strip_suffix('*') {
         Some(literal) => (literal, true),
@@ -149,7 +149,7 @@ pub(super) fn pattern(key: &str) -> Result<TypePattern, String> {
 }
 
 /// Returns a warning for a route's key that is valid but probably a mistake: bytes that are written
-/// as `0x…`, a variable, or a regular expression.
+/// as `0x…`, a variable, or a regular expression. Returns `None` for any other key.
 pub(super) fn pattern_doubt(key: &str) -> Option<Diagnostic> {
     let shown = quoted(key);
     if let Some(digits) = key.strip_prefix("0x").or(key.strip_prefix("0X"))

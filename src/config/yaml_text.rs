@@ -1,5 +1,5 @@
-//! The text of routes.yaml before it is read as YAML: characters that YAML forbids, and forms that
-//! the parser does not accept although YAML does.
+//! Checks and changes of the text of routes.yaml before the text is read as YAML. They concern
+//! merge conflicts, characters that YAML forbids, and tabs that YAML allows but the parser rejects.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ pub(super) fn conflicts(file: &Arc<SourceFile>) -> impl Iterator<Item = Diagnost
     })
 }
 
-/// Returns the error of the first character that YAML forbids. Such a character, for example ESC,
-/// could control a terminal that shows the configuration.
+/// Returns the error of the first character that YAML forbids, or `None` if there is none. Such a
+/// character, for example ESC, could control a terminal that shows the configuration.
 pub(super) fn unprintable(file: &Arc<SourceFile>) -> Option<Diagnostic> {
     let is_refused = |c: char| match c {
         '\t' | '\n' | '\r' | '\u{85}' => false,

@@ -1,4 +1,4 @@
-//! The arrival of messages. A client's message is checked; then a worker receives the request, or
+//! The arrival of messages. A client's message is checked. Then a worker receives the request, or
 //! the request is queued or rejected.
 
 use std::rc::Rc;
@@ -211,7 +211,7 @@ impl<M: Frames> Core<M> {
     }
 
     /// Notes a doubt about a message whose type has no route, if a frame after the type is the type
-    /// of a route: the client may be behind a proxy.
+    /// of a route. The client may then be behind a proxy.
     fn doubt_envelope(&mut self, peer: PeerId, message: &SplitMessage<M>, out: &impl Outlet<M>) {
         if let Some(Peer::Client(client)) = self.peers.get_mut(peer) {
             let doubts = Doubts {

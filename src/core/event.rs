@@ -148,8 +148,8 @@ pub enum Event<M: Frames> {
 /// The outlet for the core's effects, which is the engine's sending half. Calls never block.
 pub trait Outlet<M: Frames> {
     /// Sends a request to a worker. The request consists of the frames in `head`, which are small
-    /// and are copied, and of `body`. If the worker cannot take the request, the body is returned
-    /// whole, and [`Event::Writable`] or [`Event::Disconnected`] follows.
+    /// and are copied, and of `body`. If the worker cannot take the request, fails with the whole
+    /// body, and [`Event::Writable`] or [`Event::Disconnected`] follows.
     fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: M) -> Result<(), M>;
 
     /// Sends a client its answer. The answer consists of the frames in `head`, which are small and
@@ -163,8 +163,8 @@ pub trait Outlet<M: Frames> {
         outcome: RequestOutcome,
     ) -> Fate;
 
-    /// Sends a message to a subscriber. Returns false if the subscriber has no room for it;
-    /// [`Event::Writable`] or [`Event::Disconnected`] follows.
+    /// Sends a message to a subscriber. If the subscriber has no room for the message, returns
+    /// false, and [`Event::Writable`] or [`Event::Disconnected`] follows.
     fn to_subscriber(&mut self, _subscriber: PeerId, _body: &M) -> bool {
         false
     }
@@ -197,7 +197,7 @@ pub trait Outlet<M: Frames> {
     }
 
     /// Passes a message to a judge, which checks its payload on another thread; [`Event::Judged`]
-    /// follows. Returns the case if there is no judge. The core then judges it at once.
+    /// follows. If there is no judge, fails with the case, which the core then judges at once.
     fn judge(&mut self, case: Box<Case<M::Parcel>>) -> Result<(), Box<Case<M::Parcel>>> {
         Err(case)
     }

@@ -46,7 +46,7 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// The parts of a request that are needed to hand it to a worker, except the body.
+/// The parts of a request, except the body, that are needed to hand the request to a worker.
 pub(super) struct Handout<'a> {
     /// The request's number.
     pub(super) number: u64,

@@ -295,8 +295,8 @@ impl<M: Frames> Core<M> {
         self.lanes.defers(lane, schema, frame::payload(body).len())
     }
 
-    /// Hands a request with a valid payload to a worker, or else queues it. Rejects it if the queue
-    /// is full. Publishes the message if its route leads to a channel.
+    /// Hands a request with a valid payload to a worker, or else queues the request. Rejects the
+    /// request if the queue is full. Publishes the message if its route leads to a channel.
     fn enter(&mut self, number: u64, mut body: M, out: &mut impl Outlet<M>) {
         let Some(request) = self.requests.get_mut(number) else {
             return;

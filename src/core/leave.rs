@@ -1,6 +1,7 @@
 //! The orderly departure of workers. A leaving worker sends [`FAREWELL`], receives no new requests,
-//! and answers the requests that it holds. Once it holds none, its last message from the gateway is
-//! [`FAREWELL`], too. The worker then knows that no request is still on its way.
+//! and answers the requests that it holds. Once the worker holds no request, the gateway sends
+//! [`FAREWELL`] as the last message to the worker. The worker then knows that no request is still
+//! on its way.
 
 use super::event::Extent;
 use super::peers::{Peer, Worker};

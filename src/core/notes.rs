@@ -35,7 +35,7 @@ const CLIENTS_MAX: usize = 32;
 /// [`KINDS_MAX`].
 const CLIENTS_NOTED_MAX: usize = 1_024;
 
-/// The maximum number of notes that wait to be taken. Beyond it, events are only counted.
+/// The maximum number of notes that wait to be taken. Beyond this number, events are only counted.
 const READY_MAX: usize = 1_024;
 
 /// A note for the operator.

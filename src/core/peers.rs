@@ -259,14 +259,14 @@ pub(super) enum FrontendState {
 /// The admission of a client under `limits.clients`, and whether it has sent anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Admission {
-    /// Served.
+    /// The client is served.
     Admitted,
-    /// Over `limits.clients`: every request is rejected, until a request arrives when there is room
-    /// again.
+    /// The client is over `limits.clients`. Its requests are rejected, until a request arrives when
+    /// there is room again.
     Surplus,
-    /// Served, and has sent nothing so far.
+    /// The client is served, and has sent nothing so far.
     NewAdmitted,
-    /// Over `limits.clients`, and has sent nothing so far.
+    /// The client is over `limits.clients`, and has sent nothing so far.
     NewSurplus,
 }
 
@@ -328,9 +328,10 @@ impl Client {
         Arc::clone(caller)
     }
 
-    /// Counts a message, if the client is a REQ. Answers to its earlier messages are then dropped,
-    /// since the client would mistake them for the answer to this message. Such answers exist if
-    /// the client no longer waits for them, or if another process had the same name.
+    /// Counts a message, if the client is a REQ. Because of the count, answers to the client's
+    /// earlier messages are dropped. The client would mistake such an answer for the answer to this
+    /// message. Such answers exist if the client no longer waits for them, or if another process
+    /// had the same name.
     #[inline]
     fn count_req_message(&mut self) {
         self.req_messages += u64::from(self.kind == ClientKind::Req);

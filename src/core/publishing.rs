@@ -3,7 +3,8 @@
 //!
 //! A publisher's message passes the same checks as a request, but a rejection is only logged. A
 //! message whose payload takes long to check becomes an open request, which a judge checks
-//! (`judging`). If it is valid, the message is published instead of handed out to a worker.
+//! (`judging`). If the payload is valid, the message is published instead of handed out to a
+//! worker.
 
 use std::rc::Rc;
 

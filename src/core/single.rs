@@ -29,8 +29,8 @@ pub(super) fn has_end<M: Frames>(body: &M) -> bool {
 }
 
 /// Joins the type and the payload of a message into one frame, with `topic_end` between them.
-/// Headers are left out. `was_split` must be true if [`split`] returned the message: a frame that
-/// had no `topic_end` is then restored without one.
+/// Headers are left out. `was_split` must be true if [`split`] returned the message. In this case,
+/// a frame that had no `topic_end` is restored without one.
 pub(super) fn join<M: Frames>(body: &M, topic_end: &[u8], was_split: bool) -> M {
     let kind = body.get(0).unwrap_or_default();
     let payload = body.get(body.len().saturating_sub(1)).unwrap_or_default();

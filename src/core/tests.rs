@@ -1,4 +1,5 @@
-//! Tests of the notes for the operator: when they are made, and at which rate. Time is passed in.
+//! Tests of the notes for the operator, and of the times and the rate of these notes. Time is
+//! passed in.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -13,7 +13,7 @@ pub(crate) const SUBSCRIBERS: &str = "subscriber side of channel";
 pub struct BoundAddress {
     /// `frontend`, `pool`, `publisher side of channel`, `subscriber side of channel` or `admin`.
     pub role: &'static str,
-    /// The key in routes.yaml; empty for admin.
+    /// The name, which is the key of the entry in routes.yaml. Empty for admin.
     pub name: String,
     /// The address, with port 0 resolved.
     pub endpoint: String,

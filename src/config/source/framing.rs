@@ -61,8 +61,8 @@ pub(super) fn frontend_frames(
         found.push(unsupported("envelope \"routed\"", mode, why));
     }
     let (errors, frames) = errors(section, what, found);
-    // A REQ client that sends no types reads a single frame. After an answer of several frames, it
-    // could not send again, because it would not have read all frames.
+    // A REQ client that sends no types reads a single frame. After an answer of several frames, the
+    // client could not send again, because it would not have read all frames.
     let frames = frames.unwrap_or(match kind {
         Some(_) => ErrorFrames::Payload,
         None => ErrorFrames::All,

@@ -8,8 +8,8 @@ use gateway_diagnostic::{Diagnostic, Diagnostics};
 const WRITTEN_MAX: usize = 4;
 
 /// Returns the first key in `pairs` that belongs one level deeper, in an entry whose name was
-/// forgotten. According to the JSON Schema of the file, entries of `section` may have such a key.
-/// Its value is a single value or a list.
+/// forgotten. By the JSON Schema of the file, such a key is a key of an entry of `section`, and its
+/// value is a single value or a list. Returns `None` if there is no such key.
 fn unnamed<'a>(pairs: &'a [(Node, Node)], section: &str) -> Option<&'a Node> {
     let has_value = |value: &Node| match &value.kind {
         NodeKind::Scalar(_, value) => *value != serde_yaml::Value::Null,

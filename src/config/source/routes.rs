@@ -150,7 +150,8 @@ fn route(
     }
 }
 
-/// Reads `pool`, or `publish` and `ack`. One of the two targets is required.
+/// Reads `pool`, or `publish` and `ack`. Reports a route that has neither `pool` nor `publish`.
+/// Returns `None` if an error in the target was reported.
 fn target(
     section: &mut Section<'_>,
     name: &str,
@@ -189,7 +190,8 @@ fn target(
     target
 }
 
-/// Reads `publish` and `ack`, and reports keys that only a route to a pool can have.
+/// Reads `publish` and `ack`, and reports keys that only a route to a pool can have. Returns `None`
+/// if the value of `publish` is not a name.
 fn publish(section: &mut Section<'_>, found: &mut Diagnostics) -> Option<TargetSource> {
     let node = section.node("publish")?;
     for key in ["pool", "reply", "timeout"] {
@@ -239,7 +241,8 @@ fn native_only(
     }
 }
 
-/// Reads `rate`: a frequency, or a map of frequency and burst.
+/// Reads `rate`, which is a frequency, or a map of frequency and burst. Returns `None` if the key
+/// is absent or an error in its value was reported.
 fn rate(
     section: &mut Section<'_>,
     route: &str,
@@ -274,7 +277,8 @@ fn rate(
     })
 }
 
-/// Reads `allow`: principals, or prefixes of their names that end in `*`.
+/// Reads `allow`, a list of principals and of prefixes of their names. A prefix ends in `*`.
+/// Returns `None` if the key is absent.
 fn allow(
     section: &mut Section<'_>,
     engine: EngineKind,

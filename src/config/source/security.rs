@@ -117,7 +117,7 @@ impl SecuritySource {
         })
     }
 
-    /// Returns the file of users that this map names.
+    /// Returns the file of users that this map names, or `None` if it names none.
     pub(crate) fn users_file(&self) -> Option<&Path> {
         let users = self.plain.as_ref()?.users.as_ref();
         users.map(|path| path.value.as_path())
@@ -266,7 +266,8 @@ fn plain(node: &Node, what: &str, found: &mut Diagnostics) -> PlainSource {
     }
 }
 
-/// Reads the path of a file with a secret key. A secret key in place of the path is reported.
+/// Reads the path of a file with a secret key. Reports a secret key in place of the path, and
+/// returns `None`.
 fn secret_file(node: &Node, key: &str, found: &mut Diagnostics) -> Option<Spanned<PathBuf>> {
     if is_secret(node) {
         found.push(

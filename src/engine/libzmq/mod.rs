@@ -6,9 +6,9 @@
 //! `zmq::Message`s in which they arrived. Only queued frames that share a receive buffer are
 //! copied.
 //!
-//! The sockets are opened in `open` and recorded in `sockets`; `links` is the sending half, which
-//! the core calls; `pools` handles the workers of a DEALER, as far as `monitor` reports them;
-//! `channels` handles publishers and subscribers; `reload` hands another configuration to the data
+//! The sockets are opened in `open` and recorded in `sockets`. The sending half, which the core
+//! calls, is in `links`. `pools` handles the workers of a DEALER, as far as `monitor` reports them.
+//! `channels` handles publishers and subscribers. `reload` hands another configuration to the data
 //! thread, which adopts it in `adopt`.
 //!
 //! libzmq does not reveal its peers, and the consequences are documented for users. All workers of

@@ -16,8 +16,8 @@ use crate::peer::{PeerId, WorkerKind};
 use crate::security::NO_SECURITY;
 use crate::snapshot::Endpoints;
 
-/// The maximum time, after a socket was closed, for which libzmq still sends the messages that it
-/// had accepted before.
+/// The maximum time for which libzmq sends the remaining messages of a closed socket. After a
+/// drain, the gateway also waits at most this time for clients to read their answers.
 pub(super) const FLUSH: Duration = Duration::from_secs(1);
 
 /// A pool's DEALER, and the facts known about its workers.

@@ -17,7 +17,8 @@ const LOOK_UP_MAX: Duration = Duration::from_secs(10);
 /// An address to listen on or to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Address {
-    /// A name, an address or `*` for all addresses; and a port, or 0 for any free port.
+    /// A TCP address. The host is a name, an IP address, or `*` for all addresses. Port 0 is any
+    /// free port.
     Tcp { host: String, port: u16 },
     /// A socket in the file system or, with a leading `@` as in libzmq, an abstract name of Linux.
     Ipc(PathBuf),
@@ -62,7 +63,8 @@ pub(super) fn resolve_in_time(host: &str, port: u16) -> io::Result<Vec<SocketAdd
     in_time(LOOK_UP_MAX, move || resolve(&name, port))
 }
 
-/// Runs a look-up on a thread of its own, and waits for the result at most until `timeout` is over.
+/// Runs a look-up on a thread of its own, and waits for the result for at most `timeout`. Fails if
+/// the look-up fails, panics or takes longer.
 fn in_time<T: Send + 'static>(
     timeout: Duration,
     look_up: impl FnOnce() -> io::Result<T> + Send + 'static,

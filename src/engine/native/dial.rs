@@ -182,7 +182,7 @@ impl Dialer {
     }
 
     /// Returns a call that is due now, if there is one. Before that, processes the results of
-    /// look-ups, and starts the look-ups that calls need. The caller must then call
+    /// look-ups, and starts the look-ups that calls need. For a returned call, the caller must call
     /// [`Self::connected`], [`Self::failed`] or [`Self::put_off`].
     pub(super) fn due(&mut self, now: Duration) -> Option<(DialId, Role, Target)> {
         while let Ok((id, found)) = self.answers.try_recv() {

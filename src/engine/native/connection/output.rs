@@ -140,8 +140,9 @@ impl Connection {
         self.sending.sealed(frame);
     }
 
-    /// Records that the connection is in the list of connections to write to. Returns whether it
-    /// was not in that list before, so that the caller must append the connection.
+    /// Records that the connection is in the list of connections to write to. Returns true if the
+    /// connection was not in that list before, so that the caller must append the connection to the
+    /// list.
     pub(in crate::engine::native) fn enlist_to_write(&mut self) -> bool {
         self.sending.enlist()
     }

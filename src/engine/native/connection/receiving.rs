@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_paused_connection_enters_no_list_and_keeps_its_turn() {
+    fn a_paused_connection_is_not_added_to_the_list_but_stays_in_it() {
         let mut receiving = Receiving::new();
         receiving.got(1, 1);
         assert!(receiving.regulate(Flow::Paused) && !receiving.regulate(Flow::Paused));

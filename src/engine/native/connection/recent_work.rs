@@ -3,11 +3,11 @@
 
 /// The least amount of recent work with which a connection is heavy. The unit is the work for one
 /// small message. A client that sends one small request after the other stays below this bound. A
-/// peer that sends without pause exceeds it after one turn.
+/// peer that sends without pause exceeds the bound after one turn.
 pub(in crate::engine::native) const HEAVY_MIN: usize = 128;
 
 /// The work that a connection has caused in the last turns of the engine, in units of the work for
-/// one small message. Each turn halves it.
+/// one small message. Each turn halves the amount.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RecentWork {
     amount: usize,
