@@ -175,7 +175,7 @@ pub(super) fn security(
     let from_place = security.node("from").map(|node| node.place.clone());
     let from = security.some(
         "from",
-        "leave the key out for any",
+        "leave the key out for all networks",
         found,
         read::<AllowedNetwork>,
     );
@@ -198,7 +198,7 @@ pub(super) fn security(
         let fault = fault
             .at(node.place.clone())
             .label("expected curve, plain or from");
-        found.push(fault.help("security: none admits every peer"));
+        found.push(fault.help("to admit every peer, write security: none"));
     }
     SecurityKey::Some(Box::new(SecuritySource {
         curve,
@@ -213,7 +213,7 @@ fn no_security(place: Place) -> Diagnostic {
     Diagnostic::error("\"security\" is not supported by engine libzmq")
         .at(place)
         .label("remove it")
-        .help("use engine native: libzmq as it is published has no CURVE")
+        .help("use engine native: the published libzmq has no CURVE")
 }
 
 fn curve(node: &Node, what: &str, found: &mut Diagnostics) -> CurveSource {
