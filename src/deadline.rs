@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// The number by which dead entries, which are entries of ended requests, may outnumber the others
-/// before they are removed. For fewer dead entries, the removal is not worth the work.
+/// before the dead entries are removed. For fewer dead entries, the removal is not worth the work.
 const SWEEP_SLACK: usize = 64;
 
 /// The deadlines of requests, by number.
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn each_timeout_expires_in_its_own_order() {
+    fn the_earliest_deadline_of_all_timeouts_expires_first() {
         let mut deadlines = Deadlines::default();
         let [long, short, same] = [100, 20, 100].map(|n| deadlines.timeout(ms(n)));
         deadlines.add(1, ms(0), &long);

@@ -174,7 +174,7 @@ impl<'a> Section<'a> {
     }
 
     /// Returns the nodes of `key` and of its value, if the key is present. The key does not belong
-    /// in this map. The caller reports that, so [`Self::close`] does not.
+    /// in this map. The caller reports the key, so [`Self::close`] does not.
     pub(super) fn report(&mut self, key: &'static str) -> Option<(&'a Node, &'a Node)> {
         self.reported.push(key);
         let pair = self.pairs.iter().find(|(name, _)| name.text() == key);
@@ -327,6 +327,7 @@ fn instead(key: &str) -> Option<&'static str> {
 /// Returns the sections that may have this key, or whose entries may have it, according to the JSON
 /// Schema of the file.
 pub(super) fn homes(key: &str) -> Vec<&'static str> {
+    // The definitions in the JSON Schema, each with the section that it defines.
     const DEFINED: [(&str, &str); 9] = [
         ("frontend", "frontends"),
         ("pool", "pools"),

@@ -442,7 +442,7 @@ fn schemas_are_resolved_with_their_options() {
 }
 
 #[test]
-fn import_paths_are_relative_to_the_file_as_given() {
+fn import_paths_are_relative_to_a_link_to_the_file_and_not_to_its_target() {
     let root = tempfile::tempdir().unwrap();
     let path = |name: &str| root.path().join(name);
     for directory in ["real", "given", "given/protos"] {

@@ -286,9 +286,9 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Makes a publisher anonymous if its channel had no principals when the publisher connected,
-    /// and has principals in `next`. The engine disconnects the publisher if anonymous publishers
-    /// are not admitted.
+    /// Makes the publishers of a channel anonymous if the channel had no principals when they
+    /// connected, and has principals in `next`. The engine disconnects these publishers if
+    /// anonymous publishers are not admitted.
     fn rename_publishers(&mut self, next: &Snapshot) {
         for peer in self.peers.values_mut() {
             if let Peer::Publisher(publisher) = peer

@@ -127,7 +127,7 @@ pub enum Event<M: Frames> {
         /// The peer.
         peer: PeerId,
     },
-    /// Time passed.
+    /// Time has passed, so deadlines may be due.
     Tick,
     /// There is time to continue the core's [unfinished work](super::Core::has_unfinished_work).
     Continue,

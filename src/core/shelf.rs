@@ -1,6 +1,6 @@
-//! Copies of frames of a request, which are kept while a worker or a judge has the request. A
-//! rejection of the request would need these frames, which are mostly headers. They are copied,
-//! because a frame keeps its whole receive buffer alive. The memory of the copies is reused.
+//! Copies of frames of the requests that workers and judges have. A rejection of such a request
+//! would need these frames, which are mostly headers. They are copied, because a frame keeps its
+//! whole receive buffer alive. The memory of the copies is reused.
 
 /// The maximum number of empty buffers that are kept for reuse. Their memory is at most 512 KiB,
 /// which is this number times [`SPARE_CAPACITY_MAX`].

@@ -13,7 +13,8 @@ use gateway_diagnostic::{Diagnostic, Diagnostics};
 /// The maximum of `last` in `keep`, the number of messages of each type that a channel keeps.
 const KEEP_MAX: u64 = 100_000;
 
-/// The maximum length of `topic_end`, in bytes. The default, a space, has one byte.
+/// The maximum length of `topic_end`, in bytes. The default, a space, has one byte, so a much
+/// longer text is probably a mistake.
 const TOPIC_END_MAX: usize = 16;
 
 /// A channel, with the values that are only needed to resolve its `security` and to check the

@@ -5,6 +5,7 @@ use super::super::yaml::{Node, NodeKind};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
 /// The maximum number of the section's pairs that are copied into the example of an error's help.
+/// The example then fits into one line.
 const WRITTEN_MAX: usize = 4;
 
 /// Returns the first key in `pairs` that belongs one level deeper, in an entry whose name was

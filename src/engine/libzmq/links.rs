@@ -230,12 +230,12 @@ impl Links {
         }
     }
 
-    /// Returns the time at which [`Self::retry`] is due, if any answer is queued.
+    /// Returns the time at which [`Self::retry`] is due, or `None` if no attempt is scheduled.
     pub(super) fn next_retry(&self) -> Option<Duration> {
         self.retry
     }
 
-    /// Tries again to send the queued answers, if an attempt is due.
+    /// Tries again to send the queued answers if an attempt is due, and schedules the next attempt.
     pub(super) fn retry(&mut self, now: Duration) {
         if self.stalled.is_empty() {
             self.retry = None;

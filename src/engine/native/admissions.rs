@@ -17,7 +17,8 @@ const HANDSHAKES_MAX: usize = 4096;
 const HANDSHAKES_SPARE: usize = 256;
 
 /// The number of clients beyond `limits.clients` that are admitted, although each of their requests
-/// is rejected. Further clients are refused at their handshake.
+/// is rejected. The rejections explain the limit to these clients. Further clients are refused at
+/// their handshake.
 const SURPLUS_MAX: usize = 1000;
 
 /// The strangers and clients.

@@ -109,7 +109,7 @@ pub(super) struct Connection {
     /// True while the peer is not read because too many of its messages wait for judges to check
     /// them.
     held_up: bool,
-    /// The memory of an incomplete message when it was last examined, in bytes.
+    /// The memory of an incomplete message when the message was last examined, in bytes.
     partial_bytes: u64,
     /// The memory that was last charged for the connection, in bytes.
     charged: u64,

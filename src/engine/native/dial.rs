@@ -1,7 +1,7 @@
 //! Calls, which are connections that the gateway makes to peers that listen. A failed call is made
 //! again at growing intervals. Each time, another thread looks up the name in the call's address,
-//! because the system's resolver may take seconds and no other call must wait for it. All addresses
-//! of the name are tried before the call counts as failed.
+//! because the system's resolver may take seconds, and other calls must not wait for the resolver.
+//! All addresses of the name are tried before the call counts as failed.
 
 use std::collections::BTreeMap;
 use std::io;
