@@ -97,7 +97,8 @@ pub enum Event<M: Frames> {
         /// out all frames after the first `limits.frames` + 1.
         frames: M,
     },
-    /// A complete message over `limits.message`, which the engine skipped while it arrived.
+    /// A complete message over `limits.message`. The engine kept only leading frames of the
+    /// message.
     Oversize {
         /// The sender.
         peer: PeerId,

@@ -26,8 +26,8 @@ pub(crate) const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// the log and the memory.
 const KINDS_MAX: usize = 1_024;
 
-/// The maximum number of clients of one kind that are noted within [`REPEAT_INTERVAL`], which is
-/// about as many as an operator reads.
+/// The maximum number of clients or workers of one kind that are noted within [`REPEAT_INTERVAL`],
+/// which is about as many as an operator reads.
 const CLIENTS_MAX: usize = 32;
 
 /// Once this number of clients is noted in all kinds together, only the first client of each kind

@@ -168,7 +168,8 @@ impl Publisher {
         }
     }
 
-    /// Replaces the name that the publisher chose by the principal of peers without a known key.
+    /// Names the publisher by the principal of peers without a known key, instead of the name that
+    /// the publisher chose.
     pub(super) fn become_anonymous(&mut self) {
         self.name = Rc::new(Name::new(ANONYMOUS.into()));
         self.name_source = NameSource::Anonymous;
@@ -308,8 +309,9 @@ impl Client {
         }
     }
 
-    /// Replaces the name that the client or the engine chose by the principal of clients without a
-    /// known key. Open requests keep the earlier name, by which workers answer them.
+    /// Names the client by the principal of clients without a known key, instead of the name that
+    /// the client or the engine chose. Open requests keep the earlier name, by which workers answer
+    /// them.
     pub(super) fn become_anonymous(&mut self) {
         self.name = Rc::new(Name::new(ANONYMOUS.into()));
         self.name_source = NameSource::Anonymous;

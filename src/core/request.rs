@@ -47,7 +47,8 @@ pub(super) struct Request<M: Frames> {
     pub(super) state: State<M>,
 }
 
-/// The client that waits for the answer, or the publisher of a message, which is never answered.
+/// The client that waits for the answer, or the publisher of a message. A publisher receives no
+/// answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sender {
     pub(super) client: PeerId,
