@@ -97,8 +97,8 @@ impl<M: Frames> OpenRequests<M> {
         (self.first..=self.last).contains(&number)
     }
 
-    /// Returns the number of the next request, which is larger than all earlier numbers. Its place
-    /// is free until [`Self::insert`].
+    /// Returns the number of the next request, which is larger than all earlier numbers. The place
+    /// of this number is free until [`Self::insert`].
     #[inline]
     pub(super) fn next_number(&mut self) -> u64 {
         if 2 * (self.taken + 1) > self.places.len() {
