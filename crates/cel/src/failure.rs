@@ -20,8 +20,8 @@ use crate::types::Type;
 use crate::value::{Key, ListValue, MapValue, Value};
 use crate::zone::Zone;
 
-/// The steps and the bytes of memory that the constant parts of an expression may take together.
-/// The outcome of a part that needs more is unknown.
+/// The budget of all constant parts of an expression together, in steps and in bytes of memory. A
+/// part that exceeds the rest of the budget has an unknown outcome.
 pub(crate) const BUDGET: Budget = Budget::new(10_000, 1 << 20);
 
 /// A part of an expression that fails whenever it is evaluated.
@@ -210,8 +210,8 @@ enum Outcome<'a> {
 struct Facts<'a> {
     inputs: Inputs,
     outcome: Outcome<'a>,
-    /// The first inner part that fails whenever it is evaluated. This failure counts if the outcome
-    /// of the whole part is unknown.
+    /// The first inner part that fails whenever it is evaluated. This failure is reported only if
+    /// the outcome of the whole part is unknown.
     inside: Option<EvalError>,
 }
 
@@ -250,9 +250,11 @@ struct Finder<'a, 'e> {
 }
 
 impl<'a> Finder<'a, '_> {
-    /// Returns the known facts about `node`, which is in the scope of `locals` macro variables. A
-    /// constant part is evaluated by [`Finder::resolved`] if its parent is not constant, and
-    /// otherwise together with its parent.
+    /// Returns the known facts about `node`, which is in the scope of `locals` macro variables.
+    ///
+    /// The outcome of a constant `node` is left unknown. If the parent of `node` is not constant,
+    /// the caller evaluates `node` by [`Finder::resolved`]. Otherwise, `node` is evaluated together
+    /// with its parent.
     fn node(&mut self, node: &'a Node, locals: u32) -> Facts<'a> {
         let mut inputs = Inputs::NONE;
         match node.op {
@@ -395,7 +397,8 @@ impl<'a> Finder<'a, '_> {
         }
     }
 
-    /// Records that an operand fails, if it can never be a bool.
+    /// Records [`ErrorKind::NoSuchOverload`] as the outcome of an operand that can never be a bool.
+    /// A failure that is already known remains.
     fn truth(&self, node: &Node, facts: &mut Facts<'a>) {
         let is_bool = |ty: Type| matches!(ty, Type::Bool | Type::Wrapper(_));
         let fits = self.type_of(node).is_none_or(is_bool)
@@ -439,7 +442,8 @@ impl<'a> Finder<'a, '_> {
         sample(&self.type_of(node)?)
     }
 
-    /// Returns the failure of an access to a list at an index below 0.
+    /// Returns the failure of an access to a list at a constant index below 0, or `None` for any
+    /// other call.
     fn index(
         &self,
         builtin: Builtin,
@@ -453,7 +457,8 @@ impl<'a> Finder<'a, '_> {
         (is_list && *at < 0).then_some(ErrorKind::IndexOutOfRange)
     }
 
-    /// Returns the failure of a call of `format` whose format string is constant.
+    /// Returns the failure of a call of `format` with a constant format string. Returns `None` if
+    /// the call may succeed, and for any other call.
     fn format(
         &self,
         builtin: Builtin,
@@ -470,7 +475,8 @@ impl<'a> Finder<'a, '_> {
         format::failure(format_string, arguments.as_deref(), self.schema)
     }
 
-    /// Returns the failure of a function that has no overload for the types of `nodes`.
+    /// Returns the failure of a function that has no overload for the types of `nodes`. Returns
+    /// `None` if the function has such an overload, or if one of the types is unknown.
     fn overload(&self, builtin: Builtin, nodes: &[Node]) -> Option<ErrorKind> {
         let samples = nodes.iter().map(|node| self.sample(node));
         let samples = samples.collect::<Option<Vec<Value<'_>>>>()?;

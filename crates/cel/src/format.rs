@@ -141,7 +141,8 @@ impl<'t> Iterator for Pieces<'t> {
     }
 }
 
-/// Reads the precision of a clause, such as `.3`, if there is one.
+/// Reads the precision of a clause, such as `.3`, from the start of `rest`. Returns `None` if the
+/// clause has no precision. Fails if the precision is not a number up to [`PRECISION_MAX`].
 fn precision(rest: &mut &str) -> Result<Option<usize>, ErrorKind> {
     let Some(digits) = rest.strip_prefix('.') else {
         return Ok(None);

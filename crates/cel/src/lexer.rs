@@ -8,7 +8,8 @@ use crate::span::Span;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Token {
     Identifier(String),
-    /// A name between backquotes, which may follow a dot or name a field in a message literal.
+    /// A name between backquotes. It may stand after a dot, or in place of a field's name in a
+    /// message literal.
     Quoted(String),
     /// An integer without its sign. The sign is a separate token.
     Int(u64),

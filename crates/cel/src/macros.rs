@@ -65,8 +65,8 @@ fn has(mut call: Call) -> Result<ExprKind, CompileError> {
     }
 }
 
-/// Returns the call `proto.getExt(message, extension)` or `proto.hasExt(message, extension)` as the
-/// selection that it stands for.
+/// Converts the call `proto.getExt(message, extension)` to the selection of the extension, and the
+/// call `proto.hasExt(message, extension)` to the test whether the message has the extension.
 fn extension(mut call: Call) -> Result<ExprKind, CompileError> {
     let form = if call.function() == "hasExt" {
         SelectForm::Test

@@ -22,8 +22,8 @@ type Outcome<'a> = Result<Value<'a>, ErrorKind>;
 /// The number of steps for compiling a pattern that is only known at run time.
 pub(crate) const PATTERN_STEPS: u64 = 5_000;
 
-/// The memory that is charged for each byte of a pattern that is compiled at run time, in bytes. A
-/// compiled pattern takes at least this memory for each byte.
+/// The memory that is charged for a pattern that is compiled at run time, in bytes for each byte of
+/// the pattern's text. The compiled pattern takes at least this much memory.
 const PATTERN_BYTES: usize = 256;
 
 /// Returns the value of a function of the library. The types of the arguments select the overload.

@@ -59,8 +59,8 @@ impl Program {
         failure(&self.node, &*self.schema, &self.variables, known)
     }
 
-    /// Returns the type that the expression's value always has, even if `dyn()` hides it from the
-    /// checker, or `None` if the type is known only at evaluation.
+    /// Returns the type that the expression's value always has, even if `dyn()` hides the type from
+    /// the checker. Returns `None` if the type is known only at evaluation.
     pub fn static_type(&self) -> Option<Type> {
         if self.result != Type::Dyn {
             return Some(self.result.clone());

@@ -15,9 +15,9 @@ pub struct Reads {
     pub variables: BTreeSet<u32>,
     /// The fields, each as the type of its message and its [`Field::index`](crate::Field::index).
     pub fields: BTreeSet<(MessageId, u32)>,
-    /// Set if the expression may read fields that are not listed, because a message is compared,
-    /// formatted or passed to a function as a whole, or because the type of a message is known only
-    /// at evaluation.
+    /// Set if the expression may read fields that are not listed. The reason may be that a message
+    /// is compared, formatted or passed to a function as a whole. Another reason is a message whose
+    /// type is known only at evaluation.
     pub others: bool,
 }
 

@@ -39,9 +39,9 @@ pub struct ScalarField<'a> {
 
 /// An expression that compares scalar fields of one message with each other and with constants.
 ///
-/// If [`ScalarProgram::holds`] returns true, the expression is true (or the empty string). If it
-/// returns false, the value is unknown and must be found by [`Program::evaluate`]. The result is
-/// rarely false if the expression is true.
+/// If [`ScalarProgram::holds`] returns true, the expression is true (or the empty string).
+/// Otherwise, the value of the expression is unknown and must be found by [`Program::evaluate`].
+/// `holds` rarely returns false for an expression that is true.
 #[derive(Debug)]
 pub struct ScalarProgram {
     test: Test,
@@ -157,7 +157,8 @@ impl Builder<'_> {
         })
     }
 
-    /// Returns a test whether the string `node` is empty, if the test has a scalar form.
+    /// Returns a test that holds if the string `node` is empty. Returns `None` if the test has no
+    /// scalar form.
     fn empty_test(&mut self, node: &Node) -> Option<Test> {
         Some(match &node.op {
             Op::Constant(Constant::String(text)) => Test::Constant(text.is_empty()),
@@ -183,8 +184,8 @@ impl Builder<'_> {
         };
         let [left, right] = nodes else { return None };
         let operands = [self.operand(left)?, self.operand(right)?];
-        // Comparing two long constants may take more steps than `ScalarProgram::steps` returns,
-        // which depends only on the size of the message.
+        // The result of `ScalarProgram::steps` depends only on the size of the message, but the
+        // comparison of two long constants may take more steps.
         if operands
             .iter()
             .all(|operand| matches!(operand, Operand::Constant(_)))
@@ -263,7 +264,7 @@ impl ScalarField<'_> {
     }
 }
 
-/// Returns a constant as a scalar, if it is one.
+/// Returns a constant as a scalar, or `None` if the constant is not a scalar.
 fn scalar(constant: &Constant) -> Option<Scalar<'_>> {
     Some(match constant {
         Constant::Bool(value) => Scalar::Bool(*value),

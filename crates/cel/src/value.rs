@@ -192,8 +192,8 @@ pub trait List<'a> {
     /// Returns the number of elements.
     fn len(&self) -> usize;
 
-    /// Returns the element at `index`, which must be less than [`List::len`]. The time must not
-    /// depend on the length of the list.
+    /// Returns the element at `index`, which must be less than [`List::len`]. The time of a call
+    /// must not depend on the length of the list.
     ///
     /// # Errors
     ///
@@ -212,7 +212,7 @@ pub trait Map<'a> {
     fn len(&self) -> usize;
 
     /// Returns the key and the value of the entry at `index`, which must be less than [`Map::len`].
-    /// The time must not depend on the length of the map.
+    /// The time of a call must not depend on the length of the map.
     ///
     /// # Errors
     ///

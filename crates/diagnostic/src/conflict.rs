@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// The message of the diagnostic for a file with such a marker.
+/// The message of the diagnostic for a file with a conflict marker.
 pub const CONFLICT: &str = "unresolved merge conflict";
 
 /// The label at the marker.

@@ -20,7 +20,7 @@ pub struct Diagnostics {
     warnings: SeverityCount,
 }
 
-/// The diagnostics of one severity.
+/// The numbers of diagnostics of one severity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct SeverityCount {
     /// The number of diagnostics in the list.

@@ -75,7 +75,7 @@ impl Snippet {
     fn cut(line: &str, place: &Place) -> Self {
         let clean = |c: char| if c == '\t' { ' ' } else { clean(c) };
         let start = place.column as usize - 1;
-        // The line is shown from its start if its part up to the end of the caret fits.
+        // The line is shown from its start if the text up to the end of the caret fits the snippet.
         let skipped = match start + place.width as usize <= SNIPPET_WIDTH_MAX {
             true => 0,
             false => start.saturating_sub(SNIPPET_WIDTH_MAX / 2),

@@ -77,7 +77,7 @@ pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -
 ///
 /// The first parts of dotted names are often omitted or misspelt. The first candidate is therefore
 /// a name that ends in `found` after a dot. The second candidate is the name that is nearest as a
-/// whole, and the third is a name whose last part is nearest.
+/// whole, and the third is a name whose last part is nearest to the last part of `found`.
 pub fn did_you_mean_qualified<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
     let ends = |name: &&&str| {
         name.strip_suffix(found)

@@ -45,7 +45,7 @@ impl Budget {
     }
 
     /// Takes one step of a loop that a file's text can make long. Returns an error if the time is
-    /// over. The clock is read in one of [`STEPS_PER_READING`] steps.
+    /// over. The clock is read once in every [`STEPS_PER_READING`] steps.
     pub(crate) fn step(&self) -> Result<(), OutOfTime> {
         match self.left.get() {
             0 => Err(OutOfTime),
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn long_work_ends_and_short_work_does_not() {
+    fn long_work_is_cut_short_and_short_work_completes() {
         let long = "message M {} ".repeat(STEPS_PER_READING as usize);
         assert_eq!(tokens(&long, &over()).err(), Some(OutOfTime));
         assert!(matches!(

@@ -198,8 +198,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Returns whether the time is over. The first time, reports the file `name` as the file at
-    /// which the time ran out.
+    /// Returns whether the time is over. The first call that finds the time over also reports this
+    /// error, and names `name` as the file at which the time ran out.
     fn is_late(&mut self, name: &'a str) -> bool {
         if !self.faults.late && self.budget.read_clock().is_err() {
             self.report_late(name);
@@ -342,7 +342,8 @@ impl<'a> Run<'a> {
             }
             let known = self.known.get(name).cloned();
             let unit = known.map(FileStage::Linked).or_else(|| {
-                // Such files are few and known, so their time needs no bound. They have no errors.
+                // These files are few and known, so parsing them needs no time limit. They have no
+                // errors.
                 let parsed = parse(name, text, &Budget::unlimited()).ok()?;
                 Some(FileStage::Parsed(Box::new(parsed)))
             });

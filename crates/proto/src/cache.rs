@@ -1,9 +1,9 @@
 //! The results of one compile that the next compile reuses. A reload that changes one of a thousand
 //! files thus links only that file and its importers.
 //!
-//! A file is reused if its text and path are unchanged and all of its imports are reused. A new
-//! link would make the same descriptor of such a file ([`super::linker`]). The descriptor stays
-//! encoded until a definition in it is used. This module compiles nothing.
+//! A file is reused if its text and path are unchanged and all of its imports are reused. If the
+//! linker ([`super::linker`]) linked such a file again, the descriptor would be the same. The
+//! descriptor stays encoded until a definition in it is used. This module compiles nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl CachedFile {
             file: linked.file.encode()?,
             // The facts and locations of a file that was linked in this run lie in memory between
             // parts of descriptors. When the descriptors are freed, the facts and locations would
-            // keep their pages in use, so the cache keeps copies.
+            // keep the memory pages around them in use. The cache therefore keeps copies.
             facts: match linked.file.is_encoded() {
                 true => Arc::clone(&linked.facts),
                 false => Arc::new(Facts::of(&linked.file)),

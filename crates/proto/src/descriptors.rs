@@ -39,7 +39,7 @@ pub struct CompiledFile {
     descriptor: Arc<LazyDescriptor>,
     facts: Arc<Facts>,
     locations: Locations,
-    /// The paths of all messages and enums by full name, computed when one is first looked up.
+    /// The paths of all messages and enums by full name. They are computed at the first look-up.
     types: OnceLock<HashMap<String, TypePath>>,
 }
 
@@ -313,7 +313,8 @@ impl Descriptors {
     }
 }
 
-/// Adds a message, and the messages and enums nested in it. Nesting is bounded by the compilers.
+/// Adds a message, and the messages and enums nested in it. The compilers bound the nesting, and
+/// thus the depth of this recursion.
 fn add_types(
     message: &DescriptorProto,
     name: String,

@@ -62,7 +62,8 @@ impl Facts {
         self.imports.iter().chain(&self.option_imports)
     }
 
-    /// Counts a message and the messages nested in it. Nesting is bounded by the parser.
+    /// Adds the facts of a message and of the messages nested in it. The parser bounds the nesting,
+    /// and thus the depth of this recursion.
     fn add_message(&mut self, message: &DescriptorProto) {
         self.messages += usize::from(!message.options.map_entry());
         self.fields_max = self.fields_max.max(message.field.len());

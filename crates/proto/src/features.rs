@@ -1,9 +1,8 @@
-//! The features of a `.proto` file's syntax or edition that are in force for a field or an enum.
+//! The features, such as the presence of fields, that are in force for a field or an enum.
 //!
 //! proto2, proto3 and editions differ in a few features. A file, message, oneof, enum or field may
-//! set each of them, and an inner setting overrides an outer one. rust-protobuf's descriptors are
-//! older than editions, so the features are unknown fields of the options. This module only reads
-//! them.
+//! set features, and an inner setting overrides an outer one. rust-protobuf's descriptors are older
+//! than editions, so the features are unknown fields of the options. This module only reads them.
 
 use ::protobuf::descriptor::FileDescriptorProto;
 use ::protobuf::well_known_types::empty::Empty;
@@ -202,8 +201,8 @@ impl Features {
         self
     }
 
-    /// Applies an encoded `google.protobuf.FeatureSet`. Values that this version does not know
-    /// change nothing.
+    /// Applies an encoded `google.protobuf.FeatureSet`. Values that this module does not know change
+    /// nothing.
     fn merge(&mut self, feature_set: &[u8]) {
         // `Empty` declares no fields, so every field of the set becomes an unknown field.
         let Ok(set) = Empty::parse_from_bytes(feature_set) else {

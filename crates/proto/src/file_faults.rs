@@ -31,7 +31,7 @@ pub(super) fn failed(source: &ProtoSource, reason: &str) -> Diagnostic {
     )
 }
 
-/// Returns the error for an import in the file `name` that refers to no file.
+/// Returns the error for a file that the file `name` imports, but that does not exist.
 pub(super) fn missing(
     import: &str,
     name: &str,

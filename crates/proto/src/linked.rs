@@ -77,8 +77,8 @@ impl LinkedFiles {
     }
 
     /// Adds the names that the file at an index defines. Returns the names that are defined twice.
-    /// Also returns the first name that is too long by itself, or with which the names of all files
-    /// together exceed their limit.
+    /// Also returns the first name that exceeds a limit. One limit applies to the length of a name,
+    /// and another to the total length of the names in all files.
     pub(crate) fn add_names(
         &mut self,
         at: usize,

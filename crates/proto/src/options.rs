@@ -1,5 +1,5 @@
-//! Conversion of parsed options to options messages, according to the descriptor.proto that comes
-//! with the gateway and the extensions that a file can use.
+//! Conversion of parsed options to options messages such as `FileOptions`. An option is a field that
+//! descriptor.proto, which comes with the gateway, defines, or an extension that the file can use.
 //!
 //! The options of each element are first collected in a [`Tree`], which reveals options that are
 //! set twice. The encoded tree is then merged into the options message. Fields that the descriptor
@@ -52,8 +52,8 @@ pub(super) struct OptionsReading<'a> {
     pub parsed: &'a Parsed,
     /// The names that types in the file may refer to.
     pub types: &'a View,
-    /// The names that options in the file may refer to, including names in files that it imports
-    /// with `import option`.
+    /// The names that options in the file may refer to, including names in files that are imported
+    /// by `import option`.
     pub options: &'a View,
 }
 

@@ -60,9 +60,9 @@ pub(super) struct Parsed {
     pub edition: Edition,
     /// Every option that is set, in the order of the file.
     pub options: Vec<WrittenOption>,
-    /// The names of `import option` statements.
+    /// The names of the files that are imported by `import option`.
     pub option_imports: Vec<String>,
-    /// The visibility (`export` or `local`) of each message or enum that has one, by path.
+    /// The visibility (`export` or `local`) of each message or enum that declares it, by path.
     pub visibility: Vec<(Vec<i32>, Visibility)>,
     /// The paths of the explicit json_names.
     pub json_names: HashSet<Vec<i32>>,
@@ -76,7 +76,7 @@ pub(super) enum Visibility {
     Export = 2,
 }
 
-/// The elements on which an option may be set.
+/// The kind of an element on which an option may be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Entity {
     File,

@@ -54,8 +54,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The hashes of the names that changed files and files of this crate define at their top level,
-/// and of the packages of these files.
+/// Hashes of names in the changed files and in the files that come with this crate. `definitions`
+/// has the definitions at the top level of a file, and `packages` the packages of the files.
 #[derive(Default)]
 struct AddedNames {
     definitions: HashSet<u64>,

@@ -114,7 +114,7 @@ impl Linker {
             let other = self.files.file(file);
             let in_file = file == at;
             let first = firsts.entry(file).or_insert_with(|| {
-                // If a file has several extensions with this number, the first one counts.
+                // If a file has several extensions with this number, the first one is kept.
                 let all = numbered(&other.file).into_iter().rev();
                 all.map(|it| (it.key, it.path)).collect()
             });
@@ -131,7 +131,8 @@ impl Linker {
                     false => other.places(report.budget()).at(first),
                 };
                 let text = format!("extension number {number} of {extendee} is already used");
-                // Across files this is a warning, as in protoc, since either file alone is valid.
+                // If the extensions are in different files, this is only a warning, as in protoc,
+                // since each file alone is valid.
                 let fault = if in_file {
                     Diagnostic::error(text)
                 } else {

@@ -181,8 +181,8 @@ impl<'a> OptionReader<'a> {
                 let field = self.settable(self.files.file(symbol.file), &symbol.path);
                 field.ok_or_else(|| self.misplaced(entry, format!("{name} is not defined")))
             }
-            // In a MessageSet, the name of a message refers to the extension that has this message
-            // as its type and is declared inside it.
+            // In a MessageSet, the name of a message refers to the extension that is declared
+            // inside this message and has this message as its type.
             Lookup::Found(name, symbol)
                 if symbol.kind == SymbolKind::Message
                     && ty.descriptor.options.message_set_wire_format() =>
@@ -235,8 +235,8 @@ impl<'a> OptionReader<'a> {
         let node = self
             .lax_scalar(value, &field)
             .map_err(|text| self.misplaced(entry, format!("{:?} expects {text}", entry.name)))?;
-        // Like protoc, this does not encode a zero in a field without presence. If the zero were
-        // encoded, the bytes in an Any would differ from those of protoc.
+        // As in protoc, a zero in a field without presence is not encoded. If the zero were encoded,
+        // the bytes in an Any would differ from the bytes that protoc writes.
         let implicit = field.features.presence == Presence::Implicit
             && field.label() != Label::LABEL_REPEATED
             && field.oneof_index.is_none()

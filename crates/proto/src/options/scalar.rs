@@ -1,4 +1,4 @@
-//! Values of options that are not messages.
+//! Encoding of option values that are not messages.
 
 use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::Type;
