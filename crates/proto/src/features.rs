@@ -201,8 +201,8 @@ impl Features {
         self
     }
 
-    /// Applies an encoded `google.protobuf.FeatureSet`. Values that this module does not know change
-    /// nothing.
+    /// Applies an encoded `google.protobuf.FeatureSet`. Values that this module does not know
+    /// change nothing.
     fn merge(&mut self, feature_set: &[u8]) {
         // `Empty` declares no fields, so every field of the set becomes an unknown field.
         let Ok(set) = Empty::parse_from_bytes(feature_set) else {

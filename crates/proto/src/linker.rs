@@ -25,10 +25,9 @@ use crate::symbols::{Unfit, View};
 use crate::{path, verify};
 use gateway_diagnostic::{Diagnostic, SourceFile};
 
-/// The maximum total length of the lists in [`Linker::public`]. The list of a file contains the file
-/// and its public imports, direct and indirect. In a chain of 20,000 files, each of which publicly
-/// imports the next, the total would be 200 million. For googleapis, the total is the number of
-/// files.
+/// The maximum total length of the lists in [`Linker::public`]. The list of a file contains the
+/// file and its public imports, direct and indirect. If 20,000 files formed a chain of public
+/// imports, the total would be 200 million. For googleapis, the total is the number of files.
 const PUBLIC_IMPORTS_MAX: usize = 5_000_000;
 
 /// The time at which the names of a reused file are read.
@@ -123,8 +122,8 @@ impl Linker {
         report.into_diagnostics()
     }
 
-    /// Adds a file that an earlier run linked with the same imports. Returns the errors and warnings
-    /// for names and extension numbers that another file also defines.
+    /// Adds a file that an earlier run linked with the same imports. Returns the errors and
+    /// warnings for names and extension numbers that another file also defines.
     pub(crate) fn adopt(
         &mut self,
         linked: &Arc<LinkedFile>,

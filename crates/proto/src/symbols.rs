@@ -58,7 +58,7 @@ impl SymbolKind {
         )
     }
 
-    /// Returns whether a field can be of this type.
+    /// Returns whether a definition of this kind can be the type of a field.
     pub(crate) fn is_type(self) -> bool {
         matches!(self, SymbolKind::Message | SymbolKind::Enum)
     }
@@ -188,8 +188,8 @@ impl Symbols {
     }
 
     /// Adds a file's names. Returns the names that are defined twice. Also returns the first name
-    /// that is too long by itself, or with which the names of all files together exceed their
-    /// limit.
+    /// that exceeds a limit. One limit applies to the length of a name, and another to the total
+    /// length of the names in all files.
     pub(crate) fn add(
         &mut self,
         at: usize,

@@ -2,9 +2,9 @@
 //! names: invalid numbers, ranges and JSON names, and constructs that the file's syntax or edition
 //! forbids.
 //!
-//! protoc has each of these checks, too, and tests compare the errors with those of protoc for the
-//! files of `tests/protos`. Descriptors arrive linked. Nothing here changes them, and each error is
-//! reported at its place.
+//! protoc has each of these checks, too. For the files of `tests/protos`, tests compare the errors
+//! with the errors that protoc reports. The checks do not change the linked descriptors, and report
+//! each error at its place.
 
 mod declarations;
 mod enums;
@@ -227,7 +227,8 @@ impl<'a> Check<'a, '_, '_> {
         let (symbol, linked) = self.files.get(type_name)?;
         let one =
             enum_at(&linked.file, &symbol.path).filter(|_| symbol.kind == SymbolKind::Enum)?;
-        // The features are cached by the enum's address, because an enum may have many options.
+        // The features are cached by the enum's address, because computing them takes time in
+        // proportion to the options of the enum.
         let features = *self.enums.borrow_mut().entry(one).or_insert_with(|| {
             let outer = linked.features(&symbol.path[..symbol.path.len() - 2]);
             outer.within(one.options.as_ref(), place::ENUM)

@@ -16,8 +16,8 @@ use crate::well_known;
 use gateway_diagnostic::{Diagnostic, did_you_mean, did_you_mean_qualified};
 
 /// The maximum number of types that a misspelt name is compared with. If a file sees more types,
-/// only scalar and well-known types are suggested. Below this bound, twenty errors in each file
-/// take no noticeable time.
+/// only scalar and well-known types are suggested. With this bound, the suggestions for the errors
+/// of a file, at most twenty, take no noticeable time.
 const TYPES_COMPARED_MAX: usize = 10_000;
 
 /// Replaces the type names in `file` by full names, and reports the names that cannot be resolved.

@@ -235,8 +235,8 @@ impl<'a> OptionReader<'a> {
         let node = self
             .lax_scalar(value, &field)
             .map_err(|text| self.misplaced(entry, format!("{:?} expects {text}", entry.name)))?;
-        // As in protoc, a zero in a field without presence is not encoded. If the zero were encoded,
-        // the bytes in an Any would differ from the bytes that protoc writes.
+        // As in protoc, a zero in a field without presence is not encoded. If the zero were
+        // encoded, the bytes in an Any would differ from the bytes that protoc writes.
         let implicit = field.features.presence == Presence::Implicit
             && field.label() != Label::LABEL_REPEATED
             && field.oneof_index.is_none()

@@ -56,8 +56,8 @@ type Nest = (Vec<i32>, i32);
 /// Words of other languages, in lower case, for a value that may be absent.
 const OPTIONAL_WORDS: [&str; 4] = ["maybe", "nullable", "option", "optional"];
 
-/// Words of other languages, in lower case, for one byte. A list of them is a field of type
-/// `bytes`.
+/// Words of other languages, in lower case, for the type of one byte. In `.proto` files, a list of
+/// bytes is a field of type `bytes`.
 const BYTE_WORDS: [&str; 5] = ["byte", "octet", "u8", "uint8", "uint8_t"];
 
 /// Returns the label and the type of a field that holds a list of `element`.
@@ -316,8 +316,9 @@ impl Parser<'_> {
         }
     }
 
-    /// Reports a field without a label in a proto2 file, where every field needs one. A file
-    /// without a syntax is proto2, usually by mistake, so only its first such field is reported.
+    /// Reports a field without a label in a proto2 file, in which every field needs a label. A file
+    /// without a syntax is proto2, usually by mistake. In such a file, only the first field without
+    /// a label is reported.
     fn unlabelled(&mut self) -> Parse<()> {
         let says_syntax = self.parsed.file.has_syntax();
         if self.unlabelled && !says_syntax {

@@ -15,8 +15,8 @@ use crate::options::name_at;
 use crate::path::{self, below};
 
 impl Check<'_, '_, '_> {
-    /// Checks the declarations of a message's ranges: each number is within its range and occurs
-    /// once in it, and no name occurs twice in the message.
+    /// Checks the declarations of a message's extension ranges. Each declared number must be within
+    /// its range and must occur once in the range. No name may occur twice in the message.
     pub(super) fn declarations(&mut self, message: &DescriptorProto, at: &[i32]) {
         let mut names = HashSet::new();
         for (i, range) in message.extension_range.iter().enumerate() {
@@ -49,8 +49,9 @@ impl Check<'_, '_, '_> {
         }
     }
 
-    /// Checks that an extension matches the declaration of its range, if the range has declarations
-    /// or must have them (`verification = DECLARATION`).
+    /// Checks that an extension is declared in its range and matches the declaration. The check does
+    /// not apply to a range that neither has nor needs declarations. With `verification =
+    /// DECLARATION`, a range needs declarations.
     pub(super) fn declared(
         &mut self,
         extension: &FieldDescriptorProto,

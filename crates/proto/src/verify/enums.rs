@@ -88,8 +88,8 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
-    /// Checks that no two values get the same name from code generators, which remove the enum's
-    /// name as a prefix.
+    /// Checks that no two values with different numbers get the same name from code generators.
+    /// Code generators remove the enum's name as a prefix of the values' names.
     fn value_names(&mut self, e: &EnumDescriptorProto, at: &[i32]) {
         let mut first: HashMap<String, usize> = HashMap::new();
         for (i, value) in e.value.iter().enumerate() {

@@ -86,12 +86,12 @@ impl<'a> Check<'a, '_, '_> {
         features: Features,
         at: &[i32],
     ) {
-        let is_set = message.options.message_set_wire_format();
+        let is_message_set = message.options.message_set_wire_format();
         // A delimited message is a group.
         let is_optional_message = extension.label() == Label::LABEL_OPTIONAL
             && extension.type_() == Type::TYPE_MESSAGE
             && !features.delimited;
-        if is_set && !is_optional_message {
+        if is_message_set && !is_optional_message {
             let text = format!(
                 "{} extends a MessageSet, but is not an optional message",
                 extension.name()
@@ -107,7 +107,11 @@ impl<'a> Check<'a, '_, '_> {
         let found = self.files.get(extension.extendee());
         let is_compared =
             found.is_some_and(|(_, linked)| linked.file.name() != well_known::DESCRIPTOR);
-        let max = if is_set { i32::MAX } else { FIELD_NUMBER_MAX };
+        let max = if is_message_set {
+            i32::MAX
+        } else {
+            FIELD_NUMBER_MAX
+        };
         let number = extension.number();
         self.number_in_range(number, max, at);
         let ranges = self.ranges.entry(extension.extendee());

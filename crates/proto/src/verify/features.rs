@@ -21,10 +21,9 @@ impl<'a> Check<'a, '_, '_> {
     /// Checks whether each option may be set on its element, in this edition.
     pub(super) fn written_options(&mut self) -> Result<(), OutOfTime> {
         let reader = OptionReader::of(self.files, self.options_view, self.index, self.budget);
-        // Results are cached by the address of the option's field, because the field may have many
-        // options.
-        let mut known: HashMap<(*const FieldDescriptorProto, Entity, bool), Vec<String>> =
-            HashMap::new();
+        // The errors are cached by the address of the field that defines the option, because
+        // finding them takes time in proportion to the options of this field.
+        let mut known: HashMap<(*const FieldDescriptorProto, Entity), Vec<String>> = HashMap::new();
         for written in &self.parsed.options {
             self.budget.step()?;
             let is_features = written.name[0].name == "features" && !written.name[0].is_extension;

@@ -81,11 +81,11 @@ impl<'a> Check<'a, '_, '_> {
     /// Returns whether the field has implicit presence. Repeated fields, members of oneofs,
     /// extensions and messages never have implicit presence.
     pub(super) fn is_implicit(&self, field: &FieldDescriptorProto, features: Features) -> bool {
-        let by_nature = field.label() == Label::LABEL_REPEATED
+        let is_never_implicit = field.label() == Label::LABEL_REPEATED
             || field.oneof_index.is_some()
             || field.has_extendee()
             || matches!(field.type_(), Type::TYPE_MESSAGE | Type::TYPE_GROUP);
-        features.presence == Presence::Implicit && !by_nature
+        features.presence == Presence::Implicit && !is_never_implicit
     }
 
     fn fitting_options(&mut self, field: &FieldDescriptorProto, features: Features, at: &[i32]) {
