@@ -29,9 +29,9 @@ pub(crate) const BUDGET: Budget = Budget::new(10_000, 1 << 20);
 pub struct Failure {
     /// The part, and the reason why it fails.
     pub error: EvalError,
-    /// Set if the whole expression fails whenever it is evaluated. Otherwise, there may be values
-    /// of the variables for which the part is not evaluated, or for which `&&`, `||`, `all` or
-    /// `exists` has a value in spite of the failure.
+    /// Set if the whole expression fails whenever it is evaluated. Otherwise, the expression may
+    /// succeed for some values of the variables. For these values, the part is not evaluated, or
+    /// `&&`, `||`, `all` or `exists` has a value in spite of the failure.
     pub decides: bool,
 }
 

@@ -10,8 +10,8 @@ use crate::value::Value;
 
 /// The code of a function. It must be pure: the same arguments give the same result.
 ///
-/// Arguments are of the declared types, but elements of lists and maps are not checked at the
-/// evaluation. The evaluation takes the declared steps of the function from the budget. The code
+/// Each argument has its declared type, but the types of the elements of lists and maps are not
+/// checked. The evaluation takes the declared steps of the function from the budget. The code
 /// itself must take any further steps, and the memory that it allocates.
 pub trait Body: Send + Sync {
     /// Returns the function's value for `arguments`, the receiver first.

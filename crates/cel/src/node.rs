@@ -22,7 +22,7 @@ pub(crate) struct Node {
 
 impl Node {
     /// Returns the parts of the operation in the order in which they are evaluated, each with the
-    /// number of macro variables that the operation binds for it.
+    /// number of macro variables that the operation binds for the part.
     pub(crate) fn parts(&self) -> Vec<(&Self, u32)> {
         match &self.op {
             Op::Constant(_) | Op::Variable(_) | Op::Local(_) | Op::Type(_) | Op::Fail(_) => {

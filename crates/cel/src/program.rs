@@ -54,7 +54,8 @@ impl Program {
     /// division by a constant zero. A part that makes the whole expression fail takes precedence.
     ///
     /// `known` has an entry for each variable: the value that the variable has in all evaluations,
-    /// or `None`. Not all failing parts are found, but a part that is found always fails.
+    /// or `None` if the value may differ. Not all failing parts are found, but a part that is found
+    /// always fails.
     pub fn failure<'a>(&'a self, known: &[Option<Value<'a>>]) -> Option<Failure> {
         failure(&self.node, &*self.schema, &self.variables, known)
     }

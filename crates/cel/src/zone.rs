@@ -5,8 +5,8 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use crate::error::ErrorKind;
 use crate::time::{Civil, Timestamp, hours_and_minutes};
 
-/// The number of steps that are charged for finding a zone by its name. The look-up may parse a table of
-/// all changes of the zone's offset, which takes far longer than one step.
+/// The number of steps that are charged for finding a zone by its name. The look-up may parse a
+/// table of all changes of the zone's offset, which takes far longer than one step.
 pub(crate) const LOOKUP_STEPS: u64 = 1_000;
 
 /// A time zone.

@@ -82,7 +82,7 @@ pub(super) fn tokens(text: &str, budget: &Budget) -> Result<Lexed, OutOfTime> {
                     end: range.end as u32,
                 });
                 faults.push(fault);
-                if which + 1 == BAD_TOKENS_MAX || !lexer.pass() {
+                if which + 1 == BAD_TOKENS_MAX || !lexer.skip_bad_input() {
                     break;
                 }
             }
@@ -130,9 +130,9 @@ impl Iterator for LooseTokens<'_> {
             Err(fault) => fault,
         };
         let is_comment = lexer.bytes[lexer.start] == b'/';
-        let is_passed = lexer.pass();
+        let is_skipped = lexer.skip_bad_input();
         let (start, end) = if is_comment {
-            if !is_passed {
+            if !is_skipped {
                 lexer.at = lexer.end_of_comment();
             }
             (lexer.start, lexer.start + 2)
@@ -148,9 +148,9 @@ impl Iterator for LooseTokens<'_> {
     }
 }
 
-/// Returns the words of a `.proto` text that may not compile, in order: keywords, the parts of
-/// names, and scalar types, without quoted texts and comments. The words of a malformed comment are
-/// included, since an unterminated comment may contain definitions.
+/// Returns the words in a `.proto` text, in order: keywords, parts of names, and scalar types. The
+/// text need not compile. Words in quoted texts and in comments are left out. Words in a malformed
+/// comment are included, since an unterminated comment may contain definitions.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut tokens = LooseTokens::of(text);
     std::iter::from_fn(move || {
@@ -229,7 +229,7 @@ impl<'a> Lexer<'a> {
 
     /// Skips the input that is not a token. Returns false if the rest of the text cannot be
     /// tokenized reliably.
-    fn pass(&mut self) -> bool {
+    fn skip_bad_input(&mut self) -> bool {
         let rest = &self.bytes[self.at..];
         match self.bytes[self.start] {
             // A quoted text ends on its line.

@@ -1,6 +1,6 @@
 //! Conversion of parsed options to options messages such as `FileOptions`. The descriptor.proto
-//! that comes with the gateway defines these messages. A file can also set the extensions of these
-//! messages that it can see.
+//! that comes with the gateway defines these messages. An extension of such a message is an option,
+//! too, in each file that can use the extension.
 //!
 //! The options of each element are first collected in a [`Tree`], which reveals options that are
 //! set twice. The encoded tree is then merged into the options message. Fields that the descriptor

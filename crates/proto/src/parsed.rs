@@ -13,7 +13,7 @@ use crate::features::edition;
 use crate::locations::Locations;
 use crate::path;
 
-/// The dialect of a file, ordered by age.
+/// The syntax or the edition of a file, ordered from the oldest to the newest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Edition {
     Proto2,
@@ -43,7 +43,7 @@ impl Edition {
         }
     }
 
-    /// Returns whether a file may set features. The syntaxes proto2 and proto3 fix them instead.
+    /// Returns whether a file may set features. The features of proto2 and proto3 are fixed.
     pub(crate) fn is_edition(self) -> bool {
         self >= Edition::Edition2023
     }

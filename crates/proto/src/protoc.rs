@@ -32,7 +32,8 @@ use gateway_diagnostic::{Diagnostic, Diagnostics, escaped};
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// The maximum number of bytes of protoc's stderr that are kept. At most 200 errors are reported,
-/// and this is ten times the size of their output. The rest is read and dropped.
+/// and protoc's output for them has about a tenth of this size. The rest of the output is read and
+/// dropped.
 const STDERR_MAX: u64 = 1 << 20;
 
 /// The maximum number of lines of protoc's output that are reported although they name no place.

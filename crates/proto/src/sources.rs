@@ -70,7 +70,7 @@ pub(super) struct ProtoSources {
 
 impl ProtoSources {
     /// Reads every `.proto` file below `roots`, and the other files below `roots` that they import.
-    /// Files that have the same bytes as in `earlier` share its texts and outlines.
+    /// Files that have the same bytes as in `earlier` share the texts and outlines of `earlier`.
     pub(super) fn read(
         roots: &[PathBuf],
         earlier: Option<&ProtoSources>,

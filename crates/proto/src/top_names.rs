@@ -1,5 +1,5 @@
-//! Hashes of the names that a file defines at its top level. By the hashes, a look-up selects or
-//! rules out a file, and the descriptor of the file need not be decoded.
+//! Hashes of the names that a file defines at its top level. With the hashes, a look-up can select
+//! or rule out a file without decoding the file's descriptor.
 //!
 //! Two files define the same name, at any depth, in two cases only. In the first case, both define
 //! the same name at the top level. In the second case, one file defines a name at its top level

@@ -6,9 +6,9 @@ use super::{FileStage, Run};
 use crate::top_names::TopNames;
 
 impl<'a> Run<'a> {
-    /// Returns the unchanged files that a changed file imports, directly or indirectly. Also
-    /// returns the unchanged files that may define a name which is also defined in a changed file
-    /// or in a file that comes with this crate.
+    /// Returns the unchanged files that a changed file imports, directly or indirectly. The result
+    /// also contains the unchanged files that may define the same name as a changed file, or as a
+    /// file that comes with this crate.
     ///
     /// No two unchanged files define the same name: the run that linked the second file would have
     /// found the error, and files with errors are not reused. The numbers of extensions are
@@ -54,11 +54,12 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Hashes of names in the changed files and in the files that come with this crate. `definitions`
-/// has the definitions at the top level of a file, and `packages` the packages of the files.
+/// Hashes of names in the changed files and in the files that come with this crate.
 #[derive(Default)]
 struct AddedNames {
+    /// The full names of the definitions at the top level of each file.
     definitions: HashSet<u64>,
+    /// The package of each file, and the packages that contain this package.
     packages: HashSet<u64>,
 }
 

@@ -19,7 +19,7 @@ fn compiled(files: &[(&str, &str)], limit: Duration) -> (usize, String) {
 }
 
 #[test]
-fn a_compile_over_the_time_limit_is_reported_once_with_its_file() {
+fn the_time_limit_is_reported_once_with_the_file_at_which_it_was_reached() {
     let (count, report) = compiled(&[("a.proto", ""), ("b.proto", "")], Duration::ZERO);
     assert_eq!(count, 0);
     assert_eq!(

@@ -49,9 +49,8 @@ impl Check<'_, '_, '_> {
         }
     }
 
-    /// Checks that an extension is declared in its range and matches the declaration. The check does
-    /// not apply to a range that neither has nor needs declarations. With `verification =
-    /// DECLARATION`, a range needs declarations.
+    /// Checks that an extension is declared in its range and matches the declaration. A range
+    /// without declarations allows any extension, unless it has `verification = DECLARATION`.
     pub(super) fn declared(
         &mut self,
         extension: &FieldDescriptorProto,

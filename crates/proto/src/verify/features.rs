@@ -215,7 +215,9 @@ impl<'a> Check<'a, '_, '_> {
 struct OwnFeatures {
     presence: Option<Presence>,
     packed: Option<bool>,
+    /// Set if the options set `utf8_validation`, to any value.
     utf8: bool,
+    /// Set if the options set `message_encoding`, to any value.
     delimited: bool,
 }
 
