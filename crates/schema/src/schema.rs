@@ -1,4 +1,4 @@
-//! A schema: one message in one encoding, and the check of a payload against it.
+//! A schema: a message type in one encoding, against which payloads are checked.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::table::{MessageId, Table};
 use crate::violation::{All, Checked, Fault, First, Gather, Violation};
 use crate::{json, msgpack, protobuf};
 
-/// A message in an encoding, against which payloads are checked.
+/// A message type in an encoding, against which payloads are checked.
 ///
 /// Two schemas are equal if they have the same encoding, message name, options and required paths.
 /// Rules are not compared, and schemas of two tables may be equal although the definition of the

@@ -257,7 +257,7 @@ impl Fault {
 /// first walk over a payload contains no code for gathering.
 pub(super) trait Gather: Default {
     /// Keeps `fault` if the walk can continue after the faulty value. `pass` moves the reader past
-    /// that value. Returns the fault as an error if the walk cannot continue.
+    /// that value. Returns the fault as an error if the walk cannot or must not continue.
     fn keep(&mut self, fault: Box<Fault>, pass: impl FnOnce() -> Checked<()>) -> Checked<()>;
 
     /// Returns the result for a message, list or map. `end` is the result of the walk over this

@@ -1,5 +1,5 @@
-//! CURVE (RFC 26/CurveZMQ): encrypted connections between peers that know each other by their
-//! public keys, as state machines without I/O.
+//! CURVE (RFC 26/CurveZMQ), as state machines without I/O. Connections are encrypted, and peers
+//! identify each other by their public keys.
 //!
 //! Each state of a handshake is a type of its own, and each command turns a state into the next
 //! one. No step can be left out or taken twice:

@@ -73,7 +73,7 @@ impl fmt::Display for GreetingError {
         match self {
             Self::Older(version) => write!(
                 f,
-                "it speaks {version}; the gateway speaks ZMTP 3.0 and 3.1, which libzmq does from version 4.0 on"
+                "it speaks {version}; the gateway speaks ZMTP 3.0 and 3.1, which libzmq speaks from version 4.0 on"
             ),
             Self::Other(what) => write!(f, "it speaks {what}, not ZMTP"),
             Self::Mechanism(name) => write!(
@@ -141,12 +141,12 @@ impl Greeting {
     }
 }
 
-/// Returns the error that names the protocol of a peer. The first byte of the peer is not 0xff,
-/// with which ZMTP 2 and 3 begin.
+/// Returns the error that names the protocol of a peer. The first byte from the peer is not 0xff, the
+/// first byte of every greeting since ZMTP 2.0.
 fn other_protocol(first: &[u8]) -> GreetingError {
     match first {
-        // A short identity frame of ZMTP 1.0 begins with its length, which includes the flags, and
-        // then the flags.
+        // A short identity frame of ZMTP 1.0 begins with a length, and the byte after the length
+        // holds the flags. The length counts this byte.
         [0x01..=0x15, ..] => GreetingError::Older("ZMTP 1.0"),
         [0x16, ..] => GreetingError::Other("TLS"),
         [b'S', b'S', ..] => GreetingError::Other("SSH"),

@@ -182,8 +182,8 @@ impl Message {
         }
     }
 
-    /// Returns the memory of the only frame. Returns the message itself as the error if there are
-    /// several frames, or if the memory holds other bytes or is shared.
+    /// Returns the memory of the only frame. Returns the message itself as the error unless it is a
+    /// list of one frame whose memory holds nothing else and is not shared.
     pub(crate) fn into_single(self) -> Result<Vec<u8>, Self> {
         match self.0 {
             Form::List(mut frames) if frames.len() == 1 => match frames.pop() {

@@ -43,7 +43,7 @@ impl<'a> OptionValue<'a> {
         }
     }
 
-    /// Returns the bytes of the value, if it is length-delimited.
+    /// Returns the bytes of the value, or `None` if it is not length-delimited.
     pub(super) fn bytes(self) -> Option<&'a [u8]> {
         match self {
             Self::Bytes(bytes) => Some(bytes),
@@ -97,7 +97,8 @@ fn entry<'a>(reader: &mut WireReader<'a>) -> Checked<Entry<'a>> {
     Ok(Entry { number, value })
 }
 
-/// Returns the last value of a field, which is the value that counts.
+/// Returns the last value of a field, which overrides the earlier values, or `None` if the field does
+/// not occur.
 pub(super) fn last<'a>(entries: &[Entry<'a>], number: u32) -> Option<OptionValue<'a>> {
     let entry = entries.iter().rev().find(|entry| entry.number == number)?;
     Some(entry.value)

@@ -8,8 +8,8 @@ pub(super) fn list(values: &[impl Display]) -> String {
     format!("[{}]", values.join(", "))
 }
 
-/// Writes a float with the fewest digits that identify it. `float` is the same value in single
-/// precision, if that is the type of the field.
+/// Writes a float with the fewest digits that identify it. For a field of the type `float`, the
+/// argument `float` is the same value in single precision. Otherwise it is `None`.
 pub(super) fn float(value: f64, float: Option<f32>) -> String {
     if value.is_nan() {
         return "NaN".to_owned();

@@ -17,8 +17,8 @@ enum Distinct<'a> {
     Bytes(Cow<'a, [u8]>),
 }
 
-/// The values that were added so far, each with its position. The values are hashed with a random
-/// seed, since peers choose them.
+/// The values that were added so far, each with its position. Because peers choose the values, a
+/// random seed keeps a peer from choosing values whose hashes collide.
 #[derive(Debug, Default)]
 pub(super) struct Distincts<'a>(HashMap<Distinct<'a>, usize>);
 

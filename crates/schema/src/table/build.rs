@@ -34,7 +34,8 @@ impl Table {
 
     /// Builds a table that holds `roots`, the wanted types, and the types of all their fields, at
     /// any depth. A type is wanted if `wanted` returns true for its full name. If a root with
-    /// [`Root::opens_any`] can contain a `google.protobuf.Any`, the table holds all messages.
+    /// [`Root::opens_any`] can contain a `google.protobuf.Any`, the table holds all messages and
+    /// enums.
     /// `files` must include the files that define these types and the files that extend these
     /// messages.
     ///
@@ -153,9 +154,11 @@ impl Builder<'_> {
                 && kind.message().is_none(),
             required: singular && presence == Presence::Required,
             implicit: singular && presence == Presence::Implicit,
-            // `Message::new` sets the positions of declared fields, which are all smaller.
+            // `Message::new` replaces this position for declared fields. Extensions keep it, and thus
+            // come after all declared fields.
             place: u32::MAX - 1,
-            // A proto3 `optional` field is alone in a synthetic oneof, which does not count.
+            // The compiler puts each proto3 `optional` field into a oneof of its own. Such a oneof is
+            // ignored.
             oneof: (descriptor
                 .oneof_index
                 .filter(|_| !descriptor.proto3_optional()))

@@ -15,8 +15,8 @@ pub(super) const MESSAGE: &[u8] = b"\x07MESSAGE";
 /// The version of CurveZMQ that a HELLO names.
 pub(super) const VERSION: [u8; 2] = [1, 0];
 
-/// The number of padding zeros in a HELLO. With them, a HELLO is no shorter than the WELCOME that
-/// answers it.
+/// The number of padding zeros in a HELLO. They make a HELLO at least as long as the WELCOME that
+/// answers it, so that a server cannot be used to amplify traffic.
 pub(super) const PADDING: usize = 72;
 
 /// The number of zeros inside the box of a HELLO.

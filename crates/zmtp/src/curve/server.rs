@@ -20,7 +20,7 @@ pub struct Server {
 
 /// A server that has sent WELCOME.
 pub struct AwaitsInitiate {
-    /// The long-term key of this server for which the client's HELLO was sealed.
+    /// The public key that opened the HELLO: one of the long-term keys of this server.
     addressed: PublicKey,
     /// The client's short-term key, C'.
     client: PublicKey,
@@ -186,7 +186,7 @@ impl AwaitsInitiate {
 }
 
 impl Introduced {
-    /// Returns the client's long-term public key, which identifies it.
+    /// Returns the long-term public key, which identifies the client.
     pub const fn client(&self) -> PublicKey {
         self.client
     }
@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(refused, Err(CurveError::NotAPair));
     }
 
-    /// Returns the client's key and its vouch from the box of an INITIATE.
+    /// Returns the client's key and the client's vouch from the box of an INITIATE.
     fn opened(state: &AwaitsInitiate, body: &[u8]) -> (PublicKey, [u8; layout::VOUCH]) {
         let agreed = state.short_term.agree(&state.client).expect("a key");
         let mut fields = Fields::of_command(body, layout::INITIATE).expect("an INITIATE");

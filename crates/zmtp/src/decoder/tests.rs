@@ -88,7 +88,8 @@ fn everything() -> (Vec<u8>, Vec<Decoded>) {
 fn a_stream_is_decoded_alike_wherever_it_is_cut_in_two() {
     let (bytes, items) = everything();
     assert_eq!(decode([&bytes[..]]).0, items);
-    // Inside the huge frames, the position of the cut makes no difference, so only some are tried.
+    // Inside the huge frames, the position of the cut makes no difference, so only some positions are
+    // tried.
     let last = bytes.len() - 500;
     let cuts = (0..bytes.len()).filter(|cut| *cut < 1_000 || cut % 97 == 0 || *cut > last);
     for cut in cuts {
@@ -120,7 +121,7 @@ fn a_stream_is_decoded_alike_in_pieces_of_any_size() {
 }
 
 #[test]
-fn frames_that_are_read_directly_are_decoded_alike() {
+fn frames_that_are_read_directly_are_decoded_like_other_frames() {
     let payload: Vec<u8> = (0..90_000_u32).map(|n| n as u8).collect();
     let bytes = message(&[b"T", &payload]);
     let mut decoder = Decoder::default();
@@ -174,7 +175,7 @@ fn a_message_whole_in_the_buffer_is_not_copied() {
 fn a_frame_read_directly_is_not_copied() {
     let bytes = message(&[&[7; 80_000]]);
     // The memory grows by half of the bytes in it, but by at least `DIRECT_MIN`. Starting with
-    // 20,000 bytes, it reaches the size of the frame while more than `DIRECT_MIN` bytes are
+    // 20,000 bytes, the memory reaches the size of the frame while more than `DIRECT_MIN` bytes are
     // missing.
     let (first, mut rest) = bytes.split_at(bytes.len() - 60_000);
     let (mut decoder, mut buffers) = (Decoder::default(), BufferPool::default());

@@ -177,13 +177,14 @@ impl Span {
         &self.buffer[self.range()]
     }
 
-    /// Returns the body of frame `n`, counted from 0.
+    /// Returns the body of frame `n`, counted from 0, or `None` if there is no such frame.
     #[inline(always)]
     pub(super) fn get(&self, n: usize) -> Option<&[u8]> {
         self.buffer.get(self.body_range(n)?)
     }
 
-    /// Returns the body of frame `n` as a part of the buffer, without a copy.
+    /// Returns the body of frame `n` as a part of the buffer, without a copy. Returns `None` if there
+    /// is no such frame.
     pub(super) fn part(&self, n: usize) -> Option<Bytes> {
         Some(Bytes::part(Rc::clone(&self.buffer), self.body_range(n)?))
     }

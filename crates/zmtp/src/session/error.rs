@@ -43,8 +43,8 @@ pub enum SessionError {
 impl SessionError {
     /// Returns whether the peer understands an ERROR and should receive one. A libzmq peer that
     /// receives an ERROR never connects again. No ERROR is therefore sent to a peer without the
-    /// right key, because its key may become known later. A peer that tampers with the traffic
-    /// receives no ERROR, either.
+    /// right key, because this side may admit the key of the peer later. A peer that tampers with
+    /// the traffic receives no ERROR, either.
     pub fn should_receive_error(&self) -> bool {
         match self {
             Self::Unsupported(_)

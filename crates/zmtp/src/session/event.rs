@@ -40,8 +40,8 @@ pub enum SessionEvent {
     /// [`Session::resume`](super::Session::resume). Until then the peer may send nothing.
     Work(HandshakeWork),
     /// The user name and password of a peer, which the caller verifies, on any thread. If they are
-    /// right, the caller passes them to [`Session::accept`](super::Session::accept). Otherwise, it
-    /// closes the connection. Before the caller has decided, the peer may send nothing.
+    /// right, the caller passes them to [`Session::accept`](super::Session::accept). Otherwise, the
+    /// caller closes the connection. Before the caller has decided, the peer may send nothing.
     Credentials(Credentials),
     /// A large sealed frame, which any thread may open. The result must be passed to
     /// [`Session::opened`](super::Session::opened). Until then no event is returned and no input is

@@ -130,7 +130,7 @@ impl Sealed {
             };
             let item = decoder.next(&mut plain, bounds, buffers);
             // The decoder has used up the content, because `open` does not open boxes beyond the
-            // end of one message.
+            // end of one message or command.
             buffers.give_back(plain);
             if let Some(item) = item.map_err(SessionError::Frame)? {
                 return Ok(Some(SealedItem::Item(item)));
@@ -139,8 +139,8 @@ impl Sealed {
         Ok(None)
     }
 
-    /// Opens boxes up to the end of one message, or as many of them as have arrived and fit into a
-    /// read buffer. Returns their content as plain frames, or the work of opening a large box.
+    /// Opens boxes up to the end of one message or command, or as many boxes as have arrived and fit
+    /// into a read buffer. Returns their content as plain frames, or the work of opening a large box.
     /// Returns `None` if no whole box has arrived.
     fn open(
         &mut self,

@@ -171,9 +171,9 @@ impl Order<'_> {
         Some(checks)
     }
 
-    /// Returns one end of a range. The rule `exclusive` sets an end that excludes the bound, and
-    /// `inclusive` sets an end that includes it. If both are set, the last one counts. Returns
-    /// `None` if the value is malformed.
+    /// Returns one end of a range. The rule `exclusive` sets an end that excludes the bound, and the
+    /// rule `inclusive` sets an end that includes the bound. If both rules are set, the last rule
+    /// counts. If neither is set, the end is open. Returns `None` if the bound is malformed.
     fn end<T>(
         &self,
         (exclusive, inclusive): (u32, u32),
@@ -193,7 +193,8 @@ impl Order<'_> {
     }
 }
 
-/// Returns the rule of a range, or `None` if the range is open at both ends.
+/// Returns the rule of a range, or `None` if the range is open at both ends. If `high` is less than
+/// `low`, the rule excludes the values between the two bounds.
 fn range<T: PartialOrd + Copy>(
     kind: RuleKind,
     low: End<T>,
