@@ -72,7 +72,8 @@ impl Drop for Answering {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
     Free,
-    /// There is no room yet. All connections answer health checks, so one of them ends soon.
+    /// There is no room yet, because all connections answer health checks. One of these answers is
+    /// complete soon, and its connection may then be closed.
     Soon,
     /// There is no room. The new connection requests a page, and page requests are the most common
     /// activity of the open connections, too.
@@ -136,7 +137,7 @@ impl Connections {
         self.lock().push_back(Connection { task, activity });
     }
 
-    /// Closes a connection, to free its descriptor.
+    /// Closes a connection to free its descriptor, unless all connections answer health checks.
     pub(super) fn close_one(&self) {
         let mut connections = self.lock();
         connections.retain(|connection| !connection.task.is_finished());

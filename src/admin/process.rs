@@ -40,7 +40,9 @@ impl ProcessSample {
         sample
     }
 
-    /// Parses the text of /proc/self/stat, as in proc_pid_stat(5).
+    /// Parses the text of /proc/self/stat, which proc_pid_stat(5) describes. `boot` is the time of
+    /// the system's start, `ticks` is the number of clock ticks in a second, and `page` is the size
+    /// of a page of memory, in bytes.
     fn of_stat(stat: &str, boot: Option<Duration>, ticks: u64, page: u64) -> Self {
         // The name of the program may contain any characters. It ends at the last parenthesis.
         let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
@@ -64,8 +66,8 @@ impl ProcessSample {
 /// Returns the number of open descriptors, or `None` on a system without /proc.
 fn open_descriptors() -> Option<u64> {
     let directory = "/proc/self/fd";
-    // Since Linux 6.2, the size of the directory is this number, so the list of descriptors, which
-    // may be long, need not be read.
+    // Since Linux 6.2, the size of the directory is the number of open descriptors. The directory,
+    // which may be long, need not be read.
     match fs::metadata(directory).ok()?.len() {
         // The descriptor of this directory, which is open for reading, is not counted.
         0 => Some((fs::read_dir(directory).ok()?.count() as u64).saturating_sub(1)),
@@ -73,8 +75,8 @@ fn open_descriptors() -> Option<u64> {
     }
 }
 
-/// Parses the time of the system's start, since 1970, in the text of /proc/stat, as in
-/// proc_stat(5).
+/// Returns the time of the system's start, since 1970. `stat` is the text of /proc/stat, which
+/// proc_stat(5) describes. Returns `None` if the text has no such time.
 fn boot_time(stat: &str) -> Option<Duration> {
     let line = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
     Some(Duration::from_secs(line.trim().parse().ok()?))

@@ -27,9 +27,9 @@ use crate::priority;
 use crate::snapshot::AdminSettings;
 
 /// The maximum number of connections at once. A scraper, a probe and a few people need a handful.
-/// At this number, a new connection closes an old one. The number is large enough that a client
-/// that sends its request at once is served before a flood of other connections closes its
-/// connection.
+/// At this number, a new connection closes an old one. The number is so large that a flood of
+/// connections does not close the connection of a client that sends its request at once: the client
+/// is served first.
 const CONNECTIONS_MAX: usize = 64;
 
 /// The maximum time for receiving a request's head, and the maximum silence of a connection between
@@ -367,7 +367,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_begins_with_a_request_that_has_arrived_as_a_whole() {
+    fn only_a_whole_request_determines_the_first_activity() {
         for (head, activity) in [
             ("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", Activity::Probe),
             ("GET /readyz?verbose HTTP/1.1\r\n\r\n", Activity::Probe),

@@ -65,9 +65,9 @@ impl PrefixIndex {
         position
     }
 
-    /// Removes the subscriber at a position of a prefix. The last subscriber of the prefix moves to
-    /// that position. Returns the moved subscriber, if any, and whether the prefix has no
-    /// subscriber any more.
+    /// Removes the subscriber at `position` among the subscribers of `prefix`. The last subscriber
+    /// of the prefix moves to that position. Returns the moved subscriber, if any, and whether the
+    /// prefix has no subscriber any more.
     pub(super) fn remove(
         &mut self,
         prefix: &[u8],

@@ -10,7 +10,7 @@ use super::{Channel, Delivery, SubscriberId};
 use crate::frame::Frames;
 use crate::peer::PeerId;
 
-/// Sending this number of bytes of a large message counts as much work as sending one small
+/// The work of sending this number of bytes of a large message equals the work of sending one small
 /// message.
 const BYTES_PER_MESSAGE: u64 = 4 << 10;
 
@@ -20,8 +20,8 @@ impl<M: Frames> Channel<M> {
         !self.tasks.is_empty()
     }
 
-    /// Continues the tasks until they have done the amount `work`. The unit is the work of sending
-    /// a small message. Returns the amount that was done.
+    /// Continues the tasks until the amount `work` is done or no task is left. The unit is the work
+    /// of sending a small message. Returns the amount that was done.
     pub(crate) fn go_on(
         &mut self,
         work: usize,
@@ -204,8 +204,8 @@ impl<M: Frames> Channel<M> {
         self.undecided.pop_front()
     }
 
-    /// Records the verdict of a judge on a kept message. The judge has checked the message against
-    /// its route's schema in the configuration with the number `generation`.
+    /// Records the verdict of a judge on the kept message with this number. The judge has checked
+    /// the message against its route's schema in the configuration of this generation.
     pub(crate) fn kept_judged(&mut self, number: u64, generation: u64, fits: bool) {
         self.counters.unfit += u64::from(self.kept.judged(number, generation, fits));
         let awaiting = std::mem::take(&mut self.awaiting).into_iter();

@@ -85,8 +85,8 @@ pub(super) fn failed(found: &Diagnostics, format: CheckFormat) -> ExitCode {
     }
 }
 
-/// Prints the warnings of a configuration that can be loaded. In the human format, also prints its
-/// summary if the check passes. Returns the exit code.
+/// Prints the warnings of a configuration that can be loaded. In the human format, also prints the
+/// summary of the configuration if the check passes. Returns the exit code.
 fn passed(shown: &str, loaded: &Loaded, format: CheckFormat, warnings: Warnings) -> ExitCode {
     let is_refused = warnings == Warnings::Refused && !loaded.warnings.is_empty();
     // A gateway runs without the keys and users that have errors, but a check must fail.

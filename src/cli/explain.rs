@@ -129,9 +129,9 @@ fn cell(text: &str) -> String {
     shown.chars().map(escape).collect()
 }
 
-/// Formats a cost. A note follows if the steps exceed `limit` even without elements. For a cost
-/// that grows faster than linearly, the note gives the least number of elements for which the steps
-/// exceed `limit`.
+/// Formats a cost. If the steps exceed `limit` even without elements, a note says so. If the cost
+/// grows faster than linearly, a note gives the least number of elements for which the steps exceed
+/// `limit`.
 fn cost(cost: &RuleCost, limit: u64) -> String {
     let coefficients = match cost {
         RuleCost::Constant => return "constant".to_owned(),

@@ -1,5 +1,5 @@
-//! The log. A dedicated thread writes it to standard error, so that no other thread has to wait for
-//! the program that reads it.
+//! The log. A dedicated thread writes the log to standard error, so that no other thread has to
+//! wait for the program that reads the log.
 //!
 //! A pipe that is not read takes 64 KiB and then blocks its writer, which must not be the data
 //! thread. Lines are therefore queued here, up to a bound. Further lines are dropped and counted,
@@ -87,6 +87,7 @@ pub(super) struct LogFollower<F> {
     pub(super) format: Option<LogFormat>,
     pub(super) start_settings: StartSettings,
     pub(super) set_filter: F,
+    /// The settings that were applied last.
     pub(super) in_force: Mutex<LogSettings>,
 }
 

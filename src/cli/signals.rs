@@ -207,6 +207,7 @@ impl Watchdog {
         Ok(Self(sender))
     }
 
+    /// Sends the watchdog the deadline at the end of `time`.
     fn end_within(&self, time: Duration) {
         // A time beyond the range of the clock is never reached.
         if let Some(deadline) = Instant::now().checked_add(time) {
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watchdog_without_senders_ends() {
+    fn a_dropped_watchdog_ends_without_a_call() {
         let (expirations, expired) = mpsc::channel::<()>();
         let watchdog = Watchdog::start(move || expirations.send(()).unwrap()).unwrap();
         watchdog.end_within(Duration::from_secs(1_000));

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_and_a_port() {
+    fn only_an_address_with_a_port_is_accepted() {
         let read = |text: &str| {
             let bind = serde_yaml::from_str::<HttpBind>(&format!("{text:?}"));
             bind.map(|bind| bind.0.to_string())

@@ -12,7 +12,7 @@ use gateway_diagnostic::{Diagnostic, Diagnostics};
 use gateway_schema::breaking::{BreakingChange, BreakingPolicy, Defined, between};
 use gateway_schema::{Encoding, MessageId, Options, Schema};
 
-/// The maximum number of routes that one diagnostic names. A longer list would not help.
+/// The maximum number of places in routes that one diagnostic names. A longer list would not help.
 const NAMED_MAX: usize = 8;
 
 /// Adds the changes of `new` that break peers of `running`, as warnings or errors.
@@ -84,7 +84,7 @@ impl Gate<'_> {
                     path => format!("at {path}"),
                 };
                 let user = format!(
-                    "route {}{part} is affected {at}, in {}",
+                    "affects route {}{part} at {at}, in {}",
                     route.name,
                     key.0.label()
                 );
@@ -144,7 +144,7 @@ fn diagnostic(fault: BreakingChange, users: &[String], breaking: BreakingPolicy)
         diagnostic = diagnostic.note(user.as_str());
     }
     if let Some(more @ 1..) = users.len().checked_sub(NAMED_MAX) {
-        diagnostic = diagnostic.note(format!("and {more} more routes are affected"));
+        diagnostic = diagnostic.note(format!("further affected places: {more}"));
     }
     diagnostic.help(match breaking {
         BreakingPolicy::Reject => {

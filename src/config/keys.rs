@@ -46,7 +46,7 @@ const DEPTH_MAX: usize = 8;
 /// The suffix of the names that pyzmq and czmq give to files with secret keys.
 const SECRET_ENDING: &str = "_secret";
 
-/// The permissions of users that are neither the owner nor in the group.
+/// The permissions of users who are neither the owner of the file nor in its group.
 const OTHERS: u32 = 0o007;
 
 /// Every key file and every file of users that routes.yaml names, by its path as written there.
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_a_key_file_is_reported() {
+    fn a_key_file_that_cannot_be_read_is_reported() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         fs::write(path("large.key"), "#".repeat(KEY_FILE_MAX + 1)).unwrap();

@@ -297,8 +297,8 @@ struct Index<'a> {
     kind: &'static str,
     names: Vec<&'a str>,
     positions: HashMap<&'a str, usize>,
-    /// True if there are no names and the file has errors. The errors may be the reason, and a
-    /// missing name would then be reported as a consequence of them.
+    /// True if there are no names and the file has errors. The errors may be the reason why there
+    /// are no names, so a missing name is not reported.
     is_excused: bool,
 }
 

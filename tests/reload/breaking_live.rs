@@ -135,8 +135,8 @@ fn reject_refuses_the_edit_and_the_old_snapshot_stays_in_force() {
 6 |   int32 name = 2;
   |         ^^^^ breaks messages of existing peers
   = note: it was at schemas/person.proto:5:10: string name = 2;
-  = note: route PERSON is affected at name, in protobuf
-  = note: route SECOND (reply) is affected at name, in msgpack
+  = note: affects route PERSON at name, in protobuf
+  = note: affects route SECOND (reply) at name, in msgpack
   = help: keep the field as it was, and add another field for the new type;
           proto: { breaking: warn } accepts such edits with a warning
 ",
@@ -175,7 +175,7 @@ fn warn_applies_a_breaking_edit_with_a_warning() {
 3 | message Person {
   |         ^^^^^^ breaks messages of existing peers
   = note: it was at schemas/person.proto:5:10: string name = 2;
-  = note: route PERSON is affected at name, in protobuf
+  = note: affects route PERSON at name, in protobuf
   = help: write `reserved 2;` in the message, so that nothing takes its number;
           proto: { breaking: reject } refuses such edits
 ",
@@ -184,7 +184,7 @@ fn warn_applies_a_breaking_edit_with_a_warning() {
         &log,
         "demo.Person.name was removed, and its name is not reserved",
     );
-    assert_contains(&log, "route SECOND (reply) is affected at name, in msgpack");
+    assert_contains(&log, "affects route SECOND (reply) at name, in msgpack");
 }
 
 #[test]

@@ -42,8 +42,7 @@ fn the_schemas_of_a_route_are_compared_with_its_earlier_schemas() {
         let line = |route: &str| format!("  X: {{ {route}, pool: p }}\n");
         reported((&line(old), person), (&line(new), person))
     };
-    let b =
-        ["t.A.id changed its type from int32 to string; route X is affected at id, in protobuf"];
+    let b = ["t.A.id changed its type from int32 to string; affects route X at id, in protobuf"];
     assert_eq!(edit("schema: t.A", "schema: t.B"), b, "another message");
     assert_eq!(edit("schema: t.A", "schema: t.C"), [""; 0]);
     assert_eq!(edit("schema: [t.A, t.B]", "schema: [t.B, t.A]"), [""; 0]);
@@ -69,9 +68,8 @@ fn the_schemas_of_a_route_are_compared_with_its_earlier_schemas() {
         ),
         [""; 0]
     );
-    let reply = [
-        "t.A.id changed its type from int32 to string; route X (reply) is affected at id, in msgpack",
-    ];
+    let reply =
+        ["t.A.id changed its type from int32 to string; affects route X (reply) at id, in msgpack"];
     assert_eq!(
         edit("reply: { msgpack: t.A }", "reply: { msgpack: t.B }"),
         reply
@@ -91,7 +89,7 @@ fn the_schemas_of_a_route_are_compared_with_its_earlier_schemas() {
     let all = reported((&routes, &d("int32")), (&routes, &d("string")));
     assert_eq!(all.len(), 1);
     assert!(
-        all[0].contains("route R7 is affected at a.id") && !all[0].contains("R8"),
+        all[0].contains("affects route R7 at a.id") && !all[0].contains("R8"),
         "{all:?}"
     );
 }

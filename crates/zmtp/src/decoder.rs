@@ -457,8 +457,9 @@ fn collect(body: &mut Vec<u8>, filled: usize, size: usize, input: &mut Input) ->
 }
 
 /// Makes room for `n` more bytes, or for half as many bytes as have arrived if that is more. The
-/// buffer never grows beyond the size of the whole frame. The cost of copying thus stays proportional
-/// to the size, and a frame that is never completed takes little more memory than its bytes.
+/// buffer never grows beyond the size of the whole frame. The cost of copying thus stays
+/// proportional to the size, and a frame that is never completed takes little more memory than its
+/// bytes.
 fn grow(body: &mut Vec<u8>, filled: usize, size: usize, n: usize) {
     if body.len() - filled < n {
         let length = (filled + n).max(filled + filled / 2).min(size);

@@ -141,8 +141,8 @@ impl Greeting {
     }
 }
 
-/// Returns the error that names the protocol of a peer. The first byte from the peer is not 0xff, the
-/// first byte of every greeting since ZMTP 2.0.
+/// Returns the error that names the protocol of a peer. The first byte from the peer is not 0xff,
+/// the first byte of every greeting since ZMTP 2.0.
 fn other_protocol(first: &[u8]) -> GreetingError {
     match first {
         // A short identity frame of ZMTP 1.0 begins with a length, and the byte after the length

@@ -44,9 +44,10 @@
 //! ```
 //!
 //! Each side of a connection first sends a [greeting] of 64 bytes, which names a security
-//! [mechanism]. Then each side sends the [commands](command) of the handshake of that mechanism. One
-//! of these commands states the socket type of the side. Traffic follows: messages of one or more
-//! frames, and commands between them. The [decoder] splits the traffic into messages and commands.
+//! [mechanism]. Then each side sends the [commands](command) of the handshake of that mechanism.
+//! One of these commands states the socket type of the side. Traffic follows: messages of one or
+//! more frames, and commands between them. The [decoder] splits the traffic into messages and
+//! commands.
 
 pub mod bytes;
 pub mod command;

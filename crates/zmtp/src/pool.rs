@@ -35,8 +35,8 @@ const LISTS_KEPT_MAX: usize = 1024;
 const LIST_CAPACITY_MAX: usize = 16;
 
 /// The smallest size class of the memory of small queued messages, in bytes. Each size class is
-/// twice the previous class. A message that is larger than this class thus takes less than twice its
-/// bytes.
+/// twice the previous class. A message that is larger than this class thus takes less than twice
+/// its bytes.
 const QUEUED_SIZE_MIN: usize = 64;
 
 /// The number of size classes, up to 1 KiB. Larger messages get memory of exactly their size.

@@ -66,7 +66,7 @@ impl Line<'_> {
     }
 }
 
-/// Returns the range of `part`, which is a slice of `whole`.
+/// Returns the range of `part` in `whole`. `part` must be a slice of `whole`.
 fn range(whole: &str, part: &str) -> Range<usize> {
     let start = part.as_ptr() as usize - whole.as_ptr() as usize;
     start..start + part.len()

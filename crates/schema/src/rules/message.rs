@@ -8,8 +8,8 @@ use super::expression::text::{self, RuleText};
 use super::option::{OptionValue, all, entries, is_set};
 use crate::table::Message;
 
-/// The field numbers of `buf.validate.MessageRules`. Only earlier releases of Protovalidate have the
-/// field `disabled`.
+/// The field numbers of `buf.validate.MessageRules`. Only earlier releases of Protovalidate have
+/// the field `disabled`.
 mod number {
     pub(super) const DISABLED: u32 = 1;
     pub(super) const CEL: u32 = 3;

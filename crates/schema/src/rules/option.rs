@@ -97,8 +97,8 @@ fn entry<'a>(reader: &mut WireReader<'a>) -> Checked<Entry<'a>> {
     Ok(Entry { number, value })
 }
 
-/// Returns the last value of a field, which overrides the earlier values, or `None` if the field does
-/// not occur.
+/// Returns the last value of a field, which overrides the earlier values, or `None` if the field
+/// does not occur.
 pub(super) fn last<'a>(entries: &[Entry<'a>], number: u32) -> Option<OptionValue<'a>> {
     let entry = entries.iter().rev().find(|entry| entry.number == number)?;
     Some(entry.value)

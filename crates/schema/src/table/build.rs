@@ -154,11 +154,11 @@ impl Builder<'_> {
                 && kind.message().is_none(),
             required: singular && presence == Presence::Required,
             implicit: singular && presence == Presence::Implicit,
-            // `Message::new` replaces this position for declared fields. Extensions keep it, and thus
-            // come after all declared fields.
+            // `Message::new` replaces this position for declared fields. Extensions keep it, and
+            // thus come after all declared fields.
             place: u32::MAX - 1,
-            // The compiler puts each proto3 `optional` field into a oneof of its own. Such a oneof is
-            // ignored.
+            // The compiler puts each proto3 `optional` field into a oneof of its own. Such a oneof
+            // is ignored.
             oneof: (descriptor
                 .oneof_index
                 .filter(|_| !descriptor.proto3_optional()))

@@ -1,9 +1,9 @@
 //! A frame in the box of a MESSAGE (RFC 26, "MESSAGE Command").
 //!
-//! As in libzmq, a MESSAGE is the body of a frame that has neither the flag
-//! [`MORE`](crate::MORE) nor the flag [`COMMAND`](crate::COMMAND). The first byte in the box has the
-//! flags of the frame inside: 1 if more frames of the same message follow, and 2 for a command such
-//! as PING. The RFC does not have the flag 2.
+//! As in libzmq, a MESSAGE is the body of a frame that has neither the flag [`MORE`](crate::MORE)
+//! nor the flag [`COMMAND`](crate::COMMAND). The first byte in the box has the flags of the frame
+//! inside: 1 if more frames of the same message follow, and 2 for a command such as PING. The RFC
+//! does not have the flag 2.
 
 use super::crypto::{NONCE, SharedKey, TAG};
 use super::error::CurveError;

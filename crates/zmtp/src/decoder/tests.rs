@@ -88,8 +88,8 @@ fn everything() -> (Vec<u8>, Vec<Decoded>) {
 fn a_stream_is_decoded_alike_wherever_it_is_cut_in_two() {
     let (bytes, items) = everything();
     assert_eq!(decode([&bytes[..]]).0, items);
-    // Inside the huge frames, the position of the cut makes no difference, so only some positions are
-    // tried.
+    // Inside the huge frames, the position of the cut makes no difference, so only some positions
+    // are tried.
     let last = bytes.len() - 500;
     let cuts = (0..bytes.len()).filter(|cut| *cut < 1_000 || cut % 97 == 0 || *cut > last);
     for cut in cuts {

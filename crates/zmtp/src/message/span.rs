@@ -183,8 +183,8 @@ impl Span {
         self.buffer.get(self.body_range(n)?)
     }
 
-    /// Returns the body of frame `n` as a part of the buffer, without a copy. Returns `None` if there
-    /// is no such frame.
+    /// Returns the body of frame `n` as a part of the buffer, without a copy. Returns `None` if
+    /// there is no such frame.
     pub(super) fn part(&self, n: usize) -> Option<Bytes> {
         Some(Bytes::part(Rc::clone(&self.buffer), self.body_range(n)?))
     }

@@ -139,9 +139,9 @@ impl Sealed {
         Ok(None)
     }
 
-    /// Opens boxes up to the end of one message or command, or as many boxes as have arrived and fit
-    /// into a read buffer. Returns their content as plain frames, or the work of opening a large box.
-    /// Returns `None` if no whole box has arrived.
+    /// Opens boxes up to the end of one message or command, or as many boxes as have arrived and
+    /// fit into a read buffer. Returns their content as plain frames, or the work of opening a
+    /// large box. Returns `None` if no whole box has arrived.
     fn open(
         &mut self,
         input: &mut Input,

@@ -171,9 +171,9 @@ impl Order<'_> {
         Some(checks)
     }
 
-    /// Returns one end of a range. The rule `exclusive` sets an end that excludes the bound, and the
-    /// rule `inclusive` sets an end that includes the bound. If both rules are set, the last rule
-    /// counts. If neither is set, the end is open. Returns `None` if the bound is malformed.
+    /// Returns one end of a range. The rule `exclusive` sets an end that excludes the bound, and
+    /// the rule `inclusive` sets an end that includes the bound. If both rules are set, the last
+    /// rule counts. If neither is set, the end is open. Returns `None` if the bound is malformed.
     fn end<T>(
         &self,
         (exclusive, inclusive): (u32, u32),
