@@ -1,9 +1,9 @@
 //! The combined pass over protobuf's wire format, which checks the structure and the standard rules
 //! of a payload together.
 //!
-//! A field is judged as soon as it is read. If a singular field with rules occurs twice, the payload
-//! is left to the judge (`judge/protobuf.rs`), because only the last occurrence counts. A payload
-//! with a group that has rules is left to the judge, too.
+//! A field is judged as soon as it is read. If a singular field with rules occurs twice, the
+//! payload is left to the judge (`judge/protobuf.rs`), because only the last occurrence counts. A
+//! payload with a group that has rules is left to the judge, too.
 
 use super::plan::{CombinedField, CombinedMessage, CombinedPlans, FieldShape, LISTS_MAX};
 use super::scalar;
