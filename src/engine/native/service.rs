@@ -45,10 +45,10 @@ use gateway_zmtp::message::Message;
 
 /// The time after which a turn leaves the remaining verdicts of judges to the next turn. After each
 /// verdict, the core may check messages that waited for this verdict, for up to a millisecond.
-const VERDICTS_TIME_MAX: Duration = Duration::from_millis(3);
+const VERDICTS_TIME_MAX: Duration = Duration::from_millis(2);
 
 /// The time after which a turn leaves the rest of the core's unfinished work to the next turn.
-const WORK_TIME_MAX: Duration = Duration::from_millis(3);
+const WORK_TIME_MAX: Duration = Duration::from_millis(2);
 
 /// The core and its peers.
 pub(super) struct Service {

@@ -23,7 +23,8 @@ impl<'a> Check<'a, '_, '_> {
         let reader = OptionReader::of(self.files, self.options_view, self.index, self.budget);
         // The errors are cached by the address of the field that defines the option, because
         // finding them takes time in proportion to the options of this field.
-        let mut known: HashMap<(*const FieldDescriptorProto, Entity), Vec<String>> = HashMap::new();
+        let mut known: HashMap<(*const FieldDescriptorProto, Entity, bool), Vec<String>> =
+            HashMap::new();
         for written in &self.parsed.options {
             self.budget.step()?;
             let is_features = written.name[0].name == "features" && !written.name[0].is_extension;
