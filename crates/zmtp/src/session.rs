@@ -407,6 +407,12 @@ impl Session {
         matches!(&self.stage, Stage::NullHandshake)
     }
 
+    /// Returns whether the greetings are complete and this side, as the CURVE server, awaits the
+    /// peer's HELLO.
+    pub fn awaits_hello(&self) -> bool {
+        matches!(&self.stage, Stage::Curve(handshake) if handshake.awaits_hello())
+    }
+
     /// Returns whether a frame or a message has begun and is not complete.
     pub fn is_inside(&self) -> bool {
         let boxed = self.boxes().is_some_and(Decoder::is_inside);

@@ -342,6 +342,12 @@ impl Connection {
         self.is_new() && self.session.awaits_ready()
     }
 
+    /// Returns whether the gateway, as the CURVE server, awaits the HELLO of a new peer, whose
+    /// greeting is complete.
+    pub(super) fn awaits_hello(&self) -> bool {
+        self.is_new() && self.session.awaits_hello()
+    }
+
     /// Adapts the charge of the connection to the memory that it takes now. `account` is the sum of
     /// the charges of all connections.
     #[inline]

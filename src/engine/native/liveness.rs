@@ -16,9 +16,10 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// first are kept waiting.
 pub(crate) const MECHANISM_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// The time within which a peer to which the gateway has connected is expected to send its READY.
-/// Every ZeroMQ library sends READY as soon as it has read the greeting. Another gateway, however,
-/// first waits for the READY of its peer.
+/// The time within which a peer to which the gateway has connected is expected to send its READY,
+/// or its HELLO if the gateway is the CURVE server. Every ZeroMQ library sends READY, or a client's
+/// HELLO, as soon as it has read the greeting. Another gateway or another CURVE server, however,
+/// first waits for its peer.
 pub(crate) const READY_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The time that a peer may wait until its password is verified. [`HANDSHAKE_TIMEOUT`] does not

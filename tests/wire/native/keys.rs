@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::TEST_TIMEOUT;
@@ -18,6 +18,7 @@ use crate::support::pyzmq;
 use crate::support::sealed::Peer;
 use crate::support::sealed::pair::{client, client_as, keys, server};
 use crate::support::sockets::connected;
+use crate::support::zmtp::{Raw, Received, command, greeting, ready};
 use gateway_zmtp::curve::{KeyPair, PublicKey};
 use gateway_zmtp::session;
 
@@ -527,45 +528,72 @@ fn a_worker_that_listens_is_identified_by_the_key_of_its_address() {
     assert_eq!(accept(&others).end.key, Some(ours.public()));
 }
 
-/// A worker of libzmq that is the CURVE server.
+/// A worker of libzmq that listens. With a secret key as its argument, it is a CURVE server.
 const LISTENING_WORKER: &str = "
 import sys, zmq
 socket = zmq.Context().socket(zmq.DEALER)
-socket.curve_server = True
-socket.curve_secretkey = sys.argv[1].encode()
+if len(sys.argv) > 1:
+    socket.curve_server, socket.curve_secretkey = True, sys.argv[1].encode()
 print(socket.bind_to_random_port('tcp://127.0.0.1'), flush=True)
 socket.recv_multipart()
 ";
 
+/// A [`LISTENING_WORKER`], which is killed when this value is dropped.
+struct ListeningWorker {
+    child: Child,
+    address: String,
+}
+
+impl ListeningWorker {
+    /// Starts a worker that is the CURVE server with these keys, or has no keys. Returns `None`
+    /// without `GATEWAY_TEST_PYTHON`.
+    fn start(keys: Option<&KeyPair>) -> Option<Self> {
+        let Some(python) = std::env::var_os("GATEWAY_TEST_PYTHON").filter(|_| engine_is("native"))
+        else {
+            eprintln!("skipped: GATEWAY_TEST_PYTHON does not name the Python of tests/venv.sh");
+            return None;
+        };
+        let mut child = Command::new(python)
+            .args(["-c", LISTENING_WORKER])
+            .args(keys.map(|keys| keys.secret().to_z85().to_string()))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = String::new();
+        let output = child.stdout.take().unwrap();
+        BufReader::new(output).read_line(&mut port).unwrap();
+        let address = format!("tcp://127.0.0.1:{}", port.trim());
+        Some(Self { child, address })
+    }
+}
+
+impl Drop for ListeningWorker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Returns a configuration whose pool connects to this address, with this `security`.
+fn connecting_to(address: &str, security: &str) -> String {
+    let pool = format!("people: {{ connect: \"{address}\", security: {security} }}");
+    yaml("none").replace("people: { bind: \"tcp://127.0.0.1:0\" }", &pool)
+}
+
 /// libzmq closes the connection without a word, so the line names the possible causes.
 #[test]
 fn a_worker_of_libzmq_with_another_key_than_the_gateway_expects_is_explained() {
-    let Some(python) = std::env::var_os("GATEWAY_TEST_PYTHON").filter(|_| engine_is("native"))
-    else {
-        eprintln!("skipped: GATEWAY_TEST_PYTHON does not name the Python of tests/venv.sh");
+    let (ours, theirs, expected) = (keys(), keys(), keys());
+    let Some(worker) = ListeningWorker::start(Some(&theirs)) else {
         return;
     };
-    let (ours, theirs, expected) = (keys(), keys(), keys());
-    let mut worker = Command::new(python)
-        .args(["-c", LISTENING_WORKER, &*theirs.secret().to_z85()])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut port = String::new();
-    let output = worker.stdout.take().unwrap();
-    BufReader::new(output).read_line(&mut port).unwrap();
-    let address = format!("tcp://127.0.0.1:{}", port.trim());
     let files = tempfile::tempdir().unwrap();
     let directory = files.path().display();
     fs::write(files.path().join("ours"), &*ours.secret().to_z85()).unwrap();
     write_public(&files.path().join("worker.key"), expected.public());
     let security =
         format!("{{ curve: {{ secret: {directory}/ours, server: {directory}/worker.key }} }}");
-    let yaml = yaml("none").replace(
-        "people: { bind: \"tcp://127.0.0.1:0\" }",
-        &format!("people: {{ connect: \"{address}\", security: {security} }}"),
-    );
-    let mut process = Process::start(&yaml);
+    let mut process = Process::start(&connecting_to(&worker.address, &security));
     let line = process.await_line("can't connect; trying again");
     let why = line["why"].as_str().unwrap();
     let cause = format!(
@@ -576,8 +604,110 @@ fn a_worker_of_libzmq_with_another_key_than_the_gateway_expects_is_explained() {
     // With the worker's key, the pool has a worker.
     write_public(&files.path().join("worker.key"), theirs.public());
     process.await_line("worker connected");
-    let _ = worker.kill();
-    let _ = worker.wait();
+}
+
+/// The gateway names its mechanism at once where it connects, and libzmq then disconnects before it
+/// names its own, so the line names the possible causes.
+#[test]
+fn a_worker_of_libzmq_with_another_mechanism_than_the_gateway_is_explained() {
+    let (ours, theirs) = (keys(), keys());
+    let files = tempfile::tempdir().unwrap();
+    let directory = files.path().display();
+    fs::write(files.path().join("ours"), &*ours.secret().to_z85()).unwrap();
+    write_public(&files.path().join("worker.key"), theirs.public());
+    let curve =
+        format!("{{ curve: {{ secret: {directory}/ours, server: {directory}/worker.key }} }}");
+    for (worker_keys, security, cause) in [
+        (
+            Some(&theirs),
+            "none",
+            "the peer may require CURVE, and there is no `security.curve` here",
+        ),
+        (None, &*curve, "the peer may not use CURVE"),
+    ] {
+        let Some(worker) = ListeningWorker::start(worker_keys) else {
+            return;
+        };
+        let mut process = Process::start(&connecting_to(&worker.address, security));
+        let line = process.await_line("can't connect; trying again");
+        let why = line["why"].as_str().unwrap();
+        assert!(why.contains(cause), "{why}");
+        // With the worker's mechanism, the pool has a worker.
+        let right = if security == "none" { &*curve } else { "none" };
+        fs::write(process.file(), connecting_to(&worker.address, right)).unwrap();
+        process.await_line("worker connected");
+    }
+}
+
+/// Both sides wait for a HELLO. The line appears long before the time for a handshake is over.
+#[test]
+fn a_worker_of_libzmq_that_is_a_server_although_the_gateway_is_one_is_explained() {
+    let (ours, theirs) = (keys(), keys());
+    let Some(worker) = ListeningWorker::start(Some(&theirs)) else {
+        return;
+    };
+    let files = tempfile::tempdir().unwrap();
+    let directory = files.path().display();
+    fs::write(files.path().join("ours"), &*ours.secret().to_z85()).unwrap();
+    write_public(&files.path().join("worker.key"), theirs.public());
+    let security =
+        format!("{{ curve: {{ secret: {directory}/ours, peers: {directory}/worker.key }} }}");
+    let mut process = Process::start(&connecting_to(&worker.address, &security));
+    let line = process.await_line("pool people: the peer does not send its HELLO");
+    let message = line["message"].as_str().unwrap();
+    assert!(message.contains("name its key at `server`"), "{message}");
+    // With the worker's key at `server`, the pool has a worker.
+    let right = security.replace("peers:", "server:");
+    fs::write(process.file(), connecting_to(&worker.address, &right)).unwrap();
+    process.await_line("worker connected");
+}
+
+/// From `none` to `curve` and back, while the pool is connected to a worker that listens.
+#[test]
+fn a_pool_that_connects_is_secured_and_opened_again() {
+    if !engine_is("native") {
+        return;
+    }
+    let (ours, theirs) = (keys(), keys());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    let files = tempfile::tempdir().unwrap();
+    let directory = files.path().display();
+    fs::write(files.path().join("ours"), &*ours.secret().to_z85()).unwrap();
+    write_public(&files.path().join("worker.key"), theirs.public());
+    let curve =
+        format!("{{ curve: {{ secret: {directory}/ours, server: {directory}/worker.key }} }}");
+    let mut process = Process::start(&connecting_to(&address, "none"));
+    let keyless = || {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
+        let mut raw = Raw { stream };
+        raw.send(&[&greeting(1)[..], &command(&ready("DEALER", &[]))].concat());
+        raw.receive_greeting();
+        assert!(matches!(raw.receive(), Received::Command(_)));
+        raw
+    };
+    let mut worker = keyless();
+    fs::write(process.file(), connecting_to(&address, &curve)).unwrap();
+    process.await_line("reloaded: ~1 pool (people)");
+    // The worker may have received a PING first.
+    while worker.receive() != Received::End {}
+    let (stream, _) = listener.accept().unwrap();
+    let security = server(&theirs, session::NullPeers::Refused);
+    let mut worker = Peer::on(stream, security, session::Side::Listens, "DEALER").admitted();
+    assert_eq!(worker.end.key, Some(ours.public()));
+    // The encrypted connection stays open without `security`, and the next one is in clear text.
+    fs::write(process.file(), connecting_to(&address, "none")).unwrap();
+    process.await_line("reloaded: ~1 pool (people)");
+    let clients = process.endpoint("frontend clients");
+    let mut client =
+        Peer::connect(&clients, session::SessionSecurity::None, "DEALER").admitted();
+    client.send(&[b"OPAQUE", b"x"]);
+    let request = worker.message();
+    worker.send(&[&request[0], b"REPLY", b"y"]);
+    assert_eq!(client.message(), [b"REPLY".to_vec(), b"y".to_vec()]);
+    drop(worker);
+    keyless();
 }
 
 #[test]

@@ -63,6 +63,11 @@ impl CurveHandshake {
         !matches!(self, Self::Working(_) | Self::Introduced(_))
     }
 
+    /// Returns whether this side is the server and the client has not sent its HELLO.
+    pub(super) const fn awaits_hello(&self) -> bool {
+        matches!(self, Self::AwaitsHello(_))
+    }
+
     /// Takes the body of the peer's next command, and returns its event. If the command completes
     /// the handshake, also returns the state that opens and seals the later traffic.
     pub(super) fn take_command(

@@ -316,20 +316,25 @@ impl Service {
         }
     }
 
-    /// Returns the reason why a peer disconnected. If the gateway had connected to the peer with
-    /// CURVE, and the handshake was not complete, adds the possible causes.
+    /// Returns the reason why a peer disconnected. If the gateway had connected to the peer, and the
+    /// handshake was not complete, adds the possible causes. A libzmq peer that requires another
+    /// mechanism disconnects before it names its own.
     pub(super) fn why_gone(&mut self, peer: PeerId, why: &dyn fmt::Display) -> String {
         let called = self
             .peers
             .get(peer)
             .filter(|connection| connection.is_new() && connection.dial().is_some())
             .map(|connection| connection.role());
-        let security = called.and_then(|role| self.security(role));
-        match security.and_then(|security| security.key()) {
+        let Some(role) = called else {
+            return why.to_string();
+        };
+        match self.security(role).and_then(|security| security.key()) {
             Some(key) => format!(
                 "{why} during the handshake: the peer may not use CURVE, may have another key than `server`, or may not know the gateway's key {key}"
             ),
-            None => why.to_string(),
+            None => format!(
+                "{why} during the handshake: the peer may require CURVE, and there is no `security.curve` here, may have been stopped, or may speak ZMTP 2.0"
+            ),
         }
     }
 }

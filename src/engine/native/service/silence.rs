@@ -35,7 +35,7 @@ impl Service {
     /// otherwise.
     fn examine(&mut self, peer: PeerId, now: Duration) -> Option<EndReason> {
         self.name_mechanism_in_time(peer, now);
-        self.note_other_gateway(peer, now);
+        self.note_waiting(peer, now);
         self.reassure(peer, now);
         let role = self.peers.get(peer)?.role();
         let heartbeat = match role {
@@ -57,14 +57,17 @@ impl Service {
         }
     }
 
-    /// Logs that a peer to which the gateway has connected waits for the gateway's READY. Another
-    /// gateway would wait like this, and the two gateways would wait for each other.
-    fn note_other_gateway(&mut self, peer: PeerId, now: Duration) {
+    /// Logs that a peer to which the gateway has connected waits for the gateway's READY or HELLO.
+    /// Another gateway or another CURVE server would wait like this, and the two sides would wait
+    /// for each other.
+    fn note_waiting(&mut self, peer: PeerId, now: Duration) {
         let Some(connection) = self.peers.get(peer) else {
             return;
         };
         let is_time = (READY_WAIT_MAX..HANDSHAKE_TIMEOUT).contains(&connection.age(now));
-        if !is_time || connection.dial().is_none() || !connection.awaits_ready() {
+        let awaits_hello = connection.awaits_hello();
+        let waits = awaits_hello || connection.awaits_ready();
+        if !is_time || connection.dial().is_none() || !waits {
             return;
         }
         let (role, address) = (connection.role(), connection.address());
@@ -76,6 +79,15 @@ impl Service {
         let Some(left_out) = allowed else {
             return;
         };
+        let (kind, name) = (role.kind(), role.name(&self.snapshot));
+        if awaits_hello {
+            warn!(
+                peer = address,
+                left_out,
+                "{kind} {name}: the peer does not send its HELLO, as if it were a CURVE server (pyzmq: curve_server): if it is one, name its key at `server`"
+            );
+            return;
+        }
         let wanted = match role {
             Role::Pool(_) => {
                 "a pool connects to workers: to reach another gateway, connect to a worker that is a client of the other gateway"
@@ -84,7 +96,6 @@ impl Service {
             Role::Publishers(_) => "a channel connects to publishers that listen",
             Role::Subscribers(_) => "a channel connects to subscribers that listen",
         };
-        let (kind, name) = (role.kind(), role.name(&self.snapshot));
         warn!(
             peer = address,
             left_out,

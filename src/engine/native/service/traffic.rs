@@ -319,7 +319,7 @@ impl Service {
     /// Closes a connection that its peer has ended.
     fn gone(&mut self, peer: PeerId, why: &dyn fmt::Display, now: Duration) {
         let connection = self.peers.get(peer);
-        if connection.is_some_and(|connection| connection.is_greeting()) {
+        if connection.is_some_and(|found| found.is_greeting() && found.dial().is_none()) {
             // Without the log line of a refusal, an operator could not see why the peer connects
             // again and again and is not served.
             let why = format!(
