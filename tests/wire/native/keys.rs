@@ -44,13 +44,19 @@ impl Secured {
     /// Starts a gateway whose frontend has this `security`, in which KEYS stands for the directory
     /// of key files. The folder `clients` of that directory contains the key of Alice.
     fn start(security: &str, alice: &KeyPair) -> Self {
+        Self::start_with(security, alice, "")
+    }
+
+    /// Starts a gateway as [`Self::start`] does, with additional sections in its routes.yaml.
+    fn start_with(security: &str, alice: &KeyPair, more: &str) -> Self {
         let files = tempfile::tempdir().unwrap();
         let ours = keys();
         let secret = files.path().join("gateway.key_secret");
         fs::write(secret, format!("{}\n", &*ours.secret().to_z85())).unwrap();
         write_public(&files.path().join("clients/alice.key"), alice.public());
         let directory = files.path().display().to_string();
-        let process = Process::start(&yaml(security).replace("KEYS", &directory));
+        let process =
+            Process::start(&format!("{}{more}", yaml(security)).replace("KEYS", &directory));
         Self {
             process,
             files,
@@ -174,6 +180,102 @@ fn a_removed_key_ends_only_the_connections_that_were_made_with_it() {
     after.send(&[b"NOBODY", b""]);
     assert_eq!(after.message()[0], b"ERROR");
     assert_eq!(gateway.process.status()["principals"][0]["name"], "alice");
+}
+
+/// The folder does not exist when the gateway starts.
+#[test]
+fn keys_in_a_new_folder_below_the_peers_admit_their_owners_until_it_is_removed() {
+    if !engine_is("native") {
+        return;
+    }
+    let (alice, bob, carol) = (keys(), keys(), keys());
+    let mut gateway = Secured::start(CURVE, &alice);
+    let mut admitted = Vec::new();
+    for (name, keys) in [("berlin/bob", &bob), ("berlin/carol", &carol)] {
+        write_public(&gateway.key_file(name), keys.public());
+        gateway
+            .process
+            .await_line("reloaded: ~1 frontend (clients)");
+        admitted.push(gateway.peer(keys).admitted());
+    }
+    fs::remove_dir_all(gateway.files.path().join("clients/berlin")).unwrap();
+    for mut peer in admitted {
+        assert!(peer.is_ended());
+    }
+    gateway.peer(&alice).admitted();
+}
+
+/// docs/security.md describes these steps: for a while, peers may know either key.
+#[test]
+fn the_gateways_key_is_replaced_while_connections_stay_open() {
+    if !engine_is("native") {
+        return;
+    }
+    let (alice, new) = (keys(), keys());
+    let mut gateway = Secured::start(CURVE, &alice);
+    let directory = gateway.files.path().display().to_string();
+    fs::write(format!("{directory}/new"), &*new.secret().to_z85()).unwrap();
+    let old_alone = format!("secret: {directory}/gateway.key_secret");
+    let both = format!("secret: [{directory}/new, {directory}/gateway.key_secret]");
+    let new_alone = format!("secret: {directory}/new");
+    let replace = |gateway: &mut Secured, from: &str, to: &str| {
+        let text = fs::read_to_string(gateway.process.file()).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(gateway.process.file(), text.replace(from, to)).unwrap();
+        gateway
+            .process
+            .await_line("reloaded: ~1 frontend (clients)");
+    };
+    let by_new = |gateway: &Secured| {
+        let security = client(&alice, new.public());
+        Peer::connect(&gateway.clients(), security, "DEALER")
+    };
+    let before = gateway.peer(&alice).admitted();
+    replace(&mut gateway, &old_alone, &both);
+    let with_old = gateway.peer(&alice).admitted();
+    let with_new = by_new(&gateway).admitted();
+    replace(&mut gateway, &both, &new_alone);
+    assert!(!gateway.peer(&alice).is_admitted());
+    let line = gateway
+        .process
+        .await_line("frontend clients: a connection is refused: its server key");
+    let message = line["message"].as_str().unwrap();
+    assert!(message.contains(&new.public().to_string()), "{message}");
+    for mut peer in [before, with_old, with_new, by_new(&gateway).admitted()] {
+        peer.send(&[b"NOBODY", b""]);
+        assert_eq!(peer.message()[0], b"ERROR");
+    }
+}
+
+#[test]
+fn the_request_of_a_worker_whose_key_is_removed_is_rejected() {
+    if !engine_is("native") {
+        return;
+    }
+    let (ours, theirs) = (keys(), keys());
+    let files = tempfile::tempdir().unwrap();
+    let directory = files.path().display();
+    let key = files.path().join("workers/worker-1.key");
+    fs::write(files.path().join("ours"), &*ours.secret().to_z85()).unwrap();
+    write_public(&key, theirs.public());
+    let curve = format!("{{ curve: {{ secret: {directory}/ours, peers: {directory}/workers }} }}");
+    let yaml = yaml("none").replace(
+        "people: { bind: \"tcp://127.0.0.1:0\" }",
+        &format!("people: {{ bind: \"tcp://127.0.0.1:0\", security: {curve} }}"),
+    );
+    let process = Process::start(&yaml);
+    let security = client(&theirs, ours.public());
+    let pool = process.endpoint("pool people");
+    let mut worker = Peer::connect(&pool, security, "DEALER").admitted();
+    let clients = process.endpoint("frontend clients");
+    let mut client = Peer::connect(&clients, session::SessionSecurity::None, "DEALER").admitted();
+    client.send(&[b"OPAQUE", b"x"]);
+    assert_eq!(worker.message()[1], b"OPAQUE");
+    fs::remove_file(key).unwrap();
+    let answer = client.message();
+    let payload: serde_json::Value = serde_json::from_slice(&answer[1]).unwrap();
+    assert_eq!(payload["reason"], "worker_lost", "{payload}");
+    assert!(worker.is_ended());
 }
 
 /// For a while the file of the gateway's key is missing, and later the directory of its peers'
@@ -352,6 +454,59 @@ fn peers_at_unlisted_addresses_are_refused_before_their_greeting() {
     assert!(!peer.is_admitted());
     let gateway = Secured::start("{ from: 127.0.0.0/8 }", &keys());
     Peer::connect(&gateway.clients(), session::SessionSecurity::None, "DEALER").admitted();
+}
+
+/// Peers on ipc addresses are on this machine, so `from` does not apply to them.
+#[test]
+fn a_client_of_libzmq_with_a_key_is_served_over_ipc_whatever_from_contains() {
+    if !engine_is("native") {
+        return;
+    }
+    let alice = keys();
+    let security = CURVE.replacen("} }", "}, from: 10.0.0.0/8 }", 1);
+    let (directory, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ours = keys();
+    fs::write(
+        files.path().join("gateway.key_secret"),
+        &*ours.secret().to_z85(),
+    )
+    .unwrap();
+    write_public(&files.path().join("clients/alice.key"), alice.public());
+    let endpoint = format!("ipc://{}/clients", directory.path().display());
+    let yaml = yaml(&security)
+        .replace("KEYS", &files.path().display().to_string())
+        .replacen("tcp://127.0.0.1:0", &endpoint, 1);
+    let process = Process::start(&yaml);
+    let pool = process.endpoint("pool people");
+    let mut worker = Peer::connect(&pool, session::SessionSecurity::None, "DEALER").admitted();
+    let peer = pyzmq::Peer::by_curve(&endpoint, ours.public(), &alice);
+    let Some(_running) = peer.start() else {
+        eprintln!("skipped: GATEWAY_TEST_PYTHON does not name the Python of tests/venv.sh");
+        return;
+    };
+    let request = worker.message();
+    assert!(request[0].starts_with(b"alice#"), "{request:?}");
+}
+
+/// docs/security.md refers to these lines for a roll-out: they show who has no key yet.
+#[test]
+fn the_log_names_the_principal_of_each_client_at_the_level_debug() {
+    if !engine_is("native") {
+        return;
+    }
+    let alice = keys();
+    let security = CURVE.replacen("} }", "}, anonymous: true }", 1);
+    let more = "log: { level: debug }\n";
+    let mut gateway = Secured::start_with(&security, &alice, more);
+    let _known = gateway.peer(&alice).admitted();
+    let line = gateway.process.await_line("client connected");
+    assert_eq!(line["client"], "alice", "{line}");
+    let none = session::SessionSecurity::None;
+    let _other = Peer::connect(&gateway.clients(), none, "DEALER").admitted();
+    let line = gateway.process.await_line("client connected");
+    assert_eq!(line["client"], "anonymous", "{line}");
+    let peer = line["peer"].as_str().unwrap();
+    assert!(peer.starts_with("tcp://127.0.0.1:"), "{line}");
 }
 
 /// Each common mistake of a peer has a log line that explains it.
@@ -700,8 +855,7 @@ fn a_pool_that_connects_is_secured_and_opened_again() {
     fs::write(process.file(), connecting_to(&address, "none")).unwrap();
     process.await_line("reloaded: ~1 pool (people)");
     let clients = process.endpoint("frontend clients");
-    let mut client =
-        Peer::connect(&clients, session::SessionSecurity::None, "DEALER").admitted();
+    let mut client = Peer::connect(&clients, session::SessionSecurity::None, "DEALER").admitted();
     client.send(&[b"OPAQUE", b"x"]);
     let request = worker.message();
     worker.send(&[&request[0], b"REPLY", b"y"]);
