@@ -2,9 +2,10 @@
 //! they should start before all others. They do, because libtest starts tests in the order of their
 //! names.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
+use crate::native::sealed::Secured;
 use crate::support::attack::{CLIENTS, assert_bounded, yaml};
 use crate::support::process::Process;
 use crate::support::zmtp::{MORE, Raw, Received, greeting};
@@ -60,4 +61,27 @@ fn slow_handshakes_and_slow_messages_are_disconnected() {
         drop((strangers, incomplete));
         sender.join().unwrap();
     });
+}
+
+/// Peers stop after their greeting, in the middle of their HELLO, or after the gateway's WELCOME.
+#[test]
+fn stalled_handshakes_of_curve_are_disconnected() {
+    let gateway = Secured::start();
+    let hello = gateway.hello();
+    let began = Instant::now();
+    let held = [(64, 64), (hello.len() - 1, 64), (hello.len(), 64 + 170)].map(|(sent, size)| {
+        let mut raw = Raw::connect(&gateway.endpoint());
+        raw.send(&hello[..sent]);
+        (raw, size)
+    });
+    for (mut raw, size) in held {
+        let mut received = Vec::new();
+        // The connection ends with a close or a reset.
+        let _ = raw.stream.read_to_end(&mut received);
+        assert_eq!(received.len(), size);
+        let duration = began.elapsed();
+        let allowed = Duration::from_secs(10)..Duration::from_secs(20);
+        assert!(allowed.contains(&duration), "{duration:?}");
+    }
+    gateway.alice();
 }

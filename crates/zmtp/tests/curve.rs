@@ -233,16 +233,57 @@ fn the_cookie_of_another_connection_is_refused() {
     assert_eq!(refused, Err(CurveError::WrongCookie));
 }
 
+/// Returns each change of a command that its receiver must refuse: a bit of every byte, every
+/// shorter length, and one byte more. The bytes in `unchecked` are not authenticated.
+fn broken(body: &[u8], unchecked: std::ops::Range<usize>) -> Vec<Vec<u8>> {
+    let changed = (0..body.len()).filter(|at| !unchecked.contains(at));
+    let changed = changed.map(|at| {
+        let mut changed = body.to_vec();
+        changed[at] ^= 1;
+        changed
+    });
+    let cut = (0..body.len()).map(|size| body[..size].to_vec());
+    let longer = [body, b"x"].concat();
+    changed.chain(cut).chain([longer]).collect()
+}
+
+/// Returns the numbers of some of the [`broken`] commands, the longer one among them. Each needs a
+/// handshake of its own, which takes long in an unoptimised build.
+fn some_broken(size: usize) -> impl Iterator<Item = usize> {
+    (0..2 * size).step_by(5).chain([2 * size])
+}
+
 #[test]
-fn a_changed_or_cut_initiate_is_refused() {
+fn each_changed_cut_or_longer_command_of_the_handshake_is_refused() {
     let peers = Peers::new();
-    let (_, whole) = peers.initiated();
-    for at in (0..whole.len()).step_by(7) {
-        let (server, mut initiate) = peers.initiated();
-        initiate[at] ^= 1;
-        assert!(server.initiate(&initiate).is_err(), "byte {at}");
+    let (_, hello) = peers.client().hello().expect("a HELLO");
+    // The padding of a HELLO has no content.
+    for hello in broken(&hello, 8..80) {
+        assert!(peers.server().hello(&hello).is_err(), "{hello:?}");
+    }
+    for n in some_broken(peers.initiated().1.len()) {
         let (server, initiate) = peers.initiated();
-        assert!(server.initiate(&initiate[..at]).is_err(), "cut at {at}");
+        let initiate = broken(&initiate, 0..0).swap_remove(n);
+        assert!(server.initiate(&initiate).is_err(), "{n}");
+    }
+    for n in some_broken(peers.welcomed().2.len()) {
+        let (client, _, welcome) = peers.welcomed();
+        let welcome = broken(&welcome, 0..0).swap_remove(n);
+        let refused = client.welcome(&welcome, &metadata("DEALER"));
+        assert!(refused.is_err(), "{n}");
+    }
+    let ready = || {
+        let (client, server, welcome) = peers.welcomed();
+        let initiate = client.welcome(&welcome, &metadata("DEALER"));
+        let (client, initiate) = initiate.expect("an INITIATE");
+        let introduced = server.initiate(&initiate).expect("a client");
+        let (_, ready) = introduced.accept(&metadata("ROUTER")).expect("a READY");
+        (client, ready)
+    };
+    for n in some_broken(ready().1.len()) {
+        let (client, ready) = ready();
+        let ready = broken(&ready, 0..0).swap_remove(n);
+        assert!(client.ready(&ready).is_err(), "{n}");
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use fastrand::Rng;
 use gateway_zmtp::command::Ready;
 use gateway_zmtp::curve::{
-    Client, Connected, FrameKind, KeyPair, LARGE_MIN, PublicKey, SecretKey, Server,
+    Client, Connected, CurveError, FrameKind, KeyPair, LARGE_MIN, PublicKey, SecretKey, Server,
 };
 use gateway_zmtp::{LONG, z85};
 
@@ -228,4 +228,23 @@ fn all_libraries_open_and_seal_the_boxes_between_a_server_and_this_client_alike(
         prefixes,
         [3, 2],
     );
+}
+
+/// With such a short-term key of the server, everybody could read what the client sends.
+#[test]
+fn a_server_whose_short_term_key_protects_nothing_is_refused() {
+    let mut random = Rng::with_seed(19);
+    let [server, client] = [(); 2].map(|()| Pair::new(&mut random));
+    for weak in [0, 1] {
+        let ours = Client::new(client.keys(), PublicKey::from_bytes(server.public));
+        let (ours, hello) = ours.hello().expect("a HELLO");
+        let theirs = key_at(&hello, 80);
+        let long = [7; 16];
+        let mut inside = [0; 32 + 96];
+        inside[0] = weak;
+        let sealed = seal(&theirs, &server.secret, &nonce(b"WELCOME-", &long), &inside);
+        let welcome = [&b"\x07WELCOME"[..], &long, &sealed].concat();
+        let refused = ours.welcome(&welcome, &ready("REQ")).map(drop);
+        assert_eq!(refused, Err(CurveError::WeakKey));
+    }
 }

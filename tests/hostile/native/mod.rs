@@ -20,7 +20,7 @@ mod introductions;
 mod judged;
 mod long_work;
 mod memory;
-mod sealed;
+pub mod sealed;
 mod subscribers;
 mod surface;
 mod together;

@@ -79,7 +79,7 @@ limits: {{ client_bytes: 256MiB }}
     }
 
     /// Returns the greeting and the HELLO of a client.
-    fn hello(&self) -> Vec<u8> {
+    pub fn hello(&self) -> Vec<u8> {
         let mut end = End::new(self.security(), Side::Connects, "DEALER");
         let mut hello = std::mem::take(&mut end.out);
         let greeting = naming(Mechanism::Curve);

@@ -275,6 +275,10 @@ mod tests {
         let (_, vouch) = opened(&waits, &initiate);
         let refused = waits.check_vouch(&other, &vouch);
         assert_eq!(refused, Err(CurveError::NotAPair));
+        // Everybody could seal a vouch for a key of a small order.
+        let weak = PublicKey::from_bytes([0; KEY]);
+        let refused = waits.check_vouch(&weak, &vouch);
+        assert_eq!(refused, Err(CurveError::WeakKey));
     }
 
     /// Returns the client's key and the client's vouch from the box of an INITIATE.
