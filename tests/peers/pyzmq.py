@@ -1462,6 +1462,35 @@ def a_refused_client_is_served_within_two_seconds_of_the_edit_of_the_limit():
 
 
 @case
+def a_refused_client_is_served_within_two_seconds_of_the_file_with_its_key():
+    if ENGINE != "native":
+        return
+    (ours, our_secret), (public, secret) = zmq.curve_keypair(), zmq.curve_keypair()
+    with tempfile.TemporaryDirectory() as directory:
+        here = pathlib.Path(directory)
+        (here / "clients").mkdir()
+        (here / "secret").write_bytes(our_secret)
+        curve = f'{{ curve: {{ secret: "{here}/secret", peers: "{here}/clients" }} }}'
+        routes = f"""
+frontends: {{ clients: {{ bind: "{LISTEN}", security: {curve} }} }}
+pools: {{ people: {{ bind: "{LISTEN}" }} }}
+routes: {{ RAW: {{ pool: people }} }}
+"""
+        with Gateway(routes) as gateway:
+            worker = gateway.worker()
+            keys = {"CURVE_PUBLICKEY": public, "CURVE_SECRETKEY": secret, "CURVE_SERVERKEY": ours}
+            client = gateway.client(**keys)
+            client.send(b"RAW", b"x")
+            gateway.lines_until("frontend clients: a connection is refused: its key")
+            (here / "clients/alice.pub").write_bytes(public)
+            gateway.lines_until("reloaded")
+            token, *request = within_two_seconds(time.monotonic(), worker)
+            assert token.startswith(b"alice#") and request == [b"RAW", b"x"], (token, request)
+            worker.send(token, b"REPLY", b"y")
+            client.expect(b"REPLY", b"y")
+
+
+@case
 def a_client_that_never_reads_blocks_no_other_client():
     with people(more="limits: { client_bytes: 4MiB }\nshutdown: { grace: 300ms }") as gateway:
         sloth, client, worker = gateway.client(RCVHWM=1), gateway.client(), gateway.worker()
