@@ -138,6 +138,26 @@ fn incomplete_messages_cost_only_the_bytes_that_have_arrived() {
     assert_serves(&gateway);
 }
 
+/// libzmq up to 4.3.2 never freed the frames of such a message (CVE-2021-20234). The next peer
+/// connects once the gateway has disconnected the previous one.
+#[test]
+fn incomplete_messages_of_peers_that_disconnect_hold_no_memory() {
+    let gateway = Process::start(&yaml(""));
+    let part = vec![0; 512 << 10];
+    assert_bounded(&gateway, 64, || {
+        for _ in 0..250 {
+            let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+            raw.send(&frame(MORE, b"OPAQUE"));
+            raw.send(&frame(MORE, &part));
+            raw.send(&[LONG]);
+            raw.send(&(8_u64 << 20).to_be_bytes());
+            raw.send(&part);
+            raw.stream.shutdown(std::net::Shutdown::Write).unwrap();
+            while raw.receive() != Received::End {}
+        }
+    });
+}
+
 /// A small message that never becomes complete must not keep the memory of a large request.
 #[test]
 fn incomplete_messages_hold_no_memory_of_complete_messages() {
