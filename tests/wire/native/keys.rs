@@ -647,7 +647,7 @@ fn a_repeated_mistake_is_logged_once() {
 }
 
 /// A worker that listens is the CURVE server. The gateway knows the worker's public key from a
-/// file.
+/// file, and connects with the first of its own keys.
 #[test]
 fn a_worker_that_listens_is_identified_by_the_key_of_its_address() {
     if !engine_is("native") {
@@ -659,9 +659,10 @@ fn a_worker_that_listens_is_identified_by_the_key_of_its_address() {
     let files = tempfile::tempdir().unwrap();
     let directory = files.path().display();
     fs::write(files.path().join("ours"), &*ours.secret().to_z85()).unwrap();
+    fs::write(files.path().join("older"), &*keys().secret().to_z85()).unwrap();
     write_public(&files.path().join("worker.key"), theirs.public());
     let security = format!(
-        "{{ curve: {{ secret: {directory}/ours, server: {{ \"{address}\": {directory}/worker.key }} }} }}"
+        "{{ curve: {{ secret: [{directory}/ours, {directory}/older], server: {{ \"{address}\": {directory}/worker.key }} }} }}"
     );
     let yaml = yaml("none").replace(
         "people: { bind: \"tcp://127.0.0.1:0\" }",
