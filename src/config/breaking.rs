@@ -84,7 +84,7 @@ impl Gate<'_> {
                     path => format!("at {path}"),
                 };
                 let user = format!(
-                    "affects route {}{part} at {at}, in {}",
+                    "affects route {}{part} {at}, in {}",
                     route.name,
                     key.0.label()
                 );

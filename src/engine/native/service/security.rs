@@ -316,9 +316,9 @@ impl Service {
         }
     }
 
-    /// Returns the reason why a peer disconnected. If the gateway had connected to the peer, and the
-    /// handshake was not complete, adds the possible causes. A libzmq peer that requires another
-    /// mechanism disconnects before it names its own.
+    /// Returns the reason why a peer disconnected. If the gateway had connected to the peer, and
+    /// the handshake was not complete, adds the possible causes. A libzmq peer that requires
+    /// another mechanism disconnects before it names its own.
     pub(super) fn why_gone(&mut self, peer: PeerId, why: &dyn fmt::Display) -> String {
         let called = self
             .peers

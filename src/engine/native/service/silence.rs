@@ -84,7 +84,7 @@ impl Service {
             warn!(
                 peer = address,
                 left_out,
-                "{kind} {name}: the peer does not send its HELLO, as if it were a CURVE server (pyzmq: curve_server): if it is one, name its key at `server`"
+                "{kind} {name}: the peer does not send its HELLO, as if it were a CURVE server (pyzmq: curve_server): if it is one, name its key at server"
             );
             return;
         }
