@@ -80,7 +80,7 @@ impl SignalThread {
         *stage = serve(started, target, &self.watchdog);
     }
 
-    /// Returns whether a second signal has ended the gateway at once.
+    /// Returns whether a second SIGTERM or SIGINT has requested that the gateway end at once.
     pub(super) fn has_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
@@ -118,7 +118,7 @@ fn handle_signals(
 fn serve(started: Stage, target: SignalTarget, watchdog: &Watchdog) -> Stage {
     match started {
         Stage::StartingToEnd(starting) => {
-            // The watchdog is not needed any more.
+            // The startup is complete, so its watchdog is not needed any more.
             drop(starting);
             drain(target, watchdog)
         }
@@ -207,7 +207,7 @@ impl Watchdog {
         Ok(Self(sender))
     }
 
-    /// Sends the watchdog the deadline at the end of `time`.
+    /// Sends a deadline to the watchdog. The deadline is `time` after this call.
     fn end_within(&self, time: Duration) {
         // A time beyond the range of the clock is never reached.
         if let Some(deadline) = Instant::now().checked_add(time) {

@@ -30,8 +30,8 @@ pub struct Failure {
     /// The part, and the reason why it fails.
     pub error: EvalError,
     /// Set if the whole expression fails whenever it is evaluated. Otherwise, the expression may
-    /// succeed for some values of the variables. For these values, the part is not evaluated, or
-    /// `&&`, `||`, `all` or `exists` has a value in spite of the failure.
+    /// succeed for some values of the variables. For these values, the part is not evaluated, or an
+    /// enclosing `&&`, `||`, `all` or `exists` has a value in spite of the failure.
     pub decides: bool,
 }
 

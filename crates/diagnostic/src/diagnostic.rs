@@ -56,7 +56,8 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// The problem, in one sentence without a full stop.
     pub message: String,
-    /// The place of the problem; `None` for a problem without a text, such as a missing file.
+    /// The place of the problem, or `None` if no place in a file can be shown, as for a missing
+    /// file.
     pub place: Option<Place>,
     /// The text next to the caret, such as a description of the expected text, or empty.
     pub label: String,

@@ -3,6 +3,9 @@
 //!
 //! A path names a part of a file's descriptor: the number of a field, then an index if the field is
 //! repeated, then the number of a field in that element, and so on.
+//!
+//! The descriptor model consists of the descriptor types of the `protobuf` crate. These types keep
+//! a field that is unknown to them among their unknown fields.
 
 /// `name` of every descriptor.
 pub(super) const NAME: i32 = 1;

@@ -5,9 +5,9 @@ use std::thread;
 
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// The stack size of the compilers' thread. The outline bounds the nesting of a file that is
-/// compiled. A measurement of a debug build shows that the deepest nesting uses a hundredth of this
-/// stack.
+/// The stack size of the compilers' thread. No compiler receives a file that nests brackets deeper
+/// than `NESTING_MAX` in `outline.rs`. A measurement of a debug build shows that the deepest
+/// nesting uses a hundredth of this stack.
 const STACK_BYTES: usize = 64 << 20;
 
 /// Runs `work` on a thread with a stack that suffices for the deepest nesting that is compiled. If

@@ -324,8 +324,9 @@ impl Member {
             _ => MemberValue::Other,
         };
         let (name, json_name) = (&*field.name, &*field.json_name);
-        // A JSON name may be any text, but the prefix has no escapes. If the JSON name needs
-        // escapes, the prefix has the proto name: letters, digits and underscores.
+        // A key prefix in JSON contains no escapes, but a JSON name may be any text. If the JSON
+        // name needs escapes, its prefix is replaced by the prefix of the proto name, which
+        // consists of letters, digits and underscores.
         let escaped = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
         let written = match json_name.bytes().any(escaped) {
             true => name,

@@ -18,8 +18,8 @@ fn kept(keep: Keep, bytes_max: u64, texts: &[&str]) -> Kept<Vec<Frame>> {
     kept
 }
 
-/// Collects all messages in parts of `work` messages. Returns the texts in their order, and the
-/// number of messages that no longer match.
+/// Collects the messages whose types begin with `prefix`, in parts of `work` messages. Returns the
+/// texts in the order of publication, and the number of messages that `fits` rejects.
 fn collect(
     kept: &mut Kept<Vec<Frame>>,
     prefix: &str,

@@ -64,8 +64,8 @@ impl Parser<'_> {
             return Ok(method);
         }
         let open = self.next();
-        // Even braces without an option set the field `options`. Its value is then an empty
-        // message.
+        // The braces set the field `options`, even if they contain no option. The value is then an
+        // empty message.
         method.options.mut_or_insert_default();
         let block = Block {
             open,

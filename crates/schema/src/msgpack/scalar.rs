@@ -64,8 +64,8 @@ fn whole(head: MsgpackHead, low: i64, high: u64) -> bool {
     }
 }
 
-/// Returns the whole number in `head`, or `None` if `head` holds no whole number. A float beyond 64
-/// bits results in a number that is out of range for every kind.
+/// Returns the whole number in `head`, or `None` if `head` holds no whole number. A float whose
+/// value does not fit into 64 bits results in a number that is out of range for every kind.
 #[inline]
 pub(crate) fn integer(head: MsgpackHead) -> Option<i128> {
     match head {
@@ -110,8 +110,8 @@ fn not_utf8(at: usize) -> Box<Fault> {
     Fault::new(at, "a string in UTF-8", "bytes that are not UTF-8")
 }
 
-/// Checks a value of type `bytes`: binary or, because serde writes a `Vec<u8>` like this, an array
-/// of integers.
+/// Checks a value of type `bytes`: binary, or an array of integers, which is the form in which
+/// serde writes a `Vec<u8>`.
 fn bytes(reader: &mut MsgpackReader, head: MsgpackHead, at: usize) -> Checked<()> {
     let count = match head {
         MsgpackHead::Bin(_) => return Ok(()),

@@ -7,14 +7,14 @@ const BOUNDS: Bounds = Bounds {
     frames: 4,
 };
 
-/// Returns the session of a side that connected, which has sent its whole greeting.
+/// Returns the session of a side that connected. This side sends its whole greeting at once.
 fn caller() -> Session {
     Session::new(SessionSecurity::None, Side::Connects)
 }
 
 /// Returns the events of a stream that arrives in pieces of this size, as text. The description
-/// of a fault is the last event. Asserts that both methods that return the next message give
-/// the same events.
+/// of a fault is the last event. Asserts that the events are the same if
+/// [`Session::next_message`] is called before each call of [`Session::next`].
 fn events(bytes: &[u8], piece: usize) -> Vec<String> {
     let events = events_by(bytes, piece, Session::next);
     let messages_first = events_by(

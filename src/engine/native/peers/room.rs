@@ -7,13 +7,15 @@ use crate::engine::native::peers::Peers;
 use crate::engine::native::peers::limits::SUBSCRIBER_ROOM;
 
 impl Peers {
-    /// Returns the number of queued bytes above which a subscriber receives no further message now.
+    /// Returns the number of queued bytes above which a subscriber receives no further message
+    /// until its queue is shorter.
     pub(super) fn subscriber_room(&self) -> u64 {
         SUBSCRIBER_ROOM.min(self.memory.client_max())
     }
 
-    /// Updates the memory that peers hold, and the bound on each client. The memory includes the
-    /// `core` bytes of the core. Resumes reading from clients if their bound has grown.
+    /// Reports the memory in use to `self.memory`: the memory of the peers, and the `core` bytes of
+    /// the core. Then updates the number of bytes of answers that a client may leave unread. If
+    /// this number has grown enough, resumes reading from paused clients.
     pub(in crate::engine::native) fn weigh(&mut self, core: u64, now: Duration) {
         let load = Load {
             held: self.account + core,
@@ -31,7 +33,8 @@ impl Peers {
         }
     }
 
-    /// Resumes reading from paused clients that may be read.
+    /// Examines each paused connection again, and resumes reading from it unless there is still a
+    /// reason for the pause.
     fn read_paused(&mut self) {
         if self.counters.paused == Some(0) {
             return;

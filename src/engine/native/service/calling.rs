@@ -44,7 +44,8 @@ impl Service {
     fn is_leaving(&self, target: &Target) -> bool {
         self.peers.all().any(|connection| {
             let removed = connection.role().pool_missing_in(&self.snapshot).is_some();
-            // Only a connection of a pool has the phase of a worker, so the role is not checked.
+            // The phase of a worker shows that the connection belongs to a pool, so the role needs
+            // no check of its own.
             let leaves = removed || connection.is_retired();
             let dealer = connection.phase() == Phase::Worker(WorkerKind::Dealer);
             leaves && dealer && connection.was_called_at(target)

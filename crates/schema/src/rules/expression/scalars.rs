@@ -34,11 +34,11 @@ const LEVELS_MAX: u32 = 1000;
 pub(in crate::rules) struct ScalarRules {
     rules: Box<[ScalarProgram]>,
     fields: Box<[ReadField]>,
-    /// The index in `fields` of the field with each protobuf tag of one byte, or `u8::MAX` if the
-    /// rules read no field with this tag.
+    /// For each protobuf tag of one byte, the index in `fields` of the field with this tag, or
+    /// `u8::MAX` if the rules read no field with this tag.
     places: Box<[u8]>,
-    /// The index in `fields` of each field of the message, by the field's index in the table, or
-    /// `u8::MAX` if the rules do not read the field.
+    /// For each field of the message, in the order of `Message::fields`, the field's index in
+    /// `fields`, or `u8::MAX` if the rules do not read the field.
     indices: Box<[u8]>,
     /// The values that the fields have if a payload does not set them.
     unset: [ScalarField<'static>; FIELDS_MAX],
@@ -134,7 +134,8 @@ impl ScalarRules {
                 let Some(field) = self.fields.get(place) else {
                     return true;
                 };
-                // The fast path reads only lengths of one byte.
+                // A length-delimited value begins with its length, which is one byte on the fast
+                // path.
                 let is_delimited = tag & 7 == wire::LEN;
                 let value = value.get(usize::from(is_delimited)..).unwrap_or_default();
                 put(values, place, scalar(field.kind, value))
@@ -168,8 +169,9 @@ impl ScalarRules {
         }
     }
 
-    /// Reads the fields of a message in JSON. The fast path reads the fields in their usual form.
-    /// Returns `None` if a value is not in a form that this function can read.
+    /// Reads the fields of a message in JSON. A fast path reads as many fields as it can, and
+    /// [`Self::value`] reads the other fields. Returns `None` if a value is not in a form that this
+    /// function can read.
     fn json<'p>(
         &self,
         table: &Table,

@@ -95,8 +95,8 @@ fn place<T>(entries: &[(u32, T)], places: &FxHashMap<u32, usize>, key: u32) -> O
     entries.iter().position(|(other, _)| *other == key)
 }
 
-/// Records the index of the last entry in `places`, by the key of the entry. The indices are
-/// recorded only if there are more than [`LINEAR_SEARCH_MAX`] entries.
+/// Adds the key and the index of the last of `entries` to `places`. Adds nothing for up to
+/// [`LINEAR_SEARCH_MAX`] entries, and adds all entries once there is one more.
 fn record_last_place<T>(entries: &[(u32, T)], places: &mut FxHashMap<u32, usize>) {
     match entries.len() {
         0..=LINEAR_SEARCH_MAX => {}
