@@ -15,7 +15,8 @@ use super::prefix_index::{PREFIX_MAX, PrefixIndex, SubscriberId};
 pub(crate) const PREFIXES_PER_SUBSCRIBER_MAX: usize = 10_000;
 
 /// The maximum number of subscriptions of all subscribers of a channel together. Repeated
-/// subscriptions of a subscriber to the same prefix count once. All of them take about 250 MB.
+/// subscriptions of a subscriber to the same prefix count once. This number of subscriptions takes
+/// about 250 MB.
 pub(crate) const PREFIXES_MAX: usize = 1_000_000;
 
 /// The memory charged for a subscription in addition to its prefix, in bytes: its entries in the

@@ -137,8 +137,8 @@ fn watchdog_time(variable: impl Fn(&str) -> Option<String>, id: u32) -> Option<D
     (is_meant && time > 0).then(|| Duration::from_micros(time))
 }
 
-/// Loops forever. In each half of `time`, calls `is_alive` with that half as the timeout, and calls
-/// `notify` if the result is true.
+/// Loops forever, with a period of half of `time`. In each period, calls `is_alive` with the period
+/// as the timeout, and calls `notify` if the result is true.
 fn keep_alive(time: Duration, is_alive: impl Fn(Duration) -> bool, notify: impl Fn()) {
     let pause = time / 2;
     loop {

@@ -35,7 +35,8 @@ const PUBLIC_IMPORTS_MAX: usize = 5_000_000;
 pub(super) enum NamesRead {
     /// At once, because other files may use or define them.
     Now,
-    /// When a look-up fails, because its diagnostic says which file defines the name.
+    /// Only after a look-up has failed. The diagnostic of the look-up then says which file defines
+    /// the name.
     OnDemand,
 }
 
@@ -81,7 +82,8 @@ impl Linker {
             resolve::types(&self.files, &view, &mut file, &mut report)?;
         }
         self.register(at, file.name(), public_imports(&file));
-        // Reading options adds the locations of the options to the descriptor.
+        // Reading options adds the locations of the options to `source_code_info`. The locations of
+        // the linked file must contain these locations, too.
         let linked = |mut file: FileDescriptorProto| LinkedFile {
             features: Features::of_file(&file),
             locations: parsed

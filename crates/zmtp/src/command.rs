@@ -22,8 +22,8 @@ pub enum Command {
     Error(String),
     /// The peer asks for a PONG.
     Ping {
-        /// The time without bytes from the peer after which this side should end the connection, in
-        /// tenths of a second. 0 means that there is no limit.
+        /// The time limit, in tenths of a second. If the peer sends nothing for this time, this
+        /// side should end the connection. 0 means that there is no limit.
         ttl: u16,
         /// The context that the PONG must carry, at most 16 bytes.
         context: Vec<u8>,
@@ -144,7 +144,7 @@ pub fn put_ping(into: &mut Vec<u8>) {
     put_frame(into, COMMAND, b"\x04PING\0\0");
 }
 
-/// Appends the PONG to a PING.
+/// Appends a PONG, which answers the PING that had this context.
 pub fn put_pong(into: &mut Vec<u8>, context: &[u8]) {
     let mut body = b"\x04PONG".to_vec();
     body.extend_from_slice(context);

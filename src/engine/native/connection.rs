@@ -106,10 +106,10 @@ pub(super) struct Connection {
     receiving: Receiving,
     sending: Sending,
     recent_work: RecentWork,
-    /// True while the peer is not read because too many of its messages wait for judges to check
-    /// them.
+    /// True while reading from the peer is paused, because too many of its messages wait for the
+    /// judges, which are the threads that check payloads.
     held_up: bool,
-    /// The memory of an incomplete message when the message was last examined, in bytes.
+    /// The memory of an incomplete message, in bytes, as [`Self::note_partial`] last recorded it.
     partial_bytes: u64,
     /// The memory that was last charged for the connection, in bytes.
     charged: u64,
@@ -228,8 +228,8 @@ impl Connection {
         self.retired = true;
     }
 
-    /// Retires the connection because its call (see `dial`) was removed from the configuration. The
-    /// gateway then does not connect to the peer again.
+    /// Retires the connection because the address that the gateway connected to was removed from
+    /// the configuration. The gateway does not connect to the peer again after the connection ends.
     pub(super) fn abandon(&mut self) {
         self.retired = true;
         let origin = std::mem::replace(&mut self.origin, Origin::Accepted);
@@ -283,8 +283,9 @@ impl Connection {
         self.stream.peer()
     }
 
-    /// Returns the number of the call (see `dial`) that must be made again when this connection
-    /// ends, if there is one.
+    /// Returns the id of the call (an outgoing connection, see `dial`) that made this connection.
+    /// The call must be made again when the connection ends. Returns `None` if the peer made the
+    /// connection, or if the gateway must not connect to the peer again.
     pub(super) fn dial(&self) -> Option<DialId> {
         match self.origin {
             Origin::Called { dial, .. } => Some(dial),

@@ -1,4 +1,5 @@
-//! Checks of a payload against the rules of its message, after a walk has accepted the payload.
+//! Checks of a payload against the rules of its message. The walk over the payload, which checks
+//! types and structure, has already accepted the payload.
 //!
 //! Each encoding has a judge, which reads the payload once more and builds no message. A rule
 //! applies to the value that a decoder of the payload would return.
@@ -67,9 +68,9 @@ pub(super) fn absent<G: Gather>(plan: &FieldPlan, field: &Field, at: usize) -> C
     checked.map_err(|fault| fault.under(&*field.name))
 }
 
-/// Checks the rules of the message at `at` about sets of fields and about oneofs. `set` contains
-/// the places in [`MessagePlan::fields`] of the fields that are set. `oneofs` contains the indices
-/// of the oneofs with a field that is set.
+/// Checks the rules of the message at `at` about sets of fields and about oneofs. For each field
+/// that is set, `set` contains the index of its rules in [`MessagePlan::fields`]. `oneofs` contains
+/// the indices of the oneofs with a field that is set.
 fn choices<G: Gather>(
     plan: &MessagePlan,
     set: &IndexSet,

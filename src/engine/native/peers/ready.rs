@@ -2,10 +2,11 @@
 //!
 //! Connections that have caused little work lately are light, and have their turns first. A peer
 //! that sends little thus waits for other such peers, and not for all the peers that send as much
-//! as they can. Strangers, which the core does not know, follow, and then heavy connections. In
-//! each turn of the engine, at least one stranger and one heavy connection have their turn. A
-//! stranger thus waits for at most as many turns of the engine as there are strangers. A heavy
-//! connection waits for at most as many turns as there are heavy connections.
+//! as they can. After the light connections come strangers, which are peers that the core does not
+//! know, and then heavy connections. In each turn of the engine, at least one stranger and one
+//! heavy connection have their turn. A stranger thus waits for at most as many turns of the engine
+//! as there are strangers. A heavy connection waits for at most as many turns as there are heavy
+//! connections.
 
 use std::collections::VecDeque;
 

@@ -12,8 +12,9 @@ use crate::ledger::Fate;
 use crate::peer::PeerId;
 use gateway_zmtp::command;
 
-/// The time after which a turn leaves the remaining writes to the next turn, once it has written
-/// for [`WRITE_TIME_MIN`]. The message of a publisher may have thousands of subscribers.
+/// The duration of a turn after which the remaining writes are left to the next turn, except that
+/// each turn may write for [`WRITE_TIME_MIN`]. Without this limit, one message to thousands of
+/// subscribers could make a turn very long.
 const WRITE_TIME_MAX: Duration = Duration::from_millis(4);
 
 /// The time for which each turn may write, even if the turn has already lasted for
@@ -24,7 +25,8 @@ const WRITE_TIME_MIN: Duration = Duration::from_millis(1);
 /// [`WRITE_TIME_MAX`].
 const WRITES_UNTIMED: u64 = 64;
 
-/// The number of bytes that take as long to write as one write of few bytes.
+/// The number of written bytes that count as one more write, because writing them takes about as
+/// long as a write of few bytes.
 const BYTES_PER_WRITE: u64 = 16 << 10;
 
 impl Peers {
@@ -70,8 +72,8 @@ impl Peers {
         !self.dirty.is_empty()
     }
 
-    /// Writes to the peers with queued bytes, as far as they take them. If that takes long, the
-    /// remaining peers are first in the next turn.
+    /// Writes the queued bytes of all peers, as far as the system takes the bytes. If that takes
+    /// long, the remaining peers are first in the next turn.
     pub(in crate::engine::native) fn flush(&mut self, now: Duration, clock: &Clock) {
         let mut dirty = std::mem::take(&mut self.dirty);
         let (mut work, mut begun, mut written) = (0, None, 0);
@@ -147,8 +149,8 @@ impl Peers {
     }
 
     /// Ends writing to a peer that can no longer be written to, and settles its queued answers as
-    /// [`Fate::Gone`]. The peer is still read to the end, because a worker may have sent answers,
-    /// and a client requests, before it disconnected.
+    /// [`Fate::Gone`]. The peer is still read to the end, because a worker may have sent answers
+    /// before it disconnected, and a client may have sent requests.
     fn mute(&mut self, peer: PeerId) {
         let Some(connection) = find(&mut self.places, peer) else {
             return;
