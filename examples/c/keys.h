@@ -1,5 +1,5 @@
-// The keys of a socket, from files that `gateway keygen` has written. Each function ends the program
-// if it fails.
+// The keys of a socket, from files that `gateway keygen` has written. Each function ends the
+// program if it fails.
 
 #include <stdio.h>
 #include <stdlib.h>

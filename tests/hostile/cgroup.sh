@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs all attacks on memory against a gateway in a cgroup whose limit is 512 MiB. The system kills a
-# process that exceeds the limit. Needs the right to create a cgroup, which root usually has, and
+# Runs all attacks on memory against a gateway in a cgroup whose limit is 512 MiB. The system kills
+# a process that exceeds the limit. Needs the right to create a cgroup, which root usually has, and
 # does nothing without that right.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -4,9 +4,36 @@
 use std::fs;
 use std::path::Path;
 
-/// The files and directories that contain the Rust code.
-const ROOTS: [&str; 8] = [
-    "benches", "build.rs", "crates", "demo", "examples", "fuzz", "src", "tests",
+/// The files and directories that contain the code.
+const ROOTS: [&str; 10] = [
+    ".ci",
+    "Cargo.toml",
+    "benches",
+    "build.rs",
+    "crates",
+    "demo",
+    "examples",
+    "fuzz",
+    "src",
+    "tests",
+];
+
+/// The ends of the names of Rust files.
+const RUST: &[&str] = &[".rs"];
+
+/// The ends of the names of files with comments, which include the scripts of .ci.
+const COMMENTED: &[&str] = &[
+    ".rs",
+    ".toml",
+    ".py",
+    ".sh",
+    ".c",
+    ".h",
+    ".js",
+    ".ci/deny",
+    ".ci/libzmq",
+    ".ci/msrv",
+    ".ci/run",
 ];
 
 /// Generated code, which has the style of its generator.
@@ -45,8 +72,12 @@ const FRAGMENTS: [&str; 12] = [
 
 #[test]
 fn no_line_of_a_comment_is_longer_than_100_columns() {
-    let found =
-        found(|_, line| line.trim_start().starts_with("//") && line.chars().count() > COLUMNS_MAX);
+    let found = found(COMMENTED, |_, line| {
+        let is_comment = ["//", "# "]
+            .iter()
+            .any(|mark| line.trim_start().starts_with(mark));
+        is_comment && line.chars().count() > COLUMNS_MAX
+    });
     assert!(
         found.is_empty(),
         "{} lines:\n{}",
@@ -57,7 +88,7 @@ fn no_line_of_a_comment_is_longer_than_100_columns() {
 
 #[test]
 fn no_doc_comment_begins_as_a_fragment() {
-    let found = found(|before, line| {
+    let found = found(RUST, |before, line| {
         let words = doc(line).filter(|_| doc(before).is_none());
         let first = words.and_then(|words| words.split([' ', ',']).next());
         first.is_some_and(|first| FRAGMENTS.contains(&first))
@@ -87,7 +118,7 @@ fn messages_have_no_uncommon_words() {
     let mut found = Vec::new();
     for root in ["src", "crates"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(root);
-        collect(&path, root, &mut |name, code| {
+        collect(&path, root, RUST, &mut |name, code| {
             let is_test = |part| ["tests", "tests.rs", "benches", "fuzz"].contains(&part);
             if name.split('/').any(is_test) {
                 return;
@@ -180,14 +211,14 @@ fn doc(line: &str) -> Option<&str> {
     Some(text.trim_start())
 }
 
-/// Returns the lines of all Rust files for which a predicate holds. The predicate receives the
-/// previous line and the line itself.
-fn found(wrong: impl Fn(&str, &str) -> bool + Copy) -> Vec<String> {
+/// Returns the lines for which a predicate holds, of all files whose names end in one of these
+/// ways. The predicate receives the previous line and the line itself.
+fn found(endings: &[&str], wrong: impl Fn(&str, &str) -> bool + Copy) -> Vec<String> {
     let mut found = Vec::new();
     let mut files = 0;
     for name in ROOTS {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-        collect(&path, name, &mut |name, text| {
+        collect(&path, name, endings, &mut |name, text| {
             files += 1;
             found.extend(matching(name, text, wrong));
         });
@@ -210,14 +241,14 @@ fn matching(name: &str, text: &str, wrong: impl Fn(&str, &str) -> bool) -> Vec<S
     found
 }
 
-/// Calls a function with the name and the text of each Rust file at or below a path, except
-/// generated files.
-fn collect(path: &Path, name: &str, each: &mut impl FnMut(&str, &str)) {
+/// Calls a function with the name and the text of each file at or below a path whose name ends in
+/// one of these ways, except generated files.
+fn collect(path: &Path, name: &str, endings: &[&str], each: &mut impl FnMut(&str, &str)) {
     if GENERATED.contains(&name) {
         return;
     }
     if path.is_file() {
-        if name.ends_with(".rs") {
+        if endings.iter().any(|ending| name.ends_with(ending)) {
             each(name, &fs::read_to_string(path).unwrap());
         }
         return;
@@ -226,7 +257,7 @@ fn collect(path: &Path, name: &str, each: &mut impl FnMut(&str, &str)) {
         let entry = entry.unwrap();
         let inner = entry.file_name().into_string().unwrap();
         if !["target", "node_modules"].contains(&inner.as_str()) {
-            collect(&entry.path(), &format!("{name}/{inner}"), each);
+            collect(&entry.path(), &format!("{name}/{inner}"), endings, each);
         }
     }
 }

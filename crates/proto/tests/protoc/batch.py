@@ -63,8 +63,8 @@ def different(theirs, ours):
         try:
             pool.AddSerializedFile(file.SerializeToString())
         except TypeError:
-            # upb knows neither legacy JSON names nor the names of some maps' entries, such as 1Entry
-            # of a map _1. So the extensions that the file defines stay unknown fields.
+            # upb refuses legacy JSON names, and the names of some maps' entries, such as 1Entry of
+            # a map _1. The extensions that such a file defines stay unknown fields.
             pass
     model = message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileDescriptorProto"))
     return [text for name in theirs for text in file_differences(model, theirs[name], ours[name])]

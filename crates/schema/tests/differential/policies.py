@@ -73,7 +73,7 @@ def records(payload, at, end, group=0):
 
 
 def merges(payload, descriptor, at=0, end=None):
-    """Returns whether a singular message, a oneof, or a map's key occurs more than once anywhere."""
+    """Returns whether a singular message, a oneof or a map's key occurs twice anywhere."""
     seen = set()
     for number, wire, start, after in records(payload, at, len(payload) if end is None else end):
         field = descriptor.fields_by_number.get(number)
@@ -117,7 +117,7 @@ def wire_type(field):
 
 
 def strange_entries(payload, descriptor, at=0, end=None):
-    """Whether an entry of a map holds anything but its key and its value."""
+    """Returns whether an entry of a map holds anything but its key and its value."""
     is_entry = descriptor.GetOptions().map_entry
     for number, wire, start, after in records(payload, at, len(payload) if end is None else end):
         field = descriptor.fields_by_number.get(number)
@@ -130,7 +130,7 @@ def strange_entries(payload, descriptor, at=0, end=None):
 
 
 def plain_items(payload, descriptor, at=0, end=None):
-    """Whether a message set holds anything but items."""
+    """Returns whether a message set holds anything but items."""
     is_set = descriptor.GetOptions().message_set_wire_format
     for number, wire, start, after in records(payload, at, len(payload) if end is None else end):
         if is_set and wire != 4 and number != 1:
@@ -171,7 +171,7 @@ def of_json(payload, path, expected, found, offset):
 
 
 def means_the_same(payload):
-    """Whether an object has keys that are written differently but may have the same meaning."""
+    """Returns whether an object has two keys that differ but may have the same meaning."""
     same = []
 
     def meaning(key):

@@ -96,20 +96,20 @@ def is_of(value, kind):
 
 
 def near_the_ends(message):
-    """Whether a Timestamp is so near to the ends of its range that a time zone moves it beyond."""
+    """Returns whether a time zone may move a Timestamp beyond the ends of its range."""
     return any(
         FIRST <= moment < FIRST + ZONE_MAX or LAST - ZONE_MAX < moment <= LAST for moment in seconds(message, "Timestamp")
     )
 
 
 def beyond_the_ends(message):
-    """Whether a Timestamp or a Duration is beyond its range."""
+    """Returns whether a Timestamp or a Duration is beyond its range."""
     moments, spans = seconds(message, "Timestamp"), seconds(message, "Duration")
     return any(not FIRST <= moment <= LAST for moment in moments) or any(abs(span) > LONGEST for span in spans)
 
 
 def near_now(message):
-    """Whether a Timestamp is near now."""
+    """Returns whether a Timestamp is near now."""
     return any(abs(moment - time.time()) < NEAR for moment in seconds(message, "Timestamp"))
 
 
@@ -273,7 +273,7 @@ KNOWN = [
 
 
 def breaks_a_pattern(case):
-    """Whether bytes that are not UTF-8 break bytes.pattern."""
+    """Returns whether bytes that are not UTF-8 break bytes.pattern."""
     broken = {path for path, rule, _ in case.rows if rule == "bytes.pattern"}
     return any(path in broken for path in not_text(case.message))
 
