@@ -261,7 +261,8 @@ fn the_request_of_a_worker_whose_key_is_removed_is_rejected() {
     let curve = format!("{{ curve: {{ secret: {directory}/ours, peers: {directory}/workers }} }}");
     let yaml = yaml("none").replace(
         "people: { bind: \"tcp://127.0.0.1:0\" }",
-        &format!("people: {{ bind: \"tcp://127.0.0.1:0\", security: {curve} }}"),
+        // Without heartbeats, nothing else ends the connection of a worker that does not answer.
+        &format!("people: {{ bind: \"tcp://127.0.0.1:0\", heartbeat: off, security: {curve} }}"),
     );
     let process = Process::start(&yaml);
     let security = client(&theirs, ours.public());
@@ -732,8 +733,22 @@ impl Drop for ListeningWorker {
 
 /// Returns a configuration whose pool connects to this address, with this `security`.
 fn connecting_to(address: &str, security: &str) -> String {
-    let pool = format!("people: {{ connect: \"{address}\", security: {security} }}");
+    // Without heartbeats, nothing else ends the connection of a worker that does not answer.
+    let pool =
+        format!("people: {{ connect: \"{address}\", heartbeat: off, security: {security} }}");
     yaml("none").replace("people: { bind: \"tcp://127.0.0.1:0\" }", &pool)
+}
+
+/// Writes the gateway's own key and the key of a worker that listens, and returns the directory
+/// with these files and the `security` of a pool that connects to the worker.
+fn files_of_a_pool(ours: &KeyPair, worker: PublicKey) -> (tempfile::TempDir, String) {
+    let files = tempfile::tempdir().unwrap();
+    let directory = files.path().display();
+    fs::write(files.path().join("ours"), &*ours.secret().to_z85()).unwrap();
+    write_public(&files.path().join("worker.key"), worker);
+    let security =
+        format!("{{ curve: {{ secret: {directory}/ours, server: {directory}/worker.key }} }}");
+    (files, security)
 }
 
 /// libzmq closes the connection without a word, so the line names the possible causes.
@@ -743,12 +758,7 @@ fn a_worker_of_libzmq_with_another_key_than_the_gateway_expects_is_explained() {
     let Some(worker) = ListeningWorker::start(Some(&theirs)) else {
         return;
     };
-    let files = tempfile::tempdir().unwrap();
-    let directory = files.path().display();
-    fs::write(files.path().join("ours"), &*ours.secret().to_z85()).unwrap();
-    write_public(&files.path().join("worker.key"), expected.public());
-    let security =
-        format!("{{ curve: {{ secret: {directory}/ours, server: {directory}/worker.key }} }}");
+    let (files, security) = files_of_a_pool(&ours, expected.public());
     let mut process = Process::start(&connecting_to(&worker.address, &security));
     let line = process.await_line("can't connect; trying again");
     let why = line["why"].as_str().unwrap();
@@ -767,12 +777,7 @@ fn a_worker_of_libzmq_with_another_key_than_the_gateway_expects_is_explained() {
 #[test]
 fn a_worker_of_libzmq_with_another_mechanism_than_the_gateway_is_explained() {
     let (ours, theirs) = (keys(), keys());
-    let files = tempfile::tempdir().unwrap();
-    let directory = files.path().display();
-    fs::write(files.path().join("ours"), &*ours.secret().to_z85()).unwrap();
-    write_public(&files.path().join("worker.key"), theirs.public());
-    let curve =
-        format!("{{ curve: {{ secret: {directory}/ours, server: {directory}/worker.key }} }}");
+    let (_files, curve) = files_of_a_pool(&ours, theirs.public());
     for (worker_keys, security, cause) in [
         (
             Some(&theirs),
@@ -802,18 +807,15 @@ fn a_worker_of_libzmq_that_is_a_server_although_the_gateway_is_one_is_explained(
     let Some(worker) = ListeningWorker::start(Some(&theirs)) else {
         return;
     };
-    let files = tempfile::tempdir().unwrap();
-    let directory = files.path().display();
-    fs::write(files.path().join("ours"), &*ours.secret().to_z85()).unwrap();
-    write_public(&files.path().join("worker.key"), theirs.public());
-    let security =
-        format!("{{ curve: {{ secret: {directory}/ours, peers: {directory}/worker.key }} }}");
-    let mut process = Process::start(&connecting_to(&worker.address, &security));
-    let line = process.await_line("pool people: the peer does not send its HELLO");
+    let (_files, right) = files_of_a_pool(&ours, theirs.public());
+    let wrong = right.replace("server:", "peers:");
+    let mut process = Process::start(&connecting_to(&worker.address, &wrong));
+    // Without the expected line, the next one is a refusal after ten seconds.
+    let line = process.await_line("pool people: ");
     let message = line["message"].as_str().unwrap();
+    assert!(message.contains("does not send its HELLO"), "{message}");
     assert!(message.contains("name its key at server"), "{message}");
-    // With the worker's key at server, the pool has a worker.
-    let right = security.replace("peers:", "server:");
+    // With the worker's key at `server`, the pool has a worker.
     fs::write(process.file(), connecting_to(&worker.address, &right)).unwrap();
     process.await_line("worker connected");
 }
@@ -827,12 +829,7 @@ fn a_pool_that_connects_is_secured_and_opened_again() {
     let (ours, theirs) = (keys(), keys());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("tcp://{}", listener.local_addr().unwrap());
-    let files = tempfile::tempdir().unwrap();
-    let directory = files.path().display();
-    fs::write(files.path().join("ours"), &*ours.secret().to_z85()).unwrap();
-    write_public(&files.path().join("worker.key"), theirs.public());
-    let curve =
-        format!("{{ curve: {{ secret: {directory}/ours, server: {directory}/worker.key }} }}");
+    let (_files, curve) = files_of_a_pool(&ours, theirs.public());
     let mut process = Process::start(&connecting_to(&address, "none"));
     let keyless = || {
         let (stream, _) = listener.accept().unwrap();
@@ -846,8 +843,7 @@ fn a_pool_that_connects_is_secured_and_opened_again() {
     let mut worker = keyless();
     fs::write(process.file(), connecting_to(&address, &curve)).unwrap();
     process.await_line("reloaded: ~1 pool (people)");
-    // The worker may have received a PING first.
-    while worker.receive() != Received::End {}
+    assert!(matches!(worker.receive(), Received::End));
     let (stream, _) = listener.accept().unwrap();
     let security = server(&theirs, session::NullPeers::Refused);
     let mut worker = Peer::on(stream, security, session::Side::Listens, "DEALER").admitted();
