@@ -31,6 +31,11 @@ pub(in crate::engine::native) enum Priority {
     Heavy,
 }
 
+impl Priority {
+    /// All priorities, in the order of the turns.
+    pub(in crate::engine::native) const ALL: [Self; 3] = [Self::Light, Self::Stranger, Self::Heavy];
+}
+
 impl ReadyList {
     /// Appends a connection, which must not be in the list.
     pub(super) fn push(&mut self, peer: PeerId, priority: Priority) {

@@ -35,7 +35,7 @@ impl Peers {
 
     /// Returns whether a connection has something to read.
     pub(in crate::engine::native) fn is_ready(&self) -> bool {
-        [Priority::Light, Priority::Stranger, Priority::Heavy]
+        Priority::ALL
             .iter()
             .any(|priority| self.ready_count(*priority) > 0)
     }

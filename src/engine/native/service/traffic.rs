@@ -187,16 +187,19 @@ impl Service {
     /// is polled again.
     pub(in crate::engine::native) fn read(&mut self, now: Duration, clock: &Clock) -> bool {
         self.peers.begin_turn();
-        let counts = [Priority::Light, Priority::Stranger, Priority::Heavy]
-            .map(|priority| self.peers.ready_count(priority));
+        let counts = Priority::ALL.map(|priority| self.peers.ready_count(priority));
         let turns: usize = counts.iter().sum();
         let mut share = Share::of(turns);
         if self.peers.is_short_of_memory() {
             share = share.while_short();
         }
-        self.read_all(Priority::Light, share.of_light(), now, clock);
-        self.read_all(Priority::Stranger, share.of_light(), now, clock);
-        self.read_all(Priority::Heavy, share, now, clock);
+        for priority in Priority::ALL {
+            let share = match priority {
+                Priority::Light | Priority::Stranger => share.of_light(),
+                Priority::Heavy => share,
+            };
+            self.read_all(priority, share, now, clock);
+        }
         turns > 0
     }
 
