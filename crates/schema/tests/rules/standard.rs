@@ -337,6 +337,30 @@ fn rules_read_bytes_and_well_known_types_in_json() {
 }
 
 #[test]
+fn rules_read_each_path_of_a_field_mask_in_json() {
+    let ruled = Ruled::new(
+        "import \"google/protobuf/field_mask.proto\";
+         message M {
+           google.protobuf.FieldMask f = 1 [(buf.validate.field).field_mask.in = \"a_b\"];
+         }",
+    );
+    let check = |payload: &str| verdict(&ruled.json, payload.as_bytes());
+    for accepted in [r#"{"f": ""}"#, r#"{"f": "aB"}"#, r#"{"f": "aB,aB"}"#] {
+        assert_eq!(check(accepted), Ok(()), "{accepted}");
+    }
+    // A path may be empty, and is then not in the list.
+    for refused_text in [
+        r#"{"f": "c"}"#,
+        r#"{"f": "aB,"}"#,
+        r#"{"f": ","}"#,
+        r#"{"f": "aB,,aB"}"#,
+    ] {
+        let found = check(refused_text);
+        assert_eq!(found, refused("f", "field_mask.in"), "{refused_text}");
+    }
+}
+
+#[test]
 fn rules_read_values_in_declaration_order_in_msgpack() {
     let ruled = known();
     let check = |payload: &[u8]| verdict(&ruled.msgpack, payload);

@@ -158,7 +158,9 @@ impl<'p> Source<'p> for JsonSource<'p> {
             Form::Timestamp => timestamp(text.as_bytes()),
             Form::Duration => duration(text.as_bytes()),
             _ => {
-                let paths = text.split(',').filter(|path| !path.is_empty());
+                // An empty text has no paths. In any other text, a comma may be beside an empty path.
+                let text = Some(&*text).filter(|text| !text.is_empty());
+                let paths = text.into_iter().flat_map(|text| text.split(','));
                 return Ok(Value::Paths(
                     paths.map(|path| snake_case(path).into()).collect(),
                 ));
