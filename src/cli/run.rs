@@ -1,9 +1,11 @@
 //! `gateway run`, which loads the files, listens and serves until a signal ends the gateway.
 
 use std::io::{self, Write as _};
+use std::os::fd::RawFd;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{debug, error, info, warn};
 
@@ -18,6 +20,10 @@ use crate::ledger::Ledger;
 use crate::panics::Panics;
 use crate::reload::{Observe, Step};
 use crate::snapshot::LogSettings;
+
+/// The minimum size of the kernel's table of descriptors, unless the limit of descriptors is lower.
+/// The table takes 8 bytes for each of them.
+const DESCRIPTORS_MIN: u64 = 1 << 16;
 
 /// Serves until a signal ends the gateway, and returns the exit code.
 ///
@@ -67,6 +73,7 @@ fn serve(
     release_memory: fn(),
 ) -> ExitCode {
     take_descriptors();
+    enlarge_descriptor_table();
     let service = Arc::new(Service::from_environment());
     let path = file_of(arguments.configuration());
     let follow_log = Arc::new(follow_log);
@@ -150,6 +157,22 @@ fn take_descriptors() {
     match setrlimit(Resource::Nofile, most) {
         Ok(()) => debug!(limit = limit.maximum, "descriptors"),
         Err(error) => warn!(%error, limit = limit.current, "can't raise the limit of descriptors"),
+    }
+}
+
+/// Lets the kernel enlarge the process's table of descriptors, which it never makes smaller.
+///
+/// The kernel doubles the table when it is full. In a process with several threads, it then waits
+/// until no processor reads the old table, which takes up to 20 ms. The data thread would spend
+/// this time in the call that accepts a connection.
+fn enlarge_descriptor_table() {
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let last = most.min(DESCRIPTORS_MIN).saturating_sub(1);
+    let last = RawFd::try_from(last).unwrap_or(RawFd::MAX);
+    // A duplicate with the last number needs the whole table, and is closed at once. If the call
+    // fails, the table grows later.
+    if let Err(error) = fcntl_dupfd_cloexec(io::stderr(), last) {
+        debug!(%error, "can't enlarge the table of descriptors");
     }
 }
 
