@@ -14,6 +14,10 @@ use crate::peer::PeerId;
 /// message.
 const BYTES_PER_MESSAGE: u64 = 4 << 10;
 
+/// The work of removing one prefix of a subscriber. Removing it changes several trees, most of
+/// whose nodes may be in no cache of the processor.
+const REMOVAL_WORK: usize = 16;
+
 impl<M: Frames> Channel<M> {
     /// Returns whether [`Self::go_on`] has something to do.
     pub(crate) fn has_work(&self) -> bool {
@@ -227,7 +231,7 @@ impl<M: Frames> Channel<M> {
 
     fn forget(&mut self, id: SubscriberId, delivery: &mut impl Delivery<M>, left: &mut usize) {
         while *left > 0 {
-            *left -= 1;
+            *left = left.saturating_sub(REMOVAL_WORK);
             let Some((prefix, is_last)) = self.prefixes.remove_one(id) else {
                 self.free.push(id);
                 return;

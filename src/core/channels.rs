@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::case::{Case, Subject, check_payload_briefly};
-use super::delivery::{ByOutlet, DELIVERIES_PER_MESSAGE};
+use super::delivery::{ByOutlet, DELIVERIES_PER_MESSAGE, SUBSCRIPTION_WORK};
 use super::lanes::Direction;
 use super::notes::{NotedEvent, Particulars};
 use super::peers::{NameSource, Peer, Publisher, Subscriber};
@@ -85,7 +85,7 @@ impl<M: Frames> Core<M> {
         out: &mut impl Outlet<M>,
     ) {
         let channel = &mut self.channels[subscriber.channel.0];
-        out.spend(channel.publisher_count() / DELIVERIES_PER_MESSAGE);
+        out.spend(SUBSCRIPTION_WORK + channel.publisher_count() / DELIVERIES_PER_MESSAGE);
         let delivery = &mut ByOutlet(&mut *out);
         if let Err(fault) = channel.subscribe(subscriber.id, prefix, self.now, delivery) {
             out.disconnect(peer, subscription_fault(fault));
@@ -97,7 +97,7 @@ impl<M: Frames> Core<M> {
             return;
         };
         let channel = &mut self.channels[subscriber.channel.0];
-        out.spend(channel.publisher_count() / DELIVERIES_PER_MESSAGE);
+        out.spend(SUBSCRIPTION_WORK + channel.publisher_count() / DELIVERIES_PER_MESSAGE);
         channel.cancel(subscriber.id, prefix, &mut ByOutlet(out));
     }
 }

@@ -9,6 +9,11 @@ use crate::peer::PeerId;
 /// much work as one small message.
 pub(super) const DELIVERIES_PER_MESSAGE: usize = 4;
 
+/// The work for a change of a subscription, in units of the work for one small message. The change
+/// concerns several trees. If the channel has hundreds of thousands of prefixes, most of the trees'
+/// nodes are in no cache of the processor.
+pub(super) const SUBSCRIPTION_WORK: usize = 4;
+
 /// The delivery of a channel's messages by an outlet.
 pub(super) struct ByOutlet<'a, O>(pub(super) &'a mut O);
 
