@@ -47,7 +47,7 @@ struct Engine {
     listening: Vec<BoundAddress>,
     /// The client or the publisher.
     client: TcpStream,
-    _worker: Option<TcpStream>,
+    worker: Option<TcpStream>,
 }
 
 const DEALER: &[u8] = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
@@ -89,7 +89,7 @@ routes: { OPAQUE: { publish: ticks } }";
             native,
             events: Events::with_capacity(EVENTS_MAX),
             client: connected.next().unwrap(),
-            _worker: connected.next(),
+            worker: connected.next(),
             listening,
         };
         engine.await_peers(N);
@@ -303,6 +303,32 @@ fn a_request_of_a_light_client_overtakes_requests_of_heavy_clients() {
     assert!(!engine.worker_holds_requests());
     engine.turn();
     assert!(engine.worker_holds_requests());
+    assert_eq!(engine.ready(Priority::Heavy), CROWD, "too little was sent");
+}
+
+#[test]
+fn a_request_of_a_light_client_is_written_before_heavy_clients_are_read() {
+    let mut engine = Engine::start();
+    let mut worker = engine.worker.take().unwrap();
+    worker.set_nonblocking(true).unwrap();
+    let mut crowd = engine.clients(CROWD);
+    for client in &mut crowd {
+        client.write_all(&messages(b"nobody's", FLOOD)).unwrap();
+    }
+    while engine.ready(Priority::Heavy) < CROWD {
+        assert!(engine.received() < (CROWD * FLOOD) as u64, "none is heavy");
+        engine.turn();
+    }
+    let mut bytes = [0; 4096];
+    while worker.read(&mut bytes).is_ok() {}
+    engine.client.write_all(&messages(b"OPAQUE", 1)).unwrap();
+    // The part of a turn that reads: the end of a turn would write, too.
+    let native = &mut engine.native;
+    native.poll.poll(&mut engine.events, None).unwrap();
+    let now = native.clock.now();
+    native.note_events(&engine.events, now);
+    native.service.read(now, &native.clock);
+    assert!(worker.read(&mut bytes).unwrap() > 0);
     assert_eq!(engine.ready(Priority::Heavy), CROWD, "too little was sent");
 }
 

@@ -188,6 +188,7 @@ impl Service {
     pub(in crate::engine::native) fn read(&mut self, now: Duration, clock: &Clock) -> bool {
         self.peers.begin_turn();
         let counts = Priority::ALL.map(|priority| self.peers.ready_count(priority));
+        let light = self.peers.ready_count(Priority::Light);
         let turns: usize = counts.iter().sum();
         let mut share = Share::of(turns);
         if self.peers.is_short_of_memory() {
@@ -199,6 +200,11 @@ impl Service {
                 Priority::Heavy => share,
             };
             self.read_all(priority, share, now, clock);
+            // Reading strangers and heavy peers takes long. The messages of light peers are sent
+            // before that.
+            if priority == Priority::Light && 0 < light && light < turns {
+                self.write(now, clock);
+            }
         }
         turns > 0
     }
