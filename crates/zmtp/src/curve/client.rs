@@ -1,8 +1,6 @@
 //! The client's side of CURVE. The client must know the server's key, and sends HELLO and INITIATE.
 
-use std::sync::Arc;
-
-use super::crypto::{self, SharedKey, TAG};
+use super::crypto::{self, BoxKey as _, SharedKey, TAG};
 use super::error::CurveError;
 use super::keys::{KeyPair, PublicKey};
 use super::layout::{self, Fields};
@@ -140,10 +138,12 @@ impl AwaitsReady {
             .open(&nonce::short(layout::READY_NONCE, short), &mut sealed)
             .map_err(|forged| forged.into_error("READY"))?;
         let metadata = command::metadata(inside).map_err(CurveError::Malformed)?;
-        let agreed = Arc::new(self.agreed);
         let connected = Connected {
-            sealer: Sealer::new(Arc::clone(&agreed), layout::CLIENT_NONCE, self.nonces),
-            opener: Opener::new(agreed, layout::SERVER_NONCE, Incoming::after(*short)),
+            sealer: Sealer::new(self.agreed.direction(layout::CLIENT_NONCE), self.nonces),
+            opener: Opener::new(
+                self.agreed.direction(layout::SERVER_NONCE),
+                Incoming::after(*short),
+            ),
         };
         Ok((connected, metadata))
     }

@@ -9,10 +9,10 @@ mod sodium;
 mod terms;
 
 #[cfg(not(feature = "sodium"))]
-pub(super) use rust::{SharedKey, public_key};
+pub(super) use rust::{DirectionKey, SharedKey, public_key};
 #[cfg(feature = "sodium")]
-pub(super) use sodium::{SharedKey, public_key};
-pub(super) use terms::{Forged, KEY, NONCE, TAG};
+pub(super) use sodium::{DirectionKey, SharedKey, public_key};
+pub(super) use terms::{Forged, KEY, NONCE, PREFIX, SHORT, TAG};
 
 /// The error of an operating system that provides no random bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,9 +25,23 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
     Ok(bytes)
 }
 
-impl SharedKey {
+/// A key that seals and opens boxes. Each box has a nonce of `N` bytes, which no other box of the
+/// same key may have.
+pub(super) trait BoxKey<const N: usize> {
+    /// Seals the bytes in place and returns the tag.
+    fn seal_detached(&self, nonce: &[u8; N], inside: &mut [u8]) -> [u8; TAG];
+
+    /// Opens the bytes in place. Fails, and leaves the bytes as they are, if they do not match the
+    /// tag, the nonce and the key.
+    fn open_detached(
+        &self,
+        nonce: &[u8; N],
+        tag: &[u8; TAG],
+        inside: &mut [u8],
+    ) -> Result<(), Forged>;
+
     /// Appends the box of `inside` to `into`.
-    pub(super) fn seal_onto(&self, nonce: &[u8; NONCE], inside: &[&[u8]], into: &mut Vec<u8>) {
+    fn seal_onto(&self, nonce: &[u8; N], inside: &[&[u8]], into: &mut Vec<u8>) {
         let start = into.len();
         into.resize(start + TAG, 0);
         for part in inside {
@@ -38,11 +52,7 @@ impl SharedKey {
 
     /// Opens a box in place and returns its content. Fails if the box was not sealed with this key
     /// and nonce, or was changed since.
-    pub(super) fn open<'a>(
-        &self,
-        nonce: &[u8; NONCE],
-        sealed: &'a mut [u8],
-    ) -> Result<&'a mut [u8], Forged> {
+    fn open<'a>(&self, nonce: &[u8; N], sealed: &'a mut [u8]) -> Result<&'a mut [u8], Forged> {
         let (tag, inside) = sealed.split_first_chunk_mut::<TAG>().ok_or(Forged)?;
         self.open_detached(nonce, tag, inside)?;
         Ok(inside)
@@ -50,9 +60,73 @@ impl SharedKey {
 
     /// Seals the bytes after the first [`TAG`] bytes in place, and writes the tag to those first
     /// bytes.
-    pub(super) fn seal(&self, nonce: &[u8; NONCE], room: &mut [u8]) {
+    fn seal(&self, nonce: &[u8; N], room: &mut [u8]) {
         if let Some((tag, inside)) = room.split_first_chunk_mut::<TAG>() {
             *tag = self.seal_detached(nonce, inside);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lengths around the ends of the blocks of Salsa20 and of Poly1305, and of the parts that the
+    /// fast implementations process at once.
+    fn lengths() -> impl Iterator<Item = usize> {
+        (0..300).chain([511, 512, 513, 1000, 4096, 70_000])
+    }
+
+    fn keys() -> (SharedKey, DirectionKey, [u8; PREFIX]) {
+        let (ours, theirs) = (random().unwrap(), random().unwrap());
+        let shared = SharedKey::new(&public_key(&theirs), &ours).unwrap();
+        let prefix = random().unwrap();
+        let direction = shared.direction(&prefix);
+        (shared, direction, prefix)
+    }
+
+    /// Returns a content of this length, and a short nonce.
+    fn content(length: usize) -> (Vec<u8>, [u8; SHORT]) {
+        let content = (0..length).map(|n| (n * 7 + length) as u8).collect();
+        (content, random().unwrap())
+    }
+
+    fn whole(prefix: &[u8; PREFIX], short: &[u8; SHORT]) -> [u8; NONCE] {
+        [&prefix[..], short].concat().try_into().unwrap()
+    }
+
+    #[test]
+    fn the_key_of_a_direction_seals_the_same_boxes_as_the_shared_key() {
+        let (shared, direction, prefix) = keys();
+        for length in lengths() {
+            let (content, short) = content(length);
+            let (mut by_shared, mut by_direction) = (vec![], vec![]);
+            shared.seal_onto(&whole(&prefix, &short), &[&content], &mut by_shared);
+            direction.seal_onto(&short, &[&content], &mut by_direction);
+            assert_eq!(by_direction, by_shared, "{length} bytes");
+            let opened = direction.open(&short, &mut by_shared).unwrap();
+            assert_eq!(opened, content, "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn the_key_of_a_direction_opens_no_box_that_was_changed() {
+        let (_, direction, _) = keys();
+        for length in [0, 1, 31, 32, 33, 61, 64, 65, 200] {
+            let (content, mut short) = content(length);
+            let mut sealed = vec![];
+            direction.seal_onto(&short, &[&content], &mut sealed);
+            for bit in 0..8 * sealed.len() {
+                let mut changed = sealed.clone();
+                changed[bit / 8] ^= 1 << (bit % 8);
+                let before = changed.clone();
+                assert_eq!(direction.open(&short, &mut changed), Err(Forged), "{bit}");
+                assert_eq!(changed, before, "the bytes of a forged box are left alone");
+            }
+            let mut cut = sealed[..sealed.len() - 1].to_vec();
+            assert_eq!(direction.open(&short, &mut cut), Err(Forged));
+            short[SHORT - 1] ^= 1;
+            assert_eq!(direction.open(&short, &mut sealed), Err(Forged));
         }
     }
 }

@@ -5,7 +5,7 @@
 //! inside: 1 if more frames of the same message follow, and 2 for a command such as PING. The RFC
 //! does not have the flag 2.
 
-use super::crypto::{NONCE, SharedKey, TAG};
+use super::crypto::{BoxKey as _, DirectionKey, TAG};
 use super::error::CurveError;
 use super::layout;
 use super::nonce;
@@ -32,8 +32,7 @@ pub enum FrameKind {
 
 /// Appends a ZMTP frame whose body is the MESSAGE that contains `data`.
 pub(super) fn write(
-    agreed: &SharedKey,
-    nonce: &[u8; NONCE],
+    key: &DirectionKey,
     short: &[u8; nonce::SHORT],
     kind: FrameKind,
     data: &[u8],
@@ -47,7 +46,7 @@ pub(super) fn write(
         FrameKind::Last => 0,
         FrameKind::Command => BOX_COMMAND,
     };
-    agreed.seal_onto(nonce, &[&[flags], data], into);
+    key.seal_onto(short, &[&[flags], data], into);
 }
 
 /// Returns whether the body of a frame begins with the name MESSAGE, as every frame with a box
@@ -71,12 +70,12 @@ pub(super) fn nonce_of(body: &[u8]) -> Result<[u8; nonce::SHORT], CurveError> {
 /// frame begins after the first [`OVERHEAD`] bytes of `body`. Fails if the box cannot be opened, or
 /// if its flags are unknown.
 pub(super) fn open_at(
-    agreed: &SharedKey,
-    nonce: &[u8; NONCE],
+    key: &DirectionKey,
+    short: &[u8; nonce::SHORT],
     body: &mut [u8],
 ) -> Result<FrameKind, CurveError> {
     let sealed = body.get_mut(layout::MESSAGE.len() + nonce::SHORT..);
-    let inside = agreed.open(nonce, sealed.ok_or(MALFORMED)?);
+    let inside = key.open(short, sealed.ok_or(MALFORMED)?);
     let inside = inside.map_err(|forged| forged.into_error("MESSAGE"))?;
     match inside.first().ok_or(MALFORMED)? {
         0 => Ok(FrameKind::Last),

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::crypto::{NONCE, SharedKey};
+use super::crypto::DirectionKey;
 use super::error::CurveError;
 use super::frame::{FrameKind, OVERHEAD, open_at, write};
 use super::nonce;
@@ -20,8 +20,7 @@ pub const LARGE_MIN: usize = 256 << 10;
 
 /// The work of sealing a frame.
 pub struct SealWork {
-    pub(super) agreed: Arc<SharedKey>,
-    pub(super) prefix: &'static [u8; 16],
+    pub(super) key: Arc<DirectionKey>,
     pub(super) short: [u8; nonce::SHORT],
     pub(super) kind: FrameKind,
     /// The memory that contains the body of the frame.
@@ -32,8 +31,7 @@ pub struct SealWork {
 
 /// The work of opening a box.
 pub struct OpenWork {
-    pub(super) agreed: Arc<SharedKey>,
-    pub(super) nonce: [u8; NONCE],
+    pub(super) key: Arc<DirectionKey>,
     pub(super) short: [u8; nonce::SHORT],
     /// The body of the MESSAGE.
     pub(super) body: Vec<u8>,
@@ -56,15 +54,7 @@ impl SealWork {
     pub fn run(self) -> Vec<u8> {
         let mut sealed = Vec::with_capacity(self.size());
         let data = self.memory.get(self.body).unwrap_or_default();
-        let nonce = nonce::short(self.prefix, &self.short);
-        write(
-            &self.agreed,
-            &nonce,
-            &self.short,
-            self.kind,
-            data,
-            &mut sealed,
-        );
+        write(&self.key, &self.short, self.kind, data, &mut sealed);
         sealed
     }
 }
@@ -78,12 +68,11 @@ impl OpenWork {
     /// Opens the box.
     pub fn run(self) -> Opened {
         let Self {
-            agreed,
-            nonce,
+            key,
             short,
             mut body,
         } = self;
-        let kind = open_at(&agreed, &nonce, &mut body);
+        let kind = open_at(&key, &short, &mut body);
         let frame = kind.map(|kind| {
             body.drain(..OVERHEAD.min(body.len()));
             (kind, body)

@@ -1,19 +1,17 @@
 //! Nonces (RFC 26, "Nonces"). With the same key, each nonce is used only once.
 
-use super::crypto::NONCE;
+pub(super) use super::crypto::SHORT;
+use super::crypto::{NONCE, PREFIX};
 use super::error::CurveError;
-
-/// The size of a short nonce on the wire, in bytes. Short nonces are counters.
-pub(super) const SHORT: usize = 8;
 
 /// The size of a long nonce on the wire, in bytes. Long nonces are random.
 pub(super) const LONG: usize = 16;
 
 /// Returns the whole nonce: a fixed prefix and a short nonce.
-pub(super) fn short(prefix: &[u8; 16], short: &[u8; SHORT]) -> [u8; NONCE] {
+pub(super) fn short(prefix: &[u8; PREFIX], short: &[u8; SHORT]) -> [u8; NONCE] {
     let mut nonce = [0; NONCE];
-    nonce[..16].copy_from_slice(prefix);
-    nonce[16..].copy_from_slice(short);
+    nonce[..PREFIX].copy_from_slice(prefix);
+    nonce[PREFIX..].copy_from_slice(short);
     nonce
 }
 

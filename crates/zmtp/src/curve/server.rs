@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::crypto::{self, Forged, KEY, SharedKey, TAG};
+use super::crypto::{self, BoxKey as _, Forged, KEY, SharedKey, TAG};
 use super::error::CurveError;
 use super::keys::{KeyPair, PublicKey};
 use super::layout::{self, Fields};
@@ -211,10 +211,9 @@ impl Introduced {
         command::put_metadata(&mut metadata, ours);
         let nonce = nonce::short(layout::READY_NONCE, &short);
         self.agreed.seal_onto(&nonce, &[&metadata], &mut body);
-        let agreed = Arc::new(self.agreed);
         let connected = Connected {
-            sealer: Sealer::new(Arc::clone(&agreed), layout::SERVER_NONCE, nonces),
-            opener: Opener::new(agreed, layout::CLIENT_NONCE, self.seen),
+            sealer: Sealer::new(self.agreed.direction(layout::SERVER_NONCE), nonces),
+            opener: Opener::new(self.agreed.direction(layout::CLIENT_NONCE), self.seen),
         };
         Ok((connected, body))
     }

@@ -4,11 +4,11 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::crypto::SharedKey;
+use super::crypto::DirectionKey;
 use super::error::CurveError;
 use super::frame::{FrameKind, OVERHEAD, nonce_of, open_at, write};
 use super::large::{OpenWork, Opened, SealWork};
-use super::nonce::{self, Incoming, Outgoing};
+use super::nonce::{Incoming, Outgoing};
 
 /// The two directions of a connection whose handshake is complete.
 pub struct Connected {
@@ -29,15 +29,13 @@ pub struct Frame<'a> {
 
 /// Seals the frames of one direction.
 pub struct Sealer {
-    agreed: Arc<SharedKey>,
-    prefix: &'static [u8; 16],
+    key: Arc<DirectionKey>,
     nonces: Outgoing,
 }
 
 /// Opens the frames of one direction.
 pub struct Opener {
-    agreed: Arc<SharedKey>,
-    prefix: &'static [u8; 16],
+    key: Arc<DirectionKey>,
     seen: Incoming,
 }
 
@@ -49,16 +47,9 @@ impl fmt::Debug for Sealer {
 }
 
 impl Sealer {
-    pub(super) const fn new(
-        agreed: Arc<SharedKey>,
-        prefix: &'static [u8; 16],
-        nonces: Outgoing,
-    ) -> Self {
-        Self {
-            agreed,
-            prefix,
-            nonces,
-        }
+    pub(super) fn new(key: DirectionKey, nonces: Outgoing) -> Self {
+        let key = Arc::new(key);
+        Self { key, nonces }
     }
 
     /// Appends a ZMTP frame whose body is the MESSAGE that contains `data`. The data is copied once
@@ -74,8 +65,7 @@ impl Sealer {
         into: &mut Vec<u8>,
     ) -> Result<(), CurveError> {
         let short = self.nonces.next()?;
-        let nonce = nonce::short(self.prefix, &short);
-        write(&self.agreed, &nonce, &short, kind, data, into);
+        write(&self.key, &short, kind, data, into);
         Ok(())
     }
 
@@ -94,8 +84,7 @@ impl Sealer {
     ) -> Result<SealWork, CurveError> {
         Ok(SealWork {
             short: self.nonces.next()?,
-            agreed: Arc::clone(&self.agreed),
-            prefix: self.prefix,
+            key: Arc::clone(&self.key),
             kind,
             memory,
             body,
@@ -104,16 +93,9 @@ impl Sealer {
 }
 
 impl Opener {
-    pub(super) const fn new(
-        agreed: Arc<SharedKey>,
-        prefix: &'static [u8; 16],
-        seen: Incoming,
-    ) -> Self {
-        Self {
-            agreed,
-            prefix,
-            seen,
-        }
+    pub(super) fn new(key: DirectionKey, seen: Incoming) -> Self {
+        let key = Arc::new(key);
+        Self { key, seen }
     }
 
     /// Opens the body of a MESSAGE in place, and returns the frame inside.
@@ -126,7 +108,7 @@ impl Opener {
     pub fn open<'a>(&mut self, body: &'a mut [u8]) -> Result<Frame<'a>, CurveError> {
         let short = nonce_of(body)?;
         self.seen.check(short)?;
-        let kind = open_at(&self.agreed, &nonce::short(self.prefix, &short), body)?;
+        let kind = open_at(&self.key, &short, body)?;
         self.seen.advance(short);
         let data = body.get(OVERHEAD..).unwrap_or_default();
         Ok(Frame { kind, data })
@@ -142,8 +124,7 @@ impl Opener {
         let short = nonce_of(&body)?;
         self.seen.check(short)?;
         Ok(OpenWork {
-            agreed: Arc::clone(&self.agreed),
-            nonce: nonce::short(self.prefix, &short),
+            key: Arc::clone(&self.key),
             short,
             body,
         })

@@ -1,10 +1,13 @@
 //! CURVE's cryptography by the crate `crypto_box` of RustCrypto, which is written in Rust and has
 //! been audited.
 
+use std::sync::Arc;
+
 use crypto_box::aead::AeadInPlace;
 use crypto_box::{PublicKey, SalsaBox, SecretKey};
 
-use super::terms::{Forged, KEY, NONCE, TAG};
+use super::BoxKey;
+use super::terms::{Forged, KEY, NONCE, PREFIX, SHORT, TAG};
 
 /// The public keys of points whose order divides 8, without the unused highest bit (RFC 7748,
 /// section 6.1). With any of these public keys, every secret key yields the same shared key, which
@@ -49,7 +52,7 @@ const fn with_first(first: u8, mut bytes: [u8; KEY]) -> [u8; KEY] {
 }
 
 /// The shared key of two key pairs, which seals and opens the boxes between them.
-pub(in crate::curve) struct SharedKey(SalsaBox);
+pub(in crate::curve) struct SharedKey(Arc<SalsaBox>);
 
 impl SharedKey {
     /// Computes the key from one side's secret key and the other side's public key. This is the
@@ -58,19 +61,27 @@ impl SharedKey {
         let mut masked = *public;
         masked[KEY - 1] &= 0x7f;
         let (public, secret) = (PublicKey::from(*public), SecretKey::from(*secret));
-        (!SMALL_ORDER.contains(&masked)).then(|| Self(SalsaBox::new(&public, &secret)))
+        (!SMALL_ORDER.contains(&masked)).then(|| Self(Arc::new(SalsaBox::new(&public, &secret))))
     }
 
-    /// Seals the bytes in place and returns the tag.
-    pub(super) fn seal_detached(&self, nonce: &[u8; NONCE], inside: &mut [u8]) -> [u8; TAG] {
+    /// Returns the key of the boxes whose nonces begin with `prefix`.
+    pub(in crate::curve) fn direction(&self, prefix: &[u8; PREFIX]) -> DirectionKey {
+        DirectionKey {
+            shared: Self(Arc::clone(&self.0)),
+            prefix: *prefix,
+        }
+    }
+}
+
+impl BoxKey<NONCE> for SharedKey {
+    fn seal_detached(&self, nonce: &[u8; NONCE], inside: &mut [u8]) -> [u8; TAG] {
         self.0
             .encrypt_in_place_detached(nonce.into(), b"", inside)
             .expect("Poly1305 takes any length that fits into memory")
             .into()
     }
 
-    /// Opens the bytes in place. Fails if the bytes do not match the tag, the nonce and the key.
-    pub(super) fn open_detached(
+    fn open_detached(
         &self,
         nonce: &[u8; NONCE],
         tag: &[u8; TAG],
@@ -79,6 +90,37 @@ impl SharedKey {
         self.0
             .decrypt_in_place_detached(nonce.into(), b"", inside, tag.into())
             .map_err(|_| Forged)
+    }
+}
+
+/// The key of one direction of a connection, which seals and opens its boxes.
+pub(in crate::curve) struct DirectionKey {
+    shared: SharedKey,
+    prefix: [u8; PREFIX],
+}
+
+impl DirectionKey {
+    /// Returns the whole nonce: the prefix and a short nonce.
+    fn whole(&self, short: &[u8; SHORT]) -> [u8; NONCE] {
+        let mut nonce = [0; NONCE];
+        nonce[..PREFIX].copy_from_slice(&self.prefix);
+        nonce[PREFIX..].copy_from_slice(short);
+        nonce
+    }
+}
+
+impl BoxKey<SHORT> for DirectionKey {
+    fn seal_detached(&self, nonce: &[u8; SHORT], inside: &mut [u8]) -> [u8; TAG] {
+        self.shared.seal_detached(&self.whole(nonce), inside)
+    }
+
+    fn open_detached(
+        &self,
+        nonce: &[u8; SHORT],
+        tag: &[u8; TAG],
+        inside: &mut [u8],
+    ) -> Result<(), Forged> {
+        self.shared.open_detached(&self.whole(nonce), tag, inside)
     }
 }
 
