@@ -491,8 +491,8 @@ pub(super) fn fit_unusual<M: Frames>(
     out: &mut impl Outlet<M>,
 ) -> Result<Fit, Box<Rejection>> {
     let lane = lanes.lane(peer, &message.envelope, Direction::Request);
-    let bytes = frame::payload(&message.body).len();
-    if lanes.defers(lane, route.schema.as_ref(), bytes) {
+    let payload = frame::payload(&message.body);
+    if lanes.defers(lane, route.schema.as_ref(), payload) {
         return Ok(Fit::Unjudged);
     }
     let mut work = 0;

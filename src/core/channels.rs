@@ -246,9 +246,9 @@ fn still_fits<M: Frames>(
     let Some(route) = route.filter(|route| route.channel() == Some(channel)) else {
         return Fit::Unfit;
     };
-    let bytes = frame::payload(body).len();
+    let payload = frame::payload(body);
     let schema = route.schema.as_ref();
-    if !schema.is_none_or(|schema| schema.is_direct(bytes)) {
+    if !schema.is_none_or(|schema| schema.is_direct(payload)) {
         return Fit::Undecided;
     }
     let (depth, mut work) = (snapshot.limits.depth, 0);

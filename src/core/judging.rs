@@ -194,8 +194,7 @@ impl<M: Frames> Core<M> {
             State::Waiting(_) | State::Held { .. } => None,
         }?;
         let schema = schema_of(direction, request.route(), &body);
-        let bytes = frame::payload(&body).len();
-        let is_direct = schema.is_none_or(|schema| schema.is_direct(bytes));
+        let is_direct = schema.is_none_or(|schema| schema.is_direct(frame::payload(&body)));
         Some((body, is_direct))
     }
 
@@ -292,7 +291,7 @@ impl<M: Frames> Core<M> {
         let lane = self
             .lanes
             .lane(client, &request.envelope, Direction::Answer);
-        self.lanes.defers(lane, schema, frame::payload(body).len())
+        self.lanes.defers(lane, schema, frame::payload(body))
     }
 
     /// Hands a request with a valid payload to a worker, or else queues the request. Rejects the

@@ -68,8 +68,8 @@ impl Lanes {
 
     /// Returns whether a message must join this lane, because earlier messages wait in it or
     /// because a judge must check its payload.
-    pub(super) fn defers(&self, lane: LaneKey, schema: Option<&AnyOf>, bytes: usize) -> bool {
-        self.lanes.contains_key(&lane) || schema.is_some_and(|schema| !schema.is_direct(bytes))
+    pub(super) fn defers(&self, lane: LaneKey, schema: Option<&AnyOf>, payload: &[u8]) -> bool {
+        self.lanes.contains_key(&lane) || schema.is_some_and(|schema| !schema.is_direct(payload))
     }
 
     /// Returns the lane of a client's messages with this envelope, or of the answers to them.

@@ -147,11 +147,17 @@ impl AnyOf {
         bytes < self.usual_below
     }
 
-    /// Returns whether a payload of this size is checked on the data thread, because the check is
-    /// estimated to take a millisecond at most. A judge checks larger payloads.
+    /// Returns whether a payload is checked on the data thread, because the check is estimated to
+    /// take a millisecond at most. A judge checks all other payloads.
     #[inline]
-    pub fn is_direct(&self, bytes: usize) -> bool {
-        bytes < self.judged_from
+    pub fn is_direct(&self, payload: &[u8]) -> bool {
+        payload.len() < self.judged_from || self.is_mostly_cheap(payload)
+    }
+
+    /// Returns whether a large payload is direct, because most of it takes little time to check.
+    #[inline(never)]
+    fn is_mostly_cheap(&self, payload: &[u8]) -> bool {
+        self.others.is_empty() && self.first.costly_bytes(payload) < self.judged_from
     }
 
     /// Returns each schema, the first one first.
@@ -176,7 +182,10 @@ impl AnyOf {
     /// a small message, adds the additional work to `work`, in units of the work for one small
     /// message.
     pub fn check_briefly(&self, payload: &[u8], depth: u32, work: &mut usize) -> BriefCheck {
-        if payload.len() >= WORK_SIZE_MIN {
+        let is_large = payload.len() >= self.judged_from;
+        if is_large {
+            *work += self.first.costly_bytes(payload) / BYTES_PER_MESSAGE;
+        } else if payload.len() >= WORK_SIZE_MIN {
             *work += payload.len() / BYTES_PER_MESSAGE;
         }
         let mut steps = DIRECT_STEPS_MAX;
@@ -184,6 +193,8 @@ impl AnyOf {
         *work += ((DIRECT_STEPS_MAX - steps) / STEPS_PER_MESSAGE) as usize;
         match found {
             Ok(()) => BriefCheck::Fits(0),
+            // The rejection takes further passes over the payload, which a judge must do.
+            Err(_) if is_large => BriefCheck::Undecided,
             Err(violation) => self.check_others(payload, depth, violation, work),
         }
     }
@@ -259,6 +270,7 @@ mod tests {
 syntax = "proto3";
 import "buf/validate/validate.proto";
 message Plain { repeated int32 list = 1; }
+message Blob { bytes data = 1; repeated Plain plain = 2; }
 message Standard { string text = 1 [(buf.validate.field).string.min_len = 1]; }
 message Short {
   option (buf.validate.message).cel = { id: "s", message: "s", expression: "this.a < this.b" };
@@ -355,7 +367,7 @@ message Doubling {
             ("Nested", field(20)),
         ] {
             let any_of = any_of(message);
-            assert!(any_of.is_direct(payload.len()), "{message}");
+            assert!(any_of.is_direct(&payload), "{message}");
             let (brief, work) = check(&any_of, &payload);
             assert!(matches!(brief, BriefCheck::Fits(0)), "{message}: {brief:?}");
             assert!(work <= 1_500, "{message}: {work}");
@@ -364,12 +376,31 @@ message Doubling {
         assert!(matches!(brief, BriefCheck::Breaks(_)), "{brief:?}");
     }
 
+    #[test]
+    fn a_large_payload_is_decided_on_the_data_thread_if_most_of_it_is_skipped() {
+        let large = field(1 << 20);
+        let blob = any_of("Blob");
+        assert!(blob.is_direct(&large));
+        let (brief, work) = check(&blob, &large);
+        assert!(matches!(brief, BriefCheck::Fits(0)), "{brief:?}");
+        assert!(work < 10, "{work}");
+        // The whole list is read.
+        assert!(!any_of("Plain").is_direct(&large));
+        // A judge rejects a payload, because that takes longer than to accept it.
+        let broken = [&large[..], b"\x12\x03\x0a\x01\xff"].concat();
+        assert!(blob.is_direct(&broken));
+        let (brief, _) = check(&blob, &broken);
+        assert!(matches!(brief, BriefCheck::Undecided), "{brief:?}");
+        let two = AnyOf::new(any_of("Blob").first, vec![any_of("Plain").first]);
+        assert!(!two.is_direct(&large));
+    }
+
     /// The estimate does not include the texts that rules build.
     #[test]
     fn rules_that_take_longer_than_expected_are_left_to_a_judge() {
         let any_of = any_of("Doubling");
         let payload = field(2_000);
-        assert!(any_of.is_direct(payload.len()));
+        assert!(any_of.is_direct(&payload));
         let (brief, work) = check(&any_of, &payload);
         assert!(matches!(brief, BriefCheck::Undecided), "{brief:?}");
         assert!(work >= 900, "{work}");

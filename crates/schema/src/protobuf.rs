@@ -6,6 +6,7 @@
 //! known fields with a wrong wire type. The walk examines a value only as far as the schema
 //! requires.
 
+pub(crate) mod costly;
 pub(crate) mod locate;
 mod open;
 mod sets;

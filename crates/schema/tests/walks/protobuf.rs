@@ -800,3 +800,43 @@ fn mutated_payloads_have_the_verdict_of_an_independent_parser() {
     assert!((5_000..55_000).contains(&valid), "{valid} valid");
     assert!(differing < 600, "{differing} differ");
 }
+
+/// Returns a field with a value of this many zero bytes.
+fn long(number: u32, bytes: usize) -> Vec<u8> {
+    len(number, vec![0; bytes])
+}
+
+#[test]
+fn large_bytes_and_strings_are_not_costly() {
+    const FILES: &str = r#"
+syntax = "proto3";
+package t;
+message Image {
+  bytes pixels = 1; string text = 2; Image part = 3; repeated int32 list = 4;
+}
+"#;
+    let schema = schema(Encoding::Protobuf, FILES, "t.Image");
+    let costly = |payload: &[u8]| schema.costly_bytes(payload);
+    const SIZE: usize = 100_000;
+    let pixels = long(1, SIZE);
+    assert!(costly(&pixels) < 10);
+    assert!((SIZE / 16..SIZE / 15).contains(&costly(&long(2, SIZE))));
+    assert!(costly(&len(3, &len(3, &pixels))) < 20);
+    for payload in [
+        // The values of a list are read one by one, and unknown fields are not looked into.
+        long(4, SIZE),
+        long(5, SIZE),
+        // A malformed payload: the last field ends too early.
+        [&pixels[..], b"\x0a\x05"].concat(),
+        // Groups may have many fields.
+        [tag(6, 3), pixels.clone(), tag(6, 4)].concat(),
+        // Small fields come first.
+        [b"\x0a\x00".repeat(64), pixels.clone()].concat(),
+        (0..5).fold(pixels.clone(), |inner, _| len(3, &inner)),
+    ] {
+        assert!(costly(&payload) >= SIZE, "{}", costly(&payload));
+        assert!(costly(&payload) <= payload.len());
+    }
+    let json = with(Encoding::Json, FILES, "t.Image", Options::default());
+    assert_eq!(json.costly_bytes(&pixels), pixels.len());
+}
