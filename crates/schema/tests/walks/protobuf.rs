@@ -821,7 +821,7 @@ message Image {
     let pixels = long(1, SIZE);
     assert!(costly(&pixels) < 10);
     assert!((SIZE / 16..SIZE / 15).contains(&costly(&long(2, SIZE))));
-    assert!(costly(&len(3, &len(3, &pixels))) < 20);
+    assert!(costly(&len(3, len(3, &pixels))) < 20);
     for payload in [
         // The values of a list are read one by one, and unknown fields are not looked into.
         long(4, SIZE),
@@ -832,7 +832,7 @@ message Image {
         [tag(6, 3), pixels.clone(), tag(6, 4)].concat(),
         // Small fields come first.
         [b"\x0a\x00".repeat(64), pixels.clone()].concat(),
-        (0..5).fold(pixels.clone(), |inner, _| len(3, &inner)),
+        (0..5).fold(pixels.clone(), |inner, _| len(3, inner)),
     ] {
         assert!(costly(&payload) >= SIZE, "{}", costly(&payload));
         assert!(costly(&payload) <= payload.len());
