@@ -92,8 +92,8 @@ fn publishers_that_send_faster_than_judges_check_are_not_read() {
     await_prefixes(&gateway, 1);
     let publisher = publisher(&gateway, zmq::XPUB);
     receive(&publisher);
-    // The name has 200,000 bytes.
-    let person = [&[0x12, 0xc0, 0x9a, 0x0c][..], &[b'x'; 200_000]].concat();
+    // The name has 400,000 bytes.
+    let person = [&[0x12, 0x80, 0xb5, 0x18][..], &[b'x'; 400_000]].concat();
     let observer = gateway.running.as_ref().unwrap().observer();
     let judging = || observer.sample(TEST_TIMEOUT).expect("a sample").judging;
     let mut maximum = 0;

@@ -98,9 +98,9 @@ impl Schema {
     /// Returns an estimate of the number of bytes of a payload that a check reads one by one. The
     /// estimate is never too low, and takes less than a microsecond.
     ///
-    /// A protobuf payload may consist mostly of large `bytes` and `string` fields, which take little
-    /// time. For payloads in another encoding, and for messages with rules, the estimate is the size
-    /// of the payload.
+    /// A protobuf payload may consist mostly of large `bytes` and `string` fields, which take
+    /// little time. For payloads in another encoding, and for messages with rules, the estimate is
+    /// the size of the payload.
     pub fn costly_bytes(&self, payload: &[u8]) -> usize {
         match self.contract.encoding {
             Encoding::Protobuf if self.rules.is_none() => {

@@ -2,12 +2,14 @@
 //! Poly1305 to seal and open boxes. There are two implementations with the same interface. Nothing
 //! else in this crate uses a cryptographic library.
 
+mod box_key;
 #[cfg(not(feature = "sodium"))]
 mod rust;
 #[cfg(feature = "sodium")]
 mod sodium;
 mod terms;
 
+pub(super) use box_key::BoxKey;
 #[cfg(not(feature = "sodium"))]
 pub(super) use rust::{DirectionKey, SharedKey, public_key};
 #[cfg(feature = "sodium")]
@@ -23,48 +25,6 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
     Ok(bytes)
-}
-
-/// A key that seals and opens boxes. Each box has a nonce of `N` bytes, which no other box of the
-/// same key may have.
-pub(super) trait BoxKey<const N: usize> {
-    /// Seals the bytes in place and returns the tag.
-    fn seal_detached(&self, nonce: &[u8; N], inside: &mut [u8]) -> [u8; TAG];
-
-    /// Opens the bytes in place. Fails, and leaves the bytes as they are, if they do not match the
-    /// tag, the nonce and the key.
-    fn open_detached(
-        &self,
-        nonce: &[u8; N],
-        tag: &[u8; TAG],
-        inside: &mut [u8],
-    ) -> Result<(), Forged>;
-
-    /// Appends the box of `inside` to `into`.
-    fn seal_onto(&self, nonce: &[u8; N], inside: &[&[u8]], into: &mut Vec<u8>) {
-        let start = into.len();
-        into.resize(start + TAG, 0);
-        for part in inside {
-            into.extend_from_slice(part);
-        }
-        self.seal(nonce, &mut into[start..]);
-    }
-
-    /// Opens a box in place and returns its content. Fails if the box was not sealed with this key
-    /// and nonce, or was changed since.
-    fn open<'a>(&self, nonce: &[u8; N], sealed: &'a mut [u8]) -> Result<&'a mut [u8], Forged> {
-        let (tag, inside) = sealed.split_first_chunk_mut::<TAG>().ok_or(Forged)?;
-        self.open_detached(nonce, tag, inside)?;
-        Ok(inside)
-    }
-
-    /// Seals the bytes after the first [`TAG`] bytes in place, and writes the tag to those first
-    /// bytes.
-    fn seal(&self, nonce: &[u8; N], room: &mut [u8]) {
-        if let Some((tag, inside)) = room.split_first_chunk_mut::<TAG>() {
-            *tag = self.seal_detached(nonce, inside);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crypto_box::aead::AeadInPlace;
 use crypto_box::{PublicKey, SalsaBox, SecretKey};
 
-use super::BoxKey;
+use super::box_key::BoxKey;
 use super::terms::{Forged, KEY, NONCE, PREFIX, SHORT, TAG};
 
 /// The public keys of points whose order divides 8, without the unused highest bit (RFC 7748,

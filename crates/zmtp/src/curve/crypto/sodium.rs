@@ -11,7 +11,7 @@ use libsodium_sys::{
 };
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::BoxKey;
+use super::box_key::BoxKey;
 use super::terms::{Forged, KEY, NONCE, PREFIX, SHORT, TAG};
 
 const _: () = assert!(crypto_box_BEFORENMBYTES as usize == KEY);

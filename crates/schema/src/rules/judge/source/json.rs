@@ -158,7 +158,7 @@ impl<'p> Source<'p> for JsonSource<'p> {
             Form::Timestamp => timestamp(text.as_bytes()),
             Form::Duration => duration(text.as_bytes()),
             _ => {
-                // An empty text has no paths. In any other text, a comma may be beside an empty path.
+                // An empty text has no paths. In other texts, the path beside a comma may be empty.
                 let text = Some(&*text).filter(|text| !text.is_empty());
                 let paths = text.into_iter().flat_map(|text| text.split(','));
                 return Ok(Value::Paths(
