@@ -1,6 +1,6 @@
-//! `cargo bench --bench counting`: the cost of counting for the data thread. Prints the time of a
-//! round trip through the core (request and answer, no network), the time of the counting in such a
-//! round trip, and the time of a sample of all counters.
+//! `cargo bench --bench counting`: the time that the data thread spends on counters. Prints the
+//! time of a round trip through the core (request and answer, no network), the time in which the
+//! counters are updated in such a round trip, and the time to take a sample of all counters.
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -51,7 +51,7 @@ pub struct Broker {
     process: Child,
     pub clients: String,
     pub workers: String,
-    /// The key that subscribers must know, if messages to them are encrypted.
+    /// The broker's public key, if its subscribers use CURVE.
     pub key: Option<PublicKey>,
     _directory: TempDir,
 }
@@ -98,7 +98,7 @@ impl Broker {
         broker
     }
 
-    /// Starts a broker with a command whose process prints the broker's endpoints.
+    /// Starts a broker by running `command`, which prints the broker's endpoints.
     pub fn start_by(kind: Kind, mut command: Command, directory: TempDir) -> Self {
         command.stdout(Stdio::piped());
         if matches!(kind, Kind::Native | Kind::Libzmq) {
@@ -155,7 +155,7 @@ impl Drop for Broker {
     }
 }
 
-/// Returns a command that runs this program as another broker, which prints its endpoints.
+/// Returns a command that runs this program as the broker `role`, which prints its endpoints.
 fn this_program(role: &str, directory: &Path) -> Command {
     let this = std::env::current_exe().expect("this program's path");
     let mut command = Command::new(this);
@@ -213,7 +213,8 @@ fn endpoints(from: Option<impl std::io::Read + Send + 'static>) -> (String, Stri
     let mut found = Vec::new();
     while found.len() < 2 {
         let line = lines.next().expect("two endpoints").expect("text");
-        // A diagnostic of the gateway may quote an endpoint, too.
+        // Only the field `endpoint` of a log line counts, because the text of a diagnostic may also
+        // contain an endpoint.
         let logged = line.split_once("\"endpoint\":\"tcp://");
         let printed = line.strip_prefix("tcp://");
         if let Some(rest) = printed.or(logged.map(|(_, rest)| rest)) {
@@ -222,7 +223,7 @@ fn endpoints(from: Option<impl std::io::Read + Send + 'static>) -> (String, Stri
             found.push(format!("tcp://{}", port.expect("an endpoint")));
         }
     }
-    // Later output must not fill the pipe.
+    // Later output is read, too. Otherwise it would fill the pipe, and the broker would block.
     std::thread::spawn(move || lines.for_each(drop));
     let workers = found.pop().expect("two endpoints");
     (found.pop().expect("two endpoints"), workers)

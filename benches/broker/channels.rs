@@ -37,8 +37,8 @@ enum Matching {
     All,
     /// Each subscriber has one prefix, which one message in a hundred matches.
     OneInHundred,
-    /// Each subscriber has this number of prefixes, different from those of the other subscribers.
-    /// Each message matches one prefix of one subscriber.
+    /// Each subscriber has this number of prefixes, which no other subscriber has. Each message
+    /// matches one prefix of one subscriber.
     Prefixes(usize),
 }
 
@@ -49,7 +49,7 @@ pub struct ChannelLoad {
     burst: Vec<u8>,
     /// The prefixes of each subscriber.
     prefixes: Vec<Vec<Vec<u8>>>,
-    /// The bytes that each subscriber receives of a burst.
+    /// For each subscriber, the bytes of a burst that it receives.
     received: Vec<Vec<u8>>,
     /// The number of deliveries of a burst to all subscribers together.
     deliveries: usize,
@@ -204,8 +204,8 @@ fn subscribe_sealed(endpoint: &str, changes: &[Vec<u8>], server: PublicKey) -> T
     stream
 }
 
-/// Returns the number of bytes that messages have once each frame is sealed in a box of its own.
-/// `messages` are their bytes in clear text.
+/// Returns the size of messages in bytes after each frame has been sealed in a separate box.
+/// `messages` contains the encoded messages in clear text.
 fn sealed_size(messages: &[u8]) -> usize {
     let mut rest = messages;
     let mut size = 0;
@@ -285,7 +285,8 @@ impl Expected<'_> {
         }
     }
 
-    /// Returns whether these bytes are right at position `at`. Sealed bytes are not compared.
+    /// Returns whether `bytes` are the expected bytes at position `at`. Always true for sealed
+    /// bytes, which are not compared.
     fn has(self, at: usize, bytes: &[u8]) -> bool {
         match self {
             Self::Bytes(expected) => expected[at..at + bytes.len()] == *bytes,
@@ -386,7 +387,7 @@ fn receive(streams: Vec<(TcpStream, Expected<'_>)>, done: &Sender<()>, is_over: 
 }
 
 impl Subscriber<'_> {
-    /// Reads until no bytes are left, and checks them.
+    /// Reads all available bytes, and checks them.
     fn read(&mut self, chunk: &mut [u8]) {
         loop {
             let n = match self.stream.read(chunk) {

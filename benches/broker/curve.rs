@@ -1,5 +1,6 @@
-//! The cost of CURVE for a request: in the gateway, which also checks the payload, and in the
-//! zmq_proxy of pyzmq, whose libzmq has libsodium. `GATEWAY_TEST_PYTHON` names the Python.
+//! The cost of a request with CURVE, in the gateway and in zmq_proxy. The gateway also checks the
+//! payload. zmq_proxy runs in pyzmq, because the libzmq of pyzmq uses libsodium.
+//! `GATEWAY_TEST_PYTHON` is the path of a Python with pyzmq.
 
 use std::ffi::OsString;
 use std::fs;
@@ -31,7 +32,8 @@ const WORKERS: usize = 2;
 const WINDOW: usize = 100;
 const SIZES: [usize; 3] = [60, 1_000, 8_000];
 
-/// A broker. If it uses CURVE, `keys` are the key pair of its peers and its public key.
+/// A broker. If it uses CURVE, `keys` contains the key pair of the peers and the broker's public
+/// key.
 struct Measured {
     broker: Broker,
     keys: Option<(KeyPair, PublicKey)>,
@@ -169,7 +171,7 @@ impl Peer {
         let mut opening = Vec::new();
         peer.session.open(&mut opening);
         if keys.is_none() {
-            // The gateway waits for the READY of a peer without a key.
+            // Without CURVE, a peer sends its READY together with its greeting.
             command::put_ready(&mut opening, "DEALER");
         }
         peer.writer.send(opening).expect("the writer");

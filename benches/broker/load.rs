@@ -155,7 +155,7 @@ pub fn connect(broker: &Broker, clients: usize) -> Vec<TcpStream> {
 }
 
 /// Starts a worker on a thread, which answers every request with the request's own bytes. Returns
-/// its connection, whose shutdown ends the worker.
+/// the worker's connection. The worker ends when the connection is shut down.
 fn echo(endpoint: &str) -> TcpStream {
     let stream = zmtp::connect(endpoint, b"DEALER");
     let mut other = stream.try_clone().expect("a descriptor");

@@ -1,5 +1,6 @@
-//! The admission of peers whose key or user is known, and of peers whose key or user is not. Both
-//! must cost the same, so that the time of a refusal does not reveal which keys and users exist.
+//! The cost of admitting a peer with a known key or user, and of refusing a peer with an unknown
+//! key or user. The two costs must be the same, so that the time of a refusal does not reveal which
+//! keys and users exist.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -27,18 +28,19 @@ pub const GROUPS: [&[&str]; 2] = [
     &[WRONG_PASSWORD, UNKNOWN_USER],
 ];
 
-/// The fraction by which the counts of a group may differ: more than two look-ups in a map, and
-/// much less than one step of a handshake or a pass over a password.
+/// The fraction by which the counts of a group may differ. It allows for two look-ups in a map, and
+/// is much less than the cost of one step of a handshake or of one pass of a password hash.
 pub const SPREAD_MAX: f64 = 0.01;
 
-/// The number of rounds for which a case does its work once, because a handshake takes a million
+/// A case does its work once for this number of rounds, because a handshake takes a million
 /// instructions.
 const ROUNDS_EACH: u64 = 200;
 
 /// The number of known keys and users.
 const KNOWN: usize = 1_000;
 
-/// Runs a case this number of times. Returns false if the case is not one of this module.
+/// Runs a case once for each [`ROUNDS_EACH`] of the `rounds`. Returns false if the case is not one
+/// of this module.
 pub fn run(case: &str, rounds: u64) -> bool {
     let times = rounds / ROUNDS_EACH;
     match case {
@@ -52,7 +54,7 @@ pub fn run(case: &str, rounds: u64) -> bool {
     true
 }
 
-/// A frontend with known keys, and keys of three kinds.
+/// A frontend and a pool that each know some keys, and client keys of three kinds.
 struct Keys {
     ours: Arc<[KeyPair]>,
     frontend: Security,
@@ -78,7 +80,7 @@ impl Keys {
     }
 }
 
-/// Returns a security that admits this key and many others.
+/// Returns security settings that admit this key and many others.
 fn security(ours: &Arc<[KeyPair]>, key: PublicKey) -> Security {
     let others = (1..KNOWN).map(|n| {
         let mut bytes = [7; 32];
@@ -98,8 +100,8 @@ fn security(ours: &Arc<[KeyPair]>, key: PublicKey) -> Security {
     }
 }
 
-/// Performs handshakes with a client that has a key, each up to the decision whether the client is
-/// admitted. The client's part costs the same in all cases.
+/// Performs handshakes with a client that has the key pair `key`, and asserts that the frontend
+/// admits or refuses the client as expected. The client's part costs the same in all cases.
 fn handshakes(times: u64, admitted: bool, key: fn(&Keys) -> &KeyPair) {
     let keys = Keys::new();
     let client = key(&keys);
@@ -124,7 +126,7 @@ fn handshakes(times: u64, admitted: bool, key: fn(&Keys) -> &KeyPair) {
     }
 }
 
-/// Refuses a password for this user.
+/// Verifies a wrong password for this user, and asserts that it is refused for the expected reason.
 fn passwords(times: u64, user: &str, expected: Denied) {
     let params = Params::new(64, 1, 1, None).expect("valid parameters");
     let hashed = Argon2::from(params).hash_password_with_salt(b"secret", &[7; 16]);

@@ -160,7 +160,7 @@ fn messages_in(rounds: u64) {
     }
 }
 
-/// Returns a message of `frames` in the form that the decoder gives it.
+/// Returns a message of `frames` that the decoder has built, as it builds a received message.
 fn received(frames: &[&[u8]]) -> Message {
     let mut bytes = Vec::new();
     for (n, frame) in frames.iter().enumerate() {

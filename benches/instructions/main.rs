@@ -1,8 +1,8 @@
 //! `cargo bench --bench instructions`: the number of instructions that a message takes in the parts
-//! that every message passes, on fixed inputs. Unlike a time, this number is the same on all
-//! machines of a kind, so CI can compare it with the committed number. The bench fails if a count
-//! exceeds the committed number by more than 5 % and by more than 16 instructions. A count that is
-//! lower by as much is reported, so that it can be committed before the gain is lost.
+//! of the gateway that every message passes, on fixed inputs. Unlike a time, this number is the
+//! same on all machines of a kind, so CI can compare it with the committed number. The bench fails
+//! if a count exceeds the committed number by more than 5 % and by more than 16 instructions. A
+//! count that is lower by as much is reported, so that it can be committed before the gain is lost.
 //! `tests/instructions.sh bless` writes all numbers again.
 //!
 //! Some counts have no committed number, but must be alike: see [`admission`].
@@ -27,8 +27,8 @@ const ROUNDS_MANY: u64 = 21_000;
 const TOLERANCE: f64 = 0.05;
 
 /// The number of instructions by which a count may always differ from the committed number. The
-/// compiler lays out the same code differently if its directory has another name, which has changed
-/// short cases by up to 16 instructions.
+/// compiler lays out the same code differently if the sources are in a directory with another name.
+/// This has changed the counts of short cases by up to 16.
 const SLACK: f64 = 16.0;
 
 const BASELINE: &str = concat!(
@@ -81,7 +81,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Compares a count with the committed number, and returns whether the bench fails and the text to
+/// Compares a count with the committed number. Returns whether the bench fails, and the text to
 /// print.
 fn verdict(before: f64, count: f64) -> (bool, &'static str) {
     let allowed = (before * TOLERANCE).max(SLACK);

@@ -73,7 +73,7 @@ impl Checker<'_> {
     }
 
     /// Returns a node that fails with `kind` when it is evaluated. Reports `error` as well, unless
-    /// types are checked at run time.
+    /// types are checked at evaluation.
     fn fail(&mut self, error: CompileError, kind: ErrorKind) -> Checked {
         let span = error.span;
         if self.declarations.checking == Checking::Compile {
@@ -82,7 +82,7 @@ impl Checker<'_> {
         checked(span, Op::Fail(kind), Type::Dyn)
     }
 
-    /// Reports that a type does not fit, unless types are checked at run time.
+    /// Reports `error`, unless types are checked at evaluation.
     fn mismatch(&mut self, error: CompileError) {
         if self.declarations.checking == Checking::Compile {
             self.errors.push(error);

@@ -15,7 +15,8 @@ use crate::types::Type;
 use crate::value::Value;
 use crate::zone::LOOKUP_STEPS;
 
-/// Steps to find a key in a map of a million entries that an expression has built.
+/// Steps to find a key in a map that an expression has built. A binary search in a million entries
+/// takes 20 steps.
 const KEY_STEPS: u64 = 20;
 
 /// Steps per entry to scan a map of the payload for keys. A map is scanned once, however many keys
@@ -341,8 +342,8 @@ fn may_be_map(node: &Node) -> bool {
     }
 }
 
-/// Returns whether comparing `node` may visit elements. A macro variable counts as one element,
-/// even if its value is a list or a message.
+/// Returns whether a comparison of the value of `node` may visit elements. A macro variable counts
+/// as one element, even if its value is a list or a message.
 fn may_have_elements(node: &Node) -> bool {
     match &node.op {
         Op::Field(bound) => {

@@ -1,8 +1,8 @@
 //! Finds parts of an expression that fail whenever they are evaluated.
 //!
 //! The checker cannot find these parts, because their types fit. Examples are a division by a
-//! constant zero, an index below 0, a constant that does not convert, and a type that `dyn()`
-//! hides.
+//! constant zero, an index below 0, a constant that cannot be converted, and a wrong type that
+//! `dyn()` hides.
 
 use crate::ast::Logic;
 use crate::budget::Budget;
@@ -38,8 +38,8 @@ pub struct Failure {
 /// Returns the first part of `node` that fails whenever it is evaluated, or `None` if no such part
 /// is found. A part that makes the whole expression fail takes precedence.
 ///
-/// `variables` are the names and types of the variables. `known` has the value of each variable
-/// that has the same value in all evaluations, and `None` for the others.
+/// `variables` are the names and types of the variables. For each variable, `known` contains the
+/// value if it is the same in all evaluations, or else `None`.
 pub(crate) fn failure<'a>(
     node: &'a Node,
     schema: &'a dyn Schema,

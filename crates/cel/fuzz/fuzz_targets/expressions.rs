@@ -158,7 +158,7 @@ const VARIABLES: [(&str, fn() -> Type, ExprType); 12] = [
     ("p", || Type::Duration, ExprType::Span),
 ];
 
-/// Expressions without subexpressions, other than the variables.
+/// Expressions without subexpressions. The variables are not listed again.
 const LEAVES: [(ExprType, &str); 30] = [
     (ExprType::Bool, "this.b"),
     (ExprType::Bool, "has(this.o)"),
@@ -350,7 +350,8 @@ impl<'i> Grower<'i> {
         (values, scalars)
     }
 
-    /// Returns a generated expression of the type `ty`, with at most `depth` levels.
+    /// Returns a generated expression of the type `ty`, in which at most `depth` of the [`NODES`]
+    /// are nested.
     fn grow(&mut self, ty: ExprType, depth: u32) -> String {
         let choice = usize::from(self.byte());
         if depth == 0 || self.length > LENGTH_LIMIT || choice & 3 == 0 {
