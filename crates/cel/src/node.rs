@@ -76,7 +76,7 @@ pub(crate) enum Op {
     Field(Box<FieldOf>),
     HasField(Box<FieldOf>),
     /// The value of a map for the key in the string. If the type of the operand is known only at
-    /// run time, the operand may also be a message. The string is then the name of a field.
+    /// evaluation, the operand may also be a message. The string is then the name of a field.
     Member(Box<Node>, Box<str>),
     HasMember(Box<Node>, Box<str>),
     /// A field whose name is an argument: `getField(message, name)`.
@@ -95,8 +95,8 @@ pub(crate) enum Op {
     Map(Vec<(Node, Node)>),
     Message(Box<Literal>),
     Fold(Box<FoldOf>),
-    /// An expression that always fails. If types are checked at run time, the checker returns this
-    /// operation in place of an expression that the checker would otherwise reject.
+    /// An expression that always fails. If types are checked at evaluation, the checker returns
+    /// this operation in place of an expression that it would otherwise reject.
     Fail(ErrorKind),
 }
 

@@ -163,7 +163,8 @@ fn element<'a>(list: &ListValue<'a>, at: &Value<'a>, budget: &mut Budget) -> Out
     let at = match at {
         Value::Int(at) => usize::try_from(*at).ok(),
         Value::Uint(at) => usize::try_from(*at).ok(),
-        // Up to this bound, which is just below 2^53, doubles are exact. No list is longer.
+        // Doubles represent all integers up to this bound, which is just below 2^53. No list is
+        // longer.
         Value::Double(at) if at.fract() == 0.0 && (0.0..9e15).contains(at) => {
             usize::try_from(*at as u64).ok()
         }

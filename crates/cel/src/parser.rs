@@ -1,7 +1,8 @@
 //! The parser, which turns tokens into an expression.
 //!
-//! The parser reads the grammar of the language definition by precedence climbing. Each node stores
-//! its height, which is at most [`LEVELS_MAX`], so that code can recurse over the expression.
+//! The parser follows the grammar of the language definition, and parses binary operators by
+//! precedence climbing. Each node stores its height. Since the height is at most [`LEVELS_MAX`],
+//! code can recurse over the expression.
 
 use crate::ast::{Call, Expr, ExprKind, FieldValue, Logic, Name, Select, SelectForm, highest};
 use crate::constant::Constant;

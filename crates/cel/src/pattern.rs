@@ -18,9 +18,9 @@ const REPEAT_MAX: u32 = 1_000;
 /// The maximum depth of nested groups. The compilation of a pattern recurses over them.
 const NESTING_MAX: u32 = 100;
 
-/// The number of bytes of a text for which a match is charged one step at each
-/// [position](positions) of the pattern. A crafted text can make the pattern try all positions for
-/// each byte, at about 5 ns for each position.
+/// A match is charged one step for this number of bytes of the text and each [position](positions)
+/// of the pattern. A crafted text can make the matcher try all positions for each byte, which takes
+/// about 5 ns for each position.
 const STEP_BYTES: usize = 8;
 
 /// A pattern with at most this number of positions is charged only one step for [`STEP_BYTES`]
@@ -199,7 +199,8 @@ impl<'p> Translator<'p> {
     }
 
     /// Reads the rest of a counted repetition: `n}`, `n,}` or `n,m}`. Returns `None` for anything
-    /// else, in which case the opening brace is a literal.
+    /// else, in which case the opening brace is a literal. Fails if a count is above
+    /// [`REPEAT_MAX`].
     fn counted(&mut self) -> Result<Option<String>, String> {
         let counts = |byte: &u8| byte.is_ascii_digit() || *byte == b',';
         let end = self.rest.bytes().take_while(|byte| counts(byte)).count();

@@ -46,7 +46,7 @@ pub struct ScalarField<'a> {
 pub struct ScalarProgram {
     test: Test,
     steps: u64,
-    /// The number of comparisons, each of which may read strings or bytes.
+    /// The number of comparisons. Each comparison may read strings or bytes.
     comparisons: u64,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The cases are read from the directory that the variable `CEL_SPEC` names. It must hold `proto`
 //! and `testdata`, which are `proto` and `tests/simple/testdata` of github.com/google/cel-spec. If
-//! the variable is not set, no case runs: `tests/language` has the project's own cases.
+//! the variable is not set, no case runs. The project's own cases are in `tests/language`.
 //!
 //! - `case`: One case: its declarations, values and expected result.
 //! - `same`: The comparison of a result with the expected result.
@@ -29,7 +29,7 @@ use support::Reflected;
 struct Outcome {
     passed: usize,
     failures: Vec<String>,
-    /// The number of cases that each entry of the list leaves out.
+    /// For each entry of [`LEFT_OUT`], the number of cases that match the entry.
     left_out: [usize; LEFT_OUT.len()],
 }
 

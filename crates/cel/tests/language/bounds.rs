@@ -31,7 +31,7 @@ fn nested_visits_stop_at_the_budget_of_steps() {
     assert!(spends(pairs, &payload, &mut Budget::new(100_000, 0)));
     let mut budget = Budget::new(1_000_000, 0);
     assert!(!spends(pairs, &payload, &mut budget));
-    // Comparing a pair takes fewer than eight steps.
+    // The comparison of a pair takes fewer than eight steps.
     let steps = 1_000_000 - budget.steps();
     assert!((300 * 300..300 * 300 * 8).contains(&steps), "{steps}");
 }
@@ -139,7 +139,7 @@ fn comparisons_of_equal_keys_take_steps() {
     let mut budget = Budget::new(1_000_000, 1_000_000);
     let error = program.evaluate(&[this], &mut budget).unwrap_err();
     assert_eq!(error.kind, ErrorKind::RepeatedKey);
-    // Sorting compares each of 64 keys with about six others.
+    // The sorting compares each of the 64 keys with about six other keys.
     let spent = 1_000_000 - budget.steps();
     assert!(spent > 64 * 6 * 10_000 / 32, "{spent}");
 }

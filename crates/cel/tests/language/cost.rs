@@ -5,7 +5,7 @@ use gateway_cel::Budget;
 use crate::Language;
 
 #[test]
-fn nested_visits_are_quadratic() {
+fn nested_visits_raise_the_degree_of_the_cost() {
     let language = Language::new();
     let cases = [
         ("this.soft < this.hard", 0, None),
@@ -46,8 +46,8 @@ fn nested_visits_are_quadratic() {
     }
 }
 
-/// All nested lists together are no longer than the payload, so visiting each of them once is
-/// linear.
+/// All nested lists together are no longer than the payload. If each of them is visited once, the
+/// cost is therefore linear.
 #[test]
 fn lists_within_elements_are_visited_once() {
     let language = Language::of("demo.Nested");
@@ -81,8 +81,8 @@ fn lists_within_elements_are_visited_once() {
     }
 }
 
-/// Expressions, each with the approximate maximum ratio of the cost bound to the actual cost of an
-/// evaluation that reaches all parts.
+/// Expressions, each with a factor. If an evaluation reaches all parts, the bound on the cost is at
+/// most about this factor times the actual cost.
 const CASES: &[(&str, u64)] = &[
     (
         "this.soft < this.hard && this.hard < 100 && this.soft > 0",

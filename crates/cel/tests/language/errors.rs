@@ -1,4 +1,4 @@
-//! Tests of expressions that do not compile, each with its place and its remedy.
+//! Tests of expressions that do not compile, with the place and the help of each error.
 
 use gateway_cel::Type;
 

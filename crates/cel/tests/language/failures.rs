@@ -6,7 +6,7 @@ use gateway_cel::{Failure, Type, Value};
 use crate::Language;
 
 /// Returns the part of `expression` that always fails, with the reason, and whether the whole
-/// expression fails.
+/// expression fails. Returns `None` if no such part is found.
 fn failure(language: &Language, expression: &str) -> Option<(String, String, bool)> {
     let program = language.compile(expression);
     let Failure { error, decides } = program.failure(&[])?;
@@ -61,7 +61,7 @@ fn constants_without_a_value_always_fail() {
 }
 
 #[test]
-fn operands_that_no_other_operand_can_absorb_always_fail() {
+fn failures_that_no_other_operand_can_absorb_fail_the_expression() {
     for (expression, part, reason) in [
         ("this.soft / 0 > 1", "this.soft / 0", "division by zero"),
         (
