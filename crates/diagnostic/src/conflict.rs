@@ -1,4 +1,4 @@
-//! Markers that version control leaves in a file whose versions could not be merged.
+//! Conflict markers, which version control writes into a file if it cannot merge two versions.
 
 use std::ops::Range;
 

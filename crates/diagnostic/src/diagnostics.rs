@@ -9,8 +9,8 @@ use crate::source::Place;
 /// time, and would not be read, so they are only counted.
 const KEPT_MAX: usize = 200;
 
-/// The diagnostics of one run, in the order in which they were added: the first 200 of each
-/// severity, and the number of the others.
+/// The diagnostics of one run, in the order in which they were added. The first 200 diagnostics of
+/// each severity are kept. Further diagnostics are only counted.
 ///
 /// `Display` writes the [rendered](Diagnostics::render) diagnostics without colour.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,8 +35,8 @@ impl Diagnostics {
         Self::default()
     }
 
-    /// Adds a diagnostic, or counts it if there are 200 of its severity. A diagnostic that is equal
-    /// to a kept diagnostic is dropped.
+    /// Adds a diagnostic, or only counts it if 200 diagnostics of its severity are kept already. A
+    /// diagnostic that is equal to a kept diagnostic is dropped.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         if self.list.contains(&diagnostic) {
             return;
@@ -50,9 +50,9 @@ impl Diagnostics {
         self.list.push(diagnostic);
     }
 
-    /// Adds a diagnostic at the place that `place` returns. If there are 200 diagnostics of this
-    /// severity, the diagnostic is only counted. `place` is not called then, because some places
-    /// take long to find.
+    /// Adds a diagnostic at the place that `place` returns. If 200 diagnostics of its severity are
+    /// kept already, the diagnostic is only counted. `place` is not called then, because the search
+    /// for a place can take long.
     pub fn push_at(&mut self, diagnostic: Diagnostic, place: impl FnOnce() -> Option<Place>) {
         let tally = self.tally(diagnostic.severity);
         if tally.kept == KEPT_MAX {
@@ -87,12 +87,12 @@ impl Diagnostics {
         self.errors() > 0
     }
 
-    /// Returns the number of errors, including those that are not kept.
+    /// Returns the number of errors, including errors that are not kept.
     pub fn errors(&self) -> usize {
         self.errors.kept + self.errors.left_out
     }
 
-    /// Returns the number of warnings, including those that are not kept.
+    /// Returns the number of warnings, including warnings that are not kept.
     pub fn warnings(&self) -> usize {
         self.warnings.kept + self.warnings.left_out
     }
@@ -128,12 +128,12 @@ impl Diagnostics {
         self.list.iter()
     }
 
-    /// Iterates over the diagnostics, to add notes to them.
+    /// Iterates over the diagnostics that are kept, so that notes can be added to them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Diagnostic> {
         self.list.iter_mut()
     }
 
-    /// Sorts by file and place, and drops exact repetitions.
+    /// Sorts the diagnostics by file and place, and drops exact repetitions.
     pub fn sort(&mut self) {
         self.list.sort_by(|a, b| a.order().cmp(&b.order()));
         self.list.dedup();

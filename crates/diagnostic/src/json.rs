@@ -1,5 +1,5 @@
-//! Diagnostics for programs, such as editors and CI. docs/operating.md documents the form; keys may
-//! be added, but are never removed.
+//! Diagnostics for programs, such as editors and CI. docs/operating.md documents the form. Later
+//! versions can add keys, but do not remove any.
 
 use serde::{Serialize, Serializer};
 
@@ -98,7 +98,7 @@ impl Diagnostics {
     pub fn to_json(&self) -> String {
         let left_out = self.left_out();
         let entries = self.iter().chain(&left_out).map(DiagnosticEntry::of);
-        // Writing strings and numbers into memory cannot fail.
+        // The serialization of strings and numbers into memory cannot fail.
         let lines = entries.filter_map(|entry| serde_json::to_string(&entry).ok());
         let lines: Vec<_> = lines.collect();
         match lines.is_empty() {

@@ -49,7 +49,7 @@ impl Diagnostic {
         let pad = " ".repeat(gutter);
         let equals = paint.styled("34", "=");
         let write_remark = |word: &str, text: &str, out: &mut String| {
-            // A continuation line is indented to the text, not to the gutter.
+            // Each further line is indented to the start of the text on the first line.
             let under = format!("\n{pad}   {}", " ".repeat(word.len() + 2));
             let text = printable(text).replace('\n', &under);
             let _ = writeln!(out, "{pad} {equals} {}: {text}", paint.styled("1", word));

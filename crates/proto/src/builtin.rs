@@ -342,7 +342,7 @@ impl<'a> Run<'a> {
             }
             let known = self.known.get(name).cloned();
             let unit = known.map(FileStage::Linked).or_else(|| {
-                // These files are few and known, so parsing them needs no time limit. They have no
+                // These files are few and known, so no time limit is needed, and they have no
                 // errors.
                 let parsed = parse(name, text, &Budget::unlimited()).ok()?;
                 Some(FileStage::Parsed(Box::new(parsed)))

@@ -1,4 +1,5 @@
-//! The places at which the messages and enums of schemas are defined, and their reservations.
+//! The places at which the messages and enums of schemas are defined, and the numbers and names
+//! that these messages and enums reserve.
 //!
 //! The compiler collects these definitions (`definitions.rs`). The gateway keeps the definitions of
 //! the schemas in use, so that the report on a later edit can show the changed definition. Payloads

@@ -46,7 +46,7 @@ fn of_message(at: &TypeAt<'_, DescriptorProto>, places: &mut FilePlaces<'_>) -> 
     Definition {
         parts: fields.collect(),
         place: places.of(at, &[path::NAME]),
-        // A message's ranges exclude their end.
+        // Unlike a reserved range of an enum, a reserved range of a message excludes its end.
         reserved: sorted(
             (message.reserved_range.iter())
                 .map(|range| range.start()..=range.end().saturating_sub(1)),

@@ -61,8 +61,8 @@ pub(super) struct TypeAt<'a, D> {
 }
 
 impl CompiledFile {
-    /// Returns the compiled file of a descriptor without SourceCodeInfo. `locations` takes the
-    /// place of the SourceCodeInfo.
+    /// Returns the compiled file of a descriptor without SourceCodeInfo. `locations` contains the
+    /// information that SourceCodeInfo would contain.
     pub(super) fn new(
         descriptor: Arc<LazyDescriptor>,
         facts: Arc<Facts>,
@@ -76,7 +76,7 @@ impl CompiledFile {
         }
     }
 
-    /// Returns the name by which others import the file.
+    /// Returns the name by which other files import the file.
     pub fn name(&self) -> &str {
         &self.facts.name
     }

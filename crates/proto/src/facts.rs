@@ -15,7 +15,7 @@ use crate::top_names::TopNames;
 /// The facts about one file.
 #[derive(Debug)]
 pub(super) struct Facts {
-    /// The name by which others import the file.
+    /// The name by which other files import the file.
     pub name: String,
     pub package: String,
     /// The names of the files that the file imports, except by `import option`.

@@ -3,7 +3,7 @@
 const OPTIONAL: &str =
     "optional values are an option of the language that protovalidate does not have";
 const ENUMS: &str =
-    "enums are integers, as in protovalidate; separate types for enums are an option of the language";
+    "enums are integers, as in protovalidate; separate enum types are an option of the language";
 const EXTENSION: &str = "belongs to an extension library that protovalidate does not have";
 
 /// Prefixes of `file/section/case`, with the reason why the cases that match are skipped.

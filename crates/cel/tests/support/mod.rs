@@ -316,7 +316,7 @@ impl<'a> Message<'a> for View<'a> {
     }
 }
 
-/// Map entries. Look-up is a linear search.
+/// The entries of a map. A look-up searches them from the first to the last.
 struct Entries<'a>(Vec<(Value<'a>, Value<'a>)>);
 
 impl<'a> Map<'a> for Entries<'a> {

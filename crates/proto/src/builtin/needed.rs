@@ -1,4 +1,5 @@
-//! The unchanged files whose definitions a run needs. All others stay encoded.
+//! Finds the unchanged files with definitions that a run needs. The descriptors of all other
+//! unchanged files stay encoded.
 
 use std::collections::HashSet;
 
@@ -69,8 +70,11 @@ impl AddedNames {
         self.packages.extend(&names.packages);
     }
 
-    /// Returns whether a name that a file defines may be among these definitions or packages, or
-    /// whether a package of the file may be among these definitions. A result of false is certain.
+    /// Returns true if a definition of a file may have the name of one of these definitions or
+    /// packages, or if a package of the file may have the name of one of these definitions.
+    ///
+    /// Since only hashes are compared, a result of true can be wrong. A result of false is always
+    /// right.
     fn may_clash_with(&self, names: &TopNames) -> bool {
         let is_taken = |hash: &u64| self.definitions.contains(hash) || self.packages.contains(hash);
         let is_defined = |hash: &u64| self.definitions.contains(hash);
