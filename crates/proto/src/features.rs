@@ -2,7 +2,8 @@
 //!
 //! proto2, proto3 and editions differ in a few features. A file, message, oneof, enum or field may
 //! set features, and an inner setting overrides an outer one. rust-protobuf's descriptors are older
-//! than editions, so the features are unknown fields of the options. This module only reads them.
+//! than editions, so the features are unknown fields of the options. This module reads the features
+//! and does not check them.
 
 use ::protobuf::descriptor::FileDescriptorProto;
 use ::protobuf::well_known_types::empty::Empty;

@@ -9,7 +9,7 @@ use crate::well_known;
 use gateway_diagnostic::{Diagnostic, Place, did_you_mean, escaped};
 
 /// Returns the error of a file in which brackets nest deeper than [`NESTING_MAX`]. Returns `None`
-/// if no brackets do.
+/// if no brackets nest that deep.
 pub(super) fn too_deep(source: &ProtoSource) -> Option<Diagnostic> {
     let range = source.outline.too_deep.clone()?;
     let fault = TextFault::new(range, format!("brackets nest more than {NESTING_MAX} deep"));

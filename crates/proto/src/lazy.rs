@@ -6,12 +6,13 @@ use std::sync::{Arc, OnceLock};
 use protobuf::Message as _;
 use protobuf::descriptor::FileDescriptorProto;
 
-/// The descriptor of a file, which is decoded when it is first read. Most files of a large
-/// collection are never read after an edit, and the encoded form takes a fraction of the memory.
+/// The descriptor of a file, which is decoded when it is first read. After an edit in a large
+/// collection of files, most descriptors are never read, and an encoded descriptor takes a fraction
+/// of the memory.
 #[derive(Debug)]
 pub(super) struct LazyDescriptor {
     decoded: OnceLock<FileDescriptorProto>,
-    /// The encoded form, or `None` if the descriptor was made in this run.
+    /// The encoded form, or `None` if this run of the compiler made the descriptor.
     encoded: Option<Arc<[u8]>>,
 }
 

@@ -1,9 +1,9 @@
 //! A lexer for `.proto` texts, by the rules of protoc's tokenizer.
 //!
-//! Comments and whitespace are dropped. Input that is not a token becomes a bad token, with the
-//! error to report if the parser reaches it. [`tokens`] stops at a text that is clearly not a
-//! `.proto` file. [`LooseTokens`] and [`words`] always read to the end, for callers that need facts
-//! about any text. The lexer knows no keywords and does not recurse.
+//! Comments and whitespace are dropped. Input that is not a token becomes a bad token. The error of
+//! a bad token is reported if the parser reaches the token. [`tokens`] stops at a text that is
+//! clearly not a `.proto` file. [`LooseTokens`] and [`words`] always read to the end, for callers
+//! that need facts about any text. The lexer knows no keywords and does not recurse.
 
 #[cfg(test)]
 mod tests;

@@ -27,7 +27,7 @@ pub(super) struct LinkedFile {
     pub facts: Arc<Facts>,
     /// The total length of the full names that the file defines, in bytes.
     pub names_bytes: usize,
-    /// The locations of definitions and options, which the descriptor lacks.
+    /// The locations of definitions and options. The descriptor itself contains no locations.
     pub locations: Locations,
     pub edition: Edition,
     /// The features in force in the file, unless an element within it overrides them.
@@ -36,7 +36,7 @@ pub(super) struct LinkedFile {
 }
 
 impl LinkedFile {
-    /// Returns the name by which others import the file.
+    /// Returns the name by which other files import the file.
     pub(crate) fn name(&self) -> &str {
         &self.facts.name
     }

@@ -1,6 +1,6 @@
 //! The values of the numbers and quoted texts of a `.proto` file.
 
-/// Returns the value of an integer token, or `None` if it does not fit 64 bits.
+/// Returns the value of an integer token, or `None` if the value does not fit into 64 bits.
 pub(super) fn integer(token: &str) -> Option<u64> {
     if let Some(digits) = token
         .strip_prefix("0x")

@@ -1,5 +1,5 @@
-//! The names of scalar types, of the messages of maps' entries, and the default JSON names of
-//! fields, for the parser, the linker and the checks.
+//! Names that the parser, the linker and the checks share: the names of scalar types and of map
+//! entry messages, and the default JSON names of fields.
 
 use protobuf::descriptor::field_descriptor_proto::Type;
 
@@ -44,7 +44,7 @@ pub(crate) fn camel_case(name: &str) -> String {
     json
 }
 
-/// The end of the name of every message that holds a map's entries.
+/// The suffix of the name of each message that holds a map's entries.
 pub(crate) const ENTRY_SUFFIX: &str = "Entry";
 
 /// Returns the name of the message that holds a map field's entries.

@@ -15,8 +15,9 @@ use rustix::fs::OFlags;
 /// Fails with the errors of the system. Also fails with [`io::ErrorKind::IsADirectory`] for a
 /// directory, and with [`io::ErrorKind::InvalidInput`] for anything else that is not a file.
 pub fn open_file(path: &Path) -> io::Result<File> {
-    // Opening a device may have an effect, so the name is checked first. If another file takes the
-    // name after this check, that file is opened, checked, and closed if it is refused.
+    // The file is checked before it is opened, because opening a device may have an effect. If
+    // another file takes the name after this check, that file is opened, checked, and closed if it
+    // is refused.
     check(&fs::metadata(path)?)?;
     open_anything(path)
 }

@@ -3,8 +3,8 @@
 //! too, in each file that can use the extension.
 //!
 //! The options of each element are first collected in a [`Tree`], which reveals options that are
-//! set twice. The encoded tree is then merged into the options message. Fields that the descriptor
-//! model does not know (features, extensions) become unknown fields.
+//! set twice. The encoded tree is then merged into the options message. Features and extensions
+//! become unknown fields, because rust-protobuf's options messages do not declare them.
 
 mod aggregate;
 mod owner;
@@ -265,8 +265,8 @@ impl<'a> OptionReader<'a> {
     }
 
     /// Follows the parts of an option's name before the last one. Each part names a message field
-    /// of the message before it. Appends the fields' numbers to `numbers`, and returns the type and
-    /// the tree of the innermost message.
+    /// of the message that the previous part names. Appends the fields' numbers to `numbers`, and
+    /// returns the type and the tree of the innermost message.
     fn enter<'t>(
         &self,
         parts: &[Part],

@@ -52,8 +52,9 @@ impl Edition {
 /// One parsed file.
 #[derive(Debug)]
 pub(super) struct Parsed {
-    /// The descriptor. Types are as written. Defaults and json_names are included. It contains no
-    /// options, except `map_entry`, and `message_set_wire_format` where the file sets it to true.
+    /// The descriptor. Types are as written. Defaults and json_names are included. The descriptor
+    /// contains no options, except `map_entry`, and `message_set_wire_format` where the file sets
+    /// it to true.
     pub file: FileDescriptorProto,
     /// The locations of everything but options.
     pub locations: Locations,

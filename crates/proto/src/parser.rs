@@ -117,7 +117,8 @@ pub(super) fn parse_tokens(
 
 /// Returns the errors of unresolved merge conflicts in a text. `faults` are the other errors of the
 /// text. If there are conflicts, the other errors are consequences of them. A line of `=` may be a
-/// separator in a comment, so it counts as a conflict only if one of `faults` begins in it.
+/// separator in a comment, so such a line counts as a conflict only if one of `faults` begins in
+/// the line.
 fn conflicts(text: &str, faults: &[TextFault]) -> Vec<TextFault> {
     let is_conflict = |marker: &Range<usize>| {
         let may_be_separator = text[marker.clone()].starts_with('=');

@@ -1,5 +1,5 @@
-//! The numbers of descriptor.proto's fields, by name, and the paths of SourceCodeInfo that consist
-//! of them.
+//! The numbers of descriptor.proto's fields, by name, and functions that build paths of
+//! SourceCodeInfo from these numbers.
 //!
 //! A path names a part of a file's descriptor: the number of a field, then an index if the field is
 //! repeated, then the number of a field in that element, and so on.

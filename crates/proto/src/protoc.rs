@@ -46,7 +46,7 @@ const UNPLACED_LINE_MAX: usize = 500;
 /// The pause between two checks of protoc's exit status, after protoc has closed its stderr.
 const END_PAUSE: Duration = Duration::from_millis(5);
 
-/// The failure of a run of protoc, which then produces no descriptors.
+/// The failure of a run of protoc. A failed run produces no descriptors.
 struct Failure {
     /// The reason: an exit status, an I/O error or a timeout.
     why: String,

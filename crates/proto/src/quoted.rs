@@ -56,7 +56,7 @@ fn byte_at(text: &str, tokens: &[Range<usize>], at: usize) -> Option<usize> {
         }
         before += size;
     }
-    // The end of the value is the closing quote.
+    // An offset at the end of the value is mapped to the closing quote.
     tokens.last().map(|token| token.end - 1)
 }
 

@@ -1,5 +1,5 @@
-//! The options that carry rules of buf.validate. Extensions that the descriptor model does not know
-//! are kept as unknown fields.
+//! The options that carry rules of buf.validate. These options are extensions, which
+//! rust-protobuf's descriptors keep as unknown fields.
 
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 use protobuf::{Message, UnknownFields};

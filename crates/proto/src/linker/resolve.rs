@@ -252,7 +252,7 @@ impl<'a> VisibleNames<'a> {
             matches!(found, Ok(Lookup::Found(found, symbol)) if found == full && wanted.accepts(symbol.kind))
         };
         // The suggestion is the shortest suffix of the full name that identifies the type. If the
-        // written name has dots, the suggestion also has at least one.
+        // written name has dots, the suggestion also has at least one dot.
         let dots = full.match_indices('.').map(|(at, _)| &full[at + 1..]);
         let dotted = name.contains('.');
         let mut written = dots

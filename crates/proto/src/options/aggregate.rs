@@ -90,8 +90,8 @@ impl<'a> OptionReader<'a> {
     }
 
     /// Calls `see` with the field of each entry of an aggregate, at any depth, and with whether the
-    /// field is within a group. `in_group` says whether the aggregate itself is. Entries without a
-    /// known field are skipped.
+    /// field is within a group. `in_group` says whether the aggregate itself is within a group.
+    /// Entries without a known field are skipped.
     pub(super) fn visit_entries(
         &self,
         entries: &[Entry],
@@ -133,9 +133,9 @@ impl<'a> OptionReader<'a> {
         }
         let name = &entry.name;
         let named = self.field(ty, name).or_else(|| {
-            // In the text format, a group field has the name of its message. The same holds for a
-            // delimited field if its message is defined in the same scope and has the same name
-            // except for the case.
+            // In the text format, a group field has the name of its message. A delimited field also
+            // has the name of its message if the message is nested in the type of the aggregate and
+            // the two names differ only in case.
             let lower = self.field(ty, &name.to_ascii_lowercase())?;
             let same_scope = || lower.type_name() == format!(".{}.{name}", ty.name);
             (lower.is_group() && same_scope()).then_some(lower)

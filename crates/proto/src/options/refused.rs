@@ -29,7 +29,7 @@ impl OptionError {
         OptionError::Fault(Box::new(diagnostic), OptionPart::Value)
     }
 
-    /// Sets the remedy.
+    /// Sets the help text, which proposes a correction.
     pub(super) fn help(self, help: impl Into<String>) -> Self {
         self.map(|diagnostic| diagnostic.help(help))
     }

@@ -43,7 +43,7 @@ impl Tree {
         self.fields.get(&number).map_or(0, Vec::len)
     }
 
-    /// Adds a value.
+    /// Adds a value of the field with this number.
     pub(super) fn push(&mut self, number: i32, node: ValueNode) {
         self.fields.entry(number).or_default().push(node);
     }

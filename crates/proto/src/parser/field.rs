@@ -165,7 +165,7 @@ impl Parser<'_> {
     }
 
     /// Refuses a type name that begins with `map.`, because protoc reads only `map` and not the
-    /// rest.
+    /// rest of the name.
     fn no_path_below_map(&self) -> Parse<()> {
         if !self.is("map") || self.ahead(1).kind != TokenKind::Punct(b'.') {
             return Ok(());

@@ -26,7 +26,7 @@ const PACKAGE_DEPTH_MAX: usize = 101;
 impl Parser<'_> {
     pub(super) fn file(&mut self) -> Parse<()> {
         if self.is("syntax") || self.is("edition") {
-            // Without the syntax, the meaning of the rest is unknown.
+            // Without the syntax, the meaning of the rest of the file is unknown.
             let syntax = self.syntax();
             if let Err(fault) = syntax {
                 let _ = self.report(fault);
@@ -35,7 +35,7 @@ impl Parser<'_> {
         }
         while self.token().kind != TokenKind::End {
             if self.is_punct(b'}') {
-                // After an error, the matching `{` may have been skipped with the statement.
+                // The matching `{` may have been skipped with an earlier faulty statement.
                 if self.faults.is_empty() {
                     let stray = self.unexpected::<()>(STATEMENT_EXPECTED);
                     stray.or_else(|fault| self.report(fault))?;

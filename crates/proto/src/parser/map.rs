@@ -72,7 +72,7 @@ impl Parser<'_> {
             let token = self.token();
             if self.is("group") {
                 return Err(TextFault::new(token.range(), "a group in a map")
-                    .help("name a message")
+                    .help("use a message type instead")
                     .boxed());
             }
             match scalar(self.word(token)).filter(|_| token.kind == TokenKind::Word) {

@@ -22,7 +22,7 @@ const COPY_FACTOR_MAX: usize = 8;
 const COPY_ALLOWANCE: usize = 64 << 10;
 
 /// A placeholder for the end of a range that is written with `to max`, until it is known whether
-/// the message is a MessageSet. No file can write this number.
+/// the message is a MessageSet. The end of a range in a file is never negative.
 const PENDING_END: i32 = -1;
 
 /// Sets the exclusive end of the ranges that are written with `to max`.

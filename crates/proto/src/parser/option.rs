@@ -7,8 +7,8 @@ use crate::literal::integer;
 use crate::outline::NESTING_MAX;
 use crate::parsed::{Base, Entity, Entry, Part, Value, WrittenOption};
 
-/// The maximum number of parts of an option's name, as in protoc. Each part except the last names a
-/// message within the message of the previous part, and readers bound the nesting of messages.
+/// The maximum number of parts of an option's name, as in protoc. Each part except the last adds a
+/// level of nested messages, and the protobuf libraries parse at most [`NESTING_MAX`] levels.
 const NAME_PARTS_MAX: usize = NESTING_MAX + 1;
 
 impl Parser<'_> {
@@ -145,8 +145,8 @@ impl Parser<'_> {
     fn aggregate(&mut self, close: u8) -> Parse<Vec<Entry>> {
         let mut entries = Vec::new();
         self.nested += 1;
-        // The outline bounds the nesting of valid files. In a file with errors, the outline may
-        // ignore brackets because it takes them for a part of a quoted text.
+        // A file that nests too deeply by its outline is not parsed. In a file with errors, the
+        // outline may miss brackets, because it may read them as a part of a quoted text.
         if self.nested > NESTING_MAX {
             let open = self.tokens[self.at.saturating_sub(1)].range();
             let text = format!("brackets nest more than {NESTING_MAX} deep");
