@@ -36,9 +36,9 @@
 //! ```
 //!
 //! [`compile`] compiles every file below the import paths at once. [`Texts`] reads the files first,
-//! so that the same bytes can be compiled, outlined and compared with later versions. With a
-//! [`Cache`], a compile links only the files that have changed since the last compile, and their
-//! importers. [`Descriptors`] looks up messages and places in the result.
+//! so that the compiler, the outlines ([`Outlined`]) and the comparison with later versions use the
+//! same bytes. With a [`Cache`], a compile links only the files that have changed since the last
+//! compile, and their importers. [`Descriptors`] looks up messages and places in the result.
 //!
 //! The texts are read once (`sources`) and passed to one of two front ends: `builtin` (the default,
 //! with its checks in `verify`) or `protoc`. A front end runs on a separate thread. The stack of

@@ -33,8 +33,8 @@ const DEFINITIONS_MAX: usize = 1_000_000;
 /// The maximum number of files. googleapis has 9,000.
 const FILES_MAX: usize = 20_000;
 
-/// The maximum depth of directories. Directories in practice nest less deeply, and the walk's stack
-/// allows far more.
+/// The maximum depth of directories. Directories in practice nest less deeply. The stack of the
+/// thread that walks the directories allows a far greater depth.
 const DIRECTORY_DEPTH_MAX: usize = 64;
 
 /// The maximum number of directory entries that the walks examine, including entries that are not

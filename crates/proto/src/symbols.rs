@@ -143,8 +143,8 @@ impl UnreadNames {
 pub(super) struct View {
     /// The indices of the files.
     files: HashSet<usize>,
-    /// The indices of the files of which only the extensions are seen: those imported with `import
-    /// option`.
+    /// The indices of the files that are imported with `import option`. Only the extensions in
+    /// these files are seen.
     option_files: HashSet<usize>,
     /// The packages of all these files, and the packages that contain them.
     packages: HashSet<String>,
@@ -173,7 +173,7 @@ pub(super) enum Sought {
 /// The result of a look-up.
 pub(super) enum Lookup<'a> {
     Found(String, &'a Symbol),
-    /// The first part of the name refers to this scope, which does not define the rest.
+    /// The first part of the name refers to this scope, which does not define the rest of the name.
     Shadowed(String),
     /// The name is defined in a file that is not imported.
     NotImported(String, &'a Symbol),
@@ -271,8 +271,8 @@ impl Symbols {
         self.bytes
     }
 
-    /// Returns the view of a file, given the indices of the files that it sees, and of the files of
-    /// which it sees only the extensions.
+    /// Returns the view of a file. `files` are the indices of the files whose names it sees.
+    /// `option_files` are the indices of the files in which it sees only the extensions.
     pub(crate) fn view(&self, files: HashSet<usize>, option_files: HashSet<usize>) -> View {
         let mut packages = HashSet::new();
         let own: HashSet<&str> = files

@@ -1,5 +1,5 @@
-//! The texts below the import paths, read once, so that the same bytes are compiled, outlined and
-//! compared with later versions.
+//! The texts of the files below the import paths. Each file is read once, so that the compiler, the
+//! outlines and the comparison with later versions use the same bytes.
 
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};

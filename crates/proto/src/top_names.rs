@@ -54,7 +54,8 @@ impl TopNames {
     }
 }
 
-/// Returns the hashes of a full name and of all scopes that contain it, except the outermost.
+/// Returns the hashes of a full name and of all scopes that contain it, except the outermost scope,
+/// which has no name.
 pub(super) fn prefix_hashes(full_name: &str) -> impl Iterator<Item = u64> {
     let ends = full_name.match_indices('.').map(|(at, _)| at);
     let ends = ends.chain((!full_name.is_empty()).then_some(full_name.len()));

@@ -74,7 +74,7 @@ struct Check<'a, 'b, 'c> {
     ranges: HashMap<&'a str, BTreeMap<i32, &'a ExtensionRange>>,
     /// The features of the fields' enums, by the enum's address.
     enums: RefCell<HashMap<*const EnumDescriptorProto, Features>>,
-    /// The declarations of extension ranges, by the range's address and by number.
+    /// The declarations of extension ranges, by the address of the range and the declared number.
     declarations: HashMap<*const ExtensionRange, HashMap<i32, Empty>>,
     /// The default_symbol_visibility of each file whose types are used, by the index of the file.
     visibilities: HashMap<usize, Option<u64>>,
@@ -246,8 +246,8 @@ fn is_lite(file: &FileDescriptorProto) -> bool {
     file.options.optimize_for() == OptimizeMode::LITE_RUNTIME
 }
 
-/// Returns the value of a bool option that the descriptor model does not know, or false if the
-/// option is not set.
+/// Returns the value of a bool option that is an unknown field of `options`, or false if the option
+/// is not set.
 fn unknown_flag<M: Message>(options: Option<&M>, number: u32) -> bool {
     let value = options.and_then(|options| options.special_fields().unknown_fields().get(number));
     matches!(value, Some(UnknownValueRef::Varint(1)))

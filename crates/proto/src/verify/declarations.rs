@@ -76,11 +76,11 @@ impl Check<'_, '_, '_> {
         let place = below(at, path::FIELD_NUMBER, None);
         let Some(declaration) = declarations.get(&number).map(Declaration::of) else {
             let text = format!("extension number {number} is not declared");
-            let help = "add a declaration of it to the extension range";
+            let help = "declare the extension in the options of the extension range";
             return self.report.fault(
                 text,
                 &place,
-                "its range declares all of its extensions",
+                "this extension range allows only declared extensions",
                 help,
             );
         };
@@ -141,7 +141,7 @@ impl Check<'_, '_, '_> {
     }
 }
 
-/// `ExtensionRangeOptions.Declaration`, which the descriptor model does not know.
+/// `ExtensionRangeOptions.Declaration`, for which rust-protobuf has no type.
 struct Declaration {
     number: i32,
     full_name: Option<String>,

@@ -121,8 +121,8 @@ impl<'a> Check<'a, '_, '_> {
     }
 }
 
-/// Returns a value's name without the enum's name as a prefix, as code generators derive it: case
-/// and underscores are ignored.
+/// Returns a value's name in camel case, without the enum's name as a prefix, as code generators
+/// derive it. The comparison with the prefix ignores case and underscores.
 fn without_prefix(enum_name: &str, value: &str) -> String {
     let plain = |name: &str| -> String {
         name.chars()
@@ -143,7 +143,7 @@ fn without_prefix(enum_name: &str, value: &str) -> String {
         }
     }
     let rest = rest.as_str().trim_start_matches('_');
-    // The prefix may be the whole name.
+    // A value whose whole name is the prefix keeps its name.
     if rest.is_empty() {
         camel(value)
     } else {

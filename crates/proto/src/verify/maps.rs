@@ -62,8 +62,8 @@ impl<'a> Check<'a, '_, '_> {
     }
 
     /// Checks that a field or extension of the message `parent` does not have the type of a map's
-    /// entries, unless it is that map. As in protoc, a repeated field whose name gives the entries
-    /// the same name is taken for the map.
+    /// entries, unless it is that map. As in protoc, a repeated field counts as the map if a map
+    /// with the field's name would have the same entry type.
     pub(super) fn entry_type(&mut self, field: &FieldDescriptorProto, parent: &str, at: &[i32]) {
         if !self.has_entry_type(field) {
             return;
@@ -76,7 +76,7 @@ impl<'a> Check<'a, '_, '_> {
     }
 
     fn has_entry_type(&self, field: &FieldDescriptorProto) -> bool {
-        // Most names of types are not looked up.
+        // The comparison of the suffix saves the look-up of most type names.
         field.type_name().ends_with(ENTRY_SUFFIX) && self.is_map(field)
     }
 

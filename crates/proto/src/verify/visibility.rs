@@ -92,7 +92,8 @@ impl<'a> Check<'a, '_, '_> {
         if let Some(declared) = declared_visibility(&linked.file, &symbol.path) {
             return declared == Visibility::Local as u64;
         }
-        // The result is cached, because a file may have many options.
+        // The default visibility is cached, because finding it takes time in proportion to the
+        // options of the file.
         let default = self.visibilities.entry(symbol.file);
         match default.or_insert_with(|| default_visibility(&linked.file)) {
             Some(EXPORT_ALL) => false,
