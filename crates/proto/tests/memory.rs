@@ -74,7 +74,7 @@ fn write_files(directory: &Path) {
 struct Cost {
     /// The maximum of the bytes in use, beyond the bytes in use before the compile.
     peak: usize,
-    /// The total of all its allocations.
+    /// The total size of all allocations of the compile.
     all: usize,
     /// The total size of the .proto files.
     texts: usize,
@@ -99,7 +99,7 @@ fn compile(directory: &Path, cache: &mut Cache) -> Cost {
 }
 
 #[test]
-fn many_files_cost_a_bounded_multiple_of_their_texts_at_first_and_after_edits() {
+fn the_memory_of_a_compile_is_bounded_by_the_size_of_the_texts() {
     let directory = tempfile::tempdir().unwrap();
     write_files(directory.path());
     let mut cache = Cache::default();
@@ -108,7 +108,7 @@ fn many_files_cost_a_bounded_multiple_of_their_texts_at_first_and_after_edits() 
     let held = LIVE.load(Relaxed) - start;
     assert!(first.texts > 3 << 20, "{first:?}");
     assert!(first.peak < 10 * first.texts, "{first:?}");
-    // The cache keeps the texts, and in addition less than twice their size.
+    // In addition to the texts, the cache keeps less than twice the size of the texts.
     assert!(held < 3 * first.texts, "{held} bytes held, {first:?}");
     let file = directory.path().join("f199.proto");
     let text = fs::read_to_string(&file).unwrap();

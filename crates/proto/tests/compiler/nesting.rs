@@ -21,8 +21,8 @@ fn deep_nesting_is_refused_at_its_place() {
     }
 }
 
-/// The code that counts brackets and the code that recurses must agree on where a malformed token
-/// ends.
+/// The code that counts brackets and the code that recurses must agree on the end of a malformed
+/// token.
 #[test]
 fn brackets_after_an_invalid_token_are_counted() {
     let deep = "a { ".repeat(500_000);

@@ -1,4 +1,4 @@
-//! Tests of which files are compiled, and under which names: nested roots, copies and links.
+//! Tests of the files that are compiled and of their names, with nested roots, copies and links.
 
 use crate::support::{compile_files, outcome, root};
 

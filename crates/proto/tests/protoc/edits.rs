@@ -2,8 +2,9 @@
 //! cache of the last compile must give the same results as a fresh compile. The tests run without
 //! protoc.
 //!
-//! The files are those of the corpus and of the generator, or small files that share a few names.
-//! Many edits thus make a file define, use or extend a definition of another file.
+//! One test edits the files of the corpus and of the generator. The other test edits small files
+//! that share a few names. Many of its edits thus make a file define, use or extend a definition of
+//! another file.
 //!
 //! `EDITS=n` sets the number of edits, and `EDITS_SEED=n` the seed.
 
@@ -142,7 +143,8 @@ fn edit(root: &Path, step: u64, random: &mut fastrand::Rng) {
     }
 }
 
-/// The compiles of one directory after each of its edits, as the gateway makes them.
+/// The compiles of one directory after each of its edits. As in the gateway, each compile reuses
+/// the texts and the cache of the last compile.
 struct Follower {
     roots: [PathBuf; 1],
     /// The texts of the last compile.
@@ -159,8 +161,8 @@ impl Follower {
         }
     }
 
-    /// Compiles the files with the results of the last compile, and asserts that the outcome is
-    /// that of a fresh compile, which is returned.
+    /// Compiles the files with the results of the last compile, and asserts that a fresh compile
+    /// has the same outcome. Returns the outcome.
     fn assert_equals_fresh(&mut self, context: &str) -> Outcome {
         let next = Texts::read_after(self.texts.as_ref(), &self.roots, Compiler::Builtin);
         let reused = outcome(&next, &mut self.cache);
@@ -201,14 +203,14 @@ fn compiles_after_edits_equal_fresh_compiles() {
     assert!(whole > 5 && faulty > 5, "{whole} whole, {faulty} faulty");
 }
 
-/// The packages of the small files, most of which never change. A definition may have the full name
-/// of a package.
+/// The package of each small file. An edit rarely moves a file to another of these packages. A
+/// definition may have the full name of a package.
 const PACKAGES: [&str; 7] = ["", "a", "a.b", "a.b", "a.c", "a.b.M", "google.protobuf"];
 /// The names that some definitions share.
 const SHARED_NAMES: [&str; 8] = ["M", "N", "b", "c", "x", "a", "Any", "Duration"];
 
 /// Returns the small file of this number. It imports files of lower numbers, and defines a message
-/// that others may use and extend.
+/// that other files may use and extend.
 fn small_text(at: usize, random: &mut fastrand::Rng) -> String {
     let pick = |random: &mut fastrand::Rng, all: &[&'static str]| all[random.usize(..all.len())];
     let mut text = pick(random, &["syntax = \"proto2\";", "edition = \"2023\";"]).to_owned();

@@ -158,9 +158,9 @@ fn a_killed_protoc_is_reported_with_its_signal() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn two_hundred_megabytes_on_stderr_are_bounded() {
+fn two_hundred_megabytes_on_stderr_take_little_memory() {
     let directory = script("head -c 200000000 /dev/zero | tr '\\0' 'x' >&2; exit 3");
-    let test = "front_end::two_hundred_megabytes_on_stderr_are_bounded";
+    let test = "front_end::two_hundred_megabytes_on_stderr_take_little_memory";
     if run_in_child(test, directory.path()) {
         return;
     }

@@ -52,7 +52,7 @@ fn both_compilers_agree_on_generated_files() {
         );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    // If these fail, the generator no longer covers both verdicts.
+    // If this assertion fails, the generator no longer covers both verdicts.
     let judged = tally.accepted + tally.refused;
     assert!(
         tally.accepted > judged / 3 && tally.refused > judged / 5,

@@ -48,7 +48,7 @@ struct Generator {
     entries: Vec<EntryFacts>,
     /// The full names of the extensions of `FeatureSet`, each with its file.
     features: Vec<(String, usize)>,
-    /// The names of each scope, without their case and their underscores.
+    /// The names of each scope, in lower case and without underscores.
     names: HashMap<String, BTreeSet<String>>,
     /// The file that is being written.
     file: FileFacts,
@@ -169,7 +169,7 @@ impl Generator {
             if self.defines_options() && self.chance(30) {
                 self.custom_option(&package);
             }
-            // Here, the feature may also be one that the file defines.
+            // At this point, the feature may also be a feature that this file defines.
             if self.file.syntax.is_edition()
                 && self.chance(5)
                 && let Some(feature) = self.custom_feature()
@@ -311,8 +311,8 @@ impl Generator {
         }
     }
 
-    /// Returns whether the current decision is to be wrong. In a wrong case, this is true for one
-    /// random decision.
+    /// Returns whether the current decision is to be wrong. In a wrong case, this is true for at
+    /// most one random decision.
     fn errs(&mut self) -> bool {
         let errs = self.errors_due > 0 && self.random.u16(..250) == 0;
         self.errors_due -= u32::from(errs);
@@ -332,7 +332,7 @@ impl Generator {
         self.one(choices)
     }
 
-    /// Returns a name of the style, or of any style if the file follows none.
+    /// Returns a name of the style, or of any style if the file follows no style.
     fn name(&mut self, style: Style) -> String {
         let styled: &[&str] = match style {
             Style::Title => TITLES,

@@ -91,7 +91,8 @@ impl Generator {
         });
     }
 
-    /// Writes extensions of a message that has free numbers, if the file sees one.
+    /// Writes an extension of a message that has free extension numbers. Writes nothing if the file
+    /// sees no such message, or if it must not define extensions.
     pub(super) fn extend(&mut self, scope: &str, depth: usize) {
         let fits = |(at, ty): (usize, &TypeFacts)| {
             let is_near =
@@ -314,7 +315,7 @@ impl Generator {
         self.features.push((join(scope, &own), self.at));
     }
 
-    /// Returns an option that sets a feature of another file.
+    /// Returns an option that sets a custom feature, or `None` if the file sees no custom feature.
     pub(super) fn custom_feature(&mut self) -> Option<String> {
         let seen = self
             .features
@@ -356,7 +357,8 @@ impl Generator {
         self.line("}");
     }
 
-    /// Returns the text of a message that the file sees.
+    /// Returns a reference to a message that the file sees. If none is found, returns a reference
+    /// to the message `Empty`, which the file then defines.
     fn method_type(&mut self) -> String {
         if self.chance(4)
             && let Some(entry) = self.map_entry()

@@ -31,9 +31,9 @@ pub(super) struct FileFacts {
     pub syntax: Syntax,
     /// The names follow the style of edition 2024.
     pub is_styled: bool,
-    /// Fields without a presence of their own have implicit presence.
+    /// Fields that do not set the feature `field_presence` have implicit presence.
     pub is_implicit: bool,
-    /// Enums without a type of their own are closed.
+    /// Enums that do not set the feature `enum_type` are closed.
     pub is_closed: bool,
     pub is_lite: bool,
     /// The indices of the files whose types the file may use, itself included.
@@ -56,7 +56,8 @@ pub(super) enum ValueType {
 #[derive(Clone, Debug)]
 pub(super) struct FieldFacts {
     pub name: String,
-    /// The name of the message of a group, which names the field, too, in the text format.
+    /// For a group, the name of its message. In the text format, this name also refers to the
+    /// field.
     pub group: Option<String>,
     pub ty: ValueType,
     pub is_repeated: bool,
@@ -79,7 +80,8 @@ pub(super) enum TypeForm {
     Message {
         fields: Vec<FieldFacts>,
         /// The free numbers in the extension ranges.
-        free: Vec<i32>,
+                free: Vec<i32>,
+        /// The message is a MessageSet.
         is_set: bool,
     },
     Enum {
@@ -143,7 +145,7 @@ pub(super) struct ExtensionFacts {
     pub is_repeated: bool,
 }
 
-/// The message that a map's entries have.
+/// The message type of a map's entries.
 #[derive(Clone, Debug)]
 pub(super) struct EntryFacts {
     /// The full name, without a leading dot.

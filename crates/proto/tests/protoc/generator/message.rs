@@ -207,7 +207,7 @@ impl Generator {
         numbers[self.random.usize(..numbers.len())]
     }
 
-    /// Returns the label of a field with its space, and whether the field is repeated.
+    /// Returns the label of a field with a space after it, and whether the field is repeated.
     fn label(&mut self, is_in_oneof: bool) -> (&'static str, bool) {
         if is_in_oneof && !self.errs() {
             return ("", false);
@@ -241,7 +241,7 @@ impl Generator {
         };
         let name = self.free_name(&body.full, Style::Snake);
         let number = self.number(body);
-        // No field may have the message of a map's entries.
+        // A field whose type is the message of a map's entries is an error.
         let entry = if self.errs() { self.map_entry() } else { None };
         let type_text = entry.unwrap_or_else(|| self.type_text(ty));
         let options = self.field_options(shape);
@@ -353,7 +353,7 @@ impl Generator {
         name
     }
 
-    /// Writes a delimited field and its message, which are a group as an edition writes it.
+    /// Writes a delimited field and its message. In an edition, this is the form of a group.
     fn delimited(&mut self, body: &mut Body) {
         let (label, is_repeated) = self.label(false);
         let name = self.group_name(&body.full);

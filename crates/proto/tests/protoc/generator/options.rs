@@ -243,7 +243,7 @@ impl Generator {
         });
     }
 
-    /// Adds the features of a field, in files of an edition.
+    /// Adds a random feature that fits a field, in a file of an edition.
     fn add_field_features(&mut self, options: &mut Vec<String>, shape: FieldShape) {
         let FieldShape {
             ty,
@@ -401,7 +401,7 @@ impl Generator {
         format!("{name} = {}", self.value(ty, 0))
     }
 
-    /// Returns these options in brackets, or nothing.
+    /// Returns these options in brackets, or an empty text if there are no options.
     pub(super) fn bracketed(&self, options: &[String]) -> String {
         match options.is_empty() {
             true => String::new(),

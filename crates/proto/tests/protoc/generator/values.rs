@@ -8,7 +8,7 @@ use super::words::{SCALARS, STRINGS};
 const VALUE_DEPTH_MAX: usize = 4;
 
 impl Generator {
-    /// Returns an integer in one of the bases.
+    /// Returns an integer in a random base: decimal, hexadecimal or octal.
     pub(super) fn integer(&mut self, number: i64) -> String {
         let sign = if number < 0 { "-" } else { "" };
         let size = number.unsigned_abs();
@@ -95,7 +95,7 @@ impl Generator {
         }
     }
 
-    /// Returns a value of any type. `depth` is the number of enclosing messages.
+    /// Returns a value of the type `ty`. `depth` is the number of enclosing messages.
     pub(super) fn value(&mut self, ty: ValueType, depth: usize) -> String {
         let at = match ty {
             ValueType::Scalar(ty) => return self.scalar(ty),
