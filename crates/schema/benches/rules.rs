@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Prints a table for docs/benchmarks.md: the median time of a check, and its ratio to the time of
-//! the same check without rules. Then measures how long 1,000 messages with rules take to compile.
+//! the same check without rules. Then measures the time in which 1,000 messages with rules are
+//! compiled.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -106,7 +107,7 @@ fn compiled(root: &Path, text: &str) -> Descriptors {
     descriptors.unwrap_or_else(|| panic!("{found}"))
 }
 
-/// Measures the compilation of the rules of many messages, each of which has ten standard rules and
+/// Measures the compilation of the rules of many messages. Each message has ten standard rules and
 /// one rule in CEL.
 fn compile_many() {
     let messages = (0..COMPILED_MESSAGES).map(|n| format!("message M{n} {{ {STANDARD} {CEL} }}\n"));

@@ -7,8 +7,9 @@
 //!
 //! The second command measures only the encodings and payloads whose name contains `json`. Prints a
 //! table for docs/benchmarks.md: the median processor time of a payload, half the interquartile
-//! range of the rounds, the throughput, and each decoder's time as a multiple of the walk's. All
-//! decoders of a payload take turns, so that other load on the machine affects them alike.
+//! range of the rounds, the throughput, and each decoder's time as a multiple of the time of the
+//! walk, which is the gateway's check. All decoders of a payload take turns, so that other load on
+//! the machine affects them alike.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use protobuf::reflect::FileDescriptor;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-/// The number of rounds of each decoder. The table has their median.
+/// The number of rounds of each decoder. The table shows the median of the rounds.
 const ROUNDS: usize = 41;
 
 /// The time of a round.
@@ -59,7 +60,8 @@ fn person(friends: usize) -> Person {
     }
 }
 
-/// Returns persons nested as deeply as in usual payloads: about 1 KB.
+/// Returns a person with friends that nest `levels` + 1 deep. With seven levels, the encoded person
+/// has about 1 KB.
 fn nested(levels: usize) -> Person {
     let mut outer = person(1);
     if levels > 0 {

@@ -1,14 +1,14 @@
 //! Detects changes of a schema that break payloads of peers that are not updated. A pure function
 //! compares two generations of the schema by the rules of its encoding.
 //!
-//! A change *breaks* if a payload that fits the earlier schema is rejected by the later one, or is
-//! read as something else. Protobuf identifies fields by number, MessagePack and JSON by name, and
-//! MessagePack's array layout by order. The removal of a field that is identified by number or name
-//! is no break if that number or name is `reserved` and the later schema allows unknown fields. In
-//! protobuf, the removal of an enum value is no break if its number is `reserved`, unless the enum
-//! is closed and the later schema rejects unknown fields. In MessagePack and JSON, the removal of
-//! an enum value is always a break. The settings of a schema in routes.yaml (`require`,
-//! `unknown_fields`, `layout`) and the rules are not compared.
+//! A change *breaks* if a payload that fits the earlier schema is rejected by the later schema, or
+//! is read as something else. Protobuf identifies fields by number, MessagePack and JSON by name,
+//! and MessagePack's array layout by order. The removal of a field that is identified by number or
+//! name is no break if that number or name is `reserved` and the later schema allows unknown
+//! fields. In protobuf, the removal of an enum value is no break if its number is `reserved`,
+//! unless the enum is closed and the later schema rejects unknown fields. In MessagePack and JSON,
+//! the removal of an enum value is always a break. The settings of a schema in routes.yaml
+//! (`require`, `unknown_fields`, `layout`) and the rules of buf.validate are not compared.
 
 mod comparison;
 mod enums;
@@ -39,7 +39,7 @@ pub enum BreakingPolicy {
 /// Returns the changes from `old` to `new` that break payloads. Both schemas must have the same
 /// encoding.
 ///
-/// A message or enum that is used in several places is reported at only one of them.
+/// A message or enum that is used in several places is reported at only one of these places.
 pub fn between(old: Defined<'_>, new: Defined<'_>) -> Vec<BreakingChange> {
     let (old_contract, new_contract) = (old.schema.contract(), new.schema.contract());
     let mut comparison = Comparison {
@@ -136,8 +136,8 @@ impl Comparison<'_> {
     }
 
     /// Returns whether every value of `old_field` keeps its meaning when it is read as `new_field`.
-    /// If the fields have message types, these are queued for comparison. Enums are compared at
-    /// once.
+    /// If the fields have message types, the message types are queued for comparison. Enums are
+    /// compared at once.
     fn types(&mut self, messages: &MessagePair, old_field: &Field, new_field: &Field) -> bool {
         let path = join(&messages.path, &old_field.name);
         match (old_field.cardinality, new_field.cardinality) {

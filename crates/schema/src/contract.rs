@@ -41,7 +41,7 @@ impl Contract {
         self.table.name(self.root)
     }
 
-    /// Returns the scope of the whole payload.
+    /// Returns the scope of the root message: its type and the fields that it requires.
     pub(crate) fn root(&self) -> Scope<'_> {
         Scope {
             message: &self.table[self.root],

@@ -31,7 +31,7 @@ pub enum Lookalike {
     /// JSON text as the content of a JSON string.
     JsonTwice,
     /// The text that Python's `str` makes of a dict, or of a list of dicts or strings, with single
-    /// quotes where JSON has double ones.
+    /// quotes where JSON has double quotes.
     PythonText,
     /// The output of Python's `pickle`.
     Pickle,

@@ -1,5 +1,5 @@
 //! The verdicts of both compilers on many directories. One process, `batch.py`, runs protoc for all
-//! directories. If protoc crashes, another process continues.
+//! directories. If protoc crashes, another process continues with the next directory.
 
 use std::fs;
 use std::io::Write;
@@ -105,7 +105,7 @@ fn theirs(python: &Path, directories: &[PathBuf]) -> Vec<serde_json::Value> {
         written.unwrap();
         assert!(output.status.success());
     } else {
-        // Only a signal, with which protoc crashes, may cut the output short.
+        // Verdicts are missing only if protoc crashed. A crash ends the process by a signal.
         assert_eq!(output.status.code(), None, "{}", output.status);
     }
     verdicts

@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::judge;
 
-/// Texts that exclude a file from the seeds.
+/// A file that contains one of these texts is not mutated.
 const NOT_ALIKE: &[&str] = &[
     // protoc accepts these and the built-in compiler does not: see STRICTER in verdicts.rs.
     "\\U0011",
@@ -34,8 +34,8 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-/// Returns the seeds with one file, which import only files that come with the compilers, and the
-/// seeds with several files.
+/// Returns two lists of seeds. A seed of the first list is one file, which imports only files that
+/// come with the compilers. A seed of the second list consists of several files.
 fn seeds() -> (Vec<Seed>, Vec<Seed>) {
     let (mut single, mut several) = (Vec::new(), Vec::new());
     for directory in ["tests/protos/valid", "tests/protos/invalid"] {

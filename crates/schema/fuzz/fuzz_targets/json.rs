@@ -1,4 +1,4 @@
-//! Checks payloads by the JSON walk. A payload that passes must be well-formed to serde_json, too.
+//! Checks payloads by the JSON walk. serde_json must also accept a payload that passes.
 #![no_main]
 
 use gateway_schema::Encoding;

@@ -1,5 +1,4 @@
-//! Checks payloads by the MessagePack walk. A payload that passes must be well-formed to rmp-serde,
-//! too.
+//! Checks payloads by the MessagePack walk. rmp-serde must also accept a payload that passes.
 #![no_main]
 
 use gateway_schema::Encoding;

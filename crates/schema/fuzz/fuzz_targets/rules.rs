@@ -1,5 +1,5 @@
 //! Checks payloads against `buf.validate` rules. A payload that the walk rejects must be rejected
-//! with the same violation with and without rules, and the violation of a rule must have an offset
+//! with the same violation with and without rules. The violation of a rule must have an offset
 //! within the payload.
 #![no_main]
 

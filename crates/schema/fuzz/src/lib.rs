@@ -33,8 +33,8 @@ pub fn walk(encoding: Encoding, input: &[u8]) -> Option<&[u8]> {
         "ed.All",
         "sets.All",
     ];
-    // The two lowest bits choose a message. If the two highest bits are set, the choice moves by
-    // four, so that the later messages are chosen, too.
+    // The two lowest bits choose a message. If the two highest bits are set, four is added to the
+    // choice, so that the later messages are chosen, too.
     let place = usize::from(choice & 3) + usize::from(choice >> 6 == 3) * 4;
     let message = messages[place % messages.len()];
     let message = TABLE.message(message).unwrap();

@@ -73,8 +73,9 @@ impl Comparison<'_> {
             return None;
         }
         let (number, name) = (old_field.number, &*old_field.name);
-        // In protobuf, the successor has the name of the removed field and another number. In other
-        // encodings, it has the number of the removed field and another name.
+        // In protobuf, the successor of a removed field is the field with the same name and another
+        // number. In other encodings, the successor is the field with the same number and another
+        // name.
         let successor = match numbers {
             true => messages.new.by_name(name),
             false => messages.new.by_number(number),

@@ -24,7 +24,7 @@ fn same(old_field: &Field, new_field: &Field) -> bool {
 }
 
 /// Returns the break of the first field that changed its position, with the field's index in the
-/// earlier message. Later fields are not reported, because they usually moved with the first.
+/// earlier message. Later fields are not reported, because they usually moved with the first field.
 pub(super) fn moved(
     messages: &MessagePair<'_>,
     counterparts: &[Option<u32>],

@@ -18,7 +18,7 @@ pub(super) fn same_on_the_wire(old: FieldKind, new: FieldKind) -> bool {
         | (FieldKind::Group(_), FieldKind::Group(_)) => true,
         (FieldKind::Float, FieldKind::Float) | (FieldKind::Double, FieldKind::Double) => true,
         (FieldKind::Enum(_), FieldKind::Enum(_)) => true,
-        // Some numbers may not be values of the enum.
+        // Some numbers are not values of the enum.
         (_, FieldKind::Enum(_)) => false,
         _ => form(old).is_some() && form(old) == form(new) && is_subrange(old, new),
     }

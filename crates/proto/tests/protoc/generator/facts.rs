@@ -80,7 +80,7 @@ pub(super) enum TypeForm {
     Message {
         fields: Vec<FieldFacts>,
         /// The free numbers in the extension ranges.
-                free: Vec<i32>,
+        free: Vec<i32>,
         /// The message is a MessageSet.
         is_set: bool,
     },

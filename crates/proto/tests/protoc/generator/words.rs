@@ -1,6 +1,6 @@
 //! The words in generated files.
 
-/// Words with a meaning in the grammar, as names.
+/// Keywords of the grammar and other special words, which the generator uses as names.
 pub(super) const KEYWORDS: &[&str] = &[
     "syntax",
     "edition",
@@ -210,7 +210,7 @@ pub(super) const EDITIONS: &[&str] = &[
     "EDITION_UNKNOWN",
 ];
 
-/// Literals of strings in UTF-8, to be written next to each other.
+/// String literals in UTF-8. The generator may write several literals in a row.
 pub(super) const STRINGS: &[&str] = &[
     "\"\"",
     "''",
