@@ -99,7 +99,8 @@ pub(crate) mod edition {
     pub(crate) const EDITION_2024: u64 = 1001;
 }
 
-/// The distinction between an absent field and a field that holds its default.
+/// The presence of a field, which decides whether an absent field differs from a field that holds
+/// its default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// An absent field is distinguished from a field that holds its default.

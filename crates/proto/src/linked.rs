@@ -71,7 +71,7 @@ pub(super) struct LinkedFiles {
 }
 
 impl LinkedFiles {
-    /// Returns the number of files, which is the index of the next one.
+    /// Returns the number of files, which is the index of the next file.
     pub(crate) fn len(&self) -> usize {
         self.files.len()
     }

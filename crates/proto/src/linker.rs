@@ -33,7 +33,7 @@ const PUBLIC_IMPORTS_MAX: usize = 5_000_000;
 /// The time at which the names of a reused file are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NamesRead {
-    /// At once, because other files may use or define them.
+    /// At once, because other files may use or define these names.
     Now,
     /// Only after a look-up has failed. The diagnostic of the look-up then says which file defines
     /// the name.

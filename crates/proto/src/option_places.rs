@@ -75,9 +75,9 @@ impl<'a> OptionPlaces<'a> {
         Some(option.unwrap_or_else(|| places.at(&below(element, path::NAME, None))))
     }
 
-    /// Returns the place of a part of a quoted text, such as a part of an expression. The text is
-    /// the first one at or after `start` with the value `value`, and `within` is the range of the
-    /// part in the value. Returns `None` if there is no such text.
+    /// Returns the place of a part of a quoted text, such as a part of an expression. The quoted
+    /// text is the first text at or after `start` with the value `value`, and `within` is the range
+    /// of the part in the value. Returns `None` if there is no such text.
     pub fn in_text(start: &Place, value: &str, within: Range<usize>) -> Option<Place> {
         let text = &start.file.text;
         let lines = text.split_inclusive('\n').take(start.line as usize - 1);

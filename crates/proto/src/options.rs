@@ -296,7 +296,7 @@ impl<'a> OptionReader<'a> {
             ty = self.type_of(&field)?;
             let taken = || {
                 OptionError::name(format!(
-                    "option {:?} shares its number with another",
+                    "option {:?} shares its number with another option",
                     name()
                 ))
             };

@@ -1,4 +1,4 @@
-//! The other front end: the `protoc` program on the PATH.
+//! The front end that runs the `protoc` program on the PATH.
 //!
 //! protoc reads copies of the texts in a temporary directory. It therefore compiles the same texts
 //! under the same names as the built-in compiler, even if the original files change meanwhile.
@@ -40,7 +40,8 @@ const STDERR_MAX: u64 = 1 << 20;
 /// The first lines usually show the cause.
 const UNPLACED_LINES_MAX: usize = 20;
 
-/// The maximum length, in characters, of a reported line that names no place. The rest is cut off.
+/// The maximum length, in characters, of a reported line that names no place. The rest of the line
+/// is cut off.
 const UNPLACED_LINE_MAX: usize = 500;
 
 /// The pause between two checks of protoc's exit status, after protoc has closed its stderr.

@@ -16,7 +16,7 @@ use gateway_diagnostic::{Diagnostic, Place, Severity, SourceFile};
 pub(super) const FAULTS_MAX: usize = 20;
 
 /// Collects the errors of a file. The places in the file are decoded only when the first error
-/// needs one.
+/// needs a place.
 pub(super) struct FaultReport<'a> {
     locations: &'a Locations,
     source: &'a Arc<SourceFile>,

@@ -120,8 +120,8 @@ impl ProtoSources {
     }
 
     /// Drops the user's copies of files that come with the built-in compiler. The compiler defines
-    /// these types itself, and cannot read the descriptor.proto of every release. A copy of
-    /// validate.proto is kept, since it may be of another release.
+    /// the types of these files itself, and cannot read the descriptor.proto of every release. A
+    /// copy of validate.proto is kept, since it may be of another release.
     pub(super) fn drop_well_known(&mut self) {
         self.files
             .retain(|name, _| !well_known::has(name) || name == well_known::VALIDATE);

@@ -49,7 +49,7 @@ pub(super) enum SymbolKind {
 }
 
 impl SymbolKind {
-    /// Returns whether this kind of definition is a scope, in which a look-up continues with the
+    /// Returns whether this kind of definition is a scope. In a scope, a look-up continues with the
     /// rest of the name.
     fn is_scope(self) -> bool {
         matches!(
@@ -271,8 +271,8 @@ impl Symbols {
         self.bytes
     }
 
-    /// Returns the view of a file. `files` are the indices of the files whose names it sees.
-    /// `option_files` are the indices of the files in which it sees only the extensions.
+    /// Returns the view of a file. `files` are the indices of the files whose names are all
+    /// visible. In the files with the indices `option_files`, only the extensions are visible.
     pub(crate) fn view(&self, files: HashSet<usize>, option_files: HashSet<usize>) -> View {
         let mut packages = HashSet::new();
         let own: HashSet<&str> = files

@@ -159,7 +159,7 @@ impl Comparison<'_> {
                 self.kinds(old.0, new.0, String::new()) && self.kinds(old.1, new.1, path + "[]")
             }
             // In protobuf, a map is a list of entries, so a map may become a list. The reverse
-            // change is a break, because a list may have the same key twice, and a map may not.
+            // change is a break, because a list may contain the same key twice, and a map must not.
             (Cardinality::Map, Cardinality::Repeated) => {
                 self.identity.numbers && self.kinds(old_field.kind, new_field.kind, path + "[]")
             }

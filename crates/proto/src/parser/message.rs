@@ -9,12 +9,13 @@ use crate::fault::TextFault;
 use crate::parsed::{Edition, Entity, Visibility};
 use crate::path::{self, index};
 
-/// The maximum number of fields of a message. Descriptors and generated code count them in 16 bits.
+/// The maximum number of fields of a message. Descriptors and generated code count the fields in 16
+/// bits.
 const FIELDS_MAX: usize = 65_535;
 
 /// The maximum number of bytes of copied options, as a multiple of the size of the file. An
 /// `extensions` statement sets options once for all of its ranges, but in the descriptor, each
-/// range has a copy of them.
+/// range has a copy of the options.
 const COPY_FACTOR_MAX: usize = 8;
 
 /// The number of bytes of options that may be copied in addition to [`COPY_FACTOR_MAX`], so that

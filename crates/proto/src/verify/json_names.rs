@@ -21,7 +21,7 @@ impl<'a> Check<'a, '_, '_> {
             return;
         }
         // Field masks use the default names, and JSON uses the explicit names. The fields must
-        // differ in both, so they are compared twice.
+        // differ in both kinds of names, so they are compared twice.
         for use_explicit in [false, true] {
             self.json_names_of(message, features, at, use_explicit);
         }

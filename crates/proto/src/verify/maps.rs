@@ -62,8 +62,8 @@ impl<'a> Check<'a, '_, '_> {
     }
 
     /// Checks that a field or extension of the message `parent` does not have the type of a map's
-    /// entries, unless it is that map. As in protoc, a repeated field counts as the map if a map
-    /// with the field's name would have the same entry type.
+    /// entries, unless the field is that map. As in protoc, a repeated field counts as the map if a
+    /// map with the field's name would have the same entry type.
     pub(super) fn entry_type(&mut self, field: &FieldDescriptorProto, parent: &str, at: &[i32]) {
         if !self.has_entry_type(field) {
             return;

@@ -1,5 +1,5 @@
-//! Checks `feature_support` of fields and enum values: the editions in it must not contradict each
-//! other.
+//! Checks `feature_support` of fields and enum values: the editions of a `feature_support` must not
+//! contradict each other.
 
 use protobuf::descriptor::{EnumDescriptorProto, FieldDescriptorProto};
 use protobuf::{UnknownFields, UnknownValueRef};

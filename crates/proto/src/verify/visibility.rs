@@ -1,5 +1,5 @@
-//! Checks `export` and `local`. Since edition 2024, they decide whether other files may use a
-//! message or enum.
+//! Checks `export` and `local`. Since edition 2024, these keywords decide whether other files may
+//! use a message or enum.
 
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 use protobuf::well_known_types::empty::Empty;
