@@ -9,7 +9,8 @@ use crate::keys::{self, Key};
 use crate::table::FieldKind;
 use crate::violation::{Checked, Fault, excerpt};
 
-/// Returns the value that `text` stands for as a key of this kind, or `None` if it stands for none.
+/// Returns the value that `text` stands for as a key of this kind, or `None` if `text` is not the
+/// form of such a key.
 pub(super) fn key(kind: FieldKind, text: Text<'_>) -> Option<Key<Text<'_>>> {
     match kind {
         FieldKind::String { .. } => Some(Key::Text(text)),
@@ -41,8 +42,8 @@ impl<'a> Keys<'a> {
         Self { kind, body, seen }
     }
 
-    /// Reads the next key and the colon. The inner error is a key of another kind or a repeated
-    /// key, after which the walk can continue. The outer error is malformed JSON.
+    /// Reads the next key and the colon. The inner error reports a key of another kind or a repeated
+    /// key, and the walk can continue after this error. The outer error reports malformed JSON.
     #[inline]
     pub(super) fn next(&mut self, reader: &mut JsonReader<'a>) -> Checked<Checked<Key<Text<'a>>>> {
         let at = reader.token();
