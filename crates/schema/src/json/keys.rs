@@ -9,8 +9,8 @@ use crate::keys::{self, Key};
 use crate::table::FieldKind;
 use crate::violation::{Checked, Fault, excerpt};
 
-/// Returns the value that `text` stands for as a key of this kind, or `None` if `text` is not the
-/// form of such a key.
+/// Returns the value that `text` stands for as a key of this kind, or `None` if `text` is not
+/// a valid key.
 pub(super) fn key(kind: FieldKind, text: Text<'_>) -> Option<Key<Text<'_>>> {
     match kind {
         FieldKind::String { .. } => Some(Key::Text(text)),

@@ -3,7 +3,8 @@
 use super::unexpected::unexpected;
 use crate::violation::{Checked, excerpt};
 
-/// The maximum number of digits, without leading zeros, of a whole number that may fit 64 bits.
+/// The number of digits of `u64::MAX`. A whole number with more digits, without leading zeros, does
+/// not fit into 64 bits.
 const DIGITS_MAX: i64 = 20;
 
 /// A well-formed number, as it is written.

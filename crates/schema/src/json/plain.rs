@@ -209,7 +209,8 @@ fn perhaps_quoted(bytes: &[u8], number: impl Fn(&[u8]) -> Option<&[u8]>) -> Opti
 /// if the number is so long that it may exceed a float's range.
 #[inline(never)]
 fn decimal(bytes: &[u8]) -> Option<&[u8]> {
-    /// The maximum length in bytes, without the minus: 10³⁸ is within a float's range.
+    /// The maximum length in bytes, without the minus. A number of 38 digits is less than 10³⁸,
+    /// which is within a float's range.
     const DIGITS_MAX: usize = 38;
     let number = bytes.strip_prefix(b"-").unwrap_or(bytes);
     let rest = whole(number, DIGITS_MAX)?;

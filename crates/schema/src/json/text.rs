@@ -169,7 +169,7 @@ fn utf8(raw: &[u8], at: usize) -> Checked<()> {
         .map_err(|good| Fault::new(at + good, "a string in UTF-8", "bytes that are not UTF-8"))
 }
 
-/// Returns the size of the escape at `at`, in bytes.
+/// Returns the size of the escape at `at`, in bytes. An invalid escape is a violation.
 fn escape(bytes: &[u8], at: usize) -> Checked<usize> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
