@@ -22,7 +22,8 @@ impl Needs {
         self.required.is_empty()
     }
 
-    /// Returns the needs of the message in field `index`, if they exceed the needs of its type.
+    /// Returns the needs of the message in field `index`, or `None` if no `require` path leads
+    /// through the field. In the second case, the needs of the field's type apply.
     #[inline]
     pub(crate) fn child(&self, index: u32) -> Option<&Needs> {
         let (_, needs) = self.children.iter().find(|(field, _)| *field == index)?;

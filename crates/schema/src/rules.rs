@@ -9,9 +9,9 @@
 //! `option.rs`, `kind.rs`, `field.rs` and `message.rs` read the options of descriptors. `read.rs`
 //! compiles the standard rules of these options into the checks of `check.rs`. `compile.rs`
 //! arranges these checks by message and field (`plan.rs`). `judge.rs` reads a payload and applies
-//! the checks. `combined.rs` does the same in one pass with the walk. `expression.rs` compiles
-//! rules in CEL, and evaluates them after the standard rules. `explain.rs` lists all rules for
-//! people.
+//! the checks. `combined.rs` checks the structure and applies the checks in a single pass.
+//! `expression.rs` compiles rules in CEL, and evaluates them after the standard rules. `explain.rs`
+//! lists all rules for people.
 
 mod base64;
 mod check;

@@ -36,7 +36,7 @@ impl<'a, G: Gather> Walk<'a, G> {
                 (MESSAGE_SET_ITEM, wire_type::END_GROUP) => break,
                 (end, wire_type::END_GROUP) => return Err(wrong_end(at, MESSAGE_SET_ITEM, end)),
                 (TYPE, wire_type::VARINT) => {
-                    // Parsers use the lower 32 bits.
+                    // Parsers use the lower 32 bits of the extension's number.
                     let read = reader.varint()? as u32;
                     number.get_or_insert(read);
                 }

@@ -184,9 +184,9 @@ impl<'a> WireReader<'a> {
         Ok(())
     }
 
-    /// Consumes fields while the fast path can check them (a tag of one byte and a value of an
-    /// expected form), and calls `visit` with the number of each field. Ends at the first other
-    /// field, which the general path reads.
+    /// Consumes the next fields that the fast path can check (a tag of one byte and a value of an
+    /// expected form), and calls `visit` with the number of each field. Stops at the first field
+    /// that the fast path cannot check. The general path reads that field.
     #[inline]
     pub(crate) fn plain_fields(
         &mut self,

@@ -213,8 +213,9 @@ fn slot(plan: &FieldPlan, lists: &mut Vec<CountedList>) -> Option<u8> {
     }
 }
 
-/// Returns the shape of a field without rules. The value of an enum in a oneof is read. If a closed
-/// enum does not define the value, the field counts as unknown, and not as a member of the oneof.
+/// Returns the shape of a field without rules. For an enum in a oneof, the pass reads the value. If
+/// a closed enum does not define the value, the field counts as unknown, and not as a member of the
+/// oneof.
 fn unruled(field: &Field) -> FieldShape {
     match field.kind {
         FieldKind::Enum(_) if field.oneof.is_some() => {
