@@ -15,8 +15,8 @@ use crate::{json, msgpack, protobuf};
 /// A message type in an encoding, against which payloads are checked.
 ///
 /// Two schemas are equal if they have the same encoding, message name, options and required paths.
-/// Rules are not compared, and schemas of two tables may be equal although the definition of the
-/// message differs.
+/// Rules are not compared. Schemas of two tables may be equal even if the tables define the message
+/// differently.
 #[derive(Clone, Debug)]
 pub struct Schema {
     contract: Contract,

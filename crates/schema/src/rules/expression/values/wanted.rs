@@ -33,7 +33,7 @@ impl WantedFields {
     }
 }
 
-/// The wanted fields of a message from which rules read no field: none.
+/// The empty set of wanted fields, for a message from which rules read no field.
 static NONE: WantedFields = WantedFields {
     indices: Vec::new(),
     is_flat: true,
@@ -81,8 +81,8 @@ impl Wanted {
 
     /// Returns the wanted fields of a message, or `None` if all fields are wanted.
     ///
-    /// All fields of a map entry are wanted, and all fields of a well-known type that has a special
-    /// form.
+    /// All fields of a map entry are wanted. All fields of a well-known type with a special form are
+    /// wanted, too.
     pub(super) fn of(&self, id: MessageId, message: &Message) -> Option<&WantedFields> {
         if self.all || message.form != Form::Fields || message.map_entry {
             return None;
