@@ -2,8 +2,7 @@
 //! payloads read.
 //!
 //! A [`Table`] is built once (`build.rs`), shared by all schemas of its messages, and never
-//! changes.
-//! Walks look up every field in it, by number, by name or by position. A field refers to its
+//! changes. Walks look up every field in the table, by number, by name or by position. A field refers to its
 //! message or enum type by index. The table knows only two facts about encodings: the tags and keys
 //! that identify fields, and the types that have a form of their own.
 
@@ -171,7 +170,7 @@ impl Message {
         }
     }
 
-    /// Returns the index of the field of this number.
+    /// Returns the index of the field of this number, or `None` if no field has the number.
     #[inline]
     pub(super) fn by_number(&self, number: u32) -> Option<u32> {
         match self.dense.get(number as usize) {

@@ -161,7 +161,8 @@ struct Character {
 impl Character {
     /// Adds a byte. Returns false if the bytes cannot begin a UTF-8 character.
     fn push(&mut self, byte: u8) -> bool {
-        // Four bytes are always either a complete or an invalid character, so `bytes` has room.
+        // Four bytes are always either a complete or an invalid character, so at most three bytes
+        // were kept before.
         self.bytes[self.length] = byte;
         self.length += 1;
         match std::str::from_utf8(&self.bytes[..self.length]) {
