@@ -84,8 +84,8 @@ fn float(head: JsonHead, kind: FieldKind) -> bool {
     }
 }
 
-/// Checks bytes, which are written in base64 or as an array of integers. Serde writes a `Vec<u8>` as
-/// such an array.
+/// Checks bytes, which are written in base64 or as an array of integers. Serde writes a `Vec<u8>`
+/// as such an array.
 fn bytes(reader: &mut JsonReader, head: JsonHead, at: usize) -> Checked<()> {
     match head {
         JsonHead::Str(text) if is_base64(&text.bytes()) => return Ok(()),

@@ -81,8 +81,8 @@ impl Wanted {
 
     /// Returns the wanted fields of a message, or `None` if all fields are wanted.
     ///
-    /// All fields of a map entry are wanted. All fields of a well-known type with a special form are
-    /// wanted, too.
+    /// All fields of a map entry are wanted. All fields of a well-known type with a special form
+    /// are wanted, too.
     pub(super) fn of(&self, id: MessageId, message: &Message) -> Option<&WantedFields> {
         if self.all || message.form != Form::Fields || message.map_entry {
             return None;
