@@ -43,7 +43,8 @@ impl<'a> Keys<'a> {
     }
 
     /// Reads the next key and the colon. The inner error reports a key of another kind or a
-    /// repeated key, and the walk can continue after this error. The outer error reports malformed JSON.
+    /// repeated key, and the walk can continue after this error. The outer error reports
+    /// malformed JSON.
     #[inline]
     pub(super) fn next(&mut self, reader: &mut JsonReader<'a>) -> Checked<Checked<Key<Text<'a>>>> {
         let at = reader.token();
