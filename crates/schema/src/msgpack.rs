@@ -7,8 +7,8 @@
 //! A message is a map from the names of its fields to their values, or an array of the values in
 //! declaration order. A name is the field's proto name or JSON name, and each field occurs at most
 //! once. A field that is nil is absent, and elements of lists and values of maps must not be nil.
-//! Only for a `google.protobuf.Value`, nil is a value. The value of an unknown field may contain
-//! maps with keys of any type, and with duplicate keys.
+//! The type `google.protobuf.Value` is an exception, because nil is one of its values. The value of
+//! an unknown field may contain maps with keys of any type, and with duplicate keys.
 
 pub(crate) mod head;
 pub(crate) mod keys;

@@ -154,8 +154,8 @@ pub(super) fn unknown_value(enum_type: &Enum, name: &[u8], at: usize) -> Box<Fau
 /// them is similar to the unknown name. A longer list would be hard to read.
 const VALUES_LISTED_MAX: usize = 8;
 
-/// The maximum number of bytes of a name that are compared with known names. The rest is ignored,
-/// because comparing long names would take time.
+/// The maximum number of bytes of a name that are compared with known names. Further bytes are
+/// ignored, because the comparison of long names would take time.
 const GUESS_MAX: usize = 64;
 
 /// Returns the first [`GUESS_MAX`] bytes of `text`.

@@ -3,8 +3,8 @@
 //! The walk reads the bytes once and builds no data structure. If it finds no violation, it
 //! allocates memory only for required fields of message types with more than 256 fields
 //! (`needs.rs`). The walk rejects every payload that a protobuf parser must reject. It also rejects
-//! known fields with a wrong wire type. The walk examines a value only as far as the schema
-//! requires.
+//! known fields with a wrong wire type. The walk skips the content of a value that the schema does
+//! not restrict, such as a value of type `bytes`.
 
 pub(crate) mod costly;
 pub(crate) mod locate;

@@ -11,14 +11,14 @@ use crate::needs::Needs;
 use crate::options::Encoding;
 use crate::table::{Cardinality, Form};
 
-/// The presence of a required field in payloads whose writer has set the field.
+/// The field presence, as Protocol Buffers defines it, of a required field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// A writer that sets the field writes the field, even if the value is zero or empty.
     Explicit,
     /// A protobuf or ProtoJSON writer omits the field if the value is zero or empty, so a message
-    /// with such a value is rejected. Such fields are lists, maps, and proto3 fields without
-    /// `optional`.
+    /// with such a value is rejected. Lists, maps, and proto3 fields without `optional` have
+    /// implicit presence.
     Implicit,
 }
 

@@ -90,10 +90,11 @@ fn list(bytes: &[u8], kind: FieldKind) -> Option<&[u8]> {
     None
 }
 
-/// Takes a scalar of this kind. If the returned bytes begin with a fraction or an exponent, a
-/// number continues there. The caller must check for this case.
+/// Takes a scalar of this kind. The returned bytes may begin with a fraction or an exponent of the
+/// number. The caller must check for this case.
 #[inline(always)]
 pub(super) fn scalar(bytes: &[u8], kind: FieldKind) -> Option<&[u8]> {
+    // Every number of 9 digits fits into 32 bits, and every number of 18 digits into 64 bits.
     match kind {
         FieldKind::String { .. } => string(bytes),
         FieldKind::Bool => (bytes.strip_prefix(b"true")).or_else(|| bytes.strip_prefix(b"false")),

@@ -259,8 +259,8 @@ mod tests {
         }
     }
 
-    /// Reads strings of each length up to 99 bytes, with a quote, an escape, a forbidden byte or a
-    /// character that is not ASCII at each position.
+    /// Reads strings of up to 99 letters. A letter, a quote, an escape, a forbidden byte or a
+    /// character that is not ASCII is inserted at each position.
     #[test]
     fn every_byte_of_a_string_is_checked() {
         for length in 0..100 {

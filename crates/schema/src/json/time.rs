@@ -8,7 +8,8 @@ const DAY_SECONDS: i64 = 86_400;
 /// 1970.
 const TIMESTAMP_SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
-/// The maximum whole seconds of a Duration in either direction: about 10,000 years.
+/// The maximum number of whole seconds of a Duration, positive or negative. It is about 10,000
+/// years, as `duration.proto` defines.
 const DURATION_SECONDS_MAX: i64 = 315_576_000_000;
 
 /// Parses a timestamp by RFC 3339 in the years 1 to 9999, with at most nine fractional digits.

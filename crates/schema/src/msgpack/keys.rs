@@ -9,7 +9,8 @@ use crate::options::TextKeys;
 use crate::table::{FieldKind, Table};
 use crate::violation::{Checked, Fault};
 
-/// Reads the next value as a key of this kind.
+/// Reads the next value as a key of this kind. If `text_keys` allows it, the value may also be a
+/// text that represents a number or a bool.
 pub(super) fn read<'a>(
     table: &Table,
     reader: &mut MsgpackReader<'a>,

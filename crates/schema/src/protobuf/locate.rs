@@ -1,7 +1,7 @@
 //! Adds the element of a repeated field, or the key of a map entry, to the path of a violation.
 //!
-//! Walks do not count elements, so that a valid payload does not pay for the counting. After a
-//! violation, [`locate`] reads the message with the violation again, up to the faulty record.
+//! Walks do not count elements, because counting would slow down the check of valid payloads. After
+//! a violation, [`locate`] reads the message with the violation again, up to the faulty record.
 
 use super::open::OpenMessage;
 use super::wire::{Records, WireReader};

@@ -15,7 +15,8 @@ const TAG_MAX: usize = 5;
 /// The field number of the group that holds an item of a message set.
 pub(super) const MESSAGE_SET_ITEM: u32 = 1;
 
-/// The maximum depth of groups that [`Records`] skips. No walk allows a larger depth.
+/// The maximum depth of groups that [`Records`] skips. This is also the maximum of the gateway's
+/// setting `limits.depth`.
 const RECORD_DEPTH: u32 = 1000;
 
 /// A reader of the payload from `at` to the end of the enclosing message. All offsets count from
@@ -214,8 +215,8 @@ impl<'a> WireReader<'a> {
     }
 
     /// Consumes the same fields as [`Self::plain_fields`], and calls `accepts` with the tag and the
-    /// value of each. A length-delimited value begins with its length. If `accepts` returns false,
-    /// consumes no fields and returns false.
+    /// value of each field. A length-delimited value begins with its length. If `accepts` returns
+    /// false, consumes no fields and returns false.
     #[inline]
     pub(crate) fn plain_records(
         &mut self,
@@ -332,11 +333,12 @@ impl<'a> WireReader<'a> {
     }
 }
 
-/// Returns the tag and the total size of the field at the start of `bytes`, if the fast path can
-/// check it. The size may exceed the length of `bytes`, so the caller must compare the two.
+/// Returns the tag and the total size of the field at the start of `bytes`. Returns `None` if the
+/// fast path cannot check the field. The size may exceed the length of `bytes`. The caller must
+/// check for this case.
 ///
-/// Always inlined: with several callers, the compiler would not inline this function, and a walk
-/// would be a fifth slower.
+/// The function has several callers, so the compiler would not inline it, and a walk would be a
+/// fifth slower. Therefore, the function is always inlined.
 #[inline(always)]
 fn plain_field(bytes: &[u8], fields: &[Plain], reject_unknown: bool) -> Option<(u8, usize)> {
     let (&tag, value) = bytes.split_first()?;
@@ -359,15 +361,17 @@ fn plain_field(bytes: &[u8], fields: &[Plain], reject_unknown: bool) -> Option<(
     Some((tag, size))
 }
 
-/// Returns the length at the start of `bytes`, if it is encoded in one byte.
+/// Returns the length at the start of `bytes`, or `None` if `bytes` does not begin with a length of
+/// one byte.
 #[inline]
 fn short_length(bytes: &[u8]) -> Option<usize> {
     let length = *bytes.first()?;
     (length < 0x80).then_some(usize::from(length))
 }
 
-/// Returns the size of the varint at the start of `bytes`, if it ends within the first eight bytes.
-/// If there are fewer bytes, only a varint of one byte is recognized.
+/// Returns the size of the varint at the start of `bytes`, or `None` if the varint does not end
+/// within the first eight bytes. If `bytes` has fewer than eight bytes, also returns `None` for
+/// every varint of more than one byte.
 #[inline]
 fn varint_size(bytes: &[u8]) -> Option<usize> {
     let Some(word) = bytes.first_chunk::<8>() else {
@@ -388,7 +392,7 @@ fn are_varints(run: &[u8]) -> bool {
 }
 
 fn none_is_long(run: &[u8]) -> bool {
-    // The number of bytes directly before this word that have their high bit set.
+    // The number of consecutive bytes, directly before the next word, that have their high bit set.
     let mut before = 0;
     let words = run.chunks_exact(8);
     let rest = words.remainder();

@@ -1,4 +1,4 @@
-//! The decoder of base64. The walk over the payload has checked the text before.
+//! The decoder of base64. The walk over the payload has already checked that the text is base64.
 
 /// Decodes base64 in the standard or the URL-safe alphabet, with or without padding. Any other
 /// character is ignored.

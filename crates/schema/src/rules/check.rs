@@ -44,7 +44,8 @@ impl Value<'_> {
         }
     }
 
-    /// Returns whether this equals the zero value of its type, as -0.0 does.
+    /// Returns whether this equals the zero value of its type. The float -0.0 equals zero, although
+    /// [`Self::is_zero`] returns false for it.
     pub(super) fn equals_zero(&self) -> bool {
         self.is_zero() || matches!(self, Value::Float(value) if *value == 0.0)
     }

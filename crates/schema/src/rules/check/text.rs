@@ -90,7 +90,8 @@ impl BytesTest {
     }
 }
 
-/// Returns whether `bytes` contain `part`. Takes time linear in the length of both.
+/// Returns whether `bytes` contain `part`. The time is linear in the total length of `bytes` and
+/// `part`.
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
     memchr::memmem::find(bytes, part).is_some()
 }

@@ -222,6 +222,7 @@ impl OpenMessage<'_> {
     }
 
     /// Judges a value that the fast path has read, for a field without a [quick form](Quick).
+    /// Returns false in the same cases as [`Self::plain`].
     #[inline(never)]
     fn other(&mut self, index: u32, bytes: &[u8]) -> bool {
         let field = &self.combined.fields[index as usize];

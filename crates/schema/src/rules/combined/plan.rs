@@ -39,8 +39,8 @@ impl CombinedPlans {
 pub(super) struct CombinedMessage {
     /// All fields, by their index in the table.
     pub fields: Box<[CombinedField]>,
-    /// The index of each field, by its protobuf tag of one byte, or `u8::MAX` for a tag that no
-    /// field has.
+    /// For each protobuf tag of one byte, the index of the field with this tag, or `u8::MAX` if no
+    /// field has this tag.
     tags: Box<[u8]>,
     /// The fields that must be set. A message without such a field breaks a rule of the field.
     pub needed: u64,
@@ -161,7 +161,7 @@ fn message(table: &Table, plan: &MessagePlan) -> Option<CombinedMessage> {
     })
 }
 
-/// Returns the indices of fields by their tags of one byte.
+/// Returns [`CombinedMessage::tags`] for a message.
 fn tags(message: &Message) -> Box<[u8]> {
     let indices = message.plain.iter().zip(0u32..).map(|(_, tag)| {
         let index = message.by_number(tag >> 3);

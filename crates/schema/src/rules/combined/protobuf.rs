@@ -139,6 +139,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Judges a value that the fast path has read, for a field without a [quick form](Quick).
+    /// Returns false if the message is not known to pass.
     #[inline(never)]
     fn other<'p>(
         &self,
@@ -158,7 +159,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Judges a scalar of a singular field.
+    /// Judges a scalar of a singular field. Returns whether the scalar certainly passes.
     #[inline]
     fn scalar(
         &self,
@@ -173,7 +174,7 @@ impl<'a> Pass<'a> {
         scalar::judge(&mut open.seen, open.plan, field, (kind, test), value)
     }
 
-    /// Judges the scalars of one record of a list.
+    /// Judges the scalars of one record of a list. Returns whether all scalars certainly pass.
     #[inline(never)]
     fn elements<'p>(
         &self,
@@ -225,7 +226,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Returns the value of a scalar whose size was checked. Returns `None` for a number that its
-    /// closed enum does not define, and for a string that is not UTF-8.
+    /// closed enum does not define, for a string that is not UTF-8, and for a message.
     #[inline]
     fn read<'p>(&self, kind: FieldKind, bytes: &'p [u8]) -> Option<Scalar<'p>> {
         let whole = |kind| whole(kind, bytes).map(Scalar::Whole);
@@ -242,7 +243,7 @@ impl<'a> Pass<'a> {
             FieldKind::Float => Scalar::Real(f32::from_le_bytes(bytes.try_into().ok()?).into()),
             FieldKind::Double => Scalar::Real(f64::from_le_bytes(bytes.try_into().ok()?)),
             FieldKind::String { utf8: true } => Scalar::Text(bytes),
-            // The walk accepts such a string even if it is not UTF-8, but rules do not.
+            // The walk accepts this string even if it is not UTF-8. Rules accept only UTF-8.
             FieldKind::String { utf8: false } => {
                 crate::text::utf8(bytes).ok()?;
                 Scalar::Text(bytes)
@@ -338,7 +339,7 @@ impl<'a> Pass<'a> {
             FieldShape::Scalars(..) => {
                 self.elements(open, index, field, wire == wire::LEN, content)
             }
-            // The field may occur several times, since its value has no rules.
+            // The value has no rules, so the field is allowed to occur several times.
             FieldShape::Unruled => open.seen.set(field, true),
             FieldShape::Judged => self.judged(open, index, value, wire),
             FieldShape::Entries => self.entry(open, index, value, wire),
@@ -346,7 +347,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Judges an entry of a map.
+    /// Judges an entry of a map. Returns whether the entry certainly passes.
     fn entry(
         &self,
         open: &mut OpenMessage<'a, '_>,
@@ -366,7 +367,8 @@ impl<'a> Pass<'a> {
         judge_entry::<First>(self.table, self.plans, &entry, field, rules).unwrap_or(false)
     }
 
-    /// Judges a message of a well-known type, to which standard rules apply.
+    /// Judges a message of a well-known type, to which standard rules apply. Returns whether the
+    /// message certainly passes.
     fn judged(
         &self,
         open: &mut OpenMessage<'a, '_>,

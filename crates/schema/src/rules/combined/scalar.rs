@@ -19,14 +19,16 @@ pub(super) fn judge(
     if !seen.name(field) {
         return false;
     }
-    // The field counts as absent. Required fields are checked at the end of the message.
+    // A field without presence counts as absent if its value is zero. Required fields are checked
+    // at the end of the message.
     if field.implicit && value.is_zero() {
         return true;
     }
     seen.set(field, true) && value.passes(test, kind, rules(plan, field))
 }
 
-/// Returns the rules of the value or the elements of a field, or `None` for a map.
+/// Returns the rules of the value or the elements of a field, or `None` if the field is a map or
+/// has no rules.
 #[inline]
 pub(super) fn rules<'a>(plan: &'a MessagePlan, field: &CombinedField) -> Option<&'a ValuePlan> {
     match &plan.fields[field.place? as usize].rules {

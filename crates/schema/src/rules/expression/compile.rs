@@ -162,7 +162,8 @@ impl<'a> Compiler<'a> {
                         fields.push(plan);
                     }
                 }
-                // Compiling the standard rules may report the same error, which is then shown once.
+                // The compiler of the standard rules may report the same error. Equal errors are
+                // shown only once.
                 Err(fault) => self.fault(&owner, fault),
             }
         }

@@ -22,9 +22,9 @@ use crate::violation::{Checked, Fault, Gather, excerpt};
 /// an expression may have copied the payload into it.
 const SENTENCE_CHARS_MAX: usize = 500;
 
-/// The maximum memory in bytes that all rules of a payload may allocate together. It does not
-/// depend on `limits.rules_cost`. Within the default of `limits.rules_cost`, rules can allocate at
-/// most half of this memory.
+/// The maximum memory in bytes that all rules of a payload may allocate together. This maximum does
+/// not depend on `limits.rules_cost`. Within the default of `limits.rules_cost`, rules can allocate
+/// at most half of this memory.
 pub(in crate::rules) const MEMORY_MAX: u64 = 64 << 20;
 
 /// Checks `payload` against the rules of its root message. `payload` must fit `contract`. The cost
