@@ -51,7 +51,7 @@ impl Seen {
         new
     }
 
-    /// Marks a field as present, though its value may be wrong.
+    /// Marks a field as present, even if its value is wrong.
     #[inline]
     pub(crate) fn mark(&mut self, index: u32) {
         if let Some(marked) = &mut self.marked {

@@ -47,7 +47,7 @@ pub enum Layout {
 /// The treatment of MessagePack keys that are the text of a number or a bool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TextKeys {
-    /// A map's keys have the type that the `.proto` file gives them.
+    /// The keys of a map must have the type that the `.proto` file declares.
     #[default]
     Reject,
     /// A key that is a number or a bool may also be written as a text: a number as decimal digits

@@ -91,8 +91,8 @@ impl<'a> FileReach<'a> {
             pending.extend(message.field.iter().map(type_of));
             for index in self.extending.remove(name).unwrap_or_default() {
                 self.files.insert(index);
-                // The types of all extensions in the file are added at once, which may be more than
-                // needed.
+                // This adds the types of all extensions in the file, even of extensions of other
+                // messages. The table then needs more files than necessary, but has no gaps.
                 if !self.extensions_read.insert(index) {
                     continue;
                 }

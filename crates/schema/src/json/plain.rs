@@ -194,8 +194,8 @@ fn signed(bytes: &[u8], digits_max: usize) -> Option<&[u8]> {
     }
 }
 
-/// Takes a number that `number` takes, or a string that contains only such a number. Most writers
-/// quote the integers of 64 bits, as ProtoJSON recommends.
+/// Takes a number, which may be in quotes. `number` is the function that takes the number itself.
+/// Most writers quote the integers of 64 bits, as ProtoJSON recommends.
 #[inline(always)]
 fn perhaps_quoted(bytes: &[u8], number: impl Fn(&[u8]) -> Option<&[u8]>) -> Option<&[u8]> {
     let quoted = bytes.strip_prefix(b"\"");

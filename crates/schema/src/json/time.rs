@@ -13,8 +13,8 @@ const TIMESTAMP_SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_4
 const DURATION_SECONDS_MAX: i64 = 315_576_000_000;
 
 /// Parses a timestamp by RFC 3339 in the years 1 to 9999, with at most nine fractional digits.
-/// Returns the seconds since 1970, rounded down, and the nanoseconds. Returns `None` for any other
-/// text.
+/// Returns the whole seconds since 1970, rounded down, and the nanoseconds after them. Returns
+/// `None` for any other text.
 pub(crate) fn timestamp(text: &[u8]) -> Option<(i64, i32)> {
     timestamp_of_any_year(text).filter(|(seconds, _)| TIMESTAMP_SECONDS.contains(seconds))
 }

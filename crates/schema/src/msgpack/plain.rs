@@ -6,7 +6,7 @@
 use crate::table::{Cardinality, Field, FieldKind, Member, MemberValue};
 use crate::text::begins_with_text;
 
-/// The tail that follows each marker byte, for values of one kind in their usual form.
+/// For each marker byte, the tail that follows the marker in a value of one kind.
 pub(super) type Tails = [Tail; 256];
 
 /// The bytes that follow a marker.
@@ -23,11 +23,11 @@ pub(super) enum Tail {
     LowFour,
     /// Eight bytes. Their highest bit must be 0, for the same reason.
     LowEight,
-    /// A text. The marker holds its length.
+    /// A text. The marker holds the length of the text.
     Text,
     /// One byte with the length of a text, and the text.
     LongText,
-    /// One byte with a number of bytes, and these bytes.
+    /// One byte with the length of binary data, and the data.
     Binary,
 }
 

@@ -15,9 +15,9 @@ const TYPE: u32 = 2;
 const MESSAGE: u32 = 3;
 
 impl<'a, G: Gather> Walk<'a, G> {
-    /// Reads the rest of an item, whose tag is at `start`, and checks the message in it. The fields
-    /// [`TYPE`] and [`MESSAGE`] may be in either order. If a field is repeated, its first value is
-    /// used. An item that lacks one of the two fields is ignored.
+    /// Reads an item after its tag, and checks the message in the item. The tag is at `start`. The
+    /// fields [`TYPE`] and [`MESSAGE`] may be in either order. If a field is repeated, its first
+    /// value is used. An item that lacks one of the two fields is ignored.
     pub(super) fn item(
         &self,
         reader: &mut WireReader,

@@ -23,8 +23,8 @@ const RECORD_DEPTH: u32 = 1000;
 /// the start of the payload.
 #[derive(Clone)]
 pub(crate) struct WireReader<'a> {
-    /// The whole payload. The fast path may look at bytes beyond `end`, but no value may extend
-    /// beyond `end`.
+    /// The whole payload. The fast path sometimes reads bytes beyond `end`, but accepts no value
+    /// that extends beyond `end`.
     payload: &'a [u8],
     at: usize,
     /// The end of the message, which is within the payload and not before `at`.
@@ -480,8 +480,7 @@ pub(super) fn open_group(at: usize, group: u32) -> Box<Fault> {
 mod tests {
     use super::*;
 
-    /// Tests runs of one-byte varints with one longer varint, of every length and at every
-    /// position.
+    /// Tests runs of one-byte varints that contain one varint of up to 12 bytes, at every position.
     #[test]
     fn runs_hold_varints_of_up_to_ten_bytes() {
         for before in 0..24 {

@@ -4,7 +4,7 @@
 //! payload certainly fits its message and keeps the standard rules, or that the verdict is unknown.
 //! In the second case, the walk checks the structure, and the judge (`judge.rs`) checks the rules.
 //! Only the walk and the judge report violations, so the pass keeps no paths, ids or positions.
-//! Values that the pass does not read itself are read by the functions of the walk and the judge.
+//! For values in other forms, the pass calls the functions of the walk and the judge.
 //!
 //! `plan.rs` puts the rules into the form that the pass reads, `test.rs` has the tests of values,
 //! and each encoding has a file.

@@ -1,6 +1,6 @@
 //! Compiles the rules of messages from descriptors and tables, and reports each error at its place.
 //!
-//! A message *below* another is the type of one of its fields, at any depth.
+//! The messages *below* a message are the types of its fields, at any depth.
 
 use std::sync::Arc;
 
@@ -472,7 +472,7 @@ fn is_empty(rules: &FieldRules) -> bool {
 }
 
 /// Returns the message types of the fields of a message. Extensions and ignored fields are left
-/// out, because the rules of their messages do not apply there. If the rules of the message are
+/// out, because their values are not checked against rules. If the rules of the message are
 /// disabled, no types are returned.
 fn below<'a>(
     table: &'a Table,

@@ -70,7 +70,7 @@ impl CombinedMessage {
     }
 }
 
-/// The rule that at most one of some fields is set.
+/// A rule that allows at most one of several fields to be set.
 #[derive(Debug)]
 pub(super) struct CombinedChoice {
     pub fields: u64,
@@ -93,7 +93,7 @@ pub(super) struct CombinedField {
     pub place: Option<u32>,
     /// The index in [`CombinedMessage::lists`], or `None` if the pass does not count elements.
     pub slot: Option<u8>,
-    /// True if no two elements may be equal.
+    /// True if a rule forbids equal elements.
     pub unique: bool,
 }
 

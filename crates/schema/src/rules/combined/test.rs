@@ -21,7 +21,8 @@ pub(super) enum Scalar<'p> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ValueTest {
     Nothing,
-    /// The number is one of the `span + 1` numbers from `low` on, which wrap around at 64 bits.
+    /// The number is in the range of `span + 1` numbers that begins at `low`. The range wraps around
+    /// at 64 bits.
     Whole {
         low: u64,
         span: u64,
@@ -195,8 +196,8 @@ impl<'p> Scalar<'p> {
     }
 }
 
-/// Returns whether a text in UTF-8 has between `low` and `high` code points, both included. As a
-/// code point has one to four bytes, the length in bytes decides most cases.
+/// Returns whether a text in UTF-8 has between `low` and `high` code points, both included. A code
+/// point has one to four bytes, so the length in bytes decides most cases.
 #[inline(always)]
 pub(super) fn has_chars(text: &[u8], low: usize, high: usize) -> bool {
     let (most, least) = (text.len(), text.len().div_ceil(4));

@@ -29,7 +29,7 @@ impl Extension<'_> {
     ///
     /// # Errors
     ///
-    /// Returns a description of the problem, in one sentence.
+    /// Fails if the rules cannot be read. The error describes the problem in one sentence.
     pub(in crate::rules) fn rules(&self) -> Result<Vec<RuleText>, String> {
         let mut option = Vec::new();
         for (number, value) in self.field.options.special_fields.unknown_fields() {
