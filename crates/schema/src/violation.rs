@@ -3,8 +3,9 @@
 //! A walk is the check of a payload in one encoding. It recurses once for each level of nesting. A
 //! walk that finds an error creates a [`Fault`]. As the recursion unwinds, each level adds its path
 //! segment to the fault, and at the top, the fault becomes a [`Violation`]. If all violations are
-//! requested, each level [gathers](Gather) the faults after which it can continue. For a payload
-//! that passes, only [`deeper`] and [`Gather::over`] run; all other code is cold.
+//! requested, each level [keeps](Gather::keep) a fault and continues after the faulty value, if
+//! possible. For a payload that passes, only [`deeper`] and [`Gather::over`] run, and all other
+//! code of this module is cold.
 
 use std::fmt;
 
@@ -35,8 +36,8 @@ pub struct Violation {
     /// The value in the payload, described in words. For a broken rule, this text is empty. For a
     /// rule that could not be evaluated, this text is the reason.
     pub found: String,
-    /// The offset in bytes from the start of the payload. For a broken rule, the offset of the
-    /// value or, if the value is absent, of the message that lacks the value.
+    /// The offset in bytes from the start of the payload. For a broken rule, this is the offset of
+    /// the value. If the value is absent, this is the offset of the message that lacks the value.
     pub offset: usize,
     /// The id of the `buf.validate` rule that the payload breaks; `None` for any other violation.
     pub rule: Option<Box<str>>,
@@ -83,7 +84,7 @@ impl Violation {
         self.expected == REQUIRED
     }
 
-    /// Returns whether this violation, or another violation of the same payload, reports a missing
+    /// Returns whether this violation, or one of the violations in `others`, reports a missing
     /// required field.
     pub(super) fn has_missing(&self) -> bool {
         self.is_missing() || self.others.iter().flatten().any(Self::is_missing)
@@ -220,8 +221,8 @@ impl Fault {
         self
     }
 
-    /// Returns the fault as a violation, with the further violations if `all` is true. If one of
-    /// the further violations is a rule that could not be evaluated, returns only that failure.
+    /// Returns the fault as a violation, which includes the further faults if `all` is true. If one
+    /// of the further faults is a rule that could not be evaluated, returns only that fault.
     pub(crate) fn into_violation(mut self, all: bool) -> Violation {
         let mut others = std::mem::take(&mut self.others);
         // If a rule could not be evaluated, the verdict is not known.
@@ -253,8 +254,8 @@ impl Fault {
     }
 }
 
-/// The behaviour of a walk at a fault. Each walk is compiled once for each implementation, so the
-/// first walk over a payload contains no code for gathering.
+/// The behaviour of a walk at a fault. Each walk is compiled once for each implementation, so a
+/// walk that ends at the first fault ([`First`]) contains no code for gathering.
 pub(super) trait Gather: Default {
     /// Keeps `fault` if the walk can continue after the faulty value. `pass` moves the reader past
     /// that value. Returns the fault as an error if the walk cannot or must not continue.

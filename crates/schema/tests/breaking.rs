@@ -25,8 +25,8 @@ const fn options(unknown_fields: UnknownFields, layout: Layout) -> Options {
     }
 }
 
-/// Returns the schema and the definitions of `t.M` in a file. A text without a `syntax` statement
-/// becomes a proto3 file of the package `t`.
+/// Returns the schema and the definitions of `t.M` in a file with this text. A text without a
+/// `syntax` statement becomes a proto3 file of the package `t`.
 fn defined(text: &str, encoding: Encoding, options: Options) -> (Schema, Definitions) {
     let dir = tempfile::tempdir().unwrap();
     let text = match text.starts_with("syntax") {
@@ -77,7 +77,7 @@ fn safe(encoding: Encoding, options: Options, old: &str, new: &str) {
     broken(encoding, options, old, new, &[]);
 }
 
-/// Returns a file with a message `M` of these fields, an enum `E` and a message `Sub`.
+/// Returns a file with an enum `E`, a message `Sub`, and a message `M` whose fields are `field`.
 fn one(field: &str) -> String {
     format!("message M {{ {field} }} enum E {{ A = 0; B = 1; }} message Sub {{ int32 x = 1; }}")
 }
@@ -102,7 +102,7 @@ fn edits_that_break_no_protobuf_client() {
         "message M { optional int32 a = 1; optional string b = 2; Sub sub = 3; } message Sub { int32 x = 1; }",
         // A field that moves into a oneof whose other fields are new.
         "message M { oneof o { int32 a = 1; int32 c = 4; } string b = 2; Sub sub = 3; } message Sub { int32 x = 1; }",
-        // Removed, with the number reserved.
+        // Fields are removed, and their numbers are reserved.
         "message M { reserved 1; string b = 2; Sub sub = 3; } message Sub { int32 x = 1; }",
         "message M { reserved 1 to 2, 9; Sub sub = 3; } message Sub { int32 x = 1; }",
         // Additional reserved numbers and names.
@@ -566,7 +566,8 @@ fn fields_are_compared_by_order_in_msgpack_arrays() {
     for (old, new, expected) in cases {
         broken(MSGPACK, ARRAY, &one(old), &one(new), expected);
     }
-    // With both layouts, both sets of rules apply, and each break occurs once.
+    // If the schema allows maps and arrays, the names and the order of fields both matter. Each
+    // break is reported once.
     let both = |old, new, expected: &[&str]| {
         broken(MSGPACK, Options::default(), &one(old), &one(new), expected);
     };
@@ -584,7 +585,7 @@ fn fields_are_compared_by_order_in_msgpack_arrays() {
 }
 
 #[test]
-fn nested_changes_have_their_path_and_both_places() {
+fn nested_changes_are_reported_with_their_path_and_their_places_in_both_files() {
     let old = "message M { repeated Line lines = 1; map<string, Line> named = 2; M again = 3; }\n\
                message Line { Zip zip = 1; }\nmessage Zip {\n  string code = 1;\n}";
     let new = "message M { repeated Line lines = 1; map<string, Line> named = 2; M again = 3; }\n\
@@ -608,7 +609,7 @@ fn nested_changes_have_their_path_and_both_places() {
 }
 
 #[test]
-fn imports_are_followed_and_recursive_types_end() {
+fn a_break_in_a_long_circle_of_types_is_reported_once() {
     let mut long = String::from("message M { M0 m = 1; }\n");
     for n in 0..3000 {
         long.push_str(&format!(

@@ -1,4 +1,4 @@
-//! Tests of tables of compiled files: the effect of editions' features on the wire.
+//! Tests that the features of an edition determine the payloads that a schema accepts.
 
 use std::fs;
 use std::sync::Arc;

@@ -1,10 +1,13 @@
-//! Prints many payloads with the gateway's verdicts for tests/differential/compare.py, which
-//! compares them with other implementations: `verdicts COUNT SEED DIRECTORY ENCODING:MESSAGE…`.
+//! Prints many payloads with the gateway's verdicts. tests/differential/compare.py compares these
+//! verdicts with other implementations' verdicts. The command is
+//! `verdicts COUNT SEED DIRECTORY ENCODING:MESSAGE…`. SEED starts the random number generator.
 //!
-//! Standard input has the seeds, each as the schema (a byte that indexes the arguments), the
-//! length (four bytes, little-endian) and the payload. Standard output has the seeds, unchanged,
-//! then COUNT mutations of them, each as schema, verdict, length and payload. A verdict of
-//! [`WRONG`] is followed by the length and the text of the violations, one on each line.
+//! Standard input has the seeds, which are payloads. Each seed has the index of its schema among
+//! the arguments ENCODING:MESSAGE (one byte), the length of the payload (four bytes,
+//! little-endian), and the payload. Standard output has the unchanged seeds, and then COUNT
+//! mutations of seeds. Each has the index of the schema, the verdict, the length and the payload.
+//! If the verdict is [`WRONG`], the length and the text of the violations follow, with one
+//! violation on each line.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::sync::Arc;

@@ -1,11 +1,12 @@
-//! Prints payloads with the verdicts of the gateway's rules, for tests/oracle/judge.py, which
-//! compares other implementations with them: `rule_verdicts MUTATIONS SEED WORK`.
+//! Prints payloads with the verdicts of the gateway's rules. tests/oracle/judge.py compares these
+//! verdicts with other implementations' verdicts. The command is
+//! `rule_verdicts MUTATIONS SEED WORK`.
 //!
 //! WORK/messages.json has the roots of the `.proto` files and the names of the messages. Standard
-//! input has payloads, one line of JSON each, as generate.py writes them. Standard output has a
-//! line for each message whose rules are rejected, then the payloads with the verdict (v) and the
-//! path, rule id and text of each broken rule (t), then the same for MUTATIONS mutations in each
-//! encoding, without malformed ones.
+//! input has payloads, one line of JSON each, as generate.py writes them. Standard output begins
+//! with a line for each message whose rules are rejected. Then comes a line for each payload, with
+//! the verdict (v), and with the path, rule id and text of each broken rule (t). Then come such
+//! lines for up to MUTATIONS mutated payloads in each encoding. Malformed mutations are left out.
 
 use std::fs;
 use std::io::{self, BufRead, BufWriter, Write};
@@ -29,12 +30,13 @@ const LIMITS: RuleLimits = RuleLimits {
 
 const ENCODINGS: [Encoding; 3] = [Encoding::Protobuf, Encoding::Json, Encoding::Msgpack];
 
-/// The number of mutations of a payload that are tried until one is not malformed. Few mutations of
-/// JSON texts are JSON texts.
+/// The maximum number of mutations of a payload that are tried until a mutation is well-formed.
+/// Most mutations of a JSON text are malformed.
 const ATTEMPTS_MAX: usize = 10;
 
-/// A payload of a message, which is an index into the names of messages.json.
+/// A payload of a message.
 struct Payload {
+    /// The index of the message in the list of names in messages.json.
     message: usize,
     encoding: Encoding,
     bytes: Vec<u8>,

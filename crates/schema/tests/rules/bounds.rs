@@ -113,6 +113,7 @@ fn expression(text: &str) -> String {
 /// Asserts that expressions that are too long or too deep are rejected before they are compiled.
 #[test]
 fn expressions_are_bounded_before_anything_recurses() {
+    // The column at which the text of the expression begins.
     const START: u32 = 80;
     for (expression_of, column) in [
         (format!("this{} > 0", ".a".repeat(100_000)), START),
@@ -192,7 +193,8 @@ fn all_rules_together_are_bounded() {
     loading::bad(&text, &[(reported, (108, 22))]);
 }
 
-/// Asserts that nested Any messages take time linear in the length of the payload, not quadratic.
+/// Asserts that the time to check nested Any messages is linear in the length of the payload, not
+/// quadratic.
 #[test]
 fn the_content_of_an_any_is_read_once() {
     let ruled = Ruled::new(
@@ -215,8 +217,8 @@ fn the_content_of_an_any_is_read_once() {
     assert!(many < few * 20, "{few:?} {many:?}");
 }
 
-/// Loads rules as a reload does: on a thread with the default stack size, in a process that must
-/// continue.
+/// Loads rules as a reload does, on a thread with the default stack size. Bad rules must not end
+/// the process.
 #[test]
 fn a_reload_refuses_rules_that_are_too_long_or_deep() {
     let dir = tempfile::tempdir().unwrap();

@@ -15,7 +15,7 @@ pub struct Case {
     pub id: String,
 }
 
-/// A value in JSON, and the value in MessagePack if that differs.
+/// A value in the form of JSON, and in the form of MessagePack if the two forms differ.
 #[derive(Clone)]
 pub struct Written(pub Value, Option<Value>);
 
@@ -427,7 +427,7 @@ fn ruled(cases: &[Case]) -> Ruled {
     Ruled::new(&(text + "}"))
 }
 
-/// Asserts that the values of each case keep and break its rule.
+/// Asserts that, for each case, the value `keeps` passes, and the value `breaks` breaks the rule.
 fn hold(ruled: &Ruled, cases: &[Case]) {
     for (n, case) in (1..).zip(cases) {
         let name = format!("f{n}");

@@ -60,8 +60,8 @@ fn judge(expression: &str, cases: &[(Value, Expected)]) {
     }
 }
 
-/// Tests expressions that an interpreter without types judged wrongly. The expected verdicts are
-/// the verdicts of other implementations of protovalidate.
+/// Tests expressions that an interpreter without static types would judge wrongly. The expected
+/// verdicts are the verdicts of other implementations of protovalidate.
 #[test]
 fn rules_over_scalars_are_judged_by_the_specification() {
     for (expression, value, says) in [
@@ -234,7 +234,7 @@ fn protovalidates_functions_are_known() {
     );
 }
 
-/// An Any stands for the message that it holds, if its type is known.
+/// Rules read an Any as the message that the Any contains, if the type of this message is known.
 #[test]
 fn the_message_in_an_any_is_read() {
     let ruled = with_rule("!has(this.any) || this.any.n == 5");
@@ -286,7 +286,8 @@ fn delimited(tag: u8, inner: &[u8]) -> Vec<u8> {
     [&outer, inner].concat()
 }
 
-/// In protobuf the last record of a field counts, and the records of a message are merged.
+/// If a field occurs several times in protobuf, its last record counts. The records of a field of
+/// a message type are merged.
 #[test]
 fn rules_check_the_value_that_a_decoder_returns() {
     let ruled = with_rule(
@@ -296,8 +297,8 @@ fn rules_check_the_value_that_a_decoder_returns() {
     assert_eq!(ruled.protobuf.check(payload, DEPTH), Ok(()));
     let other = [&payload[..], b"\x98\x01\x00"].concat();
     assert!(ruled.protobuf.check(&other, DEPTH).is_err());
-    // The closed enum does not define this number, so the field is unset. Unset fields have their
-    // default values.
+    // The closed enum does not define the number 9, so a field with this number is unset. Unset
+    // fields have their default values.
     let ruled = Ruled::new(
         r#"syntax = "proto2"; package t; import "buf/validate/validate.proto";
         enum E { A = 0; B = 4; }
@@ -498,8 +499,9 @@ fn predefined_rules_hold() {
     }
 }
 
-/// Tests that a table for the messages of schemas also holds the types that only their rules name,
-/// in any spelling and in predefined rules, and no others.
+/// Tests that a table for the root message of a schema also holds the types that only the rules of
+/// the message name, in any spelling, or in a predefined rule. Types that nothing names are left
+/// out.
 #[test]
 fn types_that_only_rules_name_are_found() {
     let text = r#"
@@ -546,12 +548,13 @@ fn types_that_only_rules_name_are_found() {
     ] {
         assert_eq!(table.message(name).is_some(), held, "{name}");
     }
-    // If its root has no rules, a table holds only the root.
+    // This root has no rules and no fields of a message type, so the table holds only the root.
     let table = Table::for_roots(&descriptors, [(Encoding::Json, "t.Unnamed")]).unwrap();
     assert_eq!(table.message_names().collect::<Vec<_>>(), ["t.Unnamed"]);
 }
 
-/// Asserts that all violations of both kinds are reported together, but a failed rule alone.
+/// Asserts that violations of standard rules and of rules in CEL are reported together, but a rule
+/// that could not be evaluated is reported alone.
 #[test]
 fn standard_rules_and_expressions_are_reported_together() {
     let text = r#"message M { int32 a = 1 [(buf.validate.field) = {int32: {gt: 5}, cel_expression: "this != 3"}];
@@ -607,7 +610,8 @@ fn rules_convert_text_keys_to_numbers() {
     }
 }
 
-/// Tests that validate.proto comes with the compiler, and that a copy of the user takes precedence.
+/// Tests that validate.proto comes with the compiler, and that the user's own copy of the file
+/// takes precedence.
 #[test]
 fn rules_need_no_copy_of_validate_proto() {
     let dir = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Asserts the errors and warnings of the rules of `t.M`, with their lines and columns. If `text`
-/// has no `syntax` or `edition`, the lines include the line that `descriptors` adds before it.
+/// has no `syntax` or `edition`, `descriptors` adds a line before `text`, which counts as line 1.
 #[track_caller]
 pub fn bad(text: &str, expected: &[(&str, (u32, u32))]) {
     let (descriptors, _dir) = descriptors(text);
@@ -122,8 +122,8 @@ fn rules_that_no_file_defines_are_an_error() {
         descriptors("message M {\n int32 a = 1 [(buf.validate.field).int32.gt = 5]; }");
     let mut found = Diagnostics::new();
     assert!(rule_set(&descriptors, "t.M", &mut found).is_some());
-    // The user's own option has the number of buf.validate.field. It may be a rule, so it is an
-    // error, and the message is not treated as a message without rules.
+    // The user's own option has the field number of buf.validate.field, so the option could be a
+    // rule. This is an error, because the message must not pass as a message without rules.
     let other = "syntax = \"proto2\"; package t; import \"google/protobuf/descriptor.proto\";
 extend google.protobuf.FieldOptions { optional string mine = 1159; }
 message M { optional int32 a = 1 [(mine) = \"x\"]; }";
@@ -183,7 +183,7 @@ fn errors_of_very_many_rules(rule: &str, reported: &str) {
     let mut found = Diagnostics::new();
     assert!(rule_set(&descriptors, "t.M", &mut found).is_none());
     assert_eq!(found.errors(), 15_000);
-    // The others are only counted.
+    // Errors after the first 200 are only counted.
     assert_eq!(found.iter().count(), 200);
     for fault in found.iter() {
         assert!(fault.message.contains(reported), "{}", fault.message);
@@ -216,9 +216,8 @@ fn very_many_rules_with_a_wrong_result_are_reported_in_linear_time() {
     );
 }
 
-/// Asserts that a fault of a standard rule is reported at its place.
 #[test]
-fn each_bad_standard_rule_is_reported_with_the_fitting_rules() {
+fn each_bad_standard_rule_is_reported_at_its_place_with_the_reason() {
     let field = |field: &str| format!("message M {{\n  {field}\n}}\nmessage N {{}}");
     for (text, reported) in [
         (

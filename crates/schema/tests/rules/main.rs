@@ -41,7 +41,8 @@ const LIMITS: RuleLimits = RuleLimits {
     steps: 1_000_000,
 };
 
-/// Compiles `text` together with the validate.proto that the tests use.
+/// Compiles `text` together with the validate.proto of the built-in compiler. The returned
+/// directory contains the files until it is dropped.
 fn descriptors(text: &str) -> (Descriptors, tempfile::TempDir) {
     let validate = Path::new(env!("CARGO_MANIFEST_DIR")).join(VALIDATE);
     descriptors_with(text, &fs::read_to_string(validate).unwrap())
@@ -67,9 +68,9 @@ fn descriptors_with(text: &str, validate: &str) -> (Descriptors, tempfile::TempD
     )
 }
 
-/// Returns `file`, converted to proto2 if it uses an edition, since prost-reflect, which encodes
-/// the payloads, does not support editions. The payloads of these tests have the same encoding in
-/// proto2 and in editions.
+/// Returns `file`, converted to proto2 if it uses an edition. prost-reflect encodes the payloads,
+/// and does not support editions. The payloads of these tests have the same encoding in proto2 and
+/// in editions.
 fn without_edition(file: &FileDescriptorProto) -> FileDescriptorProto {
     let mut file = file.clone();
     if file.syntax() == "editions" {
@@ -79,7 +80,8 @@ fn without_edition(file: &FileDescriptorProto) -> FileDescriptorProto {
     file
 }
 
-/// Builds the rules of the message `name`.
+/// Builds the rules of the message `name`. Returns `None` if a rule is bad. Errors and warnings are
+/// added to `found`.
 fn rule_set(descriptors: &Descriptors, name: &str, found: &mut Diagnostics) -> Option<RuleSet> {
     let table = Table::for_roots(descriptors, [(Encoding::Protobuf, name)]).unwrap();
     RuleSet::build(descriptors, &Arc::new(table), &[name], found)

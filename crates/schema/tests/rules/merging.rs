@@ -34,7 +34,8 @@ fn the_last_of_several_values_counts() {
     );
 }
 
-/// A string of proto2 may be any bytes. Rules need text, but only of the strings that they read.
+/// A string of proto2 may contain bytes that are not UTF-8. Rules need UTF-8, but only in the
+/// strings that the rules read.
 #[test]
 fn a_string_that_is_not_utf8_matters_if_a_rule_reads_it() {
     let ruled = Ruled::new(
@@ -96,7 +97,8 @@ fn a_string_that_is_not_utf8_matters_if_a_rule_reads_it() {
     }
 }
 
-/// A varint may have bits beyond the 64th, which are dropped, with rules as without.
+/// A varint may have bits beyond the 64th. These bits are dropped, whether or not the message has
+/// rules.
 #[test]
 fn a_varint_with_more_than_64_bits_has_the_value_of_the_first_64() {
     let ruled = Ruled::new(
@@ -307,10 +309,10 @@ fn presence_distinguishes_zero_from_absence() {
     );
 }
 
-/// Tests that -0.0 is a value under each `ignore` of a field without presence, whose writer encodes
-/// it, but equals zero as an element, which has no presence at all.
+/// Tests that a field with the value -0.0 is set, even if the field has no presence, because -0.0
+/// is encoded. In a list or a map, -0.0 is the zero value that IGNORE_IF_ZERO_VALUE ignores.
 #[test]
-fn negative_zero_is_a_value_without_presence_and_a_zero_as_an_element() {
+fn negative_zero_is_a_set_value_in_a_field_but_the_zero_value_in_a_list_or_map() {
     for (field, path) in [
         ("double f = 1 [(buf.validate.field) = {RULES}]", "f"),
         ("double f = 1 [(buf.validate.field) = {ZERO, RULES}]", "f"),
@@ -389,7 +391,7 @@ fn judges_negative_zero(field: &str, path: &str, id: &str) {
     }
 }
 
-/// Tests that -0.0 counts among the fields of which a message may set one.
+/// Tests that a field with the value -0.0 counts as set for the oneof rule of a message.
 #[test]
 fn negative_zero_counts_in_the_oneof_of_a_message() {
     let ruled = Ruled::new(

@@ -55,7 +55,8 @@ fn violations_in_nested_messages_have_their_path() {
         "line",
     );
     assert_eq!(fault.to_string(), "lines[0]: no zip of zeros (rule line)");
-    // Maps with keys that are not strings, which JSON cannot encode directly.
+    // Map keys that are not strings are tested in protobuf and MessagePack, because keys in JSON
+    // are always strings.
     let texts = b"\x0a\x07\x0a\x0512345\x30\x01\x2a\x04\x08\x00\x12\x00";
     let fault = ruled.protobuf.check(texts, DEPTH).unwrap_err();
     assert_eq!(
@@ -89,7 +90,7 @@ fn structure_is_checked_before_rules() {
 }
 
 #[test]
-fn own_and_predefined_rules_are_reported_by_their_ids() {
+fn predefined_and_standard_rules_are_reported_by_their_ids() {
     let ruled = Ruled::new(
         "syntax = \"proto2\"; package t; import \"buf/validate/validate.proto\";
          extend buf.validate.Int32Rules {
@@ -147,8 +148,9 @@ fn places() -> Ruled {
     )
 }
 
-/// Asserts that the value at `path` breaks a rule, and that the violation has the offset of the end
-/// of `before`, where the value begins, or the message that lacks the value.
+/// Asserts that the value at `path` breaks a rule, and that the offset of the violation is the end
+/// of `before`. The value begins at this offset. If the value is absent, the message that lacks the
+/// value begins at this offset.
 #[track_caller]
 fn assert_offset(schema: &Schema, before: &[u8], after: &[u8], path: &str) {
     let payload = [before, after].concat();
@@ -162,7 +164,7 @@ fn assert_offset(schema: &Schema, before: &[u8], after: &[u8], path: &str) {
 }
 
 #[test]
-fn the_offset_of_a_broken_rule_in_json() {
+fn a_broken_rule_is_reported_at_the_offset_of_the_value_in_json() {
     let ruled = places();
     let json = |before: &str, after: &str, path: &str| {
         assert_offset(&ruled.json, before.as_bytes(), after.as_bytes(), path);
@@ -188,7 +190,7 @@ fn the_offset_of_a_broken_rule_in_json() {
 }
 
 #[test]
-fn the_offset_of_a_broken_rule_in_msgpack() {
+fn a_broken_rule_is_reported_at_the_offset_of_the_value_in_msgpack() {
     let ruled = places();
     let msgpack = |before: &[u8], after: &[u8], path: &str| {
         assert_offset(&ruled.msgpack, before, after, path);
@@ -215,7 +217,7 @@ fn the_offset_of_a_broken_rule_in_msgpack() {
 }
 
 #[test]
-fn the_offset_of_a_broken_rule_in_protobuf() {
+fn a_broken_rule_is_reported_at_the_offset_of_the_value_in_protobuf() {
     let ruled = places();
     let protobuf = |before: &[u8], after: &[u8], path: &str| {
         assert_offset(&ruled.protobuf, before, after, path);

@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::every::{Case, bytes, strings};
 use super::*;
 
-/// Asserts the message of the rule that a value breaks, for each field, value and message.
+/// Asserts that, in each case, the value breaks the rule of the field, and that the violation has
+/// the expected message.
 fn assert_sentences(cases: &[(&str, Value, &str)]) {
     for (field, value, reported) in cases {
         assert_sentence(field, (value, value), reported);
     }
 }
 
-/// Asserts the message of the rule of a field that a value breaks. The value is given for JSON and
-/// for MessagePack.
+/// Asserts that a value breaks the rule of `field`, and that the violation has the message
+/// `reported`. The value is given in the forms of JSON and of MessagePack.
 fn assert_sentence(field: &str, (value, packed): (&Value, &Value), reported: &str) {
     let ruled = Ruled::new(&format!(
         "import \"google/protobuf/duration.proto\"; import \"google/protobuf/timestamp.proto\";
@@ -83,8 +84,8 @@ fn rules_of_strings_have_the_documented_sentences() {
     ]);
 }
 
-/// Returns the ids of the rules that have a fixed sentence in validate.proto, each with its
-/// sentence. The sentences of other rules contain values.
+/// Returns the fixed sentences in validate.proto by the id of the rule. The sentences of other
+/// rules contain values.
 fn fixed_sentences() -> BTreeMap<String, String> {
     let validate = Path::new(env!("CARGO_MANIFEST_DIR")).join(VALIDATE);
     let text = fs::read_to_string(validate).unwrap();

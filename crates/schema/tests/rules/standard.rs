@@ -186,7 +186,8 @@ fn rules_of_enums_lists_maps_and_presence_are_enforced() {
     ]);
 }
 
-/// Returns the schemas of a message of bytes and well-known types, each with a rule.
+/// Returns the schemas of a message with fields of bytes and of well-known types. Each field has a
+/// rule.
 fn known() -> Ruled {
     Ruled::new(
         "import \"google/protobuf/timestamp.proto\"; import \"google/protobuf/wrappers.proto\";
@@ -217,7 +218,7 @@ fn refused(path: &str, rule: &str) -> Result<(), (String, String)> {
     Err((path.to_owned(), rule.to_owned()))
 }
 
-/// Tests that rules apply to the decoded value of each form in MessagePack.
+/// Tests that rules apply to the decoded value, in whichever form MessagePack has bytes and times.
 #[test]
 fn rules_read_bytes_and_times_in_msgpack() {
     let ruled = known();

@@ -82,7 +82,8 @@ fn a_wrong_payload_in_the_schemas_encoding_resembles_no_other_format() {
     }
 }
 
-/// A guess walks a hostile payload at most twice, and not at all if it is longer than 64 KiB.
+/// `lookalike` walks through a hostile payload at most twice, and not at all if the payload is
+/// longer than 64 KiB.
 #[test]
 fn guesses_about_large_and_deep_payloads_are_bounded() {
     let deep = b"\x81\xa1a".repeat(20_000);

@@ -1,5 +1,6 @@
-//! Tests of tables that are built for the messages of schemas: their messages, and their verdicts,
-//! which equal those of tables of all messages.
+//! Tests of tables that are built for the root messages of schemas. Such a table holds only the
+//! messages that the roots need. With such a table, verdicts are the same as with a table of all
+//! messages.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use serde_json::json;
 use crate::support::pb::{group, int, len};
 use crate::support::{Random, STRICT, mutated};
 
-/// `t.Root` reaches all messages of the file, except those after the comment "Out of reach".
+/// `t.Root` reaches all messages of the file, except the messages after "Out of reach".
 /// `t.Root` reaches no `Any`, but `t.Holder` does.
 const FILE: &str = r#"
 syntax = "proto2"; package t;
@@ -83,7 +84,7 @@ fn a_table_holds_the_messages_that_its_roots_reach() {
 }
 
 #[test]
-fn a_table_holds_all_messages_where_json_may_name_one() {
+fn a_table_holds_all_messages_if_an_any_in_json_may_name_any_of_them() {
     let descriptors = descriptors(FILE);
     let mut all = descriptors.message_names();
     all.sort_unstable();
@@ -92,7 +93,8 @@ fn a_table_holds_all_messages_where_json_may_name_one() {
     let table = of(&[(Encoding::Protobuf, "t.Root"), (Encoding::Json, "t.Holder")]);
     assert_eq!(held(&table), all);
     for encoding in [Encoding::Protobuf, Encoding::Msgpack] {
-        // The root in JSON reaches no `Any`, and the other encodings don't look into one.
+        // The root in JSON reaches no `Any`. In the other encodings, the content of an `Any` is
+        // not checked.
         let table = of(&[(Encoding::Json, "t.Root"), (encoding, "t.Holder")]);
         assert!(table.message("google.protobuf.Any").is_some());
         assert!(table.message("t.Beyond").is_none());
@@ -153,7 +155,7 @@ fn payloads(encoding: Encoding) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn verdicts_equal_those_of_a_table_of_all_messages() {
+fn verdicts_are_the_same_as_with_a_table_of_all_messages() {
     let descriptors = descriptors(FILE);
     let whole = Arc::new(Table::build(descriptors.files()).unwrap());
     let mut random = Random(1);

@@ -52,6 +52,7 @@ fn finds(schema: &Schema, payload: &[u8], expected: &[(&str, usize)]) {
 #[test]
 fn protobuf_continues_after_every_field() {
     let schema = every(Encoding::Protobuf);
+    // The comments give the offset of each field in the payload.
     let wrong = len(1, "x"); // 3 bytes: a string for the int32
     let payload = [
         wrong.clone(),                                         // 0
@@ -92,7 +93,7 @@ fn protobuf_ends_at_unreadable_bytes() {
     let wrong = len(1, "x");
     let broken = [wrong.clone(), vec![0x07]].concat(); // wire type 7
     finds(&schema, &broken, &[("n", 0), ("", 3)]);
-    // Unreadable bytes in a length-prefixed message lose only the rest of that message.
+    // Unreadable bytes in a length-prefixed message end only the walk of that message.
     let inner = [len(3, &broken), wrong.clone()].concat();
     finds(
         &schema,
@@ -142,7 +143,7 @@ fn msgpack_continues_after_every_value() {
         ]
     );
     assert!(found.is_sorted_by_key(|(_, offset)| *offset));
-    // A duplicate key of a message and of a map, and a key of another type.
+    // The message has a duplicate key. The map has a duplicate key and a key of a wrong type.
     let twice = b"\x83\xa1n\xa1x\xa1n\x01\xa7numbers\x84\x01\x02\x01\xa1x\xa1a\x01\x03\xa1x";
     finds(
         &schema,
@@ -157,8 +158,8 @@ fn msgpack_continues_after_every_value() {
     );
     let struct_of_two = b"\x82\xa4meta\x82\xa1a\x01\xa1a\x02\xa1n\xa1x";
     finds(&schema, struct_of_two, &[("meta[\"a\"]", 10), ("n", 15)]);
-    // A map with so many entries that its keys are compared by fingerprints. One key is not an
-    // integer, and one is a duplicate.
+    // The map has so many entries that its keys are compared by fingerprints. One key is not an
+    // integer, and one key is a duplicate.
     let mut many = b"\x81\xa7numbers\x8c\xa1x\0".to_vec();
     (1..=10).chain([10]).for_each(|key| many.extend([key, 0]));
     finds(&schema, &many, &[("numbers", 10), ("numbers[10]", 33)]);
