@@ -22,7 +22,8 @@ const SIZES: [usize; 3] = [60, 1 << 10, 8 << 10];
 /// The number of frames in a round.
 const FRAMES: usize = 1 << 14;
 
-/// The number of rounds. Only the fastest counts, because other programs slow down a round.
+/// The number of rounds. Only the times of the fastest round count, because other programs can only
+/// slow down a round.
 const ROUNDS: usize = 20;
 
 fn main() -> Result<(), CurveError> {
@@ -57,8 +58,8 @@ fn fastest(mut round: impl FnMut() -> [Duration; 2]) -> [Duration; 2] {
     })
 }
 
-/// Returns the times in which this crate seals and opens the frames, including everything that
-/// surrounds a box.
+/// Returns the time to seal and the time to open all frames of a round with this crate. The times
+/// include the work around each box, such as the header and the nonce of the frame.
 fn this_crate(size: usize) -> Result<[Duration; 2], CurveError> {
     let (mut client, mut server) = connected()?;
     let data = vec![7; size];
@@ -82,7 +83,7 @@ fn this_crate(size: usize) -> Result<[Duration; 2], CurveError> {
     }))
 }
 
-/// Returns both sides of a connection.
+/// Returns both sides of a connection: the client and the server.
 fn connected() -> Result<(Connected, Connected), CurveError> {
     let keys = KeyPair::generate()?;
     let metadata = Ready::default();
@@ -94,8 +95,9 @@ fn connected() -> Result<(Connected, Connected), CurveError> {
     Ok((client.ready(&ready)?.0, server))
 }
 
-/// Returns the times in which dryoc seals and opens the boxes of such frames.
+/// Returns the time to seal and the time to open the boxes of all frames of a round with dryoc.
 fn dryoc(size: usize) -> [Duration; 2] {
+    // A box contains one byte of flags before the frame.
     let mut boxes = vec![7; FRAMES * (size + 1)];
     let mut tags = vec![[0; 16]; FRAMES];
     let (key, mut nonce) = ([7; 32], [0; 24]);

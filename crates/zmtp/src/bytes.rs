@@ -123,7 +123,7 @@ impl Input {
         Self { buffer, unread }
     }
 
-    /// Returns the bytes from `start` on as input.
+    /// Returns the part of `bytes` from the offset `start` on as input.
     pub(crate) fn suffix(bytes: Vec<u8>, start: usize) -> Self {
         let end = bytes.len();
         Self {

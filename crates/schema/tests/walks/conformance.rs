@@ -21,7 +21,7 @@ const END: u32 = 4;
 const I32: u32 = 5;
 
 /// The kinds of fields: the name, the wire type, and whether the kind can be packed. The position
-/// of a kind, from 1, is part of the number of each of its fields.
+/// of a kind in this list, counted from 1, determines the numbers of the fields of the kind.
 const KINDS: [(&str, u32, bool); 17] = [
     ("int32", VARINT, true),
     ("int64", VARINT, true),
@@ -42,9 +42,9 @@ const KINDS: [(&str, u32, bool); 17] = [
     ("Inner", LEN, false),
 ];
 
-// The first field number of each form of fields in two.proto and three.proto: singular, repeated,
-// packed, unpacked, in a oneof, in a map by the kind of its keys, and in a map by the kind of its
-// values.
+// The number of a field in two.proto and three.proto is the position of its kind in `KINDS` plus
+// one of these constants, which stand for the forms of fields: singular, repeated, packed,
+// unpacked, in a oneof, a map with keys of the kind, and a map with values of the kind.
 const SINGULAR: u32 = 0;
 const REPEATED: u32 = 30;
 const PACKED: u32 = 60;
@@ -150,7 +150,7 @@ fn values(kind: &str) -> Vec<Vec<u8>> {
         "Inner" => [vec![], field(1, VARINT, &[5]), len(2, field(1, VARINT, &[1])), field(UNKNOWN[0], LEN, b"\x01x")]
             .map(|body| [varint(body.len() as u64), body].concat())
             .into(),
-        // A varint that is larger than its kind is truncated, not rejected.
+        // A varint that is too large for the kind is truncated, not rejected.
         _ => [
             varints(&[0, 1, 2, 127, 128, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 1 << 32, (1 << 33) + 1, i64::MAX as u64, 1 << 63, u64::MAX]),
             overlong.to_vec(),
@@ -262,8 +262,8 @@ fn repeated_fields_may_be_packed_or_not_however_they_are_declared() {
                     ),
                 );
             }
-            // A singular field cannot be packed. Parsers treat the run as an unknown field, and
-            // this walk rejects its wire type.
+            // A singular field cannot be packed. Parsers treat the run as an unknown field, but
+            // this walk rejects the run because of the wire type.
             bench.wrong(syntax, "packed for one", len(place, &run));
         }
     });
@@ -277,7 +277,7 @@ fn premature_ends_before_and_within_every_value_are_rejected() {
             for number in [SINGULAR + place, REPEATED + place, IN_ONEOF + place] {
                 for beginning in beginnings(wire) {
                     bench.wrong(syntax, kind, field(number, wire, &beginning));
-                    // A nested message that ends within a value, though the enclosing one
+                    // A nested message ends within a value, although the enclosing message
                     // continues.
                     let within = len(17, field(1, VARINT, &[0x80]));
                     bench.wrong(syntax, kind, [within, field(1, VARINT, &[1])].concat());
@@ -332,7 +332,7 @@ fn invalid_tags_are_rejected() {
         bench.right(syntax, "overlong", b"\x88\x80\x80\x80\x00\x01");
         bench.wrong(syntax, "overlong", b"\x88\x80\x80\x80\x80\x00\x01");
         bench.wrong(syntax, "overlong", b"\x88\x80\x80\x80\x10\x01");
-        // A length has at most five bytes as well, although its maximum is smaller.
+        // A length has at most five bytes, too.
         bench.right(syntax, "length", field(14, LEN, b"\x81\x80\x80\x80\x00x"));
         bench.wrong(
             syntax,
@@ -662,7 +662,8 @@ fn the_content_of_message_set_items_is_checked() {
         item(&[id.clone(), good.clone()]),
         item(&[good.clone(), id.clone()]),
         item(&[int(7, 1), id.clone(), len(8, "x"), good.clone()]),
-        // Only the first type ID and the first message count, and only together.
+        // Only the first type ID and the first message of an item count. An item without a type
+        // ID or without a message is not checked.
         item(&[id.clone(), good.clone(), id.clone(), len(3, [8])]),
         item(std::slice::from_ref(&id)),
         item(&[len(3, [8])]),

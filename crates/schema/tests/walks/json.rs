@@ -386,7 +386,8 @@ fn duplicate_keys_are_violations_at_every_level() {
     for size in [2usize, 8, 9, 10, 500] {
         for spread in [1, size - 1] {
             let mut keys: Vec<_> = (0..size).map(|n| format!("k{n}")).collect();
-            // In a map, among unknown members, in an unknown object, in a Struct, and in a Value.
+            // The keys are in a map, among unknown members, in an unknown object, in a Struct, or
+            // in a Value.
             let in_all = |keys: &[String], plain: bool| {
                 let name = |key: &str| match plain {
                     true => key.to_owned(),
@@ -1091,7 +1092,7 @@ fn the_output_of_serde_passes() {
 #[test]
 fn an_independent_reader_agrees_which_mutated_payloads_are_well_formed() {
     // The message has no fields, so the walk rejects only payloads that are not well-formed objects
-    // and payloads with duplicate keys, which serde_json accepts.
+    // and payloads with duplicate keys. serde_json accepts duplicate keys.
     let schema = schema(
         Encoding::Json,
         "syntax = \"proto3\"; package t; message E { }",
@@ -1111,7 +1112,8 @@ fn an_independent_reader_agrees_which_mutated_payloads_are_well_formed() {
         let object = parsed.as_ref().is_ok_and(serde_json::Value::is_object);
         match verdict {
             Ok(()) => assert!(
-                // Only serde_json rejects a number beyond the range of a double.
+                // serde_json rejects a number that is too large for a double. The walk accepts
+                // such a number in an unknown member.
                 object
                     || parsed
                         .as_ref()

@@ -355,7 +355,8 @@ fn duplicate_keys_are_violations_by_either_name_and_in_maps() {
     }
 }
 
-/// JavaScript's encoders write the keys of every object as strings.
+/// JavaScript's encoders write every key of a map as a string, also if the schema requires a number
+/// or a bool.
 #[test]
 fn keys_may_be_the_text_of_their_value_if_the_schema_allows_it() {
     let options = Options {
@@ -709,7 +710,7 @@ fn struct_value_list_and_wrappers_have_their_own_forms() {
 }
 
 #[test]
-fn truncated_trailing_reserved_and_false_lengths_are_rejected() {
+fn truncation_trailing_bytes_reserved_markers_and_false_lengths_are_rejected() {
     let payload = one(
         "child",
         map(&[
@@ -939,7 +940,7 @@ fn an_independent_reader_agrees_which_mutated_payloads_are_well_formed() {
         let ours = schema.check(&payload, 100);
         // A well-formed payload may be invalid, but a valid one is well-formed.
         assert!(whole || ours.is_err(), "{payload:02x?}");
-        // As an unknown field, any value passes exactly if it is well-formed.
+        // As the value of an unknown field, the payload passes exactly if it is well-formed.
         let unknown = [&one("other", vec![])[..], &payload].concat();
         assert_eq!(schema.check(&unknown, 100).is_ok(), whole, "{payload:02x?}");
         passed += usize::from(ours.is_ok());

@@ -30,6 +30,7 @@ fn line() -> Schema {
 #[test]
 fn every_scalar_accepts_its_wire_type_alone() {
     let (schema, strict) = (all(), with(Encoding::Protobuf, KINDS, "t.All", STRICT));
+    // The number of each field, and its wire type.
     let right: [(u32, u32); 16] = [
         (1, 1),
         (2, 5),
@@ -473,8 +474,8 @@ fn messages_and_groups_count_as_depth() {
         let violation = schema.check(payload, depth - 1).unwrap_err();
         assert_eq!(violation.expected, "nesting within the depth limit");
     }
-    // The violation is at the length of the message that is too deep, however the tag and the
-    // length are encoded.
+    // The offset of the violation is the offset of the length of the message that is too deep,
+    // however the tag and the length are encoded.
     let chain = r#"syntax = "proto3"; package t; message Chain { Chain next = 1; }"#;
     let chain = self::schema(Encoding::Protobuf, chain, "t.Chain");
     for (payload, at) in [(&b"\x0a\0"[..], 1), (b"\x0a\x80\0", 1), (b"\x8a\0\0", 2)] {
@@ -505,7 +506,7 @@ fn proto2_required_is_checked_for_each_occurrence() {
     let (required, none) = ("a value, because it is required", "none");
     let bad = [len(1, &point), len(1, int(1, 1))].concat();
     refused(&schema, &bad, "points[1].y", required, none, 8);
-    // Each occurrence is judged by itself, although a parser would merge these two.
+    // Each occurrence is judged by itself, although a parser would merge the two messages.
     let halves = [len(2, int(1, 1)), len(2, int(2, 1))].concat();
     refused(&schema, &halves, "start.y", required, none, 2);
     let entry = |value: Vec<u8>| len(3, [len(1, "k"), value].concat());
@@ -538,7 +539,7 @@ fn all_of_hundreds_of_required_fields_are_required() {
 }
 
 #[test]
-fn the_option_unknown_fields_decides_whether_they_pass() {
+fn the_option_unknown_fields_decides_whether_unknown_fields_pass() {
     let strict = with(Encoding::Protobuf, KINDS, "t.All", STRICT);
     accepted(&all(), &int(999, 1));
     refused(
@@ -744,8 +745,9 @@ fn seed(random: &mut Random) -> Vec<u8> {
     picked.collect::<Vec<_>>().concat()
 }
 
-/// Returns whether the two verdicts may differ, by the error message of the walk or of
-/// prost-reflect. These differences are permitted:
+/// Returns whether the verdicts of the walk and of prost-reflect may differ. `ours` is the error
+/// message of the walk, and `theirs` of prost-reflect; `None` if it accepts the payload. These
+/// differences are permitted:
 ///
 /// - A known field with a wrong wire type is rejected here by policy; prost-reflect agrees for most
 ///   kinds.

@@ -73,8 +73,8 @@ impl AwaitsWelcome {
     ///
     /// # Errors
     ///
-    /// Fails if the command is not valid, with [`CurveError::Refused`] if the command is an ERROR,
-    /// or with [`CurveError::NoRandomness`].
+    /// Fails if the command is not valid. Fails with [`CurveError::Refused`] if the command is an
+    /// ERROR, and with [`CurveError::NoRandomness`] if the system provides no random bytes.
     pub fn welcome(
         mut self,
         body: &[u8],
@@ -107,8 +107,8 @@ impl AwaitsWelcome {
         Ok((AwaitsReady { agreed, nonces }, initiate))
     }
 
-    /// Returns the vouch, which proves that the owner of the long-term key also owns the short-term
-    /// key. Only this server can open the vouch.
+    /// Returns the vouch, which proves that the owner of the client's long-term key also owns the
+    /// client's short-term key. Only the server that sent the WELCOME can open the vouch.
     fn vouch(&self, short_term_of_server: &PublicKey) -> Result<Vec<u8>, CurveError> {
         let long = crypto::random()?;
         let mut vouch = long.to_vec();

@@ -134,8 +134,8 @@ impl KeyPair {
         self.public.bytes()
     }
 
-    /// Computes the shared key of this pair and the owner of another public key. This is the costly
-    /// step of a handshake. Fails with [`CurveError::WeakKey`] if the other key has a small order.
+    /// Computes the shared key of this pair and the pair with the public key `other`. This is the
+    /// costly step of a handshake. Fails with [`CurveError::WeakKey`] if `other` has a small order.
     pub(super) fn agree(&self, other: &PublicKey) -> Result<crypto::SharedKey, CurveError> {
         crypto::SharedKey::new(other.bytes(), self.secret.bytes()).ok_or(CurveError::WeakKey)
     }

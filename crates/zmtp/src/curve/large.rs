@@ -1,4 +1,4 @@
-//! Large frames, which take so long to seal or to open that another thread may do so.
+//! Large frames, which take so long to seal or to open that another thread can do this work.
 //!
 //! A large frame gets its nonce before another thread seals it. While another thread opens a large
 //! frame, no other frame of the same direction is opened. Frames and nonces thus keep the order
@@ -14,8 +14,8 @@ use super::frame::{FrameKind, OVERHEAD, open_at, write};
 use super::nonce;
 use crate::HEADER_MAX;
 
-/// The minimum size of the frames that are sealed or opened on another thread, in bytes. Such a
-/// frame takes a millisecond or more.
+/// The minimum size of the frames that are sealed or opened on another thread, in bytes. Sealing or
+/// opening such a frame takes a millisecond or more.
 pub const LARGE_MIN: usize = 256 << 10;
 
 /// The work of sealing a frame.

@@ -23,7 +23,7 @@ pub(super) fn long(prefix: &[u8; 8], long: &[u8; LONG]) -> [u8; NONCE] {
     nonce
 }
 
-/// The short nonces that this side uses in one direction: 1, 2, 3, …
+/// The short nonces of the commands that this side sends: 1, 2, 3, …
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outgoing {
     last: u64,
@@ -41,7 +41,7 @@ impl Outgoing {
     }
 }
 
-/// The short nonces that the peer uses. Each must exceed the previous nonce by one (RFC 26, "The
+/// The short nonces of the peer. Each must exceed the previous nonce by one (RFC 26, "The
 /// server SHALL verify that a client connection does use correctly incrementing short nonces").
 /// libzmq accepts gaps, but a stream does not lose data by itself. A gap means that an attacker on
 /// the path removed a frame. By such a removal, the attacker could join two messages into one

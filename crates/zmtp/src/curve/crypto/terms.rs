@@ -15,6 +15,6 @@ pub(in crate::curve) const SHORT: usize = NONCE - PREFIX;
 /// The number of bytes by which a box exceeds its content: the Poly1305 tag, which comes first.
 pub(in crate::curve) const TAG: usize = 16;
 
-/// The error of a box that was not sealed with this key and nonce, or was changed since.
+/// The error of a box that was not sealed with the given key and nonce, or was changed since.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::curve) struct Forged;
