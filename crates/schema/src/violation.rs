@@ -359,7 +359,7 @@ impl All {
     }
 }
 
-/// Returns the depth that remains one level further down, or a fault if `depth` is 0.
+/// Returns the remaining depth for the next level of nesting, or a fault if `depth` is 0.
 pub(super) fn deeper(depth: u32, offset: usize) -> Checked<u32> {
     depth.checked_sub(1).ok_or_else(|| Fault::too_deep(offset))
 }

@@ -121,7 +121,7 @@ fn json_allocates_only_the_keys_of_large_maps_and_escapes() {
     assert!(ALLOCATIONS.get() - before > spent);
 }
 
-/// Standard rules of every kind, and the fields that they are about.
+/// A file whose message has fields with standard rules of every kind.
 const RULED: &str = r#"
 syntax = "proto3";
 package t;

@@ -226,7 +226,7 @@ fn fields_are_compared_by_number_in_protobuf() {
 }
 
 #[test]
-fn fields_that_swap_numbers_are_breaks_though_every_payload_decodes() {
+fn swapped_field_numbers_are_breaks_though_every_payload_decodes() {
     broken(
         PROTOBUF,
         Options::default(),
@@ -275,7 +275,7 @@ const SCALARS: [&str; 17] = [
     "sfixed32", "sfixed64", "float", "double", "string", "bytes", "E", "Sub",
 ];
 
-/// Tests the change from every type to every other: only the listed changes are safe.
+/// Tests the change from every type to every other type.
 #[test]
 fn only_the_listed_changes_of_types_are_safe_in_each_encoding() {
     let wider = |encoding, from: &str| -> &[&str] {

@@ -22,8 +22,8 @@ const SIZES: [usize; 3] = [60, 1 << 10, 8 << 10];
 /// The number of frames in a round.
 const FRAMES: usize = 1 << 14;
 
-/// The number of rounds. Only the times of the fastest round count, because other programs can only
-/// slow down a round.
+/// The number of rounds. Only the minimum of each time counts, because other programs can only slow
+/// down a round.
 const ROUNDS: usize = 20;
 
 fn main() -> Result<(), CurveError> {

@@ -5,9 +5,9 @@
 //! Standard input has the seeds, which are payloads. Each seed has the index of its schema among
 //! the arguments ENCODING:MESSAGE (one byte), the length of the payload (four bytes,
 //! little-endian), and the payload. Standard output has the unchanged seeds, and then COUNT
-//! mutations of seeds. Each has the index of the schema, the verdict, the length and the payload.
-//! If the verdict is [`WRONG`], the length and the text of the violations follow, with one
-//! violation on each line.
+//! mutations of seeds. Each of these payloads is preceded by the index of its schema, the verdict
+//! and the length. If the verdict is [`WRONG`], the payload is followed by the length and the text
+//! of the violations, with one violation on each line.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::sync::Arc;

@@ -174,7 +174,7 @@ fn the_deepest_expression_fits_the_default_stack() {
 
 #[test]
 fn all_rules_together_are_bounded() {
-    // Patterns of the largest size.
+    // Each pattern counts as the largest size, 10 MiB, so the limit is exceeded by the thirteenth.
     let fields = (1..=14).map(|n| {
         format!(
             "  string f{n} = {n} [(buf.validate.field).string.pattern = \"^\\\\pL{{1,{}}}$\"];\n",

@@ -255,7 +255,8 @@ fn times(all: &mut Vec<Case>) {
         past.clone(),
         "timestamp.gt_now",
     ));
-    // About 190 years, so that the case holds whenever the test runs.
+    // The duration is about 190 years. Whenever the test runs, the year 1970 is within this
+    // duration of the current time, and the year 9999 is not.
     let within = "timestamp: {within: {seconds: 6000000000}}";
     all.push(case(kind, within, past, future, "timestamp.within"));
 }

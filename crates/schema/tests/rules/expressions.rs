@@ -630,7 +630,8 @@ fn rules_need_no_copy_of_validate_proto() {
     let copy = dir.path().join("buf/validate/validate.proto");
     fs::write(&copy, "syntax = \"proto3\"; package buf.validate;").unwrap();
     assert!(load().unwrap_err().contains("buf.validate.field"));
-    // Under another name, the copy is ignored, since no file imports it.
+    // In another directory, the copy has another import path. No file imports this path, so the
+    // copy is ignored.
     fs::create_dir_all(dir.path().join("third_party/buf/validate")).unwrap();
     fs::rename(
         copy,

@@ -1,4 +1,4 @@
-//! Tests of the paths of violations.
+//! Tests of the paths and the offsets of violations.
 
 use super::*;
 
@@ -45,7 +45,7 @@ fn violations_in_nested_messages_have_their_path() {
         "again.again.lines[0].zip",
         "string.len",
     );
-    // A rule of a message reports its own text, at every path of the message.
+    // A rule of a message is reported at the path of the message, with the text of the rule.
     let three = json!([{"zip": "12345"}, {"zip": "12345"}, {"zip": "12345"}]);
     let fault = ruled.refuses(&with("lines", three), "", "m.lines");
     assert_eq!(fault.to_string(), "two lines at most (rule m.lines)");

@@ -9,7 +9,7 @@ use gateway_schema::Schema;
 /// id of the broken rule.
 type Case = (&'static str, Vec<Value>, Vec<(Value, &'static str)>);
 
-/// Asserts that each rule allows and forbids the values of its case.
+/// Asserts that, in each case, the rule allows the good values and forbids the bad values.
 fn hold(cases: Vec<Case>) {
     for (field, good, bad) in cases {
         let ruled = Ruled::new(&format!("message M {{ {field} }}"));

@@ -1,8 +1,8 @@
 //! A seeded pseudorandom number generator, and a function that mutates payloads at random.
 #![allow(dead_code)] // No program uses all of this file.
 
-/// A small pseudorandom number generator (xorshift64*). Equal seeds give equal sequences. A seed
-/// must not be 0, because every number after 0 would be 0.
+/// A small pseudorandom number generator (xorshift64*). Equal seeds give equal sequences. The seed
+/// must not be 0, because the generator would then return only zeros.
 pub struct Random(pub u64);
 
 impl Random {

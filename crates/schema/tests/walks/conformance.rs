@@ -634,7 +634,7 @@ fn a_known_field_with_a_wrong_wire_type_is_rejected() {
 }
 
 #[test]
-fn the_depth_limit_is_the_hundred_levels_of_parsers() {
+fn a_depth_limit_of_100_permits_as_many_levels_as_parsers_do() {
     let nest = |levels: usize| (0..levels).fold(Vec::new(), |body, _| len(17, len(2, body)));
     let bench = Bench::new();
     for syntax in [Proto2, Proto3] {

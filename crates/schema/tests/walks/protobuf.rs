@@ -746,8 +746,8 @@ fn seed(random: &mut Random) -> Vec<u8> {
 }
 
 /// Returns whether the verdicts of the walk and of prost-reflect may differ. `ours` is the error
-/// message of the walk, and `theirs` of prost-reflect; `None` if it accepts the payload. These
-/// differences are permitted:
+/// message of the walk, and `theirs` is the error message of prost-reflect. An error message is
+/// `None` if the payload is accepted. These differences are permitted:
 ///
 /// - A known field with a wrong wire type is rejected here by policy; prost-reflect agrees for most
 ///   kinds.
