@@ -68,9 +68,9 @@ impl Bytes {
         }
     }
 
-    /// Returns memory that contains these bytes and may leave the thread, and the range of the
-    /// bytes in that memory. The bytes are copied if their memory is shared, or if they fill less
-    /// than half of the memory.
+    /// Returns memory that contains these bytes and can be sent to another thread, and the range of
+    /// the bytes in that memory. The bytes are copied if their memory is shared, or if they fill
+    /// less than half of the memory.
     pub fn into_sendable(self) -> (Vec<u8>, Range<usize>) {
         let Self { buffer, start, end } = self;
         let Some(buffer) = buffer else {

@@ -10,7 +10,7 @@
 //! - [`paths`]: the path and the byte at which a broken rule is reported.
 //! - [`loading`]: bad rules are reported when they are loaded, at their place.
 //! - [`expressions`]: the verdicts of rules in CEL, and of predefined rules.
-//! - [`bounds`]: the limits on the cost of rules and on the payloads that are checked against them.
+//! - [`bounds`]: the limits on the cost of rules, and on the size and the depth of payloads.
 
 mod bounds;
 mod every;

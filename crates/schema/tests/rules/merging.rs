@@ -1,5 +1,5 @@
 //! Tests of payloads that write a field more than once, or not at all. Rules apply to the value
-//! that a decoder returns.
+//! that a decoder returns. A record is one occurrence of a field in a protobuf payload.
 
 use super::*;
 

@@ -95,7 +95,7 @@ impl Bench {
 
     #[track_caller]
     fn judge(&mut self, syntax: Syntax, what: &str, payload: &[u8], right: bool) {
-        // The payload by itself, and nested in a field of a message of the same type.
+        // The payload is checked by itself, and in a field of a message of the same type.
         let within = len(17, len(2, payload));
         for payload in [payload, &within] {
             let verdict = self.schemas[&(syntax, "All")].check(payload, 100);

@@ -1,5 +1,5 @@
-//! Tests of the JSON walk: every rule with valid and invalid payloads, the output of serde, and an
-//! independent reader's verdicts on well-formedness.
+//! Tests of the JSON walk: each requirement with valid and invalid payloads, the output of serde,
+//! and an independent reader's verdicts on well-formedness.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! Tests of the MessagePack walk: every rule with valid and invalid payloads, the output of serde,
-//! and an independent reader's verdicts on well-formedness.
+//! Tests of the MessagePack walk: each requirement with valid and invalid payloads, the output of
+//! serde, and an independent reader's verdicts on well-formedness.
 
 use std::collections::HashMap;
 
@@ -938,7 +938,7 @@ fn an_independent_reader_agrees_which_mutated_payloads_are_well_formed() {
         drop(reader);
         let whole = read.is_ok() && rest.is_empty();
         let ours = schema.check(&payload, 100);
-        // A well-formed payload may be invalid, but a valid one is well-formed.
+        // A well-formed payload may be invalid, but a valid payload is always well-formed.
         assert!(whole || ours.is_err(), "{payload:02x?}");
         // As the value of an unknown field, the payload passes exactly if it is well-formed.
         let unknown = [&one("other", vec![])[..], &payload].concat();

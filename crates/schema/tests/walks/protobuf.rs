@@ -1,4 +1,4 @@
-//! Tests of the protobuf walk: every rule with valid and invalid payloads, and an independent
+//! Tests of the protobuf walk: each requirement with valid and invalid payloads, and an independent
 //! parser's verdicts.
 
 use crate::support::pb::*;

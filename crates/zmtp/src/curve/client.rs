@@ -42,8 +42,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Fails with [`CurveError::WeakKey`] if the server's key has a small order, or with
-    /// [`CurveError::NoRandomness`].
+    /// Fails with [`CurveError::WeakKey`] if the server's key has a small order, and with
+    /// [`CurveError::NoRandomness`] if the system provides no random bytes.
     pub fn hello(self) -> Result<(AwaitsWelcome, Vec<u8>), CurveError> {
         let short_term = KeyPair::generate()?;
         let agreed = short_term.agree(&self.server)?;
@@ -125,7 +125,7 @@ impl AwaitsReady {
     ///
     /// # Errors
     ///
-    /// Fails if the command is not valid, or with [`CurveError::Refused`] if the command is an
+    /// Fails if the command is not valid. Fails with [`CurveError::Refused`] if the command is an
     /// ERROR.
     pub fn ready(self, body: &[u8]) -> Result<(Connected, Ready), CurveError> {
         const MALFORMED: CurveError = CurveError::Malformed("a malformed READY");

@@ -1,4 +1,4 @@
-//! The errors of a CURVE peer.
+//! The errors of a CURVE connection.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub enum CurveError {
     WrongCookie,
     /// The vouch names another short-term key or another server.
     WrongVouch,
-    /// The vouch was not made with the secret key of the public key in the INITIATE.
+    /// The vouch was not sealed with the secret key that belongs to the public key in the INITIATE.
     NotAPair,
     /// A nonce does not follow the previous nonce: a command was repeated, reordered or removed.
     NonceOutOfOrder,
