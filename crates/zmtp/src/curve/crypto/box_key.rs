@@ -35,8 +35,8 @@ pub(in crate::curve) trait BoxKey<const N: usize> {
         Ok(inside)
     }
 
-    /// Seals the bytes after the first [`TAG`] bytes in place, and writes the tag to those first
-    /// bytes.
+    /// Seals the bytes of `room` after the first [`TAG`] bytes in place, and writes the tag to the
+    /// first [`TAG`] bytes. Does nothing if `room` has fewer bytes.
     fn seal(&self, nonce: &[u8; N], room: &mut [u8]) {
         if let Some((tag, inside)) = room.split_first_chunk_mut::<TAG>() {
             *tag = self.seal_detached(nonce, inside);
