@@ -147,7 +147,7 @@ impl Admin {
             .map_err(Box::new)
     }
 
-    /// Carries out the change, and returns the new address if there is one.
+    /// Carries out the change. Returns the address of the listener if the change opened one.
     pub(crate) fn commit(&mut self, prepared: Prepared) -> Option<BoundAddress> {
         match prepared.0 {
             Change::None => None,

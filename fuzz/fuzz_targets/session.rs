@@ -1,9 +1,9 @@
 //! Drives a connection from its first byte on: its session, its liveness and its output. The bytes
 //! of the peer arrive in pieces of any size and at any rate. The first byte of the fuzzer's input
 //! determines the settings, and the next eight bytes determine the sizes of the pieces and the
-//! times between them. The remaining bytes are those that the peer sends. If the highest bit of the
-//! first byte is set, a valid greeting and READY precede them. A few bytes can stand for a large
-//! frame: see [`model::stretched`].
+//! times between them. The peer sends the remaining bytes. If the highest bit of the first byte is
+//! set, the peer sends a valid greeting and READY before these bytes. A few bytes can stand for a
+//! large frame: see [`model::stretched`].
 #![no_main]
 
 #[path = "../../crates/zmtp/tests/support/model.rs"]

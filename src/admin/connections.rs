@@ -115,8 +115,8 @@ impl Connections {
         }
         match most_common(&connections) {
             None => Room::Soon,
-            // Otherwise, each connection that requests a page would be closed for the next one
-            // before it is answered.
+            // Otherwise, each connection that requests a page would be closed for the next
+            // connection before its request is answered.
             Some(Activity::Page) if first == Activity::Page => Room::Refused,
             Some(activity) => {
                 close_oldest(&mut connections, activity);

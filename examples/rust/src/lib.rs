@@ -2,9 +2,9 @@
 
 use std::error::Error;
 
-/// Returns a DEALER socket that is connected to a gateway with keys, and its address. The program's
-/// arguments are the file of its own keys, that of the gateway's key, and the address; those that
-/// are missing are the usual ones.
+/// Returns a DEALER socket that is connected to a gateway with keys, and the address of the
+/// gateway. The arguments of the program are the file of the program's keys, the file of the
+/// gateway's key, and the address. `usual` contains the values of missing arguments.
 ///
 /// # Errors
 ///

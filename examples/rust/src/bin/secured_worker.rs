@@ -1,6 +1,7 @@
 //! A worker with a key: `cargo run --bin secured_worker [NAME.key_secret [gateway.key [ADDRESS]]]`.
 //!
-//! docs/security.md makes the keys. Each token begins with the name of the client that asks.
+//! docs/security.md shows how to make the keys. The first frame of a request is a token, which
+//! begins with the name of the client.
 
 use std::error::Error;
 
