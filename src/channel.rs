@@ -2,8 +2,8 @@
 //! are kept for later subscribers.
 //!
 //! Like a [`pool`](crate::pool), a channel knows no socket, schema or clock. The core passes it
-//! checked messages, and a [`Delivery`] that sends a message to a subscriber if its connection has
-//! room. Messages for which there is no room are queued here. The queue of each subscriber is
+//! checked messages, and a [`Delivery`] that sends a message to a subscriber if the subscriber's
+//! connection has room. The channel queues messages for which there is no room. The queue of each subscriber is
 //! bounded, so a slow subscriber delays no other. For each subscriber, `matched` is always the sum
 //! of `sent`, `dropped` and the messages that wait.
 //!
@@ -187,7 +187,8 @@ impl<M: Frames> Channel<M> {
     }
 
     /// Drops the messages queued for a subscriber, ends its collection of kept messages, and
-    /// returns the number of dropped messages. The next calls of [`Self::go_on`] free their memory.
+    /// returns the number of dropped messages. The next calls of [`Self::go_on`] free the
+    /// memory of the dropped messages.
     pub(crate) fn give_up(&mut self, id: SubscriberId) -> u64 {
         let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
             return 0;

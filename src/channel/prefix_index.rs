@@ -20,8 +20,8 @@ pub(crate) struct SubscriberId(pub(crate) usize);
 
 /// The subscribers of each prefix.
 ///
-/// A type is matched by one look-up for each length that any prefix has. Most channels have
-/// prefixes of one or two lengths.
+/// The search for the prefixes of a type takes one look-up for each length that at least one prefix
+/// has. Most channels have prefixes of one or two lengths.
 #[derive(Debug)]
 pub(super) struct PrefixIndex {
     hasher: RandomState,

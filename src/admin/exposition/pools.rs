@@ -54,8 +54,8 @@ pub(super) fn pools(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
 /// and could cause any number of time series. Only /status shows the names.
 fn workers(page: &mut Page<'_>, pools: &[(&str, &PoolSample)]) -> WriteResult {
     let seats = pools.iter().flat_map(|(name, pool)| {
-        // An entry without `room` stands for several workers on one connection, which have no seats
-        // of their own.
+        // An entry without `room` stands for several workers on one connection. These workers have
+        // no seats.
         let single = pool.seats.iter().filter(|worker| worker.room.is_some());
         single.map(move |worker| (*name, worker.seat.to_string(), worker))
     });
