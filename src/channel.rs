@@ -3,9 +3,9 @@
 //!
 //! Like a [`pool`](crate::pool), a channel knows no socket, schema or clock. The core passes it
 //! checked messages, and a [`Delivery`] that sends a message to a subscriber if the subscriber's
-//! connection has room. The channel queues messages for which there is no room. The queue of each subscriber is
-//! bounded, so a slow subscriber delays no other. For each subscriber, `matched` is always the sum
-//! of `sent`, `dropped` and the messages that wait.
+//! connection has room. The channel queues messages for which there is no room. The queue of each
+//! subscriber is bounded, so a slow subscriber delays no other subscriber. For each subscriber,
+//! `matched` is always the sum of `sent`, `dropped` and the number of messages that wait.
 //!
 //! Work that may take long is done in parts, which [`Channel::go_on`] continues as long as its
 //! caller has time: sending kept messages to a new subscriber, sending waiting messages to a
@@ -215,15 +215,16 @@ impl<M: Frames> Channel<M> {
         self.publishers.len()
     }
 
-    /// Restarts, at `now`, the measurement of how long each subscriber has taken no message.
+    /// Treats each subscriber as if it had taken a message at `now`, so that
+    /// [`Self::give_up_stalled`] counts from then.
     pub(crate) fn begin_to_wait(&mut self, now: Duration) {
         for subscriber in self.subscribers.iter_mut().flatten() {
             subscriber.took = now;
         }
     }
 
-    /// Drops the messages for subscribers that have taken none since `since`. Returns the number of
-    /// dropped messages.
+    /// Drops the messages for subscribers that have taken no message since `since`. Returns the
+    /// number of dropped messages.
     pub(crate) fn give_up_stalled(&mut self, since: Duration) -> u64 {
         let is_stalled = |subscriber: &Option<Subscriber<M>>| {
             let subscriber = subscriber.as_ref();

@@ -8,8 +8,7 @@ use super::prefixes::Prefixes;
 ///
 /// The gateway subscribes to one prefix after the other, in ascending order, and cancels the
 /// subscriptions in descending order. The gateway is therefore always subscribed to exactly the
-/// prefixes that are less than a certain text. Only that text is stored, however many prefixes
-/// there are.
+/// prefixes that are less than a certain text. Only that text is stored, and no list of prefixes.
 #[derive(Debug)]
 pub(super) struct Publisher {
     /// The gateway is subscribed to the prefixes that are less than this text, or to all prefixes
@@ -95,8 +94,8 @@ impl Publisher {
                 return Some(change(Rc::clone(prefix), true));
             }
         }
-        // The subscription to all messages is cancelled only now that all other subscriptions have
-        // been sent, so that no message is missed.
+        // All other subscriptions have been sent, so the gateway misses no message if it cancels the
+        // subscription to all messages now.
         let was_all = std::mem::take(&mut self.all);
         let is_unwanted = was_all && !prefixes.contains(b"");
         is_unwanted.then(|| change(b"".as_slice().into(), false))

@@ -145,7 +145,7 @@ impl<M: Frames> Backlog<M> {
         post.leave_queue(memory);
         self.kept_bytes -= post.bytes();
         if self.kept.is_empty() {
-            // The capacity of a burst must not be kept.
+            // The capacity that the queue needed during a burst must not be kept.
             self.kept = BinaryHeap::new();
         }
         true

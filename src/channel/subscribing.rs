@@ -14,8 +14,8 @@ use crate::snapshot::Keep;
 
 impl<M: Frames> Channel<M> {
     /// Subscribes to a prefix. The subscriber first receives the kept messages that match, except
-    /// messages that also match another of its prefixes. The next calls of [`Self::go_on`] send
-    /// them.
+    /// messages that also match another of its prefixes. The next calls of [`Self::go_on`] send the
+    /// kept messages.
     ///
     /// # Errors
     ///
