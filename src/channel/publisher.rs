@@ -94,8 +94,8 @@ impl Publisher {
                 return Some(change(Rc::clone(prefix), true));
             }
         }
-        // All other subscriptions have been sent, so the gateway misses no message if it cancels the
-        // subscription to all messages now.
+        // All other subscriptions have been sent, so the gateway misses no message if it now
+        // cancels the subscription to all messages.
         let was_all = std::mem::take(&mut self.all);
         let is_unwanted = was_all && !prefixes.contains(b"");
         is_unwanted.then(|| change(b"".as_slice().into(), false))

@@ -12,8 +12,8 @@ pub(super) fn print(text: &str, code: ExitCode) -> ExitCode {
     outcome(printed, code)
 }
 
-/// Returns `code` if everything was printed, or if the reader of a pipe has closed it. Otherwise
-/// reports the error and returns failure.
+/// Returns `code` if everything was printed, or if the reader of a pipe has closed the pipe.
+/// Otherwise reports the error and returns failure.
 pub(super) fn outcome(printed: io::Result<()>, code: ExitCode) -> ExitCode {
     match printed {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {

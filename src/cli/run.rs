@@ -147,7 +147,7 @@ fn observer(
 
 /// Raises the soft limit of descriptors to the hard limit, since each peer needs a descriptor. A
 /// process commonly starts with a soft limit of 1024, for the sake of programs that cannot handle
-/// more.
+/// more descriptors.
 fn take_descriptors() {
     let limit = getrlimit(Resource::Nofile);
     let most = Rlimit {
