@@ -22,8 +22,8 @@ use message::KeptPost;
 pub(super) use collection::CollectionEnd;
 pub(crate) use message::{Conditions, Fit};
 
-/// The maximum number of messages that are dropped for a new one. It is more than one, so that a
-/// surplus shrinks with each new message.
+/// The maximum number of messages that are dropped when a new message is kept. The maximum is more
+/// than one, so that a surplus shrinks with each new message.
 const DROPPED_AT_ONCE: usize = 16;
 
 /// The kept messages.
@@ -40,8 +40,8 @@ pub(super) struct Kept<M> {
     /// The generation in which the routes to the channel last changed. A message that was checked
     /// in an earlier generation is checked again before it is sent.
     routes_since: u64,
-    /// After the maximum number of messages of a type was lowered, the first type that may still
-    /// exceed it, or `None` if there is no such type.
+    /// The first type that may still have too many messages, because the maximum number of messages
+    /// of a type was lowered. `None` if there is no such type.
     unlimited_from: Option<Vec<u8>>,
     /// The collections that have begun and are not complete.
     collections: Vec<Collection<M>>,
