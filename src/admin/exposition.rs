@@ -1,7 +1,7 @@
 //! The OpenMetrics text of /metrics. `docs/metrics.md` explains every metric family.
 //!
-//! Label values are names from the configuration or constants of the gateway, never text that a
-//! peer sent.
+//! Label values are names from the configuration, constants of the gateway or numbers, never text
+//! that a peer sent.
 
 mod channels;
 mod page;
@@ -75,7 +75,7 @@ impl GatewayCollector {
             ..
         } = &*self.sample;
         let engine = snapshot.engine.name();
-        let help = "The running version, always 1";
+        let help = "The running version and engine, as labels; the value is always 1";
         let mut family = page
             .0
             .encode_descriptor("build", help, None, MetricType::Info)?;
@@ -106,7 +106,7 @@ impl GatewayCollector {
         write_histogram(&mut family, &engine.turns)?;
         let help = "Messages that wait for a judge or for the verdict on an earlier message";
         page.gauge("judging", help, self.sample.judging as f64)?;
-        let help = "Payloads checked by judges instead of the data thread";
+        let help = "Payloads checked by judges instead of by the data thread";
         page.counter("judged", help, self.sample.judged)?;
         let help = "Messages from (in) and to (out) clients and workers";
         let both = [Some(engine.messages_in), Some(engine.messages_out)];
@@ -160,7 +160,7 @@ impl GatewayCollector {
     }
 }
 
-/// Writes the metric families about the memory under `limits.memory`.
+/// Writes the metric families about the memory that `limits.memory` bounds.
 fn memory(page: &mut Page<'_>, gauges: &MemoryGauges) -> WriteResult {
     let help = "The value of limits.memory";
     page.gauge("memory_limit_bytes", help, gauges.bound as f64)?;

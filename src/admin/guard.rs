@@ -6,9 +6,9 @@
 //! neither header, but the request of an HTML form has a content type. In the second attack (DNS
 //! rebinding), the attacker makes the host name of the page resolve to this address. The browser
 //! then takes the gateway for the server of the page. The header `Host` contains the host name of
-//! the page, whereas other clients send an address or `localhost`. Other machines may address the
-//! gateway by a name, as in `prometheus.yml`. A request that only reads may therefore have any host
-//! name, unless the request arrives at a loopback address.
+//! the page, whereas other clients on this machine send an address or `localhost`. Clients on other
+//! machines may use a host name of the gateway, as in `prometheus.yml`. A request that only reads
+//! may therefore have any host name, unless the request arrives at a loopback address.
 
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING};
 use hyper::{Method, Request, StatusCode};
@@ -50,11 +50,11 @@ fn check_change(headers: &HeaderMap) -> Result<(), Refusal> {
     if !empty || headers.contains_key(TRANSFER_ENCODING) {
         return Err((
             StatusCode::PAYLOAD_TOO_LARGE,
-            "expected no body: curl -X POST",
+            "expected no body: use curl -X POST without data",
         ));
     }
     if headers.contains_key(CONTENT_TYPE) {
-        let why = "expected no body and no Content-Type: curl -X POST";
+        let why = "expected no Content-Type header: use curl -X POST without data";
         return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
     }
     Ok(())

@@ -1,5 +1,5 @@
 //! The format of /metrics that a client requests: OpenMetrics, or the classic text format for
-//! clients that support no other.
+//! clients that do not support OpenMetrics.
 
 /// A format of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,9 +52,9 @@ impl Format {
     }
 }
 
-/// Converts a page of OpenMetrics to the classic text format. The two differ only in the comment
-/// lines. In the classic format, a counter's family has the name of its samples, there is no type
-/// `info`, and no line marks the end.
+/// Converts a page of OpenMetrics to the classic text format. The formats differ only in the
+/// comment lines. In the classic format, a counter's family has the name of its samples, there is
+/// no type `info`, and no line marks the end.
 fn classic(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len() + openmetrics.len() / 8);
     let mut help = None;

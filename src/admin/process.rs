@@ -20,7 +20,7 @@ pub(super) struct ProcessSample {
     pub(super) descriptors: Option<u64>,
     /// The maximum number of open descriptors.
     pub(super) descriptors_max: Option<u64>,
-    /// The time of the start, since 1970.
+    /// The time at which the process started, since 1970.
     pub(super) start: Option<Duration>,
     /// The number of threads.
     pub(super) threads: Option<u64>,
@@ -69,7 +69,7 @@ fn open_descriptors() -> Option<u64> {
     // Since Linux 6.2, the size of the directory is the number of open descriptors. The directory,
     // which may be long, need not be read.
     match fs::metadata(directory).ok()?.len() {
-        // The descriptor of this directory, which is open for reading, is not counted.
+        // Reading the directory opens one more descriptor, which is subtracted.
         0 => Some((fs::read_dir(directory).ok()?.count() as u64).saturating_sub(1)),
         open => Some(open),
     }

@@ -26,8 +26,8 @@ use super::sources::AdminSources;
 use crate::priority;
 use crate::snapshot::AdminSettings;
 
-/// The maximum number of connections at once. A scraper, a probe and a few people need a handful.
-/// At this number, a new connection closes an old one. The number is so large that a flood of
+/// The maximum number of connections at once. A scraper, a probe and a few people need fewer than
+/// ten. At this number, a new connection closes an old one. The number is so large that a flood of
 /// connections does not close the connection of a client that sends its request at once: the client
 /// is served first.
 const CONNECTIONS_MAX: usize = 64;
@@ -73,12 +73,14 @@ const ORDER_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Serving {
     pub(super) settings: AdminSettings,
-    /// The address as the system resolved it.
+    /// The address of the listener. If the configuration has port 0, this is the port that the
+    /// system chose.
     pub(super) address: SocketAddr,
     orders: UnboundedSender<Order>,
 }
 
-/// An order to a serving thread. The thread ends once all senders of orders are dropped.
+/// An order to a serving thread. Each order contains a sender, on which the thread reports that the
+/// order is carried out. The thread ends once all senders of orders are dropped.
 #[derive(Debug)]
 enum Order {
     /// Closes the listener. Answers in progress continue.
@@ -124,7 +126,8 @@ fn carry_out(orders: &UnboundedSender<Order>, order: fn(mpsc::Sender<()>) -> Ord
     orders.send(order(done)).is_ok() && is_done.recv_timeout(ORDER_TIMEOUT).is_ok()
 }
 
-/// A bound listener, and a thread that waits to serve on it. Dropping this value ends both.
+/// A bound listener, and a thread that waits to serve on it. Dropping this value closes the
+/// listener and ends the thread.
 #[derive(Debug)]
 pub(super) struct Opening {
     settings: AdminSettings,
@@ -134,7 +137,8 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    /// Prepares to serve on `listener`, with every step that can fail.
+    /// Prepares to serve on `listener`. Every step that can fail is done here, and none in
+    /// [`Self::serve`].
     pub(super) fn new(
         settings: AdminSettings,
         listener: TcpListener,
@@ -327,7 +331,7 @@ fn activity_of(bytes: &[u8]) -> Activity {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         return Activity::New;
     };
-    // A query ends the path.
+    // The path ends at a space or, if there is a query, at a question mark.
     let mut words = bytes[..end].split(|byte| matches!(byte, b' ' | b'?'));
     Activity::of_path(words.nth(1).unwrap_or_default())
 }

@@ -49,7 +49,7 @@ struct Status<'a> {
     state: &'static str,
     generation: u64,
     uptime_seconds: f64,
-    /// The memory under `limits.memory`, or `None` with engine libzmq.
+    /// The memory that `limits.memory` bounds, or `None` with engine libzmq.
     memory: Option<MemoryStatus>,
     endpoints: Vec<EndpointStatus<'a>>,
     frontends: Vec<FrontendStatus<'a>>,
@@ -61,7 +61,7 @@ struct Status<'a> {
     last_reload: Option<ReloadStatus<'a>>,
 }
 
-/// The memory under `limits.memory`, in bytes.
+/// The memory that `limits.memory` bounds, in bytes.
 #[derive(Serialize)]
 struct MemoryStatus {
     limit: u64,

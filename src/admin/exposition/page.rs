@@ -33,8 +33,8 @@ impl Page<'_> {
         family.encode_gauge(&value)
     }
 
-    /// Writes a counter with the label `direction`, for incoming and for outgoing traffic. Omits a
-    /// direction whose count is unknown.
+    /// Writes a counter with the label `direction`. `both` contains the count of incoming traffic
+    /// and then the count of outgoing traffic. A count that is `None` is omitted.
     pub(super) fn directions(
         &mut self,
         name: &str,

@@ -78,7 +78,7 @@ fn workers(page: &mut Page<'_>, pools: &[(&str, &PoolSample)]) -> WriteResult {
     gauge("worker_held", help, |worker| worker.held as u64)?;
     let help = "Requests that timed out at a worker since its last answer";
     gauge("worker_overdue", help, |worker| worker.overdue as u64)?;
-    let help = "Requests that a worker may hold";
+    let help = "Maximum number of requests that a worker may hold";
     gauge("worker_room", help, |worker| {
         worker.room.unwrap_or(0) as u64
     })?;

@@ -11,9 +11,9 @@ use crate::metrics::Sample;
 use crate::reply::Reason;
 use crate::snapshot::{AnyOf, FrontendId, RouteId};
 
-/// The maximum number of routes for which the page shows every reason for rejections, and the times
-/// in the queue and at workers, even while they are 0. With more routes, the page omits such series
-/// while they are 0, so that it stays small.
+/// The maximum number of routes for which the page shows series that are 0: the rejections of each
+/// reason, and the times in the queue and at workers. With more routes, the page omits these series
+/// while they are 0, so that the page stays small.
 const ROUTES_SHOWN_WHOLE_MAX: usize = 1_000;
 
 /// A route and its counters.
@@ -137,8 +137,8 @@ fn clients_family(
     Ok(())
 }
 
-/// Returns the routes of the configuration, [`RouteId::NONE`], and all other routes that have ever
-/// received a message.
+/// Returns the routes of the configuration, [`RouteId::NONE`] for messages that no route matches,
+/// and all other routes that have ever received a message.
 fn shown_routes(sample: &Sample) -> Vec<ShownRoute<'_>> {
     let Sample {
         snapshot, routes, ..
@@ -211,7 +211,7 @@ fn times(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
     histograms("worker_seconds", help, true, RouteCounters::worker_time)
 }
 
-/// Returns whether a message may be rejected for this reason before its route is known.
+/// Returns whether a message can be rejected for this reason before its route is known.
 fn is_before_route(reason: Reason) -> bool {
     matches!(
         reason,
