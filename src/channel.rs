@@ -7,10 +7,10 @@
 //! subscriber is bounded, so a slow subscriber delays no other subscriber. For each subscriber,
 //! `matched` is always the sum of `sent`, `dropped` and the number of messages that wait.
 //!
-//! Work that may take long is done in parts, which [`Channel::go_on`] continues as long as its
-//! caller has time: sending kept messages to a new subscriber, sending waiting messages to a
-//! subscriber that reads again, subscribing at a new publisher, and removing messages and
-//! subscriptions that are no longer needed.
+//! Some work may take long: sending kept messages to a new subscriber, sending waiting messages to
+//! a subscriber that reads again, subscribing at a new publisher, and removing messages and
+//! subscriptions that are no longer needed. Each call of [`Channel::go_on`] does a limited part of
+//! this work.
 
 mod delivery;
 mod kept;
@@ -154,7 +154,8 @@ impl<M: Frames> Channel<M> {
 
     /// Adds a subscriber or, if `headcount` is unknown, any number of subscribers that the engine
     /// cannot distinguish. One subscriber may subscribe to [`PREFIXES_PER_SUBSCRIBER_MAX`]
-    /// prefixes, and subscribers that cannot be distinguished to [`PREFIXES_MAX`] together.
+    /// prefixes. Subscribers that cannot be distinguished may subscribe to [`PREFIXES_MAX`]
+    /// prefixes together.
     pub(crate) fn add_subscriber(
         &mut self,
         peer: PeerId,
@@ -223,8 +224,8 @@ impl<M: Frames> Channel<M> {
         }
     }
 
-    /// Drops the messages for subscribers that have taken no message since `since`. Returns the
-    /// number of dropped messages.
+    /// Drops the messages for subscribers that have taken no message after the time `since`.
+    /// Returns the number of dropped messages.
     pub(crate) fn give_up_stalled(&mut self, since: Duration) -> u64 {
         let is_stalled = |subscriber: &Option<Subscriber<M>>| {
             let subscriber = subscriber.as_ref();

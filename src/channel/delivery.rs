@@ -17,8 +17,8 @@ pub(crate) trait Delivery<M> {
     /// Subscribes at a publisher to a prefix, or, if `wanted` is false, cancels that subscription.
     fn set_subscription(&mut self, publisher: PeerId, prefix: &[u8], wanted: bool);
 
-    /// Returns whether the connection of a publisher has room for a subscription that may be sent
-    /// later.
+    /// Returns whether the connection of a publisher has room for one more subscription. If there
+    /// is no room, the channel sends the subscription later.
     fn has_room_for_subscription(&mut self, publisher: PeerId) -> bool;
 }
 

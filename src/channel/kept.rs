@@ -153,8 +153,8 @@ impl<M: Frames> Kept<M> {
         self.by_type.get(kind).map_or(0, VecDeque::len)
     }
 
-    /// Returns whether the oldest message exceeds a limit other than the number of its type's
-    /// messages.
+    /// Returns whether the oldest message exceeds a limit other than the maximum number of messages
+    /// of a type.
     fn is_oldest_surplus(&self, now: Duration, keep: Keep, bytes_max: u64) -> bool {
         let is_old = |time| {
             let oldest = self.oldest();

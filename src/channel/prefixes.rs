@@ -11,7 +11,8 @@ use std::rc::Rc;
 
 use super::prefix_index::{PREFIX_MAX, PrefixIndex, SubscriberId};
 
-/// The maximum number of different prefixes of one subscriber.
+/// The maximum number of different prefixes of one subscriber. This is 1 % of [`PREFIXES_MAX`], so
+/// that one subscriber leaves room for the subscriptions of other subscribers.
 pub(crate) const PREFIXES_PER_SUBSCRIBER_MAX: usize = 10_000;
 
 /// The maximum number of subscriptions of all subscribers of a channel together. Repeated

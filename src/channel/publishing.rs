@@ -59,8 +59,8 @@ impl<M: Frames> Channel<M> {
             if keeps {
                 let mut bytes = self.settings.keep_bytes;
                 if delivery.bytes_max() < u64::MAX {
-                    // While memory is short, no further memory is used for kept messages, and the
-                    // messages that are kept remain.
+                    // While memory is short, kept messages may take only the memory that they
+                    // already take, but always as much memory as the queue of one subscriber.
                     bytes = bytes.min(self.kept.bytes().max(delivery.bytes_max()));
                 }
                 let keep = self.settings.keep;

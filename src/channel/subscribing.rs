@@ -15,7 +15,7 @@ use crate::snapshot::Keep;
 impl<M: Frames> Channel<M> {
     /// Subscribes to a prefix. The subscriber first receives the kept messages that match, except
     /// messages that also match another of its prefixes. The next calls of [`Self::go_on`] send the
-    /// kept messages.
+    /// kept messages. A subscription that arrives meanwhile is deferred.
     ///
     /// # Errors
     ///
@@ -54,7 +54,8 @@ impl<M: Frames> Channel<M> {
         Ok(())
     }
 
-    /// Cancels a subscription to a prefix, if there is one.
+    /// Cancels a subscription to a prefix, if there is one. While kept messages are collected for
+    /// the subscriber, the cancellation is deferred.
     pub(crate) fn cancel(
         &mut self,
         id: SubscriberId,

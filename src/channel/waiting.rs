@@ -66,7 +66,7 @@ impl<M: Frames> Waiting<M> {
         self.bytes
     }
 
-    /// Adds a message after the others. If more than `bytes_max` bytes would then wait, `slow`
+    /// Adds a message to the end. If more than `bytes_max` bytes would then wait, `slow`
     /// decides which messages are dropped. `memory` is the memory of all messages that wait for any
     /// subscriber, in bytes.
     pub(super) fn add(

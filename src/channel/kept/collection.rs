@@ -62,6 +62,6 @@ pub(in crate::channel) enum CollectionEnd<M> {
     Complete,
     /// The permitted work is used up.
     Paused,
-    /// A judge must check this message, which has this number, first.
+    /// A judge must first check this message. The number is the number of the message.
     Undecided(u64, Rc<Post<M>>),
 }

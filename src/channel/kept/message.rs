@@ -1,4 +1,4 @@
-//! A kept message, and whether it still matches its route's schema.
+//! A kept message, and its check against the schema of its route.
 
 use std::rc::Rc;
 use std::time::Duration;

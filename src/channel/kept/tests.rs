@@ -61,7 +61,7 @@ fn replay(kept: &mut Kept<Vec<Frame>>, prefix: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_last_of_each_type_are_kept_in_order() {
+fn the_last_messages_of_each_type_are_kept_in_order() {
     let texts = ["a1", "b1", "a2", "c1", "a3", "b2"];
     let mut last = kept(Keep::Last(1), u64::MAX, &texts);
     assert_eq!(replay(&mut last, ""), ["c1", "a3", "b2"]);
@@ -92,7 +92,7 @@ fn the_oldest_messages_are_dropped_for_new_ones() {
 }
 
 #[test]
-fn messages_of_an_earlier_generation_are_checked_again_once() {
+fn messages_of_an_earlier_generation_are_checked_only_once_more() {
     let mut some = kept(Keep::Last(1), u64::MAX, &["a1", "b1"]);
     some.set_routes_changed(2);
     let mut checks = 0;
