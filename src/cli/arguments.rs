@@ -120,7 +120,8 @@ pub(super) enum Command {
         strict: bool,
 
         /// Compare the schemas with another configuration, such as the one in production (a file,
-        /// or a directory with a routes.yaml in it), and fail on changes that break its peers
+        /// or a directory with a routes.yaml in it), and fail on changes that break the peers of
+        /// that configuration
         #[arg(long, value_name = "PATH")]
         against: Option<PathBuf>,
 

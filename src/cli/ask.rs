@@ -103,7 +103,7 @@ fn request(
         let body = body.to_owned();
         Some(AdminAnswer { code, body })
     });
-    parsed.ok_or_else(|| io::Error::other("this is not the answer of a gateway"))
+    parsed.ok_or_else(|| io::Error::other("the received text is not an answer of a gateway"))
 }
 
 /// Reads until the connection ends or [`ANSWER_MAX`] bytes have arrived. Fails at `deadline`, even

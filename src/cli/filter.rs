@@ -69,8 +69,8 @@ impl StartSettings {
     }
 }
 
-/// Returns `filter` with `level` in place of its general level and of its level for the gateway.
-/// Its directives about single modules stay in force.
+/// Returns `filter` with `level` as the general level and as the level of the gateway. The
+/// directives of `filter` about single modules stay in force.
 fn at_level(filter: EnvFilter, level: LogLevel) -> EnvFilter {
     let level = match level {
         LogLevel::Off => LevelFilter::OFF,
@@ -222,7 +222,7 @@ mod tests {
         let (debug, warn) = (LogLevel::Debug, LogLevel::Warn);
         assert_eq!(filter("", None, debug), "notify=off,debug");
         assert_eq!(filter("error", None, debug), "notify=off,error");
-        // A directive for one target leaves the others at the level of the configuration.
+        // A directive for one target leaves all other targets at the level of the configuration.
         let one = filter("gateway::core=trace", None, warn);
         assert_eq!(one, "gateway::core=trace,notify=off,warn");
         let argument = filter("error", Some(warn), debug);

@@ -28,7 +28,7 @@ pub(super) fn keygen(name: &str) -> ExitCode {
     }
     if name.contains('/') {
         return failed(&format!(
-            "{name:?} can't name a key: files are written in the working directory"
+            "{name:?} can't name a key: the name must not contain '/', because it is part of file names"
         ));
     }
     let (public, secret) = (format!("{name}.key"), format!("{name}.key_secret"));

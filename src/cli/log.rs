@@ -62,8 +62,8 @@ pub(super) fn start(
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(&LINES)
-        // Otherwise internal errors are printed with `eprintln!`, which panics once standard error
-        // is closed, and a gateway must keep running without a reader of its log.
+        // By default, internal errors are printed with `eprintln!`, which panics once standard
+        // error is closed. A gateway must keep running without a reader of its log.
         .log_internal_errors(false)
         .event_format(EventFormat { human, json })
         .with_filter_reloading();

@@ -78,8 +78,9 @@ impl Service {
         }
     }
 
-    /// Starts a thread that reports periodically that the data thread is alive, as long as the data
-    /// thread answers. Does nothing if the service manager has not requested such reports.
+    /// Starts a thread that periodically requests an answer from the data thread, and reports each
+    /// answer to the service manager as a sign of life. Does nothing if the service manager has not
+    /// requested such reports.
     pub(super) fn watch_over(self: &Arc<Self>, observer: Observer) {
         let Some(time) = watchdog_time(|name| env::var(name).ok(), process::id()) else {
             return;

@@ -166,7 +166,8 @@ fn end(stage: Stage, signal: &str, stopped: &AtomicBool, watchdog: &Watchdog) ->
     }
 }
 
-/// Makes a serving gateway accept no more requests, and end within `shutdown.grace`.
+/// Makes a serving gateway accept no more requests, and end within `shutdown.grace`. If the gateway
+/// has not ended [`ENDING_MAX`] after that, the watchdog ends the process.
 fn drain(target: SignalTarget, watchdog: &Watchdog) -> Stage {
     target.control.drain();
     let grace = target.control_status.current().grace;

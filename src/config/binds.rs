@@ -78,7 +78,7 @@ pub(super) fn clashes(source: &Source, found: &mut Diagnostics) {
             found.push(
                 fault
                     .at(bind.place.clone())
-                    .label("expected an address of its own")
+                    .label("expected an unused address")
                     .note_at(
                         format!("{} is bound at", before.value.0),
                         before.place.clone(),

@@ -138,7 +138,10 @@ fn diagnostic(fault: BreakingChange, users: &[String], breaking: BreakingPolicy)
     diagnostic.place = after;
     if let Some(before) = before {
         let line = before.file.line(before.line).unwrap_or_default();
-        diagnostic = diagnostic.note(format!("it was at {before}: {}", line.trim()));
+        diagnostic = diagnostic.note(format!(
+            "the old definition was at {before}: {}",
+            line.trim()
+        ));
     }
     for user in users.iter().take(NAMED_MAX) {
         diagnostic = diagnostic.note(user.as_str());

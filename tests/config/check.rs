@@ -705,7 +705,7 @@ fn a_check_against_another_configuration_reports_breaking_changes() {
     assert!(broken.stderr.starts_with("error: "), "{}", broken.stderr);
     for position in [
         "--> broken/schemas/person.proto:3:",
-        "it was at old/schemas/person.proto:3:",
+        "the old definition was at old/schemas/person.proto:3:",
     ] {
         assert!(broken.stderr.contains(position), "{}", broken.stderr);
     }
@@ -965,7 +965,7 @@ fn a_json_diagnostic_has_these_keys() {
         "file": "routes.yaml", "line": 2, "column": 36, "end_line": 2, "end_column": 48,
         "severity": "error",
         "message": "tcp://*:1 is taken",
-        "label": "expected an address of its own",
+        "label": "expected an unused address",
         "help": null,
         "related": [{
             "file": "routes.yaml", "line": 1, "column": 25, "end_line": 1, "end_column": 37,

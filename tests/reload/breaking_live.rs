@@ -134,7 +134,7 @@ fn reject_refuses_the_edit_and_the_old_snapshot_stays_in_force() {
   |
 6 |   int32 name = 2;
   |         ^^^^ breaks messages of existing peers
-  = note: it was at schemas/person.proto:5:10: string name = 2;
+  = note: the old definition was at schemas/person.proto:5:10: string name = 2;
   = note: affects route PERSON at name, in protobuf
   = note: affects route SECOND (reply) at name, in msgpack
   = help: keep the field as it was, and add another field for the new type;
@@ -174,7 +174,7 @@ fn warn_applies_a_breaking_edit_with_a_warning() {
   |
 3 | message Person {
   |         ^^^^^^ breaks messages of existing peers
-  = note: it was at schemas/person.proto:5:10: string name = 2;
+  = note: the old definition was at schemas/person.proto:5:10: string name = 2;
   = note: affects route PERSON at name, in protobuf
   = help: write `reserved 2;` in the message, so that nothing takes its number;
           proto: { breaking: reject } refuses such edits
