@@ -16,8 +16,8 @@ use hyper::{Method, Request, StatusCode};
 /// The status and the reason with which a request is refused.
 pub(super) type Refusal = (StatusCode, &'static str);
 
-/// Checks whether `request` may be answered. `local` is true if the request arrived at a loopback
-/// address of this machine.
+/// Fails with a refusal if `request` must not be answered. `local` is true if the request arrived
+/// at a loopback address of this machine.
 pub(super) fn check<B>(request: &Request<B>, local: bool) -> Result<(), Refusal> {
     let headers = request.headers();
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);

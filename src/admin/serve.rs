@@ -27,13 +27,13 @@ use crate::priority;
 use crate::snapshot::AdminSettings;
 
 /// The maximum number of connections at once. A scraper, a probe and a few people need fewer than
-/// ten. At this number, a new connection closes an old one. The number is so large that a flood of
-/// connections does not close the connection of a client that sends its request at once: the client
-/// is served first.
+/// ten connections. When the maximum is reached, a new connection closes an old one. The maximum is
+/// so large that the gateway serves a client that sends its request at once, before a flood of new
+/// connections closes the client's connection.
 const CONNECTIONS_MAX: usize = 64;
 
-/// The maximum time for receiving a request's head, and the maximum silence of a connection between
-/// two requests.
+/// The maximum time for receiving a request's head, and the maximum time between two requests of a
+/// connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The maximum duration of a connection. A client that reads slowly, or not at all, is then

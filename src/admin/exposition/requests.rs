@@ -49,8 +49,8 @@ pub(super) fn requests(page: &mut Page<'_>, sample: &Sample) -> WriteResult {
 }
 
 /// Writes each route's rejections by reason. With at most [`ROUTES_SHOWN_WHOLE_MAX`] routes, every
-/// reason that is possible for a route is present at 0 from startup on. The increase by the first
-/// rejection is then visible.
+/// reason that is possible for a route is present at 0 from startup on. Prometheus then sees the
+/// increase from 0 to 1 by the first rejection.
 fn rejections(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> WriteResult {
     let help = "Rejections that were delivered, and rejections of publishers' messages; every \
                 reason that is possible for a route is present from the start";
