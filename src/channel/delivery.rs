@@ -7,7 +7,7 @@ pub(crate) trait Delivery<M> {
     /// Sends a message to a subscriber. Returns false if its connection has no room.
     fn send(&mut self, subscriber: PeerId, body: &M) -> bool;
 
-    /// Moves a message into memory of its own, because the message has to wait.
+    /// Moves a message that has to wait into memory of about the size of the message.
     fn settle(&mut self, body: M) -> M;
 
     /// Returns the maximum size in bytes of the messages queued for one subscriber while memory is

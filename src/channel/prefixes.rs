@@ -1,9 +1,9 @@
 //! The subscriptions of a channel, and the subscribers whose prefixes match a type.
 //!
 //! Subscriptions are counted (RFC 29): a subscriber that has subscribed twice to a prefix must
-//! cancel it twice. The search for the prefixes of a type takes a few look-ups for any number of
-//! prefixes, and does not recurse. No change takes long, because the prefixes are in trees and in
-//! many small tables: no large table is ever copied to a larger one.
+//! cancel the subscription twice. The search for the prefixes of a type takes a few look-ups for
+//! any number of prefixes, and does not recurse. No change takes long, because the prefixes are in
+//! trees and in many small tables: no large table is ever copied to a larger one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;

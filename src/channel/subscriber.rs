@@ -19,7 +19,7 @@ pub(super) struct Subscriber<M> {
     pub(super) name: Arc<PeerName>,
     pub(super) backlog: Backlog<M>,
     /// True while kept messages are being collected for the last prefix to which the subscriber has
-    /// subscribed. All later messages and changes wait.
+    /// subscribed. Later messages and later changes of subscriptions wait.
     pub(super) is_collecting: bool,
     /// True if nothing is read from the subscriber until the collection ends.
     pub(super) is_held: bool,

@@ -1,4 +1,5 @@
-//! Subscriptions: their limits, the kept messages for them, and the publishers that receive them.
+//! Adds and cancels subscriptions, begins to collect kept messages for new subscriptions, and sends
+//! subscriptions to publishers.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -86,7 +87,7 @@ impl<M: Frames> Channel<M> {
     }
 
     /// Returns a subscriber for which kept messages are no longer collected, and the changes of its
-    /// subscriptions that were deferred.
+    /// subscriptions that were deferred. Returns `None` if there is no such subscriber.
     pub(crate) fn next_changes(&mut self) -> Option<(PeerId, VecDeque<Change>)> {
         self.changes.pop_front()
     }

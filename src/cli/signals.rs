@@ -23,9 +23,9 @@ use crate::reload::{SharedControlStatus, Wake};
 /// machine.
 const ENDING_MAX: Duration = Duration::from_secs(5);
 
-/// The maximum time for the rest of the startup after a signal has requested the end. A gateway
-/// begins to serve shortly before its startup is complete, and must answer the requests that it has
-/// received by then. A gateway whose startup hangs has received no requests.
+/// The maximum time for completing the startup after a signal has requested the end of the gateway.
+/// A gateway begins to serve shortly before its startup is complete, and must answer the requests
+/// that it has received by then. A gateway whose startup hangs has received no requests.
 const STARTING_MAX: Duration = Duration::from_secs(1);
 
 /// The parts of a running gateway on which signals act.
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_watchdog_ends_without_a_call() {
+    fn a_dropped_watchdog_never_calls_its_function() {
         let (expirations, expired) = mpsc::channel::<()>();
         let watchdog = Watchdog::start(move || expirations.send(()).unwrap()).unwrap();
         watchdog.end_within(Duration::from_secs(1_000));

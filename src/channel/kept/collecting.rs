@@ -12,12 +12,12 @@ use crate::channel::prefix_index::SubscriberId;
 use crate::frame::Frames;
 use crate::snapshot::Keep;
 
-/// The number of messages that can be moved within their list with the work of dropping one
-/// message.
+/// If a message is removed from the middle of its list, other messages move within the list. This
+/// number of moved messages counts as much work as one dropped message.
 const MOVES_PER_DROP: usize = 1024;
 
 impl<M: Frames> Kept<M> {
-    /// Begins a collection for a subscriber, of the messages whose type begins with `prefix`.
+    /// Begins to collect, for a subscriber, the messages whose type begins with `prefix`.
     pub(in crate::channel) fn begin(
         &mut self,
         subscriber: SubscriberId,

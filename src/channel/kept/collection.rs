@@ -13,14 +13,14 @@ use crate::channel::prefix_index::SubscriberId;
 pub(super) struct Collection<M> {
     pub(super) subscriber: SubscriberId,
     pub(super) prefix: Box<[u8]>,
-    /// The messages of lesser types are already collected, and so are the messages of this type
-    /// whose number is below `number`.
+    /// The messages of each type that is less than this type are already collected. The messages of
+    /// this type are already collected if their number is less than `number`.
     pub(super) kind: Vec<u8>,
     pub(super) number: u64,
     /// The number of the first message that was published after the subscription.
     pub(super) end: u64,
-    /// Messages from before this time are not collected, because they were no longer to be kept
-    /// when the subscriber subscribed.
+    /// Messages from before this time are not collected, because they were already too old to be
+    /// kept when the subscriber subscribed.
     pub(super) oldest: Duration,
     /// The maximum number of messages of a type.
     pub(super) most: usize,
@@ -56,7 +56,7 @@ pub(in crate::channel) struct Collected<M> {
     pub(in crate::channel) end: CollectionEnd<M>,
 }
 
-/// The end of a part of a collection.
+/// The reason for which a part of a collection has ended.
 #[derive(Debug)]
 pub(in crate::channel) enum CollectionEnd<M> {
     Complete,

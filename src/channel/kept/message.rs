@@ -45,7 +45,7 @@ impl<M: Frames> KeptPost<M> {
 
 /// The conditions under which kept messages are sent.
 pub(crate) struct Conditions<F> {
-    /// The time since the start.
+    /// The time since the engine started.
     pub now: Duration,
     /// The generation of the configuration in force.
     pub generation: u64,
