@@ -50,11 +50,11 @@ fn check_change(headers: &HeaderMap) -> Result<(), Refusal> {
     if !empty || headers.contains_key(TRANSFER_ENCODING) {
         return Err((
             StatusCode::PAYLOAD_TOO_LARGE,
-            "expected no body: use curl -X POST without data",
+            "expected no body: use `curl -X POST` without data",
         ));
     }
     if headers.contains_key(CONTENT_TYPE) {
-        let why = "expected no Content-Type header: use curl -X POST without data";
+        let why = "expected no Content-Type header: use `curl -X POST` without data";
         return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
     }
     Ok(())

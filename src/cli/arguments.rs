@@ -51,7 +51,7 @@ impl Arguments {
             return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
         }
         if arguments.config.is_some() && matches!(arguments.command, Some(Command::Init { .. })) {
-            let text = "init takes no --config: name the directory as an argument, as in gateway init DIRECTORY";
+            let text = "init takes no --config: name the directory as an argument, as in `gateway init DIRECTORY`";
             return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
         }
         Ok(arguments)

@@ -71,7 +71,7 @@ pub(super) fn user(name: &str) -> ExitCode {
     }
     if io::stdin().is_terminal() {
         return failed(&format!(
-            "the password is read from standard input, and a terminal would show it: read -rs P; printf %s \"$P\" | gateway keygen --user {name}"
+            "the password is read from standard input, and a terminal would show it: use `read -rs P; printf %s \"$P\" | gateway keygen --user {name}`"
         ));
     }
     let password = match read_password() {
