@@ -265,8 +265,8 @@ impl<M: Frames> Core<M> {
     }
 
     /// Takes a worker's message that answers no request. The farewell of a worker that can leave
-    /// starts the release of this worker. Any other message is counted. The message is also noted
-    /// with a guess at the mistake, unless it is empty and the first such message of the worker.
+    /// starts the release of this worker. Any other message is counted, and is noted with a guess
+    /// at the mistake. An empty message is not noted if it is the first that is counted.
     #[cold]
     fn drop_stray(&mut self, by: Worker, frames: &M, extent: Extent) {
         let farewell = is_farewell(frames, extent);

@@ -12,7 +12,7 @@ pub(super) struct Counts {
     routes: Vec<RouteCounters>,
     /// The numbers of connected clients, by [`FrontendId`](crate::snapshot::FrontendId).
     clients: Vec<ClientGauges>,
-    /// The number of answers that wait for their client to read.
+    /// The number of answers that the clients have not read yet.
     unsettled: u64,
 }
 
@@ -89,7 +89,7 @@ impl Counts {
         self.route(outcome.route()).settled(outcome, fate);
     }
 
-    /// Returns the number of answers that wait for their client to read.
+    /// Returns the number of answers that the clients have not read yet.
     pub(super) fn unsettled(&self) -> u64 {
         self.unsettled
     }

@@ -8,8 +8,8 @@ use crate::deadline::{Deadlines, Timeout};
 use crate::route::{ByPlace, RoutePlace};
 use crate::snapshot::{Route, Snapshot};
 
-/// The snapshot in force now, or when a request arrived. Every request shares it through an `Rc`,
-/// since an atomic counter would cost more than most steps of a request.
+/// The snapshot in force, or an earlier snapshot that open requests still use. Requests share a
+/// snapshot through an `Rc`, because an atomic counter costs more than most steps of a request.
 #[derive(Debug)]
 pub(super) struct Current {
     pub(super) shared: Arc<Snapshot>,
