@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The number by which dead entries, which are entries of ended requests, may outnumber the others
-/// before the dead entries are removed. For fewer dead entries, the removal is not worth the work.
+/// The number by which entries of ended requests may outnumber entries of open requests before the
+/// entries of ended requests are removed. For fewer entries, the removal is not worth the work.
 const SWEEP_SLACK: usize = 64;
 
 /// The deadlines of requests, by number.
@@ -27,7 +27,7 @@ pub(crate) struct Deadlines {
     /// The number of entries in the queues, plus the entries that [`Self::expired`] has returned
     /// since the last sweep.
     entries: usize,
-    /// The number of counted entries whose request has ended.
+    /// The number of entries, among those that `entries` counts, whose request has ended.
     dead: usize,
 }
 
@@ -110,9 +110,9 @@ impl Deadlines {
         now >= self.earliest
     }
 
-    /// Removes a deadline that is at `now` or before and belongs to a request that is `alive`.
-    /// Returns the number of the request, or `None` if there is no such deadline. The caller must
-    /// end the request and then call [`Self::ended`].
+    /// Finds a request that is `alive` and whose deadline is at `now` or before. Removes its entry,
+    /// and returns its number, or `None` if there is no such request. The caller must end the
+    /// request and then call [`Self::ended`].
     pub(crate) fn expired(&mut self, now: Duration, alive: impl Fn(u64) -> bool) -> Option<u64> {
         if !self.may_have_passed(now) {
             return None;
@@ -163,7 +163,8 @@ mod tests {
         let mut deadlines = Deadlines::default();
         let before = [100, 20, 30].map(|n| deadlines.timeout(ms(n)));
         deadlines.add(1, ms(0), &before[0]);
-        // These timeouts are between the first three, before them, and equal to one of them.
+        // Compared with the first three timeouts, 10 is shorter than all, 50 is between two, and
+        // 100 is equal to one.
         let after = [10, 50, 100].map(|n| deadlines.timeout(ms(n)));
         assert!(Rc::ptr_eq(&before[0], &after[2]));
         deadlines.add(2, ms(1), &after[2]);

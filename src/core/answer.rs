@@ -16,11 +16,11 @@ use crate::pool::{Dropped, HeldAt, NameForm, RequestForm};
 use crate::reply::{Reason, Rejection};
 use crate::snapshot::{AnyOf, WorkerFrames};
 
-/// The maximum number of bytes that the log shows of the first frame of a message that answers no
-/// request. The first frame of an answer is the token of the request, which is seldom longer.
+/// If a worker's message answers no request, the log shows at most this number of bytes of its
+/// first frame. The first frame of an answer is the token of the request, which is seldom longer.
 const FIRST_SHOWN_MAX: usize = 64;
 
-/// A worker's message that is not the typed answer to a request that the worker holds.
+/// A worker's message that is not a typed answer, or that names no request of this worker.
 #[derive(Clone, Copy)]
 struct Unmatched {
     /// The number of the request that the message names, or `None` if it names none.
@@ -266,7 +266,7 @@ impl<M: Frames> Core<M> {
 
     /// Takes a worker's message that answers no request. The farewell of a worker that can leave
     /// starts the release of this worker. Any other message is counted, and is noted with a guess
-    /// at the mistake. An empty message is not noted if it is the first that is counted.
+    /// at the mistake. A worker's first counted message is not noted if it is empty.
     #[cold]
     fn drop_stray(&mut self, by: Worker, frames: &M, extent: Extent) {
         let farewell = is_farewell(frames, extent);

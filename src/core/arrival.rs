@@ -279,9 +279,10 @@ impl<M: Frames> Core<M> {
         let waits = matches!(state, State::Waiting(_));
         self.open(number, accepted, state, id);
         if waits && self.pools[pool_id.0].has_free() {
-            // Under `identity: client`, a worker may be free although the request was queued. This
-            // call hands out the requests that free workers may take, and lets the queue skip
-            // clients that no free worker may serve.
+            // Under `identity: client`, a worker holds at most one request of each client. A worker
+            // may therefore be free although the request was queued. This call hands out the
+            // requests that the free workers can take, and lets the queue skip clients that no free
+            // worker can serve.
             self.dispatch(pool_id, out);
         }
     }
@@ -307,8 +308,8 @@ impl<M: Frames> Core<M> {
     }
 
     /// Evicts requests of another client from a full queue, if the other client fills more of the
-    /// queue than this client. This makes room for a request of this client, which has `bytes`
-    /// bytes. Returns whether there is room now.
+    /// queue than this client. This makes room for a request of `bytes` bytes from this
+    /// client. Returns whether there is room now.
     pub(super) fn make_room(
         &mut self,
         pool: PoolId,
@@ -504,7 +505,7 @@ pub(super) fn fit_unusual<M: Frames>(
     }
 }
 
-/// Returns the rejection of a message that lacks a frame or has too many.
+/// Returns the rejection of a message that has too few or too many frames.
 #[cold]
 fn malformed<M: Frames>(
     client: &Client,

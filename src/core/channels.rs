@@ -102,7 +102,7 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// The work of channels that takes several events.
+/// The work on channels that may be too long for one event, and then continues with later events.
 impl<M: Frames> Core<M> {
     /// Returns whether [`Event::Continue`](super::Event::Continue) has something to do.
     pub fn has_unfinished_work(&self) -> bool {
@@ -142,9 +142,9 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Passes a message that the channel has kept for new subscribers to a judge, because its
-    /// payload takes long to check. If the type of the message has no route any more, the message
-    /// does not fit. If no judge can be started, the message is checked at once.
+    /// Passes a kept message of a channel to a judge, because its payload takes long to check. The
+    /// message is for a new subscriber. If the type of the message has no route any more, the
+    /// message does not fit. If no judge can be started, the message is checked at once.
     #[cold]
     fn judge_kept(&mut self, id: ChannelId, kept: &Undecided<M>, out: &mut impl Outlet<M>) {
         let channel = &mut self.channels[id.0];

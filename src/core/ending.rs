@@ -16,8 +16,9 @@ use crate::snapshot::RouteId;
 /// work, because its text is formatted and encoded, and a record of it is kept.
 const REJECTION_WORK: usize = 8;
 
-/// The maximum number of expired requests that end with one event. To end this number of requests
-/// takes about a millisecond. The others end with the next event, which is due at once.
+/// The maximum number of expired requests that end with one event. The core ends
+/// this number of requests in about a millisecond. Further expired requests end with the next
+/// event, which is due at once.
 const EXPIRED_MAX: usize = 128;
 
 impl<M: Frames> Core<M> {
@@ -85,7 +86,7 @@ impl<M: Frames> Core<M> {
                 ),
             )
             .busy(),
-            // The deadline of the request ended with its worker's answer.
+            // A request has no deadline any more once its worker has answered.
             State::Answered(_) => return,
             &State::Held { worker, at, .. } => {
                 if let Some(&Peer::Worker(worker)) = self.peers.get(worker) {
@@ -147,7 +148,7 @@ impl<M: Frames> Core<M> {
                     self.pools[pool.0].remove_unjudged();
                 }
             }
-            // The deadline of the request ended with its worker's answer.
+            // A request has no deadline any more once its worker has answered.
             State::Answered(_) => has_deadline = false,
         }
         if has_deadline {

@@ -105,7 +105,7 @@ pub enum Event<M: Frames> {
         /// The leading frames that the engine kept, each of them whole.
         frames: M,
     },
-    /// A peer can take more, after [`Outlet::to_worker`] or [`Outlet::to_subscriber`] failed, or
+    /// A peer has room again, after [`Outlet::to_worker`] or [`Outlet::to_subscriber`] failed, or
     /// after [`Outlet::has_room_for_subscription`] returned false.
     Writable {
         /// The peer.
@@ -132,8 +132,8 @@ pub enum Event<M: Frames> {
     Tick,
     /// There is time to continue the core's [unfinished work](super::Core::has_unfinished_work).
     Continue,
-    /// Another configuration takes effect. The engine's resources for its new frontends, pools and
-    /// channels are ready.
+    /// Another configuration takes effect. The engine has prepared the new frontends, pools and
+    /// channels of this configuration.
     Reload {
         /// The configuration.
         snapshot: Arc<Snapshot>,
@@ -154,8 +154,9 @@ pub trait Outlet<M: Frames> {
     fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: M) -> Result<(), M>;
 
     /// Sends a client its answer. The answer consists of the frames in `head`, which are small and
-    /// are copied, and of `body`. Returns the fate of the answer. The outlet bounds the answers
-    /// that wait for the client to read, and reports their fate by [`Event::Settled`].
+    /// are copied, and of `body`. Returns the fate of the answer. The outlet queues
+    /// answers, up to a limit, for a client that does not read. [`Event::Settled`] reports the fate
+    /// of a queued answer.
     fn to_client(
         &mut self,
         client: PeerId,
@@ -190,7 +191,8 @@ pub trait Outlet<M: Frames> {
     /// engine that cannot distinguish the peer from others only logs the reason.
     fn disconnect(&mut self, _peer: PeerId, _why: String) {}
 
-    /// Moves a body into memory of about the body's size. The core calls this function for the body
+    /// Moves a body into memory of about the body's size, so that a queued message does not keep a
+    /// large receive buffer alive. The core calls this function for the body
     /// of a request that waits for a worker, and of a published message that waits for a
     /// subscriber.
     fn settle(&mut self, body: M) -> M {
@@ -211,7 +213,7 @@ pub trait Outlet<M: Frames> {
     }
 
     /// Stops reading from a peer with a large backlog, until [`Self::resume`]. An engine that
-    /// cannot leave a peer unread ignores the call.
+    /// cannot pause a single peer ignores the call.
     fn pause(&mut self, _peer: PeerId) {}
 
     /// Reads again from a [paused](Self::pause) peer, if it is still connected.
@@ -229,8 +231,8 @@ pub trait Outlet<M: Frames> {
     fn release(&mut self, _worker: PeerId) {}
 
     /// Records that the current event took at most as much additional work as `messages` small
-    /// messages. After much work, an engine serves its other peers: at once, or when its clock
-    /// shows that the turn of the current peer is over.
+    /// messages. An engine counts this work towards the turn of the current peer, so that a peer
+    /// that causes much work does not delay other peers.
     fn spend(&mut self, _messages: usize) {}
 
     /// Returns the counters of the engine, which are read from time to time.

@@ -112,8 +112,8 @@ fn copies<M: Frames>(frames: &M, count: usize) -> Box<[Vec<u8>]> {
     first.map(<[u8]>::to_vec).collect()
 }
 
-/// Describes the fault of a malformed message in the words of its frontend's framing. `usual` is
-/// the description for the usual framing.
+/// Describes the fault of a malformed message to a frontend with this framing. `usual` is the
+/// description of the fault for the usual framing.
 #[cold]
 pub(super) fn fault<M: Frames>(
     framing: Option<&Framing>,

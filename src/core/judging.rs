@@ -4,9 +4,9 @@
 //! A request whose payload takes long to check is opened in the state `Unjudged`. If the payload of
 //! the answer takes long to check, the request is opened again in the state `Answered`. The message
 //! to check is in a lane. Each lane has the messages of one client, one envelope and one direction,
-//! so that these messages keep their order. A judge has the first message of a lane, and the others
-//! wait, however small they are. A verdict removes the first message. The next messages are then
-//! checked on the data thread, as long as each check is short.
+//! so that these messages keep their order. A judge has the first message of a lane. The later
+//! messages of the lane wait, however small they are. A verdict removes the first message. The next
+//! messages are then checked on the data thread, up to the first message whose check takes long.
 //!
 //! A verdict has no effect if the request has ended meanwhile.
 
@@ -105,7 +105,7 @@ impl<M: Frames> Core<M> {
     /// on a kept message to its channel.
     #[expect(
         clippy::boxed_local,
-        reason = "the caller, through which every message passes, does not unpack it"
+        reason = "the caller handles every message, and does not unpack the box"
     )]
     #[cold]
     pub(super) fn judged(&mut self, verdict: Box<Verdict<M::Parcel>>, out: &mut impl Outlet<M>) {

@@ -1,8 +1,8 @@
 //! Notes for the operator, which the engine writes to the log. Their rate is bounded.
 //!
 //! The first event of a kind is noted at once, with its details. Further events within
-//! [`REPEAT_INTERVAL`] are counted, and the count is noted when that time is over. A kind is an
-//! event, such as a rejection for one reason, and the route, pool, frontend or channel concerned.
+//! [`REPEAT_INTERVAL`] are counted, and the count is noted when that time is over. A kind is the
+//! pair of an event, such as a rejection for one reason, and a route, pool, frontend or channel.
 //! Within a kind, the first event of each peer is noted as well, for up to [`CLIENTS_MAX`] peers
 //! within [`REPEAT_INTERVAL`]. This applies to rejections, to doubts about clients, and to workers'
 //! messages that answer no request. The memory is bounded whatever peers do, because kinds are not
@@ -26,8 +26,8 @@ pub(crate) const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// the log and the memory.
 const KINDS_MAX: usize = 1_024;
 
-/// The maximum number of clients or workers of one kind that are noted within [`REPEAT_INTERVAL`],
-/// which is about as many as an operator reads.
+/// The maximum number of clients or workers that are noted for one kind of event within
+/// [`REPEAT_INTERVAL`]. An operator hardly reads more log lines of a kind.
 const CLIENTS_MAX: usize = 32;
 
 /// Once this number of clients is noted in all kinds together, only the first client of each kind
@@ -130,7 +130,7 @@ pub(crate) struct Particulars {
 pub(crate) struct Doubt {
     /// The client.
     pub client: Arc<SenderInfo>,
-    /// The likely form of its message, and the remedy.
+    /// The likely form of the client's message, and the remedy.
     pub why: String,
 }
 
@@ -238,7 +238,8 @@ impl Notes {
         self.due.is_some_and(|due| due <= now)
     }
 
-    /// Requests a reminder at this time.
+    /// Requests a reminder: from this time on, [`Self::is_due`] returns true, so that the caller
+    /// examines its waits again.
     pub(super) fn remind(&mut self, at: Duration) {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }

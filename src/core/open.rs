@@ -34,7 +34,7 @@ pub(super) struct OpenRequests<M: Frames> {
     taken: usize,
     /// The memory charged for the requests, in bytes.
     charged: u64,
-    /// The maximum of `taken` in this period.
+    /// The maximum of `taken` in the current [`SHRINK_PERIOD`].
     peak: usize,
     /// The end of the period, or `None` while no period runs.
     period_end: Option<Duration>,

@@ -257,7 +257,8 @@ pub(super) enum FrontendState {
     Removed,
 }
 
-/// The admission of a client under `limits.clients`, and whether it has sent anything.
+/// The admission of a client under `limits.clients`. The variants also distinguish clients that
+/// have sent nothing so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Admission {
     /// The client is served.

@@ -11,8 +11,8 @@ use crate::frame::printable;
 use crate::ledger::{OTHER_PRINCIPALS, PrincipalCounters, PrincipalSample};
 
 /// The maximum number of principals with their own counters, over the life of the process. Each
-/// takes about 400 bytes on the data thread, and a line of /metrics. The others are counted
-/// together.
+/// such principal takes about 400 bytes on the data thread, and a line of /metrics. The principals
+/// beyond this number are counted together.
 const PRINCIPALS_COUNTED: usize = 1_000;
 
 /// The index that all principals beyond [`PRINCIPALS_COUNTED`] share.

@@ -318,8 +318,8 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// The maximum number of bytes that the log shows of a subscriber's message that is not a
-/// subscription. These bytes suffice to recognize the message.
+/// If a subscriber's message is not a subscription, the log shows at most this number of bytes of
+/// its first frame. These bytes suffice to recognize the message.
 const FIRST_SHOWN_MAX: usize = 32;
 
 /// Describes the fault in the frames of a publisher's message.

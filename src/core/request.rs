@@ -51,6 +51,7 @@ pub(super) struct Request<M: Frames> {
 /// answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sender {
+    /// The client, or the publisher.
     pub(super) client: PeerId,
     /// The value of [`Client::req_messages`] when the request arrived, or `u64::MAX` for a
     /// publisher's message.
@@ -100,7 +101,8 @@ pub(super) enum State<M: Frames> {
     Answered(Box<Answered<M::Parcel>>),
 }
 
-/// A request whose payload waits for a verdict: type, headers and payload.
+/// The frames of a request whose payload waits for a verdict: either type, headers and payload, or
+/// the frames that are kept while a judge has the request.
 #[derive(Debug)]
 pub(super) enum Unjudged<P> {
     /// The request waits in its lane.

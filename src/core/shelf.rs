@@ -94,7 +94,7 @@ mod tests {
             assert!(kept.frames().eq(headers));
             assert_eq!(kept.0.is_none(), headers.is_empty());
             pool.give_back(kept);
-            // One buffer is used for all of them in turn.
+            // One buffer is reused for each list of headers.
             assert!(pool.0.len() <= 1);
         }
         let large = pool.keep([&[7; SPARE_CAPACITY_MAX][..]].into_iter());

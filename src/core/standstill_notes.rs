@@ -36,8 +36,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Schedules a note that a pool has no worker for its waiting requests. The note is dropped if,
-    /// when it is due, the pool has a worker or no request waits.
+    /// Schedules a note that a pool has no worker for its waiting requests. When the note is due,
+    /// it is dropped if the pool has a worker or no request waits.
     #[cold]
     pub(super) fn expect_worker(&mut self, pool: PoolId) {
         let pools = &mut self.standstill.pools;

@@ -14,7 +14,7 @@ pub(crate) enum Stray {
     Farewell,
     /// A message that a worker of another pattern sends without a request.
     Pattern(Pattern),
-    /// A client's request: the peer holds nothing, and the first frame is a route's type.
+    /// A client's request: the peer holds no request, and the first frame is a route's type.
     Request,
     /// A client's request, or an answer without the identity: the peer holds a request, and the
     /// first frame is a route's type.
