@@ -245,8 +245,9 @@ pub(crate) fn log_diagnostics(found: &Diagnostics) {
     }
 }
 
-/// Listens for HTTP and for peers, and starts to serve peers. On failure, the error names every
-/// address that cannot be bound.
+/// Listens for HTTP and for peers, and starts to serve peers. Returns the HTTP listener, if the
+/// configuration has one, and the running engine. On failure, the error names every address that
+/// cannot be bound.
 fn listen(
     snapshot: &Arc<Snapshot>,
     admin_place: Option<Place>,

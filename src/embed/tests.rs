@@ -92,7 +92,7 @@ fn both_sides_of_a_channel_still_listen_after_a_reload() {
 }
 
 #[test]
-fn the_error_on_a_taken_address_of_a_channel_has_its_place() {
+fn the_error_about_a_taken_address_of_a_channel_names_its_line_and_column() {
     let directory = schemas();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let text = channel(&format!("tcp://{}", taken.local_addr().unwrap()));
@@ -130,7 +130,7 @@ fn a_configuration_text_reloads_the_schemas_of_its_directory() {
 }
 
 #[test]
-fn errors_of_a_text_have_their_places() {
+fn errors_in_a_configuration_text_name_its_line_and_column() {
     let directory = schemas();
     let text = routes("").replace("demo.Person", "demo.Persn");
     let Err(Error::Configuration(found)) = Gateway::from_text(&text, directory.path()).load()

@@ -1,5 +1,5 @@
-//! Orders from the rest of the process to a running engine. A byte on a socket wakes the data
-//! thread wherever it waits.
+//! Orders from the rest of the process to a running engine. An order also writes a byte to a
+//! socket, which wakes the data thread.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
@@ -36,7 +36,8 @@ pub(crate) struct Orders {
 }
 
 impl Control {
-    /// Returns a handle and the receiving end of its orders.
+    /// Returns a handle and the receiving end of its orders. Fails if the system cannot create the
+    /// pair of sockets that wakes the data thread.
     pub(crate) fn new() -> std::io::Result<(Self, Orders)> {
         let (waker, woken) = UnixStream::pair()?;
         waker.set_nonblocking(true)?;

@@ -36,7 +36,7 @@ impl<K: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<K, T, S> {
         self.order.is_empty()
     }
 
-    /// Adds an item after the others of its sender.
+    /// Adds an item after the earlier items of its sender.
     pub(super) fn push(&mut self, sender: K, item: T) {
         let queue = self.queues.entry(sender).or_default();
         if queue.is_empty() {
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn dropped_items_leave_no_sender_without_items() {
+    fn a_sender_whose_items_are_all_dropped_has_no_turn() {
         let mut turns = FairQueue::<_, _, RandomState>::default();
         for n in 0..9 {
             turns.push(n % 3, n);

@@ -2,9 +2,9 @@
 //!
 //! A message to check is a [`Case`]: a request, an answer, or a message that a channel keeps. The
 //! core keeps requests and answers in lanes. The messages of a lane keep their order, so only the
-//! first message of each lane is passed to the judges. A kept message is passed only once at a
-//! time. The queue of cases in [`Judges`] is therefore bounded by the requests that clients may
-//! have open, and by the messages that channels keep.
+//! first message of each lane is passed to the judges. A kept message is not passed
+//! again before its verdict. The queue of cases in [`Judges`] is therefore bounded by the requests
+//! that clients may have open, and by the messages that channels keep.
 //!
 //! The queue belongs to the data thread and serves clients in turn. The next cases are sent to the
 //! judges through [`mpsc`], so that the data thread never waits for a lock. A judge uses nothing
@@ -32,7 +32,8 @@ const JUDGES_MAX: usize = 4;
 /// `limits.depth` allows 1000 at most.
 const STACK_SIZE: usize = 8 << 20;
 
-/// The maximum number of cases that a judge has: the case that it checks, and the next one.
+/// The maximum number of cases that a judge has: the case that it checks, and the next case, which
+/// it can begin without waiting for the data thread.
 const CASES_PER_JUDGE: usize = 2;
 
 /// The judges and their queue. Each judge starts when it is first needed.
@@ -111,7 +112,7 @@ impl<P: Frames + Send + 'static> Judges<P> {
         Some(verdict)
     }
 
-    /// Starts a judge, which ends with the engine. Returns whether the system could start its
+    /// Starts a judge, which ends with the engine. Returns false if the system cannot start a
     /// thread.
     fn start(&self) -> bool {
         let sent = Arc::clone(&self.sent);

@@ -18,7 +18,7 @@ use crate::snapshot::{FrontendId, PoolId, Snapshot};
 const CLOSE_PAUSE: Duration = Duration::from_millis(5);
 
 impl Libzmq {
-    /// Adopts the reloads that were handed over.
+    /// Adopts the reloads that [`Reloader`](super::Reloader) has sent to the data thread.
     pub(super) fn commit(&mut self, now: Duration) {
         while let Ok(commit) = self.commits.try_recv() {
             let Commit {
@@ -31,12 +31,13 @@ impl Libzmq {
                 .on(now, Event::Reload { snapshot }, &mut self.links);
             self.introduce_sides(now);
             self.report_events(now);
-            // The receiver may have ended.
+            // This fails if the thread that requested the reload has ended.
             let _ = done.send(());
         }
     }
 
-    /// Drops the reloads that were handed over, because the gateway is ending.
+    /// Drops the reloads that [`Reloader`](super::Reloader) has sent, because the gateway is
+    /// ending.
     pub(super) fn decline(&mut self) {
         while self.commits.try_recv().is_ok() {
             self.registry.finish();
@@ -121,7 +122,8 @@ impl Libzmq {
     }
 
     /// Closes the socket for the publishers or for the subscribers of a removed channel. Nothing is
-    /// published on the channel any more, and libzmq still sends subscribers their queued messages.
+    /// published on the channel any more. After the close, libzmq still sends subscribers their
+    /// queued messages.
     fn close_removed_side(&mut self, role: Role, now: Duration) {
         if !self.take_to_close(role, now) {
             return;

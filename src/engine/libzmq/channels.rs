@@ -66,7 +66,8 @@ impl Libzmq {
     }
 
     fn drain_publishers(&mut self, role: Role, now: Duration) -> Result<(), EngineError> {
-        // One frame over the limit is kept, so that the core notices that the message has too many.
+        // One frame over the limit is kept, so that the core notices a message with too many
+        // frames.
         let keep = self.snapshot.limits.frames + 1;
         self.links.allowance = BUDGET;
         while self.links.allowance > 0 {

@@ -82,7 +82,7 @@ pub(super) fn receive(socket: &Socket, keep: usize) -> Result<Option<Vec<Message
         match socket.recv(&mut frame, DONTWAIT) {
             Ok(()) => {}
             Err(zmq::Error::EAGAIN | zmq::Error::EINTR) if frames.is_empty() => return Ok(None),
-            // All frames of a message have arrived once its first frame has.
+            // Once the first frame of a message has arrived, all its frames have arrived.
             Err(zmq::Error::EINTR) => continue,
             Err(error) => return Err(EngineError::new("receive", error)),
         }

@@ -18,7 +18,7 @@ use crate::snapshot::{
 /// has room again.
 const SEND_WINDOW: u32 = 100;
 
-/// The largest send window of a pool.
+/// The largest send window of a pool, which is libzmq's default for a socket.
 const SEND_WINDOW_MAX: u32 = 1_000;
 
 /// The largest frame that a subscriber may send, in bytes. A prefix has at most 255 bytes, but the

@@ -431,7 +431,7 @@ impl Outlet<Vec<Message>> for Links {
     }
 
     fn pause(&mut self, peer: PeerId) {
-        // A single client cannot be left unread, because all clients share a socket.
+        // Reading from a single client cannot be paused, because all clients share a socket.
         if let Some(side) = self.side(peer) {
             side.is_paused = true;
         }

@@ -12,12 +12,15 @@
 //! thread, which adopts it in `adopt`.
 //!
 //! libzmq does not reveal its peers, and the consequences are documented for users. All workers of
-//! a pool are one peer for the core, and libzmq serves them in turn. So `per_worker` and `balance`
-//! cannot be supported, and the loss of one of several workers is not noticed. The loss of all
-//! workers is noticed, because a monitor counts connections. The publishers of a channel are one
-//! peer for the core, and its subscribers are another peer. libzmq finds the subscribers whose
-//! subscriptions match a message, and drops the message for a subscriber that has no room. Messages
-//! therefore cannot be kept for one subscriber, and `slow` cannot be supported.
+//! a pool are one peer for the core, and libzmq serves them in turn. So `balance` has no
+//! effect, and `per_worker` only sets the size of libzmq's queue for each worker. The loss of one
+//! of several workers is not noticed. The loss of all workers is noticed, because a monitor counts
+//! connections.
+//!
+//! The publishers of a channel are one peer for the core, and its subscribers are another peer.
+//! libzmq finds the subscribers whose subscriptions match a message, and drops the message for a
+//! subscriber that has no room. Messages therefore cannot be kept for one subscriber, and `slow`
+//! cannot be supported.
 //!
 //! Clients are known by their identities from their first message on, and are forgotten when idle.
 //! Back-pressure on one client is impossible. Answers that a client does not read are therefore
@@ -70,7 +73,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// the core may check messages that waited for this verdict, for up to a millisecond.
 const VERDICTS_MAX: usize = 4;
 
-/// The time after which a turn leaves the remaining work to the next turn.
+/// The duration of a turn after which the core's unfinished work is left to the next turn, so that
+/// the sockets are read in between.
 const WORK_TIME_MAX: Duration = Duration::from_millis(3);
 
 /// The sizes in bytes of frames that share the buffer in which they arrived. libzmq stores shorter
@@ -158,7 +162,8 @@ impl Libzmq {
         let ended = self.serve();
         log_last_notes(&mut self.core);
         let ledger = self.core.ledger();
-        // The sockets close, and their accepted messages are sent while libzmq is released.
+        // This closes the sockets. The end of the context then waits until libzmq has sent the
+        // messages that it has accepted.
         let registry = self.registry.clone();
         drop(self);
         registry.close();
@@ -335,8 +340,8 @@ impl Libzmq {
     }
 
     fn drain_frontend(&mut self, id: FrontendId, now: Duration) -> Result<(), EngineError> {
-        // One frame over the limit is kept, so that the core notices that the message has too many.
-        // The identity does not count.
+        // One frame over the limit is kept, so that the core notices a message with too many
+        // frames. The identity does not count.
         let keep = self.snapshot.limits.frames + 2;
         self.links.allowance = BUDGET;
         while self.links.allowance > 0 {

@@ -43,7 +43,7 @@ impl Monitor {
         // thread waits for the socket's lock.
         self.update();
         // A new monitor for no event, at another address, replaces the present monitor. This fails
-        // only after libzmq was released, which wakes the I/O thread.
+        // only after the context has ended, and the end of the context wakes the I/O thread.
         let _ = monitored.monitor(&format!("{}-ended", self.endpoint), 0);
     }
 
@@ -76,8 +76,8 @@ impl Monitor {
     /// that closed. The system may have reused this descriptor since.
     pub(super) fn update_with(&mut self, mut closed: impl FnMut(u32)) -> bool {
         let mut emptied = false;
-        // The frames are the event (16 bits) and the descriptor (32 bits) in the machine's byte
-        // order, and the address.
+        // The first frame has the event (16 bits) and the descriptor (32 bits), in the machine's
+        // byte order. The second frame is the address.
         while let Ok(frames) = self.socket.recv_multipart(DONTWAIT) {
             let Some(&[e0, e1, v0, v1, v2, v3]) = frames.first().map(Vec::as_slice) else {
                 continue;

@@ -49,8 +49,8 @@ pub(super) struct SideSocket {
     /// The peer that stands for all peers of this side in the core, once the core knows the
     /// channel.
     pub(super) peer: Option<PeerId>,
-    /// True if the publishers are not read, because too many of their messages wait for judges to
-    /// check them.
+    /// True while reading from the publishers is paused, because too many of their messages wait
+    /// for a judge, which is a thread that checks payloads.
     pub(super) is_paused: bool,
     /// The refused subscriptions that are not logged yet.
     pub(super) refused: Refused,
@@ -87,7 +87,8 @@ impl Opener<'_> {
         socket.set_router_handover(true).map_err(named)?;
         let monitor = self.monitor(&socket).map_err(named)?;
         let opened = FrontendSocket::new(socket, monitor);
-        // From now on clients connect, and the monitor must end before the socket closes.
+        // Clients can connect from now on, so the monitor must end before the socket closes. If
+        // this function fails, the drop of `opened` ends the monitor.
         self.open(opened.socket(), fixed)?;
         Ok(opened)
     }
@@ -110,7 +111,8 @@ impl Opener<'_> {
             leaving: false,
             blocked: false,
         };
-        // From now on workers connect, and the monitor must end before the socket closes.
+        // Workers can connect from now on, so the monitor must end before the socket closes. If
+        // this function fails, the drop of `opened` ends the monitor.
         self.open(&opened.socket, fixed)?;
         Ok(opened)
     }
@@ -142,7 +144,8 @@ impl Opener<'_> {
             is_paused: false,
             refused: Refused::default(),
         };
-        // From now on peers connect, and the monitor must end before the socket closes.
+        // Peers can connect from now on, so the monitor must end before the socket closes. If this
+        // function fails, the drop of `opened` ends the monitor.
         self.open(&opened.socket, fixed)?;
         Ok(opened)
     }
