@@ -187,9 +187,9 @@ impl<M: Frames> Core<M> {
     ) -> Result<Request<M>, Unmatched> {
         let name = frames.get(0).unwrap_or_default();
         let pool = &mut self.pools[by.pool.0];
-        // The bare identity is tried first, for requests that were handed out under `identity:
-        // client`. A worker's farewell, the frame `BYE`, is not mistaken for an answer, even if the
-        // identity of a client is `BYE`.
+        // The name is first looked up as a bare identity, because the request may have been handed
+        // out under `identity: client`. A worker's farewell, the frame `BYE`, is not mistaken for
+        // an answer, even if the identity of a client is `BYE`.
         let settled = match pool.has_outstanding(by.seat) && !is_farewell(frames, extent) {
             true => pool.settle(by.seat, name),
             false => None,
@@ -366,7 +366,8 @@ fn no_rep_fault() -> Box<Rejection> {
     Box::new(Rejection::new(Reason::BadReply, message))
 }
 
-/// Returns the rejection of a typed worker's answer, which has `frames` frames and this fault.
+/// Returns the rejection of an answer with this fault from a worker that must send type, headers
+/// and payload. `frames` is the number of frames in the answer.
 #[cold]
 fn typed_shape_fault(mut fault: String, frames: usize) -> Box<Rejection> {
     if frames == 1 {
@@ -379,8 +380,8 @@ fn typed_shape_fault(mut fault: String, frames: usize) -> Box<Rejection> {
 
 #[cold]
 fn delimited_fault() -> Box<Rejection> {
-    let message = "the worker's answer has an empty frame after the identity: type, headers and payload follow \
-                   the identity directly";
+    let message = "the worker's answer has an empty frame after the identity: type, headers and payload must \
+                   follow the identity directly";
     Box::new(Rejection::new(Reason::BadReply, message))
 }
 

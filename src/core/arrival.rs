@@ -308,8 +308,8 @@ impl<M: Frames> Core<M> {
     }
 
     /// Evicts requests of another client from a full queue, if the other client fills more of the
-    /// queue than this client. This makes room for a request of `bytes` bytes from this
-    /// client. Returns whether there is room now.
+    /// queue than this client. This makes room for a request of `bytes` bytes from this client.
+    /// Returns whether there is room now.
     pub(super) fn make_room(
         &mut self,
         pool: PoolId,

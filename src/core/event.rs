@@ -34,8 +34,8 @@ pub enum Event<M: Frames> {
         frontend: FrontendId,
         /// The socket type.
         kind: ClientKind,
-        /// The name of the client in tokens and logs: its principal or, without one, its identity.
-        /// If the client chose no identity, the engine gave it one.
+        /// The name of the client in tokens and logs: its principal or, if the client has none, its
+        /// identity. If the client chose no identity, the engine has generated the identity.
         identity: Vec<u8>,
     },
     /// A worker connected to a pool.
@@ -60,7 +60,8 @@ pub enum Event<M: Frames> {
         channel: ChannelId,
         /// The number of publishers on the connection.
         headcount: Headcount,
-        /// The publisher's principal or, without one, the publisher's identity, which may be empty.
+        /// The publisher's principal or, if the publisher has none, the publisher's identity, which
+        /// may be empty.
         identity: Vec<u8>,
     },
     /// A subscriber connected to a channel.

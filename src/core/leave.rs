@@ -9,8 +9,8 @@ use super::{Core, NotedEvent, Outlet, worker_particulars};
 use crate::frame::Frames;
 use crate::peer::WorkerKind;
 
-/// The one frame by which a DEALER worker announces that it leaves, and by which the gateway
-/// releases it.
+/// The only frame of the message with which a DEALER worker announces that it leaves, and of the
+/// message with which the gateway releases the worker.
 const FAREWELL: &[u8] = b"BYE";
 
 /// Returns whether a worker's message is its farewell. A complete answer has more than one frame,

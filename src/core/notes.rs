@@ -64,9 +64,10 @@ pub(crate) enum NotedEvent {
     /// The type of a message has no route, but a frame after the type is the type of a route. The
     /// note names the frontend.
     TypeAfterOthers,
-    /// A worker connected, or the first one of a pool if the engine cannot distinguish its workers.
+    /// A worker connected, or the first worker of a pool if the engine cannot distinguish its
+    /// workers.
     WorkerConnected,
-    /// A worker disconnected, or the last one of a pool if the engine cannot distinguish its
+    /// A worker disconnected, or the last worker of a pool if the engine cannot distinguish its
     /// workers.
     WorkerDisconnected,
     /// A worker announced that it leaves, and was released.
@@ -304,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_event_is_noted_and_the_others_are_counted() {
+    fn the_first_event_of_a_kind_is_noted_and_later_events_are_counted() {
         let mut notes = Notes::default();
         for n in 0..1_000 {
             notes.note(at(1), FULL, "A", None, || Particulars {

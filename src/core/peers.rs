@@ -168,8 +168,8 @@ impl Publisher {
         }
     }
 
-    /// Names the publisher by the principal of peers without a known key, instead of the name that
-    /// the publisher chose.
+    /// Replaces the name that the publisher chose with the name of the principal that all peers
+    /// without a known key share.
     pub(super) fn become_anonymous(&mut self) {
         self.name = Rc::new(Name::new(ANONYMOUS.into()));
         self.name_source = NameSource::Anonymous;
@@ -310,9 +310,9 @@ impl Client {
         }
     }
 
-    /// Names the client by the principal of clients without a known key, instead of the name that
-    /// the client or the engine chose. Open requests keep the earlier name, by which workers answer
-    /// them.
+    /// Replaces the name that the client or the engine chose with the name of the principal that
+    /// all peers without a known key share. Open requests keep the earlier name, by which workers
+    /// answer them.
     pub(super) fn become_anonymous(&mut self) {
         self.name = Rc::new(Name::new(ANONYMOUS.into()));
         self.name_source = NameSource::Anonymous;
@@ -449,8 +449,9 @@ impl Admitted {
         }
     }
 
-    /// Records a message of a client: counts it, and admits the client if it was over the limit and
-    /// there is room now. Returns the position of the message.
+    /// Records a message of a client, and counts the message if the client is a REQ. Admits the
+    /// client if the client was over `limits.clients` and there is room now. Returns the position
+    /// of the message.
     #[inline]
     pub(super) fn note_message(
         &mut self,

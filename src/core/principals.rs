@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clients_of_a_principal_are_counted_together_and_their_counts_remain() {
+    fn a_principal_keeps_the_counts_of_all_its_clients_after_they_disconnect() {
         let mut principals = Principals::default();
         let mut both = [(); 2].map(|()| client("alice", NameSource::Principal));
         for client in &mut both {

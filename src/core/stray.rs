@@ -53,8 +53,8 @@ pub(super) enum Naming {
 }
 
 impl Pattern {
-    /// Returns the pattern whose workers send such a message without a request, if there is one.
-    /// Every command of a Majordomo worker counts as such a message, even an answer.
+    /// Returns the pattern whose workers send a message with these frames without a request, if
+    /// there is such a pattern. Every command of a Majordomo worker counts, even an answer.
     pub(super) fn of<M: Frames>(frames: &M) -> Option<Self> {
         let skip = usize::from(frames.get(0).is_some_and(<[u8]>::is_empty));
         let count = frames.len().saturating_sub(skip);

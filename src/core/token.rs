@@ -1,5 +1,5 @@
-//! The token that names a request to its worker, in frame 0: `identity#number`, unique and
-//! readable.
+//! The token `identity#number`, which is frame 0 of a request to a worker. The token is unique, and
+//! people can read it.
 //!
 //! The identity is unchanged if it is printable ASCII, and in hex otherwise, so that a worker's
 //! `identity.decode()` never fails. The number alone identifies the request. An answer must
@@ -28,8 +28,8 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// Returns the name of a client of this identity. A name of more than [`IDENTITY_MAX`] bytes is
-    /// cut in tokens.
+    /// Returns the name of a client with this identity. Tokens show only the first [`IDENTITY_MAX`]
+    /// bytes of a longer identity.
     pub(super) fn new(identity: Vec<u8>) -> Self {
         let shown = &identity[..identity.len().min(IDENTITY_MAX)];
         let shown = match shown.iter().all(u8::is_ascii_graphic) {

@@ -6,7 +6,7 @@ use crate::config::Bind;
 use crate::engine::{BindFault, EngineError};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// Adds a diagnostic for each address that `error` names. Returns whether `error` names any.
+/// Adds a diagnostic for each address that `error` names. Returns whether `error` names an address.
 pub(super) fn report_binds(error: &EngineError, binds: &[Bind], found: &mut Diagnostics) -> bool {
     for fault in error.binds() {
         found.push(diagnostic(fault, binds));

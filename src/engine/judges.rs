@@ -2,9 +2,9 @@
 //!
 //! A message to check is a [`Case`]: a request, an answer, or a message that a channel keeps. The
 //! core keeps requests and answers in lanes. The messages of a lane keep their order, so only the
-//! first message of each lane is passed to the judges. A kept message is not passed
-//! again before its verdict. The queue of cases in [`Judges`] is therefore bounded by the requests
-//! that clients may have open, and by the messages that channels keep.
+//! first message of each lane is passed to the judges. A kept message is not passed again before
+//! its verdict. The queue of cases in [`Judges`] is therefore bounded by the requests that clients
+//! may have open, and by the messages that channels keep.
 //!
 //! The queue belongs to the data thread and serves clients in turn. The next cases are sent to the
 //! judges through [`mpsc`], so that the data thread never waits for a lock. A judge uses nothing

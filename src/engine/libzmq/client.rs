@@ -1,4 +1,4 @@
-//! A client: its state in the engine, and the answers that are queued until it reads.
+//! A client: its state in the engine, and the answers that are queued until the client reads them.
 
 use std::collections::VecDeque;
 

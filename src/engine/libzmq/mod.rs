@@ -12,9 +12,9 @@
 //! thread, which adopts it in `adopt`.
 //!
 //! libzmq does not reveal its peers, and the consequences are documented for users. All workers of
-//! a pool are one peer for the core, and libzmq serves them in turn. So `balance` has no
-//! effect, and `per_worker` only sets the size of libzmq's queue for each worker. The loss of one
-//! of several workers is not noticed. The loss of all workers is noticed, because a monitor counts
+//! a pool are one peer for the core, and libzmq serves them in turn. So `balance` has no effect,
+//! and `per_worker` only sets the size of libzmq's queue for each worker. The loss of one of
+//! several workers is not noticed. The loss of all workers is noticed, because a monitor counts
 //! connections.
 //!
 //! The publishers of a channel are one peer for the core, and its subscribers are another peer.

@@ -98,8 +98,8 @@ impl Opener<'_> {
         let named = |error: zmq::Error| EngineError::new(fixed, error);
         let socket = self.context.socket(zmq::DEALER).map_err(named)?;
         set_options(&socket, fixed).map_err(named)?;
-        // Requests go to connected workers, and not into the queue of a worker that may connect
-        // some day.
+        // With this option, requests go only to connected workers, and not into the queue of a
+        // worker that may connect some day.
         socket.set_immediate(true).map_err(named)?;
         let monitor = self.monitor(&socket).map_err(named)?;
         let kind = fixed.pool.as_ref().map(|pool| pool.kind);
@@ -130,7 +130,7 @@ impl Opener<'_> {
         let socket = self.context.socket(kind).map_err(named)?;
         set_options(&socket, fixed).map_err(named)?;
         if is_of_publishers {
-            // A subscription for which there is no room would be lost.
+            // 0 means no limit. With a limit, a subscription beyond the limit would be lost.
             socket.set_sndhwm(0).map_err(named)?;
             // When the socket closes, subscriptions that are not sent yet are not needed any more.
             socket.set_linger(0).map_err(named)?;
