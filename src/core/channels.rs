@@ -102,7 +102,7 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// The work on channels that may be too long for one event, and then continues with later events.
+/// Long work on channels, which is divided among several events.
 impl<M: Frames> Core<M> {
     /// Returns whether [`Event::Continue`](super::Event::Continue) has something to do.
     pub fn has_unfinished_work(&self) -> bool {
@@ -261,7 +261,7 @@ fn still_fits<M: Frames>(
 
 /// Reloads and the shutdown.
 impl<M: Frames> Core<M> {
-    /// Adds the channels of a snapshot that the core does not have yet.
+    /// Adds the channels that a snapshot has and the core does not have yet.
     pub(super) fn open_channels(&mut self, snapshot: &Snapshot) {
         for (id, settings) in &snapshot.channels {
             while self.channels.len() <= id.0 {

@@ -16,9 +16,9 @@ use crate::snapshot::RouteId;
 /// work, because its text is formatted and encoded, and a record of it is kept.
 const REJECTION_WORK: usize = 8;
 
-/// The maximum number of expired requests that end with one event. The core ends
-/// this number of requests in about a millisecond. Further expired requests end with the next
-/// event, which is due at once.
+/// The maximum number of expired requests that end with one event. The core ends this number of
+/// requests in about a millisecond. Further expired requests end with the next event, which is due
+/// at once.
 const EXPIRED_MAX: usize = 128;
 
 impl<M: Frames> Core<M> {
@@ -208,9 +208,10 @@ impl<M: Frames> Core<M> {
         self.recent.push(rejected);
     }
 
-    /// Sends the only answer to a message, and counts it. A publisher receives no answer. `open` is
-    /// the size of an accepted request in bytes, or `None` if the message was rejected before it
-    /// became a request.
+    /// Sends the only answer to a message, and counts the answer. Drops the answer instead if the
+    /// client has disconnected, or is a REQ that has sent another message since. A publisher
+    /// receives no answer. `open` is the size of an accepted request in bytes, or `None` if the
+    /// message was rejected before it became a request.
     pub(super) fn deliver(
         &mut self,
         sender: Sender,

@@ -155,9 +155,9 @@ pub trait Outlet<M: Frames> {
     fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: M) -> Result<(), M>;
 
     /// Sends a client its answer. The answer consists of the frames in `head`, which are small and
-    /// are copied, and of `body`. Returns the fate of the answer. The outlet queues
-    /// answers, up to a limit, for a client that does not read. [`Event::Settled`] reports the fate
-    /// of a queued answer.
+    /// are copied, and of `body`. Returns the fate of the answer. The outlet queues answers, up to
+    /// a limit, for a client that does not read. [`Event::Settled`] reports the fate of a queued
+    /// answer.
     fn to_client(
         &mut self,
         client: PeerId,
@@ -193,9 +193,8 @@ pub trait Outlet<M: Frames> {
     fn disconnect(&mut self, _peer: PeerId, _why: String) {}
 
     /// Moves a body into memory of about the body's size, so that a queued message does not keep a
-    /// large receive buffer alive. The core calls this function for the body
-    /// of a request that waits for a worker, and of a published message that waits for a
-    /// subscriber.
+    /// large receive buffer alive. The core calls this function for the body of a request that
+    /// waits for a worker, and of a published message that waits for a subscriber.
     fn settle(&mut self, body: M) -> M {
         body.compact()
     }

@@ -57,7 +57,7 @@ impl<M: Frames> Core<M> {
     }
 
     /// Opens a request again because the answer of its worker waits for a verdict. The request has
-    /// no deadline any more, since the answer arrived in time.
+    /// no deadline any more, because the answer arrived in time.
     #[cold]
     pub(super) fn open_answered(
         &mut self,
@@ -101,8 +101,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Accepts or rejects a request, or its answer, by the verdict on its payload. Passes a verdict
-    /// on a kept message to its channel.
+    /// Accepts or rejects a request or an answer, according to the verdict on the payload. Passes a
+    /// verdict on a kept message to the channel of the message.
     #[expect(
         clippy::boxed_local,
         reason = "the caller handles every message, and does not unpack the box"
@@ -234,8 +234,8 @@ impl<M: Frames> Core<M> {
         }))
     }
 
-    /// Continues a request with the result of the check of its payload, or of its answer's payload,
-    /// unless the request has ended.
+    /// Continues an open request after the check of its payload, or of the payload of its answer.
+    /// Does nothing if the request has ended.
     fn decide(
         &mut self,
         number: u64,

@@ -18,12 +18,12 @@ pub(super) enum Direction {
 }
 
 /// The key of a lane, whose messages keep their order. All messages of a lane have the same client
-/// and the same envelope. Behind a proxy, each client has an envelope of its own.
+/// and the same envelope. Behind a proxy, each client has a different envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LaneKey {
     pub(super) client: PeerId,
-    /// A hash of the envelope. If two envelopes have the same hash, they share a lane, which is
-    /// harmless.
+    /// A hash of the envelope. If two envelopes have the same hash, they share a lane, which only
+    /// makes their messages wait for each other.
     envelope: u64,
     pub(super) direction: Direction,
 }

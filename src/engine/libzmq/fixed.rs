@@ -65,8 +65,8 @@ impl Fixed {
         frontends.chain(pools).chain(channels).collect()
     }
 
-    // The settings are destructured without `..`, here and below. A new key then
-    // causes a compile error here, where its author must decide whether libzmq copies the key.
+    // The settings are destructured without `..`, here and below. A new key then causes a compile
+    // error here, where its author must decide whether libzmq copies the key.
 
     fn of_frontend(role: Role, frontend: &Frontend, snapshot: &Snapshot) -> Self {
         let Frontend {
