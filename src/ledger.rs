@@ -66,8 +66,8 @@ pub enum Fate {
 
 /// Counters of all routes together, since the start. At any time, `received` is the sum of
 /// `answered`, `published`, `rejected`, `client_gone`, `client_slow` and the number of messages in
-/// flight. These are the open requests and the answers whose fate is not known yet
-/// ([`Ledger::unsettled`]).
+/// flight. The messages in flight are the open requests and the answers whose fate is not
+/// known yet ([`Ledger::unsettled`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     /// Complete messages from clients and publishers.
@@ -84,7 +84,7 @@ pub struct Ledger {
     pub client_gone: u64,
     /// Answers that the client did not read in time.
     pub client_slow: u64,
-    /// Answers kept until their client reads.
+    /// Answers kept until their client reads: a gauge.
     pub unsettled: u64,
     /// The number of dropped answers of workers to requests that had ended.
     pub late: u64,
@@ -469,7 +469,7 @@ pub struct MemoryGauges {
     pub held: u64,
     /// The resident memory that is not charged to peers, when it was last measured.
     pub others: u64,
-    /// The bytes that a client may hold, while memory is short.
+    /// The bytes that a client may hold, or `None` while memory is not short.
     pub client_max: Option<u64>,
     /// The number of times that reading a client was paused while memory was short: a counter.
     pub pauses: u64,

@@ -10,7 +10,8 @@ use std::process::ExitCode;
 /// remains after a burst of messages.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn release_memory() {
-    // The library forbids unsafe code, and no well-kept crate has this function without it.
+    // The library forbids unsafe code, so the binary declares the function. No well-kept crate
+    // offers this function without unsafe code.
     #[allow(unsafe_code)]
     // SAFETY: this is the signature in malloc.h of glibc, and any thread may call the function at
     // any time.

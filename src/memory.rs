@@ -10,9 +10,9 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::snapshot::MemoryLimit;
 
-/// The number of bytes that are subtracted from `RLIMIT_AS`, or half of `RLIMIT_AS` if that is
-/// less. `RLIMIT_AS` limits addresses, and many addresses are only reserved: for the stacks of
-/// threads, and by glibc's allocator for each of several threads.
+/// The number of bytes that are subtracted from `RLIMIT_AS`, but at most half of `RLIMIT_AS`. The
+/// limit counts addresses, and many addresses are reserved without using memory. The stacks of
+/// threads reserve addresses, and so does glibc's allocator for each of several threads.
 const ADDRESSES_RESERVED: u64 = 512 << 20;
 
 /// The memory, in bytes, that is assumed if the system reports neither memory nor limits.

@@ -92,7 +92,7 @@ struct PlaceLine {
 
 impl PanicLines {
     /// Returns the number of panics at `place` that were not logged since the last line about that
-    /// place, or `None` if no line is due yet.
+    /// place. If no line is due yet, counts this panic as not logged and returns `None`.
     fn allow(&mut self, place: &str, now: Instant) -> Option<u64> {
         let is_known = self.0.contains_key(place) || self.0.len() < PLACES_MAX;
         let line = self.0.entry(if is_known { place } else { "" }.to_owned());

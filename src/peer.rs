@@ -43,7 +43,7 @@ pub enum Headcount {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerName {
     /// The identity of the peer's socket, or the principal of a publisher or subscriber that has
-    /// one. Empty if the peer has neither, or if the engine does not know it.
+    /// one. Empty if the peer has neither, or if the engine knows neither.
     pub identity: Vec<u8>,
     /// The address that the peer connected from, or that the gateway connected to. Empty if the
     /// engine does not know it.

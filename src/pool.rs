@@ -236,13 +236,14 @@ impl Pool {
         }
     }
 
-    /// Returns the connection and the kind of the worker with this seat.
+    /// Returns the connection and the kind of the worker with this seat, or `None` if the seat is
+    /// empty.
     pub(crate) fn connection(&self, seat: Seat) -> Option<(PeerId, WorkerKind)> {
         let worker = self.worker(seat);
         worker.map(|worker| (worker.peer, worker.kind))
     }
 
-    /// Returns the name of the worker with this seat.
+    /// Returns the name of the worker with this seat, or `None` if the seat is empty.
     pub(crate) fn name(&self, seat: Seat) -> Option<&Arc<PeerName>> {
         self.worker(seat).map(|worker| &worker.name)
     }

@@ -75,8 +75,8 @@ impl Free {
         self.seats[seat].load != NONE
     }
 
-    /// Sets the load of a worker, or `None` if the worker is not free. `position` applies if the
-    /// load stays the same.
+    /// Sets the load of a worker. `load` is `None` if the worker is not free. `position` matters
+    /// only if the load stays the same, because a new load always puts the worker last.
     pub(super) fn set(&mut self, seat: usize, load: Option<usize>, position: FreePosition) {
         let load = load.map_or(NONE, |load| load as u32);
         if self.seats[seat].load == load && position == FreePosition::Kept {

@@ -1,7 +1,7 @@
 //! The requests that a worker holds. Each has a place, by which it is removed without a look-up.
 
-/// A request's place among the requests that its worker holds. It is valid as long as the worker
-/// holds the request.
+/// A request's place among the requests that its worker holds. The place is valid until the request
+/// is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeldAt(u32);
 

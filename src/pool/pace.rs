@@ -9,8 +9,8 @@
 
 use std::time::Duration;
 
-/// The time in which a worker answers the requests that it holds, if it continues at its rate. It
-/// is too short for clients to notice, and longer than a round trip in a local network.
+/// The time in which a worker answers the requests that it holds, if it continues at its rate. This
+/// time is too short for clients to notice, and longer than a round trip in a local network.
 const ANSWER_WINDOW: Duration = Duration::from_millis(10);
 
 /// The minimum number of requests that a worker may hold, so that even a slow worker has its next
@@ -75,9 +75,9 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Simulates a worker that answers a request every `each` for the time `lasting`, and always
-    /// holds as many requests as it may. Returns the number of requests that it may hold in the
-    /// end.
+    /// Simulates a worker that takes the time `each` to answer a request, works for the time
+    /// `lasting`, and always holds as many requests as it may. Returns the number of requests that
+    /// the worker may hold in the end.
     fn room_after(pace: &mut Pace, start: Duration, each: Duration, lasting: Duration) -> usize {
         pace.resumed(start);
         let mut now = start;
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_slows_down_holds_few_and_a_paused_worker_counts_as_new() {
+    fn a_worker_that_slows_down_or_pauses_may_hold_few_requests() {
         let mut pace = Pace::new();
         let fast = Duration::from_micros(20);
         let (start, lasting) = (Duration::from_secs(5), Duration::from_millis(100));

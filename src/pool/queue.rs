@@ -120,7 +120,7 @@ impl Queue {
     }
 
     /// Queues a request after the earlier requests of its client. Later requests of the client may
-    /// be queued already, because judges decide in any order.
+    /// be queued already, because the checks of their payloads may have ended earlier.
     pub(super) fn push(&mut self, number: u64, client: PeerId, identity: &Identity, bytes: u64) {
         let (lane, fill) = self.lane(client, identity);
         let entry = Waiting {
@@ -175,7 +175,7 @@ impl Queue {
         }
     }
 
-    /// Returns the identity of the client whose turn it is.
+    /// Returns the identity of the client whose turn it is, or `None` if no client has a turn.
     pub(super) fn next(&self) -> Option<&Identity> {
         let client = self.ring.first()?;
         self.lanes.get(&client).map(|lane| &lane.identity)
@@ -268,8 +268,8 @@ impl Queue {
         Some(client)
     }
 
-    /// Returns the lane of a client, which is created if there is none, and the queue's fill. The
-    /// caller must add a request to the lane.
+    /// Returns the lane of a client, and the queue's fill. Creates the lane if the client has none.
+    /// The caller must then add a request to the lane.
     fn lane(&mut self, client: PeerId, identity: &Identity) -> (&mut ClientQueue, &mut Fill) {
         let lane = self.lanes.entry(client).or_insert_with(|| {
             let requests = self.spare.pop().unwrap_or_default();

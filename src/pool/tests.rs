@@ -116,7 +116,7 @@ fn a_worker_that_has_never_answered_gets_one_request_and_then_none() {
         panic!("not one request");
     };
     assert_eq!(second_seat, other);
-    // A request ended because no worker was free, so the worker is tried again, with one request.
+    // A request ended because no worker was free, so the excluded worker gets one more request.
     pool.try_excluded();
     let [(third, third_seat, third_at)] = next(&mut pool)[..] else {
         panic!("not one request");

@@ -46,9 +46,9 @@ pub(super) struct Worker {
     pub(super) headcount: Headcount,
     /// The name of the worker.
     pub(super) name: Arc<PeerName>,
-    /// The number of its messages that answered no request.
+    /// The number of the worker's messages that answered no request.
     pub(super) unsolicited: u64,
-    /// The number of requests that it may hold.
+    /// The number of requests that the worker may hold.
     pub(super) capacity: usize,
     /// The rule for `capacity`.
     pub(super) pacing: Pacing,
@@ -190,8 +190,8 @@ impl Worker {
             && self.held.len() < self.capacity
             && (self.hides_several() || self.outstanding.len() < OUTSTANDING_MAX);
         let load = match balance {
-            // A connection that hides several workers is the only entry of its pool, so its load is
-            // compared with no other.
+            // A connection that hides several workers is the only connection of its pool, so its
+            // load is compared with no other load.
             Balance::LeastBusy if !self.hides_several() => self.held.len() + self.overdue,
             _ => 0,
         };

@@ -157,7 +157,7 @@ def the_five_minutes_of_the_page_on_security_work():
             stranger = gateway.program("examples/python/secured_client.py", *keys("worker-1"), ends["clients"])
             refusal = "frontend clients: a connection is refused: its key "
             said = gateway.lines_until(refusal)[-1]["message"]
-            line = re.search(" is unknown: to admit it, put (.*) into a file NAME.key where `peers` points$", said)[1]
+            line = re.search(" is unknown: to admit it, put (.*) into a file NAME.key in the directory that ", said)[1]
             pathlib.Path(directory, "keys/clients/bob.key").write_text(line + "\n")
             out, err = stranger.communicate(timeout=4 * PATIENCE)
             assert out == "REPLY hello, bob\n", out + err

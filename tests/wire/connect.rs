@@ -412,7 +412,11 @@ fn misfits() -> [(&'static str, Vec<u8>, &'static str); 10] {
             peer("PUSH"),
             "a PUSH socket at a pool: workers are DEALER or REP",
         ),
-        (people, peer("DEALER"), "has `workers: rep`: make it `auto`"),
+        (
+            people,
+            peer("DEALER"),
+            "`workers: rep`: set `workers: auto`",
+        ),
     ]
 }
 

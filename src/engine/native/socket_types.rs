@@ -115,7 +115,7 @@ pub fn worker(socket_type: &str, allowed: Workers) -> Result<SocketTypeMatch<Wor
         Some(only) => Err(Misfit::new(
             socket_type,
             format!(
-                "a {socket_type} socket at a pool that has `workers: {only}`: make it `auto`, or connect the other kind"
+                "a {socket_type} socket at a pool that has `workers: {only}`: set `workers: auto`, or connect the other kind of worker"
             ),
         )),
         None => Ok(met),

@@ -30,8 +30,9 @@ use gateway_zmtp::curve::{OpenWork, Opened, SealWork};
 use gateway_zmtp::plain::Credentials;
 use gateway_zmtp::session::{HandshakeResult, HandshakeWork};
 
-/// The maximum number of steps that a thread has at a time. With this number, the thread does not
-/// wait for the data thread. With more steps, a newly queued step would have to wait longer.
+/// The maximum number of steps that a thread has at a time. So many steps keep the thread busy
+/// until the data thread passes further steps to it. With more steps, a newly queued step of
+/// another address would have to wait longer for its turn.
 const GIVEN_MAX: usize = 4;
 
 /// The minimum number of queued key agreements at which the agreements of closed connections are
@@ -310,7 +311,7 @@ mod tests {
     use gateway_zmtp::pool::BufferPool;
     use gateway_zmtp::session::{Session, SessionEvent, SessionSecurity, Side};
 
-    /// The peers of the steps that a thread has, if it can receive no further step.
+    /// The value of [`Queue::given`] for a thread that can receive no further step.
     const FULL: [PeerId; GIVEN_MAX] = [PeerId(u64::MAX); GIVEN_MAX];
 
     /// Returns the first step of a client's handshake.

@@ -16,8 +16,8 @@ use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use crate::engine::native::address::{self, Address, resolve_in_time};
 
 /// The maximum number of connections that wait to be accepted. The system may set a smaller limit.
-/// All peers connect at once after a restart. If the queue is full, a peer's system tries again
-/// only after one second, and then after three.
+/// All peers connect at once after the gateway restarts. If the queue is full, a peer's system
+/// tries again after one second at the earliest.
 const BACKLOG: i32 = 4096;
 
 /// The silence after which the system checks whether a peer's host is still there. A client may be
@@ -41,14 +41,14 @@ const KEEPALIVE_COUNT: u32 = 4;
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(120);
 
 /// True if the system gives each accepted connection the options of its listener, as Linux does.
-/// That saves five system calls for each connection, which matter in a storm of connections.
+/// That saves five system calls for each connection, which matters when many peers connect at once.
 const OPTIONS_INHERITED: bool = cfg!(target_os = "linux");
 
 /// A connection.
 #[derive(Debug)]
 pub(super) enum Stream {
-    /// A TCP stream with the peer's address, which the system no longer knows after the connection
-    /// was reset.
+    /// A TCP stream, and the peer's address. The address is stored, because the system no longer
+    /// knows it after the connection was reset.
     Tcp(TcpStream, SocketAddr),
     Ipc(UnixStream),
 }
@@ -167,7 +167,7 @@ impl Source for Stream {
     }
 }
 
-/// A listener for connections. When it is dropped, it listens no more.
+/// A listener for connections. Dropping it closes its socket.
 #[derive(Debug)]
 pub(super) enum Listener {
     Tcp(TcpListener),
@@ -240,8 +240,8 @@ pub(super) fn ipv4_first(mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     found
 }
 
-/// Listens on a TCP address. The socket is created by hand, because a listener of mio or of the
-/// standard library has a backlog of only 128.
+/// Listens on a TCP address. The socket is created with `socket2`, because a listener of mio or
+/// of the standard library has a backlog of only 128.
 fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(at), Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
@@ -270,11 +270,12 @@ fn set_options(socket: SockRef<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// A socket's file, which is removed with its listener unless another program has replaced it.
+/// The file of a listening socket. The file is removed when the listener is dropped, unless another
+/// program has replaced the file.
 #[derive(Debug)]
 pub(super) struct IpcPath {
     path: PathBuf,
-    /// The device and inode of the gateway's own file. An abstract name has none.
+    /// The device and inode of the file that the gateway created, or `None` for an abstract name.
     file: Option<(u64, u64)>,
 }
 

@@ -34,13 +34,13 @@ impl Timers {
         self.0.retain(|Reverse((at, peer))| is_valid(*at, *peer));
     }
 
-    /// Returns the time at which the next entry is due.
+    /// Returns the time at which the next entry is due, or `None` if there is no entry.
     pub(super) fn next(&self) -> Option<Duration> {
         self.0.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Removes and returns the next entry that is due by `now`, with its time. The entry is valid
-    /// if the timer of its connection is still set to that time.
+    /// Removes and returns the next entry if it is due by `now`. The entry is valid if the timer of
+    /// the peer's connection is still set to the entry's time.
     pub(super) fn due(&mut self, now: Duration) -> Option<(Duration, PeerId)> {
         let Reverse((at, _)) = self.0.peek()?;
         if *at > now {

@@ -11,7 +11,8 @@ fn name(client: PeerId) -> Identity {
     client.0.to_string().into_bytes().into()
 }
 
-/// Returns a queue with a request of one byte for each of these clients, numbered from 1.
+/// Returns a queue with room for `room` requests. The queue contains a request of one byte for each
+/// entry of `waiting`, and the requests are numbered from 1.
 fn queue(room: usize, waiting: &[PeerId]) -> Queue {
     let mut queue = Queue::new(room, 1_000);
     for (number, client) in (1..).zip(waiting) {

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::peer::PeerId;
 
-/// The number by which removed turns in the line may outnumber the others before all of them are
-/// dropped. For fewer removed turns, this is not worth the work.
+/// The number by which removed turns in the line may outnumber the other turns in it. If there are
+/// more, all removed turns are dropped from the line. For fewer, this is not worth the work.
 const SLACK: usize = 64;
 
 /// A unique position in the order of turns.
@@ -38,7 +38,7 @@ impl Turns {
         self.line.is_empty() && self.elsewhere.is_empty()
     }
 
-    /// Returns the client whose turn it is.
+    /// Returns the client whose turn it is, or `None` if there is no turn.
     #[inline]
     pub(super) fn first(&self) -> Option<PeerId> {
         if self.elsewhere.is_empty() {

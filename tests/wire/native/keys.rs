@@ -782,7 +782,7 @@ fn a_worker_of_libzmq_with_another_mechanism_than_the_gateway_is_explained() {
         (
             Some(&theirs),
             "none",
-            "the peer may require CURVE, and there is no `security.curve` here",
+            "the peer may require CURVE (there is no `security.curve` here)",
         ),
         (None, &*curve, "the peer may not use CURVE"),
     ] {
@@ -814,7 +814,7 @@ fn a_worker_of_libzmq_that_is_a_server_although_the_gateway_is_one_is_explained(
     let line = process.await_line("pool people: ");
     let message = line["message"].as_str().unwrap();
     assert!(message.contains("does not send its HELLO"), "{message}");
-    assert!(message.contains("name its key at server"), "{message}");
+    assert!(message.contains("set server to its key"), "{message}");
     // With the worker's key at `server`, the pool has a worker.
     fs::write(process.file(), connecting_to(&worker.address, &right)).unwrap();
     process.await_line("worker connected");

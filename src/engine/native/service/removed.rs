@@ -21,8 +21,8 @@ enum Treatment {
 
 impl Service {
     /// Closes the connections of removed frontends, pools, channels and addresses, unless they
-    /// still have something to deliver. Also ends the calls of removed pools that are idle. Returns
-    /// whether any of these connections and calls remain.
+    /// still have something to deliver. Also ends the calls of each removed pool that is idle.
+    /// Returns whether any of these connections and calls remain.
     pub(in crate::engine::native) fn close_removed(&mut self, now: Duration) -> bool {
         let calls_left = self.end_calls();
         let connections_left = self.close_connections(now);
@@ -60,7 +60,8 @@ impl Service {
                     let why = "its frontend, pool, channel or address was removed or changed";
                     let phase = self.peers.get(peer).map(|connection| connection.phase());
                     match phase {
-                        // The last bytes for the peer may still be in transit.
+                        // The peer may not have read the last bytes yet, so the gateway
+                        // waits for the peer to disconnect.
                         Some(Phase::Client | Phase::Subscriber) => {
                             self.await_disconnect(peer, &why, now)
                         }
@@ -83,9 +84,9 @@ impl Service {
             (_, Phase::Left | Phase::PutOff | Phase::Closing) => return Treatment::Keep,
             (Role::Frontend(_), _) if removed || retired => busy || self.core.awaits_messages(peer),
             // Nothing more is published on a removed channel, so its queues become empty. If the
-            // channel remains, the queue of a slow subscriber may never become empty. A retired
-            // subscriber of such a channel is therefore closed even if messages are queued, by the
-            // arm for all other retired connections.
+            // channel remains, the queue of a slow subscriber may never become empty. The arm for
+            // all other retired connections therefore closes a retired subscriber of such a channel
+            // even if messages are queued.
             (Role::Subscribers(_), _) if removed => busy || self.core.awaits_messages(peer),
             (Role::Publishers(_), _) if removed => false,
             (Role::Pool(pool), _) if removed => !self.core.is_idle(pool),

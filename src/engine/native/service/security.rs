@@ -318,7 +318,7 @@ impl Service {
 
     /// Returns the reason why a peer disconnected. If the gateway had connected to the peer, and
     /// the handshake was not complete, adds the possible causes. A libzmq peer that requires
-    /// another mechanism disconnects before it names its own.
+    /// another mechanism disconnects before it names its mechanism.
     pub(super) fn why_gone(&mut self, peer: PeerId, why: &dyn fmt::Display) -> String {
         let called = self
             .peers
@@ -333,7 +333,7 @@ impl Service {
                 "{why} during the handshake: the peer may not use CURVE, may have another key than `server`, or may not know the gateway's key {key}"
             ),
             None => format!(
-                "{why} during the handshake: the peer may require CURVE, and there is no `security.curve` here, may have been stopped, or may speak ZMTP 2.0"
+                "{why} during the handshake: the peer may require CURVE (there is no `security.curve` here), may have been stopped, or may speak ZMTP 2.0"
             ),
         }
     }
@@ -351,9 +351,9 @@ struct Claims {
 }
 
 const STEP_LOST: &str =
-    "the gateway failed at a step of its handshake or at a large frame, which is a bug";
+    "the gateway failed at a step of the peer's handshake or at a large frame, which is a bug";
 
-const NOT_IN_FROM: &str = "its address is not in `from`: add it or its network there";
+const NOT_IN_FROM: &str = "its address is not in `from`: add the address or its network to `from`";
 
 /// Returns the principal of a peer, or the reason why the peer is not admitted.
 fn admitted(security: &Security, peer: &Claims) -> Result<Arc<str>, (Cause, Refusal)> {
@@ -366,7 +366,7 @@ fn admitted(security: &Security, peer: &Claims) -> Result<Arc<str>, (Cause, Refu
         let (cause, why) = match proof {
             Some(Proof::Key(key)) => {
                 let why = format!(
-                    "its key {key} is unknown: to admit it, put public-key = \"{key}\" into a file NAME.key where `peers` points"
+                    "its key {key} is unknown: to admit it, put public-key = \"{key}\" into a file NAME.key in the directory that `peers` names"
                 );
                 (Cause::Key, why)
             }

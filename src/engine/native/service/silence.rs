@@ -17,8 +17,9 @@ use crate::engine::role::Role;
 use crate::peer::PeerId;
 use gateway_zmtp::command;
 
-/// The interval of PONGs to a peer that is not read while judges check its messages. The peer's
-/// heartbeat is seldom shorter, and a PONG is ten bytes.
+/// The interval of PONGs to a peer from which reading is paused while other threads check its
+/// messages or open one of its frames. Few peers have a shorter heartbeat, and a PONG takes only
+/// ten bytes.
 const PONG_INTERVAL: Duration = Duration::from_millis(50);
 
 impl Service {
@@ -84,7 +85,7 @@ impl Service {
             warn!(
                 peer = address,
                 left_out,
-                "{kind} {name}: the peer does not send its HELLO, as if it were a CURVE server (pyzmq: curve_server): if it is one, name its key at server"
+                "{kind} {name}: the peer does not send its HELLO, as if it were a CURVE server (pyzmq: curve_server): if the peer is one, set server to its key"
             );
             return;
         }
@@ -103,9 +104,9 @@ impl Service {
         );
     }
 
-    /// Sends a PONG to a peer that is not read while judges check its messages, so that the peer's
-    /// heartbeat does not fail. The unread bytes may contain a PING. Sets a timer for the next
-    /// PONG.
+    /// Sends a PONG to a peer from which reading is paused while other threads check its messages
+    /// or open one of its frames. The unread bytes may contain a PING, so the peer's heartbeat might
+    /// fail without the PONG. Sets a timer for the next PONG.
     pub(super) fn reassure(&mut self, peer: PeerId, now: Duration) {
         let connection = self.peers.get(peer);
         if connection.is_some_and(|found| found.awaits_pong()) {

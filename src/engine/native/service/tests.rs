@@ -16,7 +16,8 @@ use crate::engine::native::{EVENTS_MAX, Native, prepare};
 use gateway_zmtp::pool::READ_BUFFER_SIZE;
 use gateway_zmtp::{COMMAND, MORE, greeting, put_frame};
 
-/// Connects a stranger, which sends nothing yet, to the first address of this name.
+/// Connects a stranger, which sends nothing yet, to the first address of the frontend, pool or
+/// channel `name`.
 fn stranger(listening: &[BoundAddress], name: &str) -> TcpStream {
     let address = listening
         .iter()
@@ -32,7 +33,7 @@ fn introduce(stream: &mut TcpStream, ready: &[u8]) {
     stream.write_all(&bytes).unwrap();
 }
 
-/// Connects a peer to the first address of this name, and sends its greeting and its READY.
+/// Connects a peer like [`stranger`], and sends its greeting and its READY.
 fn peer(listening: &[BoundAddress], name: &str, ready: &[u8]) -> TcpStream {
     let mut stream = stranger(listening, name);
     introduce(&mut stream, ready);
@@ -115,7 +116,7 @@ routes: { OPAQUE: { publish: ticks } }";
         clients
     }
 
-    /// Connects this many strangers to the first address of this name.
+    /// Connects `count` strangers to the frontend, pool or channel `name`.
     fn strangers(&self, name: &str, count: usize) -> Vec<TcpStream> {
         (0..count)
             .map(|_| stranger(&self.listening, name))
@@ -144,7 +145,7 @@ routes: { OPAQUE: { publish: ticks } }";
     }
 }
 
-/// Returns the bytes of messages as a client sends them.
+/// Returns the bytes of `count` messages of type `kind`, as a client sends them.
 fn messages(kind: &[u8], count: usize) -> Vec<u8> {
     let mut messages = Vec::new();
     for _ in 0..count {
@@ -154,8 +155,8 @@ fn messages(kind: &[u8], count: usize) -> Vec<u8> {
     messages
 }
 
-/// Lets the engine take messages of this type, in as many turns as necessary. Returns the number
-/// of turns, and the number of readings of the clock.
+/// Sends messages of this type, and runs turns until the engine has received all of them. Returns
+/// the number of turns, and the number of readings of the clock.
 fn take_in(engine: &mut Engine, kind: &[u8], count: usize) -> (u64, u64) {
     engine.client.write_all(&messages(kind, count)).unwrap();
     let counts = |native: &Native| {
@@ -183,7 +184,7 @@ fn a_turn_reads_the_clock_twice_however_many_messages_it_takes_in() {
     assert!(turns < WORK_UNTIMED as u64 / 8, "{turns} turns");
 }
 
-/// A rejection is as much work as many messages that pass.
+/// One rejection counts as the work of many accepted messages.
 #[test]
 fn a_turn_with_much_work_reads_the_clock_more_often() {
     let mut engine = Engine::start();
@@ -222,7 +223,7 @@ fn the_turn_of_a_peer_ends_by_the_clock_and_not_by_the_estimated_work() {
 }
 
 /// Returns the maximum number of messages in a turn of a publisher that sends without a pause, if
-/// this time passes between two readings of the clock. Each message has `size` bytes.
+/// the time `step` passes between two readings of the clock. Each message has `size` bytes.
 fn most_published_in_a_turn(step: Duration, size: usize) -> u64 {
     const COUNT: u64 = 8_000;
     let mut engine = Engine::start_with_publisher();
@@ -247,7 +248,8 @@ fn most_published_in_a_turn(step: Duration, size: usize) -> u64 {
     most
 }
 
-/// A publisher that was light is read once as a light peer and once as a heavy one.
+/// In the turn in which a publisher becomes heavy, it is read twice: once as a light peer, and once
+/// as a heavy peer.
 #[test]
 fn a_turn_reads_several_buffers_of_a_busy_publisher_until_its_time_is_over() {
     let size = 1000;
@@ -284,7 +286,8 @@ fn a_connection_whose_step_is_lost_is_closed() {
 /// The number of clients that flood the engine.
 const CROWD: usize = 20;
 
-/// The number of messages of a client that floods the engine, which takes many turns to read them.
+/// The number of messages of each client that floods the engine. The engine reads them in many
+/// turns.
 const FLOOD: usize = 20 * HEAVY_MIN;
 
 #[test]

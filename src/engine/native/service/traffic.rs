@@ -39,17 +39,17 @@ const PUBLISHER_READ_MIN: usize = 16 << 10;
 const ITEMS_MAX: usize = 1024;
 
 /// The maximum number of messages and commands in a turn of all peers together, unless
-/// [`ITEMS_MIN`] for each peer is more. This number of messages takes a few milliseconds, for which
-/// the last peer waits.
+/// [`ITEMS_MIN`] for each peer is more. Reading so many messages takes a few milliseconds, which
+/// delay the last peer of the turn.
 const ITEMS_OF_ALL: usize = 8192;
 
 /// The minimum number of messages and commands for each peer, however many peers there are. Fewer
 /// would not be worth a read.
 const ITEMS_MIN: usize = 16;
 
-/// The maximum number of peers that each read a whole buffer in their turn. With more peers, each
-/// reads less, but at least [`READ_BYTES_MIN`], to bound the memory of the bytes kept for later
-/// turns.
+/// The maximum number of readable peers at which a turn reads up to a whole buffer from each peer.
+/// With more peers, a turn reads less from each peer, but at least [`READ_BYTES_MIN`], to bound the
+/// memory of the bytes kept for later turns.
 const WHOLE_READS_MAX: usize = 64;
 
 /// The minimum share of a peer in the bytes that a turn reads, however many peers there are: the
@@ -74,8 +74,8 @@ const PARTIAL_MESSAGES_BYTES_MAX: u64 = 256 << 20;
 /// is room. There is less room only if the memory of the peers is short.
 const PARTIAL_MESSAGES_MIN: u64 = 4;
 
-/// The number of bytes that are as much work to read and check as a small message. A full buffer is
-/// thus so much work that the clock is read.
+/// The number of bytes that count as the work for one small message. A full buffer thus counts as
+/// so much work that the clock is read after it.
 const BYTES_OF_AN_ITEM: usize = 64;
 
 /// The maximum time for reading in a turn before queued messages are written. It is a fraction of
@@ -130,7 +130,8 @@ impl Share {
         }
     }
 
-    /// Returns the share of a light peer. Light peers have short turns, before all heavy peers.
+    /// Returns the share of a light peer. Light peers have short turns, because their turns come
+    /// before the turns of heavy peers.
     fn of_light(self) -> Self {
         Self {
             items: self.items.min(HEAVY_MIN),
@@ -183,8 +184,8 @@ impl Service {
     }
 
     /// Gives each readable peer its turn, and returns whether there was such a peer. If the turns
-    /// take long, the remaining peers have theirs after queued messages are written and the system
-    /// is polled again.
+    /// take long, the remaining peers get their turns after queued messages were written and the
+    /// system was polled again.
     pub(in crate::engine::native) fn read(&mut self, now: Duration, clock: &Clock) -> bool {
         self.peers.begin_turn();
         let counts = Priority::ALL.map(|priority| self.peers.ready_count(priority));
@@ -396,8 +397,8 @@ impl Service {
         taken
     }
 
-    /// Acts on the next event of a peer. Returns false if an incomplete message remains after the
-    /// event or if the peer was refused, and `None` once the input is used up.
+    /// Acts on the next event of a peer. Returns true if no incomplete message remains after the
+    /// event, false if one remains or the peer was refused, and `None` once the input is used up.
     fn take_next(
         &mut self,
         peer: PeerId,
@@ -544,7 +545,8 @@ struct Taken {
     items: usize,
     /// The additional work of these messages (`Peers::extra_work`).
     extra_work: usize,
-    /// True if a message was completed, or a command that is not between the frames of a message.
+    /// True if a message was completed, or if a command arrived that is not between the frames of a
+    /// message.
     whole: bool,
 }
 
