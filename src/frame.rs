@@ -145,8 +145,8 @@ pub(crate) enum Envelope {
     /// The frames up to the delimiter, such as a REQ's request number. They are copied, because
     /// they must be kept until the answer arrives.
     Frames(Box<[Vec<u8>]>),
-    /// The frames before an answer, if there are any, and the form of the answer, for a client that
-    /// does not receive all frames of a worker's answer.
+    /// The envelope of a client that does not receive all frames of a worker's answer: the frames
+    /// before the answer, which may be none, and the form of the answer.
     Shaped(Box<[Vec<u8>]>, AnswerShape),
 }
 

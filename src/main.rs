@@ -1,4 +1,4 @@
-//! The binary: arguments in, exit code out.
+//! The binary. It parses the arguments, executes the command and returns the exit code.
 
 use std::process::ExitCode;
 

@@ -291,8 +291,8 @@ impl Pool {
         self.queue.push(number, client, identity, bytes);
     }
 
-    /// Puts a request that [`Self::next_handout`] returned, and that could not be sent, back to the
-    /// front of the queue.
+    /// Puts a request back to the front of the queue. The request was returned by
+    /// [`Self::next_handout`], and could not be sent.
     pub(crate) fn put_back(
         &mut self,
         number: u64,

@@ -66,7 +66,7 @@ fn rejected(reason: Reason, note: &Note, names: &Names) {
     }
 }
 
-/// Logs that a key of a frontend does not seem to fit the client.
+/// Logs that a key of a frontend's configuration does not seem to fit the client.
 fn doubt(key: &str, note: &Note) {
     let frontend = &*note.name;
     if let Some(Doubt { client, why }) = &note.particulars.doubt {

@@ -412,11 +412,7 @@ fn misfits() -> [(&'static str, Vec<u8>, &'static str); 10] {
             peer("PUSH"),
             "a PUSH socket at a pool: workers are DEALER or REP",
         ),
-        (
-            people,
-            peer("DEALER"),
-            "`workers: rep`: set `workers: auto`",
-        ),
+        (people, peer("DEALER"), "rep`: set `workers: auto`"),
     ]
 }
 

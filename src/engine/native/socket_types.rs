@@ -28,7 +28,7 @@ pub struct Misfit {
 /// The condition under which a refused peer may be accepted at the same address later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outlook {
-    /// The gateway serves no such socket, whatever routes.yaml contains.
+    /// The gateway never serves this socket type, whatever routes.yaml contains.
     Never,
     /// The gateway may accept the peer after an edit of routes.yaml.
     AfterAnEdit,

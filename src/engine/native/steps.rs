@@ -5,9 +5,9 @@
 //!
 //! A connection has at most one step of its handshake in progress, and the number of connections in
 //! their handshake is bounded. After its handshake, a connection has at most one frame that is
-//! being opened. Its frames that are to be sealed belong to its outbox, whose memory is bounded.
-//! The steps of closed connections are dropped whenever the queue has doubled, so the queue is
-//! bounded, too. Steps of one connection that have the same kind end in the order in which they
+//! being opened. Frames that wait to be sealed belong to the connection's outbox, which has bounded
+//! memory. The steps of closed connections are dropped whenever the queue has doubled, so the queue
+//! is bounded, too. Steps of one connection that have the same kind end in the order in which they
 //! were added.
 //!
 //! If the result of a step were lost silently, its connection would wait for ever, or the next

@@ -34,9 +34,9 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 #[cfg(target_os = "linux")]
 const KEEPALIVE_COUNT: u32 = 4;
 
-/// The maximum time for which sent bytes may stay unacknowledged, or a peer may accept no bytes. It
-/// equals the time in which the keepalive checks detect a lost host. The system's own limit is a
-/// quarter of an hour, and answers occupy memory meanwhile.
+/// The maximum time for which sent bytes may stay unacknowledged, or for which a peer may accept no
+/// bytes. It equals the time in which the keepalive checks detect a lost host. The system's own
+/// limit is a quarter of an hour, and unacknowledged answers occupy memory meanwhile.
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(120);
 
@@ -191,7 +191,7 @@ impl Listener {
             }
             Address::Ipc(path) => {
                 remove_stale(path)?;
-                // The standard library's listener has the longest backlog that the system allows.
+                // For ipc, the standard library uses the longest backlog that the system allows.
                 let listener = StdUnixListener::bind_addr(&address::unix(path)?)?;
                 listener.set_nonblocking(true)?;
                 let path = IpcPath::new(path)?;
@@ -245,7 +245,7 @@ pub(super) fn ipv4_first(mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
 fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(at), Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
-    // Connections of an earlier gateway may linger.
+    // Connections of an earlier gateway may still occupy the address.
     socket.set_reuse_address(true)?;
     socket.bind(&at.into())?;
     socket.listen(BACKLOG)?;

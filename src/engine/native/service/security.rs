@@ -399,8 +399,8 @@ fn denial(denied: Denied, credentials: &Credentials) -> String {
             format!("its user name is unknown and invalid: {user}")
         }
         Denied::UnknownUser => {
-            // The command may be copied into a shell, so it contains no character that a shell
-            // interprets.
+            // An operator may copy the command into a shell, so the command contains no character
+            // that a shell interprets.
             let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-@".contains(byte);
             let name = match credentials.user().iter().all(is_plain) {
                 true => &*user,

@@ -105,8 +105,8 @@ impl Service {
     }
 
     /// Sends a PONG to a peer from which reading is paused while other threads check its messages
-    /// or open one of its frames. The unread bytes may contain a PING, so the peer's heartbeat might
-    /// fail without the PONG. Sets a timer for the next PONG.
+    /// or open one of its frames. The unread bytes may contain a PING, so without the PONG the
+    /// peer's heartbeat might fail. Sets a timer for the next PONG.
     pub(super) fn reassure(&mut self, peer: PeerId, now: Duration) {
         let connection = self.peers.get(peer);
         if connection.is_some_and(|found| found.awaits_pong()) {
