@@ -7,10 +7,10 @@
 //! therefore describes a point in time between two events, at which the ledger balances. Gauges
 //! cost nothing until they are read.
 //!
-//! Counters belong to names for the life of the process. A route that stays, is changed or is added
-//! again continues its counters. The counters of a removed route remain, so no sum over routes ever
-//! decreases. The number of counters does not depend on the content of messages. The data thread
-//! must never wait for a reader.
+//! A counter belongs to a name, such as the name of a route, until the process ends. A route that
+//! stays, is changed or is added again continues its counters. The counters of a removed route
+//! remain, so no sum over routes ever decreases. The number of counters does not depend on the
+//! content of messages. The data thread must never wait for a reader.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

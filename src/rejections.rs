@@ -31,7 +31,7 @@ pub(crate) struct Rejected {
     pub rejection: Rejection,
 }
 
-/// The sender of a message, by the names that the log and `GET /rejections` use.
+/// The sender of a message, in the form that the log and `GET /rejections` show.
 #[derive(Debug)]
 pub(crate) struct SenderInfo {
     /// The frontend or the channel to which the sender is connected.

@@ -14,8 +14,8 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Returns an observer that wakes the engine through `control`, and the receiving end of its
-    /// requests, for the core.
+    /// Returns an observer that wakes the engine through `control`. Also returns the receiving end
+    /// of the observer's requests, which the core needs.
     pub(super) fn new(control: Control) -> (Self, SampleRequests) {
         let (requester, requests) = metrics::sample_requests();
         (Self { requester, control }, requests)

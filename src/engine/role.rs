@@ -77,8 +77,8 @@ impl Role {
         }
     }
 
-    /// Returns whether the role's peers are workers. All other peers count as clients, and are
-    /// limited so that room for workers remains.
+    /// Returns whether the role's peers are workers. All other peers count as clients. The number
+    /// of clients' connections is limited, so that room for workers remains.
     pub(super) fn has_workers(self) -> bool {
         matches!(self, Self::Pool(_))
     }

@@ -34,7 +34,9 @@ pub(super) struct Free {
 struct Links {
     /// The load of the worker, which decides its lane, or [`NONE`] if the worker is not free.
     load: u32,
+    /// The seat of the previous worker in the lane, or [`NONE`].
     before: u32,
+    /// The seat of the next worker in the lane, or [`NONE`].
     after: u32,
 }
 

@@ -58,9 +58,9 @@ impl ClientQueue {
         }
     }
 
-    /// Returns the newest requests that together free `short` bytes. Returns `None` if there are no
-    /// such requests, or if less than `left` bytes or no request would remain. Small requests are
-    /// skipped, because too many of them would be needed.
+    /// Returns the newest requests whose eviction frees at least `short` bytes. Returns `None` if
+    /// there are no such requests, or if no request or fewer than `left` bytes would remain in the
+    /// lane. Small requests are skipped, because too many of them would be needed.
     pub(super) fn evictable(&self, short: u64, left: u64) -> Option<Vec<u64>> {
         let least = short.div_ceil(EVICTIONS_MAX);
         let mut freed = 0;
