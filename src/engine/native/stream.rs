@@ -167,7 +167,7 @@ impl Source for Stream {
     }
 }
 
-/// A listener for connections. Dropping it closes its socket.
+/// A listener for connections. Dropping a listener closes its socket.
 #[derive(Debug)]
 pub(super) enum Listener {
     Tcp(TcpListener),
