@@ -15,7 +15,8 @@ use crate::support::binary::binary;
 use crate::support::process::Process;
 use crate::support::sockets::{connected, receive, send, texts};
 
-/// A rule whose evaluation exceeds the largest timestamp, which may make a library panic.
+/// A schema with a rule that adds a duration to the largest timestamp. The overflow may make a
+/// library panic.
 const OVERFLOW: &str = r#"
 syntax = "proto3";
 package demo;
@@ -125,7 +126,8 @@ routes: { MEETING: { schema: demo.Meeting, pool: people } }
     let mut gateway = UnreadGateway::start(yaml, OVERFLOW);
     let context = zmq::Context::new();
     let client = connected(&context, zmq::DEALER, &gateway.endpoint);
-    // The log lines of these messages would fill the pipe many times over.
+    // The log is not read any more, and the log lines about these messages would fill the pipe many
+    // times.
     for _ in 0..30 {
         for _ in 0..100 {
             send(&client, &[&b"MEETING"[..], MEETING]);
@@ -230,7 +232,7 @@ fn a_pipe_that_briefly_replaces_a_file_blocks_no_reload() {
             }
         }
     }
-    // A pipe that stays is reported.
+    // A pipe that replaces the file permanently makes the reload fail.
     fs::remove_file(&proto).unwrap();
     let made = Command::new("mkfifo").arg(&proto).status().unwrap();
     assert!(made.success());
@@ -239,8 +241,8 @@ fn a_pipe_that_briefly_replaces_a_file_blocks_no_reload() {
     assert!(process.wait().success());
 }
 
-/// Starts a gateway, sends it SIGTERM after the first line of its log that contains `text`, and
-/// returns its exit status and the rest of its log.
+/// Starts a gateway, and sends it SIGTERM after the first line of its log that contains `text`.
+/// Returns its exit status and the rest of its log.
 fn terminate_after(text: &str, directory: &Path) -> (ExitStatus, String) {
     let mut child = Command::new(binary())
         .current_dir(directory)

@@ -1,5 +1,5 @@
-//! Tests that malicious HTTP clients can neither reload the gateway nor harm other peers, with the
-//! binary itself.
+//! Tests that malicious HTTP clients can neither reload the gateway nor harm other peers. The tests
+//! run the binary itself.
 
 use std::fs;
 use std::io::{Read, Write};

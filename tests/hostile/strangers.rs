@@ -30,9 +30,9 @@ fn raw(gateway: &Gateway, name: &str) -> TcpStream {
 #[test]
 fn other_protocols_on_the_ports_affect_no_peer() {
     let gateway = Gateway::people("");
-    // The peers are connected before. Engine libzmq counts each connection to the workers' address
-    // until its handshake fails, so it would take the end of the last other connection for the loss
-    // of a worker that has just connected.
+    // The client and the worker connect before the strangers. Engine libzmq counts each connection
+    // to the workers' address until its handshake fails. To the engine, the end of the last
+    // stranger's connection would look like the loss of a worker that has just connected.
     let (client, worker) = (gateway.dealer(), gateway.worker());
     assert_passes(&client, &worker);
     let mut held = Vec::new();
@@ -117,7 +117,7 @@ shutdown: { grace: 100ms }
     slow_reader.connect(&gateway.endpoint("clients")).unwrap();
     let worker = gateway.worker();
     // This number of answers exceeds the total capacity of the system's buffers, libzmq's queue and
-    // the outbox.
+    // the gateway's outbox.
     const ANSWERS: usize = 1_500;
     let answering = std::thread::spawn(move || {
         let large = vec![0; 100_000];

@@ -1,5 +1,5 @@
-//! Tests of hostile publishers and subscribers: the gateway drops, refuses or bounds what they
-//! send, logs this, and serves the other peers of the channel.
+//! Tests of hostile publishers and subscribers: the gateway drops, refuses or bounds their messages
+//! and commands, logs this, and serves the other peers of the channel.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,8 @@ const SUBSCRIBERS: &str = "subscriber side of channel ticks";
 
 const MIB: usize = 1 << 20;
 
-/// Starts a gateway with a channel with additional settings, and with additional sections.
+/// Starts a gateway with a channel. `channel` has additional settings of the channel, and `more`
+/// has additional sections of the configuration.
 fn start(channel: &str, more: &str) -> Process {
     Process::start(&format!(
         r#"
@@ -46,8 +47,7 @@ impl Honest {
         }
     }
 
-    /// Asserts that the next message that the subscriber receives is a new message of the
-    /// publisher.
+    /// Publishes a message, and asserts that it is the next message that the subscriber receives.
     #[track_caller]
     fn assert_served(&self) {
         send(&self.publisher, &["RAW.honest", "x"]);
@@ -145,7 +145,7 @@ fn a_subscriber_with_a_million_prefixes_is_disconnected() {
 
 #[test]
 fn a_channel_has_at_most_a_million_subscriptions() {
-    /// The memory of a million subscriptions, in KiB.
+    /// The maximum memory of a million subscriptions, in KiB. They take about 250 MB.
     const MEMORY_MAX: usize = 300 * 1024;
     let mut gateway = start("upstream: all", "");
     let honest = Honest::connect(&gateway);
@@ -192,7 +192,7 @@ fn cancellations_of_nothing_change_nothing() {
     sync(&mut peer);
     let grown = gateway.peak().saturating_sub(before);
     assert!(grown < 8 * 1024, "{grown} KiB");
-    // The publisher receives only the subscription, which is in force.
+    // The publisher receives only this subscription, and none of the cancellations.
     peer.send(&subscribe(b"RAW"));
     assert_eq!(
         publisher.receive(),
@@ -314,7 +314,8 @@ fn a_slow_subscriber_is_disconnected_if_the_channel_is_set_so() {
 
 #[test]
 fn a_publisher_that_does_not_read_its_subscriptions_is_disconnected() {
-    /// The bound on the subscriptions that are queued for a publisher, plus a quarter, in KiB.
+    /// The maximum growth of the memory, in KiB. At most 64 MiB of subscriptions are queued for a
+    /// publisher, and the test allows a quarter more.
     const MEMORY_MAX: usize = 80 * 1024;
     let mut gateway = start("", "");
     let before = gateway.forget_peak();

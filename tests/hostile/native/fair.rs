@@ -29,7 +29,7 @@ routes: { OTHER: { pool: idle } }
         .collect();
     let mut quiet = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let flood = message(&["OTHER", ""]).repeat(700);
-    // While the gateway is stopped, all bytes arrive, the bytes of the flooding peers first.
+    // All bytes arrive while the gateway is stopped. The bytes of the flooding peers arrive first.
     gateway.signal("STOP");
     for raw in &mut flooders {
         raw.send(&flood);
@@ -195,7 +195,7 @@ fn a_slow_upload_is_kept_while_stalled_messages_are_dropped() {
     });
 }
 
-/// Thousands of handshakes may be in progress at once, as long as none has lasted long.
+/// Thousands of handshakes may be in progress at once, if none of them takes long.
 #[test]
 fn handshakes_of_honest_peers_are_never_ended() {
     let _turn = turns::take();

@@ -100,7 +100,7 @@ fn metadata(size: usize) -> Vec<u8> {
     metadata
 }
 
-/// The metadata of libzmq up to 4.3.1 overflowed a buffer of 256 bytes (CVE-2019-13132).
+/// In libzmq up to 4.3.1, long metadata overflowed a buffer of 256 bytes (CVE-2019-13132).
 #[test]
 fn metadata_of_any_size_is_bounded() {
     let _turn = turns::take();
@@ -127,9 +127,10 @@ fn metadata_of_any_size_is_bounded() {
     assert_serves(&gateway.process);
 }
 
-/// A stranger who names another's key, and cannot vouch for it, must not learn whether the gateway
-/// knows the key: neither from the answer nor from the time until the answer. The test compares the
-/// least of many times, which the machine's load changes little.
+/// A stranger names the key of another peer, but has no secret key to vouch for it. The stranger
+/// must not learn whether the gateway knows the key, neither from the answer nor from the time
+/// until the answer. The test compares the shortest of many times, because the load of the machine
+/// changes the shortest time little.
 #[test]
 fn a_stranger_does_not_learn_which_keys_are_known() {
     const ATTEMPTS: usize = 40;

@@ -121,15 +121,16 @@ pub(super) fn attacks() -> Vec<Attack> {
         attack("ANSWER", keys, "REPLY"),
     ];
     for _ in 0..LOOPED {
-        // The rules of the first payload take as many steps as `limits.rules_cost` allows, those of
-        // the second take more.
+        // The rules of the first payload take as many steps as `limits.rules_cost` allows. The
+        // rules of the second payload take more steps.
         attacks.push(attack("LOOPED", looped(300), "REPLY"));
         attacks.push(attack("LOOPED", looped(2_000), "rule_failed"));
     }
     attacks
 }
 
-/// Sends each attack once, in this round. Returns the number of answers.
+/// Sends each attack once, and asserts that each attack has the expected outcome. Returns the
+/// number of answers. `round` makes the address of the monitor unique.
 fn flood(process: &Process, context: &zmq::Context, round: usize) -> usize {
     let client = context.socket(zmq::DEALER).unwrap();
     client.set_heartbeat_ivl(HEARTBEAT_MS).unwrap();
@@ -154,7 +155,7 @@ fn flood(process: &Process, context: &zmq::Context, round: usize) -> usize {
         let answer = receive(&client);
         let (kind, header) = (texts(&answer[..1]), texts(&answer[1..2]));
         let payload = String::from_utf8_lossy(answer.last().unwrap());
-        // A rejection in protobuf names its reason, too.
+        // A rejection that is encoded as protobuf contains the name of its reason as text, too.
         let is_outcome =
             |outcome: &str| kind == [outcome] || (kind == ["ERROR"] && payload.contains(outcome));
         let found = outcomes
@@ -211,7 +212,8 @@ fn flood_for(time: Duration, process: &Process) -> usize {
     })
 }
 
-/// Keeps the processor as busy as the judges do during a flood, without a gateway.
+/// Keeps the processor as busy as the judges (the threads that check payloads) do during a flood,
+/// without a gateway.
 fn keep_busy(time: Duration) {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let end = Instant::now() + time;

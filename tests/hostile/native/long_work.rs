@@ -1,6 +1,6 @@
-//! Tests with peers of channels that cause as much work as the limits allow, by one message or by
-//! connecting and disconnecting. The histogram of the data thread's turns shows that all this work
-//! is divided into many turns.
+//! Tests of channels with peers that cause as much work as the limits allow, by a single message,
+//! or by connecting and disconnecting. The histogram of the data thread's turns shows that all this
+//! work is divided into many turns.
 
 use std::time::Instant;
 
@@ -60,8 +60,8 @@ fn await_level(process: &Process, name: &str, channel: &str, level: f64) -> Metr
     process.await_metrics(&name, |metrics| metrics.sum(&name, &[&label]) == level)
 }
 
-/// Receives the next message, and ignores PONGs. The gateway sends PONGs first to a peer from which
-/// it has not read for a while.
+/// Receives the next message, and ignores PONGs. If the gateway does not read from a peer for a
+/// while, it sends PONGs, so that the peer's heartbeat does not fail.
 #[track_caller]
 fn message_after_pongs(raw: &mut Raw) -> Vec<Vec<u8>> {
     loop {
@@ -73,9 +73,9 @@ fn message_after_pongs(raw: &mut Raw) -> Vec<Vec<u8>> {
     }
 }
 
-/// Hundreds of thousands of kept messages are sent to one subscriber. Those that are queued for
-/// another subscriber, which does not read, are dropped when it disconnects. An edit drops the kept
-/// messages themselves.
+/// Hundreds of thousands of kept messages are sent to one subscriber. The same messages are queued
+/// for another subscriber, which does not read, and are dropped when this subscriber disconnects.
+/// An edit then drops the kept messages themselves.
 #[test]
 fn kept_messages_are_sent_and_dropped_in_parts() {
     let _turn = turns::take();
@@ -146,7 +146,8 @@ fn prefixes_are_subscribed_and_cancelled_in_parts() {
         subscribers.push(raw);
     }
     let all = process.await_metrics("the subscriptions", |metrics| {
-        // Each subscription is charged 267 bytes.
+        // Each subscription counts as 267 bytes, so nearly all subscriptions have arrived when the
+        // sum exceeds 266 bytes for each.
         metrics.sum("gateway_memory_held_bytes", &[]) > (266 * SUBSCRIBERS * PREFIXES_MAX) as f64
     });
     let mut publisher = peer(&process, "publisher", "asked", "XPUB");

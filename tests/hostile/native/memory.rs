@@ -1,6 +1,7 @@
 //! Tests of `limits.memory`, the bound on the memory that all peers together take. The main test
-//! runs under real limits of the system, beyond which an allocation fails and the process aborts.
-//! `tests/hostile/cgroup.sh` runs it in a cgroup instead, beyond whose limit the system kills it.
+//! runs under real limits of the system. An allocation beyond these limits fails, and the process
+//! aborts. `tests/hostile/cgroup.sh` runs the test in a cgroup instead, where the system kills a
+//! process that exceeds the limit.
 
 use std::net::Shutdown;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ impl Attacker {
         Self { raw, thread: None }
     }
 
-    /// Sends these bytes again and again, and reads nothing.
+    /// Starts a thread that sends these bytes the given number of times, and reads nothing.
     fn attack(&mut self, bytes: &Arc<Vec<u8>>, times: usize) {
         let stream = self.raw.stream.try_clone().unwrap();
         let (mut raw, bytes) = (Raw { stream }, Arc::clone(bytes));
@@ -201,8 +202,8 @@ fn assert_small_requests_are_answered(gateway: &Process) {
 /// The number of bytes that the limits of the system allow.
 const LIMIT: u64 = 512 << 20;
 
-/// Limits on addresses and on data. Half a gigabyte of addresses does not count as memory, so both
-/// limits allow the same amount of memory.
+/// Limits on the address space (1 GiB) and on data (512 MiB). The gateway does not count half a
+/// gigabyte of the address space as memory, so both limits allow 512 MiB of memory.
 const LIMITS: &str = "ulimit -v 1048576 && ulimit -d 524288";
 
 /// All attacks at once demand gigabytes. By default, the bound is half of the memory that the
@@ -233,8 +234,7 @@ fn all_peers_together_stay_within_the_bound_under_limits_of_the_system() {
             attacker.attack(&bytes, attack.times);
         }
     }
-    let what = "memory that is short";
-    gateway.await_metrics(what, |metrics| {
+    gateway.await_metrics("a shortage of memory", |metrics| {
         metrics.sum("gateway_memory_short", &[]) == 1.0
     });
     assert_small_requests_are_answered(&gateway);

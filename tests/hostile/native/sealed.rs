@@ -127,8 +127,8 @@ const HELLOS_PER_SECOND: u32 = 10_000;
 /// The interval between two bursts of HELLOs.
 const BURST_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Sends [`HELLOS_PER_SECOND`] HELLOs each second, or as many as possible, each on its own
-/// connection, until the sender of `stopped` is dropped. Returns the number of HELLOs.
+/// Sends [`HELLOS_PER_SECOND`] HELLOs each second, or as many as possible, until the sender of
+/// `stopped` is dropped. Each HELLO has a connection of its own. Returns the number of HELLOs.
 fn flood(gateway: &Secured, stopped: &Receiver<()>) -> u32 {
     let (hello, endpoint) = (gateway.hello(), gateway.endpoint());
     let address = endpoint.strip_prefix("tcp://").unwrap();
@@ -150,7 +150,8 @@ fn flood(gateway: &Secured, stopped: &Receiver<()>) -> u32 {
 }
 
 /// `hellos.sh` also runs this test with `HELLOS_CONTROL`, which directs the flood at another
-/// gateway, and compares the round trips of both runs. The load of the machine is then the same.
+/// gateway. The load of the machine is then the same, so the script can compare the round trips of
+/// both runs.
 #[test]
 fn clients_and_new_peers_are_served_during_ten_thousand_hellos_a_second() {
     let _turn = turns::take();
@@ -348,7 +349,8 @@ admin: {{ bind: "127.0.0.1:0" }}
         .unwrap();
     alice.send_multipart(["NOBODY", "x"], 0).unwrap();
     assert_eq!(alice.recv_multipart(0).unwrap()[0], b"ERROR");
-    // The flood still goes on, and does not delay messages.
+    // The flood is not over, because some of its passwords have not been verified yet. It does not
+    // delay messages.
     let refused = process
         .metrics()
         .sum("gateway_engine_handshakes_failed_total", &[]);

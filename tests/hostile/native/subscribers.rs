@@ -1,6 +1,7 @@
-//! Tests of two attacks by subscribers that are known from security advisories on libzmq. The first
-//! sends long subscriptions, which libzmq processed by recursion. The second sends messages to the
-//! publisher, whose metadata libzmq never freed.
+//! Tests of two attacks of subscribers, which security advisories on libzmq describe. In the first
+//! attack, a subscriber sends long subscriptions, which libzmq processed by recursion. In the
+//! second attack, a subscriber sends messages to the publisher, and libzmq never freed the metadata
+//! of such messages.
 
 use crate::support::attack::assert_bounded;
 use crate::support::process::Process;

@@ -31,8 +31,8 @@ fn handshakes_that_never_end_block_no_other_peer() {
         }
         held
     });
-    // The oldest connection is closed while the others are open, long before its time is over. It
-    // may not have received the whole greeting.
+    // The oldest connection is closed while the other connections are open, long before the
+    // deadline of its handshake. It may not have received the whole greeting.
     let end = held[0].stream.read_to_end(&mut Vec::new());
     end.expect("the end of the connection");
     let took = began.elapsed();
@@ -138,8 +138,9 @@ fn incomplete_messages_cost_only_the_bytes_that_have_arrived() {
     assert_serves(&gateway);
 }
 
-/// libzmq up to 4.3.2 never freed the frames of such a message (CVE-2021-20234). The next peer
-/// connects once the gateway has disconnected the previous one.
+/// When a peer disconnected, libzmq up to 4.3.2 never freed the frames of its incomplete message
+/// (CVE-2021-20234). In this test, each peer connects after the gateway has disconnected the
+/// previous peer.
 #[test]
 fn incomplete_messages_of_peers_that_disconnect_hold_no_memory() {
     let gateway = Process::start(&yaml(""));
@@ -342,7 +343,8 @@ fn a_flood_is_read_in_turns() {
     let mut other = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let tiny = message(&["OTHER", ""]);
     let count = (32 << 10) / tiny.len();
-    // While the gateway is stopped, the bytes of both peers arrive, the bytes of the flood first.
+    // The bytes of both peers arrive while the gateway is stopped. The bytes of the flood arrive
+    // first.
     gateway.signal("STOP");
     flood.send(&tiny.repeat(count));
     other.send(&message(&["OTHER", "other"]));
@@ -434,7 +436,7 @@ fn a_client_that_does_not_read_is_not_read() {
 
 /// When a client stops reading, its answers are queued up to `limits.client_bytes`, and further
 /// answers are dropped and counted. Meanwhile the gateway does not read the client's requests, and
-/// serves other peers. Nothing else is lost.
+/// serves other peers. No request and no other answer is lost.
 #[test]
 fn answers_are_queued_for_a_client_up_to_its_bound() {
     const ANSWERS: usize = 500;
@@ -471,8 +473,8 @@ fn answers_are_queued_for_a_client_up_to_its_bound() {
     let slow = ["route=\"OTHER\"", "outcome=\"client_slow\""];
     let dropped = metrics.sum("gateway_requests_total", &slow) as usize;
     assert!((1..ANSWERS).contains(&dropped), "{dropped}");
-    // The client continues to send. The gateway does not read its requests, but reads those of
-    // other clients.
+    // The client continues to send. The gateway does not read its requests, but reads the requests
+    // of other clients.
     slow_reader.send(&message(&["OTHER", "more"]).repeat(10));
     let metrics = gateway.await_metrics("the pause", |metrics| {
         metrics.sum("gateway_engine_paused_peers", &[]) == 1.0
@@ -571,8 +573,8 @@ fn clients_leave_descriptors_for_workers_and_http() {
     assert_eq!(client.receive_message()[0], b"REPLY");
 }
 
-/// The gateway does not retry a write to a peer that does not read, since the system reports when
-/// the connection has room again.
+/// The gateway does not retry a write to a peer that does not read, because the system reports when
+/// the socket can take more bytes.
 #[test]
 fn writes_to_a_peer_without_room_are_not_retried() {
     let gateway = Process::start(&yaml("admin: { bind: \"127.0.0.1:0\" }"));

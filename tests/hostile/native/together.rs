@@ -26,7 +26,7 @@ const SECONDS: u64 = 8;
 const PEAK_MAX: f64 = 1.2;
 
 /// The maximum resident memory in the last quarter of the attacks, as a multiple of the maximum in
-/// the second quarter. It is checked only if the attacks last for a minute or more.
+/// the second quarter. The growth is checked only if the attacks last for a minute or more.
 const GROWTH_MAX: f64 = 1.25;
 
 /// The interval between two measurements of the memory.
@@ -276,7 +276,8 @@ fn all_attacks_together_take_nothing_from_honest_peers() {
     let time = Duration::from_secs(number("TOGETHER_SECONDS").unwrap_or(SECONDS));
     let bound = process.metrics().sum("gateway_memory_limit_bytes", &[]);
     let done = AtomicBool::new(false);
-    // The control shows the times of the honest peers on a machine that is as busy.
+    // With `TOGETHER_CONTROL`, the attacks are directed at another gateway. This run shows the
+    // times of the honest peers on an equally busy machine.
     let other = std::env::var_os("TOGETHER_CONTROL").map(|_| judged::start_with(CHANNELS, ROUTES));
     let target = Target {
         gateway: other.as_ref().unwrap_or(&process),
