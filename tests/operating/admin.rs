@@ -202,8 +202,8 @@ fn a_reload_is_answered_with_its_outcome_changes_and_errors() {
     }
 }
 
-/// Asserts that the answer to a reload of an invalid file has the errors, as text and as JSON, and
-/// that the status has the same JSON afterwards.
+/// Asserts that the answer to a reload of an invalid file has the errors, both as text and as JSON.
+/// Afterwards, the status must have the same JSON.
 #[track_caller]
 fn assert_an_invalid_edit_is_answered_with_its_errors(process: &Process) {
     fs::write(process.file(), yaml("  RAW: { pool: peple }", "")).unwrap();
@@ -312,9 +312,9 @@ fn the_listener_follows_the_configuration() {
     assert_eq!(process.status()["generation"], 2);
     drop(taken);
 
-    // The old listener receives and answers the request, and is then closed. The address may still
-    // be in use: a process that another test starts inherits the socket, and holds it until the
-    // process executes its program.
+    // The old listener receives and answers the request, and is then closed. The new address may
+    // still be in use: a process that another test starts inherits the socket, and holds it until
+    // the process executes its program.
     let deadline = Instant::now() + TEST_TIMEOUT;
     let moved = loop {
         let moved = process.reload();
@@ -350,8 +350,8 @@ fn the_listener_follows_the_configuration() {
 /// The address `*` includes the single address, so both cannot be bound at once.
 #[test]
 fn the_listener_moves_between_one_address_and_all_on_one_port() {
-    // A port that is free at one address only would do for the first listener, and not for `*`.
-    // Closed connections of other tests occupy such ports for a minute.
+    // The port must be free at all addresses, because the listener is later bound to `*`. A closed
+    // connection of another test occupies a port at a single address for a minute.
     let free = TcpListener::bind("0.0.0.0:0").unwrap();
     let port = free.local_addr().unwrap().port();
     drop(free);
@@ -557,8 +557,8 @@ fn assert_healthy_in_time(process: &Process) {
     assert!(duration < Duration::from_secs(1), "{duration:?}");
 }
 
-/// The gateway makes room for new connections by closing connections of slow clients: of clients
-/// that send nothing or only a part of a request, or that read their answer slowly or not at all.
+/// The gateway makes room for new connections by closing connections of slow clients. A slow client
+/// sends nothing or only a part of a request, or reads its answer slowly or not at all.
 #[test]
 fn a_health_check_is_answered_within_a_second_during_a_thousand_slow_connections() {
     let _turn = turns::take();
@@ -569,7 +569,8 @@ fn a_health_check_is_answered_within_a_second_during_a_thousand_slow_connections
     let mut all: Vec<TcpStream> = Vec::new();
     for n in 0..1_000 {
         let mut stream = TcpStream::connect(&at).unwrap();
-        // The gateway may have refused a request, and closed its connection, before the last call.
+        // The gateway may have refused a request and closed the connection before the last call, so
+        // the results of some calls are ignored.
         match n % 6 {
             0 => stream.write_all(b"GET /heal").unwrap(),
             1 => stream.shutdown(Shutdown::Read).unwrap(),
@@ -602,8 +603,8 @@ fn a_health_check_is_answered_within_a_second_during_a_thousand_slow_connections
 }
 
 /// The clients have more connections than the gateway keeps open, and replace each connection that
-/// the gateway has answered or closed. They never fill the listener's queue: a connection that
-/// finds the queue full is ignored by the system, and is tried again only after a second.
+/// the gateway has answered or closed. They never fill the listener's queue. Otherwise the system
+/// would ignore a new connection, and try it again only after a second.
 #[test]
 fn a_health_check_is_answered_within_a_second_during_a_storm_of_connections() {
     let _turn = turns::take();
@@ -640,7 +641,8 @@ fn reconnect(at: &str, request: &str, count: usize, done: &AtomicBool) {
         if open.len() == count
             && let Some(mut oldest) = open.pop_front()
         {
-            // The gateway closes connections with a request that it has not read.
+            // If the gateway closes the connection before it has read the request, reading the
+            // answer fails.
             let _ = oldest.read_to_end(&mut Vec::new());
         }
     }
@@ -679,9 +681,9 @@ fn metrics_have_the_requested_format() {
     }
 }
 
-/// Asserts that the page counts the rejections of this route by every reason except
-/// `unknown_type`, and the rejections without a route by every reason that may apply before the
-/// route is known.
+/// Asserts that the page counts the rejections of this route by every reason except `unknown_type`.
+/// It must count the rejections without a route by every reason that is possible before the route
+/// is known.
 fn assert_has_every_reason(page: &str, route: &str) {
     let has = |route: &str, reason: &str| {
         page.contains(&format!(
@@ -736,7 +738,7 @@ fn health_and_reload_query_the_running_gateway() {
     let (code, _, errors) = command(directory, &["health"]);
     assert_eq!(code, Some(1));
     assert!(errors.contains("the system chooses the port"), "{errors}");
-    // The other file has the port that the system chose.
+    // `fixed.yaml` has the port that the system chose.
     let admin = format!("admin: {{ bind: \"{}\" }}", process.admin());
     fs::write(directory.join("fixed.yaml"), with_admin("", "", &admin)).unwrap();
     let run = |name: &str| command(directory, &[name, "-c", "fixed.yaml"]);
@@ -809,8 +811,8 @@ fn repeated_reloads_with_the_same_outcome_are_logged_once() {
     let failed = lines
         .iter()
         .filter(|line| line.starts_with("reload failed"));
-    // One line may be about the edit, which the gateway notices by itself, and one about the first
-    // request.
+    // One line may report the edit, which the gateway notices by itself, and another line may
+    // report the first request.
     assert!((1..=2).contains(&failed.count()), "{lines:?}");
 }
 

@@ -120,7 +120,7 @@ fn debug_lines(lines: &[Value]) -> usize {
     debug.filter(|line| line["message"] == "rejected").count()
 }
 
-/// The log lines, a few MiB, fill the pipe and the gateway's own buffer.
+/// The log lines take a few MiB, and fill the pipe and the gateway's own buffer.
 #[test]
 fn an_unread_log_blocks_nothing_and_dropped_lines_are_reported() {
     const REQUESTS: usize = 25_000;

@@ -257,7 +257,7 @@ fn rejections_are_logged_once_and_then_counted() {
         );
         assert_eq!(
             first["client"], "6576696c0a1b5b33316d",
-            "in hex, as it is not printable"
+            "the identity is in hex, because it is not printable"
         );
         assert!(!first["why"].as_str().unwrap().is_empty());
     }
@@ -504,8 +504,8 @@ fn text_that_a_peer_chose_is_escaped_in_the_log() {
     }
 }
 
-/// Asserts that a line names a worker and has its address. Engine libzmq knows neither, so there
-/// the line has only the number of workers.
+/// Asserts that a line has the name and the address of a worker. Engine libzmq knows neither the
+/// name nor the address, so its lines have only the number of workers.
 #[track_caller]
 fn assert_names_worker(line: &str) {
     let name = r#"pool="people" seat=0 worker="worker1" peer="tcp://127.0.0.1:"#;
@@ -582,7 +582,7 @@ fn a_worker_that_has_never_answered_is_named_when_a_request_times_out() {
     );
 }
 
-/// The answers are more bytes than the system buffers for a client that does not read.
+/// The answers take more bytes than the system buffers for a client that does not read.
 #[test]
 fn a_drain_logs_that_clients_have_not_read_their_answers() {
     if !engine_is("native") {
@@ -681,7 +681,7 @@ fn run_at_terminal(command: &mut Command) -> String {
 }
 
 #[test]
-fn colours_appear_only_on_terminals_and_without_no_color() {
+fn colours_appear_only_on_terminals_without_the_variable_no_color() {
     let broken = files("routes: [");
     // This configuration is valid, but the gateway exits because its address is in use.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -734,8 +734,8 @@ fn an_edit_whose_event_was_dropped_is_noticed() {
     for file in &noise {
         fs::write(file, "").unwrap();
     }
-    // Several attempts are made, because a busy machine may be slow. Without the overflow, none
-    // would be fast enough.
+    // Several attempts are made, because a busy machine may be slow. Without the overflow, no
+    // attempt would be fast enough.
     let is_in_time = (0..5).any(|n| {
         // This edit restarts the interval of five seconds.
         gateway.write(&yaml(

@@ -11,8 +11,8 @@ use crate::support::process::{Metrics, Process};
 use crate::support::sockets::{echo, receive, send};
 use crate::support::{ANN, TEST_TIMEOUT};
 
-/// Asserts the sums of samples. Each has the name of the samples, their labels and the expected
-/// sum.
+/// Asserts the sums of samples. Each element of `sums` has the name of the samples, their labels
+/// and the expected sum.
 #[track_caller]
 fn assert_sums(metrics: &Metrics, sums: &[(&str, &[&str], f64)]) {
     for (name, labels, value) in sums {
@@ -396,8 +396,9 @@ fn scrape_through_reloads(
     busy
 }
 
-/// Disconnects clients until an answer is counted as `client_gone`. An answer is not counted so if
-/// the system accepts it before the gateway notices that the client has disconnected.
+/// Disconnects clients until an answer is counted as `client_gone`. An answer is not counted as
+/// `client_gone` if the system accepts it before the gateway notices that the client has
+/// disconnected.
 fn await_client_gone(process: &Process, lossy: &zmq::Socket) {
     let deadline = Instant::now() + TEST_TIMEOUT;
     let is_counted = || {

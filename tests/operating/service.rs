@@ -19,7 +19,8 @@ routes: { A: { pool: people } }
 reload: { watch: false }
 "#;
 
-/// Compiling a large configuration, or answering HTTP, must not delay messages on a busy machine.
+/// On a busy machine, the data thread must not wait for the threads that compile a configuration or
+/// answer HTTP requests.
 #[test]
 fn the_data_thread_has_the_highest_priority() {
     let yaml = format!("{YAML}admin: {{ bind: \"127.0.0.1:0\" }}\n");
@@ -28,7 +29,7 @@ fn the_data_thread_has_the_highest_priority() {
     assert!(data.is_some());
     let deadline = Instant::now() + TEST_TIMEOUT;
     for thread in ["admin", "follower"] {
-        // A thread takes its name and lowers its priority as its first actions.
+        // A new thread needs a moment until it has set its name and lowered its priority.
         while process.nice_of(thread) <= data {
             assert!(Instant::now() < deadline, "{thread} has no lower priority");
         }
@@ -65,8 +66,8 @@ impl Manager {
         String::from_utf8(state[..length].to_vec()).unwrap()
     }
 
-    /// Receives the notification that a reload has started, and asserts that it started at `from`,
-    /// in microseconds of the monotonic clock, or later.
+    /// Receives the notification that a reload has started, and asserts that the reload started at
+    /// `from` or later. `from` is a time of the monotonic clock, in microseconds.
     #[track_caller]
     fn assert_reload_started_since(&self, from: u64) {
         let state = self.next();

@@ -326,7 +326,7 @@ impl Crate {
             };
             target = match name.as_str() {
                 "super" => Target::Module(self.modules[id].parent),
-                // A macro has generated a name that is not in the source code.
+                // A macro generates each name that is not in the source code.
                 name => self
                     .find(id, name, aliases_max)
                     .unwrap_or(Target::ItemOf(id)),

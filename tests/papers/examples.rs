@@ -125,7 +125,8 @@ fn a_subscriber_receives_kept_messages_and_every_new_one() {
         assert!(succeeded && out == expected, "{out}{err}");
     };
     let (ann, bob) = ("tick.Ann: ann@example.com", "tick.Bob: bob@example.com");
-    // A subscriber of the test receives a message once the gateway has kept the messages.
+    // When the subscriber of the test receives the message about Bob, the gateway has kept this
+    // message and the message about Ann.
     let context = zmq::Context::new();
     let first = connected(&context, zmq::SUB, &subscribers);
     first.set_subscribe(b"tick.Bob").unwrap();

@@ -63,7 +63,8 @@ fn the_init_container_accepts_the_configuration_in_the_config_map() {
         fs::write(version.join(name), text.as_str().unwrap()).unwrap();
         std::os::unix::fs::symlink(format!("..data/{name}"), directory.path().join(name)).unwrap();
     }
-    // The arguments of the init container, with the temporary directory instead of the mount path.
+    // The check runs with the arguments of the init container, but with the temporary directory
+    // instead of the mount path.
     let arguments = pod["initContainers"][0]["args"].as_sequence().unwrap();
     let temporary = directory.path().to_str().unwrap();
     let arguments = arguments
@@ -81,8 +82,8 @@ fn the_init_container_accepts_the_configuration_in_the_config_map() {
         stderr.starts_with(warning) && stderr.ends_with("\n1 warning\n"),
         "{stderr}"
     );
-    // The arguments of the gateway. With `--help`, the gateway parses the arguments but does not
-    // start.
+    // The gateway accepts the arguments of its container. With `--help`, it parses the arguments
+    // but does not start.
     let arguments = pod["containers"][0]["args"].as_sequence().unwrap();
     let arguments = arguments.iter().map(|argument| argument.as_str().unwrap());
     let outcome = Command::new(env!("CARGO_BIN_EXE_gateway"))

@@ -19,7 +19,7 @@ fn settings() -> BTreeMap<&'static str, &'static str> {
     lines.collect()
 }
 
-/// A core dump would have the gateway's secret key.
+/// A core dump would contain the gateway's secret key.
 #[test]
 fn the_unit_prevents_core_dumps_and_allows_many_descriptors() {
     let settings = settings();

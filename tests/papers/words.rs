@@ -39,9 +39,10 @@ const COMMENTED: &[&str] = &[
 /// Generated code, which has the style of its generator.
 const GENERATED: [&str; 1] = ["crates/schema/benches/upb/src/demo.u.pb.rs"];
 
-/// Words that the program's messages must not have. Each has a more common synonym: "space",
-/// "after", "take effect", "takes effect", "reported", "connected", "disconnected", "has no
-/// effect", "literally", "accepts", "is at" and "everybody who".
+/// Words that the program's messages must not have. Each has a more common synonym. In the order of
+/// the list, the synonyms are "space", "after", "take effect", "takes effect", "reported",
+/// "connected", "disconnected", "has no effect", "literally", "accepts", "is at" and "everybody
+/// who".
 const UNCOMMON: [&str; 12] = [
     "blank",
     "behind",
@@ -211,8 +212,8 @@ fn doc(line: &str) -> Option<&str> {
     Some(text.trim_start())
 }
 
-/// Returns the lines for which a predicate holds, of all files whose names end in one of these
-/// ways. The predicate receives the previous line and the line itself.
+/// Returns the lines for which `wrong` returns true, of all files whose names have one of these
+/// endings. `wrong` receives the previous line and the line itself.
 fn found(endings: &[&str], wrong: impl Fn(&str, &str) -> bool + Copy) -> Vec<String> {
     let mut found = Vec::new();
     let mut files = 0;
@@ -241,8 +242,8 @@ fn matching(name: &str, text: &str, wrong: impl Fn(&str, &str) -> bool) -> Vec<S
     found
 }
 
-/// Calls a function with the name and the text of each file at or below a path whose name ends in
-/// one of these ways, except generated files.
+/// Calls `each` with the name and the text of each file at or below `path`, except generated files.
+/// Files whose names have none of these endings are ignored.
 fn collect(path: &Path, name: &str, endings: &[&str], each: &mut impl FnMut(&str, &str)) {
     if GENERATED.contains(&name) {
         return;
