@@ -1,5 +1,5 @@
-//! Tests of breaking edits of a running gateway's schemas, with the binary itself: its log, and the
-//! schema in force afterwards.
+//! Tests of breaking edits of a running gateway's schemas. The tests run the binary itself, and
+//! check its log and the schema in force afterwards.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

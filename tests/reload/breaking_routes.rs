@@ -80,8 +80,8 @@ fn the_schemas_of_a_route_are_compared_with_its_earlier_schemas() {
         "  Y: { schema: t.B, pool: p }\n",
     );
     assert_eq!(reported((x, person), (y, person)), [""; 0]);
-    // Many routes share one diagnostic, which names some of them, and fields of nested messages
-    // count.
+    // Many routes share one diagnostic, which names some of these routes. Fields of nested messages
+    // are compared, too.
     let routes: String = (0..10)
         .map(|n| format!("  R{n}: {{ schema: t.D, pool: p }}\n"))
         .collect();

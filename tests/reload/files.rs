@@ -1,4 +1,4 @@
-//! Tests that file changes of every kind are noticed, by events alone.
+//! Tests that file changes of every kind are noticed through file events, without polling.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -290,8 +290,8 @@ fn a_misspelt_field_in_a_rule_is_an_error_and_the_previous_rule_stays_in_force()
     assert_eq!(texts(&receive(&edited.client)), ["REPLY", "y"]);
 }
 
-/// The directory itself is removed and created again, then replaced by another, and finally by a
-/// link whose target changes.
+/// The directory of the files is removed and created again. Then another directory replaces it, and
+/// finally a link, whose target changes.
 #[test]
 fn the_directory_of_the_files_may_be_removed_and_recreated() {
     let outer = tempfile::tempdir().unwrap();
@@ -337,7 +337,7 @@ fn the_directory_of_the_files_may_be_removed_and_recreated() {
 
 #[test]
 fn schemas_are_found_by_a_relative_path() {
-    // `routes.yaml` in the working directory has an empty parent.
+    // The relative path `routes.yaml` has an empty parent path.
     let inputs = gateway::config::Inputs::read(Path::new("routes.yaml"), &[]);
     assert_eq!(inputs.seen().roots, [PathBuf::from("schemas")]);
 }

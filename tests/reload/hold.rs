@@ -83,7 +83,7 @@ fn a_request_keeps_the_generation_in_force_when_it_arrived() {
 
 /// Only engine native can change addresses while it runs.
 #[test]
-fn addresses_move_while_connections_serve() {
+fn addresses_move_while_peers_stay_connected() {
     if !engine_is("native") {
         return;
     }
@@ -140,9 +140,9 @@ routes: {{ OPAQUE: {{ pool: people }} }}
     assert_eq!(texts(&receive(&edited.client)), ["REPLY", "z"]);
 }
 
-/// Only engine native is tested. The second of two new addresses is in use, so the first address is
-/// released again, the running configuration stays in force, and the reload is retried until the
-/// second address is free.
+/// Only engine native is tested. The second of two new addresses is in use, so the gateway releases
+/// the first address again, and the running configuration stays in force. The gateway retries the
+/// reload until the second address is free.
 #[test]
 fn a_reload_that_cannot_bind_changes_nothing_and_is_retried() {
     if !engine_is("native") {
@@ -173,8 +173,8 @@ fn a_reload_that_cannot_bind_changes_nothing_and_is_retried() {
         )),
         "{reported}"
     );
-    // The running configuration also stays in force after retries. Some usually occur during this
-    // loop.
+    // The running configuration also stays in force after retries. Usually some retries occur
+    // during this loop.
     for _ in 0..20 {
         edited.await_route("OPAQUE", true);
         assert_eq!(edited.generation(), 1);

@@ -1,5 +1,5 @@
-//! Tests that the gateway always ends up with the last content of the files, whatever happens while
-//! it reads them, and that rewriting equal content is not a change.
+//! Tests that the last content of the files always takes effect, even if the files change while the
+//! gateway reads them. A rewrite with equal content is not a change.
 
 use std::fs;
 use std::path::Path;
@@ -131,9 +131,10 @@ fn order(field: &str) -> String {
     format!("syntax = \"proto3\"; message Order {{ {field} n = 1; }}")
 }
 
-/// Returns whether this route is in force, with a field 1 of this type. Sends a payload with a
-/// string in field 1 to both routes: the route that is not in force is unknown, a field of another
-/// type violates the schema, and otherwise the queue, which has no room, rejects the request.
+/// Returns whether this route is in force, and field 1 of its schema has this type. Sends a payload
+/// with a string in field 1 to both routes. The other route must be unknown. If field 1 has another
+/// type, the payload violates the schema. Otherwise the queue, which has no room, rejects the
+/// request.
 fn is_in_force(client: &zmq::Socket, route: char, field: &str) -> bool {
     ['A', 'B'].iter().all(|other| {
         let reason = match (*other == route, field) {
@@ -187,9 +188,9 @@ fn edit_at_random(
     (route, field)
 }
 
-/// Files are written at random moments, including while the gateway reads them, both in place and
-/// by renaming, and some contents occur again. In the end the last content is always in force,
-/// without polling.
+/// Files are written at random moments, even while the gateway reads them. They are written in
+/// place or by renaming, and some contents occur more than once. In the end the last content is
+/// always in force, without polling.
 #[test]
 fn the_last_write_wins() {
     let start = routes_yaml_without_engine("", "").replace("timeout: 20s", "queue: 0");
@@ -200,8 +201,8 @@ fn the_last_write_wins() {
         let text = start.replace("OPAQUE: {", &format!("{route}: {{ schema: Order,"));
         on_this_engine(&text)
     };
-    // With so many files, reading them takes longer than a write, so that a write can fall between
-    // the reading of the first file and the reading of the last.
+    // With so many files, reading them takes longer than a write. A write can then occur after the
+    // first file is read and before the last file is read.
     for n in 0..300 {
         fs::write(schemas.join(format!("{n}.proto")), "syntax = \"proto3\";").unwrap();
     }
@@ -221,7 +222,7 @@ fn the_last_write_wins() {
             };
             assert!(
                 Instant::now() < deadline,
-                "seed {seed}: {route} with {field} is not in force in time, or did not stay"
+                "seed {seed}: {route} with {field} did not take effect in time, or did not last"
             );
         }
     }

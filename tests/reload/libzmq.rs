@@ -163,8 +163,8 @@ routes: { OPAQUE: { pool: people }, TICK: { publish: ticks } }
 /// releases the addresses of both transports.
 const TURNS: usize = 50;
 
-/// A thread of libzmq closes a socket some time after the call, so the socket listens a little
-/// longer.
+/// A thread of libzmq closes a socket some time after the call of `zmq_close`, so the socket
+/// listens a little longer.
 #[test]
 fn an_address_freed_by_one_edit_is_used_by_the_next() {
     let directory = tempfile::tempdir().unwrap();
@@ -236,7 +236,7 @@ fn an_address_of_a_removed_pool_is_free_once_its_request_is_answered() {
         .send_multipart([&token, &b"REPLY"[..], b"y"], 0)
         .unwrap();
     assert_eq!(texts(&receive(&client)), ["REPLY", "y"]);
-    // Otherwise this worker would connect again, and might receive the next request.
+    // If this worker still existed, it would connect again, and might receive the next request.
     drop(worker);
     edit(others).unwrap();
     let worker = connected(&gateway.context, zmq::DEALER, &bind);

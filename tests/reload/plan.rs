@@ -468,7 +468,7 @@ fn routes_with_security() -> String {
     )
 }
 
-/// The hash of a password, which costs little.
+/// The hash of a password, with such small parameters that its verification takes little time.
 const HASH: &str =
     "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$Sh2ANMDx4ULcVEJ7GKY9RzLv2LJ6TRMFaSTBn0JrVkg";
 

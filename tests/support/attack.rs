@@ -136,8 +136,8 @@ pub fn assert_serves(gateway: &Process) {
     Service::start(gateway).end();
 }
 
-/// Sends a request that the gateway rejects, and waits for the rejection. By then, the gateway has
-/// read earlier bytes of other peers.
+/// Sends a request that the gateway rejects, and waits for the rejection. When this function
+/// returns, the gateway has read the bytes that other peers sent earlier.
 #[track_caller]
 pub fn await_rejection(gateway: &Process) {
     let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");

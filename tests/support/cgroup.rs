@@ -11,11 +11,12 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 pub struct Cgroup(PathBuf);
 
 impl Cgroup {
-    /// Creates a cgroup below that of this process, whose processes may use this number of bytes.
+    /// Creates a cgroup below the cgroup of this process. The processes of the new cgroup may use
+    /// this number of bytes.
     ///
     /// # Errors
     ///
-    /// Fails if this process may not create cgroups, or has no controller of memory.
+    /// Fails if this process may not create cgroups, or if its cgroup has no memory controller.
     pub fn create(name: &str, bytes: u64) -> io::Result<Self> {
         let groups = fs::read_to_string("/proc/self/cgroup")?;
         let (parent, limit) = groups
@@ -33,14 +34,16 @@ impl Cgroup {
         Ok(group)
     }
 
-    /// Returns a command of the shell by which the shell enters the cgroup.
+    /// Returns a shell command that moves the shell into the cgroup.
     pub fn entering(&self) -> String {
         format!("echo $$ > {}/cgroup.procs", self.0.display())
     }
 }
 
 /// Returns the directory of the cgroup that a line of /proc/self/cgroup names after `prefix`, and
-/// the name of the file with its limit. Version 1 has a hierarchy for each controller.
+/// `limit`, the name of the file with the limit of the cgroup. Returns `None` if the line does not
+/// have the prefix, or if the directory does not exist. Version 1 of cgroups has a hierarchy for
+/// each controller, and `hierarchy` is the directory of this hierarchy.
 fn memory_group<'a>(
     line: &str,
     prefix: &str,
@@ -50,7 +53,8 @@ fn memory_group<'a>(
     let (_, path) = line.split_once(prefix)?;
     let top = Path::new(CGROUPS).join(hierarchy);
     let group = top.join(path.trim_start_matches('/'));
-    // In a container, the path may be that on the host, and the own group is mounted as the top.
+    // In a container, the path may be the path on the host. The container's own cgroup is then
+    // mounted at the top of the hierarchy.
     let found = [group, top];
     let found = found
         .into_iter()

@@ -151,8 +151,9 @@ impl Gateway {
         follower.checking_every(check_every)
     }
 
-    /// Starts a gateway with one frontend `clients`, one pool `people` with these settings, and
-    /// routes without a schema, with protobuf, with MessagePack, and with a schema of replies.
+    /// Starts a gateway with one frontend `clients` and one pool `people` with these settings. Its
+    /// routes are `OPAQUE` without a schema, `PROTOBUF`, `MSGPACK`, and `CHECKED` with a schema of
+    /// replies.
     pub fn people(pool: &str) -> Self {
         Self::start(&format!(
             r#"

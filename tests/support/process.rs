@@ -160,7 +160,7 @@ impl Process {
         self.memory("VmHWM:")
     }
 
-    /// Resets [`Self::peak`] to the memory in use now, and returns the latter.
+    /// Resets [`Self::peak`] to the resident memory at this moment, and returns this memory in KiB.
     pub fn forget_peak(&self) -> usize {
         // If the system does not allow this, the earlier peak counts, too: the test is stricter.
         let _ = fs::write(self.proc("clear_refs"), "5");
@@ -213,8 +213,8 @@ impl Process {
     /// Returns the nice value of a thread, or `None` if no thread has this name yet.
     pub fn nice_of(&self, thread: &str) -> Option<i32> {
         let stat = fs::read_to_string(self.find_task(thread)?.join("stat")).unwrap();
-        // The fields of proc(5) after the name of the thread, which is in parentheses, start with
-        // the third. The nice value is the nineteenth.
+        // In proc(5), the name of the thread is in parentheses, and the fields after the name start
+        // with field 3. The nice value is field 19.
         let (_, fields) = stat.rsplit_once(") ").unwrap();
         fields.split(' ').nth(19 - 3).unwrap().parse().ok()
     }

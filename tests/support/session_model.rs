@@ -74,8 +74,9 @@ fn step(byte: u8) -> (usize, Duration) {
 /// input can encode megabytes, which would take too long one byte at a time.
 const PIECES_MAX: usize = 50_000;
 
-/// Runs a connection whose peer sends `bytes`, and checks its behaviour. `steps` must not be empty,
-/// and determine the pieces in turn.
+/// Runs a connection whose peer sends `bytes`, and checks its behaviour. The bytes of `steps`
+/// determine the pieces in turn, and are repeated if there are more pieces. `steps` must not be
+/// empty.
 pub fn drive(settings: Settings, steps: &[u8], mut bytes: &[u8]) {
     let expected = expected_events(bytes);
     let mut side = Side::new(settings);
@@ -323,8 +324,8 @@ impl Side {
         self.liveness.wrote(before - self.outbox.unwritten());
     }
 
-    /// Asserts that the output is a greeting and complete commands: those in `expected_commands`,
-    /// in order, and PINGs.
+    /// Asserts that the output is a greeting and complete commands: the commands in
+    /// `expected_commands`, in order, and PINGs.
     fn assert_output(&self) {
         let (greeting, frames) = self.sent.split_at(LENGTH);
         assert_eq!(greeting, NULL_GREETING);
@@ -417,7 +418,8 @@ fn expected_events(bytes: &[u8]) -> Vec<String> {
     loop {
         let end = match frame_length(rest) {
             Some(end) if end <= rest.len() as u64 => end as usize,
-            // The frame is incomplete or invalid, which is reported in the same way after READY.
+            // The frame is incomplete or invalid. Such a frame is reported in the same way before
+            // and after READY.
             _ => {
                 events.extend(expected(rest, BOUNDS).into_iter().flat_map(traffic));
                 return events;
@@ -465,7 +467,8 @@ fn expected_events(bytes: &[u8]) -> Vec<String> {
     events
 }
 
-/// Returns the size of the first frame, if its header is complete and valid.
+/// Returns the size of the first frame, including its header. Returns `None` if the header is
+/// incomplete or invalid.
 fn frame_length(bytes: &[u8]) -> Option<u64> {
     let flags = *bytes.first()?;
     let header = if flags & LONG == 0 { 2 } else { 9 };

@@ -65,7 +65,7 @@ pub fn answer(worker: &zmq::Socket, payload: &[u8]) -> Frames {
     request
 }
 
-/// A rejection, from its MessagePack or JSON payload.
+/// A rejection, decoded from its MessagePack or JSON payload.
 #[derive(Debug, Deserialize)]
 pub struct Error {
     pub code: i32,

@@ -6,9 +6,15 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// Waits for this test's turn, which ends when the guard is dropped.
 ///
-/// A test takes a turn if it opens thousands of connections, which together would exceed the limit
-/// of descriptors; if it keeps both cores busy; if it asserts times of a few milliseconds; or if it
-/// measures its own process. A failed test ends its turn, too.
+/// A test takes a turn for one of these reasons:
+///
+/// - It opens thousands of connections. Two such tests at once would exceed the limit of
+///   descriptors.
+/// - It keeps both cores busy.
+/// - It asserts times of a few milliseconds.
+/// - It measures its own process.
+///
+/// A failed test ends its turn, too.
 pub fn take() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -64,7 +64,8 @@ impl Raw {
         assert_eq!(theirs, greeting(1), "ZMTP 3.1, NULL");
     }
 
-    /// Receives the greeting of either engine: libzmq uses the padding for versions before ZMTP 3.
+    /// Receives the greeting of either engine. libzmq writes bytes for versions before ZMTP 3 into
+    /// the padding, so the padding is ignored.
     #[track_caller]
     pub fn receive_greeting_of_any_engine(&mut self) {
         let mut theirs = [0; 64];

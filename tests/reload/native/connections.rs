@@ -124,7 +124,7 @@ admin: { bind: "127.0.0.1:0" }
     assert_eq!(worker.receive(), Received::End);
 }
 
-/// A removed pool with `connect` reconnects to its workers as long as a request is queued.
+/// A removed pool with `connect` reconnects to its workers until no request is queued any more.
 #[test]
 fn a_removed_pool_connects_again_for_queued_requests() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -178,8 +178,8 @@ fn accept_worker(listener: &TcpListener) -> Raw {
     raw
 }
 
-/// Closing a socket with unread input resets the connection, and the peer loses the data that it
-/// has not read yet.
+/// If a socket with unread input is closed, the connection is reset, and the peer loses the data
+/// that it has not read yet. The gateway must avoid this.
 #[test]
 fn a_removed_frontends_last_answers_arrive() {
     let mut gateway = Process::start(&yaml(BOUND, ""));
@@ -187,7 +187,8 @@ fn a_removed_frontends_last_answers_arrive() {
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
     ask(&mut client, "large");
     let held = request(&mut worker);
-    // The answer exceeds the buffers of the client's side, but not those of both sides.
+    // The answer is larger than the buffers of the client's side, but fits into the buffers of both
+    // sides together.
     let large = vec![b'y'; 3 << 20];
     worker.send(&message(&[&held[0][..], b"REPLY", &held[2], &large]));
     gateway.await_metrics("written answer", |metrics| {
@@ -340,7 +341,8 @@ fn an_address_that_moves_between_pools_is_connected_after_the_last_answer() {
     reload(&gateway, &before.replace("people", "persons"));
     ask(&mut client, "new");
     listener.set_nonblocking(true).unwrap();
-    // The gateway examines the pool periodically, and each rejection shows that it took a turn.
+    // The gateway examines the pool periodically, and each rejection shows that it has taken
+    // another turn.
     for _ in 0..20 {
         client.send(&message(&["NONE", "n", "x"]));
         assert_eq!(answered(&mut client).1, "unknown_type");
@@ -488,7 +490,8 @@ const RETURNS: usize = 40;
 const MOMENTS: usize = 20;
 
 /// The removed pool holds a request, and its listener closes some milliseconds after the answer.
-/// The edit that puts the address back follows at moments before, during and after that.
+/// The edit that puts the address back follows at different moments before, during and after the
+/// closing.
 #[test]
 fn an_ipc_address_that_returns_while_its_listener_closes_is_taken_over() {
     let directory = tempfile::tempdir().unwrap();
@@ -514,7 +517,7 @@ fn an_ipc_address_that_returns_while_its_listener_closes_is_taken_over() {
         for _ in 0..n % MOMENTS {
             gateway.metrics();
         }
-        // This fails if the address is in use.
+        // This reload fails if the address is still in use.
         reload(&gateway, &with);
     }
     // The worker connects again, if its connection was closed.

@@ -38,7 +38,7 @@ fn edit(edited: &Edited, from: &str, to: &str) {
     assert!(report.outcome.is_good(), "{}", report.diagnostics);
 }
 
-/// Waits until the gateway has received `count` requests, since an edit applies only to later
+/// Waits until the gateway has received `count` requests, because an edit applies only to later
 /// requests.
 #[track_caller]
 fn await_received(edited: &Edited, count: u64) {

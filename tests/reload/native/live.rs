@@ -188,7 +188,8 @@ fn ruled(edited: &Edited) -> &'static str {
     rejection_of(&edited.client, "RULED", 1, &name)
 }
 
-/// Sends a request from a client that has just connected. Returns like [`rejection_of`].
+/// Sends a request from a client that has just connected. Returns the same value as
+/// [`rejection_of`].
 fn another(edited: &Edited) -> &'static str {
     rejection_of(&edited.gateway.dealer(), "OPAQUE", 1, b"x")
 }

@@ -161,7 +161,8 @@ admin: {{ bind: "127.0.0.1:0" }}
     )
 }
 
-/// From `none` to `curve` and back, while peers are connected to every kind of address.
+/// `security` changes from `none` to `curve` and back while peers are connected to every kind of
+/// address.
 #[test]
 fn every_kind_of_address_is_secured_and_opened_again() {
     if !engine_is("native") {
@@ -184,7 +185,7 @@ fn every_kind_of_address_is_secured_and_opened_again() {
     let before = keyless();
     reload_as(&gateway, &everywhere(&curve));
     for mut peer in before {
-        // A publisher has received the subscription of the channel first.
+        // A publisher receives the subscription of the channel before the end of the connection.
         while peer.receive() != Received::End {}
     }
     let mut known = with(&alice).map(Peer::admitted);
