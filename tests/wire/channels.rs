@@ -16,7 +16,8 @@ use crate::support::{ANN, TEST_TIMEOUT};
 
 pub const ANYWHERE: &str = r#""tcp://127.0.0.1:0""#;
 
-/// Returns a routes.yaml with a channel `ticks`, whose two sides and further settings are given.
+/// Returns a routes.yaml with a channel `ticks`, which has these two sides and these further
+/// settings.
 pub fn yaml(publishers: &str, subscribers: &str, more: &str) -> String {
     format!(
         r#"
@@ -58,7 +59,8 @@ pub fn await_channel(gateway: &Gateway, wanted: impl Fn(&ChannelSample) -> bool)
     }
 }
 
-/// Waits until subscribers have `count` subscriptions to different prefixes.
+/// Waits until the subscribers have `count` prefixes. Engine native adds up the prefixes of all
+/// subscribers, and engine libzmq counts a prefix of several subscribers once.
 #[track_caller]
 pub fn await_prefixes(gateway: &Gateway, count: usize) {
     await_channel(gateway, |channel| {
@@ -117,8 +119,8 @@ fn a_plain_pub_is_served() {
     let gateway = ticks("");
     let (publisher, subscriber) = (publisher(&gateway, zmq::PUB), subscriber(&gateway, "RAW"));
     subscriber.set_rcvtimeo(10).unwrap();
-    // A PUB does not notice when it receives a subscription, and drops messages that match no
-    // subscription.
+    // A program does not notice when its PUB receives a subscription, and a PUB drops messages that
+    // match no subscription.
     let deadline = Instant::now() + TEST_TIMEOUT;
     let got = loop {
         send(&publisher, &["RAW", "x"]);
@@ -178,7 +180,7 @@ fn the_gateway_connects_to_publishers_and_subscribers_that_listen() {
     let ((publisher, from), (subscriber, to)) = (listening(zmq::XPUB), listening(zmq::SUB));
     subscriber.set_subscribe(b"RAW").unwrap();
     let _gateway = Gateway::start(&yaml(&from, &to, ""));
-    // A listening SUB subscribes at a new peer only while its program uses it.
+    // A listening SUB subscribes at a new peer only while its program uses the socket.
     publisher.set_rcvtimeo(10).unwrap();
     let deadline = Instant::now() + TEST_TIMEOUT;
     let subscription = loop {
@@ -287,8 +289,8 @@ fn a_subscriber_that_does_not_read_delays_no_other_peer() {
     }
 }
 
-/// If the subscription in a message is known already, libzmq's XPUB passes on only the first frame
-/// of the message, although that frame announces another.
+/// If the subscription in the second frame of a message is known already, libzmq's XPUB passes only
+/// the first frame to the engine. This frame announces a second frame, which is then missing.
 #[test]
 fn messages_from_a_subscriber_are_dropped_and_the_connection_stays() {
     let gateway = ticks("upstream: all");

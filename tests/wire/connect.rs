@@ -1,5 +1,6 @@
-//! Tests of connections to peers that listen and may start late, stop and restart; of every kind of
-//! address to connect to or to listen on; and of the log lines about unsuitable peers.
+//! Tests of connections to peers that listen, and that may start late, stop and restart. The tests
+//! cover every kind of address to connect to or to listen on, and the log lines about unsuitable
+//! peers.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
@@ -131,7 +132,7 @@ fn a_pool_connects_to_workers_and_accepts_workers() {
     if !engine_is("native") {
         return;
     }
-    // Each worker holds one request at most, so each receives one.
+    // Each worker holds one request at most, so each worker receives one of the two requests.
     for n in ["1", "2"] {
         send(&client, &["OPAQUE", n, "x"]);
     }
@@ -320,7 +321,8 @@ fn a_peer_that_resets_during_its_greeting_is_logged_with_its_address() {
     drop(peer);
     let line = process.await_line("frontend clients: a connection is refused");
     assert_eq!(line["peer"], from);
-    // The peer may have any reason, so the log names more than one.
+    // The gateway cannot know why the peer has reset the connection, so the log names more than one
+    // cause.
     let message = line["message"].as_str().unwrap();
     assert!(
         message.contains("in the middle of its greeting: the peer was stopped, or it speaks"),
@@ -416,7 +418,7 @@ fn misfits() -> [(&'static str, Vec<u8>, &'static str); 10] {
     ]
 }
 
-/// Only engine native is tested. The log says of which kind the peer is, and what to change.
+/// Only engine native is tested. The log names the kind of the peer and the remedy.
 #[test]
 fn other_protocols_and_wrong_socket_types_are_logged() {
     if !engine_is("native") {

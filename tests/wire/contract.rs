@@ -130,8 +130,9 @@ fn a_client_that_connects_again_under_its_identity_receives_only_its_own_answers
         send(&worker, &frames);
     };
     for n in 0..40 {
-        // The end of its context closes the first connection. If two connections have the same
-        // identity, engine libzmq cannot choose the connection that receives an answer.
+        // The first client has a context of its own, and its connection is closed when the context
+        // is dropped. If two connections have the same identity, engine libzmq cannot choose the
+        // connection that receives an answer.
         let context = zmq::Context::new();
         let first = named(&context, b"ann", &gateway.endpoint("clients"));
         send(&first, &["OPAQUE", "old", "x"]);
@@ -382,8 +383,8 @@ routes:
     }
 }
 
-/// The client has several open requests and sends no headers. The rejections arrive while the pool
-/// holds the other request.
+/// The client has several open requests and sends no headers. The rejections arrive while a worker
+/// holds the request of type OPAQUE.
 #[test]
 fn a_rejection_without_headers_names_the_type_of_its_request() {
     let gateway = Gateway::start(
@@ -402,7 +403,7 @@ routes:
     let held = receive(&worker);
     let kinds = ["person.new", "M", "J", "nobody", "person.old"];
     for kind in kinds {
-        // In none of the encodings, this is a person.
+        // This payload is not a valid person in any of the encodings.
         send(&client, &[kind, "\u{1}"]);
     }
     for kind in kinds {

@@ -80,9 +80,8 @@ fn the_peers_of_a_channel_are_counted_and_its_subscriptions_share_an_entry() {
     await_prefixes(&gateway, 0);
 }
 
-/// The key `limits` bounds the number of a publisher's messages that wait for judges, as it does
-/// for a client.
-/// Further messages remain in libzmq's queue.
+/// `limits.client_requests` bounds the number of a publisher's messages that wait for judges, which
+/// are the threads that check payloads. Further messages remain in libzmq's queue.
 #[test]
 fn publishers_that_send_faster_than_judges_check_are_not_read() {
     const MESSAGES: usize = 300;

@@ -256,7 +256,7 @@ fn open_requests_finish_during_a_drain_and_new_requests_are_rejected() {
     let held = receive(&worker);
     gateway.control().drain();
     // The drain does not take effect at once, so requests are sent until one is rejected because of
-    // it.
+    // the drain.
     let probe = gateway.dealer();
     let reported = || {
         send(&probe, &["nobody", "x"]);

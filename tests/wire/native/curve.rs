@@ -71,8 +71,8 @@ fn reload(gateway: &Gateway, clients: Option<Security>) {
     running.reloader().reload(Arc::new(snapshot)).unwrap();
 }
 
-/// Sends requests of many sizes from `client` to `worker` and answers each, and checks the frames
-/// of both.
+/// Sends requests of many sizes from `client` to `worker`, answers each request, and checks the
+/// frames of the requests and of the answers.
 fn exchange(client: &mut Peer, worker: &mut Peer, principal: &str) {
     for size in [0, 1, 60, 255, 300, 70_000, 1_000_000] {
         let body: Vec<u8> = (0..size).map(|n| n as u8).collect();
@@ -201,7 +201,7 @@ fn added_and_removed_keys_take_effect_on_a_live_address() {
     let both = security(&ours, &[("alice", &alice), ("bob", &bob)]);
     reload(&gateway, Some(both));
     let mut second = connect(&bob).admitted();
-    // Removing a key ends the connections that were made with it.
+    // A removed key ends the connections that were made with this key.
     reload(&gateway, Some(security(&ours, &[("bob", &bob)])));
     assert!(first.is_ended());
     assert!(!connect(&alice).is_admitted());

@@ -15,8 +15,8 @@ use gateway_zmtp::mechanism::Mechanism;
 /// waits for a second.
 const WAIT_MIN_MS: u128 = 500;
 
-/// A gateway whose frontend `open` has no security, and whose frontend `both` admits peers with any
-/// key and without one.
+/// A gateway with two frontends: `open` has no security, and `both` admits peers with any key or
+/// without a key.
 struct Gateway {
     process: Process,
     _files: tempfile::TempDir,
@@ -86,7 +86,8 @@ fn a_greeting_in_two_pieces_is_answered_by_the_mechanism_that_it_names() {
 }
 
 /// A libzmq peer that reads a mechanism other than its own disconnects at once and never names its
-/// mechanism. The log could then not name the mechanism of the peer.
+/// mechanism. If the gateway named its mechanism to such a peer, the log could not name the
+/// mechanism of the peer.
 #[test]
 fn a_peer_that_names_a_wrong_mechanism_receives_no_mechanism_and_is_logged() {
     if !engine_is("native") {
@@ -142,7 +143,8 @@ fn a_peer_that_waits_for_the_whole_greeting_receives_the_mechanism_after_a_secon
             raw.send(&command(&ready("DEALER", &[])));
             assert!(matches!(raw.receive(), Received::Command(_)));
         }
-        // The gateway names CURVE to the next peer before that peer names NULL, so it rejects NULL.
+        // The gateway names CURVE to the next peer before that peer names NULL, so the gateway
+        // rejects the peer.
         let mut late = gateway.connect("both");
         late.send(&naming(Mechanism::Null)[..OPENING]);
         assert_eq!(read::<LENGTH>(&mut late), naming(Mechanism::Curve));

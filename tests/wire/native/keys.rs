@@ -154,7 +154,8 @@ fn an_added_key_admits_its_owner_and_a_removed_key_ends_its_connections() {
     assert_eq!(second.message()[0], b"ERROR");
 }
 
-/// Alice's key is replaced: a file with her name has the new one, and then the old file is removed.
+/// Alice's key is replaced: another file with her name contains the new key, and then the file with
+/// the old key is removed.
 #[test]
 fn a_removed_key_ends_only_the_connections_that_were_made_with_it() {
     if !engine_is("native") {
@@ -205,7 +206,8 @@ fn keys_in_a_new_folder_below_the_peers_admit_their_owners_until_it_is_removed()
     gateway.peer(&alice).admitted();
 }
 
-/// docs/security.md describes these steps: for a while, peers may know either key.
+/// docs/security.md describes these steps: for a while, peers may know either the old or the new
+/// key of the gateway.
 #[test]
 fn the_gateways_key_is_replaced_while_connections_stay_open() {
     if !engine_is("native") {
@@ -279,8 +281,8 @@ fn the_request_of_a_worker_whose_key_is_removed_is_rejected() {
     assert!(worker.is_ended());
 }
 
-/// For a while the file of the gateway's key is missing, and later the directory of its peers'
-/// keys.
+/// First the file of the gateway's key is missing for a while, and then the directory with the keys
+/// of its peers.
 #[test]
 fn an_error_in_the_gateways_own_files_keeps_the_keys_in_force() {
     if !engine_is("native") {
@@ -489,7 +491,8 @@ fn a_client_of_libzmq_with_a_key_is_served_over_ipc_whatever_from_contains() {
     assert!(request[0].starts_with(b"alice#"), "{request:?}");
 }
 
-/// docs/security.md refers to these lines for a roll-out: they show who has no key yet.
+/// docs/security.md refers to these log lines for a roll-out, because they show the clients that
+/// have no key yet.
 #[test]
 fn the_log_names_the_principal_of_each_client_at_the_level_debug() {
     if !engine_is("native") {
@@ -595,7 +598,8 @@ fn mistakes(gateway: &Secured, alice: &KeyPair) -> Vec<Mistake> {
         // The client's keys and the server's are swapped.
         (curve(alice.public(), ours), &server_key),
         (curve(ours.public(), &stranger), &to_admit),
-        // The secret key is that of another pair, and then the two keys are swapped.
+        // In the first of these two cases, the secret key belongs to another pair. In the second
+        // case, the public key and the secret key are swapped.
         (half, no_pair),
         (swapped, no_pair),
         (
@@ -677,7 +681,7 @@ fn a_worker_that_listens_is_identified_by_the_key_of_its_address() {
     };
     let mut worker = accept(&theirs);
     assert_eq!(worker.end.key, Some(ours.public()));
-    // Another key in the file ends the connection, and the next one needs that key.
+    // Another key in the file ends the connection, and the next connection needs the other key.
     let others = keys();
     write_public(&files.path().join("worker.key"), others.public());
     process.await_line("reloaded: ~1 pool (people)");
@@ -739,8 +743,8 @@ fn connecting_to(address: &str, security: &str) -> String {
     yaml("none").replace("people: { bind: \"tcp://127.0.0.1:0\" }", &pool)
 }
 
-/// Writes the gateway's own key and the key of a worker that listens, and returns the directory
-/// with these files and the `security` of a pool that connects to the worker.
+/// Writes the gateway's own key and the key of a worker that listens. Returns the directory with
+/// these files, and the `security` of a pool that connects to the worker.
 fn files_of_a_pool(ours: &KeyPair, worker: PublicKey) -> (tempfile::TempDir, String) {
     let files = tempfile::tempdir().unwrap();
     let directory = files.path().display();
@@ -751,7 +755,7 @@ fn files_of_a_pool(ours: &KeyPair, worker: PublicKey) -> (tempfile::TempDir, Str
     (files, security)
 }
 
-/// libzmq closes the connection without a word, so the line names the possible causes.
+/// libzmq closes the connection without an ERROR, so the log line names the possible causes.
 #[test]
 fn a_worker_of_libzmq_with_another_key_than_the_gateway_expects_is_explained() {
     let (ours, theirs, expected) = (keys(), keys(), keys());
@@ -772,8 +776,8 @@ fn a_worker_of_libzmq_with_another_key_than_the_gateway_expects_is_explained() {
     process.await_line("worker connected");
 }
 
-/// The gateway names its mechanism at once where it connects, and libzmq then disconnects before it
-/// names its own, so the line names the possible causes.
+/// On a connection that the gateway opens, it names its mechanism at once. libzmq then disconnects
+/// before it names its own mechanism, so the log line names the possible causes.
 #[test]
 fn a_worker_of_libzmq_with_another_mechanism_than_the_gateway_is_explained() {
     let (ours, theirs) = (keys(), keys());
@@ -810,7 +814,7 @@ fn a_worker_of_libzmq_that_is_a_server_although_the_gateway_is_one_is_explained(
     let (_files, right) = files_of_a_pool(&ours, theirs.public());
     let wrong = right.replace("server:", "peers:");
     let mut process = Process::start(&connecting_to(&worker.address, &wrong));
-    // Without the expected line, the next one is a refusal after ten seconds.
+    // If the expected line were missing, the next line would be about a refusal after ten seconds.
     let line = process.await_line("pool people: ");
     let message = line["message"].as_str().unwrap();
     assert!(message.contains("does not send its HELLO"), "{message}");
@@ -820,7 +824,8 @@ fn a_worker_of_libzmq_that_is_a_server_although_the_gateway_is_one_is_explained(
     process.await_line("worker connected");
 }
 
-/// From `none` to `curve` and back, while the pool is connected to a worker that listens.
+/// `security` changes from `none` to `curve` and back while the pool is connected to a worker that
+/// listens.
 #[test]
 fn a_pool_that_connects_is_secured_and_opened_again() {
     if !engine_is("native") {
@@ -848,7 +853,8 @@ fn a_pool_that_connects_is_secured_and_opened_again() {
     let security = server(&theirs, session::NullPeers::Refused);
     let mut worker = Peer::on(stream, security, session::Side::Listens, "DEALER").admitted();
     assert_eq!(worker.end.key, Some(ours.public()));
-    // The encrypted connection stays open without `security`, and the next one is in clear text.
+    // The encrypted connection stays open without `security`, and the next connection is in clear
+    // text.
     fs::write(process.file(), connecting_to(&address, "none")).unwrap();
     process.await_line("reloaded: ~1 pool (people)");
     let clients = process.endpoint("frontend clients");
@@ -967,8 +973,8 @@ fn each_side_of_a_channel_admits_its_own_keys() {
     let [mut feed, mut guest] =
         [feed, guest].map(|keys| connect(&keys, "PUB", "publishers").admitted());
     feed.send(&[b"OPEN", b"first"]);
-    // Both subscribers receive the message, kept or live, which is sealed with each subscriber's
-    // keys.
+    // Both subscribers receive the message, either as a kept message or as a new message. The
+    // gateway seals it separately for each subscriber.
     let mut subscribers = [subscribe(), subscribe()];
     for subscriber in &mut subscribers {
         assert_eq!(subscriber.message(), [&b"OPEN"[..], b"first"]);

@@ -213,7 +213,8 @@ fn a_changed_password_or_a_removal_ends_the_connections_of_a_user() {
     assert_eq!(second.receive(), Received::End);
 }
 
-/// docs/security.md describes these steps: the user has a second name until the program uses it.
+/// docs/security.md describes these steps: the file has a line with a second name for the user, and
+/// the old line is removed after the program has changed to the second name.
 #[test]
 fn a_second_name_replaces_a_password_without_an_interruption() {
     if !engine_is("native") {
@@ -362,8 +363,8 @@ fn each_mistake_of_a_user_is_logged_with_its_remedy() {
     );
 }
 
-/// A peer that names PLAIN in its greeting but then breaks the protocol is neither served nor told
-/// the reason.
+/// A peer that names PLAIN in its greeting but then breaks the protocol is not served, and does not
+/// receive the reason.
 #[test]
 fn a_peer_that_only_names_plain_is_not_admitted() {
     if !engine_is("native") {

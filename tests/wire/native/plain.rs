@@ -1,5 +1,6 @@
 //! Tests of plain peers, which send and receive payloads without a type, together with typed peers.
-//! Also tested are clients behind a proxy, and the empty message that a probing socket sends first.
+//! The tests also cover clients behind a proxy, and the empty message that a probing socket sends
+//! first.
 
 use std::thread;
 
@@ -42,8 +43,8 @@ fn expect(socket: &zmq::Socket, frames: &[&str]) -> Frames {
     got
 }
 
-/// The frames of a request and of its answer at one kind of worker, without the token with which
-/// both begin at a DEALER.
+/// The frames of a request to one kind of worker, and the frames of the worker's answer. At a
+/// DEALER, requests and answers begin with a token, which is not among these frames.
 struct WorkerForm {
     kind: zmq::SocketType,
     frames: &'static str,
@@ -199,8 +200,8 @@ fn a_malformed_message_is_rejected_in_the_form_of_its_frontend() {
     let gateway = gateway("frames: payload");
     let sent = (&["U", NOBODY][..], &["ERROR", "*"][..]);
     rejected(&gateway, (zmq::REQ, "routed"), sent, "unknown_type");
-    // The gateway does not know where the envelope ends. It takes the frames before a known type
-    // for the envelope, or the first frame if no frame is a known type.
+    // The gateway does not know where the envelope ends. It treats the frames before a known type
+    // as the envelope. If no frame is a known type, it treats the first frame as the envelope.
     for (at, sent, got, why) in [
         (
             "routed",

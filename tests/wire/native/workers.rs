@@ -150,8 +150,8 @@ fn a_client_at_the_address_of_workers_is_named_and_receives_one_request_at_most(
     ask(&mut client, 1);
     let first = answers(&mut client, 1);
     assert_eq!(first, BTreeMap::from([("timeout".into(), 1)]));
-    // The worker receives one request before its first answer, so the others wait, although the
-    // misplaced client holds none.
+    // The worker receives one request before its first answer, so the other requests wait, although
+    // the misplaced client holds no request.
     let _worker = Worker::start(&gateway);
     ask(&mut client, 50);
     let others = answers(&mut client, 50);
@@ -224,7 +224,8 @@ fn median_loss_time(gateway: &Process, client: &mut Raw) -> Duration {
     median
 }
 
-/// The time in which a worker receives a request may be many times its allowed silence.
+/// A slow worker needs much longer to receive the request than the heartbeat allows it to be
+/// silent.
 #[test]
 fn a_worker_that_receives_slowly_is_not_lost() {
     let gateway = start(
@@ -379,7 +380,7 @@ fn a_worker_that_does_not_read_delays_no_other_peer() {
 }
 
 /// A worker may have to send an answer before it continues to read. If the gateway read only from
-/// workers that read, both would wait for each other.
+/// workers that read, the gateway and such a worker would wait for each other.
 #[test]
 fn a_worker_that_does_not_read_is_still_read() {
     let pool = "heartbeat: off, timeout: none, per_worker: 100000";

@@ -1,5 +1,5 @@
 //! Tests of engine native with ZMTP written by hand: the engine's answers to peers that send given
-//! bytes. Engine libzmq answers as libzmq does, so it is not tested here.
+//! bytes. Engine libzmq leaves these answers to libzmq, so it is not tested here.
 
 use std::time::{Duration, Instant};
 
