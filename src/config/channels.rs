@@ -9,8 +9,8 @@ use crate::security::Security;
 use crate::snapshot::{ChannelSettings, ChannelSide, Keep, MemoryLimit};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// Returns the channels with the security of their publishers and subscribers. `secured` has the
-/// order of `channels`.
+/// Returns the channels with the security of their publishers and subscribers. `secured` contains
+/// this security for each channel, in the order of `channels`.
 pub(super) fn secured_channels(
     channels: Vec<Named<ChannelSource>>,
     secured: Vec<[Option<Arc<Security>>; 2]>,

@@ -12,10 +12,11 @@ use gateway_proto::open_file;
 pub(super) const NOT_FOUND_HELP: &str = "run the gateway where routes.yaml is, \
      name the file with gateway -c FILE, or create one with gateway init";
 
-/// The remedy for a file that existed at startup and no longer does.
+/// The remedy for a file that existed at startup and is missing now.
 pub(super) const REMOVED_HELP: &str = "put the file back: it existed when the gateway started, and its last content applies until it is back";
 
-/// Reads the text of a configuration file of at most [`FILE_MAX`] bytes.
+/// Reads the text of a configuration file. Fails with the error of a file that cannot be read, has
+/// more than [`FILE_MAX`] bytes, or is not UTF-8.
 pub(super) fn read_text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
     let shown = shown(path);
     let mut bytes = Vec::new();

@@ -1,4 +1,5 @@
-//! Checks the key `type` of frontends: each value must match a route that is open to the frontend.
+//! Checks the key `type` of frontends. Each value must match a route that is open to the frontend,
+//! which means that the route accepts messages from this frontend.
 
 use std::sync::Arc;
 

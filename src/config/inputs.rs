@@ -25,7 +25,8 @@ use gateway_schema::breaking::BreakingPolicy;
 #[derive(Debug)]
 pub struct Inputs {
     seen: FilesIdentity,
-    /// The text and content of routes.yaml, or `None` after an error, which is in `found`.
+    /// The text of routes.yaml and its parsed sections, or `None` after an error, which is in
+    /// `found`.
     main: Option<(Arc<SourceFile>, Source)>,
     /// The .proto files, or `None` after an error, which is in `found`.
     protos: Option<ProtoTexts>,
@@ -125,9 +126,9 @@ enum Predecessor<'a> {
 }
 
 impl<'a> Predecessor<'a> {
-    /// Returns the snapshot to compare with, and the default treatment of changes that break its
-    /// peers. A comparison from the command line rejects such changes. Returns `None` if there is
-    /// no predecessor.
+    /// Returns the snapshot to compare with, and the default treatment of changes that break peers
+    /// of this snapshot. A comparison from the command line rejects such changes. Returns `None` if
+    /// there is no predecessor.
     fn compared(self) -> Option<(&'a Snapshot, BreakingPolicy)> {
         match self {
             Self::None => None,
@@ -146,8 +147,8 @@ impl Inputs {
     }
 
     /// Reads the other files of a configuration. `main` is the text of its routes.yaml, or the
-    /// error of reading it. Paths in the text are relative to the directory of `path`, and
-    /// variables have their values in `environment`.
+    /// error of reading it. Paths in the text are relative to the directory of `path`. The values
+    /// of variables come from `environment`. `earlier` contains the results of the previous read.
     pub(super) fn read_main(
         main: Result<Arc<SourceFile>, Box<Diagnostic>>,
         path: &Path,
@@ -251,8 +252,8 @@ impl Inputs {
         self.load_after_with(running, &mut Cache::default())
     }
 
-    /// Resolves the inputs like [`Self::load_after`], and reuses the results of an earlier load in
-    /// `cache` where the .proto files are unchanged.
+    /// Resolves the inputs like [`Self::load_after`]. For unchanged .proto files, reuses the results
+    /// of an earlier load, which are in `cache`.
     pub(crate) fn load_after_with(
         self,
         running: &Snapshot,

@@ -33,14 +33,16 @@ pub(super) use zpl::z85_fault;
 /// smaller.
 const KEY_FILE_MAX: usize = 64 << 10;
 
-/// The maximum size of a file of users, in bytes: more than a hundred thousand users.
+/// The maximum size of a file of users, in bytes. It suffices for more than a hundred thousand
+/// users.
 const USERS_FILE_MAX: usize = 16 << 20;
 
-/// The maximum number of files and directories in a directory of keys, which is the default of
-/// `limits.clients`.
+/// The maximum number of files and directories in a directory of keys. The number equals the default
+/// of `limits.clients`, so that each client can have a key file.
 const KEY_FILES_MAX: usize = 100_000;
 
-/// The maximum nesting of directories of keys, because a symbolic link may form a cycle.
+/// The maximum nesting of directories of keys. Without a maximum, the gateway would read directories
+/// endlessly if a symbolic link formed a cycle.
 const DEPTH_MAX: usize = 8;
 
 /// The suffix of the names that pyzmq and czmq give to files with secret keys.
@@ -179,9 +181,10 @@ fn display(path: &Path) -> String {
     escaped(&shown(path))
 }
 
-/// Reads the key files in a directory and the directories in it, in the order of their names.
-/// Directories are read down to `levels` levels below this directory. `left` is the number of files
-/// and directories that may still be read.
+/// Reads the key files in a directory and in its subdirectories, in the order of their names.
+/// Subdirectories are read down to `levels` levels below this directory. `left` is the number of
+/// files and directories that may still be read. `faults` receives the reasons why files were left
+/// out.
 fn read_directory(
     directory: &Path,
     levels: usize,
@@ -204,14 +207,15 @@ fn read_directory(
     paths.sort_unstable();
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // Editors create files whose names begin with a dot, and Kubernetes volumes contain such
-        // directories. The files in these directories also have visible links in the volume.
+        // Names that begin with a dot are skipped. Editors give such names to temporary files, and
+        // Kubernetes gives them to directories of a volume. The volume also contains visible links
+        // to the files in these directories.
         if name.starts_with('.') {
             continue;
         }
         if *left == 0 {
             faults.push(format!(
-                "{} has more than {KEY_FILES_MAX} files: the others are left out",
+                "{} has more than {KEY_FILES_MAX} files: the remaining files are left out",
                 display(directory)
             ));
             return;

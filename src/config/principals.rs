@@ -55,7 +55,7 @@ pub(super) fn allowed(
                 let fault = Diagnostic::warning("no peer has this name");
                 let fault = fault.at(entry.place.clone());
                 found.push(
-                    fault.help("a principal is a user of `plain`, or the name of a key, by default the name of the key's file"),
+                    fault.help("a principal is a user of `plain` or the name of a key: a key without a name has the name of its file"),
                 );
             }
         }

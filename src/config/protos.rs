@@ -23,7 +23,8 @@ use gateway_schema::{
 /// The default directory of .proto files, relative to routes.yaml.
 const DEFAULT_IMPORT_PATH: &str = "schemas";
 
-/// The maximum number of messages of a file that a diagnostic names. The others are only counted.
+/// The maximum number of messages of a file that a diagnostic names. Further messages are only
+/// counted.
 const MESSAGES_SHOWN_MAX: usize = 8;
 
 /// The texts of the .proto files, or `None` if there is no directory and no route has a schema.
@@ -35,7 +36,8 @@ pub(super) struct Protos {
     descriptors: Option<Descriptors>,
     /// The table of the messages that routes name.
     table: Arc<Table>,
-    /// The compiled buf.validate rules of the messages that routes name, or `None` without rules.
+    /// The compiled buf.validate rules of the messages that routes name, or `None` if there are no
+    /// rules or a rule has an error.
     rule_set: Option<Arc<RuleSet>>,
     /// The limits on checks by these rules: the size of the payload, and the number of steps.
     rule_limits: RuleLimits,
@@ -199,12 +201,12 @@ pub(super) fn import_paths(
             );
         }
     }
-    // If a directory is missing, a missing message may be in it.
+    // If a directory is missing, a missing message may be defined in that directory.
     (!roots.is_empty() && roots.len() == paths.len()).then_some(roots)
 }
 
 impl Protos {
-    /// Returns a fingerprint of each of the user's files, by its import name.
+    /// Returns the fingerprints of the user's .proto files, by the import names of the files.
     pub(super) fn fingerprints(&self) -> BTreeMap<String, u64> {
         let fingerprints = self.descriptors.iter().flat_map(Descriptors::fingerprints);
         fingerprints

@@ -14,7 +14,7 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
-/// Returns a path in quotation marks, shortened in the same way.
+/// Returns a path in quotation marks, shortened like a text by [`quoted`].
 pub(super) fn quoted_path(path: &Path) -> String {
     quoted(&path.to_string_lossy())
 }

@@ -108,7 +108,8 @@ pub(super) fn resolve(
     })
 }
 
-/// Returns the frontends with their security. `secured` has the order of `frontends`.
+/// Returns the frontends with their security. `secured` contains the security of each frontend, in
+/// the order of `frontends`.
 fn secured_frontends(
     frontends: Vec<Named<FrontendSource>>,
     secured: Vec<Option<Arc<Security>>>,
@@ -120,7 +121,8 @@ fn secured_frontends(
     })
 }
 
-/// Returns the pools with their security. `secured` has the order of `pools`.
+/// Returns the pools with their security. `secured` contains the security of each pool, in the order
+/// of `pools`.
 fn secured_pools(
     pools: Vec<Named<PoolSource>>,
     secured: Vec<Option<Arc<Security>>>,

@@ -567,7 +567,7 @@ fn an_error_in_a_file_of_users_is_reported_and_excludes_only_that_user() {
         "keys/users:5:1",
         "error: user alice has two lines",
         "keys/users:6:1",
-        "this user is ignored, and all other users are in force",
+        "this line is ignored, and all other lines are in force",
     ] {
         assert!(stderr.contains(reported), "{reported}: {stderr}");
     }

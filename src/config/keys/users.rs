@@ -8,7 +8,7 @@ use crate::security::{Hashed, principal_fault};
 use gateway_diagnostic::{Diagnostic, Place, SourceFile};
 
 /// The note on each fault. A fault affects no other line.
-const IGNORED_NOTE: &str = "this user is ignored, and all other users are in force";
+const IGNORED_NOTE: &str = "this line is ignored, and all other lines are in force";
 
 /// The users of a file.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ pub(super) fn parse_users(text: &str, file: &Arc<SourceFile>) -> UsersText {
             Ok((name, hashed, at)) => match first.get(&name) {
                 Some(before) => {
                     let fault = Diagnostic::error(format!("user {name} has two lines")).at(at);
-                    let fault = fault.label("expected a name of its own").note(IGNORED_NOTE);
+                    let fault = fault.label("expected a different name").note(IGNORED_NOTE);
                     read.faults
                         .push(fault.note_at("the first is at", before.clone()));
                 }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_faulty_line_is_reported_at_its_place_and_the_others_are_read() {
+    fn a_faulty_line_is_reported_at_its_place_and_the_other_lines_are_read() {
         let hash = Hashed::of(b"secret").unwrap().text();
         let text = format!(
             "# The users.\n\nalice:{hash}\r\nbob\na b:{hash}\ncarol:secret\nalice:{hash}\ndora:{hash}\n"

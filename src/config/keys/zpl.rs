@@ -94,7 +94,8 @@ impl<'a> KeyReader<'a> {
         }
     }
 
-    /// Returns whether a line opens a section: it is a plain word that is too short for a key.
+    /// Returns whether a line is the heading of a section. A heading is a plain word of less than
+    /// half the length of a key, because a longer word is probably a mistyped key.
     fn is_heading(&self, word: &str) -> bool {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/');
         word.len() < KEY_LENGTH / 2 && word.chars().all(plain)
