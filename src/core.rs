@@ -81,7 +81,7 @@ pub struct Core<M: Frames> {
     past: Vec<Weak<Current>>,
     now: Duration,
     peers: Peers,
-    /// The workers that are leaving and still hold requests, or cannot be written to now.
+    /// The workers that are leaving, but still hold requests or cannot be written to now.
     leaving: Vec<Worker>,
     admitted: Admitted,
     pools: Vec<Pool>,
@@ -157,7 +157,8 @@ impl<M: Frames> Core<M> {
         self
     }
 
-    /// Takes one event and carries out its consequences, including deadlines that have passed.
+    /// Takes one event and carries out its consequences. Then handles the deadlines that have
+    /// passed by `now`.
     #[inline(always)]
     pub fn on(&mut self, now: Duration, event: Event<M>, out: &mut impl Outlet<M>) {
         self.now = self.now.max(now);
@@ -271,8 +272,9 @@ impl<M: Frames> Core<M> {
     }
 
     /// Returns the memory that is charged for requests, for answers that wait for a verdict, and
-    /// for channels, in bytes. It is the sum of the bodies in queues and at judges, the charges of
-    /// open requests, and the messages and subscriptions of channels.
+    /// for channels, in bytes. The sum consists of the queued requests of pools, the messages in
+    /// the lanes, the memory charged for each open request, and the messages and subscriptions of
+    /// channels.
     pub fn memory(&self) -> u64 {
         let queues: u64 = self.pools.iter().map(Pool::queue_bytes).sum();
         let channels: u64 = self.channels.iter().map(Channel::memory).sum();

@@ -6,7 +6,8 @@ use gateway_schema::ExplainedRule;
 /// The rules of a message and of the messages in its fields.
 #[derive(Debug)]
 pub struct Explanation {
-    /// The rules, in the order of messages and fields. The requested message comes first.
+    /// The rules of the requested message, followed by the rules of the messages in its fields. The
+    /// messages are sorted by name, and the rules of a message are in the order of its fields.
     pub rules: Vec<ExplainedRule>,
     /// The maximum number of steps of all CEL rules of one payload: `limits.rules_cost`.
     pub rules_cost: u64,

@@ -252,8 +252,8 @@ impl Inputs {
         self.load_after_with(running, &mut Cache::default())
     }
 
-    /// Resolves the inputs like [`Self::load_after`]. For unchanged .proto files, reuses the results
-    /// of an earlier load, which are in `cache`.
+    /// Resolves the inputs like [`Self::load_after`]. For unchanged .proto files, reuses the
+    /// results of an earlier load, which are in `cache`.
     pub(crate) fn load_after_with(
         self,
         running: &Snapshot,

@@ -37,12 +37,12 @@ const KEY_FILE_MAX: usize = 64 << 10;
 /// users.
 const USERS_FILE_MAX: usize = 16 << 20;
 
-/// The maximum number of files and directories in a directory of keys. The number equals the default
-/// of `limits.clients`, so that each client can have a key file.
+/// The maximum number of files and directories in a directory of keys. The number equals the
+/// default of `limits.clients`, so that each client can have a key file.
 const KEY_FILES_MAX: usize = 100_000;
 
-/// The maximum nesting of directories of keys. Without a maximum, the gateway would read directories
-/// endlessly if a symbolic link formed a cycle.
+/// The maximum nesting of directories of keys. Without a maximum, the gateway would read
+/// directories endlessly if a symbolic link formed a cycle.
 const DEPTH_MAX: usize = 8;
 
 /// The suffix of the names that pyzmq and czmq give to files with secret keys.
@@ -228,7 +228,7 @@ fn read_directory(
             }
         } else if name.ends_with(SECRET_ENDING) {
             faults.push(format!(
-                "{} is ignored: it contains a secret key, which only its owner should have",
+                "{} is ignored: it contains a secret key, which only the owner of the key should have",
                 display(&path)
             ));
         } else {

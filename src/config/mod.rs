@@ -71,7 +71,8 @@ pub(crate) fn admin_address(path: &Path) -> Result<SocketAddr, String> {
     let file = file::read_text(path).map_err(|fault| fault.message)?;
     let mut found = Diagnostics::new();
     let root = yaml::parse(&file, &Environment::of_process(), &mut found);
-    let root = root.ok_or_else(|| format!("{name} can't be read: run `gateway check` to see why"))?;
+    let root =
+        root.ok_or_else(|| format!("{name} can't be read: run `gateway check` to see why"))?;
     let source = source::read_file(&root, &mut found);
     let admin = source.admin.ok_or_else(|| match root.has("admin") {
         true => format!("the admin address of {name} is wrong: run `gateway check` to see why"),

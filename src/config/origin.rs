@@ -13,7 +13,7 @@ use gateway_diagnostic::{Diagnostic, SourceFile, shown};
 /// The name that diagnostics show for a configuration without a file.
 const TEXT_NAME: &str = "<text>";
 
-/// The origin of a configuration, from which a follower can read it again.
+/// The origin of a configuration, from which the gateway can read the configuration again.
 #[derive(Clone, Debug)]
 pub struct Origin {
     /// The path of the file. For a text, the directory to which import paths are relative, joined

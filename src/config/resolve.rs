@@ -121,8 +121,8 @@ fn secured_frontends(
     })
 }
 
-/// Returns the pools with their security. `secured` contains the security of each pool, in the order
-/// of `pools`.
+/// Returns the pools with their security. `secured` contains the security of each pool, in the
+/// order of `pools`.
 fn secured_pools(
     pools: Vec<Named<PoolSource>>,
     secured: Vec<Option<Arc<Security>>>,

@@ -23,7 +23,8 @@ pub(super) struct Spanned<T> {
 /// The expected content of a map. The error of a value that is not a map mentions this content.
 #[derive(Clone, Copy)]
 pub(super) struct ExpectedMap<'a> {
-    /// The key to which a single value in place of the map probably belongs.
+    /// The key whose value the author probably meant to write, if a single value is in place of the
+    /// map.
     pub key: &'static str,
     /// Returns whether a node is a valid value of the key.
     pub is: &'a dyn Fn(&Node) -> bool,
@@ -65,10 +66,10 @@ pub(super) struct Section<'a> {
     place: &'a Place,
     pairs: &'a [(Node, Node)],
     known: Vec<&'static str>,
-    /// The keys that do not belong to this map, and were reported.
+    /// The keys that do not belong to this map, and that the caller reports.
     reported: Vec<&'static str>,
     later: &'static [&'static str],
-    /// The errors of missing keys, each with the keys that could have been given instead.
+    /// The errors of missing keys. Each error has the list of keys from which one is required.
     lacks: Vec<(&'static [&'static str], Diagnostic)>,
 }
 

@@ -48,7 +48,7 @@ pub(super) fn secure(
 }
 
 /// Resolves every `security` of the running configuration again, because key files may have
-/// changed. A `security` that cannot be resolved now stays as in `running`.
+/// changed. The parts of a `security` whose files cannot be used keep their values in `running`.
 pub(super) fn secure_again(source: &Source, files: &KeyFiles, running: &Snapshot) -> Secured {
     let (mut found, mut left_out) = (Diagnostics::new(), Diagnostics::new());
     Resolver::new(source, files, Some(running), &mut found, &mut left_out).all(source)
@@ -57,8 +57,9 @@ pub(super) fn secure_again(source: &Source, files: &KeyFiles, running: &Snapshot
 struct Resolver<'a> {
     files: &'a KeyFiles,
     default: Option<&'a SecuritySource>,
-    /// The running configuration. Its keys and users stay in force where a file cannot be used. If
-    /// this is `None`, such a file is an error, and nothing takes effect.
+    /// The running configuration. If a file cannot be used, the keys or users of the running
+    /// configuration stay in force. If this is `None`, such a file is an error, and the new
+    /// configuration does not take effect.
     running: Option<&'a Snapshot>,
     unusable: Unusable,
     /// Key files whose faults have been reported.
@@ -232,14 +233,16 @@ impl<'a> Resolver<'a> {
         None
     }
 
-    /// Returns the security of a frontend in the running configuration.
+    /// Returns the security of a frontend in the running configuration, or `None` if that
+    /// configuration has no such frontend or the frontend had no security.
     fn running_frontend(&self, frontend: &Named<FrontendSource>) -> Option<&'a Security> {
         let mut frontends = self.running?.frontends.values();
         let before = frontends.find(|before| before.name == frontend.entry.frontend.name)?;
         before.security.as_deref()
     }
 
-    /// Resolves a `security`. `before` is the same `security` in the running configuration.
+    /// Resolves a `security`. `before` is the same `security` in the running configuration, and
+    /// replaces the parts whose files cannot be used.
     fn security(
         &mut self,
         source: &'a SecuritySource,

@@ -44,11 +44,12 @@ pub(super) use security::{
     CurveSource, PeersSource, PlainSource, SecurityKey, SecuritySource, ServerKey, ServerSource,
 };
 
-/// The maximum of `reload.settle`. Even an edit that shortens this time is applied only after the
-/// old time has passed.
+/// The maximum of `reload.settle`. A longer time would be hard to correct, because the edit that
+/// shortens it is also applied only after the old time has passed.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
 
-/// The sections with named entries. If there are channels, frontends and pools may be absent.
+/// The sections with named entries. The sections `frontends` and `pools` may be absent if there is
+/// a section `channels`.
 const SECTIONS: [&str; 4] = ["frontends", "pools", "channels", "routes"];
 
 /// The content of routes.yaml, with defaults filled in and names not yet looked up.
@@ -115,7 +116,7 @@ pub(super) struct FrontendSource {
 pub(super) struct PoolSource {
     /// The settings.
     pub settings: PoolSettings,
-    /// The timeout of routes that set no `timeout` themselves.
+    /// The timeout of routes that set no `timeout` themselves, or `None` for no deadline.
     pub timeout: Option<Duration>,
     /// The `security` of the pool itself.
     pub security: SecurityKey,
@@ -280,8 +281,8 @@ fn entries<'a, T>(
     read: impl Fn(&str, &'a Node, &mut Diagnostics) -> (T, Vec<Spanned<BindEndpoint>>),
 ) -> Vec<Named<T>> {
     let mut all = Vec::new();
-    // A section that is nested in this one by mistake is not an entry. It is reported when that
-    // section is read.
+    // A section that is nested in this section by mistake is not an entry. The mistake is reported
+    // when the nested section is read.
     let strays = SECTIONS.map(|key| top.misplaced(key).map(|(stray, _, _)| &stray.place));
     for (name, value) in pairs(top, key, what, found) {
         if strays.contains(&Some(&name.place)) {

@@ -25,7 +25,8 @@ use gateway_diagnostic::Diagnostic;
 /// practice.
 pub(super) const COUNT_MAX: u64 = 1_000_000_000;
 
-/// The maximum length of the name of a frontend, pool or channel, which is a label of metrics.
+/// The maximum length of the name of a frontend, pool or channel, in bytes. Many metrics repeat the
+/// name as a label, so the name should be short.
 const NAME_MAX: usize = 64;
 
 /// A whole number from `LEAST` to `MOST`.

@@ -138,8 +138,8 @@ enum DollarKind<'a> {
     Malformed,
 }
 
-/// Removes the text before the next token, and the token, from the start of `rest`, and returns
-/// both. Returns `None` if `rest` contains no further token.
+/// Removes the text before the next token and the token itself from the start of `rest`. Returns
+/// this text and the token, or `None` if `rest` contains no further token.
 fn next_token<'a>(rest: &mut &'a str) -> Option<(&'a str, DollarToken<'a>)> {
     let (before, from) = rest.split_at(rest.find('$')?);
     let token = DollarToken::read(from);
@@ -225,7 +225,8 @@ fn variable(inner: &str) -> DollarKind<'_> {
     DollarKind::Variable { name, default }
 }
 
-/// Returns the length of the name of a variable that `text` begins with, in bytes.
+/// Returns the length of the name of a variable at the start of `text`, in bytes, or 0 if `text`
+/// does not begin with such a name.
 fn name_length(text: &str) -> usize {
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         return 0;

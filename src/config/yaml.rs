@@ -22,7 +22,7 @@ use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile};
 pub use bounds::FILE_MAX;
 pub(super) use node::{Node, NodeKind};
 
-/// Parses the text of a file, of at most [`FILE_MAX`] bytes. Variables have their values in
+/// Parses the text of a file, of at most [`FILE_MAX`] bytes. The values of variables come from
 /// `environment`. Returns `None` if the text cannot be parsed; the errors are then in `found`.
 pub(super) fn parse(
     file: &Arc<SourceFile>,

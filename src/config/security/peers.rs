@@ -39,7 +39,7 @@ impl<'a> Resolver<'a> {
             let fault = Diagnostic::warning("there is no key, so no peer with a key is admitted");
             let fault = fault.at(peers.place.clone());
             self.found.push(
-                fault.help("add the public key of each peer: in a directory, a file NAME.key"),
+                fault.help("add the public key of each peer: in a directory, as a file NAME.key"),
             );
         }
         let named = named.into_iter().map(|(key, (name, _))| (key, name));
@@ -89,7 +89,7 @@ impl<'a> Resolver<'a> {
             let fault = Diagnostic::error("a secret key is among the public keys");
             let fault = fault
                 .at(secret.place.clone())
-                .label("only its owner should have it");
+                .label("only the owner of the key should have it");
             faults.push(fault.help("put NAME.key there, not NAME.key_secret"));
         }
         match &file.public {
@@ -117,7 +117,7 @@ impl<'a> Resolver<'a> {
             Some((other, first)) if **other != *name => {
                 self.unusable.disputed.push(key);
                 let fault = Diagnostic::error(format!("the key has two names, {other} and {name}"));
-                let fault = fault.at(place.clone()).label("expected a key of its own");
+                let fault = fault.at(place.clone()).label("expected a different key");
                 self.found
                     .push(fault.note_at(format!("it belongs to {other} at"), first.clone()));
             }

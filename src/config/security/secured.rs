@@ -1,4 +1,5 @@
-//! The requirements of a whole configuration, and a snapshot that differs only in them.
+//! The requirements for peers in the `security` keys of a whole configuration. They can replace the
+//! requirements of the running snapshot.
 
 use std::sync::Arc;
 

@@ -108,7 +108,8 @@ fn refuse_native_keys(section: &mut Section<'_>, keep: Keep, slow: Slow, found: 
         let node = section.node(key).filter(|node| !node.is_unknown());
         if let Some(node) = node.filter(|_| is_used) {
             let what = match (key, node.text()) {
-                // One value of each of these keys is supported, so the error names the value.
+                // Each of these keys has one supported value, so the error names the
+                // unsupported value.
                 ("keep" | "slow", word) if !word.is_empty() => format!("{key} {word:?}"),
                 _ => format!("{key:?}"),
             };
@@ -119,7 +120,7 @@ fn refuse_native_keys(section: &mut Section<'_>, keep: Keep, slow: Slow, found: 
 }
 
 /// Reads the publishers or the subscribers of a channel: an address to listen on, a list of such
-/// addresses, or a map.
+/// addresses, or a map. Returns the settings of this side, and the values as written.
 fn side(
     section: &mut Section<'_>,
     channel: &str,

@@ -5,8 +5,9 @@ use super::super::value::{BindEndpoint, ConnectEndpoint};
 use crate::snapshot::Endpoints;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// Returns the expected content of a frontend or pool, for the error of a single value or of no
-/// value in place of the map. `least` is the minimum content of the map.
+/// Returns the expected content of the map of a frontend or pool. The error of a frontend or pool
+/// that has a single value or no value uses this content. `least` is the minimum content of the
+/// map.
 pub(super) fn address(least: &'static str) -> ExpectedMap<'static> {
     ExpectedMap {
         key: "bind",
@@ -16,8 +17,8 @@ pub(super) fn address(least: &'static str) -> ExpectedMap<'static> {
     }
 }
 
-/// Reads `bind` and `connect`. At least one of these keys is required. Returns all addresses and,
-/// in a list of their own, the addresses to listen on with their places.
+/// Reads `bind` and `connect`. At least one of these keys is required. Returns all addresses, and a
+/// separate list of the addresses to listen on, each with its place.
 pub(super) fn endpoints(
     section: &mut Section<'_>,
     what: &str,

@@ -91,7 +91,8 @@ fn type_bytes(kind: &Spanned<String>, found: &mut Diagnostics) -> Option<Box<[u8
     None
 }
 
-/// Reads `errors`, which is an encoding, or a map of encoding and frames.
+/// Reads `errors`, which is an encoding, or a map of encoding and frames. Returns the encoding or
+/// its default, and the frames, which are `None` if they are not set.
 fn errors(
     section: &mut Section<'_>,
     what: &str,

@@ -71,8 +71,8 @@ pub(super) fn routes(
             .as_ref()
             .and_then(|pattern| first.get(pattern));
         match (before, &route.pattern) {
-            // These are two spellings, such as hex:41 and A. The same spelling twice is a duplicate
-            // key, which was reported when the YAML was parsed.
+            // These are two spellings of one type, such as hex:41 and A. The same spelling twice is
+            // a duplicate key, which was reported when the YAML was parsed.
             (Some((name, place)), _) if *name != route.name => {
                 let (one, two) = (quoted(&route.name), quoted(name));
                 let fault = Diagnostic::error(format!("{one} is the same type as {two}"));
@@ -227,7 +227,7 @@ fn acknowledges(section: &mut Section<'_>, found: &mut Diagnostics) -> bool {
 /// The maximum fits into 32 bits.
 const BURST_MAX: u64 = 1_000_000_000;
 
-/// Reports a key that engine libzmq cannot honour, since libzmq does not identify clients.
+/// Reports a key that engine libzmq cannot honour, because libzmq does not identify clients.
 fn native_only(
     section: &mut Section<'_>,
     key: &'static str,

@@ -57,7 +57,8 @@ pub(crate) struct CurveSource {
     pub peers: Option<Spanned<PeersSource>>,
     /// The keys of peers that are CURVE servers.
     pub server: Option<Spanned<ServerSource>>,
-    /// The places of secret keys that are written in routes.yaml itself. Each was reported.
+    /// The places of secret keys that are written in routes.yaml itself. Each of these keys was
+    /// reported.
     pub exposed: Vec<Place>,
 }
 

@@ -63,7 +63,7 @@ impl TryFrom<Value> for ConnectEndpoint {
 
 /// Returns the address that was probably meant by an address without `tcp://`, or by an address
 /// with the scheme of another protocol. If only a port is given, the host is `default_host`.
-/// Returns `None` if the result would not be a valid address.
+/// Returns `None` for any other value, or if the result would not be a valid address.
 fn meant(value: &Value, default_host: &str, is_good: impl Fn(Value) -> bool) -> Option<String> {
     let bare = match value {
         Value::Number(port) => format!("{default_host}:{port}"),
