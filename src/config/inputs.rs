@@ -76,7 +76,8 @@ pub struct FilesIdentity {
     pub roots: Vec<PathBuf>,
     /// The fingerprint of the content of every file. Equal content has equal fingerprints.
     pub fingerprint: u64,
-    /// The text of routes.yaml, which names the key files to read again, or `None` after an error.
+    /// The text of routes.yaml, or `None` after an error. The text names the key files to read
+    /// again.
     pub(super) main: Option<Arc<SourceFile>>,
     /// The .proto files. The next read shares the texts that are unchanged. If routes.yaml cannot
     /// be read or parsed, these are the files of the previous read.
@@ -156,7 +157,7 @@ impl Inputs {
         earlier: Earlier<'_>,
     ) -> Self {
         let mut found = Diagnostics::new();
-        // Each file is hashed as it is read, since a second read might return other content.
+        // Each file is hashed when it is read, because a second read might return other content.
         let mut hasher = DefaultHasher::new();
         let file = match main {
             Ok(file) => {

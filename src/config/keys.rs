@@ -51,7 +51,7 @@ const SECRET_ENDING: &str = "_secret";
 /// The permissions of users who are neither the owner of the file nor in its group.
 const OTHERS: u32 = 0o007;
 
-/// Every key file and every file of users that routes.yaml names, by its path as written there.
+/// Every key file and every file of users that routes.yaml names, by the path in routes.yaml.
 #[derive(Debug, Default, Hash)]
 pub(super) struct KeyFiles {
     keys: BTreeMap<(KeyRole, PathBuf), Stored>,
@@ -250,8 +250,8 @@ struct Secrets {
 }
 
 impl Secrets {
-    /// Reads a file of at most `most` bytes. `what` names the expected content, for the error of a
-    /// binary file.
+    /// Reads a file of at most `most` bytes. `what` names the expected content in the error of a
+    /// file that is not UTF-8.
     fn read(path: &Path, most: usize, what: &str) -> io::Result<Self> {
         let file = open_file(path)?;
         let metadata = file.metadata()?;

@@ -325,8 +325,8 @@ fn instead(key: &str) -> Option<&'static str> {
     })
 }
 
-/// Returns the sections that may have this key, or whose entries may have it, according to the JSON
-/// Schema of the file.
+/// Returns the sections that can have this key, and the sections whose entries can have this key,
+/// according to the JSON Schema of the file.
 pub(super) fn homes(key: &str) -> Vec<&'static str> {
     // The definitions in the JSON Schema, each with the section that it defines.
     const DEFINED: [(&str, &str); 9] = [

@@ -10,7 +10,7 @@ use gateway_diagnostic::{Diagnostic, Place, SourceFile};
 const ESCAPE_CHARACTERS: &str = "0abtnvfre \"/\\N_LPxuU\t";
 
 /// Returns the diagnostic of a syntax error. There is only one diagnostic, because the text after a
-/// syntax error cannot be interpreted. `bracket` is the innermost open bracket.
+/// syntax error cannot be interpreted. `bracket` is the innermost open bracket and its place.
 pub(super) fn syntax_fault(
     file: &Arc<SourceFile>,
     error: &ScanError,

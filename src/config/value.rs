@@ -1,7 +1,7 @@
 //! Values of routes.yaml with a syntax of their own: durations, sizes, endpoints, names, types.
 //!
 //! Parse, don't validate: a value of these types is valid, and is never checked again. Each error
-//! is a sentence about the value, without the place, which the caller adds.
+//! describes only the value. The caller adds the place.
 
 mod endpoint;
 mod quantity;

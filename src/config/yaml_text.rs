@@ -1,5 +1,5 @@
-//! Checks and changes of the text of routes.yaml before the text is read as YAML. They concern
-//! merge conflicts, characters that YAML forbids, and tabs that YAML allows but the parser rejects.
+//! Checks the text of routes.yaml for merge conflicts and for characters that YAML forbids, before
+//! the text is read as YAML. Also replaces tabs that YAML allows but the parser rejects.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! The parts of a `security` that stay as they were, because their files cannot be used now.
+//! The parts of a `security` that keep their values from the running configuration, because their
+//! files cannot be used now.
 
 use std::sync::Arc;
 

@@ -35,7 +35,7 @@ pub(crate) struct RouteSource {
     pub reply: Vec<SchemaSource>,
     /// The pool or the channel, or `None` if its error was reported.
     pub target: Option<TargetSource>,
-    /// The timeout, which overrides the timeout of the pool.
+    /// The timeout, or `None` if the timeout of the pool applies.
     pub timeout: Option<Spanned<Timeout>>,
     /// The frontends that may use the route, or `None` for all.
     pub frontends: Option<Vec<Spanned<String>>>,
@@ -310,7 +310,7 @@ fn allow(
     })
 }
 
-/// Reports the key `encoding` of a route, which belongs in its `schema`.
+/// Reports the key `encoding` of a route. The encoding belongs in the `schema` of the route.
 fn encoding_beside_schema(
     section: &mut Section<'_>,
     schema: &[SchemaSource],

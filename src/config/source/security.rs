@@ -78,7 +78,7 @@ pub(crate) enum PeersSource {
 pub(crate) enum ServerSource {
     /// All servers have this key.
     One(ServerKey),
-    /// The server at each address has a key of its own.
+    /// The addresses of servers, each with the key of the server.
     Each(Vec<(Spanned<String>, Spanned<ServerKey>)>),
 }
 
