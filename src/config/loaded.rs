@@ -18,8 +18,8 @@ pub struct Loaded {
     pub routes: usize,
     /// The place of `admin.bind`.
     pub admin: Option<Place>,
-    /// True if values seem to refer to environment variables. A reload does not read these variables
-    /// again.
+    /// True if values seem to refer to environment variables. A reload does not read these
+    /// variables again.
     pub has_variables: bool,
     /// The addresses on which frontends, pools and channels listen, each with its place.
     pub binds: Vec<Bind>,
