@@ -29,8 +29,8 @@ pub enum Reason {
     NotAllowed,
     /// The principal or the connection exceeds the route's `rate`.
     RateLimited,
-    /// The client has reached its limit of open requests or of their bytes, or there is no memory
-    /// for the answer.
+    /// The client has reached the limit on the number or on the total size of its open requests, or
+    /// there is no memory for the answer.
     ClientLimit,
     /// The pool's queue is full.
     QueueFull,
@@ -107,8 +107,8 @@ impl Reason {
         match self {
             // Each answer makes room, so the request may succeed soon.
             Reason::ClientLimit | Reason::QueueFull => Some(Duration::from_millis(100)),
-            // This is a placeholder: `Rejection::after` sets the time at which the token bucket has
-            // a token.
+            // This is a placeholder: `Rejection::after` replaces it by the time until the token
+            // bucket has a token.
             Reason::RateLimited => Some(Duration::from_millis(1)),
             // A restart of workers or of the gateway takes about a second.
             Reason::NoWorker | Reason::ShuttingDown => Some(Duration::from_secs(1)),
@@ -162,7 +162,7 @@ pub(crate) struct Rejection {
     /// type.
     #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
     pub kind: String,
-    /// True if no worker has seen the request, and it may succeed if it is sent again.
+    /// True if no worker has seen the request, and the request may succeed if it is sent again.
     pub retryable: bool,
     /// The time to wait before the request is sent again, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -248,7 +248,7 @@ impl Rejection {
         }
     }
 
-    /// Marks the request as seen by no worker, and as retryable once the workers are less busy.
+    /// Marks the request, which no worker has seen, as retryable after [`BUSY_RETRY_AFTER`].
     pub(crate) fn busy(self) -> Self {
         Self {
             retryable: true,
@@ -257,8 +257,8 @@ impl Rejection {
         }
     }
 
-    /// Marks the request as seen by a worker. The request is not retryable: only its client knows
-    /// whether it may be repeated.
+    /// Marks the request as not retryable, because a worker has seen it. Only the client knows
+    /// whether the request may be repeated.
     pub(crate) fn seen(self) -> Self {
         Self {
             retryable: false,
@@ -284,7 +284,7 @@ impl Rejection {
         }
     }
 
-    /// Appends a hint to the message, if there is one.
+    /// Appends the hint, if there is one, to the message.
     pub(crate) fn with_hint(self, hint: Option<String>) -> Self {
         match hint {
             Some(hint) => Self {
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn protobuf_has_the_numbers_of_the_shipped_schema() {
+    fn a_protobuf_rejection_has_the_field_numbers_of_the_shipped_schema() {
         let expected =
             b"\x08\x03\x12\x02no\x22\x10schema_violation\x2a\x0baddress.zip\x30\x07\x38\x03\
             \x4a\x01T\x62\x07gateway";

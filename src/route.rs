@@ -26,12 +26,12 @@ pub enum TypePattern {
 pub struct RouteTable<R> {
     routes: Vec<Arc<R>>,
     exact: ByBytes,
-    /// The length of the longest type in `exact`, in bytes. A frame that is compared with types may
-    /// have megabytes, which take milliseconds to hash. Longer frames are therefore not hashed.
+    /// The length of the longest type in `exact`, in bytes. A longer frame cannot be in `exact`, so
+    /// it is not hashed. Hashing a frame of several megabytes would take milliseconds.
     longest: usize,
     /// The type in `exact` of each route, or `None` if the route has no exact type.
     kinds: Vec<Option<Box<[u8]>>>,
-    /// The prefixes by length, the longest first.
+    /// The prefixes, grouped by their length in bytes, the longest first.
     prefixes: Vec<(usize, ByBytes)>,
     /// The types of `exact` in lower case.
     lower: ByBytes,
@@ -115,8 +115,8 @@ impl<R> RouteTable<R> {
         }
     }
 
-    /// Returns the route of a type that is similar to the unknown type `kind`, and that the sender
-    /// may have meant. The two may differ in upper and lower case, in white space or a NUL at the
+    /// Returns the route of a known type that the sender of the unknown type `kind` may have meant,
+    /// or `None`. The two types may differ in upper and lower case, in white space or a NUL at the
     /// ends of `kind`, and in quotes around `kind`. Patterns are not considered.
     #[cold]
     pub(crate) fn find_similar(&self, kind: &[u8]) -> Option<&R> {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_of_an_unknown_type_does_not_matter() {
+    fn a_look_up_does_not_hash_all_bytes_of_a_long_unknown_type() {
         let table = table(&["person", "order.*"]);
         let long = [b"order.".as_slice(), &[b' '; 16 << 20]].concat();
         let began = std::time::Instant::now();
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_similar_type_is_found_by_its_letters() {
+    fn a_type_that_differs_only_in_case_space_nul_or_quotes_is_similar() {
         let table = table(&["PERSON", "order.new", "b*"]);
         let similar = |kind: &[u8]| table.find_similar(kind).map(String::as_str);
         for kind in [

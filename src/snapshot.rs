@@ -52,8 +52,8 @@ impl RouteId {
 }
 
 /// The maximum number of routes with their own counters, over the life of the process. Each route
-/// takes about 400 bytes on the data thread and about 30 lines of /metrics. This maximum bounds
-/// both, however often an edit of the configuration adds new names.
+/// takes about 400 bytes on the data thread and about 30 lines of /metrics. Without this maximum,
+/// edits that add new names again and again could exhaust the memory.
 pub(crate) const ROUTES_COUNTED_MAX: usize = 10_000;
 
 /// The names of frontends, pools, channels and routes, with their numbers. Names are added but
@@ -227,7 +227,7 @@ pub struct Frontend {
     pub name: String,
     /// The addresses to listen on and to connect to.
     pub endpoints: Endpoints,
-    /// The encoding of rejections of requests whose route has no schema, or that no route matches.
+    /// The encoding of a rejection if no route matches the request, or if its route has no schema.
     pub errors: ErrorEncoding,
     /// The framing of the clients' messages, and of the answers to them.
     pub framing: Arc<Framing>,
@@ -241,18 +241,18 @@ pub struct Framing {
     /// The type that the gateway gives to every message of plain clients, whose messages and
     /// answers have no type frame. `None` for typed clients.
     pub kind: Option<Box<[u8]>>,
-    /// The frames of a message that are its envelope.
+    /// The frames of a client's message that form the envelope.
     pub envelope: EnvelopeMode,
     /// The frames of a rejection and of a worker's ERROR.
     pub errors: ErrorFrames,
 }
 
-/// The frames of a client's message that are its envelope.
+/// The frames of a client's message that form the envelope.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EnvelopeMode {
     /// The frames depend on the client's socket type. The envelope of a REQ is every frame up to
-    /// and including the first empty frame. The envelope of another client is a leading empty
-    /// frame, if there is one.
+    /// and including the first empty frame. The envelope of any other client is the first frame, if
+    /// this frame is empty.
     #[default]
     Auto,
     /// Every frame up to and including the first empty frame, for clients behind a proxy.

@@ -2,14 +2,15 @@
 //! content of the files has changed. If so, it waits until the files have settled, and reloads
 //! them.
 //!
-//! Events only trigger a check of the files. The decision depends on the content of every file, and
-//! the bytes that are compared are the bytes that are loaded ([`Inputs`](crate::config::Inputs)). A
-//! later write raises another event or is found by the next check, so the last write is never
-//! missed. Watches are placed anew before each check, because a watch ends with its directory, and
-//! editors, `git checkout` and Kubernetes replace both files and directories.
+//! Events only trigger a check of the files. The decision to reload depends on the content of every
+//! file, and the bytes that are compared are the bytes that are loaded
+//! ([`Inputs`](crate::config::Inputs)). A later write raises another event or is found by the next
+//! check, so the last write is never missed. Watches are placed anew before each check, because a
+//! watch ends with its directory, and editors, `git checkout` and Kubernetes replace both files and
+//! directories.
 //!
-//! [`Wake`] wakes the follower, `watches` raises events, `apply` hands the result to the running
-//! gateway, and `past` keeps replaced snapshots.
+//! [`Wake`] wakes the follower, `watches` raises events, `apply` applies the loaded configuration to
+//! the running gateway, and `past` keeps replaced snapshots.
 
 mod apply;
 mod past;
@@ -188,7 +189,8 @@ impl Follower {
             follower.check_after(CheckReason::Interval);
         });
         loop {
-            // The message that wakes an ended follower may have been received while files settled.
+            // `settle` may have received the message that wakes an ended follower. Waiting here for
+            // that message would be in vain.
             let woken = if self.wake.has_ended() {
                 Ok(WakeReason::Changed)
             } else {
@@ -263,7 +265,7 @@ impl Follower {
         let watched = (self.running.reload.watch, self.seen.roots.clone());
         self.check(why);
         if watched != (self.running.reload.watch, self.seen.roots.clone()) {
-            // These files may have changed before they were watched.
+            // The newly watched files may have changed before their watches were placed.
             self.wake.changed();
         }
     }
@@ -371,7 +373,7 @@ impl Follower {
         if let Some(why) = failure.filter(|_| !self.has_logged_unwatched) {
             self.has_logged_unwatched = true;
             let every = self.check_every;
-            warn!("can't watch every file ({why}): also checking every {every:?}");
+            warn!("can't watch every file ({why}): also checking all files every {every:?}");
         }
         if placed.is_some() {
             *watches = placed;

@@ -6,7 +6,8 @@ use std::sync::mpsc::{self, Receiver, Sender};
 
 use super::report::Report;
 
-/// A handle that wakes the follower, which is the thread that follows the files, from any thread.
+/// A handle with which any thread can wake the follower, which is the thread that follows the
+/// configuration's files.
 #[derive(Clone, Debug)]
 pub struct Wake {
     wakes: Sender<WakeReason>,
@@ -24,7 +25,7 @@ pub(crate) type ReportCallback = Box<dyn FnOnce(Arc<Report>) + Send>;
 pub(crate) enum WakeReason {
     /// A file may have changed.
     Changed,
-    /// A reload was requested, by a caller that may wait for the report.
+    /// A reload was requested. The callback, if there is one, receives the report.
     Requested(Option<ReportCallback>),
 }
 
@@ -46,15 +47,15 @@ impl Wake {
         let _ = self.wakes.send(WakeReason::Requested(None));
     }
 
-    /// Requests a reload now. `callback` is called with the report; it must not block, and is
-    /// dropped if the follower has ended.
+    /// Requests a reload now. The follower calls `callback` with the report, so `callback` must not
+    /// block. If the follower has ended, `callback` is dropped.
     pub fn reload_with(&self, callback: impl FnOnce(Arc<Report>) + Send + 'static) {
         let _ = self
             .wakes
             .send(WakeReason::Requested(Some(Box::new(callback))));
     }
 
-    /// Ends the follower, after a reload that is in progress.
+    /// Ends the follower. If a reload is in progress, the follower completes the reload first.
     pub fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
         let _ = self.wakes.send(WakeReason::Changed);

@@ -46,7 +46,7 @@ impl FromStr for Network {
         let address: IpAddr = address.parse().map_err(|_| expected())?;
         if address != address.to_canonical() {
             let canonical = address.to_canonical();
-            return Err(format!("write it as an IPv4 address: {canonical}"));
+            return Err(format!("write this address as IPv4: {canonical}"));
         }
         let bits_max = if address.is_ipv4() { 32 } else { 128 };
         let bits = match bits {

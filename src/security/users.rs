@@ -20,8 +20,8 @@ use zeroize::Zeroizing;
 /// cannot exhaust a machine.
 const MEMORY_KIB_MAX: u32 = 256 << 10;
 
-/// The maximum number of blocks of 1 KiB that one verification computes, over all passes. This
-/// number of blocks takes about a second, for which the verifications of other passwords wait.
+/// The maximum number of blocks of 1 KiB that one verification computes, over all passes. Computing
+/// this number of blocks takes about a second. Other verifications must wait for this second.
 const BLOCKS_MAX: u64 = 1 << 20;
 
 /// The maximum number of lanes of a hash, which is argon2's parameter `p`. Lanes are computed one
@@ -76,7 +76,7 @@ pub enum HashFault {
     Costly,
 }
 
-/// The beginnings of hashes that other programs write, with the names of their functions.
+/// The prefixes of hashes that other programs write, each with the name of its hash function.
 const FOREIGN: [(&str, &str); 13] = [
     ("$1$", "MD5 (crypt)"),
     ("$2a$", "bcrypt"),
@@ -234,10 +234,12 @@ impl Users {
         (*hashed == user.hashed).then(|| Arc::clone(name))
     }
 
-    /// Returns the user if the password was verified before. The look-up takes a few microseconds
-    /// and never waits: if another thread holds the lock, the password must be verified again.
+    /// Returns the user if the password was verified before, and otherwise `None`. The look-up takes
+    /// a few microseconds and never waits: it also returns `None` while another thread holds the
+    /// lock, and the password must then be verified again.
     pub(crate) fn remembered(&self, credentials: &Credentials) -> Option<User> {
-        // The tag is computed for unknown users, too, because their refusal must cost the same.
+        // The tag is computed for unknown users, too, so that the refusal of an unknown user takes
+        // as long as the refusal of a wrong password.
         let tag = self.tag(credentials.user(), credentials.password());
         let (name, hashed) = self.find(credentials)?;
         // The data thread must not wait while another thread remembers a password.

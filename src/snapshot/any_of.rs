@@ -66,8 +66,8 @@ const WORK_SIZE_MIN: usize = 512;
 /// [`WORK_SIZE_MIN`] bytes.
 const BYTES_PER_MESSAGE: usize = 16;
 
-/// The number of passes over a payload that breaks a schema. They find all violations, and the
-/// encoding that the sender may have meant.
+/// The number of additional passes over a payload that breaks a schema. These passes find all
+/// violations, and the encoding that the sender may have meant.
 const PASSES_PER_VIOLATION: usize = 4;
 
 /// Returns an upper bound of the time that a check by a schema takes, as a number of plain passes
@@ -76,9 +76,10 @@ const PASSES_PER_VIOLATION: usize = 4;
 fn passes(schema: &Schema, expressions: Option<&Estimate>) -> usize {
     let rules = match (expressions, schema.has_rules()) {
         (None, false) => 0,
-        // The payload is read up to two more times, and each value is compared.
+        // The payload is read up to two more times, and each value is compared. This takes as long
+        // as four passes.
         (None, true) => 4,
-        // In addition, the values that the rules read are built in memory.
+        // In addition, the values that CEL rules read are built in memory.
         (Some(_), _) => 6,
     };
     let all_violations = schema.identity().1.all_violations;

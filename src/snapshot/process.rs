@@ -10,7 +10,8 @@ use clap::ValueEnum;
 pub struct ReloadSettings {
     /// True if files are watched for changes. SIGHUP reloads them in any case.
     pub watch: bool,
-    /// The time for which files must have been unchanged, so that a burst of writes is one change.
+    /// The time for which files must stay unchanged before they are reloaded, so that a burst of
+    /// writes causes one reload.
     pub settle: Duration,
 }
 

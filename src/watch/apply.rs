@@ -1,4 +1,4 @@
-//! Hands a loaded configuration to the running gateway, or reports the errors of the files.
+//! Applies a loaded configuration to the running gateway, or reports the errors of the files.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -132,7 +132,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Hands the snapshot to the engine and the admin listener. If the change is impossible,
+    /// Passes the snapshot to the engine and the admin listener. If the change is impossible,
     /// returns the reason and changes nothing. `at` is the place of `admin.bind` in routes.yaml.
     fn adopt(&mut self, snapshot: Arc<Snapshot>, at: Option<Place>) -> Result<(), Box<Diagnostic>> {
         let admin = match &self.admin {

@@ -15,7 +15,7 @@ pub(super) struct Repeats {
 }
 
 impl Repeats {
-    /// Returns whether a request at `now` is to be logged. If not, counts it.
+    /// Returns whether a request at `now` is to be logged, and counts the request if not.
     pub(super) fn is_due(&mut self, now: Instant) -> bool {
         let is_due = self
             .reported

@@ -117,7 +117,7 @@ fn replaced_snapshots_are_kept_while_they_are_in_use_and_no_longer() {
     followed.end();
 }
 
-/// Sets a subscriber that drops everything, for all threads that have no subscriber.
+/// Sets a tracing subscriber that drops all lines, for all threads that have no subscriber.
 ///
 /// While a process has a single subscriber, tracing disables a log line for good if the first
 /// thread that writes it does not use that subscriber. The threads of other tests write the same
@@ -196,7 +196,8 @@ impl notify::Watcher for OnlyFirst {
     }
 }
 
-/// The watches are renewed before each check. If that fails, the old watches still report edits.
+/// The watches are renewed before each check. If new watches cannot be placed, the old watches
+/// still report edits.
 #[test]
 fn old_watches_stay_while_new_ones_cannot_be_placed() {
     let (followed, mut follower) = Followed::start();
