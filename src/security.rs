@@ -73,8 +73,8 @@ pub enum Servers {
 }
 
 impl Servers {
-    /// Returns the key of the server at the endpoint for which `is_endpoint` returns true, or `None`
-    /// if the gateway is the CURVE server there.
+    /// Returns the key of the server at the endpoint for which `is_endpoint` returns true, or
+    /// `None` if the gateway is the CURVE server there.
     fn key_of(&self, is_endpoint: impl Fn(&str) -> bool) -> Option<PublicKey> {
         match self {
             Self::None => None,

@@ -9,8 +9,8 @@
 //! watch ends with its directory, and editors, `git checkout` and Kubernetes replace both files and
 //! directories.
 //!
-//! [`Wake`] wakes the follower, `watches` raises events, `apply` applies the loaded configuration to
-//! the running gateway, and `past` keeps replaced snapshots.
+//! [`Wake`] wakes the follower, `watches` raises events, `apply` applies the loaded configuration
+//! to the running gateway, and `past` keeps replaced snapshots.
 
 mod apply;
 mod past;

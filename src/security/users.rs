@@ -234,9 +234,9 @@ impl Users {
         (*hashed == user.hashed).then(|| Arc::clone(name))
     }
 
-    /// Returns the user if the password was verified before, and otherwise `None`. The look-up takes
-    /// a few microseconds and never waits: it also returns `None` while another thread holds the
-    /// lock, and the password must then be verified again.
+    /// Returns the user if the password was verified before, and otherwise `None`. The look-up
+    /// takes a few microseconds and never waits: it also returns `None` while another thread holds
+    /// the lock, and the password must then be verified again.
     pub(crate) fn remembered(&self, credentials: &Credentials) -> Option<User> {
         // The tag is computed for unknown users, too, so that the refusal of an unknown user takes
         // as long as the refusal of a wrong password.

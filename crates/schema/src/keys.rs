@@ -2,10 +2,10 @@
 //!
 //! Keys are compared as values, not as bytes: the number 1 in one byte and the number 1 in eight
 //! bytes are equal keys. The keys of a map of up to [`PAIRWISE_MAX`] entries are compared pairwise
-//! on the stack. For a larger map, a set of fingerprints is kept. A fingerprint is a 64-bit hash of a key. The set grows with the entries
-//! that were read, not with the number of entries that a payload declares. The hashes have a random
-//! seed, so that a peer cannot choose keys with equal hashes. If a fingerprint occurs twice, the
-//! keys are read again.
+//! on the stack. For a larger map, a set of fingerprints is kept. A fingerprint is a 64-bit hash of
+//! a key. The set grows with the entries that were read, not with the number of entries that a
+//! payload declares. The hashes have a random seed, so that a peer cannot choose keys with equal
+//! hashes. If a fingerprint occurs twice, the keys are read again.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -240,8 +240,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Reads the value of the field whose key is at `at`, and adds the field to `seen`. A field that
-    /// was read before is a violation.
+    /// Reads the value of the field whose key is at `at`, and adds the field to `seen`. A field
+    /// that was read before is a violation.
     #[inline]
     fn named(
         &self,

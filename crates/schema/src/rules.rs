@@ -3,8 +3,8 @@
 //! A [`RuleSet`] is built from descriptors each time they are loaded, and bad rules are reported
 //! then. The set is shared by all schemas whose message, or a message below it, carries rules. The
 //! messages *below* a message are the types of its fields, at any depth. A payload is checked
-//! against rules only if its schema has rules. The rules are checked after the walk over the payload
-//! or, in the combined pass, together with the walk.
+//! against rules only if its schema has rules. The rules are checked after the walk over the
+//! payload or, in the combined pass, together with the walk.
 //!
 //! `option.rs`, `kind.rs`, `field.rs` and `message.rs` read the options of descriptors. `read.rs`
 //! compiles the standard rules of these options into the checks of `check.rs`. `compile.rs`

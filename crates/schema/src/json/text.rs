@@ -98,7 +98,8 @@ fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// Reads the string whose opening quote is just before `at`, and moves `at` after the closing quote.
+/// Reads the string whose opening quote is just before `at`, and moves `at` after the closing
+/// quote.
 #[inline]
 pub(super) fn string<'a>(bytes: &'a [u8], at: &mut usize) -> Checked<Text<'a>> {
     let start = *at;

@@ -21,8 +21,8 @@ pub(super) enum Scalar<'p> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ValueTest {
     Nothing,
-    /// The number is in the range of `span + 1` numbers that begins at `low`. The range wraps around
-    /// at 64 bits.
+    /// The number is in the range of `span + 1` numbers that begins at `low`. The range wraps
+    /// around at 64 bits.
     Whole {
         low: u64,
         span: u64,
