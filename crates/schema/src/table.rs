@@ -117,8 +117,8 @@ pub struct Message {
 }
 
 impl Message {
-    /// Creates a message type. `fields` holds the declared fields in their order, followed by the
-    /// extensions, which have names in brackets.
+    /// Creates a message type. `fields` holds the declared fields in declaration order, followed by
+    /// the extensions, which have names in brackets.
     pub(super) fn new(name: &str, form: Form, mut fields: Vec<Field>) -> Self {
         let declared = (fields.iter())
             .filter(|field| !field.name.starts_with('['))
@@ -190,7 +190,8 @@ impl Message {
         self.names.get(name).copied()
     }
 
-    /// Returns the index of the field declared at `place`, if it has this name.
+    /// Returns the index of the field at position `place` of [`Self::declared`], if this is the
+    /// name of the field in the `.proto` file or in JSON.
     #[inline]
     pub(super) fn declared_as(&self, place: usize, name: &[u8]) -> Option<u32> {
         let index = *self.declared.get(place)?;
@@ -205,7 +206,7 @@ impl Message {
         self.fields[index as usize].place as usize + 1
     }
 
-    /// Returns the fields' names in the `.proto`.
+    /// Returns the names of all fields in the `.proto` file.
     pub(super) fn field_names(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|field| &*field.name)
     }
@@ -288,7 +289,7 @@ pub(crate) struct Field {
     pub(super) place: u32,
     /// The index of the field's oneof within the message. A proto3 `optional` field has none.
     pub(super) oneof: Option<u32>,
-    /// The name in the `.proto`, or `[pkg.name]` for an extension.
+    /// The name in the `.proto` file, or `[pkg.name]` for an extension.
     pub(super) name: Box<str>,
     pub(super) json_name: Box<str>,
 }
@@ -311,7 +312,7 @@ pub(super) struct Member {
 pub(super) enum MemberValue {
     One(FieldKind),
     List(FieldKind),
-    /// A map, or a field of a oneof, in which another field may be present already.
+    /// A map, or a member of a oneof. Another member of the oneof may be present already.
     Other,
 }
 
@@ -435,7 +436,7 @@ impl FieldKind {
         }
     }
 
-    /// Returns the type as people write it in a `.proto`.
+    /// Returns the type as it is written in a `.proto` file.
     pub(crate) fn label(self, table: &Table) -> &str {
         match self {
             FieldKind::Enum(id) => &table[id].name,
@@ -444,7 +445,8 @@ impl FieldKind {
         }
     }
 
-    /// Returns the type as people write it, but "an enum" or "a message" instead of a name.
+    /// Returns the type as it is written in a `.proto` file. For enums and messages, returns "an
+    /// enum" or "a message" instead of the name.
     pub(crate) fn scalar_label(self) -> &'static str {
         match self {
             FieldKind::Double => "double",
@@ -482,6 +484,7 @@ pub(crate) struct Enum {
 }
 
 impl Enum {
+    /// Returns whether a value of the enum has this number.
     pub(super) fn knows(&self, number: i32) -> bool {
         self.numbers.binary_search(&number).is_ok()
     }

@@ -36,6 +36,7 @@ impl Table {
     /// any depth. A type is wanted if `wanted` returns true for its full name. If a root with
     /// [`Root::opens_any`] can contain a `google.protobuf.Any`, the table holds all messages and
     /// enums.
+    ///
     /// `files` must include the files that define these types and the files that extend these
     /// messages.
     ///

@@ -10,7 +10,7 @@ pub(crate) const FIELDS_MAX: usize = u16::MAX as usize - 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TableError {
-    /// Two definitions have the same name.
+    /// Two messages or enums have the same name.
     DefinedTwice {
         /// The fully qualified name of the type.
         name: String,

@@ -23,7 +23,7 @@ impl Chosen {
     /// Chooses `roots`, the wanted types, and all types that the fields and extensions of these
     /// types refer to, directly or indirectly. A type is wanted if `wanted` returns true for its
     /// full name. Roots that are not declared are ignored. If a root with `opens_any` refers to
-    /// `google.protobuf.Any`, all messages and enums are chosen.
+    /// `google.protobuf.Any`, directly or indirectly, all messages and enums are chosen.
     pub(super) fn reached(
         declared: &Declared,
         roots: &[Root],

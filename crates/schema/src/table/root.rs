@@ -1,4 +1,4 @@
-//! The messages that a table is built for.
+//! The messages and enums that a table is built for.
 
 /// The message that can contain a message of any type. Its JSON form includes the type's name.
 pub(crate) const ANY: &str = "google.protobuf.Any";
