@@ -137,7 +137,7 @@ impl Comparison<'_> {
 
     /// Returns whether every value of `old_field` keeps its meaning when it is read as `new_field`.
     /// If the fields have message types, the message types are queued for comparison. Enums are
-    /// compared at once.
+    /// compared immediately.
     fn types(&mut self, messages: &MessagePair, old_field: &Field, new_field: &Field) -> bool {
         let path = join(&messages.path, &old_field.name);
         match (old_field.cardinality, new_field.cardinality) {
@@ -155,7 +155,7 @@ impl Comparison<'_> {
                 let (Some(old), Some(new)) = entries else {
                     return false;
                 };
-                // A key is never a message, so it contains nothing to compare.
+                // A key is neither a message nor an enum, so no change is reported below its path.
                 self.kinds(old.0, new.0, String::new()) && self.kinds(old.1, new.1, path + "[]")
             }
             // In protobuf, a map is a list of entries, so a map may become a list. The reverse

@@ -50,7 +50,8 @@ pub(super) fn compare(comparison: &mut Comparison<'_>, old: EnumId, new: EnumId,
 }
 
 /// Returns the break of a value that payloads identify by number, and the help for it. Returns
-/// `None` if no payload breaks.
+/// `None` if no payload breaks. `strict` is true if payloads are rejected that hold a number that
+/// the enum does not define.
 fn break_by_number(
     new_enum: &Enum,
     after: Option<&Definition>,

@@ -7,7 +7,8 @@ use super::types;
 use crate::table::Field;
 
 impl Comparison<'_> {
-    /// Returns the break of a field that has a counterpart, if its change breaks payloads.
+    /// Returns the break of a field that has a counterpart, if the change of the field breaks
+    /// payloads.
     pub(super) fn kept(
         &mut self,
         messages: &MessagePair,

@@ -1,7 +1,8 @@
 //! The changes of a field's type that keep the meaning of every value, for each encoding.
 //!
 //! A value of the earlier type must be the same value of the later type. It is not enough that the
-//! value decodes: an `int64` may lose its upper half, and a large `uint32` may become negative.
+//! value decodes: an `int64` that is read as `int32` may lose its upper half, and a large `uint32`
+//! becomes negative.
 
 use crate::table::{Cardinality, Field, FieldKind, Table};
 
