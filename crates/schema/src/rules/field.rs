@@ -4,7 +4,8 @@ use super::expression::text::{self, RuleText};
 use super::kind::RuleKind;
 use super::option::{Entry, OptionValue, all, entries, is_set, last, message as merged};
 
-/// The field numbers of `buf.validate.FieldRules`. Fields of earlier releases are read, too.
+/// The field numbers of `buf.validate.FieldRules`. Fields that only earlier releases of
+/// Protovalidate have are read, too.
 mod number {
     pub(super) const CEL: u32 = 23;
     pub(super) const SKIPPED: u32 = 24;

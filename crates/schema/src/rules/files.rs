@@ -1,11 +1,11 @@
-//! The files that define messages, and the files that they import.
+//! The files that define messages, and the files that these files import.
 
 use std::collections::{HashMap, HashSet};
 
 use gateway_proto::{CompiledFile, Descriptors};
 
-/// Returns the files that define these messages, and the files that they import, direct and
-/// indirect. Each file comes after the files that it imports.
+/// Returns the files that define these messages, and all files that these files import, directly or
+/// indirectly. Each file comes after the files that it imports.
 pub(super) fn needed<'a>(
     descriptors: &'a Descriptors,
     messages: &[&str],

@@ -8,7 +8,7 @@ use crate::protobuf::wire::WireReader;
 use crate::table::wire;
 use crate::violation::Checked;
 
-/// The maximum depth of groups in an option, because skipping a group recurses once for each level.
+/// The maximum depth of groups in an option. Skipping a group recurses once for each level.
 const DEPTH_MAX: u32 = 100;
 
 /// One field of an option.

@@ -2,13 +2,13 @@
 
 use std::fmt::Display;
 
-/// Writes a list of values in brackets.
+/// Formats a list of values in brackets.
 pub(super) fn list(values: &[impl Display]) -> String {
     let values: Vec<_> = values.iter().map(ToString::to_string).collect();
     format!("[{}]", values.join(", "))
 }
 
-/// Writes a float with the fewest digits that identify it. For a field of the type `float`, the
+/// Formats a float with the fewest digits that identify it. For a field of the type `float`, the
 /// argument `float` is the same value in single precision. Otherwise it is `None`.
 pub(super) fn float(value: f64, float: Option<f32>) -> String {
     if value.is_nan() {
@@ -38,7 +38,7 @@ pub(super) fn float(value: f64, float: Option<f32>) -> String {
     }
 }
 
-/// Writes bytes as hexadecimal digits.
+/// Formats bytes as hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut text = String::with_capacity(2 * bytes.len());
@@ -49,14 +49,14 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Writes a duration of `nanos` nanoseconds in seconds, such as `1.5s`.
+/// Formats a duration of `nanos` nanoseconds in seconds, such as `1.5s`.
 pub(super) fn duration(nanos: i128) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
     let (seconds, part) = (nanos.abs() / 1_000_000_000, nanos.abs() % 1_000_000_000);
     format!("{sign}{seconds}{}s", fraction(part))
 }
 
-/// Writes a timestamp, in nanoseconds from 1970, in the format of RFC 3339.
+/// Formats a timestamp, in nanoseconds from 1970, as in RFC 3339.
 pub(super) fn timestamp(nanos: i128) -> String {
     let (seconds, part) = (
         nanos.div_euclid(1_000_000_000),
@@ -69,7 +69,7 @@ pub(super) fn timestamp(nanos: i128) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
 }
 
-/// Writes a fraction of a second, without trailing zeros. Writes nothing if it is zero.
+/// Formats a fraction of a second, without trailing zeros. Returns an empty text for zero.
 fn fraction(nanos: i128) -> String {
     if nanos == 0 {
         return String::new();

@@ -1,9 +1,10 @@
-//! The values of fields that are not set.
+//! The zero values of scalars.
 
 use super::check::Value;
 use crate::table::FieldKind;
 
-/// Returns the value of a field of this kind that is not set, or `None` for a message.
+/// Returns the zero value of this kind, or `None` for a message. A field without presence has this
+/// value if it is not set.
 pub(super) fn zero(kind: FieldKind) -> Option<Value<'static>> {
     Some(match kind {
         FieldKind::Double | FieldKind::Float => Value::Float(0.0),

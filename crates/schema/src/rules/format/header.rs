@@ -14,7 +14,7 @@ pub(crate) enum Header {
 /// The token characters of RFC 7230, and the comma, which validate.proto's pattern includes.
 const NAME: ByteSet = ByteSet::ALPHANUMERIC.with(b"!#$%&'*+,-.^_|~`");
 
-/// All bytes except control characters. A tab is allowed.
+/// All bytes except the control characters other than the tab.
 const VALUE: ByteSet = ByteSet::of(b"\x7f")
     .with_range(0x00, 0x08)
     .with_range(0x0a, 0x1f)
@@ -33,7 +33,7 @@ pub(crate) fn is_http_header_name(text: &str, header: Header) -> bool {
     !name.is_empty() && allowed.has_all(name)
 }
 
-/// Returns whether `text` is the value of an HTTP header; it may be empty.
+/// Returns whether `text` is the value of an HTTP header. The value may be empty.
 pub(crate) fn is_http_header_value(text: &str, header: Header) -> bool {
     let allowed = match header {
         Header::Strict => VALUE,

@@ -7,10 +7,10 @@ const HEX: ByteSet = ByteSet::of(b"")
     .with_range(b'A', b'F')
     .with_range(b'a', b'f');
 
-/// Digits of each part of a UUID (RFC 9562, section 4).
+/// The number of digits in each part of a UUID (RFC 9562, section 4).
 const UUID_PARTS: [usize; 5] = [8, 4, 4, 4, 12];
 
-/// Digits of a trimmed UUID, which has no hyphens.
+/// The number of digits of a trimmed UUID, which has no hyphens.
 const TUUID_DIGITS: usize = 32;
 
 /// Crockford's base 32 in either case: digits and letters without I, L, O and U.
@@ -23,7 +23,7 @@ const BASE32: ByteSet = ByteSet::of(b"JKMNjkmn")
     .with_range(b'p', b't')
     .with_range(b'v', b'z');
 
-/// Digits of a ULID, of 5 bits each.
+/// The number of digits of a ULID. A digit stands for 5 bits.
 const ULID_DIGITS: usize = 26;
 
 /// Returns whether `text` is a UUID in either case, of any version and variant.

@@ -25,7 +25,7 @@ impl IpVersion {
     }
 }
 
-/// The values that the bits after the prefix may have.
+/// The values of the bits after a prefix that are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HostBits {
     Any,
@@ -47,7 +47,7 @@ pub(crate) fn is_ip(text: &str, version: IpVersion) -> bool {
 }
 
 /// Returns whether `text` is an IP address of this version, `/`, and the length of the prefix in
-/// bits.
+/// bits. The bits after the prefix must have a value that `host` accepts.
 pub(crate) fn is_ip_prefix(text: &str, version: IpVersion, host: HostBits) -> bool {
     let Some((address, length)) = text.split_once('/') else {
         return false;
