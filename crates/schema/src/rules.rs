@@ -162,8 +162,9 @@ impl RuleSet {
     }
 
     /// Returns the rules of the messages for which the set was built, followed by the rules of the
-    /// message types of their fields, at any depth. Messages are sorted by name, and the rules of a
-    /// message by its fields. `table` must be the table that the rule set was built with.
+    /// message types of their fields, at any depth. In each of these two groups, messages are
+    /// sorted by name. The rules of a message as a whole come first, followed by the rules of its
+    /// fields in declaration order. `table` must be the table that the rule set was built with.
     pub fn explain(&self, table: &Table) -> Vec<ExplainedRule> {
         explain::explain(&self.compiled, &self.roots, table)
     }

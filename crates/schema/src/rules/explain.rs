@@ -46,7 +46,8 @@ pub enum RuleCost {
 }
 
 /// Returns the rules of the messages `roots`, followed by the rules of the message types of their
-/// fields, at any depth. Messages are sorted by name, and the rules of a message by its fields.
+/// fields, at any depth. In each of these two groups, messages are sorted by name. The rules of a
+/// message as a whole come first, followed by the rules of its fields in declaration order.
 pub(super) fn explain(
     compiled: &Compiled,
     roots: &[MessageId],

@@ -1,8 +1,9 @@
 //! Checks of a payload against the rules of its message. The walk over the payload, which checks
 //! types and structure, has already accepted the payload.
 //!
-//! Each encoding has a judge, which reads the payload once more and builds no message. A rule
-//! applies to the value that a decoder of the payload would return.
+//! Protobuf has a judge, and MessagePack and JSON share another. A judge reads the payload once
+//! more and builds no message. A rule applies to the value that a decoder of the payload would
+//! return.
 
 pub(super) mod named;
 pub(super) mod protobuf;

@@ -253,7 +253,8 @@ pub(in crate::rules) fn decimal(text: &[u8]) -> f64 {
         _ => (false, text),
     };
     // A double represents numbers of up to 15 digits and these powers of ten exactly, so their
-    // quotient is rounded only once.
+    // quotient is rounded only once. If `digits` has 16 bytes, one of them must be the decimal
+    // point.
     if digits.len() > POWERS.len() {
         return Number::parse(text).map_or(0.0, Number::float);
     }

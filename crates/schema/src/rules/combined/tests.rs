@@ -74,8 +74,8 @@ fn compiled() -> (Arc<Table>, Compiled) {
     (table, compiled)
 }
 
-/// Changes each payload by `change`. Calls `judge` with the payload, the verdict of the pass, and
-/// the verdict of the walk and the standard rules together.
+/// Changes each payload with `change`. Calls `judge` with the changed payload, the verdict of the
+/// pass, and the verdict of the walk and the standard rules together.
 fn judged(
     (table, compiled): &(Arc<Table>, Compiled),
     mut change: impl FnMut(&[u8]) -> Vec<u8>,

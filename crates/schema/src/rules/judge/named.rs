@@ -183,7 +183,7 @@ impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
         }
     }
 
-    /// Judges a list; returns the number of its elements.
+    /// Judges a list, and returns the number of its elements.
     fn list(&self, source: &mut S, field: &Field, plan: &'a ListPlan) -> Checked<usize> {
         let at = source.start();
         let mut index = 0;
@@ -214,7 +214,7 @@ impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
         checked.map(|()| index)
     }
 
-    /// Judges a map; returns the number of its pairs.
+    /// Judges a map, and returns the number of its pairs.
     fn map(&self, source: &mut S, field: &Field, plan: &'a MapPlan) -> Checked<usize> {
         let at = source.start();
         let entry = field.kind.message().map(|id| &*self.table[id].fields);

@@ -73,8 +73,8 @@ pub(in crate::rules) fn judge_entry<G: Gather>(
     Ok(true)
 }
 
-/// Checks the key of the entry at `at`. A key that should be a string and is not UTF-8 is
-/// [`Value::Bytes`].
+/// Checks the key of the entry at `at`. The caller passes a string that is not UTF-8 as
+/// [`Value::Bytes`]. Such a key is a violation if keys have rules.
 fn judge_key<G: Gather>(plan: &ValuePlan, key: &Value, at: usize) -> Checked<()> {
     match key {
         Value::Bytes(_) if !plan.checks.is_empty() => Err(not_utf8(at, "a string")),
@@ -99,7 +99,7 @@ struct FieldRecords<'a, 'p> {
     /// The values of the earlier records, for a message field or a map.
     earlier: Vec<WireReader<'p>>,
     /// The contents of a group, merged from all records of the field. The length of a group is only
-    /// known at its end, so a group is read at once.
+    /// known at its end, so the contents are collected immediately.
     group: Option<Box<Open<'a, 'p>>>,
     /// The number of elements.
     count: usize,
@@ -212,8 +212,8 @@ impl<'a, G: Gather> Judge<'a, G> {
     }
 
     /// Returns the index of the rules of the field with this number, or `None` if there is no such
-    /// field or the field has no rules. If the field belongs to a oneof, also records it as the
-    /// member that is set.
+    /// field or the field has no rules. If the field belongs to a oneof, also records the field as
+    /// the member that is set.
     ///
     /// If the type of a singular field is a closed enum that does not define `value`, the field
     /// counts as unknown. For such a field, records nothing and returns `None`.
@@ -236,7 +236,7 @@ impl<'a, G: Gather> Judge<'a, G> {
         Ok(open.plan.place(index))
     }
 
-    /// Collects a record. The elements of a list are judged at once.
+    /// Collects a record. The elements of a list are judged immediately.
     fn record<'p>(
         &self,
         reader: &mut WireReader<'p>,

@@ -45,7 +45,7 @@ impl<'p> JsonSource<'p> {
         Ok(Cow::Borrowed(""))
     }
 
-    /// Takes members of an object that are in declaration order and in their usual form. Stops
+    /// Reads members of an object that are in declaration order and in their usual form. Stops
     /// before any other member, and before a member for which `accepts` returns false. `accepts`
     /// receives the field's index and the bytes of its value.
     #[inline]
@@ -158,7 +158,8 @@ impl<'p> Source<'p> for JsonSource<'p> {
             Form::Timestamp => timestamp(text.as_bytes()),
             Form::Duration => duration(text.as_bytes()),
             _ => {
-                // An empty text has no paths. In other texts, the path beside a comma may be empty.
+                // An empty text has no paths. In other texts, commas separate paths, which may be
+                // empty.
                 let text = Some(&*text).filter(|text| !text.is_empty());
                 let paths = text.into_iter().flat_map(|text| text.split(','));
                 return Ok(Value::Paths(

@@ -49,6 +49,7 @@ impl<'p> MsgpackSource<'p> {
 
 /// The fields of a message that are still to be read.
 pub(in crate::rules) struct Fields {
+    /// The number of pairs of the map, or of values of the array, that are still to be read.
     left: usize,
     /// The position, in declaration order, of the field that probably comes next.
     place: usize,
