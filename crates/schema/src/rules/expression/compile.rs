@@ -296,7 +296,8 @@ impl<'a> Compiler<'a> {
         rules.into()
     }
 
-    /// Adds the predefined rules that the standard rules of a kind use.
+    /// Adds to `all` the predefined rules that `rules` use. `rules` are the encoded standard rules
+    /// of this kind.
     fn predefined(
         &mut self,
         kind: RuleKind,

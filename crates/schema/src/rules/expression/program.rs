@@ -61,8 +61,7 @@ impl Expression {
     ///
     /// # Errors
     ///
-    /// Returns the reason why the expression has no value, or why its value is neither a bool nor a
-    /// string.
+    /// Fails if the expression cannot be evaluated, or if its value is neither a bool nor a string.
     pub(super) fn evaluate<'a>(
         &'a self,
         table: &'a Table,

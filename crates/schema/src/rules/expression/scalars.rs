@@ -281,8 +281,8 @@ fn put<'p>(
     true
 }
 
-/// Converts a field that the rules read. Returns `None` unless the field is a singular scalar
-/// outside oneofs and its values need no further check.
+/// Converts a field that the rules read. Returns `None` for a list, a map, a message, a member of a
+/// oneof, a closed enum, and a string that may not be UTF-8.
 fn read_field(table: &Table, message: &Message, field: &CelField) -> Option<ReadField> {
     let index = field.index;
     let field = message.fields.get(index as usize)?;
@@ -299,15 +299,15 @@ fn read_field(table: &Table, message: &Message, field: &CelField) -> Option<Read
     })
 }
 
-/// Returns, for each tag of one byte, the index in `fields` of the field with this tag.
+/// Returns [`ScalarRules::places`] for a message.
 fn places(message: &Message, fields: &[ReadField]) -> Box<[u8]> {
     let tags = message.plain.iter().zip(0u32..);
     let places = tags.map(|(_, tag)| place_of(fields, message.by_number(tag >> 3)));
     places.collect()
 }
 
-/// Returns the index in `fields` of the field with this index in the table, or a number above all
-/// indices.
+/// Returns the index in `fields` of the field with this index in the table, or `u8::MAX` if
+/// `fields` does not contain the field.
 fn place_of(fields: &[ReadField], index: Option<u32>) -> u8 {
     let place = fields.iter().position(|field| Some(field.index) == index);
     place.map_or(u8::MAX, |place| place as u8)

@@ -158,8 +158,8 @@ pub(super) fn time<'a>(form: Form, nanos: i128) -> Result<Value<'a>, ErrorKind> 
         .ok_or(ErrorKind::Range("google.protobuf.Duration"))
 }
 
-/// Converts a scalar, or a well-known type with a special form, to a value of an expression.
-/// Returns an error for a string that is not UTF-8, and for a time that is out of range.
+/// Converts a scalar, or a well-known type with a special form, to a CEL value. Returns an error
+/// for a string that is not UTF-8, and for a time that is out of range.
 pub(super) fn plain<'a>(
     table: &Table,
     kind: FieldKind,
@@ -184,7 +184,7 @@ pub(super) fn plain<'a>(
     })
 }
 
-/// Converts a text to a string of an expression.
+/// Converts a text to a CEL string.
 pub(super) fn text(text: Cow<str>) -> Value {
     match text {
         Cow::Borrowed(text) => Value::String(Text::Borrowed(text)),
@@ -192,7 +192,7 @@ pub(super) fn text(text: Cow<str>) -> Value {
     }
 }
 
-/// Converts a text key to a string of an expression. Any other key becomes an empty string.
+/// Converts a text key to a CEL string. Any other key becomes an empty string.
 pub(super) fn plain_text(key: Plain) -> Value {
     match key {
         Plain::Text(key) => text(key),

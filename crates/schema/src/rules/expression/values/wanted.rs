@@ -21,8 +21,8 @@ pub(in crate::rules) struct Wanted {
 pub(super) struct WantedFields {
     /// The indices of the fields, in ascending order.
     pub indices: Vec<u32>,
-    /// True if there are few fields and all of them are singular scalars outside oneofs. A value
-    /// then only replaces an earlier value of the same field.
+    /// True if there are at most [`FLAT_MAX`] fields and all of them are singular scalars outside
+    /// oneofs. A value then only replaces an earlier value of the same field.
     pub is_flat: bool,
 }
 
