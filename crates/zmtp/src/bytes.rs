@@ -1,7 +1,8 @@
-//! The bytes of a frame, which share the buffer that received them instead of being copied.
+//! Parts of shared buffers, so that the bytes of a frame need not be copied from the buffer into
+//! which they were read.
 //!
-//! References to a buffer are counted without atomics, because buffers never leave the thread that
-//! reads into them.
+//! References to a buffer are counted without atomics, because no reference leaves the thread that
+//! reads into the buffer.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -195,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unshared_memory_is_shrunk_in_place() {
+    fn unshared_memory_is_shrunk_to_the_size_of_its_bytes() {
         let mut memory = Vec::with_capacity(1 << 20);
         memory.resize(600_000, 7);
         let frame = Bytes::from(memory).compact();

@@ -83,7 +83,8 @@ pub(crate) fn short(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::from(*length))
 }
 
-/// Parses a list of properties. Fails with a description of the fault.
+/// Parses a peer's metadata, which is a list of properties, and ignores unknown properties. Fails
+/// with a description of the fault.
 pub(crate) fn metadata(mut data: &[u8]) -> Result<Ready, &'static str> {
     const BROKEN: &str = "metadata that is cut short";
     let mut ready = Ready::default();
@@ -129,7 +130,7 @@ fn put_property(into: &mut Vec<u8>, name: &'static str, value: &[u8]) {
     into.extend_from_slice(value);
 }
 
-/// Appends an ERROR. A long reason is shortened.
+/// Appends an ERROR. The bytes of the reason after the first 255 are omitted.
 pub fn put_error(into: &mut Vec<u8>, reason: &str) {
     let reason = &reason.as_bytes()[..reason.len().min(REASON_MAX)];
     let mut body = b"\x05ERROR".to_vec();
@@ -138,8 +139,8 @@ pub fn put_error(into: &mut Vec<u8>, reason: &str) {
     put_frame(into, COMMAND, &body);
 }
 
-/// Appends a PING with the TTL 0. This TTL sets no limit, because the peer itself decides how long
-/// it accepts silence.
+/// Appends a PING with the TTL 0, which sets no time limit. The peer itself decides how long it
+/// accepts silence from this side.
 pub fn put_ping(into: &mut Vec<u8>) {
     put_frame(into, COMMAND, b"\x04PING\0\0");
 }

@@ -17,8 +17,8 @@ use crate::{COMMAND, HEADER_MAX, LONG, MORE};
 
 /// The minimum number of bytes for which reading straight into a frame's memory pays off. A direct
 /// read has two conditions: at least this many bytes of the frame are missing, and at least this
-/// many bytes have arrived or still fit into the memory of the frame. Fewer bytes are cheaper to
-/// copy than to read separately.
+/// many bytes have arrived or fit into the free part of the frame's memory. Fewer bytes are cheaper
+/// to copy than to read separately.
 const DIRECT_MIN: usize = 16 << 10;
 
 /// The maximum size that a frame may announce: a tebibyte. A frame up to this size that exceeds the
@@ -333,7 +333,9 @@ impl Decoder {
         Ok(Some((flags, size)))
     }
 
-    /// Takes a frame that lies whole in the input, or begins to collect or to skip it.
+    /// Begins a frame whose header has arrived: takes the frame if it lies whole in the input, and
+    /// otherwise begins to collect or to skip it. Returns the item that the frame completes, if
+    /// any.
     fn begin(
         &mut self,
         flags: u8,
@@ -376,6 +378,8 @@ impl Decoder {
         Ok(None)
     }
 
+    /// Ends a frame, whose body is `None` if the frame was skipped. Returns the item that the frame
+    /// completes, if any.
     fn frame_done(
         &mut self,
         flags: u8,
@@ -400,9 +404,9 @@ impl Decoder {
         self.held = 0;
         self.bytes = 0;
         let frames = Message::from(std::mem::take(&mut self.message));
-        // A caller expects that a message with the maximum number of frames may be cut. If this
-        // bound was raised before the message ended, a cut message has fewer frames than the bound,
-        // and would look like a whole message.
+        // A caller expects that a message with the maximum number of frames may be cut. If the
+        // bound on frames was raised before the message ended, a cut message has fewer frames than
+        // the bound, and would look like a whole message.
         let cut = std::mem::take(&mut self.cut) && frames.len() < bounds.frames;
         Some(match std::mem::take(&mut self.oversize) || cut {
             true => Item::Oversize(frames),
@@ -458,8 +462,8 @@ fn collect(body: &mut Vec<u8>, filled: usize, size: usize, input: &mut Input) ->
 
 /// Makes room for `n` more bytes, or for half as many bytes as have arrived if that is more. The
 /// buffer never grows beyond the size of the whole frame. The cost of copying thus stays
-/// proportional to the size, and a frame that is never completed takes little more memory than its
-/// bytes.
+/// proportional to the size, and a frame that is never completed takes memory in proportion to the
+/// bytes that have arrived.
 fn grow(body: &mut Vec<u8>, filled: usize, size: usize, n: usize) {
     if body.len() - filled < n {
         let length = (filled + n).max(filled + filled / 2).min(size);

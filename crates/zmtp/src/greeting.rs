@@ -18,7 +18,8 @@ const MECHANISM: std::ops::Range<usize> = 12..32;
 const SIGNATURE: usize = 10;
 
 /// The number of bytes before the mechanism: signature and version. A listener can send these bytes
-/// first and name its mechanism later, because a peer that has read them sends its own mechanism.
+/// first and name its mechanism later, because most peers send their own mechanism as soon as they
+/// have read these bytes.
 pub const OPENING: usize = MECHANISM.start;
 
 /// The greeting of a side without security: ZMTP 3.1, mechanism NULL.
@@ -141,12 +142,12 @@ impl Greeting {
     }
 }
 
-/// Returns the error that names the protocol of a peer. The first byte from the peer is not 0xff,
-/// the first byte of every greeting since ZMTP 2.0.
+/// Returns the error that names the protocol of a peer by its first bytes. The first of them must
+/// not be 0xff, with which every greeting begins since ZMTP 2.0.
 fn other_protocol(first: &[u8]) -> GreetingError {
     match first {
-        // A short identity frame of ZMTP 1.0 begins with a length, and the byte after the length
-        // holds the flags. The length counts this byte.
+        // A short identity frame of ZMTP 1.0 begins with a length, followed by one byte of flags.
+        // The length includes the byte of flags, so it is at least 1.
         [0x01..=0x15, ..] => GreetingError::Older("ZMTP 1.0"),
         [0x16, ..] => GreetingError::Other("TLS"),
         [b'S', b'S', ..] => GreetingError::Other("SSH"),
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_greeting_of_this_side_is_read_in_pieces_of_any_size() {
+    fn the_greeting_of_this_side_is_read_wherever_it_is_cut_in_two() {
         assert_eq!(parsed(&NULL_GREETING), greeted(1));
         for cut in 0..LENGTH {
             let mut greeting = Greeting::new();

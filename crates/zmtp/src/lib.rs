@@ -75,7 +75,7 @@ pub const HEADER_MAX: usize = 9;
 /// The maximum length of an identity, in bytes (RFC 37, "Identity").
 pub const IDENTITY_MAX: usize = 255;
 
-/// Appends a frame's header.
+/// Appends the header of a frame of `size` bytes. Adds the flag [`LONG`] if the size needs it.
 #[inline]
 pub fn put_header(into: &mut Vec<u8>, flags: u8, size: usize) {
     match u8::try_from(size) {

@@ -11,7 +11,7 @@ pub enum Mechanism {
     Null,
     /// A user name and a password, in clear text.
     Plain,
-    /// Keys: everything after the greeting is authenticated and encrypted.
+    /// Public and secret keys: all traffic after the handshake is authenticated and encrypted.
     Curve,
 }
 

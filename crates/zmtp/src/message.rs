@@ -62,7 +62,7 @@ impl Message {
         }
     }
 
-    /// Returns the bytes of each frame.
+    /// Returns the body of each frame, in order.
     pub fn frames(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.len()).filter_map(|n| self.get(n))
     }
@@ -174,7 +174,7 @@ impl Message {
         }
     }
 
-    /// Returns the frames.
+    /// Returns the frames, without copying them.
     pub fn into_frames(self) -> Vec<Bytes> {
         match self.0 {
             Form::Span(span) => (0..span.len()).filter_map(|n| span.part(n)).collect(),
@@ -182,8 +182,8 @@ impl Message {
         }
     }
 
-    /// Returns the memory of the only frame. Returns the message itself as the error unless it is a
-    /// list of one frame whose memory holds nothing else and is not shared.
+    /// Returns the memory of the only frame if the message is a list of one frame whose memory
+    /// holds nothing else and is not shared. Otherwise, returns the message itself as the error.
     pub(crate) fn into_single(self) -> Result<Vec<u8>, Self> {
         match self.0 {
             Form::List(mut frames) if frames.len() == 1 => match frames.pop() {

@@ -145,7 +145,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Fails with [`PlainError::Malformed`].
+    /// Fails with [`PlainError::Malformed`] for any other body.
     pub fn initiate(self, body: &[u8]) -> Result<(Ready, Introduced), PlainError> {
         let metadata = body
             .strip_prefix(INITIATE)

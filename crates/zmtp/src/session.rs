@@ -87,8 +87,8 @@ impl fmt::Debug for Stage {
 }
 
 impl Session {
-    /// Returns a session before the peer's first byte. [`Session::default`] returns one without
-    /// security.
+    /// Returns a session before the peer's first byte. [`Session::default`] returns the session of
+    /// a listener without security.
     pub fn new(security: SessionSecurity, side: Side) -> Self {
         Self {
             stage: Stage::Greeting(Box::new(GreetingExchange::new(security, side))),
@@ -269,7 +269,7 @@ impl Session {
         }
     }
 
-    /// Continues the handshake after a costly step.
+    /// Continues the handshake after a costly step, and returns the next event.
     ///
     /// # Errors
     ///
@@ -285,8 +285,8 @@ impl Session {
         }
     }
 
-    /// Takes a large frame after [`SessionEvent::Open`]. The next call of [`Self::next`] returns
-    /// the event of the frame, even if there is no more input.
+    /// Takes the large frame of a [`SessionEvent::Open`] after it was opened. The next call of
+    /// [`Self::next`] returns the event of the frame, even if there is no more input.
     ///
     /// # Errors
     ///
@@ -304,7 +304,7 @@ impl Session {
     }
 
     /// Continues a PLAIN handshake after the credentials of [`SessionEvent::Credentials`] were
-    /// verified.
+    /// verified. Returns the next event.
     pub fn accept(&mut self, credentials: Credentials) -> SessionEvent {
         let welcome = match &mut self.stage {
             Stage::Plain(handshake) => handshake.accept(credentials),
@@ -352,7 +352,7 @@ impl Session {
     }
 
     /// Admits a peer whose metadata has arrived, and appends the READY of this side with its socket
-    /// type. A CURVE client appends nothing, because it has sent its metadata before.
+    /// type. A CURVE client appends nothing, because its INITIATE has contained its metadata.
     ///
     /// # Errors
     ///
@@ -363,8 +363,8 @@ impl Session {
             socket_type: socket_type.into(),
             ..Ready::default()
         };
-        // A peer that is admitted too early stays in the greeting stage, in which no message is
-        // accepted.
+        // If the call is too early, the session remains in the greeting stage, in which no message
+        // is accepted.
         match std::mem::take(&mut self.stage) {
             Stage::Plain(handshake) => {
                 put_frame(into, COMMAND, &handshake.admit(&ours)?);

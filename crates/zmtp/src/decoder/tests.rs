@@ -199,7 +199,7 @@ fn a_frame_read_directly_is_not_copied() {
 }
 
 #[test]
-fn flags_and_sizes_that_zmtp_does_not_have_are_refused_at_once() {
+fn invalid_flags_and_too_large_sizes_are_refused_at_once() {
     let fault = |bytes: &[u8]| decode([bytes]).0;
     for flags in [8, 0x10, 0x80, COMMAND | MORE, 0xff] {
         assert_eq!(fault(&[flags]), [Decoded::Fault(FrameError::Flags(flags))]);

@@ -114,7 +114,7 @@ impl Layout {
         self.edge(self.count)
     }
 
-    /// Returns the position of the first frame's header, counted from `start`.
+    /// Returns the position of the first remaining frame's header, relative to `start`.
     #[inline]
     fn first_header(&self) -> usize {
         self.edge(self.dropped)

@@ -11,7 +11,7 @@ use crate::plain::PlainError;
 /// A fault of a peer, after which nothing more is read from the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionError {
-    /// The peer's protocol or mechanism is not supported, so no ERROR is sent to it.
+    /// The peer's protocol or mechanism is not supported, so the peer receives no ERROR.
     Unsupported(GreetingError),
     /// The peer names a mechanism that this side does not accept.
     Mismatch {
@@ -41,10 +41,10 @@ pub enum SessionError {
 }
 
 impl SessionError {
-    /// Returns whether the peer understands an ERROR and should receive one. A libzmq peer that
-    /// receives an ERROR never connects again. No ERROR is therefore sent to a peer without the
-    /// right key, because this side may admit the key of the peer later. A peer that tampers with
-    /// the traffic receives no ERROR, either.
+    /// Returns whether the peer understands an ERROR and should receive one. A peer without the
+    /// right key receives none, because a libzmq peer never connects again after an ERROR, and this
+    /// side may admit the key of the peer later. A peer that tampers with the traffic receives no
+    /// ERROR, either.
     pub fn should_receive_error(&self) -> bool {
         match self {
             Self::Unsupported(_)

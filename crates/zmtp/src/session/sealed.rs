@@ -1,6 +1,7 @@
 //! Sealed traffic. Each frame on the wire holds one box. The decoder that every connection has
-//! receives the content of the boxes as a plain stream. All bounds and checks are therefore the
-//! same with and without CURVE.
+//! receives the content of the boxes as a plain stream. The bounds and checks are therefore the
+//! same with and without CURVE, with one exception: a frame of more bytes than a message may have
+//! ends the connection instead of being skipped, because a box can be opened only as a whole.
 
 use std::rc::Rc;
 
@@ -168,8 +169,8 @@ impl Sealed {
             while let Some(sealed) = next.take() {
                 let opened = self.open_into(&sealed, room, &mut filled);
                 buffers.recycle(sealed);
-                // An opened frame is shorter than its box. The rest of the input therefore fits if
-                // its sealed bytes would fit.
+                // An opened frame is shorter than its box. If the rest of the input would fit into
+                // the buffer sealed, its frames therefore fit, too.
                 if opened? != FrameKind::More || filled + input.rest().len() > READ_BUFFER_SIZE {
                     break;
                 }
@@ -275,7 +276,7 @@ fn decode_large(
     item.map_err(SessionError::Frame)
 }
 
-/// Returns the header of a plain frame, and its size in bytes.
+/// Returns the header of a plain frame, and the size of the header in bytes.
 fn header(kind: FrameKind, length: usize) -> ([u8; HEADER_MAX], usize) {
     let mut header = [0; HEADER_MAX];
     header[0] = match kind {

@@ -43,7 +43,7 @@ pub enum SessionSecurity {
     /// Only NULL: every peer is admitted, in clear text.
     #[default]
     None,
-    /// CURVE, where peers must know this side's key.
+    /// CURVE with this side as the server: peers must know this side's key.
     Server {
         /// The key pairs that a HELLO may be addressed to, at least one.
         keys: Arc<[KeyPair]>,
@@ -57,7 +57,7 @@ pub enum SessionSecurity {
         /// The treatment of peers without a password.
         null: NullPeers,
     },
-    /// CURVE, where this side must know the peer's key.
+    /// CURVE with this side as the client: this side must know the peer's key.
     Client {
         /// The keys of this side.
         keys: KeyPair,

@@ -1,4 +1,4 @@
-//! The events of what a peer sends after the handshake.
+//! The events of the messages and commands that a peer sends after the handshake.
 
 use super::error::SessionError;
 use super::event::SessionEvent;
