@@ -37,7 +37,7 @@ fn stream(random: &mut Rng) -> Vec<u8> {
             let more = if left > 0 { MORE } else { 0 };
             let body = body(random);
             if random.u8(..5) == 0 {
-                // A long size is used where a short one would do.
+                // The size has eight bytes, even if one byte would be enough.
                 bytes.push(more | LONG);
                 bytes.extend_from_slice(&(body.len() as u64).to_be_bytes());
                 bytes.extend_from_slice(&body);
@@ -109,8 +109,9 @@ fn a_broken_stream_is_decoded_up_to_its_fault_however_it_is_cut() {
     }
 }
 
-/// A fuzzer tries inputs of a few hundred bytes. Recipes in these inputs stand for large frames,
-/// each of which is read straight into memory of its own. Earlier frames may have used that memory.
+/// A fuzzer tries inputs of a few hundred bytes, in which recipes stand for large frames
+/// ([`stretched`]). Many of these frames are read straight into memory of their own, which an
+/// earlier frame may have used.
 #[test]
 fn frames_made_from_recipes_are_decoded_alike_however_they_are_cut() {
     let mut direct = 0;

@@ -233,8 +233,9 @@ fn the_cookie_of_another_connection_is_refused() {
     assert_eq!(refused, Err(CurveError::WrongCookie));
 }
 
-/// Returns each change of a command that its receiver must refuse: a bit of every byte, every
-/// shorter length, and one byte more. The bytes in `unchecked` are not authenticated.
+/// Returns each change of a command that its receiver must refuse: one changed bit in every byte,
+/// every shorter length, and one byte more. The bytes in `unchecked` are not authenticated, and are
+/// not changed.
 fn broken(body: &[u8], unchecked: std::ops::Range<usize>) -> Vec<Vec<u8>> {
     let changed = (0..body.len()).filter(|at| !unchecked.contains(at));
     let changed = changed.map(|at| {

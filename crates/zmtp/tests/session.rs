@@ -129,7 +129,8 @@ fn the_flag_for_more_frames_is_ignored_outside_of_a_box() {
     assert!(one.messages == messages);
 }
 
-/// pyomq does so, too: in its subscriptions, and in the answers to PINGs.
+/// Some peers set the flag `COMMAND` outside of the box, too. pyomq sets it in its subscriptions
+/// and in its answers to PINGs.
 #[test]
 fn the_flag_of_a_command_is_ignored_outside_of_a_box() {
     let (mut one, mut other) = connected();
@@ -190,7 +191,7 @@ fn a_frame_that_another_thread_seals_has_the_nonce_of_its_position() {
 }
 
 #[test]
-fn a_listener_names_its_mechanism_after_the_peer_or_after_a_timeout() {
+fn a_listener_names_its_mechanism_after_the_peer_or_on_request() {
     let server_keys = keys();
     for null in [NullPeers::Refused, NullPeers::Admitted] {
         let mut listener = End::new(server(&server_keys, null), Side::Listens, "ROUTER");
@@ -431,7 +432,7 @@ fn a_peer_that_does_not_wait_for_its_turn_is_refused() {
 }
 
 #[test]
-fn bounds_are_the_same_as_without_curve() {
+fn the_bounds_of_messages_apply_to_sealed_messages_too() {
     let (mut one, mut other) = connected();
     // A message whose frames are too large together is skipped, and the next one is received.
     other.say(&[vec![1; 700_000], vec![2; 700_000]]);
@@ -439,11 +440,11 @@ fn bounds_are_the_same_as_without_curve() {
     carry(&mut one, &mut other, usize::MAX);
     assert_eq!(one.heard, ["ready DEALER", "oversize"]);
     assert_eq!(one.messages, [[b"next".to_vec()]]);
-    // A box that is too large cannot be opened.
+    // A box that is too large ends the connection.
     other.say(&[vec![1; (1 << 20) + 1]]);
     carry(&mut one, &mut other, usize::MAX);
     assert_eq!(one.fault, Some(SessionError::TooLarge(1 << 20)));
-    // A message that has begun is counted as it arrives.
+    // The bytes of an incomplete message are counted as they arrive.
     let (mut one, mut other) = connected();
     other.say(&[vec![1; 100], vec![2; 500_000]]);
     one.hear(&other.out[..400_000]);

@@ -56,7 +56,8 @@ pub fn stretched(mut bytes: &[u8]) -> Vec<u8> {
     longer
 }
 
-/// Returns a body of `size` bytes in which a displaced part is unlikely to go unnoticed.
+/// Returns a body of `size` bytes that differ from their neighbours, so that a comparison detects a
+/// displaced part.
 pub fn numbered(first: u8, size: usize) -> Vec<u8> {
     let byte = |n: usize| first.wrapping_add(n as u8).wrapping_add((n >> 8) as u8);
     (0..size).map(byte).collect()

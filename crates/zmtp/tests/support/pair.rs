@@ -232,8 +232,8 @@ const FLIGHT_MAX: usize = 1 << 16;
 
 /// Runs a CURVE connection on which an attacker changes the bytes for one side. Each instruction
 /// for the attacker has four bytes: the action, the flight, the position and the byte. Checks that
-/// the side receives the first of the sent messages and no others, unless its peer has no key.
-/// Returns the number of received messages.
+/// the messages that the side receives are a prefix of the sent messages, unless the side has
+/// admitted a peer without a key. Returns the number of received messages.
 pub fn attack(side: Side, instructions: &[u8]) -> usize {
     let server_keys = keys();
     let security = server(&server_keys, NullPeers::Admitted);
