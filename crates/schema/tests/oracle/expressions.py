@@ -1,13 +1,15 @@
 """Random expressions over random messages, judged by the gateway, protovalidate and cel-cpp.
 
-    expressions.py generate WORK SEED COUNT   writes WORK/protos, WORK/messages.json and the payloads
-    expressions.py judge WORK LINE            judges the payloads of rule_verdicts, and writes WORK/line-LINE
-    expressions.py judge_cpp WORK             does so by cel-cpp, and writes WORK/line-3
-    expressions.py compare WORK               exits with 1 if no other implementation shares a verdict of the gateway
+    expressions.py generate WORK SEED COUNT   writes protos/ and messages.json in WORK, prints payloads
+    expressions.py judge WORK LINE            judges by protovalidate, writes WORK/line-LINE
+    expressions.py judge_cpp WORK             judges by cel-cpp, writes WORK/line-3
+    expressions.py compare WORK               exits with 1 if there is a difference
 
-The two lines of protovalidate have independent implementations of the language, cel-python and one in
-Rust. Where the three differ from each other, the gateway must agree with one of them; such cases are
-counted. The gateway must refuse every expression that cel-cpp refuses.
+WORK/verdicts has the payloads that are judged, with the gateway's verdicts, as rule_verdicts prints
+them. LINE is one of the two release lines of protovalidate, which have independent implementations
+of CEL: line 1 uses cel-python, and line 2 one in Rust. Where these two and cel-cpp differ from each
+other, the gateway must agree with at least one of them, and such cases are counted. The gateway
+must refuse every expression that cel-cpp refuses.
 """
 
 import collections
@@ -18,7 +20,7 @@ import pathlib
 import random
 import sys
 
-# Payloads of each message.
+# The number of payloads of each message.
 PAYLOADS = 12
 
 FIELDS = """
@@ -49,7 +51,7 @@ LEAVES = {
     "time": ["this.at", "timestamp('1970-01-01T00:00:01Z')", "(this.at + this.span)"],
     "span": ["this.span", "duration('5s')", "duration('0s')"],
 }  # fmt: skip
-# The expressions that make a value of a type from others.
+# The forms of the expressions of each type. A type in braces stands for an expression of that type.
 NODES = {
     "int": ["({int} + {int})", "({int} - {int})", "({int} * {int})", "({int} / {int})", "({int} % {int})", "({bool} ? {int} : {int})",
             "size({texts})", "{ints}[{int}]", "this.map[{string}]", "-({int})", "{span}.getSeconds()", "{time}.getFullYear()", "int({uint})"],
@@ -72,7 +74,7 @@ NODES = {
 
 
 class Grower:
-    """Grows expressions of a type."""
+    """Makes random expressions of a given type."""
 
     def __init__(self, chooser):
         self.chooser = chooser
@@ -87,7 +89,10 @@ class Grower:
         return form.replace("\x01", "{").replace("\x02", "}")
 
     def expression(self):
-        """Returns an expression of type bool, one in ten with a part of a wrong type."""
+        """Returns an expression of type bool, and whether its types are certain to fit.
+
+        In one of ten expressions, a part is replaced by one of another type if that part occurs.
+        """
         text = self.of("bool", self.chooser.choice([1, 2, 3, 4]))
         if self.chooser.random() >= 0.1:
             return text, True
@@ -152,7 +157,7 @@ def judge(work, line):
 
 
 def judge_cpp(work):
-    """Judges by cel-cpp, the language's own implementation, which also checks types."""
+    """Judges the payloads in WORK/verdicts by cel-cpp, which also checks types."""
     sys.path.insert(0, str(work / "python"))
     from cel_expr_python import cel
     from google.protobuf import message_factory
@@ -160,7 +165,8 @@ def judge_cpp(work):
     module = importlib.import_module("expressions_pb2")
     noted = json.loads((work / "messages.json").read_text())
 
-    # An environment takes megabytes, and the payloads of a message follow each other.
+    # The payloads of a message follow each other. Only the last environment is kept, because each
+    # takes megabytes.
     @functools.lru_cache(maxsize=1)
     def compiled(place):
         environment = cel.NewEnv(variables={"this": cel.Type(noted["messages"][place])})
@@ -186,9 +192,10 @@ def judge_cpp(work):
 
 
 def agreement(ours, fits, first, second, cpp):
-    """Returns how the gateway's verdict relates to the others.
+    """Returns how the gateway's verdict relates to the others, then this verdict, then the others.
 
-    The result is "difference" if no other implementation agrees, or if only cel-cpp refuses the expression.
+    The relation is "difference" if no other implementation agrees with the gateway, or if cel-cpp
+    refuses an expression that the gateway accepts.
     """
     verdict = {"failed": "none"}.get(ours["v"], ours["v"])
     verdicts = [line.split(":")[0] for line in (first, second, cpp)]
@@ -201,8 +208,8 @@ def agreement(ours, fits, first, second, cpp):
     # The gateway refuses expressions that can have no value.
     if verdict == "refused" and "fails for every payload" in str(ours["t"]):
         return ("all" if "none" in verdicts else "difference"), verdict, verdicts
-    # protovalidate's lines check types only when a payload is evaluated, and cel-cpp does not know
-    # that the result of a rule must be a bool.
+    # The lines of protovalidate check types only when they evaluate a rule for a payload, and
+    # cel-cpp does not know that the result of a rule must be a bool.
     if verdict == "refused":
         return ("all" if verdicts[2] == verdict else "difference" if fits else "no bool"), verdict, verdicts
     if verdicts[2] == "refused" or verdict not in verdicts:
@@ -228,7 +235,7 @@ def compare(work):
     for (agree, *_), number in counts.items():
         shares[agree] += number
     print(f"{sum(counts.values()):,} verdicts on {len(noted['expressions']):,} expressions, {shares['difference']} differences")
-    # Expressions on which the implementations never agree would show nothing.
+    # A run in which all implementations agree on at most half of the verdicts shows nothing.
     sys.exit(0 if not shares["difference"] and shares["all"] > sum(shares.values()) / 2 else 1)
 
 

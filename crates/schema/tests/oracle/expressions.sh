@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Random expressions over random messages, evaluated by the gateway and by three other
-# implementations of CEL: the implementations of both lines of PyPI's protovalidate, in Python and
-# in Rust, and cel-cpp:
+# implementations of CEL: those of both release lines of PyPI's protovalidate, which are in Python
+# and in Rust, and cel-cpp:
 #
 #   crates/schema/tests/oracle/expressions.sh [COUNT [SEED]]
 #
-# COUNT is the number of expressions (2,000). Exits with 1 if no other implementation agrees with a
-# verdict of the gateway, or if cel-cpp refuses an expression that the gateway accepts.
+# COUNT is the number of expressions (default 2,000). Exits with 1 if no other implementation agrees
+# with a verdict of the gateway, or if cel-cpp refuses an expression that the gateway accepts.
 set -euo pipefail
 cd "$(dirname "$0")/../../../.."
 

@@ -1,10 +1,11 @@
 """Random payloads near the bounds of rules: generate.py WORK SEED COUNT [CASES]
 
-Compiles protos/, and the files below buf/validate/conformance/cases of CASES if that is given, to modules
-in WORK/python, and lists roots, modules and messages in WORK/messages.json. Writes a line of JSON for each
-payload: its message (m), its encoding (e), and the payload in hexadecimal (p). The first payloads are those of
-examples.jsonl, in protobuf. About COUNT others follow, each in protobuf, JSON and MessagePack, unless an
-encoding cannot represent it.
+Compiles protos/ to modules in WORK/python, and also the files in buf/validate/conformance/cases
+below the directory CASES, if CASES is given. Lists the import paths, the modules and the messages
+in WORK/messages.json. Prints a line of JSON for each payload: its message (m), its encoding (e),
+and the payload in hexadecimal (p). The first payloads are those of examples.jsonl, in protobuf.
+About COUNT random messages follow, each in protobuf, JSON and MessagePack, or in protobuf alone if
+another encoding cannot represent the message.
 """
 
 import datetime
@@ -24,8 +25,8 @@ HERE = pathlib.Path(__file__).parent
 WELL_KNOWN = HERE.parents[2] / "proto" / "src" / "well_known"
 CASES = "buf/validate/conformance/cases"
 
-# The factor by which more payloads are made of each of the project's own messages, which have many
-# rules, than of each of the others.
+# The number of payloads of each message in protos/ for one payload of each message in CASES. The
+# messages in protos/ have many more rules.
 OWN = 10
 
 NUMBERS = {
@@ -49,7 +50,7 @@ def compiled(work, cases):
     """Returns the import paths, and the names of the modules of the project's own files and of the other files."""
     roots, others = [HERE / "protos", WELL_KNOWN], []
     if cases:
-        # The cases alone, without the other files of their directory.
+        # The import path has the cases alone, without the other files of CASES.
         shutil.copytree(pathlib.Path(cases) / CASES, work / "cases" / CASES)
         roots.insert(1, work / "cases")
         others = sorted(str(path.relative_to(work / "cases")) for path in (work / "cases").rglob("*.proto"))
@@ -74,7 +75,7 @@ def messages(module):
 
 
 class Mined:
-    """The constants in the rules of a field, near which values matter most."""
+    """The constants in the rules of a field, for payloads with these and similar values."""
 
     def __init__(self, field):
         self.numbers, self.texts, self.bytes, self.spans = [], [], [], []
@@ -255,7 +256,7 @@ class Writer:
 
 
 def as_python(message):
-    """A message as MessagePack writers see it: a map by the fields' names."""
+    """Returns a message as a value for MessagePack: a map keyed by the names of the fields."""
     name = message.DESCRIPTOR.full_name
     if name in ("google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue"):
         return json_format.MessageToDict(message)
@@ -274,11 +275,11 @@ def as_python(message):
 
 
 def forms(message):
-    """The payloads of a message, with their encodings."""
+    """Yields the encodings of a message, each with the payload."""
     yield "protobuf", message.SerializeToString()
     try:
         others = json_format.MessageToJson(message, indent=None).encode(), msgpack.packb(as_python(message))
-    except Exception:  # such as an Any of a type that is not known: protobuf alone can write it
+    except Exception:  # such as an Any of an unknown type, which only protobuf can represent
         return
     yield "json", others[0]
     yield "msgpack", others[1]

@@ -1,11 +1,12 @@
-"""Compares the gateway's verdicts with one line of PyPI's protovalidate: judge.py WORK EVERY LINE
+"""Compares the gateway's verdicts with PyPI's protovalidate: judge.py WORK EVERY LINE
 
-WORK has the files that generate.py and rule_verdicts wrote. One payload in EVERY is judged, and so are
-all examples of known.py and all payloads of protovalidate's own cases. The verdict on a message in JSON or MessagePack is compared with the verdict
-on the same message in protobuf. The verdict on a mutation in these encodings is compared with the
-verdict on the message that read.py finds in the mutation. Differences that known.py lists are counted
-by their reason. The run exits with 1 if there is any other difference, or if an example does not show
-its reason.
+LINE is the release line of protovalidate, 1 or 2. WORK has the files that generate.py and
+rule_verdicts wrote. One payload in EVERY is judged, and so are all examples of known.py and all
+payloads of protovalidate's own cases. The gateway's verdict on a message in JSON or MessagePack is
+compared with protovalidate's verdict on the same message in protobuf. The gateway's verdict on a
+mutation in these encodings is compared with protovalidate's verdict on the message that read.py
+finds in the mutation. Differences that known.py lists are counted by their reason. The run exits
+with 1 if there is any other difference, or if no example shows one of the reasons.
 """
 
 import collections
@@ -30,13 +31,13 @@ from read import read  # noqa: E402
 # The maximum number of kinds of differences that are printed, with two examples each.
 SHOWN = 30
 
-# The longest payload, in digits, whose verdict is kept in case the payload occurs again: short
-# payloads often do.
+# The maximum length of a payload whose verdict is kept, in hexadecimal digits. Short payloads often
+# occur again.
 KEPT_MAX = 100
 
 
 def path_of(field):
-    """A field path as people write it."""
+    """Returns a field path as text, such as `a.b[0]`."""
     path = ""
     for element in field.elements:
         path += ("." if path else "") + element.field_name
@@ -59,7 +60,7 @@ def row(violation):
 
 
 def judged(message):
-    """The verdict on a message, and the rules that it breaks."""
+    """Returns protovalidate's verdict on a message, and the violations or the text of the error."""
     try:
         rows = sorted(row(violation) for violation in validator.collect_violations(message))
     except protovalidate.CompilationError as error:
@@ -110,7 +111,7 @@ class Judge:
         self.kept, self.unread = {}, collections.Counter()
 
     def judged(self, ours):
-        """The verdict on a payload in protobuf."""
+        """Returns protovalidate's verdict on a payload in protobuf."""
         key = ours["m"], ours["p"]
         found = self.kept.get(key) or judged(message_of(*key))
         if len(ours["p"]) <= KEPT_MAX:
@@ -118,7 +119,7 @@ class Judge:
         return found
 
     def compare(self, ours, theirs, payload):
-        """Compares the gateway's verdict with theirs on the same message, given in protobuf."""
+        """Compares the gateway's verdict with theirs on the same message, in protobuf (`payload`)."""
         self.counts[ours["e"], theirs[0], ours["v"]] += 1
         rows = rows_of(ours)
         if same(ours, theirs, rows):
@@ -133,7 +134,7 @@ class Judge:
             self.differences.append((name, ours, theirs, rows))
 
     def compare_mutation(self, ours):
-        """Compares the verdict on a mutation in JSON or MessagePack with theirs on its message."""
+        """Compares the verdicts on a mutation in JSON or MessagePack and on the message in it."""
         message = read(kinds[ours["m"]], ours["e"], bytes.fromhex(ours["p"]))
         if message is None:
             self.unread[ours["e"]] += 1
@@ -143,7 +144,7 @@ class Judge:
 
 
 def of_cases(ours):
-    """Whether the payload is of a message of protovalidate's own cases, which has few rules."""
+    """Returns whether the message is one of protovalidate's own cases, which have few rules."""
     return noted["messages"][ours["m"]].startswith("buf.validate.conformance.cases.")
 
 
@@ -152,7 +153,7 @@ def message_of(place, payload):
 
 
 def judge_share(share):
-    """Judges the payloads of one process, which gets all three encodings of a message."""
+    """Judges the payloads of one process, which judges a message in all three encodings."""
     judge, theirs, payload, at = Judge(), None, "", 0
     for text in open(work / "verdicts"):
         ours = json.loads(text)

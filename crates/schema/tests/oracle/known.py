@@ -1,4 +1,8 @@
-"""Differences between the gateway and other implementations of protovalidate, each with its reason."""
+"""The known differences between the gateway and protovalidate, each with its reason.
+
+There are two release lines of protovalidate: line 1 has the versions 1.x, in Python over
+cel-python, and line 2 has the versions 2.x, in Rust.
+"""
 
 import collections
 import json
@@ -11,7 +15,8 @@ import time
 from buf.validate import validate_pb2
 from google.protobuf import unknown_fields
 
-# A payload for each reason, of the files in protos/, so that every run judges it.
+# A payload for each reason except PASSED. Every run judges these payloads, because their messages
+# are in protos/.
 EXAMPLES = pathlib.Path(__file__).parent / "examples.jsonl"
 
 # The errors of the two lines for a rule that fails for every payload, because it names a field or
@@ -19,23 +24,23 @@ EXAMPLES = pathlib.Path(__file__).parent / "examples.jsonl"
 UNCHECKED = re.compile(r"no.such.(field|member|overload)|No matching overloads", re.IGNORECASE)
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
-# The error of the line in Python for a string of proto2 that is not UTF-8.
+# The errors of the two lines for a string of proto2 that is not UTF-8.
 NO_TEXT = re.compile(r"'bytes' object is not an instance of 'str'|UnicodeDecodeError")
 
 # The error of line 1 for a condition without a value, such as `string(this).matches(…)` of bytes
 # that are not UTF-8, as in the rule bytes.pattern.
 NO_CONDITION = "found no matching overload for _?_:_ applied to '(<class 'celpy.evaluation.CELEvalError'>, "
 
-# The only reason that no example can show, the rules that it concerns, and the number of seconds
-# before and after now in which it applies.
+# The only reason that no example can show, the rules that it concerns, and the distance from now,
+# in seconds, within which it applies to a timestamp.
 PASSED = "a timestamp near now, which may have passed between the two verdicts"
 OF_NOW, NEAR = {"timestamp.lt_now", "timestamp.gt_now", "timestamp.within"}, 86_400
 
 # The maximum number of violations of a payload that the gateway reports.
 VIOLATIONS_MAX = 16
 
-# The first and the last second of a Timestamp, the most that a time zone moves it, and the longest
-# Duration.
+# The first and the last second of a Timestamp, the maximum distance by which a time zone moves a
+# Timestamp, and the longest Duration, all in seconds.
 FIRST, LAST, ZONE_MAX, LONGEST = -62135596800, 253402300799, 14 * 3600, 315576000000
 
 # The errors of line 1 for a date and for a span beyond the range of Python.
@@ -43,12 +48,12 @@ NO_DATE, NO_SPAN = "OverflowError: date value out of range", "ValueError: range 
 
 
 def plain(path):
-    """The path without keys that are written in different ways: cut, escaped."""
+    """Returns the path with `…` for each key that others may cut or escape differently."""
     return re.sub(r'\["(?:.{40,}|.*[^\x20-\x7e].*|.*[\\"].*)"\]', '["…"]', path, flags=re.DOTALL)
 
 
 def values(message, path=""):
-    """Each value of a message and of the messages in it, as a path, a field and a value."""
+    """Yields each value of a message and of the messages in it, as a path, a field and a value."""
     for field, value in message.ListFields():
         at = (path + "." if path else "") + (f"[{field.full_name}]" if field.is_extension else field.name)
         if field.message_type and field.message_type.GetOptions().map_entry:
@@ -62,7 +67,7 @@ def values(message, path=""):
 
 
 def negative_zeros(message):
-    """The path of each -0.0 whose verdict depends on whether it counts as a value or as absent."""
+    """Yields the path of each -0.0 whose rules depend on whether -0.0 counts as absent."""
     for path, field, value in values(message):
         if not isinstance(value, float) or math.copysign(1, value) > 0 or value != 0:
             continue
@@ -78,7 +83,7 @@ def negative_zeros(message):
 
 
 def not_text(message):
-    """The paths of bytes that are not UTF-8."""
+    """Yields the paths of bytes that are not UTF-8."""
     for path, _, value in values(message):
         try:
             isinstance(value, bytes) and value.decode()
@@ -87,7 +92,7 @@ def not_text(message):
 
 
 def seconds(message, kind):
-    """The seconds of each Timestamp or Duration."""
+    """Returns the seconds of each message of this kind, `Timestamp` or `Duration`."""
     return [value.seconds for _, _, value in values(message) if is_of(value, kind)]
 
 
@@ -114,7 +119,7 @@ def near_now(message):
 
 
 def close_times(message):
-    """The paths of messages with two timestamps that differ by less than a microsecond."""
+    """Yields the paths of messages with two different timestamps in the same microsecond."""
     times = collections.defaultdict(list)
     for path, _, value in values(message):
         if is_of(value, "Timestamp"):
@@ -125,54 +130,59 @@ def close_times(message):
             yield path
 
 
+# Each of the following functions takes a row, which is the path, the rule id and the sentence of a
+# violation, and returns the form in which the row is compared, or None if the row is left out.
+
+
 def unset(row, message):
-    """No rules on a -0.0."""
+    """Leaves out rules on a -0.0."""
     path, rule, _ = row
     concerns = lambda zero: zero == path or rule == "message.oneof" and zero.startswith(path)
     return None if any(concerns(zero) for zero in negative_zeros(message)) else row
 
 
 def by_value(text, form):
-    """The text, with its numbers written alike: numbers of `float` have its precision."""
+    """Returns the text with its numbers in one notation, and with the precision of `form`."""
     exact = lambda number: struct.unpack(form, struct.pack(form, float(number)))[0]
     return NUMBER.sub(lambda found: repr(exact(found.group())), text)
 
 
 def floats(row, message):
-    """Numbers of `float` and `double` by their value."""
+    """Compares the numbers in rules of `float` and `double` by their value."""
     path, rule, text = row
     form = {"float": "<f", "double": "<d"}.get(rule.split(".")[0])
     return (path, rule, by_value(text, form)) if form else row
 
 
 def spans(row, message):
-    """Rules of durations without their sentences."""
+    """Compares rules of durations without their sentences."""
     path, rule, text = row
     return (path, rule, "") if rule.startswith("duration.") or rule == "timestamp.within" else row
 
 
 def compared(row, message):
-    """No rules on durations and timestamps."""
+    """Leaves out rules of durations and timestamps."""
     return None if row[1].startswith(("duration.", "timestamp.")) else row
 
 
 def timed(row, message):
-    """No rule in CEL of a message with two timestamps within a microsecond."""
+    """Leaves out rules in CEL of a message with two timestamps in the same microsecond."""
     path = row[0]
     return None if any(path == at for at in close_times(message)) else row
 
 
 def elements(row, message):
-    """No enum.defined_only of elements and values of maps."""
+    """Leaves out enum.defined_only for elements of lists and values of maps."""
     return None if row[1] == "enum.defined_only" and row[0].endswith("]") else row
 
 
 def structs(row, message):
-    """No rule in CEL that reads a Struct."""
+    """Leaves out the rule in CEL that reads a Struct."""
     return None if row[1] == "struct" else row
 
 
-# By line: how rows are made alike, and why they differ otherwise.
+# For each line: the functions that make the rows of both sides alike, and the reason for which the
+# rows differ without each function. The functions are applied one after another.
 ALIKE = {
     1: [
         (unset, "line 1 takes -0.0 for a field that is not set; line 2 and protobuf's specification for one that is"),
@@ -187,7 +197,7 @@ ALIKE = {
 
 
 def drops_entries(message):
-    """Returns whether upb has dropped an entry of a map because it has unknown fields."""
+    """Returns whether upb has dropped an entry of a map because the entry has unknown fields."""
     unknown = {field.field_number for field in unknown_fields.UnknownFieldSet(message)}
     for field in message.DESCRIPTOR.fields:
         if field.message_type and field.message_type.GetOptions().map_entry and field.number in unknown:
@@ -216,8 +226,8 @@ class Case:
         return self.ours == "broken" and self.theirs == "failed"
 
 
-# The reasons for differences of verdicts, except for differences of their rows: the lines
-# concerned, the reason, and a function that returns whether it applies.
+# The other known reasons for which verdicts differ: the lines concerned, the reason, and a function
+# that returns whether the reason applies to a case.
 KNOWN = [
     (
         (1, 2),
@@ -241,12 +251,12 @@ KNOWN = [
     ),
     (
         (2,),
-        "bytes that are not UTF-8 break bytes.pattern in the gateway; the other has no verdict on them",
+        "bytes that are not UTF-8 break bytes.pattern in the gateway; protovalidate has no verdict on them",
         lambda case: case.only_they_fail() and "UTF-8 to apply regexp" in case.their_text,
     ),
     (
         (1,),
-        "bytes that are not UTF-8 break bytes.pattern in the gateway; the other has no verdict on them",
+        "bytes that are not UTF-8 break bytes.pattern in the gateway; protovalidate has no verdict on them",
         lambda case: case.only_they_fail() and NO_CONDITION in case.their_text and breaks_a_pattern(case),
     ),
     (
@@ -298,12 +308,12 @@ def reason(line, case):
 
 
 def reasons(line):
-    """Every reason for which a verdict of a line is known to differ."""
+    """Returns every reason for which a verdict of a line is known to differ."""
     return {why for lines, why, _ in KNOWN if line in lines} | {why for _, why in ALIKE[line]}
 
 
 def examples(line):
-    """The examples of a line, each as the name of the message, the payload in hexadecimal, and the reason."""
+    """Yields the examples of a line: message name, payload in hexadecimal, and reason."""
     for text in EXAMPLES.read_text().splitlines():
         example = json.loads(text)
         if line in example["lines"]:

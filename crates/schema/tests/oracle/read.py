@@ -8,10 +8,9 @@ FREE = {f"google.protobuf.{name}" for name in ("Struct", "Value", "ListValue")}
 
 
 def read(kind, encoding, payload):
-    """Returns the message, or None if the payload is in no form that writers use.
+    """Returns the message, or None if the payload has none of the forms that generate.py writes.
 
-    Such a payload may be valid in another form that the gateway accepts, such as an array of fields. It
-    has no verdict here.
+    The gateway accepts more forms, such as an array of fields.
     """
     message = kind()
     try:
@@ -19,12 +18,12 @@ def read(kind, encoding, payload):
             return json_format.Parse(payload.decode(), message, ignore_unknown_fields=True)
         fill(message, msgpack.unpackb(payload, strict_map_key=False, object_pairs_hook=once))
         return message
-    except Exception:  # whatever a value of another type or out of range raises
+    except Exception:  # of any kind, for values of a wrong type or out of range
         return None
 
 
 def once(pairs):
-    """The map of these entries, whose keys must differ."""
+    """Returns these entries as a dict. Raises ValueError if a key occurs twice."""
     if len(dict(pairs)) != len(pairs):
         raise ValueError("a key twice")
     return dict(pairs)
@@ -35,7 +34,7 @@ def is_wrapper(name):
 
 
 def fill(message, value):
-    """Sets the fields of a message from a map by their names."""
+    """Sets the fields of a message from a map that is keyed by the names of the fields."""
     name = message.DESCRIPTOR.full_name
     if name in FREE:
         json_format.ParseDict(value, message)
@@ -95,7 +94,7 @@ def pairs_of(item):
 
 
 def scalar(field, value):
-    """The value of a scalar field, which must have the type that writers use for it."""
+    """Returns the value of a scalar field. Raises TypeError if generate.py writes another type."""
     of = type(value)
     if field.type in (1, 2):
         fits = of in (float, int)

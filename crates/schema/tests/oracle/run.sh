@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Compares the verdicts of rules with both lines of PyPI's protovalidate, over random and mutated
-# payloads:
+# Compares the gateway's verdicts on rules with those of both release lines of PyPI's protovalidate,
+# for random and mutated payloads:
 #
 #   crates/schema/tests/oracle/run.sh [COUNT [SEED [EVERY]]]
 #
-# COUNT messages (1,000,000) are judged in each encoding, and COUNT mutations of them in each. The
-# line in Rust judges all payloads. The line in Python takes about ten milliseconds for a payload
-# and judges one in EVERY (1). The messages are those of protos/. With
-# PROTOVALIDATE_CASES=DIRECTORY, the messages of protovalidate's own cases, in
-# buf/validate/conformance/cases of the directory, are judged, too. They have few rules, so both
-# lines judge all of their payloads: `run.sh 500000 1 20` judges over two million of them in about
-# ten minutes. Exits with 1 if there is a difference that known.py does not list, or if the example
-# of a listed difference in examples.jsonl does not show the difference.
+# COUNT messages (default 1,000,000) and COUNT mutations of their payloads are judged in each
+# encoding. Line 2, in Rust, judges all payloads. Line 1, in Python, takes about ten milliseconds
+# for a payload, and judges one payload in EVERY (default 1). The messages are those of protos/.
+# With PROTOVALIDATE_CASES=DIRECTORY, the messages of protovalidate's own cases, in
+# buf/validate/conformance/cases below the directory, are judged, too. They have few rules, so both
+# lines judge all of their payloads: `run.sh 500000 1 20` judges over two million of these payloads
+# in about ten minutes. Exits with 1 if there is a difference that known.py does not list, or if the
+# example of a listed difference in examples.jsonl does not show the difference.
 set -euo pipefail
 cd "$(dirname "$0")/../../../.."
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Creates virtual environments under target/: `venvs.sh NUMBER…`, where 1 and 2 are the two lines of
-# PyPI's protovalidate, and 3 is cel-cpp.
+# Creates virtual environments under target/: `venvs.sh NUMBER…`, where 1 and 2 stand for the two
+# release lines of PyPI's protovalidate, and 3 for cel-cpp.
 set -euo pipefail
 cd "$(dirname "$0")/../../../.."
 

@@ -2,11 +2,12 @@
 //! verdicts with other implementations' verdicts. The command is
 //! `rule_verdicts MUTATIONS SEED WORK`.
 //!
-//! WORK/messages.json has the roots of the `.proto` files and the names of the messages. Standard
-//! input has payloads, one line of JSON each, as generate.py writes them. Standard output begins
-//! with a line for each message whose rules are rejected. Then comes a line for each payload, with
-//! the verdict (v), and with the path, rule id and text of each broken rule (t). Then come such
-//! lines for up to MUTATIONS mutated payloads in each encoding. Malformed mutations are left out.
+//! WORK/messages.json has the import paths of the `.proto` files and the names of the messages.
+//! Standard input has payloads, one line of JSON each, as generate.py writes them. Standard output
+//! begins with a line for each message whose rules are rejected. Then comes a line for each
+//! payload, with the verdict (v), and with the path, rule id and text of each broken rule (t). Then
+//! come such lines for up to MUTATIONS mutated payloads in each encoding. Malformed mutations are
+//! left out.
 
 use std::fs;
 use std::io::{self, BufRead, BufWriter, Write};
