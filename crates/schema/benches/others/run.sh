@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Measures the rules and other implementations of protovalidate, on the same messages and in one
-# run: benches/rules.rs, then, in protobuf, prost-protovalidate, protovalidate-es in Node, and both
-# lines of PyPI's protovalidate. These implementations validate a decoded message. The times of the
-# gateway, and of the rows marked "a payload", are for encoded payloads.
+# Measures the gateway's rules and other implementations of protovalidate in one run: first
+# benches/rules.rs, and then, with the same messages in protobuf, prost-protovalidate,
+# protovalidate-es in Node, and both release lines of PyPI's protovalidate. The other
+# implementations validate a decoded message. The times of the gateway, and of the rows marked "a
+# payload", are for encoded payloads.
 set -euo pipefail
 cd "$(dirname "$0")/../../../.."
 

@@ -1,9 +1,11 @@
 """Compares the walks with other implementations, over mutated payloads: tests/differential/run.sh.
 
-Protobuf is compared with upb, the C implementation in PyPI's protobuf, JSON with json_format of that package, and
-MessagePack with PyPI's msgpack and a model of the mapping (model.py). Payloads that they write must
-pass, and payloads that they cannot read must be rejected. Payloads that they read must pass, except
-for the policies that docs/schemas.md documents (policies.py): each violation must be one of these.
+Protobuf is compared with upb, the C implementation in PyPI's protobuf, JSON with json_format of
+that package, and MessagePack with PyPI's msgpack and a model of the mapping (model.py). The
+unchanged payloads are written by these implementations, and must pass. A mutated payload must be
+rejected if they cannot read it, and must pass if they can. The exceptions are the policies that
+docs/schemas.md documents (policies.py): a payload that they read may be rejected if each violation
+belongs to one.
 """
 
 import collections
@@ -31,7 +33,7 @@ FILES = ["two", "three", "editions", "sets", "short"]
 
 
 def compiled():
-    """The modules of FILES, by their names."""
+    """Returns the compiled modules of FILES, in the same order."""
     directory = tempfile.mkdtemp()
     include = pathlib.Path(protoc.__file__).parent / "_proto"
     names = [f"{name}.proto" for name in FILES]
@@ -128,7 +130,8 @@ def set_field(chooser, message, field, depth):
             else:
                 held[k] = a_value(chooser, value, depth)
     elif field.is_repeated:
-        # Sometimes there are more elements than a short head or a length of one byte can count.
+        # Some lists have more than 15 elements, the maximum of a short array in MessagePack, or more
+        # than 127 bytes, the maximum of a length of one byte in protobuf.
         long = not field.message_type and chooser.random() < 0.1
         held.extend(a_value(chooser, field, depth) for _ in range(chooser.randrange(1, 90 if long else 5)))
     elif field.message_type:
@@ -161,16 +164,19 @@ def read_json(kind):
             return message.IsInitialized()
         except (json_format.ParseError, UnicodeDecodeError):
             return False
-        except Exception:  # json_format lets some exceptions of other kinds through; the payload is not read
+        except Exception:  # json_format also raises other exceptions for payloads that it cannot read
             return False
 
     return reads
 
 
 def as_python(message, numbers, style="map"):
-    """Returns a message as MessagePack writers see it, with bytes as they are.
+    """Returns a message as a value for MessagePack, in which bytes are not encoded as text.
 
-    The style is "map", a map keyed by name in declaration order, "shuffled", the same in another order, or "array".
+    With `numbers`, enum values are numbers and fields have their names in the file. Otherwise, enum
+    values are names and fields have their JSON names. The style is "map" for a map in the order of
+    field numbers, "shuffled" for a map in another order, or "array" for an array in the order of
+    declaration.
     """
     known = {"Timestamp", "Duration", "FieldMask", "Any"}
     full = message.DESCRIPTOR.full_name
@@ -202,7 +208,7 @@ def as_python(message, numbers, style="map"):
         last = max((place for place, name in enumerate(names) if name in result), default=-1)
         return [result.get(name) for name in names[: last + 1]]
     if style == "shuffled":
-        # Ordered by a hash, so that a seed always gives the same run.
+        # Ordered by a hash, so that runs with the same seed are equal.
         result = dict(sorted(result.items(), key=lambda item: zlib.crc32(item[0].encode())))
     return result
 
@@ -211,7 +217,7 @@ def as_python(message, numbers, style="map"):
 
 
 def records(stream):
-    """Yields the lines of verdicts.rs as (schema, verdict, payload, violation)."""
+    """Yields the records that verdicts.rs prints, as (schema, verdict, payload, violations)."""
     head = struct.Struct("<BBI")
     buffer, at = b"", 0
     while True:
@@ -263,7 +269,7 @@ class Tally:
         if self.seen <= self.seeds and verdict != RIGHT:
             self.differences.append(("what they wrote is refused", payload, text))
         if theirs is None:
-            self.policies["a timestamp that they look into: not compared"] += 1
+            self.policies["a timestamp that msgpack itself rejects: not compared"] += 1
             return
         ours = verdict == RIGHT
         self.counts[("read" if theirs else "unread"), ("passes", "refused")[verdict]] += 1
@@ -284,7 +290,7 @@ class Tally:
         for why, payload, text in self.differences[:20]:
             print(f"  DIFFERENCE: {why}: {payload!r}: {text.decode()!r}")
         print(f"  {len(self.differences)} differences", flush=True)
-        # A run in which no payload is read, or no payload is refused, tests nothing.
+        # A run in which the other implementation reads all payloads, or none, tests nothing.
         kinds = {theirs for theirs, _ in self.counts}
         return not self.differences and kinds == {"read", "unread"}
 

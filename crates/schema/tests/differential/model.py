@@ -1,6 +1,7 @@
 """A model of the mapping to MessagePack in docs/schemas.md, over the values that PyPI's msgpack reads.
 
-`judge(payload, descriptor)` returns True or False, or None if msgpack itself cannot decide.
+`judge(payload, descriptor)` returns whether the payload is valid. It returns None if msgpack
+rejects a timestamp in the payload, because the rest of the payload is then unknown.
 """
 
 import struct
@@ -34,11 +35,11 @@ def judge(payload, descriptor):
             strict_map_key=False,
             unicode_errors="surrogateescape",
             object_pairs_hook=Map,
-            # The content of an extension is bytes for MessagePack.
+            # MessagePack gives the content of an extension no meaning.
             ext_hook=lambda kind, data: Extension(),
         )
     except Exception as error:
-        # msgpack decodes every timestamp, and does not read on after an invalid one.
+        # msgpack decodes every timestamp, and stops at an invalid one.
         return None if "timestamp" in str(error) or "nanoseconds" in str(error) else False
     return is_message(value, descriptor)
 
@@ -48,7 +49,7 @@ def is_text(value):
 
 
 def whole(value):
-    """The integer that equals a number, or None."""
+    """Returns the integer that equals a value, or None if there is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     if isinstance(value, float):
@@ -57,7 +58,7 @@ def whole(value):
 
 
 def keys_differ(keys):
-    """Returns whether no two keys have the same meaning. Whole floats are integers, and True is not."""
+    """Returns whether all keys have different meanings. 1.0 means the same as 1, but True does not."""
     meant = [("bool", it) if isinstance(it, bool) else ("text", it) if isinstance(it, str) else ("int", whole(it)) for it in keys]
     return len(set(meant)) == len(meant)
 
@@ -142,7 +143,10 @@ def is_free(value):
 
 
 def names(descriptor):
-    """Every field by its names; the name in the file takes precedence over another field's JSON name."""
+    """Returns a dict with each field by its names.
+
+    A field's name in the file takes precedence over another field's JSON name.
+    """
     fields = list(descriptor.fields)
     known = {field.json_name: field for field in fields} | {field.name: field for field in fields}
     extensions = descriptor.file.pool.FindAllExtensions(descriptor)
@@ -167,7 +171,11 @@ def is_placed(value, descriptor):
 
 
 def holds(pairs, descriptor):
-    """Returns whether all present fields are valid, all required fields are present, and each oneof has at most one."""
+    """Returns whether these fields make a valid message.
+
+    All present fields must be valid, all required fields must be present, and each oneof must have
+    at most one present field.
+    """
     of_value = lambda field: field.message_type and field.message_type.full_name == VALUE and not field.is_repeated
     there = [(field, value) for field, value in pairs if value is not None or of_value(field)]
     oneofs = [field.containing_oneof.full_name for field, _ in there if field.containing_oneof]

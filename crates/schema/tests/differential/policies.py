@@ -17,21 +17,21 @@ def named(payload, text, policy):
     names = {policy(payload, *violation) for violation in violations}
     if None in names:
         return None
-    return "; ".join(sorted(names)) if len(violations) < VIOLATIONS_MAX else "more violations than are reported, the first of which all belong to policies"
+    return "; ".join(sorted(names)) if len(violations) < VIOLATIONS_MAX else "more violations than are reported, and each reported one belongs to a policy"
 
 
 def of_protobuf(descriptor):
     def policy(payload, path, expected, found, offset):
         if found in WIRE_TYPES:
-            return "a known field on a wrong wire type: to a parser it is unknown"
+            return "a known field with a wrong wire type: a parser takes it for an unknown field"
         if (expected, found) == ("a field's tag", "field number 0"):
-            return "field number 0 is none, in an unknown group neither: upb doesn't look, C++ refuses"
+            return "field number 0 is invalid, also in an unknown group: upb doesn't check, C++ refuses"
         if expected == "a value, because it is required" and merges(payload, descriptor):
             return "each occurrence of a message is judged by itself: a parser merges them"
         if expected == "a value, because it is required" and strange_entries(payload, descriptor):
-            return "a map's entry with an unknown field in it: upb drops it, C++ doesn't"
+            return "a map's entry with an unknown field in it: upb drops the entry, C++ doesn't"
         if "[sets." in path and plain_items(payload, descriptor):
-            return "an extension of a message set as a plain field: C++ looks into it, upb doesn't"
+            return "an extension of a message set as a plain field: C++ checks its content, upb doesn't"
         return None
 
     return policy
@@ -49,7 +49,11 @@ def varint(payload, at):
 
 
 def records(payload, at, end, group=0):
-    """Field number, wire type, start and end of each value, and at last the end of the group."""
+    """Yields the field number, the wire type, the start and the end of each value.
+
+    The last item of a group has the field number 0 and the wire type 4, and is the end of the
+    group.
+    """
     while at < end:
         tag, at = varint(payload, at)
         number, wire = tag >> 3, tag & 7
@@ -80,7 +84,7 @@ def merges(payload, descriptor, at=0, end=None):
         is_message = field is not None and field.message_type and wire in (2, 3)
         one = None
         if field is not None and field.containing_oneof:
-            # For members of any kind, because a later one replaces a message.
+            # Members of any type count, because a later member replaces a message.
             one = field.containing_oneof.name
         elif is_message and field.message_type.GetOptions().map_entry:
             one = (number, key_of(payload, field.message_type.fields_by_number[1], start, after))
@@ -98,7 +102,7 @@ def merges(payload, descriptor, at=0, end=None):
 
 
 def key_of(payload, field, at, end):
-    """The key of a map's entry as parsers read it: the last one, truncated to its width."""
+    """Returns the key of a map's entry as parsers read it: the last key, truncated to its width."""
     key = b"" if field.type == 9 else 0
     for number, wire, start, after in records(payload, at, end):
         if number == 1 and wire == wire_type(field):
@@ -130,7 +134,7 @@ def strange_entries(payload, descriptor, at=0, end=None):
 
 
 def plain_items(payload, descriptor, at=0, end=None):
-    """Returns whether a message set holds anything but items."""
+    """Returns whether there is a message set, which may hold extensions as plain fields."""
     is_set = descriptor.GetOptions().message_set_wire_format
     for number, wire, start, after in records(payload, at, len(payload) if end is None else end):
         if is_set and wire != 4 and number != 1:
@@ -138,24 +142,24 @@ def plain_items(payload, descriptor, at=0, end=None):
         field = descriptor.fields_by_number.get(number)
         if field and field.message_type and wire in (2, 3) and plain_items(payload, field.message_type, start, after):
             return True
-    # The content of items is not searched, because a set within a set may contain it.
+    # A set within an item may hold plain fields, and the content of items is not searched.
     return is_set
 
 
 NUMBERS = r"(float|double|u?int(32|64)|s?fixed(32|64)|sint(32|64))"
 
-# The payloads that the walk refuses and json_format reads: expected and found values, and the
-# reason.
+# The violations for which the walk refuses payloads that json_format reads: the policy, and
+# patterns of the expected and the found values.
 OF_JSON = [
-    ("base64 is strict: Python's drops what is none", r"bytes in base64", r"the string "),
+    ("base64 is strict: Python drops other characters", r"bytes in base64", r"the string "),
     ("strings hold numbers as JSON writes them: Python takes blanks, underscores, leading zeros, nan", NUMBERS, "the string "),
     ("strings hold numbers as JSON writes them: Python takes blanks, underscores, leading zeros, nan", ".* as map key", '"'),
     ("an unknown name of an enum, or its number in a string: unknown fields pass, values don't", r"a value of enum .*", "the name "),
     ("a message is an object: Python takes an empty array, and a string of unknown names", r".* as an object", "an array$|the string "),
     ("a duration is digits: Python takes signs, blanks, underscores and an empty fraction", r"a duration such as .*", "the string "),
     ("a timestamp is digits, seconds below 60, offsets below 24:00", r"a timestamp in the format of RFC 3339", "the string "),
-    ("a number is what it is, not the double near it", NUMBERS + r"|a value of enum \S+", "the number "),
-    ("a surrogate alone is no character", "a pair of surrogates", ""),
+    ("a number has its exact value, not that of the nearest double", NUMBERS + r"|a value of enum \S+", "the number "),
+    ("an unpaired surrogate is no character", "a pair of surrogates", ""),
     ("NaN and Infinity are in quotes", "a value", r"'[NI]'$"),
     ("NaN and Infinity are in quotes", "a digit", "'I'$"),
 ]  # fmt: skip
