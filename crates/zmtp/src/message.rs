@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_cheap_to_move() {
+    fn a_message_takes_32_bytes_when_it_is_moved() {
         assert_eq!(size_of::<Message>(), 32);
         assert_eq!(size_of::<Option<Message>>(), 32);
     }

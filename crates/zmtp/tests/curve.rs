@@ -248,8 +248,9 @@ fn broken(body: &[u8], unchecked: std::ops::Range<usize>) -> Vec<Vec<u8>> {
     changed.chain(cut).chain([longer]).collect()
 }
 
-/// Returns the numbers of some of the [`broken`] commands, the longer one among them. Each needs a
-/// handshake of its own, which takes long in an unoptimised build.
+/// Returns the positions of some of the [`broken`] commands, including the longer one, for a
+/// command of `size` bytes. Not all are tried, because each needs a handshake of its own, which
+/// takes long in an unoptimised build.
 fn some_broken(size: usize) -> impl Iterator<Item = usize> {
     (0..2 * size).step_by(5).chain([2 * size])
 }

@@ -313,7 +313,7 @@ fn a_plain_server_of_libzmq_accepts_this_client() {
         (wire, waits)
     };
     let (mut wire, waits) = connect("wrong");
-    // The ERROR of libzmq 4.3.5 has a wrong name, `^RROR` without a length.
+    // The body of an ERROR of libzmq 4.3.5 begins with `^RROR` instead of a length and `ERROR`.
     let refused = waits.welcome(&wire.frame().1, &metadata("DEALER"));
     assert!(refused.is_err());
     let (mut wire, waits) = connect("secret");

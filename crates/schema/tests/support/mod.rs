@@ -29,20 +29,24 @@ pub fn compile(proto: &str) -> (Vec<FileDescriptorProto>, prost_reflect::Descrip
     (set.file, pool)
 }
 
+/// Returns the messages of a `.proto` text.
 pub fn table(proto: &str) -> Arc<Table> {
     Arc::new(Table::build(&compile(proto).0).unwrap())
 }
 
+/// Returns the schema of a message of a `.proto` text, with the default options.
 pub fn schema(encoding: Encoding, proto: &str, message: &str) -> Schema {
     with(encoding, proto, message, Options::default())
 }
 
+/// Returns the schema of a message of a `.proto` text, with these options.
 pub fn with(encoding: Encoding, proto: &str, message: &str, options: Options) -> Schema {
     let table = table(proto);
     let id = table.message(message).unwrap();
     Schema::new(encoding, table, id, options)
 }
 
+/// Options that reject unknown fields.
 pub const STRICT: Options = Options {
     unknown_fields: UnknownFields::Reject,
     layout: Layout::Any,
@@ -50,12 +54,14 @@ pub const STRICT: Options = Options {
     all_violations: false,
 };
 
-/// Returns the path, expected, found and offset of the violation. Panics if there is none.
+/// Returns the path, expected, found and offset of the payload's violation. Panics if the payload
+/// passes.
 pub fn violation(schema: &Schema, payload: &[u8]) -> (String, String, String, usize) {
     let v = schema.check(payload, 100).unwrap_err();
     (v.path, v.expected, v.found, v.offset)
 }
 
+/// Asserts that the payload is rejected with this violation.
 #[track_caller]
 pub fn refused(
     schema: &Schema,
@@ -69,6 +75,7 @@ pub fn refused(
     assert_eq!((&*p, &*e, &*f, o), (path, expected, found, offset));
 }
 
+/// Asserts that the payload passes.
 #[track_caller]
 pub fn accepted(schema: &Schema, payload: &[u8]) {
     if let Err(violation) = schema.check(payload, 100) {

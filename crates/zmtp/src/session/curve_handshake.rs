@@ -1,4 +1,4 @@
-//! The CURVE handshake within a session, in which the two sides send in turn.
+//! The CURVE handshake within a session. The two sides take turns to send one command each.
 
 use crate::COMMAND;
 use crate::bytes::Bytes;
@@ -20,8 +20,8 @@ pub(super) enum CurveHandshake {
     Introduced(Introduced),
     AwaitsWelcome(AwaitsWelcome, ExpectedServer),
     AwaitsReady(AwaitsReady, PublicKey),
-    /// A costly step is being taken on another thread. The expected server is set if this side is
-    /// the client.
+    /// The caller has not returned the result of a costly step yet. The expected server is set if
+    /// this side is the client.
     Working(Option<ExpectedServer>),
 }
 

@@ -19,7 +19,7 @@ pub enum Side {
     Connects,
 }
 
-/// The treatment of peers that offer NULL at an address that accepts CURVE or PLAIN.
+/// The treatment of peers that name NULL at an address that accepts CURVE or PLAIN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NullPeers {
     /// A listener admits these peers, in clear text, without a key or a password.
@@ -28,7 +28,7 @@ pub enum NullPeers {
     Refused,
 }
 
-/// The treatment of peers that offer PLAIN at an address that accepts CURVE.
+/// The treatment of peers that name PLAIN at an address that accepts CURVE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlainPeers {
     /// A listener admits these peers, in clear text, if their passwords are right.

@@ -226,8 +226,9 @@ pub fn frames(mut stream: &[u8]) -> Vec<Vec<u8>> {
     frames
 }
 
-/// The size of a flight, in bytes, from which on the attacker repeats no part of the flight. A
-/// flight is all bytes that a peer sends before it waits for an answer.
+/// The minimum size, in bytes, of a flight of which the attacker repeats no part, because each
+/// repetition may double the flight. A flight is all bytes that a peer sends before it waits for an
+/// answer.
 const FLIGHT_MAX: usize = 1 << 16;
 
 /// Runs a CURVE connection on which an attacker changes the bytes for one side. Each instruction
