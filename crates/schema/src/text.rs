@@ -8,7 +8,7 @@ pub(super) const HIGH: u64 = 0x8080_8080_8080_8080;
 pub(super) const LOW: u64 = 0x0101_0101_0101_0101;
 
 /// The maximum length, in bytes, of a text for which the check is inlined. [`any_utf8`] checks
-/// longer texts.
+/// longer texts, because `simdutf8` uses SIMD instructions only for texts of at least 64 bytes.
 const SHORT_MAX: usize = 64;
 
 /// Returns whether all of a short `text` is ASCII.
