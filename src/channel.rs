@@ -1,5 +1,5 @@
-//! Channels: their subscribers, the messages that wait for each subscriber, and the messages that
-//! are kept for later subscribers.
+//! Channels: their publishers and subscribers, the messages that wait for each subscriber, and the
+//! messages that are kept for later subscribers.
 //!
 //! Like a [`pool`](crate::pool), a channel knows no socket, schema or clock. The core passes it
 //! checked messages, and a [`Delivery`] that sends a message to a subscriber if the subscriber's
@@ -188,8 +188,8 @@ impl<M: Frames> Channel<M> {
     }
 
     /// Drops the messages queued for a subscriber, ends its collection of kept messages, and
-    /// returns the number of dropped messages. The next calls of [`Self::go_on`] free the
-    /// memory of the dropped messages.
+    /// returns the number of dropped messages. The next calls of [`Self::go_on`] free the memory of
+    /// the dropped messages.
     pub(crate) fn give_up(&mut self, id: SubscriberId) -> u64 {
         let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
             return 0;

@@ -4,7 +4,7 @@ use crate::peer::PeerId;
 
 /// The means of reaching the peers of a channel.
 pub(crate) trait Delivery<M> {
-    /// Sends a message to a subscriber. Returns false if its connection has no room.
+    /// Sends a message to a subscriber. Returns false if the subscriber's connection has no room.
     fn send(&mut self, subscriber: PeerId, body: &M) -> bool;
 
     /// Moves a message that has to wait into memory of about the size of the message.

@@ -1,5 +1,5 @@
-//! Publishes a message: to subscribers that have room, to the queues of the other subscribers, and
-//! to the kept messages.
+//! Publishes a message: sends it to the subscribers whose connections have room, and adds it to the
+//! queues of the other subscribers and to the kept messages.
 
 use std::rc::Rc;
 use std::time::Duration;

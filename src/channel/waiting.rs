@@ -66,8 +66,8 @@ impl<M: Frames> Waiting<M> {
         self.bytes
     }
 
-    /// Adds a message to the end. If more than `bytes_max` bytes would then wait, `slow`
-    /// decides which messages are dropped. `memory` is the memory of all messages that wait for any
+    /// Adds a message to the end. If more than `bytes_max` bytes would then wait, `slow` decides
+    /// which messages are dropped. `memory` is the memory of all messages that wait for any
     /// subscriber, in bytes.
     pub(super) fn add(
         &mut self,

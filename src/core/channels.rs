@@ -231,8 +231,8 @@ fn split<M: Frames>(body: &M, frames: &ChannelFrames) -> Option<M> {
     }
 }
 
-/// Returns whether a kept message still matches the schema of its type's route.
-/// [`Fit::Undecided`] means that a judge must check the payload.
+/// Returns whether a kept message still matches the schema of its type's route. [`Fit::Undecided`]
+/// means that a judge must check the payload.
 fn still_fits<M: Frames>(
     snapshot: &Snapshot,
     channel: ChannelId,

@@ -158,6 +158,8 @@ impl<M: Frames> Core<M> {
         Some(request)
     }
 
+    /// Records a rejection, and sends it to the client that `to` names. A publisher receives no
+    /// rejections.
     #[cold]
     pub(super) fn reject(
         &mut self,
