@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+// The values of `Shared::order`. An order is replaced only by a greater one.
 const SERVE: u8 = 0;
 const DRAIN: u8 = 1;
 const STOP: u8 = 2;

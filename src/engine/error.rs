@@ -24,6 +24,7 @@ pub struct BindFault {
 }
 
 impl EngineError {
+    /// Returns an error whose text is `what: why`.
     pub(crate) fn new(what: impl fmt::Display, why: impl fmt::Display) -> Self {
         let text = format!("{what}: {why}");
         let binds = Vec::new();

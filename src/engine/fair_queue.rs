@@ -1,5 +1,5 @@
 //! A queue whose items belong to senders that take turns. A sender with thousands of items thus
-//! delays an item of another sender only by a few items.
+//! delays another sender's next item by at most one item.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash};

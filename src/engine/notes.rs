@@ -87,7 +87,8 @@ fn doubt(key: &str, note: &Note) {
     }
 }
 
-/// Returns a worker's identity and its address, where they are known.
+/// Returns the identity and the address of the worker or subscriber that an event concerns, where
+/// they are known.
 fn names(particulars: &Particulars) -> (Option<String>, Option<String>) {
     let some = |text: String| Some(text).filter(|text| !text.is_empty());
     let name = particulars.worker.as_deref();
@@ -255,8 +256,8 @@ fn worker(what: &str, note: &Note) {
             pool,
             left_out, "worker {what}: {left_out} more within {REPEAT_INTERVAL:?}"
         ),
-        // Only a worker that held requests is worth a warning: others may have disconnected on
-        // purpose.
+        // A disconnection is worth a warning only if the worker held requests. Other workers may
+        // have disconnected on purpose.
         None if particulars.held > 0 => warn!(
             pool,
             seat = particulars.seat,

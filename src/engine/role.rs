@@ -44,7 +44,7 @@ impl Role {
         }
     }
 
-    /// Returns the name, which is the key in routes.yaml.
+    /// Returns the name of the frontend, pool or channel, which is its key in routes.yaml.
     pub(super) fn name(self, snapshot: &Snapshot) -> &str {
         match self {
             Self::Frontend(id) => snapshot.names.of_frontend(id),
