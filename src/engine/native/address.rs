@@ -10,8 +10,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-/// The maximum time to look up a name to listen on. It equals two attempts of a resolver at one
-/// name server.
+/// The maximum time to look up a name to listen on. By default, glibc's resolver asks a name server
+/// twice, and waits for five seconds each time.
 const LOOK_UP_MAX: Duration = Duration::from_secs(10);
 
 /// An address to listen on or to connect to.

@@ -12,8 +12,8 @@ use crate::peer::PeerId;
 /// backlog.
 const HANDSHAKES_MAX: usize = 4096;
 
-/// The number of further strangers that are disconnected at the same time, so that during a flood
-/// not all strangers are examined for each new connection.
+/// The number of strangers that are disconnected together once [`HANDSHAKES_MAX`] is reached, if so
+/// many linger. During a flood, not all strangers are thus examined for each new connection.
 const HANDSHAKES_SPARE: usize = 256;
 
 /// The number of clients beyond `limits.clients` that are admitted, although each of their requests

@@ -36,9 +36,11 @@ pub(super) struct Dialer {
     to_answers: mpsc::Sender<Answer>,
 }
 
-/// A function that returns the current addresses of a name and a port, which may take seconds.
+/// A function that returns the current addresses of a name and a port. A call of the function may
+/// take seconds.
 type Resolve = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
+/// The result of a look-up, with the number of the call that needs the result.
 type Answer = (DialId, Result<Vec<SocketAddr>, String>);
 
 /// A look-up in progress. Dropping it sends the result so far, so that a call does not wait forever
@@ -67,7 +69,8 @@ struct Call {
     left: Vec<SocketAddr>,
     /// True if the peer has been served since the last attempt.
     served: bool,
-    /// The number of attempts since the last success.
+    /// The number of failures since the peer was last served. The end of a connection is a failure,
+    /// too.
     attempts: u32,
     /// The bound on the log lines about calls that succeed. Without this bound and the next two, a
     /// peer that repeatedly accepts and closes connections could fill the log.
@@ -79,11 +82,12 @@ struct Call {
 }
 
 enum State {
-    /// Waiting to be tried at this time.
+    /// The call is to be made at this time.
     Waiting(Duration),
-    /// Being tried: the name is being looked up, or the caller has not reported the outcome yet.
+    /// The name is being looked up, or the caller of [`Dialer::due`] has not reported the outcome
+    /// yet.
     Trying,
-    /// Assigned a connection, which the system may not have established yet.
+    /// The call has a connection, which the system may not have established yet.
     Connected(PeerId),
 }
 

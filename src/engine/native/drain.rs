@@ -50,6 +50,7 @@ impl LastReads {
     }
 
     /// Returns whether messages that have arrived may still be taken and rejected before the end.
+    /// The result is true for [`LATE_MESSAGES_TIME`] after the first call.
     pub(super) fn may_take_more(&mut self, now: Duration) -> bool {
         now.saturating_sub(*self.since.get_or_insert(now)) < LATE_MESSAGES_TIME
     }

@@ -19,7 +19,7 @@ use crate::engine::native::stream::{Listener, Stream};
 use crate::engine::role::Role;
 use crate::snapshot::{PoolId, Snapshot};
 
-/// The number of connections that a listener may accept in a turn. Accepting one connection
+/// The maximum number of connections that a listener accepts in a turn. Accepting one connection
 /// takes as long as tens of small messages.
 const BUDGET: usize = 16;
 
@@ -344,7 +344,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_leave_some_descriptors() {
+    fn the_last_descriptors_are_reserved_for_workers() {
         for (descriptors, clients) in [(64, 32), (1024, 896), (20_000, 19_872)] {
             assert_eq!(clients_max(Some(descriptors)), clients);
         }

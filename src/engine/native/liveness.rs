@@ -11,9 +11,9 @@ use std::time::Duration;
 /// within this time is tried again.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The time that a listener waits for the peer's mechanism before it names the gateway's. libzmq
-/// sends its mechanism as soon as it has read the version. Only peers that read the whole greeting
-/// first are kept waiting.
+/// The time that a listener waits for the peer's mechanism before it names the gateway's mechanism.
+/// libzmq sends its mechanism as soon as it has read the version. Only peers that read the whole
+/// greeting first are kept waiting.
 pub(crate) const MECHANISM_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The time within which a peer to which the gateway has connected is expected to send its READY,
@@ -130,8 +130,8 @@ pub struct Liveness {
     since: Duration,
     /// The time at which bytes last arrived.
     heard: Duration,
-    /// The time at which the system last accepted bytes after it had had no room. There
-    /// was room again because the peer had read some bytes.
+    /// The time at which the system last accepted bytes after it had had no room. It has room again
+    /// once the peer has read some bytes.
     took: Duration,
     /// The number of bytes written since the peer was last heard.
     unheard: u64,

@@ -81,8 +81,8 @@ impl Room {
     }
 
     /// Returns the number of bytes that incomplete messages may take, while peers hold `held` other
-    /// bytes. Incomplete messages may take the free memory, but at most half of the budget, so
-    /// that they alone never make memory short. They may always take the reserve.
+    /// bytes. Incomplete messages may take the free memory, but at most half of the budget, so that
+    /// they alone never make memory short. They may always take the reserve.
     fn partial_max(self, held: u64) -> u64 {
         let left = self.open.saturating_sub(held);
         left.clamp(self.budget / RESERVE_DIVISOR, self.budget / 2)

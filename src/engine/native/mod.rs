@@ -105,8 +105,8 @@ fn prepare(
     Ok((start, reloader, observer))
 }
 
-/// Binds every address, then serves peers on a new thread. `release` returns free memory to the
-/// system; it is called after bursts, on another thread.
+/// Binds every address, then serves peers on a new thread. `release` must return free memory to the
+/// system. The engine calls `release` after bursts of messages, on another thread.
 pub(super) fn start(
     snapshot: Arc<Snapshot>,
     release: fn(),
@@ -304,6 +304,8 @@ impl Native {
         }
     }
 
+    /// Decides whether another turn follows. None follows once a drain is complete, or its time is
+    /// over. `busy` is true if this turn had anything to process.
     fn is_over(&mut self, busy: bool, now: Duration) -> NextTurn {
         // At the end of a drain, a busy turn is followed by another turn, which rejects the
         // messages that arrived in the meantime.

@@ -46,8 +46,11 @@ pub(super) const CONNECTIONS_MAX: usize = 1 << PLACE_BITS;
 /// All connections, and the actions that are due for them.
 pub(super) struct Peers {
     registry: Registry,
+    /// The connections, each at the index in the low bits of its peer's number.
     places: Vec<Option<Box<Connection>>>,
+    /// The indices in `places` that hold no connection.
     free: Vec<usize>,
+    /// The number of connections so far. The high bits of the last peer's number are this number.
     serial: u64,
     ready: ReadyList,
     /// The number of turns of the engine.

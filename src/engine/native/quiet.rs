@@ -73,7 +73,8 @@ pub(super) enum Cause {
     Dismissed,
     /// There are too many clients already.
     Full,
-    /// The peer waits for the gateway's READY. The peer is not refused for this, only logged.
+    /// The peer waits for the gateway's READY or HELLO, and the gateway waits for the peer's. The
+    /// peer is not refused for this, only logged.
     Waits,
 }
 

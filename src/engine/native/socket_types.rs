@@ -201,8 +201,8 @@ pub(crate) const TO_CLIENTS: &str = "ROUTER";
 /// a DEALER or a REP.
 pub(crate) const TO_WORKERS: &str = "DEALER";
 
-/// Returns a socket type for display. An empty or long socket type is replaced by an adjective,
-/// because the peer chose the text.
+/// Returns a socket type for display. Replaces an empty socket type, and one of more than 16 bytes,
+/// by an adjective, because the peer chose the text.
 fn name(socket_type: &str) -> &str {
     match socket_type {
         "" => "nameless",

@@ -1,7 +1,8 @@
 //! The costly steps of connections: the key agreements of CURVE, the verification of passwords, and
-//! the sealing and opening of large frames. The steps run on threads of their own, so that a flood
-//! of steps delays no message of other connections. The peers' IP addresses take turns: a peer that
-//! sends thousands of HELLOs delays peers at other addresses only by a few steps.
+//! the sealing (encryption) and opening (decryption) of large frames. The steps run on threads of
+//! their own, so that a flood of steps delays no message of other connections. The peers' IP
+//! addresses take turns: a peer that sends thousands of HELLOs delays peers at other addresses only
+//! by a few steps.
 //!
 //! A connection has at most one step of its handshake in progress, and the number of connections in
 //! their handshake is bounded. After its handshake, a connection has at most one frame that is

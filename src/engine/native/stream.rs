@@ -240,8 +240,8 @@ pub(super) fn ipv4_first(mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     found
 }
 
-/// Listens on a TCP address. The socket is created with `socket2`, because a listener of mio or
-/// of the standard library has a backlog of only 128.
+/// Listens on a TCP address. The socket is created with `socket2`, because a listener of mio or of
+/// the standard library has a backlog of only 128.
 fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(at), Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
@@ -407,10 +407,9 @@ mod tests {
         }
     }
 
-    /// Checks the options of both ends of a complete connection.
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_lost_host_is_detected() {
+    fn both_ends_of_a_connection_have_the_options_that_detect_a_lost_host() {
         let listener = Listener::bind(&Address::parse("tcp://127.0.0.1:0").unwrap()).unwrap();
         let at = listener.endpoint().unwrap();
         let at = at.strip_prefix("tcp://").unwrap().parse().unwrap();

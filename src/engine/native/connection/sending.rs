@@ -33,8 +33,8 @@ enum Room {
 pub(in crate::engine::native) enum WriteEnd {
     /// No write was attempted, since the system has no room.
     Untried,
-    /// The system took all bytes, or had no room for the rest. Or nothing was written, because the
-    /// peer had disconnected before.
+    /// The system took all bytes, or had no room for the rest. Also the end of a write to a peer
+    /// that had disconnected before, for which nothing is written.
     Tried,
     /// The peer cannot be written to.
     Failed,

@@ -8,7 +8,8 @@ use crate::engine::native::liveness::{
 };
 
 impl Connection {
-    /// Returns the action that the connection's timing requires, given the heartbeat of its pool.
+    /// Returns the action that the connection's timing requires, given the heartbeat interval of
+    /// its pool, if there is one.
     pub(in crate::engine::native) fn judge(
         &mut self,
         heartbeat: Option<Duration>,

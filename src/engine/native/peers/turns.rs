@@ -1,4 +1,5 @@
-//! The turns in which connections are read: their order, and what a connection may deliver in one.
+//! The turns in which connections are read: their order, and the number of messages and commands
+//! that a connection may deliver in one turn.
 
 use crate::engine::native::connection::Flow;
 use crate::engine::native::peers::ready::Priority;
@@ -6,7 +7,7 @@ use crate::engine::native::peers::{Peers, decrement, find, increment};
 use crate::peer::PeerId;
 
 impl Peers {
-    /// Lets a peer deliver this number of messages and commands.
+    /// Begins the delivery of a peer, which may deliver `items` messages and commands.
     pub(in crate::engine::native) fn allow(&mut self, peer: PeerId, items: usize) {
         self.delivering = peer;
         self.allowance = items;
@@ -20,7 +21,8 @@ impl Peers {
         self.extra_work
     }
 
-    /// Returns whether another message or command may be received, and counts it if so.
+    /// Returns whether the delivering peer may deliver another message or command. If so, reduces
+    /// the number of further ones by one.
     #[inline]
     pub(in crate::engine::native) fn take_another(&mut self) -> bool {
         let allowed = self.allowance > 0;
@@ -28,7 +30,7 @@ impl Peers {
         allowed
     }
 
-    /// Returns the number of further messages and commands that are allowed.
+    /// Returns the number of further messages and commands that the delivering peer may deliver.
     pub(in crate::engine::native) fn allowance(&self) -> usize {
         self.allowance
     }
@@ -56,7 +58,8 @@ impl Peers {
         self.turn += 1;
     }
 
-    /// Adds the work of a peer's turn. The unit is the work for one small message.
+    /// Adds the work of a peer's turn to the recent work of the peer's connection. The unit is the
+    /// work for one small message.
     pub(in crate::engine::native) fn add_work(&mut self, peer: PeerId, work: usize) {
         let turn = self.turn;
         if let Some(connection) = self.get(peer) {
@@ -90,7 +93,8 @@ impl Peers {
         }
     }
 
-    /// Returns whether a peer may be read now, out of its turn.
+    /// Returns whether a peer may be read now, out of its turn. A peer that is in the list of
+    /// connections to read from must wait for its turn.
     pub(in crate::engine::native) fn may_be_read(&mut self, peer: PeerId) -> bool {
         let outbox_max = self.outbox_max;
         let connection = find(&mut self.places, peer);

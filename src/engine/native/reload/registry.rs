@@ -152,8 +152,8 @@ impl SharedListenerRegistry {
 pub(in crate::engine::native) struct Closing<'a>(MutexGuard<'a, ListenerRegistry>);
 
 impl Closing<'_> {
-    /// Removes a listener from the registry. The caller must close the listener before
-    /// it drops this right.
+    /// Removes a listener from the registry. The caller must close the listener before it drops
+    /// this right.
     pub(in crate::engine::native) fn closes(&mut self, id: ListenerId) {
         self.0.entries.retain(|entry| entry.id != id);
     }

@@ -1,5 +1,6 @@
 //! The end of connections that are refused or no longer served, and of all connections when the
-//! engine ends. The peers then get time to read the last written bytes.
+//! engine ends. Peers get time to read the last written bytes, unless their connection is closed at
+//! once.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -191,7 +192,7 @@ impl Service {
     }
 }
 
-/// Returns the frontend, the pool or the side of a channel of a connection, for logs.
+/// Returns the kind and the name of a connection's frontend, pool or side of a channel, for logs.
 fn place(role: Role, snapshot: &Snapshot) -> String {
     format!("{} {}", role.kind(), role.name(snapshot))
 }

@@ -60,8 +60,8 @@ impl Service {
                     let why = "its frontend, pool, channel or address was removed or changed";
                     let phase = self.peers.get(peer).map(|connection| connection.phase());
                     match phase {
-                        // The peer may not have read the last bytes yet, so the gateway
-                        // waits for the peer to disconnect.
+                        // The peer may not have read the last bytes yet, so the gateway waits for
+                        // the peer to disconnect.
                         Some(Phase::Client | Phase::Subscriber) => {
                             self.await_disconnect(peer, &why, now)
                         }

@@ -325,7 +325,7 @@ fn a_request_of_a_light_client_is_written_before_heavy_clients_are_read() {
     let mut bytes = [0; 4096];
     while worker.read(&mut bytes).is_ok() {}
     engine.client.write_all(&messages(b"OPAQUE", 1)).unwrap();
-    // The part of a turn that reads: the end of a turn would write, too.
+    // Runs only the part of a turn that reads, because the end of a turn would write, too.
     let native = &mut engine.native;
     native.poll.poll(&mut engine.events, None).unwrap();
     let now = native.clock.now();

@@ -117,6 +117,7 @@ pub(super) struct Share {
 }
 
 impl Share {
+    /// Returns the share of each peer in a turn with `peers` readable peers.
     pub(super) fn of(peers: usize) -> Self {
         let peers = peers.max(1);
         Self {
