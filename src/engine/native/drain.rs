@@ -26,8 +26,8 @@ pub(super) enum Drain {
 /// The progress of subscribers at the end of a drain, when the gateway waits only for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LastReads {
-    /// The number of bytes that subscribers have yet to read, and the time at which this number
-    /// last decreased.
+    /// The lowest number of bytes so far that subscribers had yet to read, and the time at which
+    /// this minimum was reached.
     left: Option<(u64, Duration)>,
     /// The time at which the gateway began to wait for nothing but subscribers.
     since: Option<Duration>,
@@ -35,7 +35,7 @@ pub(super) struct LastReads {
 
 impl LastReads {
     /// Records the number of bytes that subscribers have yet to read. Returns whether there is
-    /// nothing left to wait for: no bytes are left, or no subscriber has taken any for
+    /// nothing left to wait for: no bytes are left, or their number has reached no new minimum for
     /// [`STALLED_TIME`].
     pub(super) fn are_done(&mut self, left: u64, now: Duration) -> bool {
         let since = match self.left {

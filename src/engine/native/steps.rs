@@ -44,7 +44,8 @@ const AGREEMENTS_SWEEP_MIN: usize = 1024;
 /// hundred key agreements.
 const VERIFICATIONS_SWEEP_MIN: usize = 16;
 
-/// Like [`AGREEMENTS_SWEEP_MIN`], for large frames. Each holds up to `limits.message` of memory.
+/// Like [`AGREEMENTS_SWEEP_MIN`], for large frames. Each takes up to `limits.message` bytes of
+/// memory.
 const FRAMES_SWEEP_MIN: usize = 4;
 
 /// A costly step.

@@ -137,7 +137,8 @@ impl Service {
         self.steps.add(address, peer, step, waits);
     }
 
-    /// Begins to verify a peer's password, which takes long unless it was verified before.
+    /// Begins to verify a peer's password. The verification takes long unless the same password was
+    /// verified before.
     pub(super) fn verify(&mut self, peer: PeerId, credentials: Credentials, now: Duration) {
         let role = self.peers.get(peer).map(|connection| connection.role());
         let security = role.and_then(|role| self.security(role));

@@ -38,9 +38,9 @@ const PUBLISHER_READ_MIN: usize = 16 << 10;
 /// messages would keep the other peers waiting for tens of milliseconds.
 const ITEMS_MAX: usize = 1024;
 
-/// The maximum number of messages and commands in a turn of all peers together, unless
-/// [`ITEMS_MIN`] for each peer is more. Reading so many messages takes a few milliseconds, which
-/// delay the last peer of the turn.
+/// The maximum number of messages and commands of all peers together in a turn of the engine,
+/// unless [`ITEMS_MIN`] for each peer is more. Reading so many messages takes a few milliseconds,
+/// which delay the last peer of the turn.
 const ITEMS_OF_ALL: usize = 8192;
 
 /// The minimum number of messages and commands for each peer, however many peers there are. Fewer
@@ -78,12 +78,13 @@ const PARTIAL_MESSAGES_MIN: u64 = 4;
 /// so much work that the clock is read after it.
 const BYTES_OF_AN_ITEM: usize = 64;
 
-/// The maximum time for reading in a turn before queued messages are written. It is a fraction of
-/// the time that a request takes over a network, so that even many busy peers do not delay a quiet
-/// peer noticeably.
+/// The time since the start of a turn of the engine after which the remaining peers are left to the
+/// next turn, so that queued messages are written. At least one readable peer of each priority is
+/// read in each turn. This time is a fraction of the time that a request takes over a network, so
+/// that even many busy peers do not delay a quiet peer noticeably.
 const READ_TIME_MAX: Duration = Duration::from_millis(1);
 
-/// The time since the start of a turn of all peers after which the turn of a single peer ends. The
+/// The time since the start of a turn of the engine after which the turn of a single peer ends. The
 /// clock is read before each further read of the peer, and whenever the peer's messages have caused
 /// [`WORK_UNTIMED`] of additional work.
 const PEER_TIME_MAX: Duration = Duration::from_millis(1);
@@ -111,7 +112,7 @@ pub(super) struct Share {
     publisher_reads: usize,
     /// The additional work (`Peers::extra_work`) after which the clock is read.
     untimed: usize,
-    /// The time since the start of a turn of all peers. If the clock shows at least this time when
+    /// The time since the start of a turn of the engine. If the clock shows at least this time when
     /// it is read, the turn of the peer ends.
     until: Duration,
 }
