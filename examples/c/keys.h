@@ -7,7 +7,8 @@
 
 #include <zmq.h>
 
-// Takes the result of a function of libzmq, which is -1 if that has failed.
+// Returns the result of a function of libzmq. Ends the program if the result is -1, which reports a
+// failure.
 static int checked(int result, const char *what) {
     if (result == -1) {
         fprintf(stderr, "%s: %s\n", what, zmq_strerror(zmq_errno()));
@@ -16,7 +17,7 @@ static int checked(int result, const char *what) {
     return result;
 }
 
-// Sets an option of a socket to the key with this name in a file.
+// Sets an option of a socket to the key with this name in the file at `path`.
 static void set_key(void *socket, int option, const char *path, const char *name) {
     char line[256], key[41] = "";
     FILE *file = fopen(path, "r");
@@ -36,7 +37,8 @@ static void set_key(void *socket, int option, const char *path, const char *name
     checked(zmq_setsockopt(socket, option, key, strlen(key)), path);
 }
 
-// Gives a socket the two keys in the file of its own, and the gateway's public key.
+// Sets the two keys of a socket, which are in the file `own`, and the gateway's public key, which
+// is in the file `gateways`.
 static void set_keys(void *socket, const char *own, const char *gateways) {
     set_key(socket, ZMQ_CURVE_PUBLICKEY, own, "public-key");
     set_key(socket, ZMQ_CURVE_SECRETKEY, own, "secret-key");

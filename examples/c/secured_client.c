@@ -1,8 +1,8 @@
 // A client with a key: secured_client [NAME.key_secret [gateway.key [ADDRESS]]]. It needs libzmq
 // (Debian's libzmq3-dev): cc secured_client.c -lzmq -o secured_client
 //
-// docs/security.md makes the keys. A socket whose key the gateway does not know waits, and the
-// gateway's log says why.
+// docs/security.md shows how to make the keys. If the gateway does not know the client's key, the
+// client receives no answer, and the gateway logs the reason.
 
 #include "keys.h"
 

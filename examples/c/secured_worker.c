@@ -1,7 +1,8 @@
 // A worker with a key: secured_worker [NAME.key_secret [gateway.key [ADDRESS]]]. It needs libzmq
 // (Debian's libzmq3-dev): cc secured_worker.c -lzmq -o secured_worker
 //
-// docs/security.md makes the keys. Each token begins with the name of the client that asks.
+// docs/security.md shows how to make the keys. The first frame of a request is a token, which
+// begins with the name of the client.
 
 #include "keys.h"
 
@@ -16,8 +17,8 @@ int main(int count, char **arguments) {
     printf("working for %s\n", address);
     fflush(stdout);
 
-    // The frames of a request are the token, the type, any headers, and the payload. The answer has
-    // the same ones, with another type and payload.
+    // The frames of a request are the token, the type, any headers, and the payload. The answer
+    // consists of the same frames with another type and payload.
     char client[256] = "", answer[1024];
     for (int n = 0;;) {
         zmq_msg_t frame;

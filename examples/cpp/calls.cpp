@@ -29,14 +29,15 @@ struct Timeout : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// Belongs to one thread.
+// A client, which belongs to one thread.
 class Client {
 public:
     using Milliseconds = std::chrono::milliseconds;
 
     Client(zmq::context_t& context, const std::vector<std::string>& addresses) : socket_(context, zmq::socket_type::dealer) {
         socket_.set(zmq::sockopt::linger, 0);
-        // Without this, a socket with several addresses queues requests for a gateway that is down.
+        // Otherwise, a socket with several addresses would queue every second request for a gateway
+        // that is down.
         socket_.set(zmq::sockopt::immediate, true);
         for (const auto& address : addresses) socket_.connect(address);
     }
@@ -66,7 +67,8 @@ public:
             if (frames.size() < 3) continue;
             // The header is the frame before the payload.
             const auto answered = std::stoul(frames[frames.size() - 2].to_string());
-            if (waiting_.erase(answered) == 0) continue;  // The call has timed out.
+            // A late answer to a call that has timed out is dropped.
+            if (waiting_.erase(answered) == 0) continue;
             answers_[answered] = {frames.front().to_string() == "ERROR", frames.back().to_string()};
         }
         auto answer = answers_.extract(number).mapped();

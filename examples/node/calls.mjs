@@ -27,6 +27,7 @@ export class Rejected extends Error {
   }
 }
 
+/** A client for concurrent calls. */
 export class Client {
   #socket = new Dealer({ linger: 0, immediate: true })
   #waiting = new Map()

@@ -1,8 +1,8 @@
 // A client with a key: node secured_client.mjs [NAME.key_secret [gateway.key [ADDRESS]]]. It needs
 // the package zeromq 6.
 //
-// docs/security.md makes the keys. A socket whose key the gateway does not know waits, and the
-// gateway's log says why.
+// docs/security.md shows how to make the keys. If the gateway does not know the client's key, the
+// client receives no answer, and the gateway logs the reason.
 
 import { readFileSync } from "node:fs"
 import { Dealer } from "zeromq"

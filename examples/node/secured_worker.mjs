@@ -1,7 +1,8 @@
 // A worker with a key: node secured_worker.mjs [NAME.key_secret [gateway.key [ADDRESS]]]. It needs
 // the package zeromq 6.
 //
-// docs/security.md makes the keys. Each token begins with the name of the client that asks.
+// docs/security.md shows how to make the keys. The first frame of a request is a token, which
+// begins with the name of the client.
 
 import { readFileSync } from "node:fs"
 import { Dealer } from "zeromq"

@@ -81,7 +81,7 @@ class Client:
             self._await(zmq.POLLIN, deadline, "no answer")
             answered, answer = _number_and_answer(self._socket.recv_multipart())
             if answered != number:
-                continue  # The call has timed out.
+                continue  # This is a late answer to a call that has timed out.
             if isinstance(answer, Rejected):
                 raise answer
             return answer
@@ -135,7 +135,7 @@ class AsyncClient:
             number, answer = _number_and_answer(await self._socket.recv_multipart())
             waiting = self._waiting.get(number)
             if waiting is None or waiting.done():
-                continue  # The call has timed out.
+                continue  # This is a late answer to a call that has timed out.
             if isinstance(answer, Rejected):
                 waiting.set_exception(answer)
             else:

@@ -1,7 +1,7 @@
 """A worker with a key: python secured_worker.py [NAME.key_secret [gateway.key [ADDRESS]]].
 
-docs/security.md shows how to make the keys. The token of a request begins with the name of its
-client.
+docs/security.md shows how to make the keys. The first frame of a request is a token, which begins
+with the name of the client.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""A gateway for tests, to copy: `def test_it(gateway): …`. It needs pytest, pyzmq and the program `gateway`.
+"""A fixture to copy, which runs a gateway for a test: `def test_it(gateway): …`.
 
-Each test gets a gateway of its own, on free ports. Set GATEWAY to the program if it is not on the
-PATH.
+It needs pytest, pyzmq and the program `gateway`. Each test gets a gateway of its own, on free ports.
+Set GATEWAY to the program if it is not on the PATH.
 """
 
 import json

@@ -36,7 +36,7 @@ class Worker:
 
 @contextlib.contextmanager
 def working(work):
-    """Runs `work` on a thread of its own during a test."""
+    """Runs `work` on a separate thread, and waits for its end."""
     thread = threading.Thread(target=work)
     thread.start()
     yield
@@ -77,7 +77,7 @@ def test_concurrent_calls_each_have_their_own_answer(gateway, worker):
 
     def answer_the_last_first():
         first = worker.request()
-        worker.answer(first)  # a worker has one request until it has answered one
+        worker.answer(first)  # A worker receives only one request before its first answer.
         for request in reversed([worker.request(), worker.request()]):
             worker.answer(request)
 

@@ -1,7 +1,7 @@
 //! A client with a key: `cargo run --bin secured_client [NAME.key_secret [gateway.key [ADDRESS]]]`.
 //!
-//! docs/security.md makes the keys. A socket whose key the gateway does not know waits, and the
-//! gateway's log says why.
+//! docs/security.md shows how to make the keys. If the gateway does not know the client's key, the
+//! client receives no answer, and the gateway logs the reason.
 
 use std::error::Error;
 
