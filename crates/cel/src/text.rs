@@ -8,7 +8,7 @@ use std::rc::Rc;
 pub enum Text<'a> {
     /// A part of the payload or of the program.
     Borrowed(&'a str),
-    /// A string that an evaluation made.
+    /// A string that an evaluation created.
     Shared(Rc<str>),
 }
 
@@ -28,7 +28,7 @@ impl Deref for Text<'_> {
 pub enum Bytes<'a> {
     /// A part of the payload or of the program.
     Borrowed(&'a [u8]),
-    /// Bytes that an evaluation made.
+    /// Bytes that an evaluation created.
     Shared(Rc<[u8]>),
 }
 

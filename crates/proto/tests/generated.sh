@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Compares the built-in compiler with protoc on generated files: generated.sh [CASES [SEED]]
 #
-# Ends once both agree on CASES (100,000) sets of files, or after the first sets on which they
+# Ends when both agree on CASES (100,000) sets of files, or when ten sets are found on which they
 # differ.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."

@@ -62,7 +62,7 @@ enum ExtraMembers {
     Type,
 }
 
-/// The fields and unknown names of one message that were read so far.
+/// The fields and unknown names that were read so far from a message that is written as an object.
 struct SeenFields<'p> {
     seen: Seen,
     /// The names that no field has. `None` until the first such name is read.
@@ -222,7 +222,9 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Reads the value after the unknown name at `at`. The name must not occur twice.
+    /// Reads the value after the unknown name at `at`. A name that was read before is a violation.
+    /// If unknown fields are rejected, every unknown name is a violation, except an `@type` that
+    /// `extra` allows.
     #[inline(never)]
     fn unknown<'p>(
         &self,

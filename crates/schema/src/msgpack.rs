@@ -219,7 +219,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Reads the value after the unknown key at `at`. The key must not occur twice.
+    /// Reads the value after the unknown key at `at`. A key that was read before is a violation. If
+    /// unknown fields are rejected, every unknown key is a violation.
     #[cold]
     fn unknown<'p>(
         &self,

@@ -23,7 +23,7 @@ impl Needs {
     }
 
     /// Returns the needs of the message in field `index`, or `None` if no `require` path leads
-    /// through the field. In the second case, the needs of the field's type apply.
+    /// through the field. `None` means that the needs of the field's type apply.
     #[inline]
     pub(crate) fn child(&self, index: u32) -> Option<&Needs> {
         let (_, needs) = self.children.iter().find(|(field, _)| *field == index)?;

@@ -92,7 +92,8 @@ impl<'a> FileReach<'a> {
             for index in self.extending.remove(name).unwrap_or_default() {
                 self.files.insert(index);
                 // This adds the types of all extensions in the file, even of extensions of other
-                // messages. The table then needs more files than necessary, but has no gaps.
+                // messages. The table is then built from more files than necessary, but lacks no
+                // type.
                 if !self.extensions_read.insert(index) {
                     continue;
                 }

@@ -25,7 +25,7 @@ pub enum Presence {
 /// The reason why a required path names no field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequireError {
-    /// A segment of the path is not a field of the message in which it was looked up.
+    /// A segment of the path is not the name of a field of the message that contains this segment.
     UnknownField {
         /// The segment.
         segment: String,

@@ -13,8 +13,8 @@ use crate::table::{FIELDS_MAX, Root, Table, TableError};
 impl Table {
     /// Builds the table for the schemas of `roots` and for the rules of these schemas. A root is an
     /// encoding and the name of a message. The table holds these messages and the types of their
-    /// fields, direct and indirect, with the extensions of each message. A name that no message has
-    /// is ignored.
+    /// fields, direct and indirect, with the extensions of each message. A root whose name no
+    /// message has is ignored.
     ///
     /// Schemas and rules have the same verdicts with this table as with a table of [`Self::build`]:
     ///

@@ -39,7 +39,8 @@ pub struct Violation {
     /// The offset in bytes from the start of the payload. For a broken rule, this is the offset of
     /// the value. If the value is absent, this is the offset of the message that lacks the value.
     pub offset: usize,
-    /// The id of the `buf.validate` rule that the payload breaks; `None` for any other violation.
+    /// The id of the `buf.validate` rule that the payload breaks, or that could not be evaluated;
+    /// `None` for any other violation.
     pub rule: Option<Box<str>>,
     /// Up to 15 further violations, in the order in which they were found; `None` unless
     /// [`Options::all_violations`](crate::Options::all_violations) is set.
@@ -102,7 +103,7 @@ pub(super) struct Fault {
     segments: Vec<String>,
     expected: String,
     found: String,
-    /// The id of the broken rule, if the fault is a broken rule.
+    /// The id of the rule that is broken or could not be evaluated; `None` for any other fault.
     rule: Option<Box<str>>,
     pub offset: usize,
     /// Further faults of the same message, list or map.

@@ -16,7 +16,7 @@ fn a_file_that_is_too_large_is_refused() {
 
 #[test]
 fn files_with_more_than_a_million_definitions_are_refused() {
-    // Each empty statement is one definition, and so is the `syntax` statement.
+    // Each empty statement counts as one definition, and so does the `syntax` statement.
     let text = |statements: usize| format!("syntax = \"proto3\";{}", ";".repeat(statements - 1));
     let (half, most) = (text(500_000), text(500_001));
     let (compiled, report) = compile_files(&[("a.proto", &half), ("b.proto", &half)]);

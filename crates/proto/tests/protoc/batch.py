@@ -1,9 +1,9 @@
 """Runs protoc for many directories in one process, because a process for each would take minutes.
 
-Reads directories from standard input, one a line, and writes a line of JSON for each. The JSON says whether protoc
-accepts all .proto files below the directory, and what protoc reports. If `<directory>.ours` holds the
-FileDescriptorSet of another compiler, the JSON also has the differences between the descriptors. Options are compared
-by their meaning, not by their bytes.
+Reads directories from standard input, one a line, and writes a line of JSON for each. The JSON says
+whether protoc accepts all .proto files below the directory, and what protoc reports. If
+`<directory>.ours` holds the FileDescriptorSet of another compiler, the JSON also has the
+differences between the descriptors. Options are compared by their meaning, not by their bytes.
 """
 
 import json
@@ -75,7 +75,7 @@ def file_differences(model, theirs, ours):
     for file in pair:
         file.ClearField("source_code_info")
         if file.syntax == "proto2":
-            file.ClearField("syntax")  # protoc leaves it out
+            file.ClearField("syntax")  # protoc omits this value
     if len({file.SerializeToString(deterministic=True) for file in pair}) == 1:
         return []
     unknown = [taken_unknown_fields(file) for file in pair]
@@ -87,11 +87,10 @@ def file_differences(model, theirs, ours):
 
 
 def taken_unknown_fields(file):
-    """Removes the unknown fields from a FileDescriptorProto, and returns them ordered by their numbers. Also removes
-    the options that are groups.
+    """Removes the unknown fields from a FileDescriptorProto, and returns them by number.
 
-    The descriptors of rust-protobuf keep unknown fields in no order, and they cannot hold groups. Groups within the
-    value of another option are kept.
+    Also removes the options that are groups. The descriptors of rust-protobuf keep unknown fields
+    in no order, and they cannot hold groups. Groups within the value of another option are kept.
     """
     taken = []
     take_unknown_fields(file, (), False, taken)

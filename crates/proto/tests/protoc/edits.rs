@@ -97,7 +97,8 @@ fn write(root: &Path, name: &str, text: &[u8]) {
     fs::write(path, text).unwrap();
 }
 
-/// Makes the directory hold exactly these files. Files that are the same already are not written.
+/// Makes the directory hold exactly these files. Files that have the right text already are not
+/// written.
 fn restore(root: &Path, files: &BTreeMap<String, Vec<u8>>) {
     let mut present = BTreeMap::new();
     add_files(root, root, &mut present);

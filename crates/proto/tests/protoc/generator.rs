@@ -327,7 +327,8 @@ impl Generator {
         choices[self.random.usize(..choices.len())]
     }
 
-    /// Returns a random constant word.
+    /// Returns one of the choices at random. Unlike the result of [`Self::one`], the result is
+    /// `'static`.
     fn constant(&mut self, choices: &'static [&'static str]) -> &'static str {
         self.one(choices)
     }

@@ -14,7 +14,8 @@ use crate::judge;
 
 /// A file that contains one of these texts is not mutated.
 const NOT_ALIKE: &[&str] = &[
-    // protoc accepts these and the built-in compiler does not: see STRICTER in verdicts.rs.
+    // protoc accepts these texts, and the built-in compiler rejects them: see STRICTER in
+    // verdicts.rs.
     "\\U0011",
     "\\ud800",
     "\\377",

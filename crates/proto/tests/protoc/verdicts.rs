@@ -1,5 +1,5 @@
 //! Tests with the corpus `tests/protos`: protoc accepts and rejects the same files, reports errors
-//! at the same lines, and makes the same descriptors. The constants list the exceptions.
+//! at the same lines, and produces the same descriptors. The constants list the exceptions.
 
 use std::fs;
 use std::path::Path;

@@ -69,14 +69,14 @@ impl<'a> JsonReader<'a> {
         self.at
     }
 
-    /// Returns the first byte of the next token.
+    /// Returns the first byte of the next token, or `None` at the end of the payload.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<u8> {
         self.token();
         self.peek()
     }
 
-    /// Takes the next token if it is `byte`, and returns whether it is.
+    /// Takes the next token if it is `byte`. Returns whether the token was taken.
     #[inline]
     fn take(&mut self, byte: u8) -> bool {
         let taken = self.next() == Some(byte);
@@ -117,8 +117,8 @@ impl<'a> JsonReader<'a> {
         }
     }
 
-    /// Takes the key of `member` and the colon if they come next in their usual form, and returns
-    /// whether they do.
+    /// Takes the key of `member` and the colon if they come next in their usual form. Returns
+    /// whether they were taken.
     #[inline]
     pub(crate) fn expected(&mut self, member: &Member) -> bool {
         let after = member.json.strip(self.rest());

@@ -249,7 +249,7 @@ fn names_a_field(reader: &JsonReader, message: &Message, depth: u32) -> Checked<
 /// The type that an Any names.
 struct Typed {
     id: MessageId,
-    /// Set if other members came before the type.
+    /// Set if other members of the object came before its `@type`.
     late: bool,
 }
 

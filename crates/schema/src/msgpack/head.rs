@@ -169,8 +169,9 @@ impl<'a> MsgpackReader<'a> {
         left
     }
 
-    /// If the next value is an array of up to 15 elements, takes its head and returns the number of
-    /// elements. Otherwise takes nothing and returns `None`. Most arrays are this short.
+    /// If the next value is an array of up to 15 elements, and at least one byte for each element
+    /// follows, takes the head of the array and returns the number of elements. Otherwise takes
+    /// nothing and returns `None`. Most arrays are this short.
     #[inline]
     pub(crate) fn short_array(&mut self) -> Option<usize> {
         let marker = *self.bytes.get(self.at)?;
@@ -180,8 +181,9 @@ impl<'a> MsgpackReader<'a> {
         short.then_some(count)
     }
 
-    /// If the next value is a map of up to 15 pairs, takes its head and returns the number of
-    /// pairs. Otherwise takes nothing and returns `None`. Most maps are this short.
+    /// If the next value is a map of up to 15 pairs, and at least two bytes for each pair follow,
+    /// takes the head of the map and returns the number of pairs. Otherwise takes nothing and
+    /// returns `None`. Most maps are this short.
     #[inline]
     pub(crate) fn short_map(&mut self) -> Option<usize> {
         let marker = *self.bytes.get(self.at)?;

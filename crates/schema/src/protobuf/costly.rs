@@ -1,4 +1,4 @@
-//! An estimate of the work of the walk, by its first records.
+//! An estimate of the work of the walk, made from the first records of the payload.
 
 use super::wire::WireReader;
 use crate::contract::Contract;

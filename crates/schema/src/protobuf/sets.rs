@@ -8,10 +8,10 @@ use crate::scope::Scope;
 use crate::table::wire as wire_type;
 use crate::violation::{Checked, Gather, deeper};
 
-/// The field of an item for the number of the extension.
+/// The field of an item that holds the number of the extension.
 const TYPE: u32 = 2;
 
-/// The field of an item for the message of the extension.
+/// The field of an item that holds the message of the extension.
 const MESSAGE: u32 = 3;
 
 impl<'a, G: Gather> Walk<'a, G> {

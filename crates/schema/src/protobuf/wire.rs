@@ -15,8 +15,8 @@ const TAG_MAX: usize = 5;
 /// The field number of the group that holds an item of a message set.
 pub(super) const MESSAGE_SET_ITEM: u32 = 1;
 
-/// The maximum depth of groups that [`Records`] skips. This is also the maximum of the gateway's
-/// setting `limits.depth`.
+/// The maximum depth of groups that [`Records`] skips. This is the maximum of the gateway's setting
+/// `limits.depth`, so a message that a walk has accepted has no deeper groups.
 const RECORD_DEPTH: u32 = 1000;
 
 /// A reader of the payload from `at` to the end of the enclosing message. All offsets count from

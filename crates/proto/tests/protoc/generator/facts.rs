@@ -36,7 +36,7 @@ pub(super) struct FileFacts {
     /// Enums that do not set the feature `enum_type` are closed.
     pub is_closed: bool,
     pub is_lite: bool,
-    /// The indices of the files whose types the file may use, itself included.
+    /// The indices of the files whose types the file may use, including the index of the file.
     pub sees: BTreeSet<usize>,
     /// The indices of the files whose options the file may use.
     pub sees_options: BTreeSet<usize>,
