@@ -320,7 +320,7 @@ def protobuf(binary, count, seed):
 
 
 def json_text(chooser, message):
-    """The message as json_format writes it, with random options."""
+    """Returns the message as json_format writes it, with random options."""
     return json_format.MessageToJson(
         message,
         preserving_proto_field_name=chooser.random() < 0.5,

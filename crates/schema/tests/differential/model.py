@@ -1,4 +1,4 @@
-"""A model of the mapping to MessagePack in docs/schemas.md, over the values that PyPI's msgpack reads.
+"""A model of the mapping to MessagePack in docs/schemas.md, for values that PyPI's msgpack reads.
 
 `judge(payload, descriptor)` returns whether the payload is valid. It returns None if msgpack
 rejects a timestamp in the payload, because the rest of the payload is then unknown.

@@ -1,4 +1,4 @@
-"""The policies of docs/schemas.md by which the walks reject payloads that other implementations read."""
+"""The policies of docs/schemas.md for payloads that the walks reject and other libraries read."""
 
 import json
 import re
@@ -77,7 +77,7 @@ def records(payload, at, end, group=0):
 
 
 def merges(payload, descriptor, at=0, end=None):
-    """Returns whether a singular message, a oneof or a map's key occurs twice anywhere."""
+    """Returns whether a singular message, a member of a oneof or a map's key occurs twice anywhere."""
     seen = set()
     for number, wire, start, after in records(payload, at, len(payload) if end is None else end):
         field = descriptor.fields_by_number.get(number)

@@ -47,7 +47,10 @@ PATHS = ["a", "a.b", "b", "c", "c.d", "ab"]
 
 
 def compiled(work, cases):
-    """Returns the import paths, and the names of the modules of the project's own files and of the other files."""
+    """Compiles the files, and returns the import paths and the names of the modules.
+
+    The modules of the project's own files and of the other files are two lists.
+    """
     roots, others = [HERE / "protos", WELL_KNOWN], []
     if cases:
         # The import path has the cases alone, without the other files of CASES.
