@@ -5,7 +5,7 @@
 # in fuzz. TARGET+FEATURE builds it with a feature of its crate. Without TARGET, all targets run,
 # the target of CURVE also with libsodium. Needs only stable Rust, a compiler for C and C++, and
 # make: rustc gets the coverage flags of cargo-fuzz and no sanitizer. A sanitizer would need nightly
-# Rust, and has only the calls of libsodium to check. With cargo-fuzz installed, `cargo fuzz run -s
+# Rust, and could only check the calls of libsodium. With cargo-fuzz installed, `cargo fuzz run -s
 # none TARGET` in a crate does the same. All builds share fuzz/target. Each fuzz folder keeps the
 # corpus of a target in corpus/TARGET/, and the findings in artifacts/TARGET/.
 set -euo pipefail

@@ -11,7 +11,7 @@ install() { # package, version, binary, more arguments
     local package=$1 version=$2 binary=$3
     shift 3
     if ! [[ $("$tools/bin/$binary" --version 2> /dev/null) =~ $version ]]; then
-        # Unoptimised: it runs for a moment.
+        # Without optimisation, because the tool runs for a moment only.
         cargo install "$package" --version "$version" --locked --debug --quiet "$@" \
             --root "$tools" --target-dir "$tools/build"
         rm -r "$tools/build"
@@ -20,7 +20,7 @@ install() { # package, version, binary, more arguments
 install svgbob_cli 0.7.6 svgbob_cli
 install mdbook 0.5.4 mdbook --no-default-features --features search
 
-# The colours are those of a light page, and those of a dark one where the reader prefers it.
+# The colours suit a light page. A media query replaces them if the reader prefers a dark page.
 draw() {
     "$tools/bin/svgbob_cli" --background transparent --stroke-color '#24292f' --fill-color '#24292f' docs/flow.bob |
         sed 's|</style>|@media (prefers-color-scheme: dark) { .svgbob line, .svgbob path, .svgbob circle, .svgbob rect, .svgbob polygon { stroke: #e6edf3 } .svgbob text, .svgbob .filled { fill: #e6edf3 } }</style>|'
@@ -29,7 +29,7 @@ if [[ ${1-} == --draw ]]; then
     draw > docs/flow.svg
 fi
 draw | diff -q - docs/flow.svg > /dev/null || {
-    echo "docs/flow.svg is not what docs/flow.bob says: docs/book/build.sh --draw draws it" >&2
+    echo "docs/flow.svg does not match docs/flow.bob: run docs/book/build.sh --draw" >&2
     exit 1
 }
 
@@ -38,7 +38,7 @@ rm -rf "$book"
 mkdir -p "$book/src"
 cp docs/book/book.toml "$book"
 cp docs/book/SUMMARY.md "$book/src"
-# The tree as the pages know it, so that their links into it hold.
+# The files have the same relative paths as in the repository, so that links to them work.
 git ls-files -z -- ':(glob)*' docs examples schemas .github |
     xargs -0 cp --parents --target-directory="$book/src"
 "$tools/bin/mdbook" build "$book"

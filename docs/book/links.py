@@ -27,7 +27,8 @@ def main(root):
     broken = []
     checked = 0
     for path, page in pages.items():
-        # These two stand for others: the whole book, and any address.
+        # These pages are not read at their own address: print.html holds the whole book, 404.html
+        # is shown at any address, and toc.html is shown within other pages.
         if path.name in ("print.html", "404.html", "toc.html"):
             continue
         for link in page.links:

@@ -1,6 +1,7 @@
-"""A publisher: python publisher.py [ADDRESS], with `gateway` running by the first routes.yaml of docs/channels.md.
+"""A publisher: python publisher.py [ADDRESS]
 
-Publishes two persons, and then a broken payload, which no subscriber receives.
+`gateway` must run with the first routes.yaml of docs/channels.md. Publishes two persons, and then a
+broken payload, which no subscriber receives.
 """
 
 import sys

@@ -1,7 +1,8 @@
-"""A subscriber: python subscriber.py [ADDRESS], with `gateway` running by the first routes.yaml of docs/channels.md.
+"""A subscriber: python subscriber.py [ADDRESS]
 
-Any number of subscribers may run. Each first receives the last earlier message of each type. No
-subscriber receives a message whose payload violates its schema.
+`gateway` must run with the first routes.yaml of docs/channels.md. Any number of subscribers may
+run. Each first receives the last earlier message of each type. No subscriber receives a message
+whose payload violates its schema.
 """
 
 import sys

@@ -1,8 +1,8 @@
 """A DEALER worker: python worker.py [ADDRESS], with `gateway` running.
 
 Any number of workers may run, and may start before or after the gateway. No worker receives a
-payload that violates its schema. After SIGTERM or Ctrl-C, the worker sends BYE, answers the requests
-that it has, receives BYE, and ends.
+payload that violates its schema. After SIGTERM or Ctrl-C, the worker sends BYE, answers the
+requests that it has, receives BYE, and ends.
 """
 
 import signal
