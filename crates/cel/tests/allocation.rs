@@ -101,7 +101,7 @@ fn macros_allocate_their_variables() {
 }
 
 #[test]
-fn created_values_allocate_their_memory() {
+fn argument_lists_and_new_strings_are_allocated() {
     // Three arguments are collected in a list on the heap.
     costs(1, "name.substring(1, 3) == 'lp'");
     // One allocation for the concatenated string, and one for its shared copy.

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_byte_of_a_prefix_counts() {
+    fn strip_compares_every_byte_of_a_prefix() {
         for size in 0..40 {
             let bytes: Vec<u8> = (0..size).map(|at| b'a' + at % 26).collect();
             let prefix = Prefix::new(bytes.clone());

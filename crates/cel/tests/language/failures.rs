@@ -102,7 +102,7 @@ fn failures_that_no_other_operand_can_absorb_fail_the_expression() {
 }
 
 #[test]
-fn formats_that_do_not_fit_always_fail() {
+fn formats_that_do_not_fit_their_arguments_always_fail() {
     let twice = "the format string has more clauses than arguments";
     for (expression, reason) in [
         ("'%q'.format([this.name])", "there is no format clause %q"),
@@ -137,7 +137,7 @@ fn formats_that_do_not_fit_always_fail() {
 }
 
 #[test]
-fn types_that_dyn_hides_always_fail() {
+fn wrong_types_that_dyn_hides_always_fail() {
     let mut language = Language::new();
     for (expression, part, reason) in [
         (

@@ -26,7 +26,7 @@ fn unset_fields_have_their_defaults() {
 }
 
 #[test]
-fn has_tests_presence() {
+fn has_is_true_for_fields_that_are_set() {
     let language = Language::new();
     let asked = [
         "name", "rank", "first", "tags", "stock", "bonus", "limit", "weight",

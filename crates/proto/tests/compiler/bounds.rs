@@ -29,7 +29,7 @@ fn files_with_more_than_a_million_definitions_are_refused() {
 
 /// A statement may define many parts of a descriptor, each with a few bytes of text.
 #[test]
-fn each_element_of_a_list_in_a_statement_is_a_definition() {
+fn each_element_of_a_list_in_a_statement_counts_as_a_definition() {
     let most = 1_000_000;
     for text in [
         format!("message M {{ reserved 1{}; }}", ",1".repeat(most)),

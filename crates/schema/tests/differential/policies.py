@@ -77,7 +77,7 @@ def records(payload, at, end, group=0):
 
 
 def merges(payload, descriptor, at=0, end=None):
-    """Returns whether a singular message, a member of a oneof or a map's key occurs twice anywhere."""
+    """Returns whether a singular message, a oneof's field or a map's key occurs twice anywhere."""
     seen = set()
     for number, wire, start, after in records(payload, at, len(payload) if end is None else end):
         field = descriptor.fields_by_number.get(number)
