@@ -31,8 +31,8 @@ pub(crate) enum ExprKind {
 #[derive(Clone, Debug)]
 pub(crate) struct Name {
     pub(crate) text: String,
-    /// Set if the name is written with a leading dot. Such a name is a full name, so no package is
-    /// prepended to it when it is looked up.
+    /// Set if the name is written with a leading dot. Such a name is a full name, so its look-up
+    /// prepends no package.
     pub(crate) rooted: bool,
 }
 

@@ -8,8 +8,8 @@ pub(crate) const STEP_BYTES: usize = 32;
 /// The remaining steps and bytes of memory of an evaluation.
 ///
 /// A step is the evaluation of one node of the expression, the visit of one element, or the reading
-/// of 32 bytes. A step of a comparison of fields takes about 15 ns on today's machines; the slowest
-/// steps that were measured take about 150 ns. Memory counts everything that the evaluation
+/// of 32 bytes. A step of a comparison of fields takes about 15 ns on today's machines, and the
+/// slowest steps that were measured take about 150 ns. Memory counts everything that the evaluation
 /// allocates, including memory that is freed before the end. Steps and memory are counted while the
 /// evaluation runs, never estimated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

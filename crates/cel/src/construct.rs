@@ -66,8 +66,8 @@ pub(crate) fn message<'a>(
 /// Fields that are set, with their values.
 type FieldValues<'a> = Vec<(&'a Field, Value<'a>)>;
 
-/// Returns the value of the field `name`, or `None` if it is not set. If it is set more than once,
-/// the last value counts.
+/// Returns the value of the field `name`, or `None` if the field is not set. If the field is set
+/// more than once, the last value counts.
 fn field_value<'a>(fields: &FieldValues<'a>, name: &str) -> Option<Value<'a>> {
     let found = fields.iter().rev().find(|(field, _)| &*field.name == name);
     found.map(|(_, value)| value.clone())

@@ -28,7 +28,7 @@ const SYMBOLS: [&str; 24] = [
     "(", ")", "[", "]", "{", "}",
 ];
 
-/// Splits `text` into tokens. The last one is [`Token::End`].
+/// Splits `text` into tokens. The last token is [`Token::End`].
 pub(crate) fn tokens(text: &str) -> Result<Vec<(Token, Span)>, CompileError> {
     let mut lexer = Lexer { text, at: 0 };
     let mut tokens = Vec::new();

@@ -3,9 +3,9 @@
 /// A range of bytes in the text of an expression.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
-    /// The first byte, from 0.
+    /// The position of the first byte, counted from 0.
     pub start: u32,
-    /// The byte after the last one.
+    /// The position after the last byte.
     pub end: u32,
 }
 

@@ -201,8 +201,8 @@ impl Timestamp {
         Self::new(seconds, total.rem_euclid(NANOS_PER_SECOND) as u32).ok_or(ErrorKind::Overflow)
     }
 
-    /// Returns the duration from `earlier` to `self`. Fails with [`ErrorKind::Overflow`] if its
-    /// nanoseconds do not fit 64 bits.
+    /// Returns the duration from `earlier` to `self`. Fails with [`ErrorKind::Overflow`] if the
+    /// duration in nanoseconds does not fit 64 bits.
     pub(crate) fn since(self, earlier: Self) -> Result<Duration, ErrorKind> {
         let total = self.total() - earlier.total();
         if i64::try_from(total).is_err() {

@@ -8,7 +8,7 @@ use crate::table::{Enum, Message};
 use crate::violation::{Checked, Fault, NONE, Violation, excerpt};
 use gateway_diagnostic::did_you_mean;
 
-/// The fields of one occurrence of a message that have been read so far.
+/// The fields that have been read so far in one occurrence of a message.
 pub(super) struct Seen {
     /// The fields whose names were read, even if their values are null or wrong.
     named: IndexSet,

@@ -1,7 +1,7 @@
 //! `buf.validate`: the rules that a `.proto` file sets in addition to types and structure.
 //!
-//! A [`RuleSet`] is built from descriptors each time they are loaded, and bad rules are reported
-//! then. The set is shared by all schemas whose message, or a message below it, carries rules. The
+//! A [`RuleSet`] is built each time descriptors are loaded, and bad rules are reported at that
+//! time. The set is shared by all schemas whose message, or a message below it, carries rules. The
 //! messages *below* a message are the types of its fields, at any depth. A payload is checked
 //! against rules only if its schema has rules. The rules are checked after the walk over the
 //! payload or, in the combined pass, together with the walk.

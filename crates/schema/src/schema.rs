@@ -51,7 +51,7 @@ impl Schema {
     /// have the field.
     ///
     /// In protobuf, a field is present if the payload has its tag. In MessagePack and JSON, a field
-    /// is present if the payload has a value for it that is not nil or null. The result says
+    /// is present if the payload has a value of the field other than nil or null. The result says
     /// whether a writer can omit the field although it is set.
     ///
     /// # Errors

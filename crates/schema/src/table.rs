@@ -3,8 +3,8 @@
 //!
 //! A [`Table`] is built once (`build.rs`), shared by all schemas of its messages, and never
 //! changes. Walks look up every field in the table, by number, by name or by position. A field
-//! refers to its message or enum type by index. The table knows only two facts about
-//! encodings: the tags and keys that identify fields, and the types that have a form of their own.
+//! refers to its message or enum type by index. The table knows only two facts about encodings: the
+//! tags and keys that identify fields, and the types that have a form of their own.
 
 mod build;
 mod declared;

@@ -21,7 +21,7 @@ fn is_ascii(text: &[u8]) -> bool {
     (u64::from_le_bytes(*last) | words.fold(0, |all, word| all | word)) & HIGH == 0
 }
 
-/// Returns the first eight bytes of `text`, or all bytes if it is shorter, as a little-endian
+/// Returns the first eight bytes of `text`, or all bytes of a shorter text, as a little-endian
 /// number.
 #[inline]
 pub(super) fn first_bytes(text: &[u8]) -> u64 {

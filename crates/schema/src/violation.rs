@@ -64,7 +64,7 @@ impl fmt::Display for Violation {
             Some(rule) if found.is_empty() => write!(f, "{expected} (rule {rule})"),
             Some(rule) => write!(f, "{expected}: {found} (rule {rule})"),
             None if self.is_missing() => {
-                // `found` may name an unknown key that resembles the missing one.
+                // `found` may name an unknown key that resembles the name of the missing field.
                 let but = found.strip_prefix(NONE).unwrap_or_default();
                 write!(f, "required field is missing{but} at byte {offset}")
             }

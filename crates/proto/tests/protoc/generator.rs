@@ -327,8 +327,7 @@ impl Generator {
         choices[self.random.usize(..choices.len())]
     }
 
-    /// Returns one of the choices at random. Unlike the result of [`Self::one`], the result is
-    /// `'static`.
+    /// Returns one of these constant words at random.
     fn constant(&mut self, choices: &'static [&'static str]) -> &'static str {
         self.one(choices)
     }

@@ -18,7 +18,7 @@ const STRING_BYTES_PER_BYTE: usize = 16;
 
 /// Returns an estimate of the number of bytes that the walk reads one by one. The estimate is never
 /// too low: it leaves out the `bytes` fields, which the walk skips, and most of the bytes of
-/// strings, but only in the first records. For a malformed payload, it is the size of the payload.
+/// strings, but only in the first records. The estimate for a malformed payload is its size.
 pub(crate) fn costly_bytes(contract: &Contract, payload: &[u8]) -> usize {
     let mut estimate = Estimate {
         table: &contract.table,
