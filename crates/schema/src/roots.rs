@@ -29,7 +29,7 @@ impl Table {
     /// # Errors
     ///
     /// Fails if a type that the table would hold is missing or defined twice. Also fails if a
-    /// message has more than 65,534 fields, even if the table would not hold this message.
+    /// message has more than 65,535 fields, even if the table would not hold this message.
     pub fn for_roots<'a>(
         descriptors: &Descriptors,
         roots: impl IntoIterator<Item = (Encoding, &'a str)>,

@@ -66,3 +66,30 @@ fn features_of_editions_determine_the_encoding() {
     );
     assert_eq!(schema.require("may"), Ok(Presence::Implicit));
 }
+
+#[test]
+fn the_last_field_of_the_largest_message_is_checked() {
+    let fields: String = (1..=65_535)
+        .map(|number| {
+            format!(
+                "bool f{number} = {};\n",
+                if number < 19_000 {
+                    number
+                } else {
+                    number + 1000
+                }
+            )
+        })
+        .collect();
+    let text = format!("syntax = \"proto3\"; package l; message L {{ {fields} }}");
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("l.proto"), text).unwrap();
+    let mut found = Diagnostics::new();
+    let roots = [directory.path().to_path_buf()];
+    let made = compile(&roots, Compiler::Builtin, &mut found).unwrap_or_else(|| panic!("{found}"));
+    let table = Arc::new(Table::build(made.files()).unwrap());
+    let root = table.message("l.L").unwrap();
+    let schema = Schema::new(Encoding::Json, table, root, Options::default());
+    assert!(schema.check(b"{\"f65535\": true}", 9).is_ok());
+    assert!(schema.check(b"{\"f65535\": 1}", 9).is_err());
+}

@@ -22,7 +22,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Fails if a type is missing or defined twice, or a message has more than 65,534 fields.
+    /// Fails if a type is missing or defined twice, or a message has more than 65,535 fields.
     pub fn build<'a>(
         files: impl IntoIterator<Item = &'a FileDescriptorProto>,
     ) -> Result<Self, TableError> {
@@ -272,19 +272,47 @@ fn require_map_values(messages: &mut [Message]) {
     }
 }
 
+/// Returns the form of a message. The forms of the well-known types rely on the fields of these
+/// types. A user's own file may define a message with the name of a well-known type and other
+/// fields. Such a message is written like any other message.
 fn form(name: &str, fields: &[Field]) -> Form {
-    match name.strip_prefix("google.protobuf.") {
-        Some("Timestamp") => Form::Timestamp,
-        Some("Duration") => Form::Duration,
-        Some("FieldMask") => Form::FieldMask,
-        Some("Any") => Form::Any,
-        Some("Struct") => Form::Struct,
-        Some("Value") => Form::Value,
-        Some("ListValue") => Form::ListValue,
-        Some(
-            "DoubleValue" | "FloatValue" | "Int64Value" | "UInt64Value" | "Int32Value"
-            | "UInt32Value" | "BoolValue" | "StringValue" | "BytesValue",
-        ) if fields.len() == 1 => Form::Wrapper,
+    use Cardinality::{Map, Repeated, Singular};
+    use FieldKind::{
+        Bool, Bytes, Double, Enum, Float, Int32, Int64, Message, String, Uint32, Uint64,
+    };
+    let mut fields: Vec<_> = fields
+        .iter()
+        .map(|field| (field.number, field.cardinality, field.kind))
+        .collect();
+    fields.sort_unstable_by_key(|(number, ..)| *number);
+    let well_known = name.strip_prefix("google.protobuf.").unwrap_or_default();
+    match (well_known, &fields[..]) {
+        ("Timestamp", [(1, Singular, Int64), (2, Singular, Int32)]) => Form::Timestamp,
+        ("Duration", [(1, Singular, Int64), (2, Singular, Int32)]) => Form::Duration,
+        ("FieldMask", [(1, Repeated, String { .. })]) => Form::FieldMask,
+        ("Any", [(1, Singular, String { .. }), (2, Singular, Bytes)]) => Form::Any,
+        ("Struct", [(1, Map, Message(_))]) => Form::Struct,
+        ("ListValue", [(1, Repeated, Message(_))]) => Form::ListValue,
+        (
+            "Value",
+            [
+                (1, Singular, Enum(_)),
+                (2, Singular, Double),
+                (3, Singular, String { .. }),
+                (4, Singular, Bool),
+                (5, Singular, Message(_)),
+                (6, Singular, Message(_)),
+            ],
+        ) => Form::Value,
+        ("DoubleValue", [(1, Singular, Double)])
+        | ("FloatValue", [(1, Singular, Float)])
+        | ("Int64Value", [(1, Singular, Int64)])
+        | ("UInt64Value", [(1, Singular, Uint64)])
+        | ("Int32Value", [(1, Singular, Int32)])
+        | ("UInt32Value", [(1, Singular, Uint32)])
+        | ("BoolValue", [(1, Singular, Bool)])
+        | ("StringValue", [(1, Singular, String { .. })])
+        | ("BytesValue", [(1, Singular, Bytes)]) => Form::Wrapper,
         _ => Form::Fields,
     }
 }

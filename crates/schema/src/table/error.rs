@@ -3,8 +3,8 @@
 use std::fmt;
 
 /// The maximum number of fields in one message, extensions included. The index of each field must
-/// fit into a `u16` and differ from `u16::MAX`, which means that a number has no field.
-pub(crate) const FIELDS_MAX: usize = u16::MAX as usize - 1;
+/// be less than `u16::MAX`, which means that a number has no field.
+pub(crate) const FIELDS_MAX: usize = u16::MAX as usize;
 
 /// The reason why no [`Table`](crate::Table) can be built from descriptors.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@
 //! - [`paths`]: the path and the byte at which a broken rule is reported.
 //! - [`loading`]: bad rules are reported when they are loaded, at their place.
 //! - [`expressions`]: the verdicts of rules in CEL, and of predefined rules.
+//! - [`own_types`]: messages with the name of a well-known type but other fields.
 //! - [`bounds`]: the limits on the cost of rules, and on the size and the depth of payloads.
 
 mod bounds;
@@ -17,6 +18,7 @@ mod every;
 mod expressions;
 mod loading;
 mod merging;
+mod own_types;
 mod paths;
 mod sentences;
 mod standard;

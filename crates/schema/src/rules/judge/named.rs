@@ -277,7 +277,7 @@ impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
                         paths.push(source.scalar(self.table, field.kind)?);
                     }
                 }
-                (Some(field), _) => match values.get_mut(field.number as usize - 1) {
+                (Some(field), _) => match values.get_mut((field.number as usize).wrapping_sub(1)) {
                     Some(value) => *value = Some(source.scalar(self.table, field.kind)?),
                     None => source.skip()?,
                 },
