@@ -14,8 +14,9 @@ use crate::peer::PeerId;
 /// message.
 const BYTES_PER_MESSAGE: u64 = 4 << 10;
 
-/// The work of removing one prefix of a subscriber. Removing it changes several trees, most of
-/// whose nodes may be in no cache of the processor.
+/// The work of removing one prefix of a subscriber, in units of the work of sending a small message.
+/// Removing the prefix changes several trees, most of whose nodes may be in no cache of the
+/// processor.
 const REMOVAL_WORK: usize = 16;
 
 impl<M: Frames> Channel<M> {
@@ -29,7 +30,7 @@ impl<M: Frames> Channel<M> {
     pub(crate) fn go_on(
         &mut self,
         work: usize,
-        conditions: &mut Conditions<impl FnMut(&M) -> Fit>,
+        conditions: &mut Conditions<impl FnMut(&M, &mut usize) -> Fit>,
         delivery: &mut impl Delivery<M>,
     ) -> usize {
         let mut left = work;
@@ -114,7 +115,7 @@ impl<M: Frames> Channel<M> {
     fn serve(
         &mut self,
         id: SubscriberId,
-        conditions: &mut Conditions<impl FnMut(&M) -> Fit>,
+        conditions: &mut Conditions<impl FnMut(&M, &mut usize) -> Fit>,
         delivery: &mut impl Delivery<M>,
         left: &mut usize,
     ) {
@@ -150,7 +151,7 @@ impl<M: Frames> Channel<M> {
     fn collect(
         &mut self,
         id: SubscriberId,
-        conditions: &mut Conditions<impl FnMut(&M) -> Fit>,
+        conditions: &mut Conditions<impl FnMut(&M, &mut usize) -> Fit>,
         left: &mut usize,
     ) -> bool {
         let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {

@@ -1,6 +1,9 @@
 //! Publishers and subscribers: their connections and subscriptions, the reload of channels, and the
 //! shutdown.
 
+#[cfg(test)]
+mod tests;
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,7 +131,12 @@ impl<M: Frames> Core<M> {
         let mut conditions = Conditions {
             now: self.now,
             generation: snapshot.generation,
-            fits: |body: &M| still_fits(&snapshot, id, &settings.frames, body),
+            fits: |body: &M, left: &mut usize| {
+                let mut work = 0;
+                let fit = still_fits(&snapshot, id, &settings.frames, body, &mut work);
+                *left = left.saturating_sub(work * DELIVERIES_PER_MESSAGE);
+                fit
+            },
         };
         let work_max = out.work_max();
         let done = channel.go_on(work_max, &mut conditions, &mut ByOutlet(&mut *out));
@@ -232,12 +240,14 @@ fn split<M: Frames>(body: &M, frames: &ChannelFrames) -> Option<M> {
 }
 
 /// Returns whether a kept message still matches the schema of its type's route. [`Fit::Undecided`]
-/// means that a judge must check the payload.
+/// means that a judge must check the payload. If the check is more work than a small message, adds
+/// the additional work to `work`, in units of the work for one small message.
 fn still_fits<M: Frames>(
     snapshot: &Snapshot,
     channel: ChannelId,
     frames: &ChannelFrames,
     body: &M,
+    work: &mut usize,
 ) -> Fit {
     let split = split(body, frames);
     let body = split.as_ref().unwrap_or(body);
@@ -251,8 +261,8 @@ fn still_fits<M: Frames>(
     if !schema.is_none_or(|schema| schema.is_direct(payload)) {
         return Fit::Undecided;
     }
-    let (depth, mut work) = (snapshot.limits.depth, 0);
-    match check_payload_briefly(Direction::Request, route, depth, body, &mut work) {
+    let depth = snapshot.limits.depth;
+    match check_payload_briefly(Direction::Request, route, depth, body, work) {
         Some(Ok(_)) => Fit::Fits,
         Some(Err(_)) => Fit::Unfit,
         None => Fit::Undecided,
@@ -279,7 +289,7 @@ impl<M: Frames> Core<M> {
             let channel = &mut self.channels[id.0];
             // There may be many routes to compare, and without kept messages the result is not
             // needed.
-            if channel.has_kept() && !same_routes(&self.snapshot, next, *id) {
+            if channel.has_kept() && !same_checks(&self.snapshot, next, *id) {
                 channel.set_routes_changed(next.generation);
             }
             channel.set_settings(Arc::clone(settings), self.now);
@@ -342,8 +352,13 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// Returns whether the same routes lead to a channel in two snapshots.
-fn same_routes(one: &Snapshot, other: &Snapshot, id: ChannelId) -> bool {
+/// Returns whether the messages of a channel are checked in the same way in both snapshots. Returns
+/// false if any .proto file or limit differs, because a comparison of routes ignores the definitions
+/// and the rules of messages.
+fn same_checks(one: &Snapshot, other: &Snapshot, id: ChannelId) -> bool {
+    if one.protos != other.protos || one.limits != other.limits {
+        return false;
+    }
     let routes = |snapshot: &Snapshot| {
         let all = snapshot.routes.iter();
         let mut to_channel: Vec<_> = all

@@ -55,7 +55,7 @@ impl<M: Frames> Kept<M> {
     pub(in crate::channel) fn collect(
         &mut self,
         subscriber: SubscriberId,
-        conditions: &mut Conditions<impl FnMut(&M) -> Fit>,
+        conditions: &mut Conditions<impl FnMut(&M, &mut usize) -> Fit>,
         wanted: impl Fn(&[u8], &[u8]) -> bool,
         left: &mut usize,
         mut found: impl FnMut(u64, &Rc<Post<M>>),
@@ -89,7 +89,7 @@ impl<M: Frames> Kept<M> {
                     *left -= 1;
                     continue;
                 }
-                match message.fit(self.routes_since, conditions) {
+                match message.fit(self.routes_since, conditions, left) {
                     Fit::Fits => found(message.number, &message.post),
                     Fit::Unfit => collected.unfit += 1,
                     Fit::Undecided => {
@@ -128,7 +128,7 @@ impl<M: Frames> Kept<M> {
         &mut self,
         kind: &Rc<[u8]>,
         collection: &mut Collection<M>,
-        conditions: &mut Conditions<impl FnMut(&M) -> Fit>,
+        conditions: &mut Conditions<impl FnMut(&M, &mut usize) -> Fit>,
         left: &mut usize,
         unfit: &mut u64,
         found: &mut impl FnMut(u64, &Rc<Post<M>>),
@@ -157,7 +157,7 @@ impl<M: Frames> Kept<M> {
                 return None;
             }
             *left -= 1;
-            match message.fit(self.routes_since, conditions) {
+            match message.fit(self.routes_since, conditions, left) {
                 Fit::Fits => {
                     if message.at >= collection.oldest {
                         found(message.number, &message.post);

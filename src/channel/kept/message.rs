@@ -25,14 +25,15 @@ impl<M> Clone for KeptPost<M> {
 
 impl<M: Frames> KeptPost<M> {
     /// Returns whether the message still matches its route's schema. Checks it again if it was
-    /// checked before the generation `since`.
+    /// checked before the generation `since`, and then subtracts the work of the check from `left`.
     pub(super) fn fit(
         &mut self,
         since: u64,
-        conditions: &mut Conditions<impl FnMut(&M) -> Fit>,
+        conditions: &mut Conditions<impl FnMut(&M, &mut usize) -> Fit>,
+        left: &mut usize,
     ) -> Fit {
         let fit = if self.generation < since {
-            (conditions.fits)(self.post.body())
+            (conditions.fits)(self.post.body(), left)
         } else {
             Fit::Fits
         };
@@ -49,7 +50,9 @@ pub(crate) struct Conditions<F> {
     pub now: Duration,
     /// The generation of the configuration in force.
     pub generation: u64,
-    /// Returns whether a kept message still matches its route's schema.
+    /// Returns whether a kept message still matches its route's schema. If the check is more work
+    /// than the sending of a small message, the function subtracts the additional work from its
+    /// second argument, the work that may still be done.
     pub fits: F,
 }
 

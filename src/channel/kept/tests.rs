@@ -30,7 +30,7 @@ fn collect(
     let mut conditions = Conditions {
         now,
         generation: 2,
-        fits: |body: &Vec<Frame>| match fits(body) {
+        fits: |body: &Vec<Frame>, _: &mut usize| match fits(body) {
             true => Fit::Fits,
             false => Fit::Unfit,
         },
@@ -114,7 +114,7 @@ fn messages_that_are_dropped_during_a_collection_are_collected() {
     let mut conditions = Conditions {
         now: Duration::ZERO,
         generation: 1,
-        fits: |_: &_| Fit::Fits,
+        fits: |_: &_, _: &mut usize| Fit::Fits,
     };
     some.begin(id, b"", Duration::ZERO, Keep::Last(10));
     let mut found = BTreeMap::new();

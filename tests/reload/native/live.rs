@@ -414,3 +414,50 @@ fn another_engine_needs_a_restart() {
     edited.await_route("OPAQUE", true);
     assert_eq!(edited.generation(), 1);
 }
+
+const TICKS: &str = r#"
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+channels:
+  ticks: { publishers: "tcp://127.0.0.1:0", subscribers: "tcp://127.0.0.1:0", keep: { last: 10 }, upstream: all }
+reload: { settle: 20ms, watch: true }
+routes:
+  tick: { schema: live.Tick, publish: ticks }
+"#;
+
+#[test]
+fn kept_messages_that_a_new_rule_forbids_are_not_sent() {
+    if !engine_is("native") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let schemas = directory.path().join("schemas");
+    fs::create_dir_all(schemas.join("buf/validate")).unwrap();
+    fs::copy(VALIDATE, schemas.join("buf/validate/validate.proto")).unwrap();
+    let tick = |rule: &str| {
+        let text = format!(
+            "syntax = \"proto3\"; package live; import \"buf/validate/validate.proto\";
+             message Tick {{ int32 price = 1 {rule}; }}"
+        );
+        fs::write(schemas.join("live.proto"), text).unwrap();
+    };
+    tick("");
+    let edited = Edited::of_gateway(Gateway::start_in(directory, TICKS), NEVER);
+    let publisher = edited.gateway.peer(zmq::XPUB, "ticks.publishers");
+    receive(&publisher);
+    let subscriber = |prefix: &str| {
+        let socket = edited.gateway.peer(zmq::SUB, "ticks.subscribers");
+        socket.set_subscribe(prefix.as_bytes()).unwrap();
+        socket
+    };
+    let prices = [b"\x08\x05", b"\x08\x32"];
+    for price in prices {
+        send(&publisher, &[&b"tick"[..], price]);
+    }
+    let early = subscriber("tick");
+    for price in prices {
+        assert_eq!(receive(&early)[1], price);
+    }
+    tick("[(buf.validate.field).int32.gt = 9]");
+    assert!(edited.reload().outcome.is_good());
+    assert_eq!(receive(&subscriber("t"))[1], b"\x08\x32");
+}
