@@ -15,7 +15,8 @@ use super::nonce;
 use crate::HEADER_MAX;
 
 /// The minimum size of the frames that are sealed or opened on another thread, in bytes. Sealing or
-/// opening such a frame takes a millisecond or more.
+/// opening a frame of this size takes about a quarter of a millisecond with libsodium, and almost a
+/// millisecond with `crypto_box`.
 pub const LARGE_MIN: usize = 256 << 10;
 
 /// The work of sealing a frame.
