@@ -96,7 +96,7 @@ impl Schema {
     }
 
     /// Returns an estimate of the number of bytes of a payload that a check reads one by one. The
-    /// estimate is never too low, and is computed in less than a microsecond.
+    /// estimate is never too low, and is computed in a few microseconds at most.
     ///
     /// A protobuf payload may consist mostly of large `bytes` and `string` fields, which take
     /// little time. For payloads in another encoding, and for messages with rules, the estimate is

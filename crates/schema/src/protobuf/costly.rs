@@ -6,7 +6,8 @@ use crate::table::{FieldKind, Message, Table, wire};
 use crate::violation::Checked;
 
 /// The maximum number of records that are read for an estimate. Messages with large fields have
-/// few records, and this number of records takes less than a microsecond.
+/// few records. This number of records takes less than a microsecond or, if they lie in no cache of
+/// the processor, a few microseconds.
 const RECORDS_MAX: usize = 64;
 
 /// The maximum number of levels below the root that are read for an estimate.
@@ -18,24 +19,26 @@ const STRING_BYTES_PER_BYTE: usize = 16;
 
 /// Returns an estimate of the number of bytes that the walk reads one by one. The estimate is never
 /// too low: it leaves out the `bytes` fields, which the walk skips, and most of the bytes of
-/// strings, but only in the first records. The estimate for a malformed payload is its size.
+/// strings, but only in the first records. If one of these records is malformed, the estimate is the
+/// size of the payload.
 pub(crate) fn costly_bytes(contract: &Contract, payload: &[u8]) -> usize {
-    let mut estimate = Estimate {
+    let mut scan = Scan {
         table: &contract.table,
         records: RECORDS_MAX,
     };
     let message = contract.root().message;
-    let cheap = estimate.cheap_bytes(&mut WireReader::new(payload), message, DEPTH_MAX);
+    let cheap = scan.cheap_bytes(&mut WireReader::new(payload), message, DEPTH_MAX);
     payload.len() - cheap.unwrap_or(0)
 }
 
-struct Estimate<'a> {
+/// The reading of the first records of a payload.
+struct Scan<'a> {
     table: &'a Table,
     /// The number of records that may still be read.
     records: usize,
 }
 
-impl Estimate<'_> {
+impl Scan<'_> {
     /// Returns the number of bytes of a message that the walk skips or checks quickly. Fails if the
     /// message is malformed.
     fn cheap_bytes(
