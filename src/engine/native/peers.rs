@@ -1,8 +1,8 @@
 //! The connections, and the sending half of the engine, which the core calls.
 //!
 //! No stream is read or written while the core decides: a call of the core appends to an outbox,
-//! and all outboxes are written once a turn. Events that occur meanwhile are reported to the core
-//! afterwards.
+//! and the outboxes are written later in the turn. Events that occur meanwhile are reported to the
+//! core afterwards.
 
 mod limits;
 mod outlet;

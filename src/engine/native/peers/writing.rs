@@ -1,4 +1,5 @@
-//! Writes the outboxes, once a turn and for a bounded time.
+//! Writes the outboxes: at the end of each turn and, in some turns, before heavy peers are read. Each
+//! time, the writes take a bounded time.
 
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ use crate::peer::PeerId;
 use gateway_zmtp::command;
 
 /// The duration of a turn after which the remaining writes are left to the next turn, except that
-/// each turn may write for [`WRITE_TIME_MIN`]. Without this limit, one message to thousands of
+/// each call of [`Peers::flush`] may write for [`WRITE_TIME_MIN`]. Without this limit, one message to thousands of
 /// subscribers could make a turn very long.
 const WRITE_TIME_MAX: Duration = Duration::from_millis(4);
 
-/// The time for which each turn may write, even if the turn has already lasted for
+/// The time for which each call of [`Peers::flush`] may write, even if the turn has already lasted for
 /// [`WRITE_TIME_MAX`].
 const WRITE_TIME_MIN: Duration = Duration::from_millis(1);
 
@@ -60,7 +61,7 @@ impl Peers {
         }
     }
 
-    /// Schedules a write to a peer for the end of the turn.
+    /// Schedules a write to a peer for the next call of [`Self::flush`], in this turn.
     pub(in crate::engine::native) fn mark_dirty(&mut self, peer: PeerId) {
         if self.get(peer).is_some_and(Connection::enlist_to_write) {
             self.dirty.push(peer);

@@ -127,7 +127,7 @@ impl Service {
             return self.end_for(peer, reason, now);
         }
         if self.peers.may_be_read(peer) {
-            self.serve(peer, Share::of(1), now, clock);
+            self.serve(peer, Share::of(1, now), now, clock);
             self.report_events(now);
         }
         self.peers.try_to_write(peer, now);

@@ -322,8 +322,17 @@ fn a_request_of_a_light_client_is_written_before_heavy_clients_are_read() {
         assert!(engine.received() < (CROWD * FLOOD) as u64, "none is heavy");
         engine.turn();
     }
+    let native = &mut engine.native;
+    while native.service.peers.is_dirty() {
+        native.service.write(native.clock.now(), &native.clock);
+    }
     let mut bytes = [0; 4096];
     while worker.read(&mut bytes).is_ok() {}
+    for client in &mut crowd {
+        client.set_nonblocking(true).unwrap();
+        while client.read(&mut bytes).is_ok() {}
+    }
+    let received = engine.received();
     engine.client.write_all(&messages(b"OPAQUE", 1)).unwrap();
     // Runs only the part of a turn that reads, because the end of a turn would write, too.
     let native = &mut engine.native;
@@ -333,6 +342,12 @@ fn a_request_of_a_light_client_is_written_before_heavy_clients_are_read() {
     native.service.read(now, &native.clock);
     assert!(worker.read(&mut bytes).unwrap() > 0);
     assert_eq!(engine.ready(Priority::Heavy), CROWD, "too little was sent");
+    // The messages of heavy clients were read after this write, so no answer was written to them.
+    assert!(engine.received() > received + 1);
+    for client in &mut crowd {
+        let kind = client.read(&mut bytes).map_err(|error| error.kind());
+        assert_eq!(kind, Err(std::io::ErrorKind::WouldBlock));
+    }
 }
 
 /// The messages of the many light clients take several turns.

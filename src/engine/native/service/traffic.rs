@@ -78,14 +78,14 @@ const PARTIAL_MESSAGES_MIN: u64 = 4;
 /// so much work that the clock is read after it.
 const BYTES_OF_AN_ITEM: usize = 64;
 
-/// The time since the start of a turn of the engine after which the remaining peers are left to the
-/// next turn, so that queued messages are written. At least one readable peer of each priority is
-/// read in each turn. This time is a fraction of the time that a request takes over a network, so
+/// The time for which a turn of the engine reads before the remaining peers are left to the next
+/// turn, so that queued messages are written. At least one readable peer of each priority is read in
+/// each turn. This time is a fraction of the time that a request takes over a network, so
 /// that even many busy peers do not delay a quiet peer noticeably.
 const READ_TIME_MAX: Duration = Duration::from_millis(1);
 
-/// The time since the start of a turn of the engine after which the turn of a single peer ends. The
-/// clock is read before each further read of the peer, and whenever the peer's messages have caused
+/// The time for which a turn of the engine reads before the turn of a single peer ends. The clock is
+/// read before each further read of the peer, and whenever the peer's messages have caused
 /// [`WORK_UNTIMED`] of additional work.
 const PEER_TIME_MAX: Duration = Duration::from_millis(1);
 
@@ -112,14 +112,14 @@ pub(super) struct Share {
     publisher_reads: usize,
     /// The additional work (`Peers::extra_work`) after which the clock is read.
     untimed: usize,
-    /// The time since the start of a turn of the engine. If the clock shows at least this time when
-    /// it is read, the turn of the peer ends.
+    /// The time on the engine's clock from which the turn of the peer ends when the clock is read.
     until: Duration,
 }
 
 impl Share {
-    /// Returns the share of each peer in a turn with `peers` readable peers.
-    pub(super) fn of(peers: usize) -> Self {
+    /// Returns the share of each peer in a turn with `peers` readable peers. The reading began at
+    /// `start`.
+    pub(super) fn of(peers: usize, start: Duration) -> Self {
         let peers = peers.max(1);
         Self {
             items: (ITEMS_OF_ALL / peers).clamp(ITEMS_MIN, ITEMS_MAX),
@@ -128,7 +128,7 @@ impl Share {
             reads: READS,
             publisher_reads: PUBLISHER_READS,
             untimed: WORK_UNTIMED,
-            until: PEER_TIME_MAX,
+            until: start + PEER_TIME_MAX,
         }
     }
 
@@ -190,31 +190,43 @@ impl Service {
     /// system was polled again.
     pub(in crate::engine::native) fn read(&mut self, now: Duration, clock: &Clock) -> bool {
         self.peers.begin_turn();
-        let counts = Priority::ALL.map(|priority| self.peers.ready_count(priority));
         let light = self.peers.ready_count(Priority::Light);
-        let turns: usize = counts.iter().sum();
-        let mut share = Share::of(turns);
-        if self.peers.is_short_of_memory() {
-            share = share.while_short();
-        }
+        let turns: usize = Priority::ALL
+            .iter()
+            .map(|priority| self.peers.ready_count(*priority))
+            .sum();
+        let is_short = self.peers.is_short_of_memory();
+        let mut start = now;
         for priority in Priority::ALL {
-            let share = match priority {
-                Priority::Light | Priority::Stranger => share.of_light(),
-                Priority::Heavy => share,
-            };
-            self.read_all(priority, share, now, clock);
+            let mut share = Share::of(turns, start);
+            if is_short {
+                share = share.while_short();
+            }
+            if priority != Priority::Heavy {
+                share = share.of_light();
+            }
+            self.read_all(priority, share, start, now, clock);
             // Reading strangers and heavy peers takes long. The messages of light peers are sent
-            // before that.
+            // before that. The time for reading does not include the time of this write.
             if priority == Priority::Light && 0 < light && light < turns {
+                let reading = clock.now().saturating_sub(now);
                 self.write(now, clock);
+                start = clock.now().saturating_sub(reading);
             }
         }
         turns > 0
     }
 
-    /// Gives the readable peers of this priority their turns, until the turns have taken too long.
-    /// At least one peer has its turn.
-    fn read_all(&mut self, priority: Priority, share: Share, now: Duration, clock: &Clock) {
+    /// Gives the readable peers of this priority their turns, until reading has taken too long since
+    /// `start`. At least one peer has its turn.
+    fn read_all(
+        &mut self,
+        priority: Priority,
+        share: Share,
+        start: Duration,
+        now: Duration,
+        clock: &Clock,
+    ) {
         let extra_work = match priority {
             Priority::Stranger => STRANGER_WORK,
             Priority::Light | Priority::Heavy => 0,
@@ -227,7 +239,7 @@ impl Service {
             work += self.serve(peer, share, now, clock) + extra_work;
             self.report_events(now);
             if work >= WORK_UNTIMED {
-                if clock.now().saturating_sub(now) >= READ_TIME_MAX {
+                if clock.now().saturating_sub(start) >= READ_TIME_MAX {
                     break;
                 }
                 work = 0;
@@ -282,7 +294,7 @@ impl Service {
                 NextRead::LargeFrame => read < share.reads && items < ITEMS_MAX,
                 NextRead::Publisher => read < share.publisher_reads,
             };
-            if !continues || clock.now().saturating_sub(now) >= PEER_TIME_MAX {
+            if !continues || clock.now() >= share.until {
                 break;
             }
         }
@@ -388,7 +400,7 @@ impl Service {
                 break;
             }
             if self.peers.extra_work() >= untimed {
-                if clock.now().saturating_sub(now) >= share.until {
+                if clock.now() >= share.until {
                     break;
                 }
                 untimed = self.peers.extra_work() + share.untimed;
@@ -567,7 +579,7 @@ mod tests {
             (1_000, 16, 4194),
             (100_000, 16, READ_BYTES_MIN),
         ] {
-            let share = Share::of(peers);
+            let share = Share::of(peers, Duration::ZERO);
             assert_eq!((share.items, share.bytes), (items, bytes), "{peers}");
         }
     }
