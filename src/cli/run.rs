@@ -22,7 +22,8 @@ use crate::reload::{Observe, Step};
 use crate::snapshot::LogSettings;
 
 /// The minimum size of the kernel's table of descriptors, unless the limit of descriptors is lower.
-/// The table takes 8 bytes for each of them.
+/// The table takes 8 bytes for each descriptor. Few gateways have more peers than this; for those
+/// that do, the kernel enlarges the table while they serve.
 const DESCRIPTORS_MIN: u64 = 1 << 16;
 
 /// Serves until a signal ends the gateway, and returns the exit code.
@@ -163,8 +164,8 @@ fn take_descriptors() {
 /// Lets the kernel enlarge the process's table of descriptors, which it never makes smaller.
 ///
 /// The kernel doubles the table when it is full. In a process with several threads, it then waits
-/// until no processor reads the old table, which takes up to 20 ms. The data thread would spend
-/// this time in the call that accepts a connection.
+/// until no processor reads the old table, which takes up to 20 ms. This function waits once, at the
+/// start. Later, the data thread would spend this time in the call that accepts a connection.
 fn enlarge_descriptor_table() {
     let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let last = most.min(DESCRIPTORS_MIN).saturating_sub(1);

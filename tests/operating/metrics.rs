@@ -159,6 +159,17 @@ fn the_time_in_the_queue_and_the_time_at_a_worker_are_separate() {
     assert_eq!(metrics.sum("gateway_queue_seconds_bucket", &at_once), 1.0);
 }
 
+/// The kernel takes up to 20 ms to enlarge the table while threads use it.
+#[test]
+fn the_table_of_descriptors_is_large_before_peers_connect() {
+    let process = Process::start(&yaml("", ""));
+    let limit = process.metrics().sum("process_max_fds", &[]);
+    let status = std::fs::read_to_string(process.proc("status")).unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("FDSize:"));
+    let size: f64 = size.expect("FDSize").trim().parse().unwrap();
+    assert!(size >= limit.min(65_536.0), "{size} of {limit}");
+}
+
 #[test]
 fn metrics_of_the_process_agree_with_the_system() {
     let process = Process::start(&yaml("", ""));

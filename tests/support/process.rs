@@ -188,7 +188,8 @@ impl Process {
         memory_kib(&self.child.id().to_string(), what)
     }
 
-    fn proc(&self, what: &str) -> PathBuf {
+    /// Returns the path of a file of the process below /proc.
+    pub fn proc(&self, what: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{what}", self.child.id()))
     }
 
