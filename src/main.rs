@@ -26,21 +26,23 @@ fn release_memory() {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn release_memory() {}
 
-/// Makes glibc's allocator merge each freed piece of memory with its free neighbours at once, except
-/// for the few pieces that each thread keeps for reuse. Must be called before a thread is started.
+/// Makes glibc's allocator merge each freed piece of memory with its free neighbours at once,
+/// except for the few pieces that each thread keeps for reuse. Must be called before a thread is
+/// started.
 ///
-/// By default the allocator collects small pieces in lists, the fastbins, and merges all of them when a large
-/// piece is freed or is needed. After hundreds of thousands of small pieces are freed, as when the
-/// subscribers of a channel disconnect, that takes up to 20 ms, in which the data thread serves
-/// nobody.
+/// By default the allocator collects small pieces in lists, the fastbins, and merges all of them
+/// when a large piece is freed or is needed. After hundreds of thousands of small pieces are freed,
+/// as when the subscribers of a channel disconnect, that takes up to 20 ms, in which the data
+/// thread serves nobody.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn merge_freed_memory_at_once() {
     /// The maximum size of the pieces in fastbins, in bytes: `M_MXFAST` in malloc.h of glibc.
     const M_MXFAST: std::ffi::c_int = 1;
 
     #[allow(unsafe_code)]
-    // SAFETY: this is the signature in malloc.h of glibc, which accepts all values. `main` calls this
-    // function before it starts a thread, because mallopt must not run beside other calls of glibc.
+    // SAFETY: this is the signature in malloc.h of glibc, which accepts all values. `main` calls
+    // this function before it starts a thread, because mallopt must not run beside other calls of
+    // glibc.
     unsafe extern "C" {
         safe fn mallopt(parameter: std::ffi::c_int, value: std::ffi::c_int) -> std::ffi::c_int;
     }

@@ -14,9 +14,9 @@ use crate::peer::PeerId;
 /// message.
 const BYTES_PER_MESSAGE: u64 = 4 << 10;
 
-/// The work of removing one prefix of a subscriber, in units of the work of sending a small message.
-/// Removing the prefix changes several trees, most of whose nodes may be in no cache of the
-/// processor.
+/// The work of removing one prefix of a subscriber, in units of the work of sending a small
+/// message. Removing the prefix changes several trees, most of whose nodes may be in no cache of
+/// the processor.
 const REMOVAL_WORK: usize = 16;
 
 impl<M: Frames> Channel<M> {

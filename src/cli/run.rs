@@ -164,8 +164,8 @@ fn take_descriptors() {
 /// Lets the kernel enlarge the process's table of descriptors, which it never makes smaller.
 ///
 /// The kernel doubles the table when it is full. In a process with several threads, it then waits
-/// until no processor reads the old table, which takes up to 20 ms. This function waits once, at the
-/// start. Later, the data thread would spend this time in the call that accepts a connection.
+/// until no processor reads the old table, which takes up to 20 ms. This function waits once, at
+/// the start. Later, the data thread would spend this time in the call that accepts a connection.
 fn enlarge_descriptor_table() {
     let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let last = most.min(DESCRIPTORS_MIN).saturating_sub(1);

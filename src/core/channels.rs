@@ -353,8 +353,8 @@ impl<M: Frames> Core<M> {
 }
 
 /// Returns whether the messages of a channel are checked in the same way in both snapshots. Returns
-/// false if any .proto file or limit differs, because a comparison of routes ignores the definitions
-/// and the rules of messages.
+/// false if any .proto file or limit differs, because a comparison of routes ignores the
+/// definitions and the rules of messages.
 fn same_checks(one: &Snapshot, other: &Snapshot, id: ChannelId) -> bool {
     if one.protos != other.protos || one.limits != other.limits {
         return false;

@@ -2,8 +2,9 @@
 //!
 //! A check on the data thread takes about a millisecond at most. A longer check is left to a judge,
 //! which is a thread for long checks. The decision depends on the number of costly bytes of the
-//! payload, which the check reads one by one, and on the estimated cost of the CEL rules. CEL rules may exceed their estimate, so on
-//! the data thread they stop after [`DIRECT_STEPS_MAX`] steps, and a judge starts the check anew.
+//! payload, which the check reads one by one, and on the estimated cost of the CEL rules. CEL rules
+//! may exceed their estimate, so on the data thread they stop after [`DIRECT_STEPS_MAX`] steps, and
+//! a judge starts the check anew.
 
 use crate::reply::ErrorEncoding;
 use gateway_schema::{Encoding, Estimate, Schema, Violation};
@@ -87,8 +88,8 @@ fn passes(schema: &Schema, expressions: Option<&Estimate>) -> usize {
     (1 + rules) * (1 + usize::from(all_violations))
 }
 
-/// Returns the number of costly bytes from which a judge checks a payload against these schemas. The
-/// check of a payload with fewer of them takes about a millisecond at most.
+/// Returns the number of costly bytes from which a judge checks a payload against these schemas.
+/// The check of a payload with fewer of them takes about a millisecond at most.
 fn judged_from(schemas: &[&Schema]) -> usize {
     let (mut all_passes, mut estimates) = (0, Vec::new());
     for schema in schemas {

@@ -360,6 +360,15 @@ fn id_of(frame: &[u8]) -> usize {
     std::str::from_utf8(frame).unwrap().parse().unwrap()
 }
 
+/// Returns the content of a message of the type `person`.
+fn person(payload: Vec<u8>, required_reason: Option<Reason>) -> Content {
+    Content {
+        kind: b"person".to_vec(),
+        payload: Some(payload),
+        required_reason,
+    }
+}
+
 /// Returns the id in a payload, which may have other content.
 fn id_in(payload: &[u8]) -> usize {
     let digits = payload.iter().skip_while(|byte| !byte.is_ascii_digit());
@@ -1186,11 +1195,13 @@ impl World {
                 required_reason: (frontend != FrontendId(0)).then_some(Reason::NotAllowed),
                 ..sound
             },
-            4 => Content {
-                kind: b"person".to_vec(),
-                payload: Some([b"bad", &id[..]].concat()),
-                required_reason: Some(Reason::SchemaViolation),
-            },
+            4 => person([b"bad", &id[..]].concat(), Some(Reason::SchemaViolation)),
+            12 => person(cheap_field(&id), None),
+            // The string is not UTF-8.
+            13 => person(
+                [&cheap_field(&id)[..], b"\x0a\x01\xff"].concat(),
+                Some(Reason::SchemaViolation),
+            ),
             7 => Content {
                 kind: b"only.some".to_vec(),
                 required_reason: (!may).then_some(Reason::NotAllowed),
@@ -1206,17 +1217,6 @@ impl World {
                 // The id is in a field that the message does not have.
                 payload: Some([&[0x12, id.len() as u8], &id[..]].concat()),
                 required_reason: Some(Reason::RuleFailed),
-            },
-            12 => Content {
-                kind: b"person".to_vec(),
-                payload: Some(cheap_field(&id)),
-                ..sound
-            },
-            13 => Content {
-                kind: b"person".to_vec(),
-                // The string is not UTF-8.
-                payload: Some([&cheap_field(&id)[..], b"\x0a\x01\xff"].concat()),
-                required_reason: Some(Reason::SchemaViolation),
             },
             6 => Content {
                 payload: None,

@@ -19,8 +19,8 @@ const STRING_BYTES_PER_BYTE: usize = 16;
 
 /// Returns an estimate of the number of bytes that the walk reads one by one. The estimate is never
 /// too low: it leaves out the `bytes` fields, which the walk skips, and most of the bytes of
-/// strings, but only in the first records. If one of these records is malformed, the estimate is the
-/// size of the payload.
+/// strings, but only in the first records. If one of these records is malformed, the estimate is
+/// the size of the payload.
 pub(crate) fn costly_bytes(contract: &Contract, payload: &[u8]) -> usize {
     let mut scan = Scan {
         table: &contract.table,

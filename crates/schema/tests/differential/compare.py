@@ -130,8 +130,8 @@ def set_field(chooser, message, field, depth):
             else:
                 held[k] = a_value(chooser, value, depth)
     elif field.is_repeated:
-        # Some lists have more than 15 elements, the maximum of a short array in MessagePack, or more
-        # than 127 bytes, the maximum of a length of one byte in protobuf.
+        # Some lists have more than 15 elements, the maximum of a short array in MessagePack, or
+        # more than 127 bytes, the maximum of a length of one byte in protobuf.
         long = not field.message_type and chooser.random() < 0.1
         held.extend(a_value(chooser, field, depth) for _ in range(chooser.randrange(1, 90 if long else 5)))
     elif field.message_type:

@@ -198,9 +198,13 @@ fn verdicts_are_the_same_as_with_a_table_of_all_messages() {
 #[test]
 fn an_error_in_an_unreached_message_is_the_same_as_in_a_table_of_all_messages() {
     let numbers = (1..19_000).chain(20_000..66_536);
-    let fields: String = numbers.map(|n| format!("int32 f{n} = {n};")).collect();
-    let text =
-        format!("syntax = \"proto3\"; package t; message Large {{ {fields} }} message Small {{}}");
+    let fields: String = numbers
+        .map(|n| format!("optional int32 f{n} = {n};"))
+        .collect();
+    let text = format!(
+        "syntax = \"proto2\"; package t; message Large {{ {fields} extensions 70000; }}
+         extend Large {{ optional int32 more = 70000; }} message Small {{}}"
+    );
     let descriptors = descriptors(&text);
     let error = TableError::TooManyFields {
         message: "t.Large".to_owned(),

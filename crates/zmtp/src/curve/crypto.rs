@@ -32,8 +32,8 @@ mod tests {
     use super::*;
 
     /// Lengths around the ends of the blocks of Salsa20 and of Poly1305, and of the parts that the
-    /// fast implementations process at once. The first 32 bytes of a box are sealed separately, so a
-    /// part of 512 bytes ends at byte 544.
+    /// fast implementations process at once. The first 32 bytes of a box are sealed separately, so
+    /// a part of 512 bytes ends at byte 544.
     fn lengths() -> impl Iterator<Item = usize> {
         (0..300)
             .chain(543..546)

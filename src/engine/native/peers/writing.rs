@@ -1,5 +1,5 @@
-//! Writes the outboxes: at the end of each turn and, in some turns, before heavy peers are read. Each
-//! time, the writes take a bounded time.
+//! Writes the outboxes: at the end of each turn and, in some turns, before heavy peers are read.
+//! Each time, the writes take a bounded time.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::peer::PeerId;
 use gateway_zmtp::command;
 
 /// The duration of a turn after which the remaining writes are left to the next turn, except that
-/// each call of [`Peers::flush`] may write for [`WRITE_TIME_MIN`]. Without this limit, one message to thousands of
-/// subscribers could make a turn very long.
+/// each call of [`Peers::flush`] may write for [`WRITE_TIME_MIN`]. Without this limit, one message
+/// to thousands of subscribers could make a turn very long.
 const WRITE_TIME_MAX: Duration = Duration::from_millis(4);
 
-/// The time for which each call of [`Peers::flush`] may write, even if the turn has already lasted for
-/// [`WRITE_TIME_MAX`].
+/// The time for which each call of [`Peers::flush`] may write, even if the turn has already lasted
+/// for [`WRITE_TIME_MAX`].
 const WRITE_TIME_MIN: Duration = Duration::from_millis(1);
 
 /// The number of writes after which the clock is read, to check for [`WRITE_TIME_MIN`] and

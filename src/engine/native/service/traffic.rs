@@ -79,13 +79,13 @@ const PARTIAL_MESSAGES_MIN: u64 = 4;
 const BYTES_OF_AN_ITEM: usize = 64;
 
 /// The time for which a turn of the engine reads before the remaining peers are left to the next
-/// turn, so that queued messages are written. At least one readable peer of each priority is read in
-/// each turn. This time is a fraction of the time that a request takes over a network, so
-/// that even many busy peers do not delay a quiet peer noticeably.
+/// turn, so that queued messages are written. At least one readable peer of each priority is read
+/// in each turn. This time is a fraction of the time that a request takes over a network, so that
+/// even many busy peers do not delay a quiet peer noticeably.
 const READ_TIME_MAX: Duration = Duration::from_millis(1);
 
-/// The time for which a turn of the engine reads before the turn of a single peer ends. The clock is
-/// read before each further read of the peer, and whenever the peer's messages have caused
+/// The time for which a turn of the engine reads before the turn of a single peer ends. The clock
+/// is read before each further read of the peer, and whenever the peer's messages have caused
 /// [`WORK_UNTIMED`] of additional work.
 const PEER_TIME_MAX: Duration = Duration::from_millis(1);
 
@@ -217,8 +217,8 @@ impl Service {
         turns > 0
     }
 
-    /// Gives the readable peers of this priority their turns, until reading has taken too long since
-    /// `start`. At least one peer has its turn.
+    /// Gives the readable peers of this priority their turns, until reading has taken too long
+    /// since `start`. At least one peer has its turn.
     fn read_all(
         &mut self,
         priority: Priority,
