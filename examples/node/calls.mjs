@@ -14,7 +14,7 @@ export class Rejected extends Error {
   constructor(payload) {
     let details = {}
     try {
-      details = JSON.parse(payload.toString())
+      details = JSON.parse(payload.toString()) ?? {}
     } catch {
       // The payload is not JSON, but in the encoding of the request.
     }

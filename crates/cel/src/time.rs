@@ -12,7 +12,8 @@ const DAY_SECONDS: i64 = 86_400;
 const SECONDS_MIN: i64 = -62_135_596_800;
 /// 9999-12-31T23:59:59Z, the last second in which a timestamp can be, in seconds since 1970.
 const SECONDS_MAX: i64 = 253_402_300_799;
-/// The maximum length of a duration in either direction, in seconds: about 10,000 years.
+/// The maximum number of whole seconds of a duration in either direction: about 10,000 years. Up to
+/// 999,999,999 nanoseconds may be added (duration.proto).
 const DURATION_SECONDS_MAX: i64 = 315_576_000_000;
 
 /// A signed duration of at most about 10,000 years, with a resolution of one nanosecond.
@@ -40,8 +41,7 @@ impl Duration {
     pub(crate) fn from_nanos(total: i128) -> Option<Self> {
         let seconds = i64::try_from(total / NANOS_PER_SECOND).ok()?;
         let nanos = (total % NANOS_PER_SECOND) as i32;
-        let in_range = seconds.unsigned_abs() < DURATION_SECONDS_MAX.unsigned_abs()
-            || (seconds.abs() == DURATION_SECONDS_MAX && nanos == 0);
+        let in_range = seconds.unsigned_abs() <= DURATION_SECONDS_MAX.unsigned_abs();
         in_range.then_some(Self { seconds, nanos })
     }
 

@@ -1,7 +1,7 @@
 //! Tests of the bounds on the size and depth of expressions, and on the steps and memory of
 //! evaluations.
 
-use gateway_cel::{Budget, ErrorKind, Value};
+use gateway_cel::{Budget, Duration, ErrorKind, Value};
 
 use crate::Language;
 
@@ -229,4 +229,21 @@ fn comparisons_of_nested_values_are_bounded() {
         error.kind.to_string(),
         "the values are nested too deeply to be compared"
     );
+}
+
+#[test]
+fn a_duration_has_as_many_seconds_as_duration_proto_allows() {
+    const MAX: i64 = 315_576_000_000;
+    for (seconds, nanos, is_valid) in [
+        (MAX, 999_999_999, true),
+        (-MAX, -999_999_999, true),
+        (MAX + 1, 0, false),
+        (-MAX - 1, 0, false),
+        (i64::MAX, i32::MAX, false),
+        (i64::MIN, i32::MIN, false),
+        (i64::MIN, 0, false),
+    ] {
+        let duration = Duration::new(seconds, nanos);
+        assert_eq!(duration.is_some(), is_valid, "{seconds} {nanos}");
+    }
 }

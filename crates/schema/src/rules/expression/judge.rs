@@ -235,7 +235,7 @@ fn unreadable(rule: &Expression, span: Span, at: usize) -> Box<Fault> {
 fn failed(rule: &Expression, error: &EvalError, budget: &Budget, at: usize) -> Box<Fault> {
     let reason = match error.kind {
         ErrorKind::Budget if budget.bytes() == 0 => {
-            "it takes more than 64 MiB of memory".to_owned()
+            format!("it takes more than {} MiB of memory", MEMORY_MAX >> 20)
         }
         ErrorKind::Budget => "it takes more steps than limits.rules_cost allows".to_owned(),
         _ => error.kind.to_string(),
