@@ -1,5 +1,5 @@
-//! Tests that the core allocates nothing for a small request that a free worker takes at once, and
-//! for its answer, once its tables have grown to the size of the load.
+//! Tests that the core allocates nothing for a small request that goes to a free worker at once, nor
+//! for its answer, once the core's tables have grown to the size of the load.
 #![allow(unsafe_code)]
 
 use std::sync::Arc;
@@ -43,7 +43,7 @@ impl Frame for Small {
     }
 }
 
-/// An outlet that keeps the last token, and reuses emptied lists as an engine does.
+/// An outlet that keeps the last worker and its token, and reuses emptied lists as an engine does.
 struct Peers {
     held: Option<(PeerId, Small)>,
     lists: Vec<Vec<Small>>,

@@ -8,7 +8,8 @@
 //! - `path_allocation`: The native engine's data thread handles a small request and its answer
 //!   without an allocation, from socket to socket.
 //! - `reloads`: Thousands of reloads leave no descriptors and no memory behind.
-//! - `soak`: No answer is lost or wrong, and nothing grows, while all files are rewritten.
+//! - `soak`: No answer is lost or wrong, and neither memory nor the number of descriptors grows,
+//!   while all files are rewritten.
 
 // The module `counting` implements the global allocator of this program, which needs unsafe code.
 #![allow(unsafe_code)]

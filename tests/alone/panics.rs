@@ -23,7 +23,7 @@ impl Write for Lines {
 }
 
 #[test]
-fn a_panic_is_counted_and_logged_once_with_its_place() {
+fn each_panic_is_counted_and_panics_at_one_place_are_logged_once() {
     let _turn = turns::take();
     let usual = std::panic::take_hook();
     let panics = Panics::watch();

@@ -1,7 +1,7 @@
 //! Tests that the native engine's data thread allocates nothing for a small request and its answer,
-//! from the bytes that are read to the bytes that are written, once its memory has grown to the
-//! size of the load. The gateway and the sockets are real; only the allocations of the data thread
-//! are counted.
+//! from the bytes that are read to the bytes that are written, once its buffers and tables have
+//! grown to the size of the load. The gateway and the sockets are real. Only the allocations of the
+//! data thread are counted.
 
 use std::sync::mpsc::channel;
 

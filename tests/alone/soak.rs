@@ -27,7 +27,7 @@ const BATCH: u64 = 50;
 /// The number of reloads that have failed so far.
 static FAILED: AtomicU64 = AtomicU64::new(0);
 
-/// Returns the time at which a step that begins now has failed.
+/// Returns the deadline of a step that begins now.
 fn deadline() -> Instant {
     Instant::now() + Duration::from_millis(TEST_TIMEOUT_MS as u64)
 }
@@ -141,7 +141,8 @@ fn no_answer_is_lost_or_wrong_while_all_files_are_rewritten() {
         descriptors <= descriptors_before + 10,
         "{descriptors} after {descriptors_before}"
     );
-    // The gateway keeps the name and the counters of each edit's route for ever.
+    // The gateway never frees the name and the counters of a removed route. Each edit has a route
+    // of its own.
     let most = kib_before + 4_000 + edits as usize;
     assert!(kib <= most, "{kib} KiB after {kib_before}");
     let ledger = gateway.end();
