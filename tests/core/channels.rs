@@ -154,7 +154,7 @@ struct Sender {
     /// The headers of a client's messages that are not answered yet.
     open: Vec<Vec<u8>>,
     is_disconnected: bool,
-    /// True if a publisher has room for subscriptions that can wait.
+    /// True if the connection of a publisher has room for subscriptions.
     has_room: bool,
 }
 
@@ -171,7 +171,7 @@ struct Net {
     disconnected: Vec<PeerId>,
     /// The subscribers that must not be read.
     paused: BTreeSet<PeerId>,
-    /// The maximum work that one event may continue.
+    /// The maximum work on a channel within one event, which `Outlet::work_max` returns.
     work_max: usize,
     reached: Reached,
 }
@@ -231,7 +231,8 @@ impl Outlet<Frames> for Net {
     }
 
     fn pause(&mut self, peer: PeerId) {
-        // Publishers are paused when many of their messages wait for judges.
+        // Publishers are paused, too, when many of their messages wait for judges. The model
+        // ignores these pauses.
         if self.subscribers.contains_key(&peer) {
             assert!(self.paused.insert(peer), "the subscriber is paused already");
         }
@@ -292,7 +293,8 @@ impl SimChannel {
         }
     }
 
-    /// Drops all but the last messages of the types for which `concerns` returns true.
+    /// Drops all but the last messages of each type for which `concerns` returns true, if the
+    /// settings keep a number of messages of each type.
     fn limit(&mut self, concerns: impl Fn(&[u8]) -> bool) {
         let Keep::Last(most) = self.settings.keep else {
             return;
@@ -832,8 +834,8 @@ impl World {
             if self.net.paused.is_empty() {
                 return;
             }
-            // A kept message waits for a verdict, perhaps for a subscriber that has disconnected.
-            // Other verdicts would publish messages.
+            // The work waits for the verdict on a kept message, perhaps for a subscriber that has
+            // disconnected. Verdicts on the messages of senders would publish messages.
             let senders = &self.net.senders;
             let mut cases = self.net.cases.iter();
             let case = cases.position(|case| !senders.contains_key(&case.client()));

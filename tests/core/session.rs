@@ -31,7 +31,7 @@ fn body(random: &mut Random) -> Vec<u8> {
     numbered(first, size(random))
 }
 
-/// A fuzzer tries inputs of a few hundred bytes. This test makes such inputs stand for much larger
+/// A fuzzer tries inputs of a few hundred bytes. This test stretches such inputs to much larger
 /// frames, which are read directly into memory of their own.
 #[test]
 fn a_session_agrees_with_its_model_on_large_frames() {

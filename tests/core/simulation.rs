@@ -107,12 +107,12 @@ fn schedules_reach_every_outcome() {
     ] {
         assert!(count > 1_000, "{name}: {count}");
     }
-    assert!(left > 300, "workers that left in peace: {left}");
+    assert!(left > 300, "workers that left with BYE: {left}");
     assert!(judged[0] > 1_000, "requests judged: {judged:?}");
     assert!(judged[1] > 1_000, "answers judged: {judged:?}");
-    assert!(cheap > 100, "large requests checked directly: {cheap}");
+    assert!(cheap > 100, "large requests checked by the data thread: {cheap}");
     assert!(paused > 100, "peers paused: {paused}");
-    assert!(lacked > 100, "answers without memory: {lacked}");
+    assert!(lacked > 100, "answers rejected for lack of memory: {lacked}");
     for reason in Reason::ALL {
         let count = rejected[reason as usize];
         assert!(count > 100, "{}: {count}", reason.label());
@@ -217,14 +217,15 @@ struct Lane {
 
 struct SimClient {
     kind: ClientKind,
-    /// Set if the peer has sent a message. Only before that, an empty frame is a probe of its
-    /// socket.
+    /// Set if the peer has sent a message. Until then, an empty frame is a probe of the peer's
+    /// socket, and not a message.
     has_sent: bool,
     identity: Vec<u8>,
     frontend: FrontendId,
     reads: Reads,
     unread: Vec<RequestOutcome>,
-    /// The client's unused time at the route with a rate, computed at `saved_at`.
+    /// The time that the client has saved up for the route with a rate, as of `saved_at`. Each use
+    /// of the route costs [`RATE`]'s interval.
     saved: Duration,
     saved_at: Duration,
 }
@@ -243,7 +244,7 @@ struct SimWorker {
     kind: WorkerKind,
     /// Set if the connection hides several workers.
     is_shared: bool,
-    /// Set if the connection has no room.
+    /// Set if the connection has no room for another request.
     full: bool,
     /// The requests that the worker has not answered.
     inbox: Vec<Order>,
@@ -345,8 +346,8 @@ fn is_token(head: &Frames) -> bool {
     head[0].contains(&b'#')
 }
 
-/// The length of a `bytes` field that is skipped by the check of a payload. As an ASCII character,
-/// the length is not a digit.
+/// The length of a `bytes` field whose content the check of a payload skips. The byte with the
+/// length is not an ASCII digit, which [`id_in`] would take for a part of the id.
 const CHEAP_BYTES: usize = 60;
 
 /// Returns a payload of `P` with one field of [`CHEAP_BYTES`] bytes, which begin with the id.
@@ -438,8 +439,8 @@ impl Outlet<Frames> for Net {
             return Err(case);
         }
         let (lane, id) = self.lane_of(case.body());
-        // This event decides the earlier messages of the lane. The first remaining message is
-        // checked afterwards.
+        // The present event may decide earlier messages of the lane. Only afterwards can the model
+        // assert that a judge has the first remaining message.
         assert!(self.lanes[&lane].contains(&id), "{id} waits in no lane");
         let mut with_judges = self.cases.iter().map(|other| self.lane_of(other.body()).0);
         assert!(with_judges.all(|other| other != lane), "two of {lane:?}");
@@ -965,7 +966,7 @@ impl World {
         }
     }
 
-    /// Sends a message that is too broken to carry an id.
+    /// Sends a message that is too malformed to carry an id.
     fn client_sends_nonsense(
         &mut self,
         peer: PeerId,
@@ -1073,7 +1074,8 @@ impl World {
             costly < sent.judged_sizes.request && payload.len() >= sent.judged_sizes.request,
         );
         let is_long = costly >= sent.judged_sizes.request;
-        // A rule that cannot be evaluated within few steps may be evaluated within more.
+        // The data thread allows rules fewer steps than a judge does. If it cannot evaluate a rule,
+        // a judge has to check the payload.
         let is_long = checked && (is_long || sent.required_reason == Some(Reason::RuleFailed));
         let lane = sent.lane(false);
         let deferred = self.net.is_deferred(&lane, is_long);
@@ -1328,7 +1330,7 @@ impl World {
         self.net.sent[id].ended |= !waits && !self.net.sent[id].answered;
     }
 
-    /// A worker's answer exceeds a limit while it arrives.
+    /// Sends an answer that exceeds a limit while it arrives.
     fn worker_sends_too_much(
         &mut self,
         peer: PeerId,
@@ -1604,7 +1606,7 @@ impl World {
         self.now = deadline;
         self.is_shut_down = true;
         self.on(Event::Tick);
-        // No client waits for the messages that judges still have.
+        // No client waits for an answer to the messages that judges still have.
         assert_eq!(self.core.in_flight(), self.unread());
         while !self.net.cases.is_empty() {
             self.judge_decides();
