@@ -110,7 +110,7 @@ fn schedules_reach_every_outcome() {
     assert!(left > 300, "workers that left with BYE: {left}");
     assert!(judged[0] > 1_000, "requests judged: {judged:?}");
     assert!(judged[1] > 1_000, "answers judged: {judged:?}");
-    assert!(cheap > 100, "large requests checked by the data thread: {cheap}");
+    assert!(cheap > 100, "large requests checked at once: {cheap}");
     assert!(paused > 100, "peers paused: {paused}");
     assert!(lacked > 100, "answers rejected for lack of memory: {lacked}");
     for reason in Reason::ALL {

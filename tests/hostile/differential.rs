@@ -8,8 +8,8 @@ use crate::support::sockets::{Frames, receive, send};
 /// The number of messages that each pair of peers exchanges.
 const MESSAGES: usize = 150;
 
-/// The sizes at which the wire format of frames changes, or the way in which they are copied or
-/// shared.
+/// The sizes of frames, in bytes, at which the wire format changes, or the way in which frames are
+/// copied or shared.
 const EDGES: [usize; 9] = [
     0,
     1,
@@ -23,7 +23,7 @@ const EDGES: [usize; 9] = [
 ];
 
 /// Returns a message of 2 to `most_frames` frames, whose first frame is the type. Most of the other
-/// frames are small, and some have a size of [`EDGES`], or one byte more or less.
+/// frames are small, and some have a size in [`EDGES`], or one byte more or less.
 fn message(random: &mut Random, most_frames: usize) -> Frames {
     let count = 2 + random.below(most_frames - 1);
     let mut left = 3_usize << 20;

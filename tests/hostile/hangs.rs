@@ -117,7 +117,7 @@ fn wait_for_end(child: &mut Child) -> ExitStatus {
 }
 
 #[test]
-fn rules_that_fail_stop_no_service_and_fill_no_pipe() {
+fn failing_rules_and_an_unread_log_do_not_stop_the_gateway() {
     let yaml = r#"
 frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
 pools: { people: { bind: "tcp://127.0.0.1:0" } }
@@ -126,8 +126,8 @@ routes: { MEETING: { schema: demo.Meeting, pool: people } }
     let mut gateway = UnreadGateway::start(yaml, OVERFLOW);
     let context = zmq::Context::new();
     let client = connected(&context, zmq::DEALER, &gateway.endpoint);
-    // The log is not read any more, and the log lines about these messages would fill the pipe many
-    // times.
+    // The test has stopped reading the log. One log line for each of these messages would fill the
+    // pipe many times.
     for _ in 0..30 {
         for _ in 0..100 {
             send(&client, &[&b"MEETING"[..], MEETING]);

@@ -100,7 +100,7 @@ fn payloads_with_deep_nesting_or_false_lengths_are_violations() {
 }
 
 #[test]
-fn a_client_that_never_reads_loses_its_answers_and_delays_no_other() {
+fn a_client_that_never_reads_loses_its_answers_and_delays_no_other_client() {
     let mut gateway = Gateway::start(
         r#"
 frontends: { clients: { bind: "tcp://127.0.0.1:0" } }

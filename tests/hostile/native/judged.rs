@@ -36,7 +36,7 @@ message Looped {
 }
 "#;
 
-/// The number of pairs of payloads with loops in their rules that are sent in a row.
+/// The number of pairs of payloads, sent in a row, whose message has rules with loops.
 const LOOPED: usize = 8;
 
 /// The number of wrong payloads that one client sends in a row. Together they exceed

@@ -1,4 +1,4 @@
-//! Tests of channels with peers that cause as much work as the limits allow, by a single message,
+//! Tests of channels with peers that cause as much work as the limits allow, by a single message
 //! or by connecting and disconnecting. The histogram of the data thread's turns shows that all this
 //! work is divided into many turns.
 
@@ -20,7 +20,7 @@ admin: { bind: "127.0.0.1:0" }
 /// The maximum time of a turn, in seconds, on a busy machine. `time.sh` sets another maximum.
 const TURN_MAX: &str = "0.1";
 
-/// The number of kept messages, which nearly fill `keep_bytes`.
+/// The number of kept messages. Together they nearly fill `keep_bytes`.
 const KEPT: usize = 200_000;
 
 /// The number of subscribers that have [`PREFIXES_MAX`] prefixes each.

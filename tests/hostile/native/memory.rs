@@ -84,14 +84,14 @@ struct Attack {
     times: usize,
 }
 
-/// Returns messages of a kilobyte, each with another type.
+/// Returns messages of a kilobyte, each with a type of its own.
 fn kept() -> Vec<u8> {
     let payload = [7; 1 << 10];
     let messages = (0..200_000).map(|n| message(&[format!("k{n}").as_bytes(), &payload]));
     messages.collect::<Vec<_>>().concat()
 }
 
-/// Returns the maximum number of subscriptions of a subscriber, to long prefixes.
+/// Returns subscriptions to long prefixes, as many as one subscriber may have.
 fn subscriptions() -> Vec<u8> {
     let all = (0..10_000).map(|n| command(format!("\x09SUBSCRIBE{n:0200}").as_bytes()));
     all.collect::<Vec<_>>().concat()
@@ -149,7 +149,7 @@ fn attacks() -> Vec<Attack> {
             bytes: message(&["LAVISH", "x"]),
             times: 60,
         },
-        // Messages with ever new types, which a channel keeps.
+        // Messages with types of their own, all of which a channel keeps.
         Attack {
             socket: ("publisher side of channel kept", "PUB"),
             connections: 1,
@@ -285,7 +285,7 @@ fn the_default_bound_is_half_of_the_limit_of_the_cgroup() {
     assert_eq!(bound, (LIMIT / 2) as f64);
 }
 
-/// Answers are queued for clients that do not read, and are dropped when these disconnect.
+/// Answers are queued for clients that do not read, and are dropped when these clients disconnect.
 #[test]
 fn memory_of_a_burst_is_returned_to_the_system() {
     let _turn = turns::take();

@@ -12,7 +12,8 @@
 //!   and cost no memory.
 //! - `surface`: Each kind of attack alone costs bounded memory, and honest peers are served
 //!   meanwhile.
-//! - `together`: All attacks at once take nothing from honest peers.
+//! - `together`: During all attacks at once, no message of honest peers is lost, and memory stays
+//!   bounded.
 
 mod channels;
 mod fair;

@@ -269,7 +269,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn all_attacks_together_take_nothing_from_honest_peers() {
+fn no_message_of_honest_peers_is_lost_during_all_attacks_at_once() {
     let _turn = turns::take();
     let process = judged::start_with(CHANNELS, ROUTES);
     let yaml = std::fs::read_to_string(process.file()).unwrap();
@@ -329,7 +329,7 @@ fn all_attacks_together_take_nothing_from_honest_peers() {
 }
 
 /// Asserts that all messages are accounted for, that the resident memory stayed within the bound,
-/// and that it did not grow if the attacks lasted long.
+/// and, if the attacks lasted for a minute or more, that its growth stayed within [`GROWTH_MAX`].
 fn assert_is_sound(process: &Process, bound: f64, resident: &[f64], time: Duration) {
     let metrics = process.metrics();
     metrics.assert_balanced();
