@@ -123,16 +123,15 @@ impl Configuration {
     }
 }
 
-/// Returns the alternative of a schema that is a number with bounds, or `None` if no alternative
-/// is.
+/// Returns the alternative of a schema that is a number with bounds, or `None` if there is none.
 fn number(schema: &Value) -> Option<&Value> {
     let choices = schema.get("anyOf").and_then(Value::as_array);
     let mut all = choices.into_iter().flatten().chain([schema]);
     all.find(|choice| choice.get("minimum").is_some() && choice.get("maximum").is_some())
 }
 
-/// Returns a valid value that differs from the default. If the default is a word and the other
-/// values are numbers, returns the smallest number, or else a value of the same type.
+/// Returns a valid value that differs from the default. If the default is a word and a number is
+/// also valid, this is the smallest valid number. Otherwise it is a value of the same type.
 fn another(schema: &Value, default: &Value) -> Value {
     if let Some(number) = number(schema).filter(|_| default.is_string()) {
         return number["minimum"].clone();

@@ -52,8 +52,8 @@ const BEYOND_A_SCHEMA: &[&str] = &[
 ];
 
 /// The keys that no file of `tests/config/configs/valid` has. `tests/config/security.rs` tests
-/// these keys with generated key files, because Git cannot store that only the owner may read a
-/// file, and other files with secrets cause a warning.
+/// these keys with generated files: a file with a secret causes a warning unless only its owner may
+/// read the file, and Git does not store this permission.
 const NEED_KEY_FILES: &[&str] = &[
     "/$defs/security_map/properties/curve",
     "/$defs/security_map/properties/anonymous",

@@ -1,4 +1,4 @@
-//! Tests of broken setups. For each, the message of `gateway check` must be enough to mend it.
+//! Tests of broken setups. The message of `gateway check` about a setup must be enough to mend it.
 //!
 //! `tests/config/mend/NAME` has the directory `broken` with the mistake, the file `message` with
 //! the output of `gateway check`, and the directory `mended`, in which the advice of the message
@@ -70,7 +70,7 @@ fn texts(directory: &Path, prefix: &str, all: &mut BTreeMap<String, String>) {
     }
 }
 
-/// The first position in a message is in a changed line or in a neighbor of a changed line, or the
+/// The first position in a message is in a changed line or in the line before or after it, or the
 /// message contains the first line that was added.
 #[test]
 fn the_message_has_the_position_of_the_change_or_the_added_line() {
@@ -94,8 +94,8 @@ fn the_message_has_the_position_of_the_change_or_the_added_line() {
             .count();
         let tail = broken.lines().rev().zip(mended.lines().rev());
         let tail = tail.take_while(|(a, b)| a == b).count();
-        // The number of the first line is 1. So the range has the changed lines, the line before
-        // them and the next line.
+        // The number of the first line is 1, so the range has the changed lines, the line before
+        // them and the line after them.
         let changed = head..=broken.lines().count().saturating_sub(tail) + 1;
         let added = mended.lines().skip(head);
         let added = added.take(mended.lines().count().saturating_sub(head + tail));

@@ -1,5 +1,5 @@
-//! Tests of files with keys and of files with users. Valid files are accepted, and an error in one
-//! file is reported at its position, and does not affect the other files.
+//! Tests of files with keys and of files with users. Valid files are accepted. An error in one file
+//! is reported at its position, and does not affect the other files.
 
 use std::fs;
 use std::io::Write as _;
@@ -17,7 +17,7 @@ use crate::pages::configurations_in;
 const PUBLIC: &str = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
 const SECRET: &str = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs";
 
-/// A hash of a password that is quick to compute.
+/// A hash of a password, with parameters that make the hash quick to compute.
 const HASH: &str =
     "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$Sh2ANMDx4ULcVEJ7GKY9RzLv2LJ6TRMFaSTBn0JrVkg";
 
@@ -304,7 +304,7 @@ fn doubtful_settings_cause_warnings() {
     );
 }
 
-/// The group of the file may have access to it, because the group may be the group of the gateway.
+/// Access of the file's group causes no warning, because the gateway may run in this group.
 #[test]
 fn files_with_secrets_that_other_users_can_access_cause_a_warning() {
     let yaml = SECURED.replace(

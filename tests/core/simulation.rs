@@ -112,7 +112,7 @@ fn schedules_reach_every_outcome() {
     assert!(judged[1] > 1_000, "answers judged: {judged:?}");
     assert!(cheap > 100, "large requests checked at once: {cheap}");
     assert!(paused > 100, "peers paused: {paused}");
-    assert!(lacked > 100, "answers rejected for lack of memory: {lacked}");
+    assert!(lacked > 100, "answers refused for lack of memory: {lacked}");
     for reason in Reason::ALL {
         let count = rejected[reason as usize];
         assert!(count > 100, "{}: {count}", reason.label());

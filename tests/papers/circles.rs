@@ -45,7 +45,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 const ALIASES_MAX: usize = 16;
 
 #[test]
-fn no_circle_of_files_imports_itself() {
+fn no_circle_of_imports_exists() {
     let mut circles = String::new();
     for (name, folder, _) in CRATES {
         let graph = Graph::new(&Crate::read(name, &texts_below(&root(folder).join("src"))));
