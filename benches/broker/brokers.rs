@@ -1,4 +1,4 @@
-//! The brokers that are compared, each a process.
+//! The brokers that are compared. Each broker is a separate process.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -194,7 +194,7 @@ fn subscribe_sealed(endpoint: &str, changes: &[Vec<u8>], server: PublicKey) -> T
             break;
         }
         let n = stream.read(&mut chunk).expect("a handshake");
-        assert!(n > 0, "the broker hung up");
+        assert!(n > 0, "the broker disconnected");
         end.hear(&chunk[..n]);
     }
     for change in changes {
@@ -256,7 +256,7 @@ impl Publisher {
                 }
             }
             let n = self.stream.read(&mut chunk).expect("a subscription");
-            assert!(n > 0, "the broker hung up");
+            assert!(n > 0, "the broker disconnected");
             self.input.extend_from_slice(&chunk[..n]);
         }
     }
@@ -395,7 +395,7 @@ impl Subscriber<'_> {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) => panic!("{error}"),
             };
-            assert!(n > 0, "the broker hung up");
+            assert!(n > 0, "the broker disconnected");
             let mut rest = &chunk[..n];
             while !rest.is_empty() {
                 let piece = rest.len().min(self.expected.size() - self.at);

@@ -283,7 +283,7 @@ impl Peer {
                 assert!(answer.get(1) == Some(payload), "a wrong answer");
                 answered += 1;
             });
-            assert!(goes_on, "the broker hung up");
+            assert!(goes_on, "the broker disconnected");
         }
     }
 }

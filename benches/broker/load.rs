@@ -205,7 +205,7 @@ fn client(endpoint: &str, request: &[u8], window: usize, end: Instant) -> (usize
     send(&mut stream, window);
     while answered < sent_at.len() + answered {
         let n = stream.read(&mut buffer).expect("an answer");
-        assert!(n > 0, "the broker hung up");
+        assert!(n > 0, "the broker disconnected");
         // Each answer consists of the bytes of the request.
         let mut rest = &buffer[..n];
         let before = answered;

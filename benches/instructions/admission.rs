@@ -32,8 +32,8 @@ pub const GROUPS: [&[&str]; 2] = [
 /// is much less than the cost of one step of a handshake or of one pass of a password hash.
 pub const SPREAD_MAX: f64 = 0.01;
 
-/// A case does its work once for this number of rounds, because a handshake takes a million
-/// instructions.
+/// The number of rounds for which a case does its work once. A handshake takes a million
+/// instructions, so a handshake in every round would take too long.
 const ROUNDS_EACH: u64 = 200;
 
 /// The number of known keys and users.

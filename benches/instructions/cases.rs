@@ -1,4 +1,4 @@
-//! The measured cases. Each one sets up once and then repeats one operation.
+//! The measured cases. Each case sets up once and then repeats one operation.
 
 use std::hint::black_box;
 use std::io::IoSlice;

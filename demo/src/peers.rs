@@ -13,7 +13,7 @@ use crate::messages::{Person, Rejection};
 /// A result whose error may be of any kind.
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The name of the person at which a worker stops without an answer.
+/// The name of a person that makes a worker end without an answer.
 pub const POISON: &str = "Poison";
 
 /// The maximum time that a client waits for its answer, and a subscriber for a message, in
@@ -112,7 +112,7 @@ impl Subscriber {
     }
 }
 
-/// A worker on a thread of its own, which ends when it receives [`POISON`], or with the process.
+/// A worker on a thread of its own, which ends when it receives [`POISON`] or when the process ends.
 pub struct Worker {
     types_taken: Receiver<String>,
 }

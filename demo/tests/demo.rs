@@ -59,7 +59,7 @@ fn at_a_terminal(command: &mut Command) -> String {
     let name = Path::new(name.to_str().unwrap());
     let other_end = OpenOptions::new().read(true).write(true).open(name);
     let mut child = command.stdout(other_end.unwrap()).spawn().unwrap();
-    // This closes the command's copy of the other end, which would keep the terminal open.
+    // A new output closes the command's copy of the other end, which would keep the terminal open.
     command.stdout(Stdio::null());
     let mut printed = Vec::new();
     // Reading fails once no process has the terminal open any more.
