@@ -194,7 +194,7 @@ def a_channel_connects_to_peers_that_listen():
 
 @case
 def a_channel_works_between_two_proxies():
-    """One zmq.proxy has the publishers, and the other one has the subscribers."""
+    """The publishers connect to one zmq.proxy, and the subscribers connect to the other."""
     with contextlib.ExitStack() as stack:
         first, second = (stack.enter_context(Proxy()) for _ in range(2))
         sides = callers([first.subscribers]), callers([second.publishers])
@@ -305,8 +305,8 @@ def publishers_and_subscribers_with_keys_are_served():
 
 
 @case
-def publishers_and_subscribers_with_keys_that_listen_are_connected_to():
-    """They are servers of CURVE, and then its clients, whose keys the gateway knows."""
+def the_gateway_connects_to_publishers_and_subscribers_with_keys():
+    """The peers listen, first as servers of CURVE, and then as its clients, whose keys the gateway knows."""
     keys = Keys()
     listen = dict.fromkeys(("publishers", "subscribers"), "tcp://127.0.0.1:0")
     for server, known in (("", "server"), (keys.ours, "peers")):

@@ -188,11 +188,12 @@ def the_gateway_connects_again_to_replaced_peers_that_listen():
 if ENGINE == "native":
 
     @case
-    def heartbeats_lose_no_worker_that_lives():
+    def heartbeats_disconnect_no_live_worker():
         """The gateway sends twenty heartbeats while each worker holds a request that it never answers."""
         with Gateway(routes(settings=", heartbeat: 200ms, timeout: 4s")) as gateway:
             with peers_of(gateway, clients=CLIENTS[:1]) as ([client], workers):
-                # A worker receives only one request before its first answer, so each answers one.
+                # A worker receives only one request before its first answer, so each worker answers one
+                # request before the request that it keeps.
                 for kind, worker in workers.items():
                     round_trip(client, worker, kind, b"h", b"x")
                 for kind in workers:
@@ -288,8 +289,8 @@ routes: {{ RAW: {{ pool: all }} }}
                 talk_by_curve([client], {name(it).encode(): peer for it, peer in workers.items()})
 
     @case
-    def peers_that_listen_by_curve_are_connected_to():
-        """Clients and workers listen: as servers of CURVE, and then as its clients, whose key the gateway knows."""
+    def the_gateway_connects_to_clients_and_workers_over_curve():
+        """The peers listen, first as servers of CURVE, and then as its clients, whose key the gateway knows."""
         (ours, our_secret), (theirs, their_secret) = key_pair(), key_pair()
         # A ROUTER that listens knows no identity to which it could send.
         clients = [it for it in SECURE_CLIENTS if it[1] != "router"]

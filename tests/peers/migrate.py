@@ -35,7 +35,8 @@ def blocks(text):
 
 
 class Stage:
-    """The files of one stage in a directory, and their programs. Ports are replaced by sockets there."""
+    """The files of one stage in a directory, and their programs. The files have IPC sockets in the directory
+    instead of TCP ports."""
 
     def __init__(self, files):
         self.files = files

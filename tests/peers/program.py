@@ -118,7 +118,7 @@ class Program:
         self.process.stdin.write(f"- {word(prefix)}\n")
 
     def want(self):
-        """Tells the peer to receive a message. `got` returns the message."""
+        """Commands the peer to receive a message. `got` returns the message."""
         self.process.stdin.write("<\n")
 
     def got(self):

@@ -1,7 +1,8 @@
-"""The clients to copy of examples/, run as their first lines say, and the commands of docs/security.md.
+"""Tests of the clients in examples/ that users copy, and of the commands of docs/security.md.
 
-tests/peers/snippets.sh runs it. SNIPPETS has the command of each client that can be run here, SECURED
-the languages whose programs of docs/security.md can be, and INSTALLED is the directory of what they need.
+The clients run as their first lines say. tests/peers/snippets.sh runs this file, with three variables:
+SNIPPETS has the command of each client that this machine can run, SECURED has the languages of the programs
+of docs/security.md that it can run, and INSTALLED is the directory of the packages that the programs need.
 """
 
 import json
@@ -76,7 +77,7 @@ def the_clients_in_python_and_the_pytest_fixture_work():
 
 SECURITY = (REPOSITORY / "docs/security.md").read_text()
 INSTALLED = pathlib.Path(os.environ["INSTALLED"])
-# The first word of a command by which a language is recognised.
+# The program that only the commands of this language run.
 COMMANDS = {"python": "python", "node": "node", "c": "cc", "rust": "cargo"}
 # The commands that install what snippets.sh has installed.
 INSTALLERS = ("pip", "npm", "sudo")
@@ -89,7 +90,7 @@ def blocks(language):
 
 
 class Programs:
-    """The client and the worker of a language, which run by the commands of docs/security.md."""
+    """The client and the worker of a language, which the commands of docs/security.md build and run."""
 
     def __init__(self, lines):
         self.printed = lines[-1] + "\n"
@@ -100,7 +101,7 @@ class Programs:
 
 
 class Reader:
-    """Somebody who follows docs/security.md in a directory of their own, with the files of examples/."""
+    """A reader who follows docs/security.md in a separate directory, with the files of examples/."""
 
     def __init__(self, directory):
         self.here = pathlib.Path(directory)

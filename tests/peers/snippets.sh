@@ -29,7 +29,7 @@ if command -v node > /dev/null && command -v npm > /dev/null; then
     commands+=("\"node\": [\"node\", \"$snippets/calls.mjs\"]")
     secured+=" node"
 else
-    echo "SKIPPED: Node's programs, because there is no node with npm here"
+    echo "SKIPPED: Node's programs, because Node or npm is not installed"
     [[ -z ${PEERS_REQUIRED-} ]]
 fi
 
@@ -48,7 +48,7 @@ if has_cppzmq; then
     (cd examples/rust && cargo build --quiet --locked --target-dir "$snippets/rust")
     secured+=" c rust"
 else
-    echo "SKIPPED: the programs in C++, C and Rust, because there is no cppzmq here"
+    echo "SKIPPED: the programs in C++, C and Rust, because cppzmq is not installed"
     [[ -z ${PEERS_REQUIRED-} ]]
 fi
 
