@@ -45,7 +45,7 @@ struct Forwarder {
     workers: Vec<usize>,
     /// The worker that receives the next request.
     turn: usize,
-    /// The requests that arrived while no worker was connected, in the form for a worker.
+    /// The requests that arrived while no worker was connected, encoded as a worker receives them.
     queued: Vec<u8>,
     schema: Schema,
     chunk: Vec<u8>,
@@ -139,8 +139,8 @@ impl Forwarder {
         done
     }
 
-    /// Forwards all complete messages, and keeps the bytes after the last. If no bytes were kept
-    /// before, the messages are copied straight from `new`.
+    /// Forwards all complete messages, and keeps the bytes after the last message. If no bytes were
+    /// kept before, the messages are copied directly from `new`.
     fn take(&mut self, at: usize, new: &[u8]) {
         let mut kept = std::mem::take(&mut self.connections[at].input);
         let bytes = match kept.is_empty() {

@@ -611,9 +611,9 @@ impl World {
         let Some(peer) = self.rng.choice(all) else {
             return;
         };
-        // An engine may still report messages that it has read from a peer before the pause. The
-        // model makes the change at once, so no verdict may publish a message before the core makes
-        // the change.
+        // An engine may still report a change of subscriptions that it read from a peer before the
+        // pause. The model makes the change at once, so no verdict may publish a message before the
+        // core makes the change.
         let defers = self.net.paused.contains(&peer);
         if defers && !self.net.cases.is_empty() {
             return;

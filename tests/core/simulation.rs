@@ -667,8 +667,8 @@ impl SimWorker {
             _ if self.is_shared => (usize::MAX, usize::MAX),
             (WorkerKind::Dealer, PerWorker::Auto) => match self.trust {
                 Trust::Yes => (10, 1_000),
-                // If a request that the worker holds has ended, the worker receives no other
-                // request until a queued request has timed out.
+                // A worker that let a request time out need not receive another request before it
+                // answers.
                 Trust::Perhaps => (usize::from(self.inbox.is_empty()), 1_000),
                 Trust::No => (usize::from(self.inbox.is_empty()), 1),
             },
@@ -762,7 +762,7 @@ impl World {
     fn memory_changes(&mut self) {
         self.net.memory_max = match self.rng.u8(0..10) {
             0 => self.rng.u64(5..1_500),
-            // Few answers are longer.
+            // Nearly every answer is longer than these bounds.
             1 => self.rng.u64(5..12),
             _ => u64::MAX,
         };
@@ -1544,8 +1544,8 @@ impl World {
         }
     }
 
-    /// Sends BYE from a worker. A REP, or a connection that hides several workers, cannot leave
-    /// with BYE, so there BYE is an error.
+    /// Sends BYE from a worker. From a REP, or on a connection that hides several workers, BYE is
+    /// an error.
     fn worker_sends_bye(&mut self) {
         let Some(peer) = self.any_worker() else {
             return;
