@@ -265,7 +265,7 @@ fn endpoint(gateway: &Handle, name: &str) -> Result<String> {
     endpoint.ok_or_else(|| format!("nothing listens as {name:?}").into())
 }
 
-/// Fails unless the answer, which has been printed, is the expected one.
+/// Returns an error that contains the answer, unless `is_right` is true.
 fn expect(answer: &Answer, is_right: bool) -> Result<()> {
     if is_right {
         return Ok(());

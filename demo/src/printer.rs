@@ -35,7 +35,8 @@ impl Printer {
         println!("\n{}", self.paint(BOLD, text));
     }
 
-    /// Prints a request, a caret below its wrong byte if there is one, and the answer.
+    /// Prints a request, the answer, and between them carets below the request's first wrong byte,
+    /// if there is one.
     pub fn exchange(&self, socket: zmq::SocketType, kind: &str, payload: &[u8], answer: &Answer) {
         let client = format!("client ({socket:?})");
         let (to_worker, from_worker) = match answer {

@@ -112,7 +112,7 @@ fn channel(dir: &Path) -> (Process, String, String) {
 }
 
 #[test]
-fn a_subscriber_receives_kept_messages_and_every_new_one() {
+fn a_subscriber_receives_kept_messages_and_every_new_message() {
     if !engine_is("native") {
         return;
     }

@@ -179,7 +179,7 @@ fn a_channel_has_at_most_a_million_subscriptions() {
 }
 
 #[test]
-fn cancellations_of_nothing_change_nothing() {
+fn cancellations_without_a_subscription_change_nothing() {
     let gateway = start("", "");
     let mut publisher = Raw::peer(&gateway.endpoint(PUBLISHERS), "XPUB");
     let mut peer = Raw::peer(&gateway.endpoint(SUBSCRIBERS), "SUB");
@@ -271,7 +271,7 @@ fn rejections_of_an_unknown_type_are_logged_once_a_second() {
 }
 
 #[test]
-fn a_slow_subscriber_is_disconnected_if_the_channel_is_set_so() {
+fn with_slow_disconnect_a_slow_subscriber_is_disconnected() {
     let settings = "upstream: all, slow: disconnect, subscriber_bytes: 1MiB";
     let mut gateway = start(settings, "");
     let honest = Honest::connect(&gateway);

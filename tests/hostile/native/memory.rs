@@ -257,7 +257,7 @@ fn all_peers_together_stay_within_the_bound_under_limits_of_the_system() {
     );
     assert!(peak <= PEAK_MAX * bound, "{peak} bytes");
     assert!(refused > 0.0, "each refusal is counted by its reason");
-    // The memory of the burst is returned to the system.
+    // Once the attackers have disconnected, the shortage ends.
     for attacker in groups.iter().flatten() {
         let _ = attacker.raw.stream.shutdown(Shutdown::Both);
     }

@@ -24,7 +24,8 @@ use gateway_zmtp::mechanism::Mechanism;
 use gateway_zmtp::plain::Client;
 use gateway_zmtp::session::{SessionSecurity, Side};
 
-/// A gateway with one frontend for all clients and one for `alice` alone.
+/// A gateway with a frontend for all clients, and with a frontend and a pool for the key of `alice`
+/// alone.
 pub struct Secured {
     pub process: Process,
     pub ours: KeyPair,

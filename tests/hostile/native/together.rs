@@ -171,8 +171,8 @@ impl Target<'_> {
         }
     }
 
-    /// Connects subscribers that have the maximum number of prefixes and disconnect at once, and
-    /// publishers meanwhile.
+    /// Connects subscribers with the maximum number of prefixes and then a publisher, and
+    /// disconnects all of them together.
     fn subscribers_with_prefixes(&self) {
         while self.is_running() {
             let mut peers = Vec::new();
@@ -190,8 +190,8 @@ impl Target<'_> {
         }
     }
 
-    /// Fills the memory of kept messages, and connects subscribers that subscribe to all of these
-    /// messages and do not read.
+    /// Publishes many messages that the channel keeps, and connects subscribers that subscribe to
+    /// all of these messages and do not read.
     fn silent_subscribers(&self) {
         while self.is_running() {
             let Some(mut publisher) = self.peer("publisher side of channel kept", "PUB") else {
