@@ -112,7 +112,8 @@ impl Subscriber {
     }
 }
 
-/// A worker on a thread of its own, which ends when it receives [`POISON`] or when the process ends.
+/// A worker on a thread of its own. The thread ends when the worker receives [`POISON`], or with
+/// the process.
 pub struct Worker {
     types_taken: Receiver<String>,
 }

@@ -1,5 +1,5 @@
-//! Tests that the core allocates nothing for a small request that goes to a free worker at once, nor
-//! for its answer, once the core's tables have grown to the size of the load.
+//! Tests that the core allocates nothing for a small request that goes to a free worker at once,
+//! nor for its answer, once the core's tables have grown to the size of the load.
 #![allow(unsafe_code)]
 
 use std::sync::Arc;

@@ -190,7 +190,7 @@ fn violations(name: &str, family: &Family, labels: &BTreeSet<String>) -> Vec<Str
     let is_counter = family.kind == "counter";
     must(
         is_counter == (words.last() == Some(&"total")),
-        "only counters end in _total",
+        "a name ends in _total if the metric is a counter, and only then",
     );
     let before_total = words.len() - usize::from(is_counter);
     let rest = &words[..before_total];

@@ -103,7 +103,7 @@ fn no_doc_comment_begins_as_a_fragment() {
 }
 
 #[test]
-fn a_fragment_and_a_long_line_are_found() {
+fn a_fragment_is_found_only_at_the_start_of_a_doc_comment() {
     let text = "/// Whether it is.\n/// Of no concern.\n\n    //! How so.\n/// Returns it.\n";
     let fragment = |before: &str, line: &str| doc(before).is_none() && doc(line) == Some("How so.");
     assert_eq!(matching("a.rs", text, fragment), ["a.rs:4: //! How so."]);

@@ -192,8 +192,8 @@ if ENGINE == "native":
         """The gateway sends twenty heartbeats while each worker holds a request that it never answers."""
         with Gateway(routes(settings=", heartbeat: 200ms, timeout: 4s")) as gateway:
             with peers_of(gateway, clients=CLIENTS[:1]) as ([client], workers):
-                # A worker receives only one request before its first answer, so each worker answers one
-                # request before the request that it keeps.
+                # A worker receives only one request before its first answer, so each worker first
+                # answers one request.
                 for kind, worker in workers.items():
                     round_trip(client, worker, kind, b"h", b"x")
                 for kind in workers:
