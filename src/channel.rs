@@ -108,12 +108,20 @@ impl<M: Frames> Channel<M> {
         &self.settings
     }
 
-    /// Uses `settings` from now on. The next calls of [`Self::go_on`] drop the kept messages that
+    /// Uses `settings`, which are of this generation, from now on. The next calls of [`Self::go_on`] drop the kept messages that
     /// exceed the new limits, and change the subscriptions at publishers.
-    pub(crate) fn set_settings(&mut self, settings: Arc<ChannelSettings>, now: Duration) {
+    pub(crate) fn set_settings(
+        &mut self,
+        settings: Arc<ChannelSettings>,
+        generation: u64,
+        now: Duration,
+    ) {
         let previous = std::mem::replace(&mut self.settings, settings);
         if previous.keep != self.settings.keep {
             self.kept.limit();
+        }
+        if previous.frames != self.settings.frames {
+            self.kept.set_frames_changed(generation);
         }
         self.trim_later(now);
         if previous.wants_all() != self.settings.wants_all() {
@@ -122,17 +130,6 @@ impl<M: Frames> Channel<M> {
                 self.subscribe_later(publisher);
             }
         }
-    }
-
-    /// Returns whether the channel keeps any message.
-    pub(crate) fn has_kept(&self) -> bool {
-        self.kept.len() > 0
-    }
-
-    /// Records that the routes to the channel have changed in this generation: kept messages are
-    /// checked again before they are sent.
-    pub(crate) fn set_routes_changed(&mut self, generation: u64) {
-        self.kept.set_routes_changed(generation);
     }
 
     /// Adds a publisher. The next calls of [`Self::go_on`] subscribe at it.

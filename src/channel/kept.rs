@@ -37,9 +37,9 @@ pub(super) struct Kept<M> {
     next: u64,
     /// The memory of the messages, in bytes.
     bytes: u64,
-    /// The generation in which the routes to the channel last changed. A message that was checked
-    /// in an earlier generation is checked again before it is sent.
-    routes_since: u64,
+    /// The generation in which the channel's `frames` last changed. A message that was kept in an
+    /// earlier generation has frames that subscribers no longer expect, so it is not sent.
+    frames_since: u64,
     /// The first type that may still have too many messages, because the maximum number of messages
     /// of a type was lowered. `None` if there is no such type.
     unlimited_from: Option<Vec<u8>>,
@@ -54,7 +54,7 @@ impl<M> Default for Kept<M> {
             by_age: BTreeMap::new(),
             next: 0,
             bytes: 0,
-            routes_since: 0,
+            frames_since: 0,
             unlimited_from: None,
             collections: Vec::new(),
         }
@@ -134,9 +134,9 @@ impl<M: Frames> Kept<M> {
         self.unlimited_from = Some(Vec::new());
     }
 
-    /// Records that the routes to the channel have changed in this generation.
-    pub(super) fn set_routes_changed(&mut self, generation: u64) {
-        self.routes_since = generation;
+    /// Records that the channel's `frames` have changed in this generation.
+    pub(super) fn set_frames_changed(&mut self, generation: u64) {
+        self.frames_since = generation;
     }
 
     /// Returns the number of kept messages.

@@ -22,7 +22,7 @@ use crate::channel::{
 use crate::frame::{self, Frames};
 use crate::peer::{Headcount, PeerId, PeerName};
 use crate::security::ANONYMOUS;
-use crate::snapshot::{ChannelFrames, ChannelId, Snapshot};
+use crate::snapshot::{ChannelFrames, ChannelId, ChannelSettings, Keep, Snapshot};
 
 /// While the gateway drains, the messages for a subscriber are dropped if the subscriber has taken
 /// no message for this time. A subscriber that still reads takes a message much sooner.
@@ -281,18 +281,20 @@ impl<M: Frames> Core<M> {
     }
 
     /// Adopts the channels of `next`, the snapshot that takes effect next. A removed channel keeps
-    /// its last settings.
+    /// its last settings, except that it drops its kept messages.
     pub(super) fn adopt_channels(&mut self, next: &Snapshot) {
         self.open_channels(next);
         self.rename_publishers(next);
-        for (id, settings) in &next.channels {
-            let channel = &mut self.channels[id.0];
-            // There may be many routes to compare, and without kept messages the result is not
-            // needed.
-            if channel.has_kept() && !same_checks(&self.snapshot, next, *id) {
-                channel.set_routes_changed(next.generation);
-            }
-            channel.set_settings(Arc::clone(settings), self.now);
+        for (place, channel) in self.channels.iter_mut().enumerate() {
+            let settings = match next.channels.get(&ChannelId(place)) {
+                Some(settings) => Arc::clone(settings),
+                None if channel.settings().keep == Keep::None => continue,
+                None => Arc::new(ChannelSettings {
+                    keep: Keep::None,
+                    ..ChannelSettings::clone(channel.settings())
+                }),
+            };
+            channel.set_settings(settings, next.generation, self.now);
         }
     }
 
@@ -350,23 +352,4 @@ impl<M: Frames> Core<M> {
             }
         }
     }
-}
-
-/// Returns whether the messages of a channel are checked in the same way in both snapshots. Returns
-/// false if any .proto file or limit differs, because a comparison of routes ignores the
-/// definitions and the rules of messages.
-fn same_checks(one: &Snapshot, other: &Snapshot, id: ChannelId) -> bool {
-    if one.protos != other.protos || one.limits != other.limits {
-        return false;
-    }
-    let routes = |snapshot: &Snapshot| {
-        let all = snapshot.routes.iter();
-        let mut to_channel: Vec<_> = all
-            .filter(|(_, route)| route.channel() == Some(id))
-            .map(|(pattern, route)| (pattern, Arc::clone(route)))
-            .collect();
-        to_channel.sort_by(|(one, _), (other, _)| one.cmp(other));
-        to_channel
-    };
-    routes(one) == routes(other)
 }

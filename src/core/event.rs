@@ -166,6 +166,9 @@ pub trait Outlet<M: Frames> {
         outcome: RequestOutcome,
     ) -> Fate;
 
+    /// Records that a message of a client gets no answer.
+    fn needs_no_answer(&mut self, _client: PeerId) {}
+
     /// Sends a message to a subscriber. If the subscriber has no room for the message, returns
     /// false, and [`Event::Writable`] or [`Event::Disconnected`] follows.
     fn to_subscriber(&mut self, _subscriber: PeerId, _body: &M) -> bool {

@@ -124,7 +124,10 @@ impl<M: Frames> Core<M> {
             } => {
                 self.lanes.count_judged();
                 let channel = &mut self.channels[channel.0];
-                return channel.kept_judged(number, generation, found.is_ok());
+                // A verdict of an earlier generation does not drop the message, which is checked
+                // again.
+                let fits = found.is_ok() || generation < self.snapshot.generation;
+                return channel.kept_judged(number, generation, fits);
             }
         };
         if self.lanes.first(lane) != Some(number) {

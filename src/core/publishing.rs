@@ -109,7 +109,8 @@ impl<M: Frames> Core<M> {
                 if let Fit::Place(place) = fit {
                     counters.fitted(place);
                 }
-                self.publish(channel, message.body, true, out);
+                let generation = self.snapshot.generation;
+                self.publish(channel, message.body, true, generation, out);
             }
             Err(rejection) => {
                 let to = ReturnAddress {
@@ -213,7 +214,8 @@ impl<M: Frames> Core<M> {
             bytes,
             ..
         } = accepted;
-        self.publish_and_acknowledge(sender, envelope, (id, target, bytes), body, out);
+        let about = (id, target, bytes, self.snapshot.generation);
+        self.publish_and_acknowledge(sender, envelope, about, body, out);
     }
 
     /// Publishes a message whose payload a judge found valid.
@@ -222,17 +224,19 @@ impl<M: Frames> Core<M> {
             return;
         };
         let route = request.route();
-        let about = (route.id, route.target, u64::from(request.bytes));
+        let generation = request.snapshot.generation;
+        let about = (route.id, route.target, u64::from(request.bytes), generation);
         let (sender, envelope) = (request.sender, request.envelope);
         self.publish_and_acknowledge(sender, envelope, about, body, out);
     }
 
     /// Publishes a message, and sends the acknowledgement that a REQ or the route's `ack` requires.
+    /// The message was checked in the given generation.
     fn publish_and_acknowledge(
         &mut self,
         sender: Sender,
         envelope: Envelope,
-        (id, target, bytes): (RouteId, Target, u64),
+        (id, target, bytes, generation): (RouteId, Target, u64, u64),
         body: M,
         out: &mut impl Outlet<M>,
     ) {
@@ -242,12 +246,12 @@ impl<M: Frames> Core<M> {
         let outcome = RequestOutcome::Published(id);
         if sender.is_publisher() {
             self.counts.count(outcome, Fate::Delivered);
-            return self.publish(channel, body, true, out);
+            return self.publish(channel, body, true, generation, out);
         }
         let mut frames = vec![frame::ACK_TYPE.to_vec()];
         frames.extend(echo(frame::kept(&body, false)));
         frames.push(Vec::new());
-        self.publish(channel, body, false, out);
+        self.publish(channel, body, false, generation, out);
         let is_req = match self.peers.get_mut(sender.client) {
             Some(Peer::Client(client)) => client.kind == ClientKind::Req,
             _ => false,
@@ -259,21 +263,30 @@ impl<M: Frames> Core<M> {
                 client.closed(bytes);
                 self.principals.closed(client);
             }
+            out.needs_no_answer(sender.client);
             self.counts.count(outcome, Fate::Delivered);
         }
     }
 
     /// Sends a checked message of type, headers and payload to the subscribers of a channel.
     /// `was_split` is true for a publisher's message. Such a message was split by [`single::split`]
-    /// when it arrived, if the channel had `frames: single` then.
-    fn publish(&mut self, id: ChannelId, body: M, was_split: bool, out: &mut impl Outlet<M>) {
+    /// when it arrived, if the channel had `frames: single` then. The message was checked in the
+    /// given generation.
+    fn publish(
+        &mut self,
+        id: ChannelId,
+        body: M,
+        was_split: bool,
+        generation: u64,
+        out: &mut impl Outlet<M>,
+    ) {
         let channel = &mut self.channels[id.0];
         let kind_length = body.get(0).unwrap_or_default().len();
         let body = match &channel.settings().frames {
             ChannelFrames::Single(end) => single::join(&body, end, was_split),
             ChannelFrames::Typed => body,
         };
-        let when = (self.now, self.snapshot.generation);
+        let when = (self.now, generation);
         let published = channel.publish(body, kind_length, when, &mut ByOutlet(&mut *out));
         out.spend(published.work / DELIVERIES_PER_MESSAGE);
         if !published.slow.is_empty() {

@@ -271,8 +271,6 @@ struct KeptMessage {
 struct SimChannel {
     settings: ChannelSettings,
     kept: Vec<KeptMessage>,
-    /// The generation since which the routes of the channel have not changed.
-    routes_since: u64,
 }
 
 impl SimChannel {
@@ -461,7 +459,6 @@ impl World {
                 SimChannel {
                     settings: settings(n, frames, &mut rng),
                     kept: Vec::new(),
-                    routes_since: 0,
                 }
             })
             .collect();
@@ -669,7 +666,7 @@ impl World {
         }
         channel.trim(self.now);
         let (mut replay, mut refreshed) = (Vec::new(), 0);
-        let (since, number) = (channel.routes_since, subscriber.channel);
+        let number = subscriber.channel;
         channel.kept.retain_mut(|kept| {
             let others = &mut subscriber.prefixes.iter();
             if !kept.kind.starts_with(prefix) || others.any(|other| kept.kind.starts_with(other)) {
@@ -682,7 +679,7 @@ impl World {
             let has_schema = pattern.is_some_and(|n| PATTERNS[n].1);
             let is_valid = !has_schema || kept.frames.concat().contains(&0x0a);
             let fits = leads_to_channel && is_valid;
-            if kept.generation < since && !fits {
+            if kept.generation < self.generation && !fits {
                 refreshed += 1;
                 return false;
             }
@@ -698,15 +695,7 @@ impl World {
         self.settle();
         self.generation += 1;
         if self.rng.bool() {
-            let before = self.routing;
             self.routing = routing(&mut self.rng);
-            for (n, channel) in self.channels.iter_mut().enumerate() {
-                let of_channel =
-                    |routing: &Routing| routing.map(|to| to.filter(|(to, _)| *to == n));
-                if of_channel(&before) != of_channel(&self.routing) {
-                    channel.routes_since = self.generation;
-                }
-            }
         }
         for n in 0..CHANNELS {
             if self.rng.bool() {
@@ -1066,7 +1055,6 @@ fn a_publisher_that_connected_before_security_was_set_becomes_anonymous() {
     let channel = SimChannel {
         settings: settings(0, ChannelFrames::Typed, &mut rng),
         kept: Vec::new(),
-        routes_since: 0,
     };
     let mut channels = [channel];
     let routing = [Some((0, true)); PATTERNS.len()];
@@ -1125,7 +1113,6 @@ fn only_a_shared_connection_may_exceed_the_bound_on_a_subscribers_prefixes() {
     let channel = SimChannel {
         settings: settings(0, ChannelFrames::Typed, &mut rng),
         kept: Vec::new(),
-        routes_since: 0,
     };
     let snapshot = snapshot(&[channel], &[None; PATTERNS.len()], 1);
     for (headcount, disconnected) in [(Headcount::One, 1), (Headcount::Unknown, 0)] {

@@ -269,3 +269,58 @@ fn a_frontend_with_a_probing_client_closes_when_it_is_removed() {
     assert_eq!(process.reload().code, 200);
     process.await_line("frontend leaves has delivered all answers and is closed");
 }
+
+/// A route with `ack: false` answers no message that it publishes.
+#[test]
+fn a_frontend_whose_client_published_without_acknowledgement_closes_when_it_is_removed() {
+    let yaml = |frontends: &str| {
+        format!(
+            "engine: libzmq\nfrontends: {{ stays: {{ bind: \"tcp://127.0.0.1:0\" }}{frontends} }}\n\
+             channels: {{ ticks: {{ publishers: \"tcp://127.0.0.1:0\", subscribers: \"tcp://127.0.0.1:0\" }} }}\n\
+             routes: {{ TICK: {{ publish: ticks, ack: false }} }}\n\
+             admin: {{ bind: \"127.0.0.1:0\" }}\nreload: {{ watch: false }}\n"
+        )
+    };
+    let mut process = Process::start(&yaml(", leaves: { bind: \"tcp://127.0.0.1:0\" }"));
+    let context = zmq::Context::new();
+    let client = socket(&context, zmq::DEALER);
+    client
+        .connect(&process.endpoint("frontend leaves"))
+        .unwrap();
+    send(&client, &["TICK", "x"]);
+    send(&client, &["nothing", ""]);
+    assert_eq!(texts(&receive(&client)[..1]), ["ERROR"]);
+    std::fs::write(process.file(), yaml("")).unwrap();
+    assert_eq!(process.reload().code, 200);
+    process.await_line("frontend leaves has delivered all answers and is closed");
+}
+
+#[test]
+fn an_answer_may_have_as_many_frames_as_were_allowed_when_its_request_arrived() {
+    let yaml = |frames: u32| {
+        format!(
+            "engine: libzmq\nfrontends: {{ clients: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
+             pools: {{ people: {{ bind: \"tcp://127.0.0.1:0\" }} }}\nroutes: {{ OPAQUE: {{ pool: people }} }}\n\
+             limits: {{ frames: {frames} }}\n\
+             admin: {{ bind: \"127.0.0.1:0\" }}\nreload: {{ watch: false }}\n"
+        )
+    };
+    let process = Process::start(&yaml(16));
+    let context = zmq::Context::new();
+    let client = process.peer(&context, zmq::DEALER, "frontend clients");
+    let worker = process.peer(&context, zmq::DEALER, "pool people");
+    let headers = ["1", "2", "3", "4", "5", "6", "7", "8"];
+    let frames = |first: &[&'static str]| [first, &headers, &["payload"]].concat();
+    send(&client, &frames(&["OPAQUE"]));
+    let token = receive(&worker).remove(0);
+    std::fs::write(process.file(), yaml(4)).unwrap();
+    assert_eq!(process.reload().code, 200);
+    let reply: Vec<&[u8]> = frames(&["REPLY"])
+        .iter()
+        .map(|frame| frame.as_bytes())
+        .collect();
+    worker
+        .send_multipart([&[&token[..]], &reply[..]].concat(), 0)
+        .unwrap();
+    assert_eq!(texts(&receive(&client)), frames(&["REPLY"]));
+}

@@ -50,7 +50,7 @@ impl<M: Frames> Kept<M> {
 
     /// Continues the collection for a subscriber. Calls `found` with each message, and its number,
     /// if `wanted` returns true for the message's type and the prefix. A message that was checked
-    /// before the routes changed is checked again, and dropped if it no longer matches its route's
+    /// in an earlier generation is checked again, and dropped if it no longer matches its route's
     /// schema.
     pub(in crate::channel) fn collect(
         &mut self,
@@ -89,7 +89,7 @@ impl<M: Frames> Kept<M> {
                     *left -= 1;
                     continue;
                 }
-                match message.fit(self.routes_since, conditions, left) {
+                match message.fit(self.frames_since, conditions, left) {
                     Fit::Fits => found(message.number, &message.post),
                     Fit::Unfit => collected.unfit += 1,
                     Fit::Undecided => {
@@ -157,7 +157,7 @@ impl<M: Frames> Kept<M> {
                 return None;
             }
             *left -= 1;
-            match message.fit(self.routes_since, conditions, left) {
+            match message.fit(self.frames_since, conditions, left) {
                 Fit::Fits => {
                     if message.at >= collection.oldest {
                         found(message.number, &message.post);

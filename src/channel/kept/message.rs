@@ -25,14 +25,18 @@ impl<M> Clone for KeptPost<M> {
 
 impl<M: Frames> KeptPost<M> {
     /// Returns whether the message still matches its route's schema. Checks it again if it was
-    /// checked before the generation `since`, and then subtracts the work of the check from `left`.
+    /// checked in an earlier generation, and then subtracts the work of the check from `left`. A
+    /// message from before the generation `frames_since` does not match.
     pub(super) fn fit(
         &mut self,
-        since: u64,
+        frames_since: u64,
         conditions: &mut Conditions<impl FnMut(&M, &mut usize) -> Fit>,
         left: &mut usize,
     ) -> Fit {
-        let fit = if self.generation < since {
+        if self.generation < frames_since {
+            return Fit::Unfit;
+        }
+        let fit = if self.generation < conditions.generation {
             (conditions.fits)(self.post.body(), left)
         } else {
             Fit::Fits

@@ -92,7 +92,7 @@ impl Client {
         self.kind == ClientKind::Req
     }
 
-    /// Records that the core has answered a message.
+    /// Records that the core has answered a message, or that a message gets no answer.
     pub(super) fn note_answer(&mut self) {
         self.unanswered = self.unanswered.saturating_sub(1);
     }

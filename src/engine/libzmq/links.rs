@@ -357,6 +357,12 @@ impl Outlet<Vec<Message>> for Links {
         Ok(())
     }
 
+    fn needs_no_answer(&mut self, client: PeerId) {
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.note_answer();
+        }
+    }
+
     fn to_client(
         &mut self,
         peer: PeerId,

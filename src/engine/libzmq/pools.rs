@@ -57,7 +57,8 @@ impl Libzmq {
     fn drain_pool(&mut self, id: PoolId, now: Duration) -> Result<(), EngineError> {
         // One frame over the limit is kept, so that the core notices that the message has too many.
         // A worker's envelope, of two frames at most, does not count.
-        let keep = self.snapshot.limits.frames + 3;
+        // An answer may have as many frames as the limit of its request.
+        let keep = self.core.reply_limits().1 + 3;
         self.links.allowance = BUDGET;
         while self.links.allowance > 0 {
             self.links.allowance -= 1;
