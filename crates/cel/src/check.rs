@@ -248,13 +248,13 @@ impl Checker<'_> {
         let mut joined: Option<(Type, Type)> = None;
         for (key, value) in entries {
             let (found_key, found_value) = (self.expr(key), self.expr(value));
-            self.key(&found_key.ty, key.span);
+            let key_type = self.key(found_key.ty, key.span);
             joined = Some(match joined {
                 Some((keys, values)) => (
-                    self.unifier.join(&keys, &found_key.ty),
+                    self.unifier.join(&keys, &key_type),
                     self.unifier.join(&values, &found_value.ty),
                 ),
-                None => (found_key.ty, found_value.ty),
+                None => (key_type, found_value.ty),
             });
             nodes.push((found_key.node, found_value.node));
         }
@@ -262,8 +262,9 @@ impl Checker<'_> {
         checked(span, Op::Map(nodes), Type::map(key, value))
     }
 
-    fn key(&mut self, ty: &Type, span: Span) {
-        let resolved = self.unifier.resolve(ty, Unbound::Keep);
+    /// Returns the type of a key, or `dyn` after an error if a value of the type cannot be a key.
+    fn key(&mut self, ty: Type, span: Span) -> Type {
+        let resolved = self.unifier.resolve(&ty, Unbound::Keep);
         let is_invalid = !matches!(
             resolved,
             Type::Bool
@@ -276,9 +277,14 @@ impl Checker<'_> {
                 | Type::Parameter(_)
         );
         if is_invalid {
-            let message = format!("a value of type {} cannot be a key of a map", self.text(ty));
+            let message = format!(
+                "a value of type {} cannot be a key of a map",
+                self.text(&ty)
+            );
             self.mismatch(CompileError::new(span, message));
+            return Type::Dyn;
         }
+        ty
     }
 
     fn message(&mut self, name: &Name, fields: &[FieldValue], span: Span) -> Checked {

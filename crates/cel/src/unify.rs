@@ -1,10 +1,17 @@
 //! Type unification. It decides whether types fit each other, and finds the types for the type
 //! parameters of generic functions.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::types::Type;
+
+/// The maximum number of parts of types that are compared, searched or resolved for one expression.
+/// Parameters can be bound to types that contain a parameter twice, so that a short expression has a
+/// type of exponential size. Beyond this number, every type counts as `dyn`. The largest expressions
+/// of usual rules need a few thousand.
+const WORK_MAX: u32 = 1_000_000;
 
 /// The type parameters of generic functions, and the types that are bound to them.
 #[derive(Debug, Default)]
@@ -15,6 +22,8 @@ pub(crate) struct Unifier {
     changes: Vec<(u32, Option<Type>)>,
     /// The number of the next unused type parameter.
     free: u32,
+    /// The number of parts of types that were compared, searched or resolved.
+    work: Cell<u32>,
 }
 
 impl Unifier {
@@ -23,6 +32,12 @@ impl Unifier {
         let parameter = Type::Parameter(self.free);
         self.free += 1;
         parameter
+    }
+
+    /// Counts a part of a type. Returns whether more parts than [`WORK_MAX`] were counted.
+    fn is_exhausted(&self) -> bool {
+        self.work.set(self.work.get().saturating_add(1));
+        self.work.get() > WORK_MAX
     }
 
     /// Returns the declared `types` with each type parameter replaced by a fresh one.
@@ -72,6 +87,9 @@ impl Unifier {
     }
 
     fn fits(&mut self, given: &Type, declared: &Type) -> bool {
+        if self.is_exhausted() {
+            return true;
+        }
         if let Type::Parameter(parameter) = declared {
             match self.substitute(given, *parameter) {
                 Substitution::Valid => return true,
@@ -138,6 +156,9 @@ impl Unifier {
 
     /// Returns whether `ty` contains `parameter`, directly or through bindings.
     fn mentions(&self, ty: &Type, parameter: u32) -> bool {
+        if self.is_exhausted() {
+            return true;
+        }
         match ty {
             Type::Parameter(other) if *other == parameter => true,
             Type::Parameter(other) => self
@@ -164,6 +185,9 @@ impl Unifier {
 
     /// Returns `ty` with bound parameters replaced by their types.
     pub(crate) fn resolve(&self, ty: &Type, unbound: Unbound) -> Type {
+        if self.is_exhausted() {
+            return Type::Dyn;
+        }
         match ty {
             Type::Parameter(parameter) => match (self.bound.get(parameter), unbound) {
                 (Some(bound), _) => self.resolve(bound, unbound),

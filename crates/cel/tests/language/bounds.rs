@@ -247,3 +247,23 @@ fn a_duration_has_as_many_seconds_as_duration_proto_allows() {
         assert_eq!(duration.is_some(), is_valid, "{seconds} {nanos}");
     }
 }
+
+/// The type of each variable contains the type of the previous variable twice.
+#[test]
+fn types_of_exponential_size_are_compiled_in_time() {
+    const LEVELS: usize = 40;
+    let language = Language::new();
+    let keys = (1..LEVELS).rev().fold("true".to_owned(), |inner, n| {
+        let previous = n - 1;
+        format!("[{{v{previous}: v{previous}}}].all(v{n}, {inner})")
+    });
+    let keys = format!("[1].all(v0, {keys})");
+    assert!(language.environment.compile(&keys).is_err());
+    let body = (1..LEVELS).rev().fold(String::new(), |body, n| {
+        let previous = n - 1;
+        format!("{body}[v{n}, {{v{previous}: v{previous}}}].size() > 0 && ")
+    });
+    let body = format!("{body}[v{}] == [1]", LEVELS - 1);
+    let joined = (0..LEVELS).fold(body, |inner, n| format!("[].all(v{n}, {inner})"));
+    let _ = language.environment.compile(&joined);
+}
