@@ -409,9 +409,14 @@ fn zero_refused(path: &Spanned<String>) -> Diagnostic {
 }
 
 fn require_fault(path: &Spanned<String>, error: &RequireError) -> Diagnostic {
-    let fault = Diagnostic::error(format!("can't require {:?}: {error}", path.value));
+    let fault = match error {
+        // The path may be as long as the file.
+        RequireError::TooLong => Diagnostic::error(format!("can't require a field: {error}")),
+        _ => Diagnostic::error(format!("can't require {:?}: {error}", path.value)),
+    };
     let fault = fault.at(path.place.clone());
     match error {
+        RequireError::TooLong => fault,
         RequireError::UnknownField {
             segment, fields, ..
         } => {

@@ -42,6 +42,10 @@ impl DollarFault {
     }
 }
 
+/// The maximum number of faults that are reported of one value. The search for the place of a fault
+/// reads the value from its start.
+const FAULTS_MAX: usize = 20;
+
 /// The lines of a file in which a value is written.
 pub(super) struct ValueLines<'a> {
     pub file: &'a Arc<SourceFile>,
@@ -99,11 +103,13 @@ pub(super) fn expand(text: &str, environment: &Environment) -> Option<Expanded> 
                     Some(*fault)
                 }
             };
-            found.extend(diagnostic.map(|diagnostic| DollarFault {
-                before,
-                written: token.written.to_owned(),
-                diagnostic,
-            }));
+            if found.len() < FAULTS_MAX {
+                found.extend(diagnostic.map(|diagnostic| DollarFault {
+                    before,
+                    written: token.written.to_owned(),
+                    diagnostic,
+                }));
+            }
             before += 1;
         }
         expanded.push_str(rest);
@@ -345,5 +351,13 @@ mod tests {
         assert_eq!(places(2, 4, 4, "x\n${NONE}\n"), ["r.yaml:4:3+7"]);
         // The token is not in the file, so the place is the whole value.
         assert_eq!(places(1, 4, 1, "${OTHER}"), ["r.yaml:1:4+1"]);
+    }
+
+    /// The search for the place of each fault would otherwise take hours.
+    #[test]
+    fn few_faults_of_a_long_value_are_reported() {
+        let found = expand(&"${UNSET}".repeat(100_000), &environment()).unwrap();
+        assert_eq!(found.text, None);
+        assert_eq!(found.found.len(), FAULTS_MAX);
     }
 }

@@ -67,16 +67,15 @@ fn source_of(quoted: &str, at: usize) -> usize {
         return at;
     }
     let body = &quoted[1..quoted.len() - 1];
-    let mut begins = 0;
-    for (cut, _) in body.char_indices().skip(1).chain([(body.len(), ' ')]) {
-        // A backslash at the end of a part has no value until the escaped character follows.
+    let mut cuts: Vec<usize> = body.char_indices().map(|(cut, _)| cut).collect();
+    cuts.push(body.len());
+    // The longer a part, the longer is its value. A backslash at the end of a part has no value
+    // until the escaped character follows.
+    let beyond = cuts.partition_point(|&cut| {
         let part = format!("\"{}\"", &body[..cut]);
-        if unquoted(&part).len() > at {
-            return begins;
-        }
-        begins = cut;
-    }
-    begins
+        unquoted(&part).len() <= at
+    });
+    cuts[beyond.saturating_sub(1)]
 }
 
 #[cfg(test)]
@@ -95,5 +94,14 @@ mod tests {
         assert_eq!(range_in_value(text, 17, "a", 0..1), None);
         assert_eq!(range_in_value(text, 0, "a", 0..1), Some(16..17));
         assert_eq!(range_in_value(text, 0, "a", 1..1), Some(17..17));
+    }
+
+    #[test]
+    fn a_part_at_the_end_of_a_long_value_with_an_escape_is_found_in_time() {
+        let text = format!("\"\\n{}\"", "x".repeat(1 << 20));
+        let value = String::from_utf8(unquoted(&text)).unwrap();
+        let end = value.len();
+        let place = range_in_value(&text, 0, &value, end - 2..end).unwrap();
+        assert_eq!(&text[place], "xx");
     }
 }

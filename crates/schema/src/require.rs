@@ -22,6 +22,11 @@ pub enum Presence {
     Implicit,
 }
 
+/// The maximum number of segments of a required path. The needs of a schema are as deep as its
+/// longest path, and several functions recurse over them. Payloads are rarely deeper than a tenth of
+/// this.
+const SEGMENTS_MAX: usize = 100;
+
 /// The reason why a required path names no field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequireError {
@@ -41,6 +46,8 @@ pub enum RequireError {
         /// The type of the field that the segment names.
         kind: String,
     },
+    /// The path has more than 100 segments.
+    TooLong,
 }
 
 impl fmt::Display for RequireError {
@@ -55,6 +62,7 @@ impl fmt::Display for RequireError {
                     "field \"{segment}\" is of type {kind}, which has no fields"
                 )
             }
+            RequireError::TooLong => write!(f, "the path has more than {SEGMENTS_MAX} segments"),
         }
     }
 }
@@ -64,6 +72,9 @@ impl std::error::Error for RequireError {}
 /// Adds the field at `path` to the needs of `contract`; see
 /// [`Schema::require`](crate::Schema::require).
 pub(crate) fn require(contract: &mut Contract, path: &str) -> Result<Presence, RequireError> {
+    if path.split('.').nth(SEGMENTS_MAX).is_some() {
+        return Err(RequireError::TooLong);
+    }
     let mut needs = contract.needs.clone();
     let presence = resolve(contract, path, &mut needs)?;
     contract.needs = needs;

@@ -419,14 +419,17 @@ impl Compiler<'_> {
         let Some((rule_kind, message)) = own else {
             return Ok(Vec::new());
         };
+        // The excess was reported, so the rules are not used.
+        if self.pattern_bytes > PATTERN_BYTES_MAX {
+            return Ok(Vec::new());
+        }
         let defined = match kind {
             FieldKind::Enum(id) => Some(&*self.table[id].numbers),
             _ => None,
         };
         let read = read::rules(*rule_kind, message, defined)?;
-        let before = self.pattern_bytes;
         self.pattern_bytes += read.pattern_bytes;
-        if before <= PATTERN_BYTES_MAX && self.pattern_bytes > PATTERN_BYTES_MAX {
+        if self.pattern_bytes > PATTERN_BYTES_MAX {
             return Err(format!(
                 "the patterns up to this one together compile to more than {PATTERN_BYTES_MAX} bytes"
             ));

@@ -637,6 +637,8 @@ fn required_paths_hold_for_each_parent() {
         "field \"text\" is of type string, which has no fields"
     );
     assert!(schema.require("").is_err());
+    let long = vec!["child"; 101].join(".");
+    assert_eq!(schema.require(&long), Err(RequireError::TooLong));
     accepted(&schema, &good);
 }
 
