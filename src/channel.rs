@@ -108,8 +108,9 @@ impl<M: Frames> Channel<M> {
         &self.settings
     }
 
-    /// Uses `settings`, which are of this generation, from now on. The next calls of [`Self::go_on`] drop the kept messages that
-    /// exceed the new limits, and change the subscriptions at publishers.
+    /// Uses `settings`, which are of this generation, from now on. The next calls of
+    /// [`Self::go_on`] drop the kept messages that exceed the new limits, and change the
+    /// subscriptions at publishers.
     pub(crate) fn set_settings(
         &mut self,
         settings: Arc<ChannelSettings>,

@@ -149,8 +149,8 @@ struct Sender {
     /// The prefixes to which the gateway has subscribed at a publisher.
     upstream: BTreeSet<Vec<u8>>,
     /// The valid messages that the sender has sent and that are not published yet, each with its
-    /// channel.
-    valid: VecDeque<(usize, Frames)>,
+    /// channel and the generation in which it was sent.
+    valid: VecDeque<((usize, Frames), u64)>,
     /// The headers of a client's messages that are not answered yet.
     open: Vec<Vec<u8>>,
     is_disconnected: bool,
@@ -792,7 +792,7 @@ impl World {
                 true => one_frame,
                 false => frames.clone(),
             };
-            sender.valid.push_back((to, published));
+            sender.valid.push_back(((to, published), self.generation));
             if sender.channel.is_none() && ack {
                 sender.open.push(id);
             }
@@ -858,11 +858,14 @@ impl World {
             self.next += 1;
             let message = (number, frames);
             let mut senders = self.net.senders.values_mut();
-            let sender = senders.find(|sender| sender.valid.front() == Some(&message));
-            let Some(sender) = sender else {
+            let next = |sender: &&mut Sender| {
+                let front = sender.valid.front();
+                front.is_some_and(|(next, _)| *next == message)
+            };
+            let sender = senders.find(next);
+            let Some((_, generation)) = sender.and_then(|sender| sender.valid.pop_front()) else {
                 panic!("not the next valid message of any sender: {message:?}");
             };
-            sender.valid.pop_front();
             let (_, frames) = message;
             let first = &frames[0];
             let kind_length = first.iter().position(|byte| *byte == b' ');
@@ -882,7 +885,7 @@ impl World {
                     kind: kind.clone(),
                     frames,
                     at: self.now,
-                    generation: self.generation,
+                    generation,
                 });
                 channel.limit(|other| *other == kind);
                 channel.trim(self.now);

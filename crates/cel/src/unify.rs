@@ -8,9 +8,9 @@ use std::sync::Arc;
 use crate::types::Type;
 
 /// The maximum number of parts of types that are compared, searched or resolved for one expression.
-/// Parameters can be bound to types that contain a parameter twice, so that a short expression has a
-/// type of exponential size. Beyond this number, every type counts as `dyn`. The largest expressions
-/// of usual rules need a few thousand.
+/// Parameters can be bound to types that contain a parameter twice, so that a short expression has
+/// a type of exponential size. Beyond this number, every type counts as `dyn`. The largest
+/// expressions of usual rules need a few thousand.
 const WORK_MAX: u32 = 1_000_000;
 
 /// The type parameters of generic functions, and the types that are bound to them.

@@ -23,8 +23,8 @@ pub enum Presence {
 }
 
 /// The maximum number of segments of a required path. The needs of a schema are as deep as its
-/// longest path, and several functions recurse over them. Payloads are rarely deeper than a tenth of
-/// this.
+/// longest path, and several functions recurse over them. Payloads are rarely deeper than a tenth
+/// of this.
 const SEGMENTS_MAX: usize = 100;
 
 /// The reason why a required path names no field.
