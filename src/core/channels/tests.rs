@@ -37,7 +37,7 @@ struct Counting {
     /// The work in addition to one small message for each event, in units of the work for one small
     /// message.
     work: usize,
-    cases: Vec<Box<Case<Body>>>,
+    cases: Vec<Case<Body>>,
 }
 
 impl Outlet<Body> for Counting {
@@ -59,7 +59,7 @@ impl Outlet<Body> for Counting {
     }
 
     fn judge(&mut self, case: Box<Case<Body>>) -> Result<(), Box<Case<Body>>> {
-        self.cases.push(case);
+        self.cases.push(*case);
         Ok(())
     }
 }
