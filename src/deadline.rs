@@ -25,7 +25,8 @@ pub(crate) struct Deadlines {
     /// needs to be examined.
     earliest: Duration,
     /// The number of entries in the queues, plus the entries that [`Self::expired`] has returned
-    /// since the last sweep.
+    /// since the dead entries were last removed. A returned entry stays counted, because `dead`
+    /// counts it once its request has ended.
     entries: usize,
     /// The number of entries, among those that `entries` counts, whose request has ended.
     dead: usize,

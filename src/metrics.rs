@@ -32,8 +32,8 @@ const REQUESTS_MAX: usize = 64;
 pub struct Sample {
     /// The time since the engine started.
     pub uptime: Duration,
-    /// The configuration in force. It has the names of the routes, pools, channels and frontends,
-    /// which are numbers in the other fields.
+    /// The configuration in force. The other fields identify routes, pools, channels and
+    /// frontends by number. Their names are in the configuration.
     pub snapshot: Arc<Snapshot>,
     /// True if the gateway is shutting down and accepts no more requests.
     pub draining: bool,
@@ -54,8 +54,8 @@ pub struct Sample {
     pub principals: Vec<PrincipalSample>,
     /// The last rejections, newest first.
     pub(crate) rejections: Vec<Arc<Rejected>>,
-    /// The number of messages that wait until a judge, which is a thread for long checks, has
-    /// checked their payload or the payload of an earlier message.
+    /// The number of messages that wait for a judge, which is a thread for long checks. They wait
+    /// for the check of their own payload or of the payload of an earlier message.
     pub judging: u64,
     /// The number of payloads that judges have checked.
     pub judged: u64,

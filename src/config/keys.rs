@@ -1,5 +1,5 @@
-//! The key files that routes.yaml names. Each file is read once, so its keys and its fingerprint
-//! come from the same text.
+//! The key files that routes.yaml names. Each file is read once for each role, so its keys and
+//! its fingerprint come from the same text.
 //!
 //! A buffer with secrets is zeroed after its text is parsed. Diagnostics show a masked copy.
 
@@ -41,8 +41,8 @@ const USERS_FILE_MAX: usize = 16 << 20;
 /// default of `limits.clients`, so that each client can have a key file.
 const KEY_FILES_MAX: usize = 100_000;
 
-/// The maximum nesting of directories of keys. Without a maximum, the gateway would read
-/// directories endlessly if a symbolic link formed a cycle.
+/// The maximum nesting of directories of keys. Without a maximum, a symbolic link that forms a
+/// cycle would make the gateway read the same files until [`KEY_FILES_MAX`] is reached.
 const DEPTH_MAX: usize = 8;
 
 /// The suffix of the names that pyzmq and czmq give to files with secret keys.

@@ -2,8 +2,8 @@
 //!
 //! - `deadlines`: Handshakes and messages that take too long end their connection.
 //! - `differential`: Messages of any shape pass between libzmq's peers byte for byte.
-//! - `hangs`: Panics, pipes, full queues and unread output block nothing, and a signal ends the
-//!   gateway.
+//! - `hangs`: Panics, named pipes in place of files, full queues and unread output block nothing,
+//!   and a signal ends the gateway.
 //! - `http`: Hostile HTTP clients and browser pages reload nothing and harm no other peer.
 //! - `native`: Floods, many peers at once and incomplete messages are bounded, on engine native.
 //! - `strangers`: Foreign protocols, false lengths and peers that disconnect affect no other peer.

@@ -250,7 +250,8 @@ fn a_broken_edit_changes_nothing_and_its_correction_takes_effect() {
     assert_eq!(edited.generation(), 2);
 }
 
-/// A rule with a misspelt field could not be evaluated for any payload.
+/// A misspelt field is an error when the files are read, because the rule could be evaluated for no
+/// payload.
 #[test]
 fn a_misspelt_field_in_a_rule_is_an_error_and_the_previous_rule_stays_in_force() {
     let edited = Edited::start();
@@ -291,7 +292,7 @@ fn a_misspelt_field_in_a_rule_is_an_error_and_the_previous_rule_stays_in_force()
 }
 
 /// The directory of the files is removed and created again. Then another directory replaces it, and
-/// finally a link, whose target changes.
+/// then a link. Other links replace this link, and at last the files in its target change.
 #[test]
 fn the_directory_of_the_files_may_be_removed_and_recreated() {
     let outer = tempfile::tempdir().unwrap();

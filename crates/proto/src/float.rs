@@ -24,8 +24,8 @@ pub(super) fn named(word: &str, lax: bool) -> Option<f64> {
     }
 }
 
-/// Returns the text of the default value of a `double` field. The text has 15 digits if it parses
-/// to the same value, and 17 digits otherwise.
+/// Returns the text of the default value of a `double` field. The text has up to 15
+/// significant digits if these suffice to read the same value back, and otherwise up to 17.
 pub(super) fn of_f64(value: f64) -> String {
     let short = general(value, 15);
     match short.parse::<f64>() {
@@ -34,8 +34,8 @@ pub(super) fn of_f64(value: f64) -> String {
     }
 }
 
-/// Returns the text of the default value of a `float` field. The text has 6 digits if it parses to
-/// the same value, and 9 digits otherwise.
+/// Returns the text of the default value of a `float` field. The text has up to 6
+/// significant digits if these suffice to read the same value back, and otherwise up to 9.
 pub(super) fn of_f32(value: f64) -> String {
     let narrow = value as f32;
     let short = general(f64::from(narrow), 6);

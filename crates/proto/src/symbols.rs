@@ -4,8 +4,9 @@
 //! itself, its imports, and their public imports. The only errors found here are names that are
 //! defined twice or are too long.
 //!
-//! The names of an unchanged file that no changed file needs are read only when a look-up fails
-//! ([`Symbols::add_unread`]). The diagnostic of a failed look-up says which file defines the name.
+//! If a file is unchanged and no changed file needs it, its names are read only when a look-up
+//! fails ([`Symbols::add_unread`]). The diagnostic of a failed look-up says which file defines the
+//! name.
 
 use std::cell::OnceCell;
 use std::collections::hash_map::Entry;
@@ -28,10 +29,9 @@ pub(super) const NAME_LENGTH_MAX: usize = u16::MAX as usize;
 
 /// The maximum total length of the full names in all files, in bytes: ten times the length in
 /// googleapis. The size of the texts does not bound this length: a definition of a few bytes has a
-/// long full name if it is nested in a message with a long name. Resolved type names need no bound.
-/// A resolved name consists of a scope that contains the field or method, and the name as written.
-/// Together, the resolved names are no longer than the full names of the definitions plus the
-/// texts.
+/// long full name if it is nested in a message with a long name. Resolved type names need no bound
+/// of their own: each is at most as long as the full name of its field or method plus the name as
+/// written.
 const NAMES_LENGTH_MAX: usize = 256 << 20;
 
 /// The kind of definition that a name refers to.
@@ -165,8 +165,8 @@ impl View {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sought {
     Anything,
-    /// A message or an enum. For a name without dots, other definitions are skipped, except in the
-    /// outermost scope.
+    /// A message or an enum. The look-up of a name without dots skips other definitions in inner
+    /// scopes. In the outermost scope, it finds a definition of any kind.
     Type,
 }
 

@@ -101,8 +101,8 @@ pub(super) fn unknown_key(message: &Message, key: &[u8], at: usize) -> Box<Fault
 }
 
 /// If an unknown key was probably meant as a missing required field, adds the key to the violation
-/// of that field. `unknown` holds the violations of the same payload under a schema that allows no
-/// unknown keys.
+/// of that field. `unknown` holds the violations of a second walk over the payload, which also
+/// rejects unknown keys.
 #[cold]
 pub(super) fn name_near_keys(violation: &mut Violation, unknown: &Violation) {
     let unknown = || std::iter::once(unknown).chain(unknown.others.iter().flatten());

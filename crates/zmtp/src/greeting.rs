@@ -17,9 +17,9 @@ const MECHANISM: std::ops::Range<usize> = 12..32;
 /// The size, in bytes, of the signature that begins every greeting since ZMTP 2.0.
 const SIGNATURE: usize = 10;
 
-/// The number of bytes before the mechanism: signature and version. A listener can send these bytes
-/// first and name its mechanism later, because most peers send their own mechanism as soon as they
-/// have read these bytes.
+/// The number of bytes before the mechanism: signature and version. A listener sends these bytes
+/// first. Most peers then name their mechanism, and the listener answers with a mechanism that
+/// suits the peer.
 pub const OPENING: usize = MECHANISM.start;
 
 /// The greeting of a side without security: ZMTP 3.1, mechanism NULL.
@@ -63,7 +63,7 @@ pub struct Greeted {
 pub enum GreetingError {
     /// ZMTP 1.0, which libzmq 2 speaks, or ZMTP 2.0, which libzmq 3 speaks.
     Older(&'static str),
-    /// Another protocol, recognised by the first bytes.
+    /// Another protocol, recognized by the first bytes.
     Other(&'static str),
     /// ZMTP 3 with an unknown security mechanism.
     Mechanism(String),
@@ -142,8 +142,8 @@ impl Greeting {
     }
 }
 
-/// Returns the error that names the protocol of a peer by its first bytes. The first of them must
-/// not be 0xff, with which every greeting begins since ZMTP 2.0.
+/// Recognizes the protocol of a peer by its first bytes, and returns the error that names this
+/// protocol. The first byte must not be 0xff, with which every greeting begins since ZMTP 2.0.
 fn other_protocol(first: &[u8]) -> GreetingError {
     match first {
         // A short identity frame of ZMTP 1.0 begins with a length, followed by one byte of flags.

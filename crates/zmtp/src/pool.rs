@@ -17,12 +17,12 @@ const READ_BUFFERS_KEPT_MAX: usize = 64;
 /// getting it from the system takes longer than filling it.
 const LARGE_MIN: usize = 32 << 10;
 
-/// The maximum total size of kept memory of large frames, in bytes: one frame of the largest usual
-/// size.
+/// The maximum total size of kept memory of large frames, in bytes. It suffices for one frame of
+/// the largest usual size.
 const LARGE_KEPT_MAX: usize = 16 << 20;
 
-/// The number of bytes after which a new piece of output begins, because a piece that grows beyond
-/// its capacity is copied.
+/// The size of a piece of output, in bytes. Output is appended to a piece up to this size, and then
+/// a new piece begins. The growth of a larger piece would copy more bytes.
 pub const PIECE: usize = 64 << 10;
 
 /// The maximum number of written pieces that are kept for later writes.
@@ -42,8 +42,8 @@ const QUEUED_SIZE_MIN: usize = 64;
 /// The number of size classes, up to 1 KiB. Larger messages get memory of exactly their size.
 const QUEUED_SIZE_CLASSES: usize = 5;
 
-/// The maximum number of buffers that are kept of each size class. All classes together keep at
-/// most 2 MiB. About this many requests of busy clients are queued at a time.
+/// The maximum number of buffers that are kept of each size class. Busy clients have about a
+/// thousand requests queued at a time. All classes together keep at most 2 MiB.
 const QUEUED_KEPT_MAX: usize = 1024;
 
 /// Read buffers, frames' memory, pieces to write and lists of frames, shared by all connections. An
@@ -177,7 +177,8 @@ impl BufferPool {
     #[inline]
     pub fn recycle(&mut self, message: Message) {
         match message.into_memory() {
-            // The buffer is nearly always a read buffer, which `give_back` returns to the pool.
+            // A read buffer is left to `give_back`. Only memory from `settle` that nothing else
+            // shares is kept here.
             Memory::Buffer(buffer) => {
                 if Rc::strong_count(&buffer) == 1 {
                     self.keep_queued(buffer);

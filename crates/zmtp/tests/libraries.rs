@@ -20,7 +20,7 @@ use libraries::{Key, Nonce, open, public_key, seal};
 const REQ: &[u8] = b"\x0bSocket-Type\0\0\0\x03REQ";
 
 /// The sizes of the frames, in bytes: some around the size of a cipher block, some around the
-/// maximum of a short frame, and one that is sealed and opened like a large frame.
+/// maximum of a short frame, and the smallest large frame.
 const SIZES: [usize; 10] = [0, 1, 15, 16, 60, 64, 222, 223, 1024, LARGE_MIN];
 
 fn ready(socket_type: &str) -> Ready {
@@ -73,8 +73,8 @@ fn key_at(bytes: &[u8], at: usize) -> Key {
     bytes[at..at + 32].try_into().expect("a key")
 }
 
-/// Exchanges frames of all sizes between `side`, which is a side of this crate, and the test. Boxes
-/// are sealed with the test's key `secret` and the key `theirs` of the crate. `prefixes` are the
+/// Exchanges frames of all sizes between `side`, which is a side of this crate, and the test. The
+/// public key of `side` is `theirs`, and the secret key of the test is `secret`. `prefixes` are the
 /// nonce prefixes of the crate and of the test, in this order, and `first` their first short
 /// nonces.
 fn exchange(
@@ -124,7 +124,7 @@ fn exchange(
 }
 
 #[test]
-fn all_libraries_open_and_seal_the_boxes_between_a_client_and_this_server_alike() {
+fn all_libraries_agree_with_this_server() {
     let mut random = Rng::with_seed(17);
     let [server, client, short_term] = [(); 3].map(|()| Pair::new(&mut random));
 
@@ -177,7 +177,7 @@ fn all_libraries_open_and_seal_the_boxes_between_a_client_and_this_server_alike(
 }
 
 #[test]
-fn all_libraries_open_and_seal_the_boxes_between_a_server_and_this_client_alike() {
+fn all_libraries_agree_with_this_client() {
     let mut random = Rng::with_seed(18);
     let [server, client, short_term] = [(); 3].map(|()| Pair::new(&mut random));
     let ours = Client::new(client.keys(), PublicKey::from_bytes(server.public));
@@ -230,7 +230,8 @@ fn all_libraries_open_and_seal_the_boxes_between_a_server_and_this_client_alike(
     );
 }
 
-/// With such a short-term key of the server, everybody could read what the client sends.
+/// A public key of small order yields the same shared key for every secret key, so everybody could
+/// read what the client sends.
 #[test]
 fn a_server_whose_short_term_key_protects_nothing_is_refused() {
     let mut random = Rng::with_seed(19);

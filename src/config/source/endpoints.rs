@@ -5,9 +5,9 @@ use super::super::value::{BindEndpoint, ConnectEndpoint};
 use crate::snapshot::Endpoints;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// Returns the expected content of the map of a frontend or pool. The error of a frontend or pool
-/// that has a single value or no value uses this content. `least` is the minimum content of the
-/// map.
+/// Returns the expected content of the map of a frontend or pool. If a frontend, pool or side of a
+/// channel is a single value or empty instead of a map, the error shows this content. `least` is
+/// the minimum content of the map.
 pub(super) fn address(least: &'static str) -> ExpectedMap<'static> {
     ExpectedMap {
         key: "bind",

@@ -94,13 +94,15 @@ impl Links {
         frontend.is_none_or(|frontend| frontend.socket().poll(zmq::POLLIN, 0).is_ok_and(|n| n == 0))
     }
 
-    /// Returns the time since a frontend was first found to be removed from the configuration.
+    /// Returns the time since the first call for this frontend, or since the first call after
+    /// [`Self::keep`].
     pub(super) fn removed_for(&mut self, id: FrontendId, now: Duration) -> Duration {
         let frontend = self.frontends.get_mut(&id);
         frontend.map_or(Duration::ZERO, |frontend| frontend.removed_for(now))
     }
 
-    /// Records that the configuration has a frontend. [`Self::removed_for`] then starts from zero.
+    /// Records that the configuration has a frontend. If the frontend is removed later,
+    /// [`Self::removed_for`] counts anew.
     pub(super) fn keep(&mut self, id: FrontendId) {
         if let Some(frontend) = self.frontends.get_mut(&id) {
             frontend.keep();
@@ -311,8 +313,8 @@ impl Links {
         self.events.len() - before
     }
 
-    /// Returns the socket that the core knows as `peer`, if this is the socket for the publishers
-    /// or for the subscribers of a channel.
+    /// Returns the socket of a channel, for publishers or for subscribers, that the core knows as
+    /// `peer`.
     fn side(&mut self, peer: PeerId) -> Option<&mut SideSocket> {
         self.sides.values_mut().find(|side| side.peer == Some(peer))
     }

@@ -436,7 +436,7 @@ mod tests {
         assert_eq!(
             UNACKNOWLEDGED_MAX,
             KEEPALIVE_IDLE + KEEPALIVE_COUNT * KEEPALIVE_INTERVAL,
-            "the system uses the longer time"
+            "TCP_USER_TIMEOUT overrides the number of checks"
         );
     }
 

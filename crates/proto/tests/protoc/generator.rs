@@ -169,7 +169,7 @@ impl Generator {
             if self.defines_options() && self.chance(30) {
                 self.custom_option(&package);
             }
-            // At this point, the feature may also be a feature that this file defines.
+            // Unlike above, the feature may be a feature that this file has defined.
             if self.file.syntax.is_edition()
                 && self.chance(5)
                 && let Some(feature) = self.custom_feature()
@@ -311,8 +311,8 @@ impl Generator {
         }
     }
 
-    /// Returns whether the current decision is to be wrong. In a wrong case, this is true for at
-    /// most one random decision.
+    /// Returns whether the current decision is to be wrong. This is true at most once for each set
+    /// of files, and only if the set may contain an error.
     fn errs(&mut self) -> bool {
         let errs = self.errors_due > 0 && self.random.u16(..250) == 0;
         self.errors_due -= u32::from(errs);

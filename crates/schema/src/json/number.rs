@@ -84,11 +84,11 @@ impl<'a> Number<'a> {
     }
 
     /// Returns the nearest double, or an infinity if the number is too large. Returns `None` for a
-    /// number so short that it is in the range of every float type.
+    /// number without an exponent that is so short that it is in the range of every float type.
     #[inline]
     pub(crate) fn float_if_long(self) -> Option<f64> {
-        /// The maximum length, in bytes, of a number that certainly is in the range of every float
-        /// type if it has no exponent. The largest `float` is greater than 10³⁸.
+        /// A number without an exponent and with at most this number of bytes is less than 10³⁸, so
+        /// it is in the range of every float type.
         const FLOAT_DIGITS_MAX: usize = 38;
         let exponent = !self.whole && self.text.iter().any(|byte| byte | 0x20 == b'e');
         if self.text.len() <= FLOAT_DIGITS_MAX && !exponent {

@@ -263,7 +263,7 @@ impl<'a> MsgpackReader<'a> {
         })
     }
 
-    /// Reads a big-endian length. If `size` is 0, 1 or 2, the length is encoded in 1, 2 or 4 bytes.
+    /// Reads a big-endian length, which has 1, 2 or 4 bytes if `size` is 0, 1 or 2, respectively.
     fn length(&mut self, size: u8) -> Checked<usize> {
         Ok(match size {
             0 => usize::from(u8::from_be_bytes(self.fixed()?)),

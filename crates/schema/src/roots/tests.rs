@@ -108,7 +108,7 @@ fn only_the_files_that_roots_reach_are_decoded() {
         descriptors.definitions([root]);
         assert_eq!(decoded(&descriptors), expected, "{root}");
     }
-    // In JSON, a payload can name any message.
+    // In JSON, the `Any` of `Holder` may contain any message, so all files are decoded.
     let descriptors = of_files(&chained());
     Table::for_roots(&descriptors, [(Encoding::Json, "Holder")]).unwrap();
     assert_eq!(decoded(&descriptors).len(), 7);

@@ -41,9 +41,9 @@ impl Outgoing {
     }
 }
 
-/// The short nonces of the peer. Each must exceed the previous nonce by one (RFC 26, "The
-/// server SHALL verify that a client connection does use correctly incrementing short nonces").
-/// libzmq accepts gaps, but a stream does not lose data by itself. A gap means that an attacker on
+/// The short nonces of the peer. Each must exceed the previous nonce by one (RFC 26, "The server
+/// SHALL verify that a client connection does use correctly incrementing short nonces"). libzmq
+/// accepts gaps. This crate does not: a stream loses no data, so a gap means that an attacker on
 /// the path removed a frame. By such a removal, the attacker could join two messages into one
 /// message that the peer never sent.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    /// Returns the nonces after the peer's first nonce, which the peer may choose.
+    /// Returns the state after the peer's first nonce. The peer may choose any first nonce.
     pub(super) const fn after(first: [u8; SHORT]) -> Self {
         Self {
             last: u64::from_be_bytes(first),

@@ -180,7 +180,8 @@ fn a_turn_reads_the_clock_twice_however_many_messages_it_takes_in() {
     let mut engine = Engine::start();
     let (turns, readings) = take_in(&mut engine, b"OPAQUE", WORK_UNTIMED / 2);
     assert_eq!(readings, 2 * turns);
-    // There are few turns, so that a reading for each message would be noticed.
+    // There are far fewer turns than messages. Otherwise a reading for each message could go
+    // unnoticed.
     assert!(turns < WORK_UNTIMED as u64 / 8, "{turns} turns");
 }
 
@@ -249,7 +250,7 @@ fn most_published_in_a_turn(step: Duration, size: usize) -> u64 {
 }
 
 /// In the turn in which a publisher becomes heavy, it is read twice: once as a light peer, and once
-/// as a heavy peer.
+/// as a heavy peer. So even a turn whose time is over takes in up to two buffers.
 #[test]
 fn a_turn_reads_several_buffers_of_a_busy_publisher_until_its_time_is_over() {
     let size = 1000;
@@ -261,7 +262,7 @@ fn a_turn_reads_several_buffers_of_a_busy_publisher_until_its_time_is_over() {
 }
 
 /// A connection that stayed open would wait for its step for ever, and a frame that is sealed later
-/// would get the place of the lost frame.
+/// would be sent in place of the lost frame.
 #[test]
 fn a_connection_whose_step_is_lost_is_closed() {
     let mut engine = Engine::start();
@@ -298,7 +299,10 @@ fn a_request_of_a_light_client_overtakes_requests_of_heavy_clients() {
         client.write_all(&messages(b"nobody's", FLOOD)).unwrap();
     }
     while engine.ready(Priority::Heavy) < CROWD {
-        assert!(engine.received() < (CROWD * FLOOD) as u64, "none is heavy");
+        assert!(
+            engine.received() < (CROWD * FLOOD) as u64,
+            "not all are heavy"
+        );
         engine.turn();
     }
     engine.native.clock.step_by(Duration::from_millis(1));
@@ -306,7 +310,11 @@ fn a_request_of_a_light_client_overtakes_requests_of_heavy_clients() {
     assert!(!engine.worker_holds_requests());
     engine.turn();
     assert!(engine.worker_holds_requests());
-    assert_eq!(engine.ready(Priority::Heavy), CROWD, "too little was sent");
+    assert_eq!(
+        engine.ready(Priority::Heavy),
+        CROWD,
+        "a heavy client has nothing left to read"
+    );
 }
 
 #[test]
@@ -319,7 +327,10 @@ fn a_request_of_a_light_client_is_written_before_heavy_clients_are_read() {
         client.write_all(&messages(b"nobody's", FLOOD)).unwrap();
     }
     while engine.ready(Priority::Heavy) < CROWD {
-        assert!(engine.received() < (CROWD * FLOOD) as u64, "none is heavy");
+        assert!(
+            engine.received() < (CROWD * FLOOD) as u64,
+            "not all are heavy"
+        );
         engine.turn();
     }
     let native = &mut engine.native;
@@ -341,8 +352,13 @@ fn a_request_of_a_light_client_is_written_before_heavy_clients_are_read() {
     native.note_events(&engine.events, now);
     native.service.read(now, &native.clock);
     assert!(worker.read(&mut bytes).unwrap() > 0);
-    assert_eq!(engine.ready(Priority::Heavy), CROWD, "too little was sent");
-    // The messages of heavy clients were read after this write, so no answer was written to them.
+    assert_eq!(
+        engine.ready(Priority::Heavy),
+        CROWD,
+        "a heavy client has nothing left to read"
+    );
+    // `read` wrote the request before it read the heavy clients, so their rejections are not
+    // written yet.
     assert!(engine.received() > received + 1);
     for client in &mut crowd {
         let kind = client.read(&mut bytes).map_err(|error| error.kind());
@@ -377,7 +393,11 @@ fn a_heavy_client_is_read_in_each_turn_however_many_are_light() {
         assert!(heavy > 0, "{light} light ones were read, and no heavy one");
         left -= light;
     }
-    assert_eq!(engine.ready(Priority::Heavy), 1, "too little was sent");
+    assert_eq!(
+        engine.ready(Priority::Heavy),
+        1,
+        "a heavy client has nothing left to read"
+    );
 }
 
 /// The handshakes of the strangers take several turns.

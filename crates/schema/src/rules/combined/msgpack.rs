@@ -53,8 +53,8 @@ struct OpenMessage<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// Reads a message that is written field by field. Returns `None` if the message is not known
-    /// to pass.
+    /// Reads a message without a special form, which is written as a map or an array. Returns
+    /// `None` if the message is not known to pass.
     fn message(&self, reader: &mut MsgpackReader, id: PlanId, depth: u32) -> Option<()> {
         let combined = self.combined.get(id)?;
         let plan = self.plans.get(id);
@@ -174,8 +174,8 @@ impl<'a> Pass<'a> {
 
 impl OpenMessage<'_> {
     /// Judges a value that the fast path has read. Returns false if the general path must read the
-    /// value, or if the value breaks a rule. In the second case, `seen` contains the field already.
-    /// The general path then takes the field for a duplicate and returns `None`.
+    /// value, or if the value breaks a rule. In the second case, the field is left in `seen`, so
+    /// that the general path takes the field for a duplicate and returns `None`.
     #[inline(always)]
     fn plain(&mut self, index: u32, bytes: &[u8]) -> bool {
         let field = &self.combined.fields[index as usize];
@@ -249,7 +249,7 @@ fn content(marker: u8, rest: &[u8]) -> &[u8] {
     }
 }
 
-/// Returns the value of a scalar in its usual form, or `None` for enums and messages.
+/// Decodes a scalar that the fast path has read. Returns `None` for enums and messages.
 #[inline]
 fn read(kind: FieldKind, bytes: &[u8]) -> Option<Scalar<'_>> {
     let (&marker, rest) = bytes.split_first()?;
